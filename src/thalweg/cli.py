@@ -1,0 +1,275 @@
+"""The thalweg command: verbs only. What they do lives in the library; what they say, in `thalweg.terminal`."""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
+
+from thalweg.terminal import Refused, complain, did_you_mean, out, refusing
+
+# What `pip install thalweg` leaves out and comparisons need.
+COMPARE_PACKAGES = {"scipy", "joblib", "sklearn", "msgspec", "plotly"}
+
+
+def _version() -> str:
+    try:
+        return metadata("thalweg")["Version"]
+    except PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+app = App(
+    name="thalweg",
+    version=_version,
+    help="Write the weight update as a formula. Run it at memory speed. Know whether it helped.",
+    result_action="return_value",
+)
+
+
+@app.command
+def rules() -> None:
+    """List the update rules: name, year, numbers kept per weight, weight decay, one line."""
+    from thalweg.rules import CATALOGUE
+    from thalweg.terminal import rules_table
+
+    console = out()
+    console.print(rules_table(CATALOGUE))
+    console.print("\nState: numbers kept per weight; options may add some. The text of a rule: thalweg show adamw")
+
+
+@app.command
+def show(rule: str, /) -> None:
+    """Show a rule: its hyperparameters, then the text that runs.
+
+    Parameters
+    ----------
+    rule
+        A name from `thalweg rules`, or my_rules.py:ClassName.
+    """
+    from thalweg.rules import CATALOGUE
+    from thalweg.terminal import rule_card, rule_text
+
+    found = CATALOGUE.get(rule.lower())
+    if found is None:
+        if ":" not in rule:
+            names = ", ".join(CATALOGUE)
+            raise Refused(f'there is no rule "{rule}".{did_you_mean(rule, CATALOGUE)} The catalogue: {names}.')
+        from thalweg.study.errors import StudyError
+        from thalweg.study.rule_references import resolve_rule
+
+        with refusing(StudyError):
+            found = resolve_rule(rule).rule
+    console = out()
+    console.print(rule_card(found))
+    console.print()
+    text = rule_text(found, colour=console.is_terminal)
+    if isinstance(text, str):
+        print(text)  # not through rich, which would wrap it
+    else:
+        console.print(text)
+
+
+@app.command
+def tasks() -> None:
+    """List the training problems, and show how a script of your own becomes one."""
+    from thalweg.tasks import TASKS
+    from thalweg.terminal import SCRIPT, tasks_table
+
+    out().print(tasks_table(TASKS))
+    print(SCRIPT)
+
+
+@app.command
+def compare(
+    task: str,
+    /,
+    *,
+    rules: Annotated[list[str], Parameter(name=["--rules", "-r"], negative=())],
+    trials: int = 25,
+    seeds: int = 5,
+    metric: str | None = None,
+    store: Path | None = None,
+    workers: int | None = None,
+    study_seed: int = 0,
+    report: Path | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Compare update rules on a task: equal tuning, re-runs with other seeds, a verdict.
+
+    What has been run is stored; the same command goes on where it was stopped.
+
+    Parameters
+    ----------
+    task
+        A name from `thalweg tasks`, or my_script.py:train.
+    rules
+        Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. Your own: my_rules.py:Name.
+    trials
+        Settings tried for each rule, the default included.
+    seeds
+        Fresh seeds with which each rule's default and winner are re-run.
+    metric
+        What it is judged by: accuracy, loss. Unless given, accuracy where it is reported, else loss.
+    store
+        The file of results. Unless given, thalweg-TASK.sqlite in this folder.
+    workers
+        Processes, one thread each. Unless given, as many as there are CPUs.
+    study_seed
+        Number of the study: another number gives other draws and seeds.
+    report
+        Also write the page to this file.
+    json
+        Print the result as JSON instead of tables.
+    """
+    from thalweg.outcome import as_json, print_outcome
+    from thalweg.progress import progress
+    from thalweg.report import write
+    from thalweg.study import StudyError
+    from thalweg.study import compare as run
+
+    if report is not None:
+        _writable_page(report, store)
+    wanted = [name.strip() for given in rules for name in given.split(",") if name.strip()]
+    with refusing(StudyError), progress(metric) as on_event:
+        found = run(
+            task,
+            wanted,
+            trials=trials,
+            seeds=seeds,
+            study_seed=study_seed,
+            metric=metric,
+            store=store,
+            workers=workers,
+            on_event=on_event,
+        )
+    # The answer first: a page that cannot be written must not take it away.
+    if json:
+        print(as_json(found, report))
+    else:
+        print_outcome(found, out(), report)
+    if report is not None:
+        with _writing(report):
+            write(found, report)
+
+
+@app.command
+def report(study: Path, /, *, out: Path | None = None) -> None:
+    """Write one HTML page about a comparison, finished or not. It works offline.
+
+    Parameters
+    ----------
+    study
+        The file of results that `thalweg compare` made.
+    out
+        The page. Unless given, beside the study, with the ending .html.
+    """
+    from thalweg.report import write
+    from thalweg.study import Comparison, StudyError
+
+    page = out if out is not None else study.with_suffix(".html")
+    with refusing(StudyError):
+        found = Comparison.load(study)
+    if not found.runs:
+        raise Refused(f"{study} holds no finished run yet, so there is nothing to report: run thalweg compare first.")
+    _writable_page(page, study)
+    with _writing(page):
+        write(found, page)
+    print(f"{found.verdict.sentences[0]}\nPage: {page}")
+
+
+app.command(
+    "thalweg.speed:speed", name="speed", help="Measure this machine: weight updates by thalweg and by torch, side by side."
+)
+
+
+def _writable_page(page: Path, store: Path | None) -> None:
+    """Refuse, before anything is run, a page that could not be written or that would replace results."""
+    if page.is_dir():
+        raise Refused(f"{page} is a folder: name a file, for instance {page / 'page.html'}.")
+    if not page.parent.is_dir():
+        raise Refused(f"cannot write {page}: there is no folder {page.parent}.")
+    if store is not None and page.resolve() == store.resolve():
+        raise Refused(f"{page} is the study itself: name another file for the page, for instance page.html.")
+    if page.is_file() and os.access(page, os.R_OK):
+        with page.open("rb") as stream:
+            if stream.read(15) == b"SQLite format 3":
+                raise Refused(f"{page} holds results or another database: name another file for the page.")
+    # A new file needs its folder, and so does the replacement of an old one; a device only needs itself.
+    place = page if page.exists() and not page.is_file() else page.resolve().parent
+    if not os.access(place, os.W_OK):
+        raise Refused(f"cannot write {page}: permission denied for {place}.")
+
+
+class _writing:
+    """Turn a failed write into a sentence."""
+
+    def __init__(self, page: Path) -> None:
+        self.page = page
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise Refused(
+                f"cannot write {self.page}: {error.strerror}. The results are safe in the study; "
+                "thalweg report makes the page again."
+            ) from error
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """The entry point: runs a verb, and turns what a person can put right into a sentence. Returns the exit code."""
+    try:
+        app(sys.argv[1:] if tokens is None else list(tokens), exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        complain(_parse_sentence(error))
+        return 2
+    except Refused as error:
+        complain(str(error))
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in COMPARE_PACKAGES:
+            raise
+        complain(f"comparisons need the package {error.name}. Install what they need: pip install 'thalweg[compare]'")
+        return 2
+    except KeyboardInterrupt:
+        complain("stopped. Nothing that had finished is lost, and the same command goes on where it stopped.")
+        return 130
+    except OSError as error:
+        return _output_failed(error)
+    return 0
+
+
+def _parse_sentence(error: CycloptsError) -> str:
+    if isinstance(error, UnknownCommandError):
+        # Not cyclopts' own sentence: to make it, cyclopts would import every verb, torch included.
+        verbs = ("rules", "show", "tasks", "compare", "report", "speed")
+        word = str((error.unused_tokens or ["?"])[0])
+        kind = "option" if word.startswith("-") else "verb"
+        return f'there is no {kind} "{word}".{did_you_mean(word, verbs)} Verbs: {", ".join(verbs)}.'
+    verb = " ".join(("thalweg", *(error.command_chain or ())))
+    return f"{str(error).strip()} {verb} --help shows how to write it."
+
+
+def _output_failed(error: OSError) -> int:
+    """Standard output is gone or full; anything else is unexpected, and raised."""
+    if isinstance(error, BrokenPipeError):
+        code = 128 + 13  # as if SIGPIPE had ended it, which is how the shell knows this case
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        complain(f"cannot write the output: {error.strerror}.")
+        code = 2
+    else:
+        raise error
+    # Python flushes standard output once more when it exits, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

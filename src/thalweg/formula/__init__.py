@@ -1,0 +1,32 @@
+"""The language in which update rules are written, and its readers."""
+
+from .declare import Decay, Hyper, Scalar, State, Sum, Switch
+from .language import FormulaError
+from .rule import Rule
+from .search import Search, choice, log_uniform, one_minus_log_uniform
+from .vocabulary import abs, clip, exp, floor, log, maximum, minimum, sign, sqrt, where
+
+__all__ = [
+    "Decay",
+    "FormulaError",
+    "Hyper",
+    "Rule",
+    "Scalar",
+    "Search",
+    "State",
+    "Sum",
+    "Switch",
+    "abs",
+    "choice",
+    "clip",
+    "exp",
+    "floor",
+    "log",
+    "log_uniform",
+    "maximum",
+    "minimum",
+    "one_minus_log_uniform",
+    "sign",
+    "sqrt",
+    "where",
+]

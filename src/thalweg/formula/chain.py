@@ -1,0 +1,42 @@
+"""What stands around every rule, in the language of rules.
+
+    unscale -> clip by value -> clip by norm -> L2 -> RULE -> decoupled decay -> w - d
+
+Options that are numbers stay numbers (no clipping is clip_value = infinity and clip_scale = 1, no decay is 0):
+they cost no memory traffic, so one kernel serves them all.
+"""
+
+from typing import Any
+
+from .vocabulary import clip, minimum, sqrt, where
+
+# The numbers the chain reads, with the values that leave the rule alone.
+NUMBERS = {"unscale": 1.0, "clip_value": float("inf"), "clip_scale": 1.0, "l2": 0.0, "shrink": 0.0}
+
+
+def limited(g: Any, unscale: Any, clip_value: Any) -> Any:
+    """The gradient in its own units (``unscale`` is -1 to maximize), each coordinate within +-clip_value."""
+    return clip(unscale * g, -clip_value, clip_value)
+
+
+def regularised(g: Any, w: Any, clip_scale: Any, l2: Any) -> Any:
+    """The gradient the rule sees: scaled to the norm's limit, with L2's share, l2 * w."""
+    return clip_scale * g + l2 * w
+
+
+def first_or_kept(state: Any, g: Any, t: Any) -> Any:
+    """A state that starts at the first gradient the rule sees."""
+    return where(t <= 1, g, state)
+
+
+def moved(w: Any, d: Any, shrink: Any) -> Any:
+    """The next weight, rounded once; ``shrink`` is lr * weight_decay when decay is decoupled."""
+    return w - (d + shrink * w)
+
+
+def norm_scale(squares: Any, clip_norm: Any) -> Any:
+    """What the gradient is multiplied by so that its norm stays within clip_norm.
+
+    ``squares`` is the sum of its squares over all weights. 1e-6 is torch.nn.utils.clip_grad_norm_'s.
+    """
+    return minimum(1.0, clip_norm / (sqrt(squares) + 1e-6))

@@ -1,0 +1,151 @@
+"""A rule inside its chain, as passes over memory.
+
+The composition is written once and works on any kind of value: on tensors it is the `torch` reader,
+on symbols it yields the expressions that the compiled readers read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from . import chain
+from .declare import Scalar, State, Sum
+from .expression import Expression, leaves, number, weight
+from .language import returned_names, tests
+from .rule import Rule, asked, formula, hypers, parts
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One walk over memory: what each weight adds to the totals, and what is written back."""
+
+    totals: Mapping[str, Expression]
+    writes: Mapping[str, Expression]
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """What is read or written, w and g first."""
+        outputs = (*self.totals.values(), *self.writes.values())
+        names = leaves(outputs, "weight") | {*self.writes}
+        return tuple(sorted(names, key=lambda name: (name != "w", name != "g", name)))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A rule with its switches resolved. ``sums`` is None for a rule that needs no totals."""
+
+    norm: Pass
+    sums: Pass | None
+    update: Pass
+    scalars: Mapping[str, Expression]
+
+
+def live_states(rule: type[Rule], values: Values) -> dict[str, State]:
+    """The states that exist under the given switches and hyperparameters."""
+    return {name: state for name, state in parts(rule, State).items() if state.when is None or values[state.when]}
+
+
+def norm_totals(values: Values) -> dict[str, Any]:
+    """What each weight adds to the gradient's squared norm, before the clip by norm."""
+    g = chain.limited(values["g"], values["unscale"], values["clip_value"])
+    return {"squares": g * g}
+
+
+def seen(rule: type[Rule], values: Values) -> dict[str, Any]:
+    """The values as the rule sees them: the chain's gradient, states started, coefficients prepared."""
+    g = chain.limited(values["g"], values["unscale"], values["clip_value"])
+    g = chain.regularised(g, values["w"], values["clip_scale"], values["l2"])
+    states = parts(rule, State)
+    started = {
+        name: chain.first_or_kept(values[name], g, values["t"])
+        for name in live_states(rule, values)
+        if states[name].start == "g"
+    }
+    missing = {name: None for name in states if name not in live_states(rule, values)}
+    return {**prepared(rule, values), **missing, **started, "g": g}
+
+
+def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:
+    """The values with the coefficients and next scalars of ``prepare``."""
+    return {**values, **_call(rule, "prepare", values)} if formula(rule, "prepare") else dict(values)
+
+
+def rule_totals(rule: type[Rule], values: Values) -> dict[str, Any]:
+    """What each weight adds to the rule's own totals."""
+    found: dict[str, Any] = _call(rule, "sums", seen(rule, values))
+    return found
+
+
+def settled(rule: type[Rule], values: Values) -> dict[str, Any]:
+    """The values with what ``after`` makes of the totals, if the rule has any."""
+    ready = prepared(rule, values)
+    return {**ready, **_call(rule, "after", ready)} if formula(rule, "after") else ready
+
+
+def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
+    """The next weight and states."""
+    ready = seen(rule, values)
+    if formula(rule, "after"):
+        ready |= _call(rule, "after", ready)
+    result = _call(rule, "step", ready)
+    d, *states = result if isinstance(result, tuple) else (result,)
+    names = _returned_states(rule)
+    live = live_states(rule, values)
+    written = {name: value for name, value in zip(names, states, strict=True) if name in live}
+    # A state that starts as the first gradient must be stored even by a rule that never assigns to it.
+    started = {name: ready[name] for name, state in live.items() if state.start == "g" and name not in written}
+    return {"w": chain.moved(values["w"], d, values["shrink"]), **written, **started}
+
+
+def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
+    """Trace a rule with symbols. ``switches`` are its switches, and its hyperparameters' being other than 0."""
+    names = {*hypers(rule), *parts(rule, Scalar), *parts(rule, Sum), *chain.NUMBERS, "t"}
+    values: dict[str, Any] = {name: number(name) for name in names}
+    values |= {name: weight(name) for name in ("w", "g", *parts(rule, State))}
+    # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
+    values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
+    totals = settled(rule, values)
+    return Program(
+        norm=Pass(norm_totals(values), {}),
+        sums=Pass(rule_totals(rule, values), {}) if formula(rule, "sums") else None,
+        update=Pass({}, updated(rule, values)),
+        scalars={name: totals[name] for name in parts(rule, Scalar)},
+    )
+
+
+class Tested(Expression):
+    """A hyperparameter whose being other than 0 is known when the kernel is made."""
+
+    on: bool
+
+    def __init__(self, name: str, on: bool) -> None:
+        object.__setattr__(self, "op", "number")
+        object.__setattr__(self, "arguments", (name,))
+        object.__setattr__(self, "on", on)
+        self.__post_init__()
+
+    def __bool__(self) -> bool:
+        return self.on
+
+
+@cache
+def tested(rule: type[Rule]) -> tuple[str, ...]:
+    """The hyperparameters whose being 0 changes the formula: those a state's existence or an `if` depends on."""
+    functions = [f for f in (formula(rule, n) for n in ("step", "prepare", "sums", "after")) if f]
+    names = {state.when for state in parts(rule, State).values()}.union(*(tests(f) for f in functions))
+    return tuple(name for name in hypers(rule) if name in names)
+
+
+@cache
+def _returned_states(rule: type[Rule]) -> tuple[str, ...]:
+    step = formula(rule, "step")
+    return returned_names(step, rule.__qualname__) if step else ()
+
+
+def _call(rule: type[Rule], name: str, values: Values) -> Any:
+    function = formula(rule, name)
+    assert function is not None
+    return function(*(values[parameter] for parameter in asked(rule, name)))

@@ -1,0 +1,95 @@
+"""What a rule declares beside its formula. Each line becomes one of these frozen values."""
+
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Literal
+
+from .search import Search
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """A hyperparameter: a number the user sets, may change between steps, and a study may search.
+
+    ``of``      the name of the tuple it is part of at the torch surface (beta1 and beta2 are ``of="betas"``).
+    ``low``     the smallest allowed value; ``below`` what it must stay below.
+    """
+
+    default: float
+    search: Search | None = None
+    of: str | None = None
+    low: float = 0.0
+    below: float = inf
+
+    def problem(self, value: float) -> str | None:
+        """What is wrong with a value, in words; None if nothing is."""
+        if isfinite(value) and self.low <= value < self.below:
+            return None
+        upper = "finite" if self.below == inf else f"below {self.below:g}"
+        return f"must be at least {self.low:g} and {upper}, got {value:g}"
+
+
+@dataclass(frozen=True)
+class Decay:
+    """Weight decay, with one owner.
+
+    ``l2``         the chain adds weight_decay * w to the gradient before the rule sees it;
+    ``decoupled``  the chain takes lr * weight_decay * w off the weight, beside the rule's step;
+    ``own``        the rule does it: its functions may ask for ``weight_decay``.
+    """
+
+    kind: Literal["l2", "decoupled", "own"]
+    default: float = 0.0
+    search: Search | None = None
+
+    @property
+    def hyper(self) -> Hyper:
+        """Decay as the hyperparameter ``weight_decay``."""
+        return Hyper(self.default, self.search)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A choice between forms of the rule, fixed when the kernel is made: the only thing an `if` may test."""
+
+    default: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """A number per weight that is kept from step to step.
+
+    ``key``    its name in ``state_dict`` (torch's, where torch has the rule).
+    ``start``  0, a hyperparameter's name, ``"w"`` (the weight when training starts) or ``"g"`` (the first
+               gradient the rule sees).
+    ``when``   it exists only while this switch is on, or this hyperparameter is not 0.
+    """
+
+    key: str
+    start: str | float = 0.0
+    when: str | None = None
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A number that is kept from step to step, one per tensor, per parameter group, or for all weights.
+
+    ``prepare`` or ``after`` returns its next value under its own name.
+    ``start``  a number, or a hyperparameter's name: its value at the first step.
+    """
+
+    start: str | float
+    scope: Literal["tensor", "group", "all"]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A total over weights that the rule needs before it can step: per tensor, or over all of them.
+
+    ``sums`` says per weight what is added up; ``after`` turns totals into coefficients.
+    """
+
+    scope: Literal["tensor", "all"]
+
+
+Declared = Hyper | Decay | Switch | State | Scalar | Sum

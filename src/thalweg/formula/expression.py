@@ -1,0 +1,154 @@
+"""A formula as a tree: what remains of a rule once it has been called with symbols instead of numbers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+LEAVES = ("constant", "number", "weight", "coefficient")
+
+
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """An operation on expressions, or a leaf.
+
+    Leaves are ``constant`` (a float), ``number`` (the name of something known on the host before the pass:
+    a hyperparameter, the step count, a total), ``weight`` (the name of an operand: w, g, a state) and
+    ``coefficient`` (the place of a host value in the row that a kernel reads).
+    Two expressions built alike are equal, so a dictionary keyed by them computes each only once.
+    """
+
+    op: str
+    arguments: tuple[Any, ...]
+    on_host: bool = field(init=False)
+    _hash: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        on_host = self.op in ("constant", "number") if self.op in LEAVES else all(a.on_host for a in self.arguments)
+        object.__setattr__(self, "on_host", on_host)
+        object.__setattr__(self, "_hash", hash((self.op, self.arguments)))
+
+    def same(self, other: "Expression") -> bool:
+        """Built alike."""
+        if self is other:
+            return True
+        if self._hash != other._hash or self.op != other.op or len(self.arguments) != len(other.arguments):
+            return False
+        if self.op in LEAVES:
+            return self.arguments == other.arguments
+        return all(a.same(b) for a, b in zip(self.arguments, other.arguments, strict=True))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and self.same(other)
+
+    def __bool__(self) -> bool:
+        raise TypeError("an `if` needs a switch; on a weight or a number write where(condition, x, y)")
+
+    def __add__(self, other: Any) -> "Expression":
+        return apply("+", self, other)
+
+    def __radd__(self, other: Any) -> "Expression":
+        return apply("+", other, self)
+
+    def __sub__(self, other: Any) -> "Expression":
+        return apply("-", self, other)
+
+    def __rsub__(self, other: Any) -> "Expression":
+        return apply("-", other, self)
+
+    def __mul__(self, other: Any) -> "Expression":
+        return apply("*", self, other)
+
+    def __rmul__(self, other: Any) -> "Expression":
+        return apply("*", other, self)
+
+    def __truediv__(self, other: Any) -> "Expression":
+        return apply("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> "Expression":
+        return apply("/", other, self)
+
+    def __pow__(self, other: Any) -> "Expression":
+        return apply("**", self, other)
+
+    def __rpow__(self, other: Any) -> "Expression":
+        return apply("**", other, self)
+
+    def __neg__(self) -> "Expression":
+        return apply("neg", self)
+
+    def __lt__(self, other: Any) -> "Expression":
+        return apply("<", self, other)
+
+    def __le__(self, other: Any) -> "Expression":
+        return apply("<=", self, other)
+
+    def __gt__(self, other: Any) -> "Expression":
+        return apply(">", self, other)
+
+    def __ge__(self, other: Any) -> "Expression":
+        return apply(">=", self, other)
+
+    def __abs__(self) -> "Expression":
+        return apply("abs", self)
+
+
+def constant(value: float) -> Expression:
+    """A literal number."""
+    return Expression("constant", (float(value),))
+
+
+def number(name: str) -> Expression:
+    """A number known on the host before the pass."""
+    return Expression("number", (name,))
+
+
+def weight(name: str) -> Expression:
+    """An operand: one value per weight."""
+    return Expression("weight", (name,))
+
+
+def coefficient(index: int) -> Expression:
+    """A host value that a kernel reads from its row of coefficients."""
+    return Expression("coefficient", (index,))
+
+
+def apply(op: str, *arguments: Any) -> Expression:
+    """An operation on expressions and plain numbers; two constants are folded."""
+    operands = tuple(a if isinstance(a, Expression) else constant(a) for a in arguments)
+    if all(a.op == "constant" for a in operands) and op in FOLDED:
+        with np.errstate(all="ignore"):
+            return constant(FOLDED[op](*(np.float64(a.arguments[0]) for a in operands)))
+    return Expression(op, operands)
+
+
+FOLDED = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "**": lambda a, b: a**b,
+    "neg": lambda a: -a,
+    "sqrt": np.sqrt,
+}
+
+
+def leaves(expressions: Iterator[Expression] | tuple[Expression, ...], op: str) -> set[str]:
+    """The names of all leaves of one kind below some expressions."""
+    found: set[str] = set()
+    seen: set[Expression] = set()
+    stack = list(expressions)
+    while stack:
+        expression = stack.pop()
+        if expression in seen:
+            continue
+        seen.add(expression)
+        if expression.op == op:
+            found.add(expression.arguments[0])
+        elif expression.op not in LEAVES:
+            stack.extend(expression.arguments)
+    return found

@@ -1,0 +1,85 @@
+"""The numbers of a pass, computed on the host in float64: once a step, for each distinct set of hyperparameters."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .expression import Expression
+
+Numbers = Mapping[str, Any]
+_INFIX = ("+", "-", "*", "/", "<", "<=", ">", ">=")
+
+# Plain floats are several times faster than NumPy's, but raise where IEEE 754 has an answer.
+_PLAIN = {
+    "pow": math.pow, "sqrt": math.sqrt, "abs": abs, "exp": math.exp, "log": math.log, "floor": math.floor,
+    "maximum": lambda a, b: a if a != a or a > b else b,
+    "minimum": lambda a, b: a if a != a or a < b else b,
+    "where": lambda condition, a, b: a if condition else b,
+}  # fmt: skip
+_ARRAYS = {
+    "pow": np.power, "sqrt": np.sqrt, "abs": np.abs, "exp": np.exp, "log": np.log, "floor": np.floor,
+    "maximum": np.maximum, "minimum": np.minimum, "where": np.where,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class HostFunction:
+    """From named numbers to the values of some host expressions.
+
+    ``one`` takes floats and returns floats, ``many`` takes float64 arrays too and returns arrays.
+    """
+
+    one: Callable[[Numbers], tuple[Any, ...]]
+    many: Callable[[Numbers], tuple[Any, ...]]
+
+
+def host_function(expressions: Sequence[Expression]) -> HostFunction:
+    """Compile host expressions, each distinct part of them computed once."""
+    code = compile(_text(expressions), "<host numbers>", "exec")
+    plain: dict[str, Any] = dict(_PLAIN)
+    arrays: dict[str, Any] = dict(_ARRAYS)
+    exec(code, plain)
+    exec(code, arrays)
+
+    def many(numbers: Numbers) -> tuple[Any, ...]:
+        exact = {name: np.asarray(value, np.float64)[()] for name, value in numbers.items()}
+        with np.errstate(all="ignore"):
+            return arrays["numbers"](exact)  # type: ignore[no-any-return]
+
+    def one(numbers: Numbers) -> tuple[Any, ...]:
+        try:
+            return plain["numbers"](numbers)  # type: ignore[no-any-return]
+        except (ArithmeticError, ValueError):
+            return many(numbers)
+
+    return HostFunction(one, many)
+
+
+def _text(expressions: Sequence[Expression]) -> str:
+    lines: list[str] = []
+    names: dict[Expression, str] = {}
+
+    def name(expression: Expression) -> str:
+        if expression not in names:
+            if expression.op == "constant":
+                value = repr(expression.arguments[0])
+                value = f"float({value!r})" if not math.isfinite(expression.arguments[0]) else value
+            elif expression.op == "number":
+                value = f"n[{expression.arguments[0]!r}]"
+            else:
+                a = [name(x) for x in expression.arguments]
+                function = {"**": "pow"}.get(expression.op, expression.op)
+                value = (
+                    f"{a[0]} {expression.op} {a[1]}" if expression.op in _INFIX
+                    else f"-{a[0]}" if expression.op == "neg" else f"{function}({', '.join(a)})"
+                )  # fmt: skip
+            names[expression] = f"x{len(names)}"
+            lines.append(f"    {names[expression]} = {value}")
+        return names[expression]
+
+    returned = ", ".join([name(e) for e in expressions])
+    body = "\n".join(lines)
+    return f"def numbers(n):\n{body}\n    return ({returned}{',' if expressions else ''})\n"

@@ -1,0 +1,141 @@
+"""A compiled pass and how it is called: everything about the task block is here and in the `llvm` reader."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import team
+from .compose import Pass, program
+from .host import HostFunction, host_function
+from .llvm import (
+    ADDRESSES,
+    CLAIM_TABLE,
+    CLAIMS,
+    COUNTER,
+    PIECES,
+    ROW_OF,
+    ROWS,
+    SUMS,
+    TASK_WORDS,
+    TENSORS,
+    compute_type,
+    emit,
+)
+from .lower import lower
+from .machine import MachineCode, machine_code
+from .rule import Rule
+
+Table = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledPass:
+    """One pass as machine code over memory of given element types."""
+
+    walk: Pass
+    operands: tuple[str, ...]
+    totals: tuple[str, ...]
+    real: str
+    """float32 or float64: what it computes in, and the element type of its rows."""
+    host: HostFunction
+    """From named numbers to a row."""
+    width: int
+    """Numbers in a row."""
+    assembly: str
+
+    @cached_property
+    def machine(self) -> MachineCode:
+        return machine_code(self.assembly)
+
+
+def compiled(walk: Pass, dtypes: Mapping[str, str]) -> CompiledPass:
+    """Compile a pass. ``dtypes``: the element type of each operand in memory, as torch names it."""
+    kernel = lower(walk)
+    used = {name: dtypes[name] for name in kernel.operands}
+    # What is computed in float64 for one operand is computed in float64 for all.
+    real = compute_type(dtypes)
+    return CompiledPass(
+        walk, kernel.operands, tuple(walk.totals), real, host_function(kernel.coefficients),
+        len(kernel.coefficients), emit(kernel, used, real),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """A rule, with its switches resolved, as machine code over memory of given element types."""
+
+    norm: CompiledPass
+    sums: CompiledPass | None
+    update: CompiledPass
+
+
+@cache
+def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tuple[tuple[str, str], ...]) -> Passes:
+    """Trace and compile a rule: once for each combination of switches and element types in a process.
+
+    ``switches``: see `compose.program`. ``dtypes``: the element type of w, g and each state, as torch names it.
+    """
+    traced = program(rule, dict(switches))
+    types = dict(dtypes)
+    return Passes(
+        compiled(traced.norm, types),
+        compiled(traced.sums, types) if traced.sums else None,
+        compiled(traced.update, types),
+    )
+
+
+@cache
+def scalars_of(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> HostFunction:
+    """From a step's numbers to the next values of the rule's scalars, in their declared order."""
+    return host_function(tuple(program(rule, dict(switches)).scalars.values()))
+
+
+class Task:
+    """The memory a kernel is pointed at; its arrays live as long as it does."""
+
+    def __init__(self, walk: CompiledPass, pieces: Table, claims: Table, tensors: int) -> None:
+        self.walk, self.pieces, self.claims = walk, pieces, claims
+        self.addresses = np.zeros((len(walk.operands), tensors), np.int64)
+        self.row_of = np.zeros(tensors, np.int64)
+        self.rows = np.zeros((1, walk.width), walk.real)
+        self.sums = np.zeros((len(pieces), len(walk.totals)), np.float64)
+        # A task block starts on a cache line of its own: threads hammer its first word.
+        room = np.zeros(TASK_WORDS + 8, np.int64)
+        skip = -(room.ctypes.data // 8) % 8
+        self.words = room[skip : skip + TASK_WORDS]
+        self.words[CLAIMS], self.words[TENSORS] = len(claims), tensors
+        for index, table in (
+            (CLAIM_TABLE, claims), (PIECES, pieces), (ADDRESSES, self.addresses),
+            (ROW_OF, self.row_of), (ROWS, self.rows), (SUMS, self.sums),
+        ):  # fmt: skip
+            self.words[index] = table.ctypes.data
+        self._address = self.words.ctypes.data
+
+    def set_row(self, numbers: Mapping[str, float]) -> None:
+        """One row for all tensors."""
+        if len(self.rows) != 1:
+            self._new_rows(1)
+            self.row_of[:] = 0
+        self.rows[0] = self.walk.host.one(numbers)
+
+    def set_rows(self, numbers: Mapping[str, Any], row_of: NDArray[np.int64], count: int) -> None:
+        """``count`` rows from numbers that are floats or arrays of ``count``; ``row_of`` says which tensor reads which."""
+        if len(self.rows) != count:
+            self._new_rows(count)
+        for column, value in enumerate(self.walk.host.many(numbers)):
+            self.rows[:, column] = value
+        self.row_of[:] = row_of
+
+    def run(self, threads: int) -> None:
+        """Walk over memory once."""
+        self.words[COUNTER] = 0
+        machine = self.walk.machine
+        team.run(machine.call, machine.address, self._address, threads)
+
+    def _new_rows(self, count: int) -> None:
+        self.rows = np.zeros((count, self.walk.width), self.walk.real)
+        self.words[ROWS] = self.rows.ctypes.data

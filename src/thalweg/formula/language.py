@@ -1,0 +1,185 @@
+"""The language of rules, checked on the source text when a rule is defined."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Collection
+from types import FunctionType
+from typing import Any
+
+from . import vocabulary
+
+ALLOWED = (
+    "assignment, numbers, + - * / **, comparisons (< <= > >=) inside where, an `if` on a switch, "
+    "plain helper functions in this same language, and " + " ".join(vocabulary.__all__)
+)
+_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_WORDS = {name: getattr(vocabulary, name) for name in vocabulary.__all__}
+
+
+class FormulaError(Exception):
+    """A rule is not written in the language of rules. Says the file, the line, and what to write instead."""
+
+
+def check(function: FunctionType, rule: str, *, names: Collection[str], switches: Collection[str]) -> None:
+    """Raise `FormulaError` unless a function is a formula.
+
+    ``names`` are what its parameters may ask for, ``switches`` the ones an `if` may test.
+    """
+    _Check(function, rule, frozenset(switches), seen=[]).run(frozenset(names))
+
+
+def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names a formula asks for."""
+    return tuple(inspect.signature(function).parameters)
+
+
+def returned_names(function: FunctionType, rule: str) -> tuple[str, ...]:
+    """The keys of the dictionary a formula returns, or the names after the first value of the tuple it returns."""
+    returned = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body[-1].value  # type: ignore[attr-defined]
+    if isinstance(returned, ast.Dict):
+        return tuple(key.value for key in returned.keys if isinstance(key, ast.Constant))
+    if not isinstance(returned, ast.Tuple):
+        return ()
+    rest = returned.elts[1:]
+    if all(isinstance(name, ast.Name) for name in rest):
+        return tuple(name.id for name in rest if isinstance(name, ast.Name))
+    raise FormulaError(f"{rule}.{function.__name__}: return the step, then states by their plain names")
+
+
+def tests(function: FunctionType) -> set[str]:
+    """The names a formula's `if`s test."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    found = {n.id for node in ast.walk(tree) if isinstance(node, ast.If) for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+    return found
+
+
+class _Check(ast.NodeVisitor):
+    """One walk over one function; helpers it calls are walked in turn."""
+
+    def __init__(self, function: FunctionType, where: str, switches: frozenset[str], seen: list[FunctionType]) -> None:
+        self.function, self.where, self.switches, self.seen = function, where, switches, [*seen, function]
+        self.local: set[str] = set()
+
+    def run(self, names: frozenset[str] | None) -> None:
+        try:
+            text = textwrap.dedent(inspect.getsource(self.function))
+        except OSError as error:
+            raise FormulaError(
+                f"{self.where}.{self.function.__name__}: its source text cannot be read. Write the rule in a file "
+                "or a notebook cell: the formula is compiled from its text."
+            ) from error
+        tree = ast.parse(text).body[0]
+        if not isinstance(tree, ast.FunctionDef):
+            raise FormulaError(f"{self.where}: a formula is written with def, not {type(tree).__name__}")
+        wanted = tree.args
+        if wanted.vararg or wanted.kwarg or wanted.kwonlyargs or wanted.defaults:
+            self.refuse(tree, "a formula takes plain parameters: no *, no **, no defaults")
+        for parameter in wanted.args:
+            if names is not None and parameter.arg not in names:
+                self.refuse(tree, f"it asks for {parameter.arg!r}, which is none of: {', '.join(sorted(names))}")
+            self.local.add(parameter.arg)
+        body = tree.body
+        if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):  # a docstring
+            body = body[1:]
+        for statement in body:
+            self.visit(statement)
+        if not body or not isinstance(body[-1], ast.Return):
+            self.refuse(tree, "a formula ends with return")
+
+    def refuse(self, node: ast.AST, what: str) -> None:
+        line = self.function.__code__.co_firstlineno + getattr(node, "lineno", 1) - 1
+        raise FormulaError(
+            f"{self.function.__code__.co_filename}:{line}: in {self.where}.{self.function.__name__}: {what}"
+        )
+
+    def generic_visit(self, node: ast.AST) -> None:
+        name = type(node).__name__
+        self.refuse(node, f"{name} is not in the language of rules. Allowed: {ALLOWED}")
+
+    def visit_all(self, *nodes: ast.AST) -> None:
+        for node in nodes:
+            self.visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        for target in node.targets:
+            for name in target.elts if isinstance(target, ast.Tuple) else [target]:
+                if not isinstance(name, ast.Name):
+                    self.refuse(node, "assign to plain names")
+                else:
+                    self.local.add(name.id)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self.refuse(node, "write x = x + y: an update in place has no meaning in a formula")
+
+    def visit_Return(self, node: ast.Return) -> None:
+        if node.value is None:
+            self.refuse(node, "return a value")
+        elif isinstance(node.value, ast.Dict):
+            for key, value in zip(node.value.keys, node.value.values, strict=True):
+                if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
+                    self.refuse(node, "the keys of a returned dictionary are plain strings")
+                self.visit(value)
+        else:
+            self.visit(node.value)
+
+    def visit_If(self, node: ast.If) -> None:
+        test = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
+        negated = isinstance(node.test, ast.UnaryOp) and not isinstance(node.test.op, ast.Not)
+        if negated or not isinstance(test, ast.Name) or test.id not in self.switches:
+            self.refuse(
+                node,
+                "an `if` may only test a switch, or a hyperparameter for being 0 (if nesterov: / if not momentum:); "
+                "on a weight or a number write where(condition, x, y)",
+            )
+        for statement in (*node.body, *node.orelse):
+            if isinstance(statement, ast.Return):
+                self.refuse(statement, "a formula has one return, at its end")
+            self.visit(statement)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        if not isinstance(node.op, _OPERATORS):
+            self.refuse(node, f"the operator {type(node.op).__name__} is not in the language. Allowed: {ALLOWED}")
+        self.visit_all(node.left, node.right)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
+        if not isinstance(node.op, _OPERATORS):
+            self.refuse(node, f"the operator {type(node.op).__name__} is not in the language. Allowed: {ALLOWED}")
+        self.visit(node.operand)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        if len(node.ops) != 1 or not isinstance(node.ops[0], _OPERATORS):
+            self.refuse(node, "compare two values with < <= > or >=")
+        self.visit_all(node.left, *node.comparators)
+
+    def visit_Tuple(self, node: ast.Tuple) -> None:
+        self.visit_all(*node.elts)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if not isinstance(node.value, int | float):
+            self.refuse(node, f"{node.value!r} is not a number")
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if node.id not in self.local and not isinstance(self.outside(node.id), int | float):
+            self.refuse(node, f"{node.id!r} is not a parameter, a variable assigned above, or a constant")
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if not isinstance(node.func, ast.Name) or node.keywords:
+            self.refuse(node, f"call functions by their plain name, without keywords. Allowed: {ALLOWED}")
+            return
+        called = self.outside(node.func.id)
+        if called is not abs and called not in _WORDS.values():
+            if not isinstance(called, FunctionType):
+                hint = f"; import it: from thalweg.formula import {node.func.id}" if node.func.id in _WORDS else ""
+                self.refuse(node, f"{node.func.id!r} is not a function of the language{hint}. Allowed: {ALLOWED}")
+            elif called in self.seen:
+                self.refuse(node, f"{node.func.id!r} calls itself")
+            else:
+                _Check(called, self.where, frozenset(), self.seen).run(names=None)
+        self.visit_all(*node.args)
+
+    def outside(self, name: str) -> Any:
+        """What a name means where the function was written."""
+        closure = inspect.getclosurevars(self.function)
+        return {**closure.builtins, **closure.globals, **closure.nonlocals}.get(name)

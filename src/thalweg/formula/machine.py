@@ -1,0 +1,120 @@
+"""From LLVM assembly to an address: compiled once per machine, then loaded from a private cache of object code."""
+
+import ctypes
+import hashlib
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+
+_MAGIC = b"thalweg object 1\n"
+
+
+def cache_folder() -> Path:
+    """Where object code is kept: ``$THALWEG_CACHE``, or ``thalweg`` in the user's cache folder."""
+    chosen = os.environ.get("THALWEG_CACHE")
+    if chosen:
+        return Path(chosen)
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "thalweg"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "thalweg" / "cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "thalweg"
+
+
+class MachineCode:
+    """A loaded kernel. Its ``address`` is valid as long as this object lives."""
+
+    def __init__(self, assembly: str) -> None:
+        machine = _target()
+        kind = f"{llvmlite.__version__} {machine.triple} {llvm.get_host_cpu_name()} {_features()}"
+        name = hashlib.sha256(f"{kind}\n{assembly}".encode()).hexdigest()
+        stored = _read(name)
+        self.compiled = stored is None
+        """Whether the code had to be compiled; False if the cache had it."""
+        code = _compile(assembly, machine) if stored is None else stored
+        if stored is None:
+            _write(name, code)
+        empty = llvm.parse_assembly("")
+        empty.triple = machine.triple
+        self._engine = llvm.create_mcjit_compiler(empty, machine)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        self.address: int = self._engine.get_function_address("kernel")
+        if not self.address:
+            raise RuntimeError("the compiled kernel could not be loaded; please report this")
+        self.call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
+
+
+@cache
+def machine_code(assembly: str) -> MachineCode:
+    """The loaded kernel of an assembly text, one per process. Loaded code is never unloaded."""
+    return MachineCode(assembly)
+
+
+@cache
+def _initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@cache
+def _features() -> str:
+    return str(llvm.get_host_cpu_features().flatten())
+
+
+def _target() -> llvm.TargetMachine:
+    _initialise()
+    target = llvm.Target.from_default_triple()
+    # A target machine belongs to the engine it is given to, so each kernel gets its own.
+    return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=_features(), opt=3, jit=True)
+
+
+def _compile(assembly: str, machine: llvm.TargetMachine) -> bytes:
+    module = llvm.parse_assembly(assembly)
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+def _trusted(path: Path) -> bool:
+    """Only our own user may have written what we are about to run."""
+    if not hasattr(os, "getuid"):
+        return True
+    status = path.stat()
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
+
+
+def _read(name: str) -> bytes | None:
+    folder = cache_folder()
+    path = folder / f"{name}.o"
+    with suppress(OSError):
+        if _trusted(folder) and _trusted(path):
+            content = path.read_bytes()
+            digest, code = content[len(_MAGIC) : len(_MAGIC) + 32], content[len(_MAGIC) + 32 :]
+            if content.startswith(_MAGIC) and hashlib.sha256(code).digest() == digest:
+                return code
+    return None
+
+
+def _write(name: str, code: bytes) -> None:
+    """Keep the code for the next process. A folder that cannot be written is no obstacle: it is compiled again."""
+    folder = cache_folder()
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _trusted(folder):
+            return
+        handle, temporary = tempfile.mkstemp(dir=folder)
+        with os.fdopen(handle, "wb") as file:
+            file.write(_MAGIC + hashlib.sha256(code).digest() + code)
+        os.replace(temporary, folder / f"{name}.o")

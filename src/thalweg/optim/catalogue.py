@@ -1,0 +1,14 @@
+"""An optimizer class for every rule of the catalogue. Their signatures stand in catalogue.pyi, made by `stubs`."""
+
+from thalweg.rules import CATALOGUE
+
+from .optimizer import Optimizer, optimizer
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {}
+for _name, _rule in CATALOGUE.items():
+    _made = optimizer(_rule)
+    # Pickle finds a class by module and name: the optimizer is here, the rule stays where it is written.
+    _made.__module__ = __name__
+    globals()[_rule.__name__] = OPTIMIZERS[_name] = _made
+
+__all__ = ["OPTIMIZERS", *(rule.__name__ for rule in CATALOGUE.values())]  # noqa: PLE0604

@@ -1,0 +1,179 @@
+"""Parameters that one kernel call updates together, and the others, which the `torch` reader updates one by one."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from thalweg.formula import Rule, Sum, compose
+from thalweg.formula.kernel import CompiledPass, Passes, Task
+from thalweg.formula.rule import parts
+from thalweg.formula.team import SERIAL_BELOW
+
+from .layout import layout
+from .numbers import Rows
+
+Totals = Mapping[str, Any]
+
+
+class Launch(Protocol):
+    """What a step asks of a set of parameters, pass by pass. Nothing is written before `update`."""
+
+    params: list[torch.Tensor]
+    states: list[dict[str, Any]]
+    groups: list[int]
+    group_of: NDArray[np.int64]
+
+    def gather(self, grads: list[torch.Tensor]) -> bool:
+        """Take this step's gradients; False if parameters or states are no longer where they were planned."""
+
+    def squares(self, rows: Rows, threads: int) -> NDArray[np.float64]:
+        """The sum of the squares of each parameter's gradient."""
+
+    def totals(self, rows: Rows, threads: int) -> dict[str, NDArray[np.float64]]:
+        """The rule's own totals, by parameter."""
+
+    def update(self, rows: Rows, threads: int, again: bool) -> None:
+        """Move the weights. ``again`` says that the gradients have just been read."""
+
+
+class KernelLaunch:
+    """Dense parameters on the CPU that share element types and switches."""
+
+    def __init__(
+        self,
+        passes: Passes,
+        params: list[torch.Tensor],
+        states: list[dict[str, Any]],
+        keys: Mapping[str, str],
+        groups: list[int],
+        group_of: NDArray[np.int64],
+    ) -> None:
+        self.passes, self.params, self.states, self.groups, self.group_of = passes, params, states, groups, group_of
+        self._keys = keys
+        self._bytes = [p.nbytes for p in params]
+        self._plain = all(p.is_contiguous() for p in params)
+        self._weights_at = _addresses(params)
+        self._states_at = {name: _addresses([s[key] for s in states]) for name, key in keys.items()}
+        # Memory that is held cannot be freed and handed out again, so an address that has not changed is still ours.
+        self._held = [t.untyped_storage() for t in (*params, *(s[key] for s in states for key in keys.values()))]
+        self._grads: list[torch.Tensor] = []
+        self._cut = layout([p.numel() for p in params])
+        self._tasks: dict[str, Task] = {}
+        self._ready: set[str] = set()
+
+    def gather(self, grads: list[torch.Tensor]) -> bool:
+        self._ready.clear()
+        if _addresses(self.params) != self._weights_at:
+            return False
+        for name, key in self._keys.items():
+            if _addresses([s[key] for s in self.states]) != self._states_at[name]:
+                return False
+        try:
+            sizes = [g.nbytes for g in grads]
+        except AttributeError:  # a gradient is None that was there before
+            return False
+        if sizes != self._bytes:
+            return False
+        if not self._plain or not all(map(torch.Tensor.is_contiguous, grads)):
+            # The kernel walks weight and gradient side by side: one in another layout is copied into the weight's.
+            grads = [
+                g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)
+                for g, p in zip(grads, self.params, strict=True)
+            ]
+        self._grads = grads  # keeps the copies alive until the next step
+        self._grads_at = _addresses(grads)
+        return True
+
+    def squares(self, rows: Rows, threads: int) -> NDArray[np.float64]:
+        return self._summed("norm", self.passes.norm, rows, threads)["squares"]
+
+    def totals(self, rows: Rows, threads: int) -> dict[str, NDArray[np.float64]]:
+        assert self.passes.sums is not None
+        return self._summed("sums", self.passes.sums, rows, threads)
+
+    def update(self, rows: Rows, threads: int, again: bool) -> None:
+        task = self._task("update again" if again else "update", self.passes.update, again)
+        rows.put(task)
+        task.run(self._threads(threads))
+
+    def _summed(self, name: str, walk: CompiledPass, rows: Rows, threads: int) -> dict[str, NDArray[np.float64]]:
+        task = self._task(name, walk)
+        rows.put(task)
+        task.run(self._threads(threads))
+        found = {}
+        for i, total in enumerate(walk.totals):
+            by_tensor = np.zeros(len(self.params))
+            # Pieces are added in their order, whichever thread computed them.
+            np.add.at(by_tensor, task.pieces[:, 0], task.sums[:, i])
+            found[total] = by_tensor
+        return found
+
+    def _threads(self, threads: int) -> int:
+        return threads if self._cut.weights >= SERIAL_BELOW else 1
+
+    def _task(self, name: str, walk: CompiledPass, backwards: bool = False) -> Task:
+        """The pass's task block with this step's addresses."""
+        if name not in self._tasks:
+            claims = self._cut.backwards if backwards else self._cut.claims
+            task = Task(walk, self._cut.pieces, claims, len(self.params))
+            for row, operand in enumerate(walk.operands):
+                if operand != "g":
+                    task.addresses[row] = self._weights_at if operand == "w" else self._states_at[operand]
+            self._tasks[name] = task
+        task = self._tasks[name]
+        if name not in self._ready:
+            if "g" in walk.operands:
+                task.addresses[walk.operands.index("g")] = self._grads_at
+            self._ready.add(name)
+        return task
+
+
+def _addresses(tensors: list[torch.Tensor]) -> list[int]:
+    # On 500 parameters this line is a tenth of a step: a map over the method is the fastest way Python has.
+    return list(map(torch.Tensor.data_ptr, tensors))
+
+
+class TorchLaunch:
+    """Parameters no kernel serves: other devices, half precision, memory with gaps. Same formulas, one at a time."""
+
+    def __init__(
+        self,
+        rule: type[Rule],
+        switches: Mapping[str, bool],
+        params: list[torch.Tensor],
+        states: list[dict[str, Any]],
+        keys: Mapping[str, str],
+        groups: list[int],
+        group_of: NDArray[np.int64],
+    ) -> None:
+        self.rule, self.switches, self.params, self.states = rule, switches, params, states
+        self.groups, self.group_of = groups, group_of
+        self._keys = keys
+        self._grads: list[torch.Tensor] = []
+
+    def gather(self, grads: list[torch.Tensor]) -> bool:
+        self._grads = grads
+        return all(s[key].shape == p.shape for s, p in zip(self.states, self.params, strict=True) for key in self._keys.values())
+
+    def squares(self, rows: Rows, threads: int) -> NDArray[np.float64]:
+        found = (compose.norm_totals(self._values(i, rows))["squares"] for i in range(len(self.params)))
+        return np.array([float(x.double().sum()) for x in found])
+
+    def totals(self, rows: Rows, threads: int) -> dict[str, NDArray[np.float64]]:
+        found = [compose.rule_totals(self.rule, self._values(i, rows)) for i in range(len(self.params))]
+        return {name: np.array([float(f[name].double().sum()) for f in found]) for name in parts(self.rule, Sum)}
+
+    def update(self, rows: Rows, threads: int, again: bool) -> None:
+        for i, (param, state) in enumerate(zip(self.params, self.states, strict=True)):
+            for name, value in compose.updated(self.rule, self._values(i, rows)).items():
+                (param if name == "w" else state[self._keys[name]]).copy_(value)
+
+    def _values(self, i: int, rows: Rows) -> dict[str, Any]:
+        param = self.params[i]
+        # Half precision is computed in float32 and rounded once, when it is stored.
+        dtype = torch.float32 if param.dtype in (torch.float16, torch.bfloat16) else param.dtype
+        tensors = {"w": param, "g": self._grads[i], **{n: self.states[i][key] for n, key in self._keys.items()}}
+        return {**rows.of(i), **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}

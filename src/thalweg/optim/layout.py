@@ -1,0 +1,47 @@
+"""How the weights of many tensors are cut into work: pieces, and the claims that threads take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# 16,384 float32 weights are 64 KiB an operand: small enough to balance threads, large enough to stream.
+PIECE = 16_384
+
+Table = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """``pieces``: a row (tensor, first weight, count) each. ``claims``: a row (first piece, end) each."""
+
+    pieces: Table
+    claims: Table
+    weights: int
+
+    @property
+    def backwards(self) -> Table:
+        """The claims from last to first: a second pass finds the end of the first still in the cache."""
+        return np.ascontiguousarray(self.claims[::-1])
+
+
+def layout(sizes: Sequence[int]) -> Layout:
+    """Cut tensors of the given sizes: none of the pieces is longer than `PIECE`, nor is a claim much longer."""
+    pieces = [
+        (tensor, start, min(PIECE, size - start))
+        for tensor, size in enumerate(sizes)
+        for start in range(0, size, PIECE)
+    ]
+    claims: list[tuple[int, int]] = []
+    first = held = 0
+    for i, (_, _, count) in enumerate(pieces):
+        held += count
+        if held >= PIECE or i == len(pieces) - 1:
+            claims.append((first, i + 1))
+            first, held = i + 1, 0
+    return Layout(
+        np.array(pieces, np.int64).reshape(-1, 3),
+        np.array(claims, np.int64).reshape(-1, 2),
+        sum(sizes),
+    )

@@ -1,0 +1,91 @@
+"""The numbers of one step: hyperparameters, step counts and scalars, one row for each distinct setting."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thalweg.formula import Rule
+from thalweg.formula.chain import NUMBERS
+from thalweg.formula.kernel import Task
+from thalweg.formula.rule import decay_kind
+
+from . import surface
+
+
+def group_numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
+    """What a parameter group says: the rule's hyperparameters and the chain's numbers."""
+    found = {**NUMBERS, **surface.numbers(rule, group)}
+    if group["maximize"]:
+        found["unscale"] = -1.0
+    if group["clip_value"] is not None:
+        found["clip_value"] = float(group["clip_value"])
+    kind = group.get("decay", decay_kind(rule))
+    if kind == "l2":
+        found["l2"] = found["weight_decay"]
+    elif kind == "decoupled":
+        found["shrink"] = found["lr"] * found["weight_decay"]
+    return found
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Numbers by name, each a float or an array with one entry a row; ``row_of`` is None where one row serves all."""
+
+    numbers: Mapping[str, Any]
+    row_of: NDArray[np.int64] | None = None
+    count: int = 1
+    group: NDArray[np.int64] | None = None
+    """The launch's group that each row belongs to."""
+
+    def joined(self, more: Mapping[str, Any]) -> "Rows":
+        """With further numbers, known only after a pass."""
+        return replace(self, numbers={**self.numbers, **more})
+
+    def put(self, task: Task) -> None:
+        """Write the rows where the kernel reads them."""
+        if self.row_of is None:
+            task.set_row(self.numbers)
+        else:
+            task.set_rows(self.numbers, self.row_of, self.count)
+
+    def last(self, value: Any, group: int) -> float:
+        """One group's entry of a value that may differ by row: its last row, which is the furthest step."""
+        if self.group is None or np.ndim(value) == 0:
+            return float(value)
+        return float(value[np.flatnonzero(self.group == group)[-1]])
+
+    def of(self, tensor: int) -> dict[str, float]:
+        """The row that one tensor reads, as floats."""
+        if self.row_of is None:
+            return dict(self.numbers)
+        row = self.row_of[tensor]
+        return {name: float(v[row]) if isinstance(v, np.ndarray) and v.ndim else float(v) for name, v in self.numbers.items()}
+
+
+def rows(
+    groups: Sequence[Mapping[str, float]],
+    group_of: NDArray[np.int64],
+    steps: NDArray[Any] | None,
+    scalars: Mapping[str, NDArray[np.float64]],
+    by_tensor: bool,
+) -> Rows:
+    """The rows of a launch.
+
+    ``groups`` are the numbers of its parameter groups and ``group_of`` which one each tensor is in; ``steps`` the
+    tensors' step counts (None for a rule that does not count), ``scalars`` their own scalars; ``by_tensor`` asks
+    for a row a tensor because the rule's totals differ by tensor.
+    """
+    if by_tensor or scalars:
+        counted = {} if steps is None else {"t": steps.astype(np.float64)}
+        wide = {name: np.array([g[name] for g in groups])[group_of] for name in groups[0]}
+        return Rows({**wide, **counted, **scalars}, np.arange(len(group_of)), len(group_of), group_of)
+    if steps is None:
+        steps = np.ones(len(group_of), np.float32)
+    if len(groups) == 1 and (len(steps) == 0 or steps.min() == steps.max()):
+        return Rows({**groups[0], "t": float(steps[0]) if len(steps) else 1.0})
+    keys, row_of = np.unique(np.stack([group_of, steps.astype(np.int64)]), axis=1, return_inverse=True)
+    wide = {name: np.array([g[name] for g in groups])[keys[0]] for name in groups[0]}
+    return Rows({**wide, "t": keys[1].astype(np.float64)}, row_of.reshape(-1), keys.shape[1], keys[0])

@@ -1,0 +1,217 @@
+"""The optimizer: torch's contract around a rule."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.autograd.graph import increment_version
+
+from thalweg.formula import Rule, Scalar, Sum, chain
+from thalweg.formula.rule import parts
+
+from . import plan as planning
+from . import surface
+from .numbers import Rows, group_numbers, rows
+from .plan import Plan, Planned
+from .state import start_of
+
+
+class NonFiniteGradient(ArithmeticError):
+    """A gradient holds nan or infinity; the message names the parameters. Nothing has been updated."""
+
+
+class Optimizer(torch.optim.Optimizer):
+    """A `torch.optim.Optimizer` that runs a rule and the chain around it in one kernel over all parameters.
+
+    Subclasses are made from rules by `optimizer`. Besides the rule's own arguments each takes
+
+    ``maximize``    climb instead of descend;
+    ``decay``       ``"l2"`` or ``"decoupled"``, where the rule leaves weight decay to the chain;
+    ``clip_value``  limit each coordinate of the gradient to +-clip_value;
+    ``clip_norm``   scale the gradients of all parameters together so that their norm is at most clip_norm
+                    (as `torch.nn.utils.clip_grad_norm_`; the gradients in memory are not changed);
+    ``nonfinite``   what to do when a gradient holds nan or infinity: ``"pass"`` it on like torch, ``"raise"``
+                    `NonFiniteGradient`, or ``"skip"`` the whole step (counted in ``skipped_steps``).
+
+    The first two of these and all of the rule's may differ by parameter group; clip_norm and nonfinite are
+    attributes of the optimizer and may be changed between steps.
+    """
+
+    rule: ClassVar[type[Rule]]
+
+    def __init__(
+        self,
+        params: Any,
+        *arguments: Any,
+        clip_norm: float | None = None,
+        nonfinite: str = "pass",
+        **options: Any,
+    ) -> None:
+        name = type(self).__name__
+        known = surface.defaults(self.rule)
+        if len(arguments) > len(known):
+            raise TypeError(f"{name} takes at most {len(known)} arguments after the parameters, got {len(arguments)}")
+        options = {**dict(zip(known, arguments, strict=False)), **options}
+        surface.check(self.rule, name, options)
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(f"{name}: clip_norm must be above 0, or None for no clipping, got {clip_norm!r}")
+        if nonfinite not in surface.NONFINITE:
+            raise ValueError(f"{name}: nonfinite must be one of {', '.join(surface.NONFINITE)}, got {nonfinite!r}")
+        self.clip_norm = clip_norm
+        self.nonfinite = nonfinite
+        self.skipped_steps = 0
+        self._plan: Plan | None = None
+        super().__init__(params, {**known, **options})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with their own hyperparameters; what is not given is as for the others."""
+        known = surface.defaults(self.rule)
+        given = {key: value for key, value in param_group.items() if key in known}
+        surface.check(self.rule, type(self).__name__, {**self.defaults, **given})
+        super().add_param_group(param_group)
+        self._plan = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._plan = None
+        for group in self.param_groups:
+            for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
+                group.pop(key, None)
+            for key, value in self.defaults.items():
+                group.setdefault(key, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {**super().__getstate__(), "clip_norm": self.clip_norm, "nonfinite": self.nonfinite}
+        return {**kept, "skipped_steps": self.skipped_steps}
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Update every parameter that has a gradient, once. ``closure`` computes the loss again and returns it."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self._update()
+        return loss
+
+    @torch.no_grad()
+    def _update(self) -> None:
+        plan = self._current_plan()
+        numbers = [self._group_numbers(group) for group in self.param_groups]
+        threads = torch.get_num_threads()
+        steps = [(x, self._rows(x, numbers)) for x in plan.launches]
+        summed = self.clip_norm is not None or self.nonfinite != "pass"
+        if summed:
+            squares = [x.launch.squares(r, threads) for x, r in steps]
+            total = float(sum(s.sum() for s in squares))
+            if self.nonfinite != "pass" and not math.isfinite(total) and (bad := self._not_finite(plan, squares)):
+                if self.nonfinite == "raise":
+                    raise NonFiniteGradient(bad)
+                self.skipped_steps += 1
+                return
+            if self.clip_norm is not None:
+                scale = {"clip_scale": float(chain.norm_scale(total, self.clip_norm))}
+                steps = [(x, r.joined(scale)) for x, r in steps]
+        if sums := parts(self.rule, Sum):
+            found = [x.launch.totals(r, threads) for x, r in steps]
+            overall = {name: sum(float(f[name].sum()) for f in found) for name in sums}
+            known = [{n: f[n] if s.scope == "tensor" else overall[n] for n, s in sums.items()} for f in found]
+            steps = [(x, r.joined(totals)) for (x, r), totals in zip(steps, known, strict=True)]
+        for x, r in steps:
+            x.launch.update(r, threads, again=summed or bool(sums))
+            if x.steps is not None:
+                np.add(x.steps, 1, out=x.steps)
+            # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
+            increment_version(x.launch.params)
+        self._keep_scalars(steps)
+
+    def _current_plan(self) -> Plan:
+        """The plan, made anew if groups, gradients present, switches, parameters or states are not what it was made for."""
+        grads = [p.grad for group in self.param_groups for p in group["params"]]
+        switches = tuple(planning.group_switches(self.rule, group) for group in self.param_groups)
+        if self._plan is None or not self._plan.gather(grads, switches, self.state):
+            self._plan = planning.make(self.rule, self.param_groups, self.state, switches)
+            if not self._plan.gather(grads, switches, self.state):
+                raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(self.param_groups))
+        return self._plan
+
+    def _group_numbers(self, group: dict[str, Any]) -> dict[str, float]:
+        found = group_numbers(self.rule, group)
+        for name, scalar in parts(self.rule, Scalar).items():
+            if scalar.scope != "tensor":
+                found[name] = group.setdefault(name, start_of(scalar, found))
+        return found
+
+    def _rows(self, planned: Planned, numbers: Sequence[dict[str, float]]) -> Rows:
+        """The launch's numbers for the step that is about to be taken."""
+        by_tensor = any(total.scope == "tensor" for total in parts(self.rule, Sum).values())
+        steps = None if planned.steps is None else planned.steps + 1
+        groups = [numbers[i] for i in planned.launch.groups]
+        return rows(groups, planned.launch.group_of, steps, planned.scalars, by_tensor)
+
+    def _keep_scalars(self, steps: Sequence[tuple[Planned, Rows]]) -> None:
+        """Store the scalars' next values: in the tensors' memory, or in the groups."""
+        scalars = parts(self.rule, Scalar)
+        for planned, row in steps if scalars else ():
+            values = planned.next_scalars(row)
+            for (name, scalar), value in zip(scalars.items(), values, strict=True):
+                if scalar.scope == "tensor":
+                    planned.scalars[name][:] = value
+                    continue
+                if scalar.scope == "all":
+                    of_all = row.last(value, 0)
+                    for group in self.param_groups:
+                        group[name] = of_all
+                    continue
+                for place, i in enumerate(planned.launch.groups):
+                    self.param_groups[i][name] = row.last(value, place)
+
+    def _not_finite(self, plan: Plan, squares: Sequence[NDArray[np.float64]]) -> str | None:
+        """Which gradients hold nan or infinity, in words; None if only the sum of squares overflowed."""
+        named = planning.names(self.param_groups)
+        found = []
+        for planned, of in zip(plan.launches, squares, strict=True):
+            for i in np.flatnonzero(~np.isfinite(of)):
+                grad = planned.launch.params[i].grad
+                assert grad is not None
+                if count := int((~torch.isfinite(grad)).sum()):
+                    found.append(f"{named[planned.members[i]]} ({count} of {grad.numel()} values)")
+        if not found:
+            return None
+        more = f", and {len(found) - 3} more" if len(found) > 3 else ""
+        return f"the gradient is not finite in {', '.join(found[:3])}{more}; nothing was updated"
+
+
+def optimizer(rule: type[Rule]) -> type[Optimizer]:
+    """The optimizer class of a rule, with the rule's name and documentation. Also a class decorator:
+
+        @thalweg.optimizer
+        class SignMomentum(Rule):
+            ...
+
+        SignMomentum(model.parameters(), lr=1e-3)
+    """
+    if not (isinstance(rule, type) and issubclass(rule, Rule)):
+        raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")
+    members = {
+        "rule": rule,
+        "__doc__": rule.__doc__,
+        "__module__": rule.__module__,
+        "__qualname__": rule.__qualname__,
+        "__signature__": surface.signature(rule),
+    }
+    return type(rule.__name__, (Optimizer,), members)
+
+
+def build(
+    rule: type[Rule] | type[Optimizer], params: Any, values: Mapping[str, Any] | None = None, **options: Any
+) -> Optimizer:
+    """An optimizer from a rule and its own names: ``build(rules.AdamW, params, {"beta1": 0.95}, clip_norm=1.0)``."""
+    made = rule if issubclass(rule, Optimizer) else optimizer(rule)
+    return made(params, **surface.at_surface(made.rule, values or {}), **options)

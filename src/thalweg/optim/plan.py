@@ -1,0 +1,175 @@
+"""Which parameters are updated together, and by what: made once, used until something moves."""
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from thalweg.formula import Rule, Scalar
+from thalweg.formula.compose import live_states, tested
+from thalweg.formula.host import HostFunction
+from thalweg.formula.kernel import passes, scalars_of
+from thalweg.formula.rule import parts
+
+from . import state, surface
+from .launch import KernelLaunch, Launch, TorchLaunch
+
+Group = dict[str, Any]
+Switches = tuple[tuple[str, bool], ...]
+
+_KERNEL_TYPES = {torch.float32: "float32", torch.float64: "float64"}
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """A launch with its numbers' memory: step counts (None if the rule does not count) and tensors' scalars."""
+
+    launch: Launch
+    members: list[int]
+    """Which of all parameters, in the order of the groups, this launch updates."""
+    steps: NDArray[np.float32] | None
+    scalars: Mapping[str, NDArray[np.float64]]
+    next_scalars: HostFunction
+    """From a step's numbers to the next values of the rule's scalars."""
+    counters: list[torch.Tensor]
+    """The views of `steps` that the states hold, to notice when one is replaced."""
+
+    def gather(self, grads: list[torch.Tensor]) -> bool:
+        """Take this step's gradients; False if the parameters, states or counts are not where they were."""
+        counted = self.steps is None or all(map(operator.is_, [s["step"] for s in self.launch.states], self.counters))
+        return counted and self.launch.gather(grads)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What one step does, while groups, gradients present and switches stay the same."""
+
+    launches: tuple[Planned, ...]
+    absent: tuple[int, ...]
+    """The parameters without a gradient."""
+    switches: tuple[Switches, ...]
+    known: list[dict[str, Any]]
+    """Every parameter's state, to notice when one is replaced."""
+    parameters: int
+
+    def gather(
+        self, grads: list[torch.Tensor | None], switches: tuple[Switches, ...], states: Mapping[torch.Tensor, dict[str, Any]]
+    ) -> bool:
+        """Take this step's gradients; False if anything is not as planned. Nothing is written."""
+        if len(grads) != self.parameters or switches != self.switches or any(grads[k] is not None for k in self.absent):
+            return False
+        kept = list(states.values())
+        if len(kept) != len(self.known) or not all(map(operator.is_, kept, self.known)):
+            return False
+        if len(self.launches) == 1 and not self.absent:
+            return self.launches[0].gather(grads)  # type: ignore[arg-type]  # a None is noticed there
+        return all(x.gather([grads[k] for k in x.members]) for x in self.launches)  # type: ignore[misc]
+
+
+def group_switches(rule: type[Rule], group: Group) -> Switches:
+    """The group's switches, and which hyperparameters that an `if` tests are other than 0."""
+    numbers = surface.numbers(rule, group)
+    return (*surface.switches(rule, group).items(), *((name, numbers[name] != 0) for name in tested(rule)))
+
+
+def make(
+    rule: type[Rule], groups: Sequence[Group], states: Mapping[torch.Tensor, dict[str, Any]], switches: tuple[Switches, ...]
+) -> Plan:
+    """Sort the parameters that have gradients into launches, creating the state that is missing."""
+    everyone = [(p, i) for i, group in enumerate(groups) for p in group["params"]]
+    sets: dict[tuple[Any, ...], list[int]] = {}
+    named: dict[int, dict[str, torch.Tensor]] = {}
+    for k, (param, i) in enumerate(everyone):
+        if param.grad is None:
+            continue
+        _refuse_unsupported(param, groups[i], k)
+        values = {**surface.numbers(rule, groups[i]), **surface.switches(rule, groups[i])}
+        named[k] = state.prepare(rule, values, param, states[param])
+        types = _kernel_types(param, named[k])
+        sets.setdefault((switches[i], types), []).append(k)
+    planned = tuple(
+        _planned(rule, everyone, groups, states, chosen, types, members) for (chosen, types), members in sets.items()
+    )
+    absent = tuple(k for k, (param, _) in enumerate(everyone) if param.grad is None)
+    return Plan(planned, absent, switches, list(states.values()), len(everyone))
+
+
+def _planned(
+    rule: type[Rule],
+    everyone: Sequence[tuple[torch.Tensor, int]],
+    groups: Sequence[Group],
+    states: Mapping[torch.Tensor, dict[str, Any]],
+    switches: Switches,
+    types: tuple[tuple[str, str], ...] | None,
+    members: list[int],
+) -> Planned:
+    params = [everyone[k][0] for k in members]
+    mine = [states[p] for p in params]
+    used = sorted({everyone[k][1] for k in members})
+    group_of = np.array([used.index(everyone[k][1]) for k in members], np.int64)
+    values = {**surface.numbers(rule, groups[used[0]]), **dict(switches)}
+    keys = {name: declared.key for name, declared in live_states(rule, values).items()}
+    code = passes(rule, switches, types) if types else None
+    plain = surface.switches(rule, groups[used[0]])
+    launch: Launch = (
+        KernelLaunch(code, params, mine, keys, used, group_of)
+        if code
+        else TorchLaunch(rule, plain, params, mine, keys, used, group_of)
+    )
+    steps = state.gathered(mine, "step", torch.float32) if state.counts_steps(rule) else None
+    scalars = {
+        name: state.gathered(mine, name, torch.float64)
+        for name, scalar in parts(rule, Scalar).items()
+        if scalar.scope == "tensor"
+    }
+    counters = [] if steps is None else [s["step"] for s in mine]
+    return Planned(launch, members, steps, scalars, scalars_of(rule, switches), counters)
+
+
+def names(groups: Sequence[Group]) -> list[str]:
+    """What to call each parameter in a message: its own name where the optimizer was given names."""
+    found = []
+    for i, group in enumerate(groups):
+        given = group.get("param_names") or []
+        for k, param in enumerate(group["params"]):
+            shape = "x".join(map(str, param.shape)) or "a single number"
+            found.append(repr(given[k]) if k < len(given) else f"parameter {k} of group {i} ({shape})")
+    return found
+
+
+def misfit(groups: Sequence[Group]) -> str:
+    """Which gradient does not fit its parameter."""
+    everyone = [p for group in groups for p in group["params"]]
+    for name, param in zip(names(groups), everyone, strict=True):
+        grad = param.grad
+        if grad is not None and (grad.shape != param.shape or grad.dtype != param.dtype):
+            return f"{name} is {tuple(param.shape)} {param.dtype}, its gradient {tuple(grad.shape)} {grad.dtype}"
+    return "it changed while the step was being prepared"
+
+
+def _kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> tuple[tuple[str, str], ...] | None:
+    """The element types that a kernel would read, or None if the `torch` reader has to do it."""
+    plain = type(param) in (torch.nn.Parameter, torch.Tensor) and param.device.type == "cpu"
+    tensors = {"w": param, "g": param, **operands}
+    if not plain or any(t.dtype not in _KERNEL_TYPES for t in tensors.values()):
+        return None
+    # empty_like keeps the strides of memory without gaps or overlaps, and of no other.
+    if param.stride() != torch.empty_like(param).stride():
+        return None
+    return tuple((name, _KERNEL_TYPES[t.dtype]) for name, t in tensors.items())
+
+
+def _refuse_unsupported(param: torch.Tensor, group: Group, index: int) -> None:
+    grad = param.grad
+    assert grad is not None
+    if param.is_complex():
+        raise TypeError(f"parameter {index} is complex; use torch.view_as_real to optimise its real and imaginary parts")
+    if grad.layout != torch.strided:
+        raise TypeError(
+            f"the gradient of parameter {index} is sparse; make it dense (nn.Embedding(sparse=False)) "
+            "or give this parameter to torch.optim.SparseAdam"
+        )

@@ -1,0 +1,72 @@
+"""A parameter's state: created as the rule declares it, in the keys and layout that torch's optimizers use."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from thalweg.formula import Rule, Scalar, State
+from thalweg.formula.compose import live_states
+from thalweg.formula.rule import asked, parts
+
+
+def counts_steps(rule: type[Rule]) -> bool:
+    """Whether the rule needs to know which step it is."""
+    starts = any(state.start == "g" for state in parts(rule, State).values())
+    return starts or "t" in asked(rule, "prepare") or "t" in asked(rule, "after")
+
+
+def prepare(
+    rule: type[Rule], values: Mapping[str, Any], weight: torch.Tensor, state: dict[str, Any]
+) -> dict[str, torch.Tensor]:
+    """Create what is missing of a parameter's state, and give it the weight's layout; returns it by the rule's names.
+
+    ``values`` are the group's hyperparameters and switches. A state that a checkpoint brought in another layout
+    is copied into the weight's, so that element i of every operand belongs to the same weight.
+    """
+    fresh = not any(isinstance(v, torch.Tensor) for v in state.values())
+    if counts_steps(rule) and not isinstance(state.get("step"), torch.Tensor):
+        # torch's SGD keeps no count; where it left a buffer, the first step is past.
+        state["step"] = torch.tensor(float(state["step"]) if "step" in state else float(not fresh))
+    found = {}
+    for name, declared in live_states(rule, values).items():
+        kept = state.get(declared.key)
+        if kept is None:
+            state[declared.key] = kept = _started(declared, values, weight)
+        elif kept.shape != weight.shape:
+            raise ValueError(
+                f"the state {declared.key!r} has the shape {tuple(kept.shape)}, its parameter {tuple(weight.shape)}: "
+                "was the checkpoint made for another model?"
+            )
+        elif kept.stride() != weight.stride() or kept.device != weight.device:
+            state[declared.key] = kept = torch.empty_like(weight, dtype=kept.dtype).copy_(kept)
+        found[name] = kept
+    for name, scalar in parts(rule, Scalar).items():
+        if scalar.scope == "tensor" and name not in state:
+            state[name] = torch.tensor(start_of(scalar, values), dtype=torch.float64)
+    return found
+
+
+def start_of(scalar: Scalar, values: Mapping[str, Any]) -> float:
+    """A scalar's value before the first step."""
+    return float(values[scalar.start] if isinstance(scalar.start, str) else scalar.start)
+
+
+def gathered(states: list[dict[str, Any]], key: str, dtype: torch.dtype) -> NDArray[Any]:
+    """One number of many parameters as one array that they share: each state keeps a view, the array is the memory.
+
+    So counting 500 parameters' steps is one addition, and each still owns an ordinary 0-d tensor.
+    """
+    memory = torch.tensor([float(state[key]) for state in states], dtype=dtype)
+    for i, state in enumerate(states):
+        state[key] = memory[i]
+    array: NDArray[Any] = memory.numpy()
+    return array
+
+
+def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor) -> torch.Tensor:
+    if declared.start == "w":
+        return weight.detach().clone(memory_format=torch.preserve_format)
+    start = 0.0 if declared.start == "g" else values[declared.start] if isinstance(declared.start, str) else declared.start
+    return torch.full_like(weight, float(start), memory_format=torch.preserve_format, requires_grad=False)

@@ -1,0 +1,71 @@
+"""Writes catalogue.pyi, so that editors and type checkers see each optimizer's real signature.
+
+    python -m thalweg.optim.stubs           # after adding or changing a rule
+"""
+
+from pathlib import Path
+
+from thalweg.formula import Rule
+from thalweg.rules import CATALOGUE
+
+from . import surface
+
+PATH = Path(__file__).with_name("catalogue.pyi")
+
+_HEAD = '''"""Made by `python -m thalweg.optim.stubs` from the rules; a test fails when it is out of date."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import torch
+
+from .optimizer import Optimizer
+
+_Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, torch.Tensor]]
+
+OPTIMIZERS: dict[str, type[Optimizer]]
+'''
+
+_TYPES = {
+    "lr": "float | torch.Tensor",
+    "decay": 'Literal["l2", "decoupled"]',
+    "clip_value": "float | None",
+    "clip_norm": "float | None",
+    "nonfinite": 'Literal["pass", "raise", "skip"]',
+}
+
+
+def text() -> str:
+    """The stub file as it should be."""
+    names = ["OPTIMIZERS", *(rule.__name__ for rule in CATALOGUE.values())]
+    exported = "\n__all__ = [\n" + "".join(f'    "{name}",\n' for name in names) + "]\n"
+    return _HEAD + exported + "".join(_class(rule) for rule in CATALOGUE.values())
+
+
+def _class(rule: type[Rule]) -> str:
+    lines = [f"\nclass {rule.__name__}(Optimizer):", "    def __init__(", "        self,", "        params: _Params,"]
+    keyword_only = False
+    for name, parameter in surface.signature(rule).parameters.items():
+        if name == "params":
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
+            lines.append("        *,")
+            keyword_only = True
+        lines.append(f"        {name}: {_type(name, parameter.default)} = {_literal(parameter.default)},")
+    return "\n".join([*lines, "    ) -> None: ...", ""])
+
+
+def _literal(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _type(name: str, value: object) -> str:
+    if name in _TYPES:
+        return _TYPES[name]
+    if isinstance(value, tuple):
+        return f"tuple[{', '.join(['float'] * len(value))}]"
+    return type(value).__name__
+
+
+if __name__ == "__main__":
+    PATH.write_text(text(), encoding="utf-8")

@@ -1,0 +1,102 @@
+"""Between torch's names and a rule's: betas=(0.9, 0.999) at the surface is beta1 and beta2 in the formula."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from thalweg.formula import Rule, Switch
+from thalweg.formula.rule import decay_kind, hypers, parts
+
+# torch's choices between implementations: there is one here, so they are refused rather than ignored.
+IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
+# What stands around every rule and may differ by parameter group.
+CHAIN = ("decay", "maximize", "clip_value")
+NONFINITE = ("raise", "skip", "pass")
+DECAYS = ("l2", "decoupled")
+
+
+def defaults(rule: type[Rule]) -> dict[str, Any]:
+    """The keyword arguments of the rule's optimizer that parameter groups may override, with their defaults."""
+    found: dict[str, Any] = {}
+    for name, hyper in hypers(rule).items():
+        if hyper.of:
+            found[hyper.of] = (*found.get(hyper.of, ()), hyper.default)
+        else:
+            found[name] = hyper.default
+    switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
+    decay = {"decay": decay_kind(rule)} if decay_kind(rule) in DECAYS else {}
+    return {**found, **switches, **decay, "maximize": False, "clip_value": None}
+
+
+def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule's values (beta1=...) as keyword arguments of its optimizer (betas=...)."""
+    given = defaults(rule)
+    numbers = hypers(rule)
+    for name, value in values.items():
+        of = numbers[name].of if name in numbers else None
+        if of:
+            place = [n for n, h in numbers.items() if h.of == of].index(name)
+            given[of] = (*given[of][:place], value, *given[of][place + 1 :])
+        else:
+            given[name] = value
+    return given
+
+
+def signature(rule: type[Rule]) -> inspect.Signature:
+    """The signature of the rule's optimizer."""
+    kinds = inspect.Parameter
+    own = set(defaults(rule)) - set(CHAIN)
+    ordered = [kinds("params", kinds.POSITIONAL_OR_KEYWORD)]
+    ordered += [
+        kinds(name, kinds.POSITIONAL_OR_KEYWORD if name in own else kinds.KEYWORD_ONLY, default=value)
+        for name, value in {**defaults(rule), "clip_norm": None, "nonfinite": "pass"}.items()
+    ]
+    return inspect.Signature(ordered)
+
+
+def numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
+    """The rule's hyperparameters as a parameter group has them now; a learning rate may be a tensor."""
+    found: dict[str, float] = {}
+    places: dict[str, int] = {}
+    for name, hyper in hypers(rule).items():
+        if hyper.of:
+            places[hyper.of] = places.get(hyper.of, -1) + 1
+            found[name] = float(group[hyper.of][places[hyper.of]])
+        else:
+            found[name] = float(group[name])
+    return found
+
+
+def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, bool]:
+    """The rule's switches as a parameter group has them."""
+    return {name: bool(group[name]) for name in parts(rule, Switch)}
+
+
+def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
+    """Raise for arguments that the rule's optimizer does not take, or outside their range.
+
+    ``name`` is what the user called; ``given`` the keyword arguments, or a group's own.
+    """
+    known = defaults(rule)
+    for key in given:
+        if key in IMPLEMENTATION:
+            raise TypeError(f"{name} takes no {key!r}: every thalweg optimizer is fused already; leave it out")
+    if unknown := [key for key in given if key not in known]:
+        raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {', '.join(known)}")
+    merged = {**known, **given}
+    for key, value in merged.items():
+        if isinstance(known[key], tuple) and (not isinstance(value, tuple | list) or len(value) != len(known[key])):
+            raise ValueError(f"{name}: {key} must be {len(known[key])} numbers, like {known[key]}, got {value!r}")
+    for key, hyper in hypers(rule).items():
+        try:
+            value = numbers(rule, merged)[key]
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{name}: {hyper.of or key} must be a number, got {merged[hyper.of or key]!r}") from error
+        if problem := hyper.problem(value):
+            raise ValueError(f"{name}: {key} {problem}")
+    if merged["clip_value"] is not None and not merged["clip_value"] > 0:
+        raise ValueError(f"{name}: clip_value must be above 0, or None for no clipping, got {merged['clip_value']!r}")
+    if "decay" in merged and merged["decay"] not in DECAYS:
+        raise ValueError(f"{name}: decay must be 'l2' or 'decoupled', got {merged['decay']!r}")
+    if merged.get("nesterov") and not (merged.get("momentum", 0) > 0 and merged.get("dampening", 0) == 0):
+        raise ValueError(f"{name}: nesterov needs momentum above 0 and dampening 0, as in torch")

@@ -1,0 +1,173 @@
+"""A comparison while it runs: a live display on a terminal, an occasional line elsewhere. All on standard error."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from thalweg.study.cells import Run
+from thalweg.study.errors import StudyError
+from thalweg.study.events import Event, Finished, Phase, Started
+from thalweg.study.metric import Metric, choose_metric
+
+EVERY = 10.0  # seconds between two plain lines
+FAILURES_SHOWN = 5
+
+
+@contextmanager
+def progress(metric: str | None) -> Iterator[Callable[[Event], None]]:
+    """Give ``compare`` its ``on_event``: live on a terminal, plain lines when there is none, or on a build server."""
+    console = Console(file=sys.stderr, highlight=False)
+    if not console.is_terminal or os.environ.get("CI"):
+        yield Plain(Tally(metric), Console(file=sys.stderr, highlight=False, soft_wrap=True)).on_event
+        return
+    shown = Shown(Tally(metric))
+    with Live(shown, console=console, refresh_per_second=5, transient=True) as live:
+        yield lambda event: shown.on_event(event, live.console)
+
+
+@dataclass
+class Tally:
+    """What has happened so far."""
+
+    wanted: str | None
+    total: int = 0
+    done: int = 0
+    stored: int = 0
+    phase: str = "starting"
+    diverged: int = 0
+    failed: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    metric: Metric | None = None
+    started: float = field(default_factory=monotonic)
+
+    def take(self, event: Event) -> None:
+        """Count one event."""
+        if isinstance(event, Started):
+            self.total, self.done, self.stored = event.total, event.done, event.done
+        elif isinstance(event, Phase):
+            self.phase = event.name
+        else:
+            self.done, self.total = event.done, event.total
+            self._run(event.run)
+
+    def _run(self, run: Run) -> None:
+        self.diverged += run.status == "diverged"
+        self.failed += run.status == "failed"
+        if run.status != "done":
+            return
+        if self.metric is None:
+            try:
+                self.metric = choose_metric(self.wanted, run.curves)
+            except StudyError:
+                return  # compare itself will say so
+        curve = run.curves.get(self.metric.selection)
+        if curve and self.phase == "search":
+            best = max if self.metric.higher_is_better else min
+            self.best[run.rule] = best(curve.end(), self.best.get(run.rule, curve.end()))
+
+    @property
+    def rate(self) -> float:
+        """Runs a second since the start."""
+        return (self.done - self.stored) / max(monotonic() - self.started, 1e-9)
+
+    def lost(self) -> str:
+        """Runs that did not end well; "" if there are none."""
+        counts = [f"{self.diverged} diverged"] if self.diverged else []
+        return ", ".join(counts + ([f"{self.failed} failed"] if self.failed else []))
+
+    def bests(self) -> str:
+        """The best validation value of each rule so far."""
+        if self.metric is None or not self.best:
+            return ""
+        shown = (f"{rule} {number(self.metric, value)}" for rule, value in self.best.items())
+        return f"best {self.metric.selection.replace('_', ' ')}: " + ", ".join(shown)
+
+    def resumed(self) -> str:
+        """How much an earlier run of the command has left."""
+        return f"{self.stored} of {self.total} runs were already stored"
+
+
+def number(metric: Metric, value: float) -> str:
+    """One value of the metric."""
+    return f"{100 * value:.1f}%" if metric.is_share else f"{value:.4g}"
+
+
+def run_words(run: Run) -> str:
+    """A run that did not end well, in one line."""
+    which = "default" if run.trial == 0 else f"trial {run.trial}"
+    return f"{run.rule}, {which}, {run.status}: {run.message}"
+
+
+class Shown:
+    """The live display: bar and counts, then the best values so far."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            expand=True,
+        )
+        self.line = self.bar.add_task("starting", total=None, rate="")
+
+    def on_event(self, event: Event, console: Console) -> None:
+        """Show one event."""
+        self.tally.take(event)
+        tally = self.tally
+        if isinstance(event, Started) and event.done:
+            console.print(tally.resumed() + ".")
+        if isinstance(event, Finished) and event.run.status == "failed" and tally.failed <= FAILURES_SHOWN:
+            console.print(Text(run_words(event.run), "red"))
+        rate = f"{tally.rate:.1f}/s" if tally.done > tally.stored else ""
+        self.bar.update(self.line, description=tally.phase, total=tally.total, completed=tally.done, rate=rate)
+
+    def __rich__(self) -> Group:
+        lost = self.tally.lost()
+        lines = [Text(self.tally.bests(), "dim"), Text(lost, "yellow")]
+        return Group(self.bar, *(line for line in lines if line.plain))
+
+
+class Plain:
+    """Lines for logs: at the start of each phase, then at most one every ten seconds."""
+
+    def __init__(self, tally: Tally, console: Console) -> None:
+        self.tally, self.console = tally, console
+        self.last = monotonic()
+
+    def on_event(self, event: Event) -> None:
+        """Tell one event, if it is time."""
+        self.tally.take(event)
+        tally = self.tally
+        if isinstance(event, Started):
+            start = tally.resumed() if event.done else f"{event.total} runs"
+            self._say(start)
+        elif isinstance(event, Phase):
+            self._say(f"{event.name}: {event.done} of {event.total} done")
+        else:
+            if event.run.status != "done" and tally.diverged + tally.failed <= FAILURES_SHOWN:
+                self._say(run_words(event.run))
+            if monotonic() - self.last >= EVERY or event.done == event.total:
+                self._say(self._state())
+
+    def _state(self) -> str:
+        tally = self.tally
+        left = (tally.total - tally.done) / tally.rate if tally.rate else 0.0
+        parts = [f"{tally.done} of {tally.total} runs", f"{tally.rate:.1f} a second"]
+        parts += [f"about {left:.0f} s left"] if left >= 1 else []
+        parts += [text for text in (tally.lost(), tally.bests()) if text]
+        return f"{tally.phase}: " + "; ".join(parts)
+
+    def _say(self, text: str) -> None:
+        self.last = monotonic()
+        self.console.print(text, markup=False)

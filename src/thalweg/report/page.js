@@ -1,0 +1,58 @@
+"use strict";
+(function () {
+  const { figures, colours } = JSON.parse(document.getElementById("figures").textContent);
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const narrow = window.matchMedia("(max-width: 34rem)");
+  const touch = window.matchMedia("(pointer: coarse)");
+
+  const hidden = new Set();
+
+  // Figures carry the colours for a light page; each has its fixed counterpart for a dark one.
+  function themed(value) {
+    if (Array.isArray(value)) return value.map(themed);
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, themed(inner)]));
+    }
+    return dark.matches && typeof value === "string" && Object.hasOwn(colours, value) ? colours[value] : value;
+  }
+
+  function template() {
+    const css = getComputedStyle(document.documentElement);
+    const named = (name) => css.getPropertyValue(name).trim();
+    const axis = { gridcolor: named("--grid"), linecolor: named("--line"), tickcolor: named("--line"), zerolinecolor: named("--line"), title: { font: { size: narrow.matches ? 12 : 13 } } };
+    return {
+      layout: {
+        paper_bgcolor: named("--page"), plot_bgcolor: named("--page"),
+        font: { family: getComputedStyle(document.body).fontFamily, size: narrow.matches ? 12 : 13, color: named("--ink") },
+        hoverlabel: { bgcolor: named("--raised"), bordercolor: named("--line"), font: { color: named("--ink") }, align: "left" },
+        xaxis: axis, yaxis: axis,
+      },
+    };
+  }
+
+  function draw() {
+    for (const [id, figure] of Object.entries(figures)) {
+      const layout = { ...themed(figure.layout), template: template(), autosize: true, dragmode: touch.matches ? false : "zoom" };
+      if (narrow.matches) {
+        layout.margin = { ...layout.margin, l: 40, r: 6 };
+        if (layout.xaxis.type === "log") layout.xaxis.dtick = 2;
+      }
+      const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]], scrollZoom: false };
+      const data = themed(figure.data).map((trace) => ({ ...trace, visible: !hidden.has(trace.legendgroup) }));
+      Plotly.react(id, data, layout, config);
+    }
+  }
+
+  for (const button of document.querySelectorAll("button[data-rule]")) {
+    button.addEventListener("click", () => {
+      const rule = button.dataset.rule;
+      if (!hidden.delete(rule)) hidden.add(rule);
+      for (const same of document.querySelectorAll("button[data-rule]")) {
+        if (same.dataset.rule === rule) same.setAttribute("aria-pressed", String(!hidden.has(rule)));
+      }
+      draw();
+    });
+  }
+  draw();
+  for (const query of [dark, narrow, touch]) query.addEventListener("change", draw);
+})();

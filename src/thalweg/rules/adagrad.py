@@ -1,0 +1,29 @@
+"""AdaGrad."""
+
+from thalweg.formula import Decay, Hyper, Rule, State, log_uniform, sqrt
+
+
+class Adagrad(Rule):
+    """Divides each coordinate by the root of all its squared gradients so far: progress is equal, and slows down.
+
+    Source:  Duchi, Hazan & Singer 2011, JMLR 12, section 1.1 (diagonal form).
+    Departs: as torch.optim.Adagrad: the accumulator starts at initial_accumulator_value (0), eps stands outside
+             the root, and lr_decay shrinks lr by 1 / (1 + (t - 1) lr_decay).
+    """
+
+    year = 2011
+    lr = Hyper(1e-2, log_uniform(1e-3, 1.0))
+    lr_decay = Hyper(0.0)
+    weight_decay = Decay("l2", 0.0, log_uniform(1e-6, 1e-2, trials=25))
+    initial_accumulator_value = Hyper(0.0)
+    eps = Hyper(1e-10)
+    total = State("sum", start="initial_accumulator_value")
+
+    @staticmethod
+    def prepare(t, lr, lr_decay):
+        return {"rate": lr / (1 + (t - 1) * lr_decay)}
+
+    @staticmethod
+    def step(g, total, eps, rate):
+        total = total + g * g
+        return rate * g / (sqrt(total) + eps), total

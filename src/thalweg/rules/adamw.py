@@ -1,0 +1,17 @@
+"""AdamW."""
+
+from thalweg.formula import Decay, log_uniform
+
+from .adam import Adam
+
+
+class AdamW(Adam):
+    """Adam whose weight decay does not pass through the scaling.
+
+    Source:  Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2.
+    Departs: decay is multiplied by lr, as in torch.optim.AdamW; the paper multiplies it by the schedule's
+             factor alone (so the paper's decay is torch's times the peak lr).
+    """
+
+    year = 2017
+    weight_decay = Decay("decoupled", 1e-2, log_uniform(1e-3, 1.0, trials=25))

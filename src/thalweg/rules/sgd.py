@@ -1,0 +1,37 @@
+"""Stochastic gradient descent, with heavy-ball or Nesterov momentum."""
+
+from thalweg.formula import Decay, Hyper, Rule, State, Switch, log_uniform, where
+
+
+class SGD(Rule):
+    """Steps down the gradient; with momentum, along its running sum.
+
+    Source:  Robbins & Monro 1951; momentum: Polyak 1964; nesterov: Sutskever et al. 2013, section 2.
+    Departs: as torch.optim.SGD does: lr stands outside the running sum, and the first gradient enters it
+             whole, without dampening (so dampening = momentum is not the moving average: see Momentum).
+    Search:  lr up to 10, since tuned SGD needs more than 1 on some tasks. Momentum stays as given.
+    """
+
+    year = 1951
+    lr = Hyper(1e-3, log_uniform(1e-4, 10.0))
+    momentum = Hyper(0.0)
+    dampening = Hyper(0.0)
+    weight_decay = Decay("l2", 0.0, log_uniform(1e-6, 1e-2, trials=25))
+    nesterov = Switch(False)
+    b = State("momentum_buffer", when="momentum")
+
+    @staticmethod
+    def prepare(t, dampening):
+        return {"entering": where(t <= 1, 1, 1 - dampening)}
+
+    @staticmethod
+    def step(g, b, lr, momentum, entering, nesterov):
+        if momentum:
+            b = momentum * b + entering * g
+            if nesterov:
+                d = lr * (g + momentum * b)
+            else:
+                d = lr * b
+        else:
+            d = lr * g
+        return d, b

@@ -1,0 +1,1 @@
+"""From results to verdicts: arrays in, small frozen results out."""

@@ -1,0 +1,59 @@
+"""t intervals for a mean: arrays in, a small frozen result out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from scipy.special import stdtrit
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval.
+
+    It says where the mean over NEW SEEDS of these very configurations lies, not what another search would find.
+
+    ``low``, ``high``  the interval; with a single value, minus and plus infinity.
+    ``sd``             the sample standard deviation (n - 1 in the denominator).
+    ``level``          its confidence, for instance 0.95; several intervals that hold together share one level.
+    ``values``         what it was computed from, in the order of the seeds.
+    """
+
+    mean: float
+    low: float
+    high: float
+    sd: float
+    level: float
+    values: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        """How many values."""
+        return len(self.values)
+
+
+def t_quantile(n: int, level: float, together: int = 1) -> float:
+    """Half-width of an interval for a mean of n values, in standard errors.
+
+    ``together``: how many intervals shall hold at once with probability ``level`` (Bonferroni: each misses with
+    probability (1 - level) / together).
+    """
+    return float(stdtrit(n - 1, 1 - (1 - level) / (2 * together)))
+
+
+def t_interval(values: Sequence[float], *, level: float = 0.95, together: int = 1) -> Interval:
+    """Student's t interval for the mean of ``values``, shape (n,); see `t_quantile` for ``together``."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"t_interval needs a flat list of at least one number, got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError("t_interval needs finite numbers; give diverged runs a value first")
+    mean, kept = float(array.mean()), tuple(float(v) for v in array)
+    if array.size == 1:
+        return Interval(mean, -np.inf, np.inf, 0.0, level, kept)
+    # Equal values must give exactly no spread: the rounding of their mean is not noise.
+    sd = 0.0 if np.ptp(array) == 0 else float(array.std(ddof=1))
+    mean = kept[0] if sd == 0 else mean
+    half = t_quantile(array.size, level, together) * sd / sqrt(array.size)
+    return Interval(mean, mean - half, mean + half, sd, level, kept)

@@ -1,0 +1,36 @@
+"""The expected best of n trials."""
+
+from collections.abc import Sequence
+from math import comb
+
+import numpy as np
+
+
+def expected_best(values: Sequence[float], *, higher_is_better: bool = True) -> tuple[float, ...]:
+    """For n = 1 ... N, the expected best of n of the N values, drawn at random without replacement.
+
+    The unbiased U-statistic U_n = sum_{i=n..N} C(i-1, n-1) / C(N, n) v_(i), with v_(1) <= ... <= v_(N).
+    Source: Tang et al. 2020, "Showing your work doesn't always work", arXiv:2004.13705.
+    It needs trials that are alike (independent draws): for a search with the default first, see `best_after`.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    ordered = np.sort(sign * np.asarray(values, dtype=np.float64))
+    total = len(ordered)
+    if not np.isfinite(ordered).all():
+        raise ValueError("expected_best needs finite numbers; give diverged runs a value first")
+    # Exact integers until the division: the binomials overflow floats long before their ratios do.
+    return tuple(
+        sign * float(sum(comb(i - 1, n - 1) / comb(total, n) * ordered[i - 1] for i in range(n, total + 1)))
+        for n in range(1, total + 1)
+    )
+
+
+def best_after(values: Sequence[float], *, higher_is_better: bool = True) -> tuple[float, ...]:
+    """For n = 1 ... N, the expected best of a search of n trials: the default, ``values[0]``, and n - 1 of the others.
+
+    The others are independent draws, so the average over all choices of n - 1 of them is the unbiased estimate.
+    """
+    default, others = values[0], values[1:]
+    better = max if higher_is_better else min
+    capped = [better(default, value) for value in others]
+    return (float(default), *expected_best(capped, higher_is_better=higher_is_better))

@@ -1,0 +1,94 @@
+"""What one training is (a cell), and what came of it (a run). Importable without torch."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Value = float | bool
+Status = Literal["done", "diverged", "failed"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric over a run: ``values[i]`` was reported at the end of epoch ``epochs[i]`` (0: before training)."""
+
+    epochs: tuple[int, ...]
+    values: tuple[float, ...]
+
+    def end(self, last: int = 3) -> float:
+        """The mean of the last few evaluations: steadier than one lucky epoch."""
+        tail = self.values[-last:]
+        return sum(tail) / len(tail)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training, with everything that determines its result.
+
+    ``task``       a built-in task's name, or ``file.py:function``; ``task_hash`` its version, or its file's sha256.
+    ``rule``       the rule's label; ``rule_hash`` the sha256 of its text.
+    ``values``     every hyperparameter and switch, by name.
+    ``seed``       the run's seed; `thalweg.study.trial.Trial.seed` derives one per axis from it.
+    ``versions``   of the packages that compute the result.
+
+    The fields after these say where the parts are found and which trial this is; they are not part of the key.
+    """
+
+    task: str
+    task_hash: str
+    rule: str
+    rule_hash: str
+    values: Mapping[str, Value]
+    seed: int
+    versions: Mapping[str, str]
+    trial: int = 0
+    task_source: str = ""
+    rule_source: str = ""
+
+    def identity(self) -> dict[str, object]:
+        """What the key is made of."""
+        return {
+            "task": self.task,
+            "task_hash": self.task_hash,
+            "rule": self.rule,
+            "rule_hash": self.rule_hash,
+            "values": dict(sorted(self.values.items())),
+            "seed": self.seed,
+            "versions": dict(sorted(self.versions.items())),
+        }
+
+    @property
+    def key(self) -> str:
+        """The sha256 of the cell's canonical JSON: equal keys, equal results."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one training.
+
+    ``status``        ``done``; ``diverged``: a loss stopped being finite, which is a result; ``failed``: the script
+                      raised, and ``message`` has the kind of error, its text, file and line.
+    ``curves``        what the script reported, by metric; all values are finite.
+    ``steps``         optimizer steps taken.
+    ``state_bytes``   bytes of optimizer state at the end.
+    ``seconds``       wall clock of the whole training; ``step_seconds`` the median of one optimizer step.
+    ``host``          the machine that ran it. Times and host are measured, all else is determined by the cell.
+    """
+
+    key: str
+    rule: str
+    trial: int
+    seed: int
+    values: Mapping[str, Value]
+    status: Status
+    message: str = ""
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    steps: int = 0
+    state_bytes: int = 0
+    seconds: float = 0.0
+    step_seconds: float | None = None
+    host: str = ""

@@ -1,0 +1,137 @@
+"""Who runs the trainings. The only file that knows joblib."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from typing import Protocol, TypeVar
+
+from joblib import cpu_count
+from joblib.externals.loky import ProcessPoolExecutor
+
+from .errors import StudyError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class WorkerDied(Exception):
+    """A worker process ended without an answer, twice on the same work: a crash in native code, or no memory."""
+
+
+class Engine(Protocol):
+    """Runs a function on many items, on one machine or more."""
+
+    def map(self, fn: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T, R | WorkerDied], None, None]:
+        """Yield (item, result) in the order in which they end.
+
+        A result is a `WorkerDied` when the process that computed it died twice. An exception raised by ``fn`` is
+        raised and ends the map; so does closing it.
+        """
+
+    def close(self) -> None:
+        """Let go of the workers."""
+
+
+class Serial:
+    """In this process, one after the other: for debuggers. A crash in the script takes everything with it."""
+
+    def map(self, fn: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T, R | WorkerDied], None, None]:
+        """See `Engine`."""
+        for item in items:
+            yield item, fn(item)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class LocalProcesses:
+    """Worker processes on this machine, one thread each (joblib's loky). They start when first needed."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+            raise StudyError(f"workers must be a whole number, at least 1; got {workers!r}")
+        self.workers = workers or cpu_count()
+        # A pool of its own, not joblib's shared one, so that stopping it harms nobody else.
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(self, fn: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T, R | WorkerDied], None, None]:
+        """See `Engine`. Closing the iterator before its end, or an interrupt, stops the workers at once."""
+        todo = list(range(len(items)))
+        finished = False
+        try:
+            while todo:
+                # When a worker dies, all that ran are suspects: they are tried again, each alone.
+                suspects = yield from self._until_a_death(fn, items, todo)
+                for index in suspects:
+                    yield items[index], self._alone(fn, items[index])
+            finished = True
+        finally:
+            if not finished:
+                self._stop(at_once=True)
+
+    def close(self) -> None:
+        """Let go of the workers."""
+        self._stop(at_once=False)
+
+    def _until_a_death(
+        self, fn: Callable[[T], R], items: Sequence[T], todo: list[int]
+    ) -> Generator[tuple[T, R | WorkerDied], None, list[int]]:
+        """Work off ``todo``; the indices that were running when a worker died, if one did."""
+        running: dict[Future[R], int] = {}
+        while todo or running:
+            # No more are handed out than run at once: then it is known what ran when a worker died.
+            while todo and len(running) < self.workers:
+                index = todo.pop(0)
+                running[self._submit(fn, items[index])] = index
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            broken = [future for future in ended if isinstance(future.exception(), BrokenExecutor)]
+            for future in ended.difference(broken):
+                yield items[running.pop(future)], future.result()
+            if broken:
+                self._stop(at_once=True)
+                return sorted(running.values())
+        return []
+
+    def _alone(self, fn: Callable[[T], R], item: T) -> R | WorkerDied:
+        try:
+            return self._submit(fn, item).result()
+        except BrokenExecutor:
+            self._stop(at_once=True)
+            return WorkerDied("its process died, twice: a crash in native code, or the machine ran out of memory")
+
+    def _submit(self, fn: Callable[[T], R], item: T) -> Future[R]:
+        # Workers inherit the mask: Ctrl-C reaches the parent alone, which stops them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            if self._pool is None:
+                threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
+                self._pool = ProcessPoolExecutor(
+                    self.workers, initializer=_start_worker, initargs=(os.getpid(),), env=threads
+                )
+            submitted: Future[R] = self._pool.submit(fn, item)
+            return submitted
+        except BrokenExecutor as problem:  # a worker died between two items
+            failed: Future[R] = Future()
+            failed.set_exception(problem)
+            return failed
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _stop(self, *, at_once: bool) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=at_once)
+
+
+def _start_worker(parent: int) -> None:
+    """A worker does not outlive its parent, even when the parent is killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="thalweg-parent-watch").start()

@@ -1,0 +1,113 @@
+"""What a comparison found. This is what the terminal and the report page read.
+
+result = Comparison.load("thalweg-digits-mlp.sqlite")
+for row in result.rows:
+    row.name, row.tuned, row.winner_values
+result.verdict.sentences[0]
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from thalweg.stats.intervals import Interval
+from thalweg.stats.paired import Difference
+from thalweg.stats.verdict import Verdict
+
+from .cells import Run, Value
+from .metric import Metric
+from .plan import Plan
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One rule's line of the table.
+
+    ``rule``           its label, unique in the comparison: ``adamw``, ``sgd:momentum=0.9``.
+    ``name``           its name in sentences: ``AdamW``, ``SGD (momentum=0.9)``.
+    ``trials``         the search on the tuning seed; trial 0 is the default. Only those that have been run.
+    ``default_runs``   the default, re-run with the fresh seeds; ``tuned_runs`` the search's winner likewise
+                       (the same runs when the default won). In the order of the seeds. Empty if not run yet.
+    ``default``        the judged metric of ``default_runs`` with its 95% t interval; ``tuned`` of ``tuned_runs``.
+                       None until all of them have been run. A diverged or failed run counts with its value before
+                       training, or, if it has none, with the worst value of the whole study.
+    ``winner_trial``   the trial with the best validation value; 0 means that the default won. None: not known yet.
+    ``best_after``     expected best validation value after n trials (n = 1 is the default alone), n - 1 others at
+                       random; empty until the search is complete.
+    ``near_edge``      hyperparameters of the winner within 10% of an edge of the search box.
+    ``diverged``, ``failed``             how many of all its runs; ``tuned_lost``, ``default_lost`` how many of the
+                                         re-runs did not end well.
+    ``step_seconds``   median over its runs of the median time of one optimizer step; ``step_ratio`` the same
+                       relative to the first rule.
+    ``state_bytes``    optimizer state of the winner; ``seconds`` the time of all its runs together.
+    """
+
+    rule: str
+    name: str
+    trials: tuple[Run, ...]
+    default_runs: tuple[Run, ...]
+    tuned_runs: tuple[Run, ...]
+    default: Interval | None
+    tuned: Interval | None
+    default_values: Mapping[str, Value]
+    winner_trial: int | None
+    winner_values: Mapping[str, Value]
+    best_after: tuple[float, ...]
+    near_edge: tuple[str, ...]
+    diverged: int
+    failed: int
+    default_lost: int
+    tuned_lost: int
+    step_seconds: float | None
+    step_ratio: float | None
+    state_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison, finished or not.
+
+    ``plan``         what was compared, resolved: task, rules, trials, seeds (`Plan`).
+    ``metric``       what it is judged by; None when nothing has been reported yet.
+    ``rows``         one line a rule, in the order given.
+    ``pairs``        tuned against tuned, every pair of rules: intervals that hold together for all of them.
+    ``tuning``       tuned minus default of each rule, by label; hold together likewise.
+    ``verdict``      the answer in sentences.
+    ``missing``      runs still to do; 0 when the comparison is finished.
+    ``provenance``   versions, machine, when it was started; plain JSON values.
+    ``path``         the store, or None.
+    """
+
+    plan: Plan
+    metric: Metric | None
+    rows: tuple[RuleRow, ...]
+    pairs: tuple[Difference, ...]
+    tuning: Mapping[str, Difference]
+    verdict: Verdict
+    missing: int
+    provenance: Mapping[str, object]
+    path: Path | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run of the plan is there."""
+        return self.missing == 0
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run of the comparison, once."""
+        every = (run for row in self.rows for run in (*row.trials, *row.default_runs, *row.tuned_runs))
+        return tuple({run.key: run for run in every}.values())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Comparison":
+        """Read a store and compute everything again. Works while a comparison is writing to it.
+
+        Raises `StudyError` if the file is not a store of thalweg, or cannot be read.
+        """
+        from .judge import judge  # judge builds Comparisons, so it knows this file
+        from .store import read
+
+        plan, provenance, runs = read(Path(path))
+        return judge(plan, provenance, runs, Path(path))

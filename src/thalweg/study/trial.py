@@ -1,0 +1,250 @@
+"""One training. The only file of the comparison that needs torch; it runs in a worker."""
+
+import hashlib
+import platform
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import lru_cache
+from math import isfinite
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from thalweg.formula import Rule
+from thalweg.optim import build
+
+from .cells import Cell, Curve, Run, Status, Value
+from .errors import StudyError
+from .loading import file_hash, folder_on_path, where
+from .metric import name_problem
+from .rule_references import ResolvedRule, resolve_rule
+from .task_references import find_train, script_path
+
+
+class Diverged(Exception):
+    """Ends a training whose loss is no longer finite. A result, not a mistake: leave it uncaught."""
+
+
+class Trial:
+    """What a training script is given: ``def train(trial): ...``.
+
+    torch.manual_seed(trial.seed("init"))
+    model = Net()
+    optimizer = trial.optimizer(model)
+    for epoch in trial.epochs(10):
+        ...
+        trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
+    """
+
+    def __init__(self, seed: int, rule: type[Rule], values: Mapping[str, Value]) -> None:
+        self._seed = seed
+        self._rule = rule
+        self._values = values
+        self._optimizers: list[torch.optim.Optimizer] = []
+        self._step_seconds: list[float] = []
+        self._curves: dict[str, tuple[list[int], list[float]]] = {}
+        self._epoch = 0
+        self._in_epochs = False
+        self._diverged = ""
+
+    def seed(self, axis: str) -> int:
+        """A seed for one source of chance (``init``, ``data``, ``dropout``): 63 bits.
+
+        It is the same for every rule and configuration of a run, so that rules start from the same weights and
+        see the same batches: their differences are paired.
+        """
+        digest = hashlib.sha256(f"{self._seed}/{axis}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def optimizer(self, model_or_params: Any, **options: Any) -> torch.optim.Optimizer:
+        """The optimizer under trial, for a model, its parameters, or parameter groups.
+
+        Rule and hyperparameters come from the trial; ``options`` is what belongs to the task, not to the rule
+        (``clip_norm=1.0``).
+        """
+        if chosen := sorted(set(options) & set(self._values)):
+            raise StudyError(
+                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out, "
+                f"or fix it in the rule's name, for instance adamw:{chosen[0]}={options[chosen[0]]}"
+            )
+        params = model_or_params.parameters() if hasattr(model_or_params, "parameters") else model_or_params
+        made: torch.optim.Optimizer = build(self._rule, params, self._values, **options)
+        self._time_steps(made)
+        self._optimizers.append(made)
+        return made
+
+    def epochs(self, count: int) -> Iterator[int]:
+        """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running."""
+        self._in_epochs = True
+        for epoch in range(count):
+            if self._diverged:
+                return
+            self._epoch = epoch + 1
+            yield epoch
+
+    def report(self, **metrics: float) -> None:
+        """Values at the end of an epoch (or, once before the first, at initialisation): numbers or 0-d tensors.
+
+        Names begin with train_, valid_ or test_; a value that is not finite ends the run as diverged.
+        """
+        if not metrics:
+            raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
+        if not self._in_epochs and self._curves:
+            self._epoch += 1
+        for name, given in metrics.items():
+            if problem := name_problem(name):
+                raise StudyError(f"trial.report: {problem}")
+            value = _number(name, given)
+            epochs, values = self._curves.setdefault(name, ([], []))
+            if epochs and epochs[-1] == self._epoch:
+                raise StudyError(f"trial.report: {name} is reported twice in epoch {self._epoch}; report it once")
+            if not isfinite(value):
+                self._end(f"{name} was {value:g} {_moment(self._epoch)}")
+            epochs.append(self._epoch)
+            values.append(value)
+
+    def check(self, loss: Any) -> None:
+        """End the run as diverged if this loss is not finite. Optional: saves the rest of an epoch."""
+        value = _number("loss", loss)
+        if not isfinite(value):
+            self._end(f"the loss was {value:g} in epoch {self._epoch}")
+
+    def _end(self, message: str) -> None:
+        self._diverged = message
+        raise Diverged(message)
+
+    def _time_steps(self, optimizer: torch.optim.Optimizer) -> None:
+        started = 0.0
+
+        def before(*_: Any) -> None:
+            nonlocal started
+            started = perf_counter()
+
+        def after(*_: Any) -> None:
+            self._step_seconds.append(perf_counter() - started)
+
+        optimizer.register_step_pre_hook(before)
+        optimizer.register_step_post_hook(after)
+
+    def _outcome(self) -> dict[str, Any]:
+        """What the run has to say of itself, as fields of `Run`."""
+        return {
+            "curves": {name: Curve(tuple(e), tuple(v)) for name, (e, v) in self._curves.items() if v},
+            "steps": len(self._step_seconds),
+            "step_seconds": median(self._step_seconds) if self._step_seconds else None,
+            "state_bytes": sum(_state_bytes(optimizer) for optimizer in self._optimizers),
+        }
+
+    def _complaint(self) -> str:
+        """What a script that ended without an exception forgot; "" if nothing."""
+        if not self._optimizers:
+            return "it never called trial.optimizer(model), so every rule would train alike"
+        if not self._curves:
+            return "it never called trial.report(valid_loss=..., ...), so there is nothing to compare"
+        if not self._step_seconds:
+            return "it never called optimizer.step(), so nothing was trained"
+        if not any(name.startswith("valid_") for name in self._curves):
+            return "it reports no validation metric, so no winner could be chosen: add valid_loss=... to trial.report"
+        return ""
+
+
+def run_cell(cell: Cell) -> Run:
+    """Train once. The result depends on the cell alone: one thread, every generator seeded, the script loaded anew.
+
+    What the script raises is recorded as ``failed``. Raises `StudyError` if the script or the rule is no longer
+    the one that the comparison was started with.
+    """
+    path = script_path(cell.task_source)
+    rule = _unchanged(cell, path)
+    trial = Trial(cell.seed, rule, cell.values)
+    status: Status = "done"
+    message = ""
+    started = perf_counter()
+    with _one_thread(), folder_on_path(path) if path else nullcontext():
+        _seed_everything(trial.seed("everything else"))
+        try:
+            find_train(cell.task_source)(trial)
+            message = trial._complaint()
+            status = "failed" if message else "done"
+        except Diverged:
+            pass
+        except StudyError as problem:
+            status, message = "failed", str(problem)
+        except (Exception, SystemExit) as problem:
+            status, message = "failed", where(problem, path)
+    if trial._diverged:  # also when the script caught the exception
+        status, message = "diverged", trial._diverged
+    return Run(
+        key=cell.key,
+        rule=cell.rule,
+        trial=cell.trial,
+        seed=cell.seed,
+        values=cell.values,
+        status=status,
+        message=message,
+        seconds=perf_counter() - started,
+        host=platform.node(),
+        **trial._outcome(),
+    )
+
+
+def _unchanged(cell: Cell, path: Path | None) -> type[Rule]:
+    if path and file_hash(path) != cell.task_hash:
+        raise StudyError(f"{path.name} was changed while the comparison was running: start the same command again")
+    place = Path(cell.rule_source.rpartition(":")[0])
+    found = _resolved(cell.rule_source, file_hash(place) if place.suffix == ".py" else "")
+    if found.hash != cell.rule_hash:
+        raise StudyError(f"the rule {cell.rule} was changed while the comparison was running: start it again")
+    return found.rule
+
+
+@lru_cache(maxsize=64)
+def _resolved(source: str, _file_hash: str) -> ResolvedRule:
+    """A rule, loaded once for each state of its file: it keeps nothing between runs, and its kernel is made once."""
+    return resolve_rule(source)
+
+
+def _seed_everything(seed: int) -> None:
+    """So that a script that forgets a generator is still the same whatever ran before it in this worker."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums split over threads depend on their number: one thread gives the same bits on any machine load."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _number(name: str, given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError, RuntimeError):
+        kind = f"a tensor of shape {tuple(given.shape)}" if isinstance(given, torch.Tensor) else repr(given)[:60]
+        raise StudyError(f"trial.report: {name} must be a number or a tensor with one element, got {kind}") from None
+
+
+def _moment(epoch: int) -> str:
+    return f"at the end of epoch {epoch}" if epoch else "before training"
+
+
+def _state_bytes(optimizer: torch.optim.Optimizer) -> int:
+    tensors = {
+        id(value): value
+        for state in optimizer.state.values()
+        if isinstance(state, dict)
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    }
+    return sum(t.numel() * t.element_size() for t in tensors.values())

@@ -1,0 +1,93 @@
+"""The data of the digits tasks: scikit-learn's 1,797 handwritten digits of 8x8 pixels, bundled with it.
+
+Source:  E. Alpaydin and C. Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI repository (its test part).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:  # tasks are listed without torch
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+SPLIT_SEED = 1797
+METRICS = ("train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy")
+
+STATEMENT = (
+    "Data: scikit-learn's digits, 1,797 images of 8x8 pixels in 10 classes; pixels divided by 16, so in [0, 1]. "
+    "Split once for all runs, class by class: numpy RandomState(1797) permutes each class, classes in order; "
+    "the first 60% (rounded) train, the next 20% validate, the rest test. "
+    "Loss: cross entropy, mean over the batch. Batches of 64 without replacement, reshuffled each epoch; "
+    "the last batch holds the remainder. Losses and accuracies are over the whole of each part, "
+    "before training and after each epoch."
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images, float32 of shape (n, 64) in [0, 1], and classes, int64 of shape (n,)."""
+
+    images: "Tensor"
+    classes: "Tensor"
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The three parts of the data."""
+
+    train: Part
+    valid: Part
+    test: Part
+
+
+def split(classes: "NDArray[np.int64]") -> tuple[list[int], list[int], list[int]]:
+    """Indices of the train, validation and test examples: 60/20/20 within every class, always the same."""
+    # RandomState, not Generator: numpy promises that its stream never changes.
+    chance = np.random.RandomState(SPLIT_SEED)
+    parts: tuple[list[int], list[int], list[int]] = ([], [], [])
+    for digit in range(10):
+        order = chance.permutation(np.flatnonzero(classes == digit))
+        first, second = round(0.6 * len(order)), round(0.8 * len(order))
+        for part, chosen in zip(parts, (order[:first], order[first:second], order[second:]), strict=True):
+            part.extend(int(i) for i in chosen)
+    return parts
+
+
+def load() -> Digits:
+    """The data, split; takes a few milliseconds."""
+    import torch
+    from sklearn.datasets import load_digits
+
+    images, classes = load_digits(return_X_y=True)
+    scaled = torch.tensor(images / 16.0, dtype=torch.float32)
+    labels = torch.tensor(classes, dtype=torch.int64)
+    train, valid, test = (Part(scaled[chosen], labels[chosen]) for chosen in split(classes))
+    return Digits(train, valid, test)
+
+
+def batches(part: Part, size: int, seed: int) -> "Iterator[list[tuple[Tensor, Tensor]]]":
+    """Endless epochs, each a list of batches in a new order."""
+    import torch
+
+    chance = torch.Generator().manual_seed(seed)
+    while True:
+        order = torch.randperm(len(part.classes), generator=chance)
+        yield [(part.images[chosen], part.classes[chosen]) for chosen in torch.split(order, size)]
+
+
+def evaluate(model: "nn.Module", data: Digits) -> dict[str, float]:
+    """Losses and accuracies over whole parts, under the names in `METRICS`."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    found: dict[str, float] = {}
+    with torch.no_grad():
+        for name, part in (("train", data.train), ("valid", data.valid), ("test", data.test)):
+            scores = model(part.images)
+            found[f"{name}_loss"] = float(cross_entropy(scores, part.classes))
+            found[f"{name}_accuracy"] = float((scores.argmax(1) == part.classes).double().mean())
+    return {name: found[name] for name in METRICS}

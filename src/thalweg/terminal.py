@@ -1,0 +1,132 @@
+"""What the command says in a terminal: tables, texts and the sentence for a mistake."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import IO, TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from thalweg.formula.declare import Hyper, State, Switch
+from thalweg.formula.rule import Rule, decay_kind, hypers, parts, text
+
+if TYPE_CHECKING:
+    from thalweg.tasks import Task
+
+
+class Refused(Exception):
+    """The command cannot do what was asked; the message is the sentence to show. Exit code 2."""
+
+
+@contextmanager
+def refusing(*kinds: type[Exception]) -> Iterator[None]:
+    """Turn the library's own complaints into a sentence for the person at the terminal."""
+    try:
+        yield
+    except kinds as error:
+        raise Refused(str(error)) from error
+
+
+def out() -> Console:
+    """Standard output. Looked up at each call, so that a redirected stream is seen."""
+    return Console(file=sys.stdout, highlight=False)
+
+
+def complain(sentence: str, stream: IO[str] | None = None) -> None:
+    """One mistake, on standard error."""
+    console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
+    console.print(Text.assemble(("thalweg: ", "bold red"), sentence))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """' Did you mean "adamw"?' or nothing; for the end of a sentence."""
+    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
+    return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def table(*headings: str, right: Iterable[str] = (), title: str | None = None) -> Table:
+    """An empty table in the one style all verbs share."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title=title, title_justify="left")
+    for heading in headings:
+        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return made
+
+
+def first_line(documented: object) -> str:
+    """The first line of a docstring."""
+    return (documented.__doc__ or "").strip().partition("\n")[0].strip()
+
+
+def rules_table(catalogue: dict[str, type[Rule]]) -> Table:
+    """The catalogue, one rule a line."""
+    made = table("rule", "year", "state", "decay", "what it does", right=("year",))
+    for column in made.columns[:4]:
+        column.no_wrap = True
+    for name, rule in catalogue.items():
+        made.add_row(
+            Text(name, "bold"), str(rule.year or ""), state_count(rule), decay_kind(rule), first_line(rule)
+        )
+    return made
+
+
+def state_count(rule: type[Rule]) -> str:
+    """How many numbers the rule keeps per weight; a range when options add some."""
+    states = parts(rule, State).values()
+    always = sum(state.when is None for state in states)
+    return str(always) if always == len(states) else f"{always} to {len(states)}"
+
+
+def rule_card(rule: type[Rule]) -> RenderableType:
+    """The numbers a user may set: default and search box."""
+    made = table("hyperparameter", "default", "searched by compare", right=("default",))
+    made.columns[0].no_wrap = made.columns[1].no_wrap = True
+    for hyper_name, hyper in hypers(rule).items():
+        made.add_row(hyper_name, f"{hyper.default:g}", searched(hyper))
+    for switch_name, switch in parts(rule, Switch).items():
+        made.add_row(switch_name, str(switch.default).lower(), "no (a switch)")
+    return made
+
+
+def searched(hyper: Hyper) -> str:
+    """The search box in words."""
+    return str(hyper.search) if hyper.search else "no"
+
+
+def rule_text(rule: type[Rule], *, colour: bool) -> RenderableType | str:
+    """The rule as its author wrote it; coloured for a terminal."""
+    source = text(rule)
+    if not colour:
+        return source
+    from rich.syntax import Syntax
+
+    # The ANSI themes use the terminal's own colours, so the text reads on dark and on light backgrounds.
+    return Syntax(source, "python", theme="ansi_dark", background_color="default", word_wrap=True)
+
+
+SCRIPT = """
+A script of your own is a task too: thalweg compare my_script.py:train -r sgd,adamw
+
+    def train(trial):
+        torch.manual_seed(trial.seed("init"))
+        model = Net()
+        optimizer = trial.optimizer(model)          # rule and hyperparameters come from the comparison
+        for epoch in trial.epochs(10):
+            for x, y in batches(trial.seed("data")):
+                loss = cross_entropy(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)"""
+
+
+def tasks_table(tasks: "Mapping[str, Task]") -> Table:
+    """The training problems, one a line."""
+    made = table("task", "metric", "epochs", "what it trains", right=("epochs",))
+    made.columns[0].no_wrap = True
+    for name, task in tasks.items():
+        splitless = dict.fromkeys(metric.partition("_")[2] for metric in task.metrics if metric.startswith("valid_"))
+        made.add_row(Text(name, "bold"), ", ".join(splitless), str(task.epochs), task.summary)
+    return made

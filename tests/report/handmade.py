@@ -1,0 +1,102 @@
+"""Comparisons made by hand: every case the report must show, without training anything."""
+
+import random
+from math import exp, log10
+
+from thalweg.stats.intervals import t_interval
+from thalweg.stats.paired import difference
+from thalweg.stats.verdict import Verdict
+from thalweg.study.cells import Curve, Run
+from thalweg.study.metric import Metric
+from thalweg.study.plan import Plan, PlannedRule
+from thalweg.study.results import Comparison, RuleRow
+
+HOSTILE = '</script><img src="http://evil.example/x.png" onerror="alert(1)">&"\''
+
+# label, best accuracy, log10 of the best learning rate, where it diverges, seconds a step
+RULES = (
+    ("sgd", 0.952, -0.5, 0.6, 40e-6),
+    ("sgd:momentum=0.9", 0.961, -1.3, -0.1, 48e-6),
+    ("adamw", 0.968, -2.5, -1.2, 61e-6),
+    ("lion", 0.966, -3.4, -2.3, 52e-6),
+)
+
+
+def run(label, trial, seed, values, best, far, chance, *, status="done", message="", lower=False):
+    """One training whose curve rises to a level that falls with the distance from the best learning rate."""
+    level = max(0.1, best - 0.02 * far**2) + chance.gauss(0, 0.003)
+    epochs = tuple(range(11))
+    accuracy = tuple(0.1 + (level - 0.1) * (1 - exp(-epoch / (1 + far))) for epoch in epochs)
+    shown = tuple(3.0 * (1 - a) + 0.02 for a in accuracy) if lower else accuracy
+    name = "loss" if lower else "accuracy"
+    end = 3 if status != "done" else 11
+    curves = {f"{split}_{name}": Curve(epochs[:end], shown[:end]) for split in ("valid", "test")}
+    return Run(f"{label}/{trial}/{seed}", label, trial, seed, values, status, message, curves, 400, 0, 0.6, 5e-5, "host")
+
+
+def search(label, best, where, edge, trials, lower, chance):
+    """A rule's trials; those beyond its edge diverge."""
+    made = []
+    for number in range(trials):
+        lr = 1e-3 if number == 0 else 10 ** chance.uniform(where - 2, where + 1.6)
+        lost = log10(lr) > edge
+        made.append(
+            run(label, number, 7, {"lr": lr, "weight_decay": 0.01, "eps": 1e-8}, best, abs(log10(lr) - where), chance,
+                status="diverged" if lost else "done", message="train_loss was nan at the end of epoch 3" if lost else "", lower=lower)
+        )  # fmt: skip
+    return made
+
+
+def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, failing=True, missing=0) -> Comparison:
+    """A comparison of a few rules; ``hostile`` puts markup wherever a user's text may stand."""
+    chance = random.Random(3)
+    metric = Metric("loss" if lower else "accuracy", not lower)
+    task = f"my {HOSTILE} script.py:train" if hostile else "digits-mlp"
+    rows, planned = [], []
+    for label, best, where, edge, step in rules:
+        made = search(label, best, where, edge, trials, lower, chance)
+        if failing and label == "lion":
+            message = HOSTILE if hostile else "ValueError: expected 64 features, got 63 (my_script.py:12)"
+            made[2] = run(label, 2, 7, made[2].values, best, 1, chance, status="failed", message=message, lower=lower)
+        pick = min if lower else max
+        winner = pick((t for t in made if t.status == "done"), key=lambda t: t.curves[metric.selection].end())
+        again = {}
+        for number in (0, winner.trial):
+            far = abs(log10(made[number].values["lr"]) - where)
+            again[number] = tuple(run(label, number, 100 + s, made[number].values, best, far, chance, lower=lower) for s in range(seeds))
+        ends = {n: [r.curves[metric.judgement].end() for r in runs] for n, runs in again.items()}
+        finished = sorted((t.curves[metric.selection].end() for t in made if t.status == "done"), reverse=lower)
+        curve = tuple(finished[int((len(finished) - 1) * (1 - 0.6 / (n + 1)))] for n in range(trials))
+        rows.append(
+            RuleRow(
+                rule=label, name=label, trials=tuple(made), default_runs=again[0], tuned_runs=again[winner.trial],
+                default=t_interval(ends[0]), tuned=t_interval(ends[winner.trial]), default_values=made[0].values,
+                winner_trial=winner.trial, winner_values=winner.values, best_after=curve,
+                near_edge=("lr",) if label == "sgd" else (), diverged=sum(t.status == "diverged" for t in made),
+                failed=sum(t.status == "failed" for t in made), default_lost=0, tuned_lost=0, step_seconds=step,
+                step_ratio=step / rules[0][4], state_bytes=37_000, seconds=31.5,
+            )
+        )  # fmt: skip
+        planned.append(
+            PlannedRule(label, label, label.partition(":")[0], "0" * 64, "class Rule: ...", tuple(t.values for t in made),
+                        {"lr": "log-uniform 1e-05 to 0.1", "weight_decay": "log-uniform"}, ((),) * trials)
+        )  # fmt: skip
+    pairs = tuple(
+        difference(a.rule, b.rule, a.tuned.values, b.tuned.values, higher_is_better=not lower, together=6)
+        for i, a in enumerate(rows)
+        for b in rows[i + 1 :]
+    )
+    tuning = {
+        r.rule: difference(r.rule, r.rule, r.tuned.values, r.default.values, higher_is_better=not lower, together=4)
+        for r in rows
+    }
+    plan = Plan(task, "f" * 64, task, "", tuple(planned), 0, None, 7, tuple(range(100, 100 + seeds)), {"thalweg": "0.1.0", "torch": "2.13.0"})
+    verdict = Verdict(
+        (
+            f"AdamW is better than SGD on {task}: test accuracy 96.8% against 95.1% (difference 1.7 points, 0.9 to 2.5).",
+            "AdamW against Lion: cannot tell; about 12 more seeds would.",
+            "This holds for the configurations found here, over new seeds; another search might have found others.",
+        ),
+        "adamw",
+    )
+    return Comparison(plan, metric, tuple(rows), pairs, tuning, verdict, missing, {"cpu": "Some CPU, 2 cores", "python": "3.11.7"}, None)
