@@ -1,6 +1,11 @@
 """Write the weight update as a formula. Run it at memory speed. Know whether it helped.
 
-Public names are loaded when first used: `import thalweg` is cheap, and the command line's help does not wait for torch.
+Public names are loaded when first used, so the command line's help does not wait for torch:
+
+``AdamW``, ``Lion``, ...  the catalogue's optimizers, drop-in for torch.optim (`thalweg rules` lists them)
+``Rule``, ``optimizer``   a rule of your own, and the optimizer class made from it (the language: thalweg.formula)
+``Optimizer``             what they all are; ``NonFiniteGradient`` what they may raise
+``compare``               an honest comparison of rules on a training task
 """
 
 from importlib import import_module
@@ -8,47 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .formula import Rule
-    from .optim import (
-        SGD,
-        Adagrad,
-        Adam,
-        AdamW,
-        Lion,
-        Momentum,
-        NonFiniteGradient,
-        Optimizer,
-        RMSprop,
-        optimizer,
-    )
+    from .optim import *
     from .study import compare
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Lion",
-    "Momentum",
-    "NonFiniteGradient",
-    "Optimizer",
-    "RMSprop",
-    "Rule",
-    "compare",
-    "optimizer",
-]
 
 _ELSEWHERE = {"Rule": "thalweg.formula", "compare": "thalweg.study"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name.startswith("_"):
         raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
-    value = getattr(import_module(_ELSEWHERE.get(name, "thalweg.optim")), name)
-    globals()[name] = value
+    home = import_module(_ELSEWHERE.get(name, "thalweg.optim"))
+    if not hasattr(home, name):
+        raise AttributeError(f"module 'thalweg' has no attribute {name!r}; `thalweg rules` lists the optimizers")
+    globals()[name] = value = getattr(home, name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from . import optim
+
+    return sorted(
+        {*globals(), *_ELSEWHERE, *(name for name in vars(optim) if name[0].isupper() or name == "optimizer")}
+    )

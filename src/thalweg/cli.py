@@ -31,7 +31,7 @@ app = App(
 )
 
 
-@app.command
+@app.command(sort_key=0)
 def rules() -> None:
     """List the update rules: name, year, numbers kept per weight, weight decay, one line."""
     from thalweg.rules import CATALOGUE
@@ -42,7 +42,7 @@ def rules() -> None:
     console.print("\nState: numbers kept per weight; options may add some. The text of a rule: thalweg show adamw")
 
 
-@app.command
+@app.command(sort_key=1)
 def show(rule: str, /) -> None:
     """Show a rule: its hyperparameters, then the text that runs.
 
@@ -74,7 +74,7 @@ def show(rule: str, /) -> None:
         console.print(text)
 
 
-@app.command
+@app.command(sort_key=2)
 def tasks() -> None:
     """List the training problems, and show how a script of your own becomes one."""
     from thalweg.tasks import TASKS
@@ -84,7 +84,7 @@ def tasks() -> None:
     print(SCRIPT)
 
 
-@app.command
+@app.command(sort_key=3)
 def compare(
     task: str,
     /,
@@ -157,7 +157,7 @@ def compare(
             write(found, report)
 
 
-@app.command
+@app.command(sort_key=4)
 def report(study: Path, /, *, out: Path | None = None) -> None:
     """Write one HTML page about a comparison, finished or not. It works offline.
 
@@ -183,7 +183,9 @@ def report(study: Path, /, *, out: Path | None = None) -> None:
 
 
 app.command(
-    "thalweg.speed:speed", name="speed", help="Measure this machine: weight updates by thalweg and by torch, side by side."
+    "thalweg.speed:speed",
+    name="speed",
+    help="Measure this machine: the weight update by thalweg and by torch.",
 )
 
 

@@ -17,7 +17,7 @@ from thalweg.terminal import table
 def print_outcome(found: Comparison, console: Console, report: Path | None = None) -> None:
     """Everything a person wants to know at the end."""
     view = view_of(found)
-    first, *others = view.verdicts or ("Nothing has been run yet.",)
+    first, *others = view.answer
     console.print(Text(first, "bold"))
     for sentence in others:
         console.print(Text(sentence))
@@ -29,8 +29,8 @@ def print_outcome(found: Comparison, console: Console, report: Path | None = Non
     judged = view.metric.test.replace("_", " ")
     console.print(
         Text(
-            f"Values: mean {judged} ({view.metric.better} is better) over {view.seeds} fresh seeds, with its 95% interval: "
-            "these configurations, over new seeds. Another search might find other settings.",
+            f"Values: mean {judged} ({view.metric.better} is better) over {view.seeds} fresh seeds, with its 95% "
+            "interval: these configurations, over new seeds. Another search might find other settings.",
             "dim",
         )
     )
@@ -42,7 +42,15 @@ def print_outcome(found: Comparison, console: Console, report: Path | None = Non
 
 def outcome_table(view: View) -> Table:
     """One rule a row; under each mean its interval."""
-    made = table("rule", "default", "tuned", "lost runs", "step", "state", right=("default", "tuned", "lost runs", "step", "state"))
+    made = table(
+        "rule",
+        "default",
+        "tuned",
+        "lost runs",
+        "step",
+        "state",
+        right=("default", "tuned", "lost runs", "step", "state"),
+    )
     for column in made.columns[1:]:
         column.no_wrap = True
     for rule in view.rules:

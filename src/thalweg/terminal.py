@@ -66,9 +66,7 @@ def rules_table(catalogue: dict[str, type[Rule]]) -> Table:
     for column in made.columns[:4]:
         column.no_wrap = True
     for name, rule in catalogue.items():
-        made.add_row(
-            Text(name, "bold"), str(rule.year or ""), state_count(rule), decay_kind(rule), first_line(rule)
-        )
+        made.add_row(Text(name, "bold"), str(rule.year or ""), state_count(rule), decay_kind(rule), first_line(rule))
     return made
 
 

@@ -31,7 +31,9 @@ def run(label, trial, seed, values, best, far, chance, *, status="done", message
     name = "loss" if lower else "accuracy"
     end = 3 if status != "done" else 11
     curves = {f"{split}_{name}": Curve(epochs[:end], shown[:end]) for split in ("valid", "test")}
-    return Run(f"{label}/{trial}/{seed}", label, trial, seed, values, status, message, curves, 400, 0, 0.6, 5e-5, "host")
+    return Run(
+        f"{label}/{trial}/{seed}", label, trial, seed, values, status, message, curves, 400, 0, 0.6, 5e-5, "host"
+    )
 
 
 def search(label, best, where, edge, trials, lower, chance):
@@ -63,7 +65,9 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
         again = {}
         for number in (0, winner.trial):
             far = abs(log10(made[number].values["lr"]) - where)
-            again[number] = tuple(run(label, number, 100 + s, made[number].values, best, far, chance, lower=lower) for s in range(seeds))
+            again[number] = tuple(
+                run(label, number, 100 + s, made[number].values, best, far, chance, lower=lower) for s in range(seeds)
+            )
         ends = {n: [r.curves[metric.judgement].end() for r in runs] for n, runs in again.items()}
         finished = sorted((t.curves[metric.selection].end() for t in made if t.status == "done"), reverse=lower)
         curve = tuple(finished[int((len(finished) - 1) * (1 - 0.6 / (n + 1)))] for n in range(trials))
@@ -90,7 +94,18 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
         r.rule: difference(r.rule, r.rule, r.tuned.values, r.default.values, higher_is_better=not lower, together=4)
         for r in rows
     }
-    plan = Plan(task, "f" * 64, task, "", tuple(planned), 0, None, 7, tuple(range(100, 100 + seeds)), {"thalweg": "0.1.0", "torch": "2.13.0"})
+    plan = Plan(
+        task,
+        "f" * 64,
+        task,
+        "",
+        tuple(planned),
+        0,
+        None,
+        7,
+        tuple(range(100, 100 + seeds)),
+        {"thalweg": "0.1.0", "torch": "2.13.0"},
+    )
     verdict = Verdict(
         (
             f"AdamW is better than SGD on {task}: test accuracy 96.8% against 95.1% (difference 1.7 points, 0.9 to 2.5).",
@@ -99,4 +114,14 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
         ),
         "adamw",
     )
-    return Comparison(plan, metric, tuple(rows), pairs, tuning, verdict, missing, {"cpu": "Some CPU, 2 cores", "python": "3.11.7"}, None)
+    return Comparison(
+        plan,
+        metric,
+        tuple(rows),
+        pairs,
+        tuning,
+        verdict,
+        missing,
+        {"cpu": "Some CPU, 2 cores", "python": "3.11.7"},
+        None,
+    )

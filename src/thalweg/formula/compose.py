@@ -6,14 +6,12 @@ on symbols it yields the expressions that the compiled readers read.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from . import chain
 from .declare import Scalar, State, Sum
 from .expression import Expression, leaves, number, weight
-from .language import returned_names, tests
-from .rule import Rule, asked, formula, hypers, parts
+from .rule import Rule, hypers, parts
 
 Values = Mapping[str, Any]
 
@@ -70,31 +68,28 @@ def seen(rule: type[Rule], values: Values) -> dict[str, Any]:
 
 def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:
     """The values with the coefficients and next scalars of ``prepare``."""
-    return {**values, **_call(rule, "prepare", values)} if formula(rule, "prepare") else dict(values)
+    return _with(rule, "prepare", values)
 
 
 def rule_totals(rule: type[Rule], values: Values) -> dict[str, Any]:
     """What each weight adds to the rule's own totals."""
-    found: dict[str, Any] = _call(rule, "sums", seen(rule, values))
+    found: dict[str, Any] = rule.formulas["sums"](seen(rule, values))
     return found
 
 
 def settled(rule: type[Rule], values: Values) -> dict[str, Any]:
     """The values with what ``after`` makes of the totals, if the rule has any."""
-    ready = prepared(rule, values)
-    return {**ready, **_call(rule, "after", ready)} if formula(rule, "after") else ready
+    return _with(rule, "after", prepared(rule, values))
 
 
 def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     """The next weight and states."""
-    ready = seen(rule, values)
-    if formula(rule, "after"):
-        ready |= _call(rule, "after", ready)
-    result = _call(rule, "step", ready)
+    ready = _with(rule, "after", seen(rule, values))
+    result = rule.formulas["step"](ready)
     d, *states = result if isinstance(result, tuple) else (result,)
-    names = _returned_states(rule)
     live = live_states(rule, values)
-    written = {name: value for name, value in zip(names, states, strict=True) if name in live}
+    returned = zip(rule.formulas["step"].returned, states, strict=True)
+    written = {name: value for name, value in returned if name in live}
     # A state that starts as the first gradient must be stored even by a rule that never assigns to it.
     started = {name: ready[name] for name, state in live.items() if state.start == "g" and name not in written}
     return {"w": chain.moved(values["w"], d, values["shrink"]), **written, **started}
@@ -110,7 +105,7 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
     totals = settled(rule, values)
     return Program(
         norm=Pass(norm_totals(values), {}),
-        sums=Pass(rule_totals(rule, values), {}) if formula(rule, "sums") else None,
+        sums=Pass(rule_totals(rule, values), {}) if "sums" in rule.formulas else None,
         update=Pass({}, updated(rule, values)),
         scalars={name: totals[name] for name in parts(rule, Scalar)},
     )
@@ -131,21 +126,13 @@ class Tested(Expression):
         return self.on
 
 
-@cache
 def tested(rule: type[Rule]) -> tuple[str, ...]:
     """The hyperparameters whose being 0 changes the formula: those a state's existence or an `if` depends on."""
-    functions = [f for f in (formula(rule, n) for n in ("step", "prepare", "sums", "after")) if f]
-    names = {state.when for state in parts(rule, State).values()}.union(*(tests(f) for f in functions))
+    names = {state.when for state in parts(rule, State).values()}
+    names |= {name for formula in rule.formulas.values() for name in formula.tested}
     return tuple(name for name in hypers(rule) if name in names)
 
 
-@cache
-def _returned_states(rule: type[Rule]) -> tuple[str, ...]:
-    step = formula(rule, "step")
-    return returned_names(step, rule.__qualname__) if step else ()
-
-
-def _call(rule: type[Rule], name: str, values: Values) -> Any:
-    function = formula(rule, name)
-    assert function is not None
-    return function(*(values[parameter] for parameter in asked(rule, name)))
+def _with(rule: type[Rule], name: str, values: Values) -> dict[str, Any]:
+    """The values and what one of the rule's host functions, if it has it, makes of them."""
+    return {**values, **rule.formulas[name](values)} if name in rule.formulas else dict(values)

@@ -1,6 +1,6 @@
 """A formula as a tree: what remains of a rule once it has been called with symbols instead of numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,7 +126,7 @@ def apply(op: str, *arguments: Any) -> Expression:
     return Expression(op, operands)
 
 
-FOLDED = {
+FOLDED: dict[str, Callable[..., Any]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
@@ -137,7 +137,7 @@ FOLDED = {
 }
 
 
-def leaves(expressions: Iterator[Expression] | tuple[Expression, ...], op: str) -> set[str]:
+def leaves(expressions: Iterable[Expression], op: str) -> set[str]:
     """The names of all leaves of one kind below some expressions."""
     found: set[str] = set()
     seen: set[Expression] = set()

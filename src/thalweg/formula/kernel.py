@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,25 +73,31 @@ class Passes:
     update: CompiledPass
 
 
-@cache
 def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tuple[tuple[str, str], ...]) -> Passes:
     """Trace and compile a rule: once for each combination of switches and element types in a process.
 
     ``switches``: see `compose.program`. ``dtypes``: the element type of w, g and each state, as torch names it.
     """
-    traced = program(rule, dict(switches))
-    types = dict(dtypes)
-    return Passes(
-        compiled(traced.norm, types),
-        compiled(traced.sums, types) if traced.sums else None,
-        compiled(traced.update, types),
-    )
+    key = ("passes", switches, dtypes)
+    if key not in rule.compiled:
+        traced = program(rule, dict(switches))
+        types = dict(dtypes)
+        rule.compiled[key] = Passes(
+            compiled(traced.norm, types),
+            compiled(traced.sums, types) if traced.sums else None,
+            compiled(traced.update, types),
+        )
+    found: Passes = rule.compiled[key]
+    return found
 
 
-@cache
 def scalars_of(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> HostFunction:
     """From a step's numbers to the next values of the rule's scalars, in their declared order."""
-    return host_function(tuple(program(rule, dict(switches)).scalars.values()))
+    key = ("scalars", switches)
+    if key not in rule.compiled:
+        rule.compiled[key] = host_function(tuple(program(rule, dict(switches)).scalars.values()))
+    found: HostFunction = rule.compiled[key]
+    return found
 
 
 class Task:
@@ -123,7 +129,7 @@ class Task:
         self.rows[0] = self.walk.host.one(numbers)
 
     def set_rows(self, numbers: Mapping[str, Any], row_of: NDArray[np.int64], count: int) -> None:
-        """``count`` rows from numbers that are floats or arrays of ``count``; ``row_of`` says which tensor reads which."""
+        """``count`` rows, from floats or arrays of ``count``; ``row_of`` says which row each tensor reads."""
         if len(self.rows) != count:
             self._new_rows(count)
         for column, value in enumerate(self.walk.host.many(numbers)):

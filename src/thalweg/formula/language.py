@@ -3,9 +3,10 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 from . import vocabulary
 
@@ -21,37 +22,37 @@ class FormulaError(Exception):
     """A rule is not written in the language of rules. Says the file, the line, and what to write instead."""
 
 
-def check(function: FunctionType, rule: str, *, names: Collection[str], switches: Collection[str]) -> None:
-    """Raise `FormulaError` unless a function is a formula.
+@dataclass(frozen=True)
+class Formula:
+    """One function of a rule, read: what it asks for, what it returns, and what its `if`s test."""
+
+    function: FunctionType
+    parameters: tuple[str, ...]
+    returned: tuple[str, ...]
+    """The keys of the dictionary it returns, or the names after the first value of the tuple it returns."""
+    tested: frozenset[str]
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        """Its value; the arguments are taken from ``values`` by name."""
+        return self.function(*(values[name] for name in self.parameters))
+
+
+def read(function: FunctionType, rule: str, *, names: Collection[str], switches: Collection[str]) -> Formula:
+    """Read a function, or raise `FormulaError` unless it is written in the language of rules.
 
     ``names`` are what its parameters may ask for, ``switches`` the ones an `if` may test.
     """
-    _Check(function, rule, frozenset(switches), seen=[]).run(frozenset(names))
-
-
-def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The names a formula asks for."""
-    return tuple(inspect.signature(function).parameters)
-
-
-def returned_names(function: FunctionType, rule: str) -> tuple[str, ...]:
-    """The keys of the dictionary a formula returns, or the names after the first value of the tuple it returns."""
-    returned = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body[-1].value  # type: ignore[attr-defined]
-    if isinstance(returned, ast.Dict):
-        return tuple(key.value for key in returned.keys if isinstance(key, ast.Constant))
-    if not isinstance(returned, ast.Tuple):
-        return ()
-    rest = returned.elts[1:]
-    if all(isinstance(name, ast.Name) for name in rest):
-        return tuple(name.id for name in rest if isinstance(name, ast.Name))
-    raise FormulaError(f"{rule}.{function.__name__}: return the step, then states by their plain names")
-
-
-def tests(function: FunctionType) -> set[str]:
-    """The names a formula's `if`s test."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    found = {n.id for node in ast.walk(tree) if isinstance(node, ast.If) for n in ast.walk(node.test) if isinstance(n, ast.Name)}
-    return found
+    tree = _Check(function, rule, frozenset(switches), seen=[]).run(frozenset(names))
+    tests = [node.test for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp)]
+    tested = {node.id for test in tests for node in ast.walk(test) if isinstance(node, ast.Name)}
+    last = tree.body[-1]
+    assert isinstance(last, ast.Return)
+    returned: list[str] = []
+    if isinstance(last.value, ast.Dict):
+        returned = [str(key.value) for key in last.value.keys if isinstance(key, ast.Constant)]
+    elif isinstance(last.value, ast.Tuple):
+        returned = [name.id if isinstance(name, ast.Name) else "" for name in last.value.elts[1:]]
+    return Formula(function, tuple(a.arg for a in tree.args.args), tuple(returned), frozenset(tested))
 
 
 class _Check(ast.NodeVisitor):
@@ -61,7 +62,7 @@ class _Check(ast.NodeVisitor):
         self.function, self.where, self.switches, self.seen = function, where, switches, [*seen, function]
         self.local: set[str] = set()
 
-    def run(self, names: frozenset[str] | None) -> None:
+    def run(self, names: frozenset[str] | None) -> ast.FunctionDef:
         try:
             text = textwrap.dedent(inspect.getsource(self.function))
         except OSError as error:
@@ -86,8 +87,9 @@ class _Check(ast.NodeVisitor):
             self.visit(statement)
         if not body or not isinstance(body[-1], ast.Return):
             self.refuse(tree, "a formula ends with return")
+        return tree
 
-    def refuse(self, node: ast.AST, what: str) -> None:
+    def refuse(self, node: ast.AST, what: str) -> NoReturn:
         line = self.function.__code__.co_firstlineno + getattr(node, "lineno", 1) - 1
         raise FormulaError(
             f"{self.function.__code__.co_filename}:{line}: in {self.where}.{self.function.__name__}: {what}"
@@ -107,8 +109,7 @@ class _Check(ast.NodeVisitor):
             for name in target.elts if isinstance(target, ast.Tuple) else [target]:
                 if not isinstance(name, ast.Name):
                     self.refuse(node, "assign to plain names")
-                else:
-                    self.local.add(name.id)
+                self.local.add(name.id)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.refuse(node, "write x = x + y: an update in place has no meaning in a formula")
@@ -125,18 +126,26 @@ class _Check(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_If(self, node: ast.If) -> None:
-        test = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
-        negated = isinstance(node.test, ast.UnaryOp) and not isinstance(node.test.op, ast.Not)
-        if negated or not isinstance(test, ast.Name) or test.id not in self.switches:
+        self.switch(node, node.test)
+        for statement in (*node.body, *node.orelse):
+            if isinstance(statement, ast.Return):
+                self.refuse(statement, "a formula has one return, at its end")
+            self.visit(statement)
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.switch(node, node.test)
+        self.visit_all(node.body, node.orelse)
+
+    def switch(self, node: ast.AST, test: ast.expr) -> None:
+        """The test of an `if`: a switch, or its opposite."""
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            test = test.operand
+        if not isinstance(test, ast.Name) or test.id not in self.switches:
             self.refuse(
                 node,
                 "an `if` may only test a switch, or a hyperparameter for being 0 (if nesterov: / if not momentum:); "
                 "on a weight or a number write where(condition, x, y)",
             )
-        for statement in (*node.body, *node.orelse):
-            if isinstance(statement, ast.Return):
-                self.refuse(statement, "a formula has one return, at its end")
-            self.visit(statement)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         if not isinstance(node.op, _OPERATORS):
@@ -167,7 +176,6 @@ class _Check(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         if not isinstance(node.func, ast.Name) or node.keywords:
             self.refuse(node, f"call functions by their plain name, without keywords. Allowed: {ALLOWED}")
-            return
         called = self.outside(node.func.id)
         if called is not abs and called not in _WORDS.values():
             if not isinstance(called, FunctionType):

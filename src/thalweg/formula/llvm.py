@@ -166,7 +166,9 @@ class _Emitter:
         self, at: str, pointers: Mapping[str, str], coefficients: list[str], mask: str | None, into: str
     ) -> None:
         """Sixteen weights: read, compute, write, add up."""
-        places = {n: self.new(f"getelementptr {_TYPES[self.dtypes[n]]}, ptr {p}, i64 {at}") for n, p in pointers.items()}
+        places = {
+            n: self.new(f"getelementptr {_TYPES[self.dtypes[n]]}, ptr {p}, i64 {at}") for n, p in pointers.items()
+        }
         values: dict[Expression, str] = {}
         # All operands are read before any is written.
         loaded = {name: self.load(name, places[name], mask) for name in self.kernel.operands}
@@ -187,7 +189,9 @@ class _Emitter:
         if mask:
             function = f"@llvm.masked.load.{self.memory_suffix(name)}.p0"
             self.declared.add(f"declare {vector} {function}(ptr, i32 immarg, <{WIDTH} x i1>, {vector})")
-            value = self.new(f"call {vector} {function}(ptr {place}, i32 {size}, <{WIDTH} x i1> {mask}, {vector} zeroinitializer)")
+            value = self.new(
+                f"call {vector} {function}(ptr {place}, i32 {size}, <{WIDTH} x i1> {mask}, {vector} zeroinitializer)"
+            )
         else:
             value = self.new(f"load {vector}, ptr {place}, align {size}")
         return value if kind == self.real else self.new(f"fpext {vector} {value} to {self.vector}")
@@ -218,9 +222,9 @@ class _Emitter:
         self, e: Expression, loaded: Mapping[str, str], coefficients: list[str], values: dict[Expression, str]
     ) -> str:
         if e.op == "weight":
-            return loaded[e.arguments[0]]
+            return loaded[str(e.arguments[0])]
         if e.op == "coefficient":
-            return coefficients[e.arguments[0]]
+            return coefficients[int(e.arguments[0])]
         if e.op == "constant":
             return self.spread(self.real, _literal(e.arguments[0], self.real))
         a = [self.value(x, loaded, coefficients, values) for x in e.arguments]

@@ -93,5 +93,3 @@ def _power(base: Expression, exponent: Expression) -> Expression:
     if power in (1.0, 2.0, 3.0, 4.0):
         return reduce(lambda a, b: apply("*", a, b), [base] * int(power))
     raise TypeError("a power of a weight must be one of the numbers 0.5, 1, 2, 3, 4")
-
-

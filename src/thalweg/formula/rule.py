@@ -2,17 +2,18 @@
 
 import inspect
 from collections.abc import Mapping
-from functools import cache
-from types import FunctionType, MappingProxyType
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 from .declare import Decay, Declared, Hyper, Scalar, State, Sum, Switch
-from .language import FormulaError, check, parameters, returned_names
+from .language import Formula, FormulaError, read
 
 T = TypeVar("T", Hyper, Decay, Switch, State, Scalar, Sum)
 
 # What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step).
 RESERVED = ("w", "g", "t")
+# A rule's functions, in the order in which a step runs them.
+FUNCTIONS = ("prepare", "sums", "after", "step")
 
 
 class Rule:
@@ -30,13 +31,19 @@ class Rule:
 
     year: ClassVar[int | None] = None
     declared: ClassVar[Mapping[str, Declared]] = MappingProxyType({})
+    """Its declared parts, by name, in order."""
+    formulas: ClassVar[Mapping[str, Formula]] = MappingProxyType({})
+    """Its functions: step, and those it has of prepare, sums and after."""
+    compiled: ClassVar[dict[Any, Any]] = {}
+    """What readers have made of it in this process; see `kernel.passes`."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
         cls.declared = MappingProxyType({**cls.declared, **own})
+        cls.compiled = {}
         _check_declarations(cls)
-        _check_formulas(cls)
+        cls.formulas = MappingProxyType(_read_formulas(cls))
 
     def __init__(self) -> None:
         name = type(self).__name__
@@ -55,11 +62,6 @@ def hypers(rule: type[Rule]) -> dict[str, Hyper]:
         for name, value in rule.declared.items()
         if isinstance(value, Hyper | Decay)
     }
-
-
-def formula(rule: type[Rule], name: str) -> FunctionType | None:
-    """One of the rule's functions: step, prepare, sums, after."""
-    return getattr(rule, name, None)
 
 
 def decay_kind(rule: type[Rule]) -> str:
@@ -101,43 +103,42 @@ def _check_declarations(rule: type[Rule]) -> None:
             refuse(name, f"its default {hyper.default:g} lies outside its search: {hyper.search}")
 
 
-def _check_formulas(rule: type[Rule]) -> None:
+def _read_formulas(rule: type[Rule]) -> dict[str, Formula]:
     where = rule.__qualname__
-    numbers, switches, sums = hypers(rule), parts(rule, Switch), parts(rule, Sum)
-    states, scalars = parts(rule, State), parts(rule, Scalar)
-    known = {name for name in numbers if name != "weight_decay" or decay_kind(rule) == "own"} | {*switches}
-    branches = {*numbers, *switches}
-    step, prepare, total, after = (formula(rule, name) for name in ("step", "prepare", "sums", "after"))
-    if step is None:
-        raise FormulaError(f"{where} has no step: write `def step(g, ...)` that returns what to subtract from the weight")
-    for name, function in rule.__dict__.items():
-        if name in ("step", "prepare", "sums", "after") and not isinstance(function, staticmethod):
+    functions = {name: getattr(rule, name) for name in FUNCTIONS if hasattr(rule, name)}
+    if "step" not in functions:
+        raise FormulaError(f"{where} has no step: write def step(g, ...) that returns what to subtract from the weight")
+    for name in functions:
+        if name in vars(rule) and not isinstance(vars(rule)[name], staticmethod):
             raise FormulaError(f"{where}.{name}: put @staticmethod above it; a formula has no self")
+    sums, states, scalars = parts(rule, Sum), parts(rule, State), parts(rule, Scalar)
+    switches = {*hypers(rule), *parts(rule, Switch)}
+    # Weight decay reaches a rule's formula only if the rule owns it.
+    known = {name for name in switches if name != "weight_decay" or decay_kind(rule) == "own"} | {*scalars}
+    weights = {*states, "w", "g"}
+    if bool(sums) != ("sums" in functions):
+        raise FormulaError(
+            f"{where}: declare each total as Sum and compute it in sums(...); one is there without the other"
+        )
+    if ("sums" in functions) != ("after" in functions):
+        raise FormulaError(
+            f"{where}: sums(...) and after(...), which turns the totals into coefficients, come together"
+        )
+    found: dict[str, Formula] = {}
     coefficients: set[str] = set()
-    if prepare:
-        check(prepare, where, names=known | {*scalars, "t"}, switches=branches)
-        coefficients |= set(returned_names(prepare, where)) - {*scalars}
-    if bool(sums) != bool(total):
-        raise FormulaError(f"{where}: declare each total as Sum and compute it in sums(...); one is there without the other")
-    weights = known | {*scalars, *states, "w", "g"}
-    if total:
-        check(total, where, names=weights | coefficients, switches=branches)
-        if set(found := returned_names(total, where)) != set(sums):
-            raise FormulaError(f"{where}.sums returns {found}, but the declared sums are {list(sums)}")
-        if after is None:
-            raise FormulaError(f"{where}: after(...) is missing: it turns the totals into coefficients")
-        check(after, where, names=known | coefficients | {*scalars, *sums, "t"}, switches=branches)
-        coefficients |= set(returned_names(after, where)) - {*scalars}
+    for name in FUNCTIONS:
+        if name not in functions:
+            continue
+        asks = known | coefficients
+        asks |= weights if name in ("sums", "step") else {"t", *(sums if name == "after" else ())}
+        found[name] = read(functions[name], where, names=asks, switches=switches)
+        if name in ("prepare", "after"):
+            coefficients |= {*found[name].returned} - {*scalars}
     if clash := coefficients & {*rule.declared, *RESERVED}:
         raise FormulaError(f"{where}: the coefficient {clash.pop()!r} has the name of a declared part; rename it")
-    check(step, where, names=weights | coefficients, switches=branches)
-    for name in returned_names(step, where):
+    if sums and {*found["sums"].returned} != {*sums}:
+        raise FormulaError(f"{where}.sums returns {', '.join(found['sums'].returned)}; declared are {', '.join(sums)}")
+    for name in found["step"].returned:
         if name not in states:
-            raise FormulaError(f"{where}.step returns {name!r}, which is not a declared state; return d, then states")
-
-
-@cache
-def asked(rule: type[Rule], name: str) -> tuple[str, ...]:
-    """The names that one of the rule's functions asks for; none if the rule does not have it."""
-    function = formula(rule, name)
-    return parameters(function) if function else ()
+            raise FormulaError(f"{where}.step: after the step itself, return states by their names; {name!r} is none")
+    return found

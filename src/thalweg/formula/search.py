@@ -60,7 +60,9 @@ class Search:
         return f"{text} (from {self.trials} trials)" if self.trials else text
 
 
-def log_uniform(low: float, high: float, *, trials: int = 0, axis: str | None = None, over: str | None = None) -> Search:
+def log_uniform(
+    low: float, high: float, *, trials: int = 0, axis: str | None = None, over: str | None = None
+) -> Search:
     """Log-uniform between two positive numbers; see `Search` for the options."""
     if not 0 < low < high:
         raise ValueError(f"log_uniform needs 0 < low < high, got {low} and {high}")

@@ -11,4 +11,4 @@ for _name, _rule in CATALOGUE.items():
     _made.__module__ = __name__
     globals()[_rule.__name__] = OPTIMIZERS[_name] = _made
 
-__all__ = ["OPTIMIZERS", *(rule.__name__ for rule in CATALOGUE.values())]  # noqa: PLE0604
+__all__ = ["OPTIMIZERS", *(rule.__name__ for rule in CATALOGUE.values())]

@@ -13,13 +13,13 @@ OPTIMIZERS: dict[str, type[Optimizer]]
 
 __all__ = [
     "OPTIMIZERS",
-    "SGD",
-    "Momentum",
     "Adagrad",
-    "RMSprop",
     "Adam",
     "AdamW",
     "Lion",
+    "Momentum",
+    "RMSprop",
+    "SGD",
 ]
 
 class SGD(Optimizer):

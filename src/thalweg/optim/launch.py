@@ -29,13 +29,13 @@ class Launch(Protocol):
     def gather(self, grads: list[torch.Tensor]) -> bool:
         """Take this step's gradients; False if parameters or states are no longer where they were planned."""
 
-    def squares(self, rows: Rows, threads: int) -> NDArray[np.float64]:
+    def squares(self, rows: Rows) -> NDArray[np.float64]:
         """The sum of the squares of each parameter's gradient."""
 
-    def totals(self, rows: Rows, threads: int) -> dict[str, NDArray[np.float64]]:
+    def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
         """The rule's own totals, by parameter."""
 
-    def update(self, rows: Rows, threads: int, again: bool) -> None:
+    def update(self, rows: Rows, again: bool) -> None:
         """Move the weights. ``again`` says that the gradients have just been read."""
 
 
@@ -87,22 +87,22 @@ class KernelLaunch:
         self._grads_at = _addresses(grads)
         return True
 
-    def squares(self, rows: Rows, threads: int) -> NDArray[np.float64]:
-        return self._summed("norm", self.passes.norm, rows, threads)["squares"]
+    def squares(self, rows: Rows) -> NDArray[np.float64]:
+        return self._summed("norm", self.passes.norm, rows)["squares"]
 
-    def totals(self, rows: Rows, threads: int) -> dict[str, NDArray[np.float64]]:
+    def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
         assert self.passes.sums is not None
-        return self._summed("sums", self.passes.sums, rows, threads)
+        return self._summed("sums", self.passes.sums, rows)
 
-    def update(self, rows: Rows, threads: int, again: bool) -> None:
+    def update(self, rows: Rows, again: bool) -> None:
         task = self._task("update again" if again else "update", self.passes.update, again)
         rows.put(task)
-        task.run(self._threads(threads))
+        task.run(self._threads())
 
-    def _summed(self, name: str, walk: CompiledPass, rows: Rows, threads: int) -> dict[str, NDArray[np.float64]]:
+    def _summed(self, name: str, walk: CompiledPass, rows: Rows) -> dict[str, NDArray[np.float64]]:
         task = self._task(name, walk)
         rows.put(task)
-        task.run(self._threads(threads))
+        task.run(self._threads())
         found = {}
         for i, total in enumerate(walk.totals):
             by_tensor = np.zeros(len(self.params))
@@ -111,8 +111,8 @@ class KernelLaunch:
             found[total] = by_tensor
         return found
 
-    def _threads(self, threads: int) -> int:
-        return threads if self._cut.weights >= SERIAL_BELOW else 1
+    def _threads(self) -> int:
+        return torch.get_num_threads() if self._cut.weights >= SERIAL_BELOW else 1
 
     def _task(self, name: str, walk: CompiledPass, backwards: bool = False) -> Task:
         """The pass's task block with this step's addresses."""
@@ -156,17 +156,21 @@ class TorchLaunch:
 
     def gather(self, grads: list[torch.Tensor]) -> bool:
         self._grads = grads
-        return all(s[key].shape == p.shape for s, p in zip(self.states, self.params, strict=True) for key in self._keys.values())
+        return all(
+            s[key].shape == p.shape
+            for s, p in zip(self.states, self.params, strict=True)
+            for key in self._keys.values()
+        )
 
-    def squares(self, rows: Rows, threads: int) -> NDArray[np.float64]:
+    def squares(self, rows: Rows) -> NDArray[np.float64]:
         found = (compose.norm_totals(self._values(i, rows))["squares"] for i in range(len(self.params)))
         return np.array([float(x.double().sum()) for x in found])
 
-    def totals(self, rows: Rows, threads: int) -> dict[str, NDArray[np.float64]]:
+    def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
         found = [compose.rule_totals(self.rule, self._values(i, rows)) for i in range(len(self.params))]
         return {name: np.array([float(f[name].double().sum()) for f in found]) for name in parts(self.rule, Sum)}
 
-    def update(self, rows: Rows, threads: int, again: bool) -> None:
+    def update(self, rows: Rows, again: bool) -> None:
         for i, (param, state) in enumerate(zip(self.params, self.states, strict=True)):
             for name, value in compose.updated(self.rule, self._values(i, rows)).items():
                 (param if name == "w" else state[self._keys[name]]).copy_(value)

@@ -62,7 +62,10 @@ class Rows:
         if self.row_of is None:
             return dict(self.numbers)
         row = self.row_of[tensor]
-        return {name: float(v[row]) if isinstance(v, np.ndarray) and v.ndim else float(v) for name, v in self.numbers.items()}
+        return {
+            name: float(v[row]) if isinstance(v, np.ndarray) and v.ndim else float(v)
+            for name, v in self.numbers.items()
+        }
 
 
 def rows(

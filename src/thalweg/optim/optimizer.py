@@ -104,11 +104,10 @@ class Optimizer(torch.optim.Optimizer):
     def _update(self) -> None:
         plan = self._current_plan()
         numbers = [self._group_numbers(group) for group in self.param_groups]
-        threads = torch.get_num_threads()
         steps = [(x, self._rows(x, numbers)) for x in plan.launches]
         summed = self.clip_norm is not None or self.nonfinite != "pass"
         if summed:
-            squares = [x.launch.squares(r, threads) for x, r in steps]
+            squares = [x.launch.squares(r) for x, r in steps]
             total = float(sum(s.sum() for s in squares))
             if self.nonfinite != "pass" and not math.isfinite(total) and (bad := self._not_finite(plan, squares)):
                 if self.nonfinite == "raise":
@@ -119,12 +118,12 @@ class Optimizer(torch.optim.Optimizer):
                 scale = {"clip_scale": float(chain.norm_scale(total, self.clip_norm))}
                 steps = [(x, r.joined(scale)) for x, r in steps]
         if sums := parts(self.rule, Sum):
-            found = [x.launch.totals(r, threads) for x, r in steps]
+            found = [x.launch.totals(r) for x, r in steps]
             overall = {name: sum(float(f[name].sum()) for f in found) for name in sums}
             known = [{n: f[n] if s.scope == "tensor" else overall[n] for n, s in sums.items()} for f in found]
             steps = [(x, r.joined(totals)) for (x, r), totals in zip(steps, known, strict=True)]
         for x, r in steps:
-            x.launch.update(r, threads, again=summed or bool(sums))
+            x.launch.update(r, again=summed or bool(sums))
             if x.steps is not None:
                 np.add(x.steps, 1, out=x.steps)
             # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
@@ -132,7 +131,7 @@ class Optimizer(torch.optim.Optimizer):
         self._keep_scalars(steps)
 
     def _current_plan(self) -> Plan:
-        """The plan, made anew if groups, gradients present, switches, parameters or states are not what it was made for."""
+        """The plan, made anew if what it was made for has changed: groups, switches, gradients present, memory."""
         grads = [p.grad for group in self.param_groups for p in group["params"]]
         switches = tuple(planning.group_switches(self.rule, group) for group in self.param_groups)
         if self._plan is None or not self._plan.gather(grads, switches, self.state):
@@ -159,7 +158,7 @@ class Optimizer(torch.optim.Optimizer):
         """Store the scalars' next values: in the tensors' memory, or in the groups."""
         scalars = parts(self.rule, Scalar)
         for planned, row in steps if scalars else ():
-            values = planned.next_scalars(row)
+            values = planned.next_scalars.many(row.numbers)
             for (name, scalar), value in zip(scalars.items(), values, strict=True):
                 if scalar.scope == "tensor":
                     planned.scalars[name][:] = value
@@ -189,13 +188,10 @@ class Optimizer(torch.optim.Optimizer):
 
 
 def optimizer(rule: type[Rule]) -> type[Optimizer]:
-    """The optimizer class of a rule, with the rule's name and documentation. Also a class decorator:
+    """The optimizer class of a rule, with the rule's name and documentation.
 
-        @thalweg.optimizer
-        class SignMomentum(Rule):
-            ...
-
-        SignMomentum(model.parameters(), lr=1e-3)
+    Also a class decorator: above ``class SignMomentum(Rule)`` it makes ``SignMomentum(model.parameters(), lr=1e-3)``
+    work, and ``SignMomentum.rule`` is the rule.
     """
     if not (isinstance(rule, type) and issubclass(rule, Rule)):
         raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")

@@ -57,7 +57,10 @@ class Plan:
     parameters: int
 
     def gather(
-        self, grads: list[torch.Tensor | None], switches: tuple[Switches, ...], states: Mapping[torch.Tensor, dict[str, Any]]
+        self,
+        grads: list[torch.Tensor | None],
+        switches: tuple[Switches, ...],
+        states: Mapping[torch.Tensor, dict[str, Any]],
     ) -> bool:
         """Take this step's gradients; False if anything is not as planned. Nothing is written."""
         if len(grads) != self.parameters or switches != self.switches or any(grads[k] is not None for k in self.absent):
@@ -77,16 +80,20 @@ def group_switches(rule: type[Rule], group: Group) -> Switches:
 
 
 def make(
-    rule: type[Rule], groups: Sequence[Group], states: Mapping[torch.Tensor, dict[str, Any]], switches: tuple[Switches, ...]
+    rule: type[Rule],
+    groups: Sequence[Group],
+    states: Mapping[torch.Tensor, dict[str, Any]],
+    switches: tuple[Switches, ...],
 ) -> Plan:
     """Sort the parameters that have gradients into launches, creating the state that is missing."""
     everyone = [(p, i) for i, group in enumerate(groups) for p in group["params"]]
+    called = names(groups)
     sets: dict[tuple[Any, ...], list[int]] = {}
     named: dict[int, dict[str, torch.Tensor]] = {}
     for k, (param, i) in enumerate(everyone):
         if param.grad is None:
             continue
-        _refuse_unsupported(param, groups[i], k)
+        _refuse_unsupported(param, called[k])
         values = {**surface.numbers(rule, groups[i]), **surface.switches(rule, groups[i])}
         named[k] = state.prepare(rule, values, param, states[param])
         types = _kernel_types(param, named[k])
@@ -163,13 +170,13 @@ def _kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> 
     return tuple((name, _KERNEL_TYPES[t.dtype]) for name, t in tensors.items())
 
 
-def _refuse_unsupported(param: torch.Tensor, group: Group, index: int) -> None:
+def _refuse_unsupported(param: torch.Tensor, name: str) -> None:
     grad = param.grad
     assert grad is not None
     if param.is_complex():
-        raise TypeError(f"parameter {index} is complex; use torch.view_as_real to optimise its real and imaginary parts")
+        raise TypeError(f"{name} is complex; use torch.view_as_real to optimise its real and imaginary parts")
     if grad.layout != torch.strided:
         raise TypeError(
-            f"the gradient of parameter {index} is sparse; make it dense (nn.Embedding(sparse=False)) "
+            f"the gradient of {name} is sparse; make it dense (nn.Embedding(sparse=False)) "
             "or give this parameter to torch.optim.SparseAdam"
         )

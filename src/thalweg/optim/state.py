@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states
-from thalweg.formula.rule import asked, parts
+from thalweg.formula.rule import parts
 
 
 def counts_steps(rule: type[Rule]) -> bool:
     """Whether the rule needs to know which step it is."""
     starts = any(state.start == "g" for state in parts(rule, State).values())
-    return starts or "t" in asked(rule, "prepare") or "t" in asked(rule, "after")
+    return starts or any("t" in formula.parameters for formula in rule.formulas.values())
 
 
 def prepare(
@@ -68,5 +68,7 @@ def gathered(states: list[dict[str, Any]], key: str, dtype: torch.dtype) -> NDAr
 def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor) -> torch.Tensor:
     if declared.start == "w":
         return weight.detach().clone(memory_format=torch.preserve_format)
-    start = 0.0 if declared.start == "g" else values[declared.start] if isinstance(declared.start, str) else declared.start
+    start = (
+        0.0 if declared.start == "g" else values[declared.start] if isinstance(declared.start, str) else declared.start
+    )
     return torch.full_like(weight, float(start), memory_format=torch.preserve_format, requires_grad=False)

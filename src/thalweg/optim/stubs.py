@@ -1,6 +1,6 @@
 """Writes catalogue.pyi, so that editors and type checkers see each optimizer's real signature.
 
-    python -m thalweg.optim.stubs           # after adding or changing a rule
+python -m thalweg.optim.stubs           # after adding or changing a rule
 """
 
 from pathlib import Path
@@ -37,8 +37,8 @@ _TYPES = {
 
 def text() -> str:
     """The stub file as it should be."""
-    names = ["OPTIMIZERS", *(rule.__name__ for rule in CATALOGUE.values())]
-    exported = "\n__all__ = [\n" + "".join(f'    "{name}",\n' for name in names) + "]\n"
+    names = sorted(rule.__name__ for rule in CATALOGUE.values())
+    exported = "\n__all__ = [\n" + "".join(f'    "{name}",\n' for name in ("OPTIMIZERS", *names)) + "]\n"
     return _HEAD + exported + "".join(_class(rule) for rule in CATALOGUE.values())
 
 

@@ -152,7 +152,7 @@ def sensitivity(view: View) -> Figure:
                     "mode": "markers",
                     "name": f"{rule.label}, no value",
                     "legendgroup": rule.label,
-                        "x": [trial.lr for trial in gone],
+                    "x": [trial.lr for trial in gone],
                     "y": [rule.label] * len(gone),
                     "yaxis": "y2",
                     "text": [_about(trial, metric) for trial in gone],
@@ -206,20 +206,7 @@ def training(view: View) -> Figure:
     scale = _scale(metric, later, whole=True)
     traces: list[Figure] = []
     for rule in view.rules:
-        for curve in rule.curves:
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": f"{rule.label}, seed {curve.seed}",
-                    "legendgroup": rule.label,
-                        "x": list(curve.at),
-                    "y": [value if isfinite(value) else None for value in curve.values],
-                    "line": {"color": rule.look.light, "width": 1},
-                    "opacity": 0.35,
-                    "hoverinfo": "skip",
-                }
-            )
+        traces += [_seed(rule, curve) for curve in rule.curves]
         at, means = mean_curve(rule.curves)
         if at:
             traces.append(
@@ -240,6 +227,20 @@ def training(view: View) -> Figure:
     layout["yaxis"] = {**_axis(metric), **scale.axis}
     layout["annotations"] = [_heading(_title(metric, "valid"), 1)]
     return {"data": traces, "layout": layout}
+
+
+def _seed(rule: RuleView, curve: Curve) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"{rule.label}, seed {curve.seed}",
+        "legendgroup": rule.label,
+        "x": list(curve.at),
+        "y": list(curve.values),
+        "line": {"color": rule.look.light, "width": 1},
+        "opacity": 0.35,
+        "hoverinfo": "skip",
+    }
 
 
 def mean_curve(curves: Sequence[Curve]) -> tuple[list[float], list[float]]:

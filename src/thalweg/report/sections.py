@@ -36,7 +36,7 @@ def facts(view: View) -> str:
 
 def verdict(view: View) -> str:
     """The answer, in sentences; the first is the largest text of the page."""
-    first, *others = view.verdicts or ("Nothing has been run yet.",)
+    first, *others = view.answer
     lines = [f'<p class="first" id="verdict">{escaped(first)}</p>', *(f"<p>{escaped(text)}</p>" for text in others)]
     return "\n".join(lines)
 
@@ -45,23 +45,26 @@ def table(view: View, drawn: bool) -> str:
     """Default and tuned, with intervals; what it lost and cost; the winner's setting."""
     metric = view.metric
     heads = ("rule", "default", "tuned", "lost runs", "time of a step", "tuned setting")
-    rows = []
-    for rule in view.rules:
-        rows.append(
-            f'<tr><th scope="row">{swatch(rule)}{label(rule.label)}</th>'
-            f'<td class="number">{interval(metric, rule.default)}</td>'
-            f'<td class="number">{interval(metric, rule.tuned)}</td>'
-            f'<td class="number">{lost(rule)}</td>'
-            f'<td class="number">{step(rule)}</td>'
-            f'<td class="setting">{winner(rule)}</td></tr>'
-        )
+    rows = [
+        f'<tr><th scope="row">{swatch(rule)}{label(rule.label)}</th>'
+        f'<td class="number">{interval(metric, rule.default)}</td>'
+        f'<td class="number">{interval(metric, rule.tuned)}</td>'
+        f'<td class="number">{lost(rule)}</td>'
+        f'<td class="number">{step(rule)}</td>'
+        f'<td class="setting">{winner(rule)}</td></tr>'
+        for rule in view.rules
+    ]
     judged = metric.test.replace("_", " ")
     text = (
         f"Mean {escaped(judged)} ({metric.better} is better) and, below it, its 95% interval for these "
         f"configurations over new seeds ({view.seeds} were run). Default: as the rule comes. "
         f"Tuned: the best of {view.trials} trials on validation."
     )
-    picture = figure("fig-intervals", f"Default and tuned {judged} of each rule with 95% intervals", "Filled marks: tuned. Hollow marks: default.")
+    picture = figure(
+        "fig-intervals",
+        f"Default and tuned {judged} of each rule with 95% intervals",
+        "Filled marks: tuned. Hollow marks: default.",
+    )
     return section("Default and tuned", text, _table(heads, rows, numbers=range(1, 5)) + (picture if drawn else ""))
 
 
@@ -107,15 +110,19 @@ def pairs(view: View) -> str:
     rows = []
     for pair in view.pairs:
         found = pair.difference
-        bounds = "" if found.low is None or found.high is None else f'<span class="range">({metric.change(found.low)} to {metric.change(found.high)})</span>'
+        bounds = (
+            ""
+            if found.low is None or found.high is None
+            else f'<span class="range">({metric.change(found.low)} to {metric.change(found.high)})</span>'
+        )
         rows.append(
             f'<tr><th scope="row">{label(pair.title)}</th>'
             f'<td class="number"><span class="mean">{metric.change(found.mean)}</span>{bounds}</td>'
             f"<td>{escaped(pair.answer)}</td></tr>"
         )
     text = (
-        f"Differences in {escaped(metric.unit)}, taken seed by seed, so that luck shared by both cancels. The intervals "
-        "of a family hold together with 95%, so they are wider than those of the table. Better and worse are "
+        f"Differences in {escaped(metric.unit)}, taken seed by seed, so that luck shared by both cancels. The "
+        "intervals of a family hold together with 95%, so they are wider than those of the table. Better and worse are "
         "said of the first, when the interval leaves out 0."
     )
     heads = ("comparison", f"difference ({metric.unit})", "the first is")
@@ -125,19 +132,30 @@ def pairs(view: View) -> str:
 def best_so_far(view: View) -> str:
     """The picture of what trials buy."""
     text = (
-        "Lines: the validation value to expect of the best of n trials (the default and n - 1 others at random; unbiased). "
-        "Points: the trials in the order they were run; points beyond the axis stand on its edge, and those without a value "
-        "are in the next figure."
+        "Lines: the validation value to expect of the best of n trials (the default and n - 1 others at random; "
+        "unbiased). Points: the trials in the order they were run; points beyond the axis stand on its edge, and those "
+        "without a value are in the next figure."
     )
-    return section("What tuning buys", text, legend(view) + figure("fig-best", f"Expected best {view.metric.valid} against the number of trials, one line a rule"))
+    return section(
+        "What tuning buys",
+        text,
+        legend(view)
+        + figure("fig-best", f"Expected best {view.metric.valid} against the number of trials, one line a rule"),
+    )
 
 
 def sensitivity(view: View) -> str:
     """The picture of how much the learning rate matters."""
     gone = any(trial.value is None for rule in view.rules for trial in rule.trials)
     text = "Every trial by its learning rate; the other hyperparameters vary too. The large mark is the rule's default."
-    text += " Crosses in the strip below are trials that diverged or failed." if gone else " No trial diverged or failed."
-    return section("Sensitivity to the learning rate", text, legend(view) + figure("fig-lr", f"{view.metric.valid} of every trial against its learning rate"))
+    text += (
+        " Crosses in the strip below are trials that diverged or failed." if gone else " No trial diverged or failed."
+    )
+    return section(
+        "Sensitivity to the learning rate",
+        text,
+        legend(view) + figure("fig-lr", f"{view.metric.valid} of every trial against its learning rate"),
+    )
 
 
 def training(view: View) -> str:
@@ -146,7 +164,12 @@ def training(view: View) -> str:
         f"Tuned rules, re-run with {view.seeds} fresh seeds. Thin lines: one seed each. Thick lines: their mean. "
         "The axis fits what comes after the first epochs."
     )
-    return section("Training curves", text, legend(view) + figure("fig-training", f"{view.metric.valid} after each epoch of the tuned rules, every seed and the mean"))
+    return section(
+        "Training curves",
+        text,
+        legend(view)
+        + figure("fig-training", f"{view.metric.valid} after each epoch of the tuned rules, every seed and the mean"),
+    )
 
 
 def problems(view: View) -> str:
@@ -160,8 +183,8 @@ def problems(view: View) -> str:
         for problem in view.problems
     ]
     text = (
-        f"{len(view.problems)} runs did not end with a finite value. They count: among trials they rank last, and a re-run "
-        "counts with its value before training, or, without one, with the worst value of the study."
+        f"{len(view.problems)} {'run' if len(view.problems) == 1 else 'runs'} did not end with a finite value. They "
+        "count: among trials they rank last, and a re-run counts with its value before training, or, without one, with the worst value of the study."
     )
     made = _table(heads, rows)
     if len(rows) > 12:
@@ -180,19 +203,44 @@ def cost(view: View) -> str:
         f'<td class="number">{escaped(duration(rule.seconds))}</td></tr>'
         for rule in view.rules
     ]
-    text = "One step: the median over runs of the median time of an optimizer step, measured while other runs shared the machine."
+    text = (
+        "One step: the median over runs of the median time of an optimizer step, measured while other runs "
+        "shared the machine."
+    )
     return section("Cost", text, _table(heads, rows, numbers=range(1, 5)))
 
 
 def reading(view: View) -> str:
     """What each number means."""
     judged = view.metric.test.replace("_", " ")
+    selection = (
+        f"The winner of a search is the trial with the best {view.metric.valid.replace('_', ' ')}, the mean of its "
+    )
+    selection += "last 3 evaluations. "
+    selection += (
+        "The test values play no part in it."
+        if view.metric.split == "test"
+        else "The script reports no test value of it, so the same metric also judges; fresh seeds do not remove all "
+        "of that bias."
+    )
     entries = (
-        ("Interval", f"A 95% t interval for the mean {judged} of these configurations over new seeds. It does not say what another search would have found: with other draws, the winner and its value would differ, often by more than the seeds do."),
-        ("Seeds", "All trials of the search share one tuning seed. The winner and the default are re-run with fresh seeds, the same for every rule; the tuning seed is not among them."),
-        ("Selection", f"The winner of a search is the trial with the best {view.metric.valid.replace('_', ' ')}, the mean of its last 3 evaluations."
-         + (" The test values play no part in it." if view.metric.split == "test" else " The script reports no test value of it, so the same metric also judges; fresh seeds do not remove all of that bias.")),
-        ("Pairing", "Rules share their seeds and, where they have a hyperparameter in common, the random draws of the search. Differences are taken seed by seed."),
+        (
+            "Interval",
+            f"A 95% t interval for the mean {judged} of these configurations over new seeds. It does not say what "
+            "another search would have found: with other draws, the winner and its value would differ, often by more "
+            "than the seeds do.",
+        ),
+        (
+            "Seeds",
+            "All trials of the search share one tuning seed. The winner and the default are re-run with fresh seeds, "
+            "the same for every rule; the tuning seed is not among them.",
+        ),
+        ("Selection", selection),
+        (
+            "Pairing",
+            "Rules share their seeds and, where they have a hyperparameter in common, the random draws of the search. "
+            "Differences are taken seed by seed.",
+        ),
         ("Diverged", "A loss stopped being finite. That is a result of the rule, not a missing value."),
     )
     items = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(text)}</dd>" for name, text in entries)

@@ -25,9 +25,7 @@ def view_of(comparison: Comparison) -> View:
         metric=metric,
         verdicts=comparison.verdict.sentences,
         missing=comparison.missing,
-        rules=tuple(
-            _rule(row, planned[row.rule], metric, index) for index, row in enumerate(comparison.rows)
-        ),
+        rules=tuple(_rule(row, planned[row.rule], metric, index) for index, row in enumerate(comparison.rows)),
         pairs=tuple(_pair(f"{label}: tuned minus default", found) for label, found in comparison.tuning.items())
         + tuple(_pair(f"{found.first} minus {found.second}", found) for found in comparison.pairs),
         problems=tuple(

@@ -33,8 +33,5 @@ class Adam(Rule):
         v = beta2 * v + (1 - beta2) * g * g
         if amsgrad:
             top = maximum(top, v)
-            scale = top
-        else:
-            scale = v
-        d = lr * (m / c1) / (sqrt(scale / c2) + eps)
+        d = lr * (m / c1) / (sqrt((top if amsgrad else v) / c2) + eps)
         return d, m, v, top

@@ -28,13 +28,8 @@ class RMSprop(Rule):
         v = alpha * v + (1 - alpha) * g * g
         if centered:
             mean = alpha * mean + (1 - alpha) * g
-            spread = v - mean * mean
-        else:
-            spread = v
-        scaled = g / (sqrt(spread) + eps)
+        scaled = g / (sqrt(v - mean * mean if centered else v) + eps)
         if momentum:
             b = momentum * b + scaled
-            d = lr * b
-        else:
-            d = lr * scaled
+        d = lr * (b if momentum else scaled)
         return d, v, b, mean

@@ -28,10 +28,7 @@ class SGD(Rule):
     def step(g, b, lr, momentum, entering, nesterov):
         if momentum:
             b = momentum * b + entering * g
-            if nesterov:
-                d = lr * (g + momentum * b)
-            else:
-                d = lr * b
+            d = lr * (g + momentum * b) if nesterov else lr * b
         else:
             d = lr * g
         return d, b

@@ -1,9 +1,9 @@
 """The expected best of n trials."""
 
 from collections.abc import Sequence
-from math import comb
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def expected_best(values: Sequence[float], *, higher_is_better: bool = True) -> tuple[float, ...]:
@@ -18,11 +18,7 @@ def expected_best(values: Sequence[float], *, higher_is_better: bool = True) -> 
     total = len(ordered)
     if not np.isfinite(ordered).all():
         raise ValueError("expected_best needs finite numbers; give diverged runs a value first")
-    # Exact integers until the division: the binomials overflow floats long before their ratios do.
-    return tuple(
-        sign * float(sum(comb(i - 1, n - 1) / comb(total, n) * ordered[i - 1] for i in range(n, total + 1)))
-        for n in range(1, total + 1)
-    )
+    return tuple(sign * float(_weights(n, total) @ ordered[n - 1 :]) for n in range(1, total + 1))
 
 
 def best_after(values: Sequence[float], *, higher_is_better: bool = True) -> tuple[float, ...]:
@@ -34,3 +30,10 @@ def best_after(values: Sequence[float], *, higher_is_better: bool = True) -> tup
     better = max if higher_is_better else min
     capped = [better(default, value) for value in others]
     return (float(default), *expected_best(capped, higher_is_better=higher_is_better))
+
+
+def _weights(n: int, total: int) -> NDArray[np.float64]:
+    """C(i-1, n-1) / C(total, n) for i = n ... total, by their ratios: the binomials themselves overflow."""
+    i = np.arange(total, n, -1)
+    falling = np.concatenate(([n / total], (i - n) / (i - 1)))
+    return np.cumprod(falling)[::-1]

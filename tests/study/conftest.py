@@ -1,0 +1,37 @@
+import textwrap
+
+import pytest
+
+# A training of milliseconds with the real parts: torch, an optimizer of thalweg, seeds, reports.
+QUICK = """
+    import torch
+
+    def train(trial):
+        torch.manual_seed(trial.seed("init"))
+        chance = torch.Generator().manual_seed(trial.seed("data"))
+        x = torch.randn(64, 8, generator=chance)
+        y = x.sum(1, keepdim=True) + 0.1 * torch.randn(64, 1, generator=chance)
+        model = torch.nn.Linear(8, 1)
+        optimizer = trial.optimizer(model)
+
+        def loss():
+            return torch.nn.functional.mse_loss(model(x), y)
+
+        trial.report(valid_loss=loss().detach(), test_loss=loss().item())
+        for epoch in trial.epochs(3):
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+            trial.report(valid_loss=loss().detach(), test_loss=loss().item())
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Writes a script, given its text or nothing for a quick one; the reference of its `train`."""
+
+    def write(text=QUICK, name="script.py"):
+        (tmp_path / name).write_text(textwrap.dedent(text))
+        return f"{tmp_path / name}:train"
+
+    return write

@@ -1,0 +1,344 @@
+"""The command: what it prints, how it refuses, and that it stays quick where it can."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import scripts_for_cli as scripts
+
+from thalweg.cli import main
+from thalweg.rules import CATALOGUE
+
+SMALL = ("--trials", "2", "--seeds", "2", "--workers", "1")
+
+
+def command(*tokens, **options):
+    """The command in a process of its own, as the shell runs it."""
+    environment = {**os.environ, "COLUMNS": "80", **options.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "-m", "thalweg.cli", *map(str, tokens)],
+        capture_output=True, text=True, timeout=120, env=environment, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder to work in, with the scripts."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in vars(scripts).items():
+        if name.isupper():
+            (tmp_path / f"{name.lower()}.py").write_text(text)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A small real comparison, made once through the command."""
+    place = tmp_path_factory.mktemp("study")
+    (place / "good.py").write_text(scripts.GOOD)
+    rules = "sgd,sgd:momentum=0.9,adamw"
+    assert main(["compare", f"{place / 'good.py'}:train", "-r", rules, *SMALL, "--store", str(place / "s.sqlite")]) == 0
+    return place / "s.sqlite"
+
+
+def refusal(capsys, *tokens):
+    """The sentence with which the command refuses; checks exit code and stream."""
+    assert main(list(map(str, tokens))) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    # Lines before the last are progress.
+    sentence = shown.err.strip().splitlines()[-1]
+    assert sentence.startswith("thalweg: ")
+    assert len(sentence) > 20
+    assert "Traceback" not in shown.err
+    return sentence
+
+
+# -- quick, and without torch
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [["--help"], ["rules"], ["show", "adamw"], ["tasks", "--help"], ["compare", "--help"], ["report", "--help"], ["shwo"]],
+    ids=" ".join,
+)
+def test_torch_is_not_imported(tokens):
+    """Torch costs a second; these need nothing of it."""
+    code = (
+        "import sys; from thalweg.cli import main; code = main(sys.argv[1:]); "
+        "print('torch' in sys.modules, 'thalweg.speed' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True, timeout=60)
+    assert done.stderr.endswith("False False\n"), done.stderr
+
+
+def test_rules_lists_the_catalogue(capsys):
+    assert main(["rules"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in CATALOGUE)
+    assert "1951" in shown
+    assert "decoupled" in shown
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_show_prints_the_text_that_runs(capsys, name):
+    assert main(["show", name]) == 0
+    shown = capsys.readouterr().out
+    assert f"class {CATALOGUE[name].__name__}(" in shown
+    assert "def step(g" in shown
+    assert "\x1b" not in shown
+    assert "hyperparameter" in shown
+
+
+def test_show_leaves_long_lines_whole(capsys):
+    main(["show", "adamw"])
+    source = capsys.readouterr().out.partition("\nclass ")[2]
+    assert max(map(len, source.splitlines())) > 80
+
+
+def test_show_reads_a_users_rule(capsys, folder):
+    (folder / "mine.py").write_text(scripts.BAD_FORMULA.replace("        while g:\n            pass\n", ""))
+    assert main(["show", "mine.py:Mine"]) == 0
+    assert "class Mine(Rule)" in capsys.readouterr().out
+
+
+def test_tasks_shows_how_a_script_is_written(capsys):
+    assert main(["tasks"]) == 0
+    shown = capsys.readouterr().out
+    assert "digits-mlp" in shown
+    assert "my_script.py:train" in shown
+
+
+@pytest.mark.parametrize("tokens", [["rules"], ["tasks"], ["compare", "--help"]], ids=" ".join)
+def test_output_fits_into_80_columns(tokens):
+    lines = command(*tokens).stdout.splitlines()
+    assert max(len(line) for line in lines if "trial.report" not in line and "my_script" not in line and "optimizer =" not in line) <= 80
+
+
+# -- refusals: exit code 2, one kind sentence, never a traceback
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        (["frobnicate"], "there is no verb"),
+        (["shwo", "adamw"], 'Did you mean "show"?'),
+        (["--frob"], "there is no option"),
+        (["show"], "RULE"),
+        (["show", "adamm"], 'Did you mean "adam"?'),
+        (["show", "adamw", "lion"], "lion"),
+        (["show", "missing.py:Rule"], "missing.py"),
+        (["show", "bad_formula.py:Mine"], "bad_formula.py"),
+        (["compare", "digits-mlp"], "--rules"),
+        (["compare", "digits-mlp", "-r"], "-r"),
+        (["compare", "digits-mlp", "-r", "sgd", "--trals", "3"], "--trials"),
+        (["compare", "digits-mlp", "-r", "sgd", "--trials", "many"], "--trials"),
+        (["compare", "digits-mlp", "-r", "sgd", "--trials", "2.5"], "--trials"),
+        (["compare", "digits-mlp", "-r", ","], "at least one rule"),
+        (["compare", "digits-mlp", "-r", "adamm"], "adam"),
+        (["compare", "digits-mpl", "-r", "sgd"], "digits-mlp"),
+        (["compare", "digits-mlp", "-r", "sgd,sgd"], "twice"),
+        (["compare", "digits-mlp", "-r", "sgd:momentun=0.9"], "momentum"),
+        (["compare", "digits-mlp", "-r", "sgd:lr=-1"], "at least 0"),
+        (["compare", "digits-mlp", "-r", "sgd:momentum=1.5"], "below 1"),
+        (["compare", "digits-mlp", "-r", "sgd:lr=fast"], "not a number"),
+        (["compare", "digits-mlp", "-r", "sgd:nesterov=maybe"], "switch"),
+        (["compare", "digits-mlp", "-r", "bad_formula.py:Mine"], "bad_formula.py"),
+        (["compare", "digits-mlp", "-r", "sgd", "--trials", "0"], "at least 1"),
+        (["compare", "digits-mlp", "-r", "sgd", "--trials", "-3"], "at least 1"),
+        (["compare", "digits-mlp", "-r", "sgd", "--seeds", "1"], "at least 2"),
+        (["compare", "digits-mlp", "-r", "sgd", "--workers", "0"], "at least 1"),
+        (["compare", "missing.py:train", "-r", "sgd"], "missing.py"),
+        (["compare", "good.py", "-r", "sgd"], "good.py:train"),
+        (["compare", "good.py:train", "-r", "sgd", "--store", "no/such/folder/s.sqlite"], "no folder"),
+        (["compare", "good.py:train", "-r", "sgd", "--store", "."], "folder"),
+        (["compare", "good.py:train", "-r", "sgd", "--store", "good.py"], "not an SQLite file"),
+        (["compare", "good.py:train", "-r", "sgd", "--report", "no/such/page.html"], "no folder"),
+        (["compare", "good.py:train", "-r", "sgd", "--report", "."], "folder"),
+        (["report"], "STUDY"),
+        (["report", "missing.sqlite"], "no store"),
+        (["report", "good.py"], "not an SQLite file"),
+        (["report", "."], "no store"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_is_answered_in_a_sentence(capsys, folder, tokens, expected):
+    assert expected in refusal(capsys, *tokens)
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("without_train", "trian"),
+        ("syntax_error", "SyntaxError"),
+        ("raises", "no data here"),
+        ("never_reports", "report"),
+    ],
+)
+def test_bad_scripts_are_answered_in_a_sentence(capsys, folder, script, expected):
+    sentence = refusal(capsys, "compare", f"{script}.py:train", "-r", "sgd", *SMALL)
+    assert expected in sentence
+    assert f"{script}.py" in sentence
+
+
+def test_unknown_metric(capsys, folder):
+    assert "valid_f1" in refusal(capsys, "compare", "good.py:train", "-r", "sgd", *SMALL, "--metric", "f1")
+
+
+def test_another_programs_database_is_left_alone(capsys, folder):
+    with sqlite3.connect("other.sqlite") as other:
+        other.execute("CREATE TABLE precious (x)")
+    other.close()
+    before = Path("other.sqlite").read_bytes()
+    assert "another program" in refusal(capsys, "compare", "good.py:train", "-r", "sgd", "--store", "other.sqlite")
+    assert "another program" in refusal(capsys, "report", "other.sqlite")
+    assert "other.sqlite" in refusal(capsys, "compare", "good.py:train", "-r", "sgd", "--report", "other.sqlite")
+    assert Path("other.sqlite").read_bytes() == before
+
+
+def test_a_newer_store_is_left_alone(capsys, folder, study):
+    Path("new.sqlite").write_bytes(study.read_bytes())
+    with sqlite3.connect("new.sqlite") as new:
+        new.execute("PRAGMA user_version = 99")
+    new.close()
+    assert "newer" in refusal(capsys, "report", "new.sqlite")
+    assert "newer" in refusal(capsys, "compare", "good.py:train", "-r", "sgd", "--store", "new.sqlite")
+
+
+def test_an_empty_study_is_not_reported(capsys, folder):
+    Path("empty.sqlite").touch()
+    assert "holds no study" in refusal(capsys, "report", "empty.sqlite")
+    assert not Path("empty.html").exists()
+
+
+def test_report_on_a_full_disk(capsys, study):
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    assert "No space left" in refusal(capsys, "report", study, "--out", "/dev/full")
+
+
+def test_report_never_overwrites_the_study(capsys, study):
+    before = study.read_bytes()
+    assert "the study itself" in refusal(capsys, "report", study, "--out", study)
+    assert study.read_bytes() == before
+
+
+def test_report_into_a_folder_that_cannot_be_written(capsys, study, tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    tmp_path.chmod(0o500)
+    assert "permission" in refusal(capsys, "report", study, "--out", tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("tokens", [["frob"], ["show", "adamm"], ["compare", "digits-mlp", "-r", "sgd:lr=-1"]], ids=" ".join)
+def test_the_process_exits_with_2(tokens, tmp_path):
+    done = command(*tokens, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("thalweg: ")
+
+
+# -- comparing and reporting
+
+
+def test_compare_prints_the_answer_first(capsys, study):
+    place = study.parent
+    rules = "sgd,sgd:momentum=0.9,adamw"
+    assert main(["compare", f"{place / 'good.py'}:train", "-r", rules, *SMALL, "--store", str(study)]) == 0
+    shown = capsys.readouterr()
+    assert "good.py:train" in shown.out.splitlines()[0]
+    assert all(word in shown.out for word in ("default", "tuned", "sgd:momentum=0.9", "lr=", "over new seeds"))
+    assert f"Results: {study}" in shown.out
+    assert f"thalweg report {study}" in shown.out
+    assert "runs were already stored" in shown.err
+
+
+def test_the_table_fits_into_80_columns(study):
+    place = study.parent
+    tokens = ["compare", f"{place / 'good.py'}:train", "-r", "sgd,sgd:momentum=0.9,adamw", *SMALL, "--store", study]
+    done = command(*tokens)
+    assert done.returncode == 0, done.stderr
+    assert max(len(line) for line in done.stdout.splitlines() if str(place) not in line) <= 80
+
+
+def test_json_is_for_machines(capsys, study):
+    place = study.parent
+    tokens = ["compare", f"{place / 'good.py'}:train", "-r", "sgd,adamw", *SMALL, "--store", str(study), "--json"]
+    assert main(tokens) == 0
+    result = json.loads(capsys.readouterr().out, parse_constant=lambda text: pytest.fail(text))
+    assert [rule["rule"] for rule in result["rules"]] == ["sgd", "adamw"]
+    assert result["missing"] == 0
+    assert result["verdict"]
+    assert result["rules"][0]["tuned"]["runs"] == 2
+
+
+def test_report_is_written_beside_the_study(capsys, study):
+    assert main(["report", str(study)]) == 0
+    page = study.with_suffix(".html")
+    assert "good.py:train" in page.read_text(encoding="utf-8")[:2000]
+    assert str(page) in capsys.readouterr().out
+    assert [p.name for p in study.parent.iterdir() if p.name.endswith(".tmp")] == []
+
+
+def test_compare_writes_the_page_when_asked(capsys, folder):
+    tokens = ["compare", "diverges.py:train", "-r", "sgd,adamw", *SMALL, "--report", "page.html"]
+    assert main(tokens) == 0
+    shown = capsys.readouterr()
+    assert "Page: page.html" in shown.out
+    assert Path("page.html").stat().st_size > 1_000_000
+    assert Path("thalweg-diverges-train.sqlite").exists()
+    assert "diverged" in shown.err
+    assert "diverged" in shown.out
+
+
+def test_a_closed_pipe_is_silent(tmp_path):
+    program = f"{sys.executable} -m thalweg.cli show adam | head -c 10; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.returncode in (0, 141)
+
+
+def test_standard_output_on_a_full_disk():
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "thalweg.cli", "rules"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_loses_nothing(folder):
+    tokens = ["compare", "slow.py:train", "-r", "sgd,adamw", "--trials", "20", "--seeds", "2", "--workers", "1"]
+    process = subprocess.Popen([sys.executable, "-m", "thalweg.cli", *tokens], stderr=subprocess.PIPE, text=True)
+    store, deadline = Path("thalweg-slow-train.sqlite"), time.monotonic() + 60
+    while time.monotonic() < deadline and not _stored(store):
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "Nothing that had finished is lost" in said
+    assert _stored(store)
+
+
+def _stored(store):
+    try:
+        connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return 0
+    try:
+        return connection.execute("SELECT count(*) FROM run").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+    finally:
+        connection.close()
