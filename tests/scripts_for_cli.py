@@ -11,7 +11,8 @@ def train(trial):
     chance = torch.Generator().manual_seed(trial.seed("data"))
     x = torch.randn(64, 4, generator=chance)
     y = x @ torch.tensor([[1.0], [-2.0], [0.5], [0.0]]) + 0.1 * torch.randn(64, 1, generator=chance)
-    trial.report(valid_loss=(model(x) - y).square().mean(), test_loss=(model(x) - y).square().mean())
+    loss = (model(x) - y).square().mean().item()
+    trial.report(valid_loss=loss, test_loss=loss)
     for epoch in trial.epochs(2):
         for _ in range(5):
             loss = (model(x[:32]) - y[:32]).square().mean()
@@ -22,13 +23,14 @@ def train(trial):
         trial.report(valid_loss=loss, test_loss=loss)
 """
 SLOW = GOOD.replace("def train(trial):\n", "def train(trial):\n    import time\n    time.sleep(0.5)\n")
-DIVERGES = GOOD.replace("valid_loss=loss, test", "valid_loss=float('nan') if trial.seed('x') % 2 else loss, test")
+_IN_EPOCH = "        trial.report(valid_loss=loss"
+DIVERGES = GOOD.replace(_IN_EPOCH, _IN_EPOCH.replace("=loss", "=float('nan') if trial.seed('x') % 2 else loss"))
 WITHOUT_TRAIN = GOOD.replace("def train(", "def trian(")
 SYNTAX_ERROR = "def train(trial:\n    pass\n"
 RAISES = GOOD.replace("    model = ", "    raise RuntimeError('no data here')\n    model = ")
 NEVER_REPORTS = "\n".join(line for line in GOOD.splitlines() if "report" not in line)
 BAD_FORMULA = """
-from thalweg import Hyper, Rule
+from thalweg.formula import Hyper, Rule
 
 class Mine(Rule):
     lr = Hyper(0.1)

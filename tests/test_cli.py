@@ -65,7 +65,15 @@ def refusal(capsys, *tokens):
 
 @pytest.mark.parametrize(
     "tokens",
-    [["--help"], ["rules"], ["show", "adamw"], ["tasks", "--help"], ["compare", "--help"], ["report", "--help"], ["shwo"]],
+    [
+        ["--help"],
+        ["rules"],
+        ["show", "adamw"],
+        ["tasks", "--help"],
+        ["compare", "--help"],
+        ["report", "--help"],
+        ["shwo"],
+    ],
     ids=" ".join,
 )
 def test_torch_is_not_imported(tokens):
@@ -118,7 +126,14 @@ def test_tasks_shows_how_a_script_is_written(capsys):
 @pytest.mark.parametrize("tokens", [["rules"], ["tasks"], ["compare", "--help"]], ids=" ".join)
 def test_output_fits_into_80_columns(tokens):
     lines = command(*tokens).stdout.splitlines()
-    assert max(len(line) for line in lines if "trial.report" not in line and "my_script" not in line and "optimizer =" not in line) <= 80
+    assert (
+        max(
+            len(line)
+            for line in lines
+            if "trial.report" not in line and "my_script" not in line and "optimizer =" not in line
+        )
+        <= 80
+    )
 
 
 # -- refusals: exit code 2, one kind sentence, never a traceback
@@ -146,7 +161,7 @@ def test_output_fits_into_80_columns(tokens):
         (["compare", "digits-mlp", "-r", "sgd,sgd"], "twice"),
         (["compare", "digits-mlp", "-r", "sgd:momentun=0.9"], "momentum"),
         (["compare", "digits-mlp", "-r", "sgd:lr=-1"], "at least 0"),
-        (["compare", "digits-mlp", "-r", "sgd:momentum=1.5"], "below 1"),
+        (["compare", "digits-mlp", "-r", "momentum:momentum=1.5"], "below 1"),
         (["compare", "digits-mlp", "-r", "sgd:lr=fast"], "not a number"),
         (["compare", "digits-mlp", "-r", "sgd:nesterov=maybe"], "switch"),
         (["compare", "digits-mlp", "-r", "bad_formula.py:Mine"], "bad_formula.py"),
@@ -176,7 +191,7 @@ def test_bad_input_is_answered_in_a_sentence(capsys, folder, tokens, expected):
     ("script", "expected"),
     [
         ("without_train", "trian"),
-        ("syntax_error", "SyntaxError"),
+        ("syntax_error", "never closed"),
         ("raises", "no data here"),
         ("never_reports", "report"),
     ],
@@ -236,7 +251,9 @@ def test_report_into_a_folder_that_cannot_be_written(capsys, study, tmp_path):
     assert "permission" in refusal(capsys, "report", study, "--out", tmp_path / "page.html")
 
 
-@pytest.mark.parametrize("tokens", [["frob"], ["show", "adamm"], ["compare", "digits-mlp", "-r", "sgd:lr=-1"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "tokens", [["frob"], ["show", "adamm"], ["compare", "digits-mlp", "-r", "sgd:lr=-1"]], ids=" ".join
+)
 def test_the_process_exits_with_2(tokens, tmp_path):
     done = command(*tokens, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

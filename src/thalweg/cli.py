@@ -4,30 +4,35 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter, UnknownCommandError
+from cyclopts import App, CycloptsError, Parameter, Token, UnknownCommandError
 
+from thalweg import __version__
 from thalweg.terminal import Refused, complain, did_you_mean, out, refusing
 
 # What `pip install thalweg` leaves out and comparisons need.
 COMPARE_PACKAGES = {"scipy", "joblib", "sklearn", "msgspec", "plotly"}
 
 
-def _version() -> str:
+def _whole(_kind: object, tokens: Sequence[Token]) -> int:
+    """A whole number. Python's own reading: cyclopts would turn 2.5 into 2 without a word."""
+    written = tokens[0].value
     try:
-        return metadata("thalweg")["Version"]
-    except PackageNotFoundError:
-        return "unknown (not installed)"
+        return int(written)
+    except ValueError:
+        raise ValueError(f'"{written}" is not a whole number') from None
 
+
+Whole = Annotated[int, Parameter(converter=_whole)]
 
 app = App(
     name="thalweg",
-    version=_version,
+    version=__version__,
     help="Write the weight update as a formula. Run it at memory speed. Know whether it helped.",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # main answers Ctrl-C, in words
 )
 
 
@@ -90,14 +95,14 @@ def compare(
     /,
     *,
     rules: Annotated[list[str], Parameter(name=["--rules", "-r"], negative=())],
-    trials: int = 25,
-    seeds: int = 5,
+    trials: Whole = 25,
+    seeds: Whole = 5,
     metric: str | None = None,
     store: Path | None = None,
-    workers: int | None = None,
-    study_seed: int = 0,
+    workers: Whole | None = None,
+    study_seed: Whole = 0,
     report: Path | None = None,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
 ) -> None:
     """Compare update rules on a task: equal tuning, re-runs with other seeds, a verdict.
 
@@ -171,9 +176,9 @@ def report(study: Path, /, *, out: Path | None = None) -> None:
     from thalweg.report import write
     from thalweg.study import Comparison, StudyError
 
-    page = out if out is not None else study.with_suffix(".html")
     with refusing(StudyError):
         found = Comparison.load(study)
+    page = out if out is not None else study.with_suffix(".html")
     if not found.runs:
         raise Refused(f"{study} holds no finished run yet, so there is nothing to report: run thalweg compare first.")
     _writable_page(page, study)
@@ -256,7 +261,9 @@ def _parse_sentence(error: CycloptsError) -> str:
         kind = "option" if word.startswith("-") else "verb"
         return f'there is no {kind} "{word}".{did_you_mean(word, verbs)} Verbs: {", ".join(verbs)}.'
     verb = " ".join(("thalweg", *(error.command_chain or ())))
-    return f"{str(error).strip()} {verb} --help shows how to write it."
+    sentence = str(error).strip()
+    stop = "" if sentence.endswith((".", "?", "!")) else "."
+    return f"{sentence}{stop} {verb} --help shows how to write it."
 
 
 def _output_failed(error: OSError) -> int:

@@ -195,5 +195,6 @@ def test_a_bad_task_is_refused_in_words(task, words):
 
 
 def test_a_study_is_made_without_torch():
-    code = "import sys; from thalweg.study.spec import *; resolve(study('digits-mlp', 'adam')); assert 'torch' not in sys.modules"
+    code = "import sys; from thalweg.study.spec import *; resolve(study('digits-mlp', 'adam'))"
+    code += "; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

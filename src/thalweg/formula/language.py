@@ -179,7 +179,8 @@ class _Check(ast.NodeVisitor):
         called = self.outside(node.func.id)
         if called is not abs and called not in _WORDS.values():
             if not isinstance(called, FunctionType):
-                hint = f"; import it: from thalweg.formula import {node.func.id}" if node.func.id in _WORDS else ""
+                word = f"; import it: from thalweg.formula import {node.func.id}"
+                hint = word if node.func.id in _WORDS else "; define a helper above the rule" if called is None else ""
                 self.refuse(node, f"{node.func.id!r} is not a function of the language{hint}. Allowed: {ALLOWED}")
             elif called in self.seen:
                 self.refuse(node, f"{node.func.id!r} calls itself")

@@ -140,6 +140,7 @@ class _Emitter:
         self.label("piece_end")
         for i in range(sums):
             self.put(f"%sum{i} = phi <{WIDTH} x double> [ %total{i}, %rest ], [ %total_tail{i}, %tail ]")
+        for i in range(sums):
             slot = self.new(f"add i64 {self.new(f'mul i64 {piece}, {sums}')}, {i}")
             where = self.new(f"getelementptr double, ptr {slots}, i64 {slot}")
             self.declared.add(f"declare double @llvm.vector.reduce.fadd.v{WIDTH}f64(double, <{WIDTH} x double>)")

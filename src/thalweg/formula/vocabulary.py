@@ -71,11 +71,15 @@ def _call(name: str, *arguments: Any) -> Any:
     tensor = next((a for a in arguments if isinstance(a, torch.Tensor)), None) if torch else None
     if torch is None or tensor is None:
         with np.errstate(all="ignore"):
-            return getattr(np, name)(*arguments)
+            found = getattr(np, name)(*arguments)
+        return found if np.ndim(found) else float(found)
     if name == "where":
         like = next((a for a in arguments[1:] if isinstance(a, torch.Tensor)), None)
-        dtype = torch.get_default_dtype() if like is None else like.dtype
-        arguments = arguments[:1] + tuple(_tensor(torch, a, dtype, tensor.device) for a in arguments[1:])
+        # Between two plain numbers nothing says how precise the result must be: as precise as the device can.
+        widest = torch.float32 if tensor.device.type == "mps" else torch.float64
+        dtype = widest if like is None else like.dtype
+        condition = _tensor(torch, arguments[0], torch.bool, tensor.device)
+        arguments = (condition, *(_tensor(torch, a, dtype, tensor.device) for a in arguments[1:]))
     elif len(arguments) > 1:
         arguments = tuple(_tensor(torch, a, tensor.dtype, tensor.device) for a in arguments)
     return getattr(torch, name)(*arguments)

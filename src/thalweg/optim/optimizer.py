@@ -210,4 +210,4 @@ def build(
 ) -> Optimizer:
     """An optimizer from a rule and its own names: ``build(rules.AdamW, params, {"beta1": 0.95}, clip_norm=1.0)``."""
     made = rule if issubclass(rule, Optimizer) else optimizer(rule)
-    return made(params, **surface.at_surface(made.rule, values or {}), **options)
+    return made(params, **{**surface.at_surface(made.rule, values or {}), **options})

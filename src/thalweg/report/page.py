@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Any
+
+from thalweg import __version__
 
 from . import figures, sections
 from .palette import COLOURS
@@ -43,7 +44,7 @@ def page(view: "View") -> str:
         facts=escaped(sections.facts(view)),
         verdict=sections.verdict(view),
         sections="\n".join(part for part in parts if part),
-        version=escaped(_version()),
+        version=escaped(__version__),
         css=_resource("page.css") + sections.colour_styles(view),
         script=_resource("page.js"),
         plotly=_plotly(),
@@ -66,10 +67,3 @@ def _plotly() -> str:
 
 def _resource(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _version() -> str:
-    try:
-        return version("thalweg")
-    except PackageNotFoundError:
-        return "(not installed)"

@@ -12,7 +12,7 @@ COLOURS = (
     ("#7A2E0E", "#C2553A"),
     ("#C46FA8", "#F2B6DA"),
     ("#14304F", "#E8E36A"),
-    ("#7C8694", "#8FA3B8"),
+    ("#7F40FF", "#8FA3B8"),
 )
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "triangle-down", "pentagon")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")

@@ -184,7 +184,8 @@ def problems(view: View) -> str:
     ]
     text = (
         f"{len(view.problems)} {'run' if len(view.problems) == 1 else 'runs'} did not end with a finite value. They "
-        "count: among trials they rank last, and a re-run counts with its value before training, or, without one, with the worst value of the study."
+        "count: among trials they rank last, and a re-run counts with its value before training, or, without one, "
+        "with the worst value of the study."
     )
     made = _table(heads, rows)
     if len(rows) > 12:

@@ -109,5 +109,5 @@ class Comparison:
         from .judge import judge  # judge builds Comparisons, so it knows this file
         from .store import read
 
-        plan, provenance, runs = read(Path(path))
-        return judge(plan, provenance, runs, Path(path))
+        place = Path(path).expanduser().absolute()
+        return judge(*read(place), place)

@@ -118,20 +118,25 @@ def read(path: Path) -> tuple[Plan, Mapping[str, object], dict[str, Run]]:
 
     Raises `StudyError` as `open_store` does.
     """
-    path = path.expanduser().absolute()
     if not path.is_file():
         raise StudyError(f"there is no store {path}: thalweg compare makes one")
     if not os.access(path, os.R_OK):
         raise StudyError(f"{path} cannot be read: permission denied")
-    # A clean store in a folder that may not be written cannot have the WAL's side files: then nobody else writes.
-    alone = "" if os.access(path.parent, os.W_OK) or Path(f"{path}-wal").exists() else "&immutable=1"
-    with _kept_safe(path), closing(_open(f"file:{quote(str(path))}?mode=ro{alone}")) as connection:
+    with _kept_safe(path), closing(_open(f"file:{quote(str(path))}?{_reading(path)}")) as connection:
         if not _check(connection, path):
             raise StudyError(f"{path} holds no study: it is empty")
         last = connection.execute("SELECT plan, provenance FROM study ORDER BY id DESC LIMIT 1").fetchone()
         if last is None:
             raise StudyError(f"{path} holds no study: the comparison was stopped before it began")
         return msgspec.json.decode(last[0], type=Plan), json.loads(last[1]), _runs(connection)
+
+
+def _reading(path: Path) -> str:
+    """How a store is opened for reading. One that may be written is opened so, or SQLite leaves side files behind."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return "mode=rw"
+    # Where nothing may be written, a store without a side file is at rest: SQLite need not make one to read it.
+    return "mode=ro" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
 
 
 def _locked(path: Path) -> int:

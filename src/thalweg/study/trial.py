@@ -229,7 +229,7 @@ def _one_thread() -> Iterator[None]:
 
 def _number(name: str, given: Any) -> float:
     try:
-        return float(given)
+        return float(given.detach() if isinstance(given, torch.Tensor) else given)
     except (TypeError, ValueError, RuntimeError):
         kind = f"a tensor of shape {tuple(given.shape)}" if isinstance(given, torch.Tensor) else repr(given)[:60]
         raise StudyError(f"trial.report: {name} must be a number or a tensor with one element, got {kind}") from None

@@ -1,0 +1,60 @@
+"""The `torch` reader: a rule as plain tensor operations, differentiable, on any device.
+
+In float64 it is the oracle that every compiled reader is tested against. It calls the rule's own functions on
+tensors, so nothing of the compiled readers' tracing and code generation is shared with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from . import chain, compose
+from .declare import Scalar, Sum, Switch
+from .rule import Rule, hypers, parts
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One parameter in training: its weight, its states and scalars by the rule's names, and steps taken."""
+
+    weight: torch.Tensor
+    states: Mapping[str, torch.Tensor]
+    scalars: Mapping[str, Any]
+    steps: int = 0
+
+
+def values_of(rule: type[Rule], **given: Any) -> dict[str, Any]:
+    """The rule's hyperparameters, switches and the chain's numbers: defaults, with what is given."""
+    numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
+    switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
+    return {**chain.NUMBERS, **numbers, **switches, **given}
+
+
+def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> Trained:
+    """Before the first step."""
+    states = {}
+    for name, state in compose.live_states(rule, values).items():
+        start = values[state.start] if state.start in hypers(rule) else state.start
+        states[name] = weight.clone() if start == "w" else torch.zeros_like(weight) + (0.0 if start == "g" else start)
+    scalars = {
+        name: values[scalar.start] if isinstance(scalar.start, str) else scalar.start
+        for name, scalar in parts(rule, Scalar).items()
+    }
+    return Trained(weight, states, scalars)
+
+
+def step(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Mapping[str, Any]) -> Trained:
+    """After one step. ``values`` as `values_of` gives them; totals are over this parameter alone."""
+    known = {**values, **now.scalars, **now.states, "w": now.weight, "g": gradient, "t": now.steps + 1}
+    if parts(rule, Sum):
+        known |= {name: total.sum() for name, total in compose.rule_totals(rule, known).items()}
+    after = compose.updated(rule, known)
+    settled = compose.settled(rule, known)
+    return Trained(
+        after.pop("w"),
+        {**now.states, **after},
+        {name: settled[name] for name in now.scalars},
+        now.steps + 1,
+    )

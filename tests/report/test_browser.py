@@ -1,0 +1,112 @@
+"""The page in a real browser: drawn whole, quiet, and asking nobody for anything."""
+
+import shutil
+from pathlib import Path
+
+import handmade
+import pytest
+
+from thalweg.report import write
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    return write(handmade.comparison(hostile=True), tmp_path_factory.mktemp("page") / "page.html")
+
+
+class Visit:
+    """A page opened with every request but its own file refused and counted."""
+
+    def __init__(self, browser, path: Path, **context):
+        self.asked, self.said = [], []
+        self.context = browser.new_context(offline=True, **context)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.said.append(dialog.message), dialog.dismiss()))
+        self.page.route("**/*", self._judge)
+        self.own = path.as_uri()
+        self.page.goto(self.own)
+        self.page.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 4")
+        self.page.wait_for_timeout(300)
+
+    def _judge(self, route):
+        if route.request.url == self.own:
+            route.continue_()
+        else:
+            self.asked.append(route.request.url)
+            route.abort()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_is_drawn_and_asks_for_nothing(browser, page_file, scheme, width):
+    with Visit(browser, page_file, color_scheme=scheme, viewport={"width": width, "height": 844}) as visit:
+        page = visit.page
+        assert visit.asked == []
+        assert visit.said == []
+        assert page.locator(".plot.js-plotly-plot").count() == 4
+        assert page.locator(".plot .main-svg").count() >= 4
+        assert page.locator("#verdict").is_visible()
+        # The answer is on the first screen, and nothing makes the page scroll sideways.
+        box = page.locator("#verdict").bounding_box()
+        assert box["y"] + box["height"] < 844
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 24, 28)")
+
+
+def test_figures_follow_the_theme_and_the_width(browser, page_file):
+    with Visit(browser, page_file, color_scheme="light", viewport={"width": 1280, "height": 844}) as visit:
+        page = visit.page
+        colour = "document.getElementById('fig-lr').data[0].marker.color"
+        assert page.evaluate(colour) == "#0072B2"
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_function(f"{colour} === '#56B4E9'")
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.wait_for_function("document.querySelector('#fig-lr .main-svg').getBoundingClientRect().width <= 390")
+        assert visit.said == []
+
+
+def test_a_rule_can_be_taken_out_of_every_figure(browser, page_file):
+    with Visit(browser, page_file, viewport={"width": 1280, "height": 844}) as visit:
+        page = visit.page
+        button = page.locator("button[data-rule=lion]").first
+        button.click()
+        assert button.get_attribute("aria-pressed") == "false"
+        for figure in ("fig-intervals", "fig-best", "fig-lr", "fig-training"):
+            shown = page.evaluate(
+                f"document.getElementById('{figure}').data.filter(t => t.visible).map(t => t.legendgroup)"
+            )
+            assert "lion" not in shown
+            assert "adamw" in shown
+        button.click()
+        assert page.evaluate("document.getElementById('fig-lr').data.every(t => t.visible)")

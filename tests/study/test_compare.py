@@ -1,0 +1,265 @@
+import itertools
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from thalweg.study import Comparison, Finished, Phase, Started, StudyError, compare
+from thalweg.study.engines import LocalProcesses, Serial
+from thalweg.study.store import MEASURED
+
+
+def run(task, rules=("sgd", "adam"), store="s.sqlite", events=None, **settings):
+    settings = {"trials": 3, "seeds": 3, "engine": Serial(), **settings}
+    return compare(task, rules, store=store, on_event=None if events is None else events.append, **settings)
+
+
+def rows(store):
+    """What is stored, apart from times and hosts."""
+    with sqlite3.connect(store) as connection:
+        names = [c[1] for c in connection.execute("PRAGMA table_info(run)") if c[1] not in MEASURED]
+        found = connection.execute(f"SELECT {', '.join(names)} FROM run ORDER BY key").fetchall()
+    connection.close()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_processes_and_serial_find_the_same_to_the_bit(script):
+    task = script()
+    found = run(task, store="processes.sqlite", engine=LocalProcesses(2))
+    again = run(task, store="serial.sqlite")
+    assert rows("processes.sqlite") == rows("serial.sqlite")
+    assert found.verdict == again.verdict
+    assert found.complete
+    assert found.pairs == again.pairs
+
+
+def test_a_comparison_from_start_to_verdict(script):
+    events = []
+    found = run(script(), ("sgd:lr=0.001", "adam", "lion"), events=events)
+    assert [row.rule for row in found.rows] == ["sgd:lr=0.001", "adam", "lion"]
+    assert found.metric.judgement == "test_loss"
+    assert not found.metric.higher_is_better
+    assert "script.py:train" in found.verdict.sentences[0]
+    for row in found.rows:
+        assert len(row.trials) == len(row.best_after) == 3
+        assert len(row.default_runs) == len(row.tuned_runs) == row.tuned.n == 3
+        assert {run.seed for run in row.tuned_runs} == set(found.plan.fresh_seeds)
+        assert row.winner_values == row.trials[row.winner_trial].values
+        best = min(run.curves["valid_loss"].end() for run in row.trials)
+        assert row.trials[row.winner_trial].curves["valid_loss"].end() == best == row.best_after[-1]
+        assert row.step_seconds > 0 < row.seconds
+    # A rule whose lr is fixed has nothing to search: its trials are one run, and its default wins.
+    assert found.rows[0].winner_trial == 0
+    assert len(found.pairs) == 3
+    assert found.rows[0].step_ratio == 1
+    assert isinstance(events[0], Started)
+    assert events[0].done == 0
+    assert [e.name for e in events if isinstance(e, Phase)] == ["search", "re-runs"]
+    finished = [e for e in events if isinstance(e, Finished)]
+    assert [e.done for e in finished] == list(range(1, len(finished) + 1))
+    assert finished[-1].total == len(finished) == len(found.runs)
+    assert Comparison.load("s.sqlite") == found
+
+
+def test_what_is_stored_is_not_run_again(script):
+    task, events = script(), []
+    first = run(task)
+    again = run(task, events=events)
+    assert not [e for e in events if isinstance(e, Finished)]
+    assert first == again
+    kept = rows("s.sqlite")
+    more, events = run(task, trials=5, seeds=4, events=events), []
+    assert set(kept) < set(rows("s.sqlite"))
+    assert len(more.rows[0].trials) == 5
+    assert more.rows[0].tuned.n == 4
+    assert first.rows[1].trials == more.rows[1].trials[:3]
+
+
+def test_the_order_of_runs_is_balanced(script):
+    events = []
+    run(script(), events=events)
+    finished = [e.run.rule for e in events if isinstance(e, Finished)]
+    assert finished[:6] == ["sgd", "adam"] * 3
+
+
+def test_a_store_may_be_read_while_it_is_half_full(script):
+    task, looks = script(), []
+
+    def look(event):
+        if isinstance(event, Finished):
+            looks.append(Comparison.load("s.sqlite"))
+
+    found = compare(task, ["sgd", "adam"], trials=3, seeds=2, store="s.sqlite", engine=Serial(), on_event=look)
+    assert [look.missing for look in looks][:4] == [13, 12, 11, 10]
+    assert all(earlier.missing > later.missing for earlier, later in itertools.pairwise(looks))
+    assert looks[0].verdict.sentences[0].startswith("The comparison is not finished: 1 of 14 runs")
+    assert looks[6].rows[0].winner_trial is not None
+    assert looks[-1] == found
+
+
+def test_an_interrupt_leaves_a_whole_store_and_goes_on(script):
+    task = script()
+
+    def stop(event):
+        if isinstance(event, Finished) and event.done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(task, ["sgd", "adam"], trials=3, seeds=3, store="s.sqlite", workers=2, on_event=stop)
+    assert len(rows("s.sqlite")) == 4
+    events = []
+    run(task, events=events)
+    assert events[0].done == 4
+
+
+def test_diverged_runs_count_and_are_told(script):
+    task = script()
+    # A rate at which Adam's neighbour overflows in the three epochs, whatever the seed.
+    found = run(task, ("sgd:lr=1e30", "adam"))
+    row = found.rows[0]
+    assert row.diverged == 4
+    assert row.tuned_lost == row.default_lost == 3
+    starts = [run.curves["test_loss"].values[0] for run in row.tuned_runs]
+    assert list(row.tuned.values) == starts
+    assert "All of the 3 re-runs of tuned SGD (lr=1e+30) diverged" in str(found.verdict)
+
+
+def test_all_diverged_is_no_verdict(script):
+    found = run(script(), ("sgd:lr=1e30", "sgd:lr=1e31"))
+    assert "cannot tell" in found.verdict.sentences[0]
+    assert "the same in each of 3 seeds" in found.verdict.sentences[0]
+
+
+FAILS_LATER = """
+    import torch
+
+    def train(trial):
+        m = torch.nn.Linear(2, 1)
+        o = trial.optimizer(m)
+        for _ in trial.epochs(2):
+            (m(torch.ones(1, 2)) ** 2).sum().backward()
+            o.step()
+            if o.param_groups[0]["lr"] > BOUND:
+                raise RuntimeError("too fast")
+            trial.report(valid_loss=(m(torch.ones(1, 2)) ** 2).sum())
+"""
+
+
+def test_a_failure_after_the_first_is_a_result(script):
+    found = run(script(FAILS_LATER.replace("BOUND", "0.0015")), ("adam",), trials=4)
+    assert found.complete
+    failed = [run for run in found.runs if run.status == "failed"]
+    assert failed
+    assert failed[0].message == "RuntimeError: too fast (script.py:11)"
+    assert found.rows[0].failed == len(failed)
+    assert found.metric.judged_on == "valid"
+    assert "reports no test value" in str(found.verdict)
+
+
+def test_a_failure_at_the_first_stops_the_comparison_and_is_not_kept(script):
+    task = script(FAILS_LATER.replace("BOUND", "0"))
+    with pytest.raises(StudyError, match=r"first training of script.py:train .* failed.*too fast \(script.py:11\)"):
+        run(task)
+    assert rows("s.sqlite") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def training(trial): pass", "has no function 'train'; did you mean training? Functions in it: training."),
+        ("train = 3", "train in script.py is not a function"),
+        ("import nothing_of_this_name", "importing script.py failed: ModuleNotFoundError: No module named"),
+        ("import sys; sys.exit('bye')", "importing script.py failed: SystemExit: bye (script.py:1)"),
+        ("def train(trial:", "script.py:1 is not valid Python"),
+    ],
+)  # fmt: skip
+def test_a_script_without_train_is_refused_before_anything_is_trained(script, text, words):
+    task, events = script(text), []
+    with pytest.raises(StudyError) as caught:
+        run(task, events=events)
+    assert words in str(caught.value)
+    assert events == []
+
+
+def test_a_script_that_starts_a_comparison_when_imported_is_refused(script, tmp_path):
+    text = "from thalweg.study import compare\ndef train(trial): pass\ncompare('script.py:train', 'adam')\n"
+    with pytest.raises(StudyError, match="__main__"):
+        run(script(text))
+
+
+def test_an_unknown_metric_is_refused_after_the_first_run(script):
+    with pytest.raises(StudyError, match="no metric valid_f1 is reported; validation metrics at hand: loss"):
+        run(script(), metric="f1")
+
+
+def test_the_default_store_is_named_after_the_task(script, tmp_path):
+    found = compare(script(), "adam", trials=1, seeds=2, engine=Serial())
+    assert found.path == tmp_path / "thalweg-script-train.sqlite"
+    assert found.path.exists()
+
+
+def test_the_built_in_task_in_real_processes(tmp_path):
+    found = compare("digits-mlp", ["sgd", "adamw"], trials=1, seeds=2, workers=2)
+    assert found.path.name == "thalweg-digits-mlp.sqlite"
+    assert found.metric.judgement == "test_accuracy"
+    assert found.verdict.sentences[0].startswith("On digits-mlp, ")
+    assert found.provenance["packages"]["torch"]
+
+
+KILLED = """
+import sys
+from thalweg.study import compare
+compare(sys.argv[1], ["sgd", "adam", "lion"], trials=12, seeds=3, store=sys.argv[2], workers=2)
+"""
+
+
+@pytest.mark.slow
+def test_killing_it_five_times_changes_nothing(script, tmp_path):
+    task = script()
+    chance = random.Random(5)
+
+    def start(store):
+        return subprocess.Popen([sys.executable, "-c", KILLED, task, store], start_new_session=True)
+
+    assert start("whole.sqlite").wait(120) == 0
+    killed, counts = 0, []
+    while killed < 5:
+        process = start("killed.sqlite")
+        before = counts[-1] if counts else 0
+        deadline = time.monotonic() + 60
+        # Wait until it stores runs, then strike at a random moment, also in the midst of one.
+        while time.monotonic() < deadline and process.poll() is None and stored("killed.sqlite") <= before:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        if process.wait() != -signal.SIGKILL:
+            break  # it finished before all five
+        killed += 1
+        counts.append(stored("killed.sqlite"))
+    assert killed == 5, f"the comparison was over after {killed} kills: {counts}"
+    assert start("killed.sqlite").wait(120) == 0
+    assert rows("killed.sqlite") == rows("whole.sqlite")
+    assert Comparison.load("killed.sqlite").verdict == Comparison.load("whole.sqlite").verdict
+
+
+def stored(store):
+    if not os.path.exists(store):
+        return 0
+    try:
+        connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+        try:
+            return connection.execute("SELECT count(*) FROM run").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.OperationalError:
+        return 0

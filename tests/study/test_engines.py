@@ -1,0 +1,112 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from thalweg.study import StudyError
+from thalweg.study.engines import LocalProcesses, Serial, WorkerDied
+
+
+def double(x):
+    return 2 * x
+
+
+def fail(x):
+    raise StudyError(f"no {x}")
+
+
+def die(item):
+    """Kills its process: always for "always", the first time for a path."""
+    if item == "always":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if isinstance(item, str) and item.startswith("/") and not Path(item).exists():
+        Path(item).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+@pytest.fixture
+def engine():
+    made = LocalProcesses(2)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("kind", [Serial, lambda: LocalProcesses(2)])
+def test_every_item_comes_back_once_with_its_result(kind):
+    engine = kind()
+    assert sorted(engine.map(double, range(7))) == [(x, 2 * x) for x in range(7)]
+    assert list(engine.map(double, [])) == []
+    engine.close()
+
+
+def test_an_exception_of_the_function_is_raised(engine):
+    with pytest.raises(StudyError, match=r"no [12]"):
+        list(engine.map(fail, [1, 2]))
+    assert list(engine.map(double, [3])) == [(3, 6)]
+
+
+def test_a_worker_that_dies_is_retried_once_and_the_rest_goes_on(engine, tmp_path):
+    once = str(tmp_path / "once")
+    found = dict(engine.map(die, [1, "always", 2, once, 3, 4]))
+    assert isinstance(found.pop("always"), WorkerDied)
+    assert found == {1: 1, 2: 2, once: once, 3: 3, 4: 4}
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True, "two"])
+def test_a_bad_number_of_workers_is_refused(workers):
+    with pytest.raises(StudyError, match="workers must be a whole number, at least 1"):
+        LocalProcesses(workers)
+
+
+PARENT = """
+import os, sys, time
+from thalweg.study.engines import LocalProcesses
+from tests_engine_work import sleep
+engine = LocalProcesses(2)
+try:
+    for item, pid in engine.map(sleep, [0, 0, 100, 100]):
+        print(pid, flush=True)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+WORK = """
+import os, time
+def sleep(seconds):
+    time.sleep(seconds or 0.3)
+    return os.getpid()
+"""
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie that nobody has waited for is dead.
+    return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_workers_do_not_outlive_their_parent(tmp_path, how):
+    (tmp_path / "tests_engine_work.py").write_text(WORK)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+    )  # fmt: skip
+    workers = {int(parent.stdout.readline()) for _ in range(2)}
+    time.sleep(0.2)
+    # As a terminal does it, Ctrl-C goes to the whole group.
+    os.killpg(parent.pid, how) if how == signal.SIGINT else parent.kill()
+    out, err = parent.communicate(timeout=20)
+    assert ("interrupted" in out) == (how == signal.SIGINT)
+    assert "Traceback" not in err
+    deadline = time.monotonic() + 10
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(alive, workers))
