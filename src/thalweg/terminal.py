@@ -30,9 +30,15 @@ def refusing(*kinds: type[Exception]) -> Iterator[None]:
         raise Refused(str(error)) from error
 
 
+class _Out(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command answer a closed pipe; rich would exit with 1."""
+        raise  # rich calls this while it handles the error
+
+
 def out() -> Console:
     """Standard output. Looked up at each call, so that a redirected stream is seen."""
-    return Console(file=sys.stdout, highlight=False)
+    return _Out(file=sys.stdout, highlight=False)
 
 
 def complain(sentence: str, stream: IO[str] | None = None) -> None:

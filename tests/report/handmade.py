@@ -44,7 +44,8 @@ def search(label, best, where, edge, trials, lower, chance):
         lost = log10(lr) > edge
         made.append(
             run(label, number, 7, {"lr": lr, "weight_decay": 0.01, "eps": 1e-8}, best, abs(log10(lr) - where), chance,
-                status="diverged" if lost else "done", message="train_loss was nan at the end of epoch 3" if lost else "", lower=lower)
+                status="diverged" if lost else "done", message="train_loss was nan in epoch 3" if lost else "",
+                lower=lower)
         )  # fmt: skip
     return made
 
@@ -82,7 +83,8 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
             )
         )  # fmt: skip
         planned.append(
-            PlannedRule(label, label, label.partition(":")[0], "0" * 64, "class Rule: ...", tuple(t.values for t in made),
+            PlannedRule(label, label, label.partition(":")[0], "0" * 64, "class Rule: ...",
+                        tuple(t.values for t in made),
                         {"lr": "log-uniform 1e-05 to 0.1", "weight_decay": "log-uniform"}, ((),) * trials)
         )  # fmt: skip
     pairs = tuple(
@@ -108,7 +110,8 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
     )
     verdict = Verdict(
         (
-            f"AdamW is better than SGD on {task}: test accuracy 96.8% against 95.1% (difference 1.7 points, 0.9 to 2.5).",
+            f"AdamW is better than SGD on {task}: test accuracy 96.8% against 95.1% "
+            "(difference 1.7 points, 0.9 to 2.5).",
             "AdamW against Lion: cannot tell; about 12 more seeds would.",
             "This holds for the configurations found here, over new seeds; another search might have found others.",
         ),

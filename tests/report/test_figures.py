@@ -39,7 +39,9 @@ def test_no_trial_is_dropped_from_the_sensitivity(view):
         points = [x for trace in drawn if trace["legendgroup"] == rule.label for x in trace["x"]]
         assert sorted(points) == sorted(trial.lr for trial in rule.trials)
     lost = [trace for trace in drawn if trace.get("yaxis") == "y2"]
-    assert sum(len(trace["x"]) for trace in lost) == sum(t.value is None for rule in view.rules for t in rule.trials) > 0
+    assert (
+        sum(len(trace["x"]) for trace in lost) == sum(t.value is None for rule in view.rules for t in rule.trials) > 0
+    )
 
 
 def test_the_default_is_marked(view):

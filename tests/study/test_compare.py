@@ -216,6 +216,34 @@ def test_the_built_in_task_in_real_processes(tmp_path):
     assert found.provenance["packages"]["torch"]
 
 
+MAIN = """
+import sys
+from thalweg.formula import Hyper, Rule, log_uniform
+from thalweg.study import compare
+
+class Mine(Rule):
+    lr = Hyper(0.1, log_uniform(1e-3, 1.0))
+
+    @staticmethod
+    def step(g, lr):
+        return lr * g
+
+if __name__ == "__main__":
+    found = compare(sys.argv[1], ["adam", Mine], trials=2, seeds=2, workers=2)
+    print(found.rows[1].rule, found.complete, found.rows[1].failed)
+"""
+
+
+def test_a_rule_of_the_script_that_is_run_reaches_the_workers(script, tmp_path):
+    task = script()
+    (tmp_path / "main.py").write_text(MAIN)
+    shown = subprocess.run([sys.executable, "main.py", task], capture_output=True, text=True)
+    assert (shown.stdout, shown.stderr) == ("Mine True 0\n", "")
+    (tmp_path / "main.py").write_text(MAIN.replace('if __name__ == "__main__":', "if True:"))
+    shown = subprocess.run([sys.executable, "main.py", task], capture_output=True, text=True)
+    assert "main.py starts a comparison while it is being imported" in shown.stderr
+
+
 KILLED = """
 import sys
 from thalweg.study import compare

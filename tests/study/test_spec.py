@@ -60,6 +60,7 @@ def test_references_in_text_and_in_python(rules):
     assert labels(f"{rules}:Plain") == labels(f"{rules}:Made") == ["Plain"]
     assert labels(f"{rules}:Plain:lr=0.5") == ["Plain:lr=0.5"]
     assert labels("thalweg.rules:Adam") == ["adam"]
+    assert labels(InThisFile) == ["InThisFile"]
 
 
 def test_a_variant_is_normalised_and_named():

@@ -305,10 +305,9 @@ def _table(heads: Sequence[str], rows: Iterable[str], numbers: Iterable[int] = (
         f'<th scope="col"{" class=" + chr(34) + "number" + chr(34) if index in right else ""}>{escaped(text)}</th>'
         for index, text in enumerate(heads)
     )
-    kind = ' class="stacked"' if len(heads) > 5 else ""
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escaped(heads[0])} table">'
-        f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

@@ -35,5 +35,6 @@ def best_after(values: Sequence[float], *, higher_is_better: bool = True) -> tup
 def _weights(n: int, total: int) -> NDArray[np.float64]:
     """C(i-1, n-1) / C(total, n) for i = n ... total, by their ratios: the binomials themselves overflow."""
     i = np.arange(total, n, -1)
-    falling = np.concatenate(([n / total], (i - n) / (i - 1)), dtype=np.float64)
-    return np.cumprod(falling)[::-1]
+    falling = np.concatenate(([n / total], (i - n) / (i - 1)))
+    weights: NDArray[np.float64] = np.cumprod(falling, dtype=np.float64)[::-1]
+    return weights

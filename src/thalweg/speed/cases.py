@@ -1,0 +1,106 @@
+"""What is timed: one optimizer step on shapes people train, against the best that torch offers for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from thalweg.optim import OPTIMIZERS, Optimizer
+
+Step = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """``make`` returns thalweg's step and the peer's, each on parameters of its own."""
+
+    name: str
+    peer: str
+    make: Callable[[], tuple[Step, Step]]
+    weights: int
+    bytes_per_weight: int
+    """The least memory traffic of the step as thalweg does it, for the floor."""
+
+
+def parameters(shapes: list[tuple[int, ...]]) -> list[torch.nn.Parameter]:
+    """Parameters with gradients, as after a backward pass."""
+    made = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    for p in made:
+        p.grad = torch.randn_like(p)
+    return made
+
+
+def gpt2_like() -> list[tuple[int, ...]]:
+    """Four blocks of width 768 with their share of embedding: 30 million weights in 51 tensors."""
+    d = 768
+    block = [(d,), (d,), (3 * d, d), (3 * d,), (d, d), (d,), (d,), (d,), (4 * d, d), (4 * d,), (d, 4 * d), (d,)]
+    return [(2_048, d), (64, d), *(4 * block), (d,)]
+
+
+class EagerLion:
+    """Lion as careful eager code writes it: one foreach operation after another (torch has no Lion)."""
+
+    def __init__(self, params: list[torch.nn.Parameter], lr: float = 1e-4) -> None:
+        self.params, self.lr = params, lr
+        self.averages = [torch.zeros_like(p) for p in params]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Algorithm 2 of Chen et al. 2023, with betas (0.9, 0.99) and no decay."""
+        weights = [p.detach() for p in self.params]
+        grads = [p.grad for p in self.params if p.grad is not None]
+        blend = torch._foreach_mul(self.averages, 0.9)
+        torch._foreach_add_(blend, grads, alpha=0.1)
+        torch._foreach_sign_(blend)
+        torch._foreach_add_(weights, list(blend), alpha=-self.lr)
+        torch._foreach_lerp_(self.averages, grads, 0.01)
+
+
+def _adamw(shapes: list[tuple[int, ...]]) -> tuple[Step, Step]:
+    theirs = torch.optim.AdamW(parameters(shapes), fused=True)
+    return _made("adamw", shapes).step, theirs.step
+
+
+def _clipped(shapes: list[tuple[int, ...]]) -> tuple[Step, Step]:
+    params = parameters(shapes)
+    theirs = torch.optim.AdamW(params, fused=True)
+
+    def clip_and_step() -> None:
+        torch.nn.utils.clip_grad_norm_(params, 1.0)
+        theirs.step()
+
+    return _made("adamw", shapes, clip_norm=1.0).step, clip_and_step
+
+
+def _lion(shapes: list[tuple[int, ...]]) -> tuple[Step, Step]:
+    return _made("lion", shapes).step, EagerLion(parameters(shapes)).step
+
+
+def _rmsprop(shapes: list[tuple[int, ...]]) -> tuple[Step, Step]:
+    return _made("rmsprop", shapes).step, torch.optim.RMSprop(parameters(shapes), foreach=True).step
+
+
+def _made(name: str, shapes: list[tuple[int, ...]], clip_norm: float | None = None) -> Optimizer:
+    return OPTIMIZERS[name](parameters(shapes), clip_norm=clip_norm)
+
+
+def _case(
+    name: str,
+    peer: str,
+    make: Callable[[list[tuple[int, ...]]], tuple[Step, Step]],
+    shapes: list[tuple[int, ...]],
+    bytes_per_weight: int,
+) -> Case:
+    weights = sum(torch.Size(shape).numel() for shape in shapes)
+    return Case(name, peer, lambda: make(shapes), weights, bytes_per_weight)
+
+
+# AdamW reads w, g, m, v and writes w, m, v: 28 bytes of float32; the norm reads g once more.
+CASES = (
+    _case("AdamW, 500 tensors of 64", "torch fused", _adamw, 500 * [(64,)], 28),
+    _case("AdamW, 500 tensors of 1,000", "torch fused", _adamw, 500 * [(1_000,)], 28),
+    _case("AdamW, one tensor of 25M", "torch fused", _adamw, [(25_000_000,)], 28),
+    _case("clip by norm + AdamW, GPT-2-like, 30M", "clip_grad_norm_ + fused", _clipped, gpt2_like(), 32),
+    _case("Lion, one tensor of 25M", "eager foreach", _lion, [(25_000_000,)], 20),
+    _case("RMSprop, one tensor of 25M", "torch foreach", _rmsprop, [(25_000_000,)], 20),
+)

@@ -1,0 +1,108 @@
+"""`thalweg speed`: the table."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from .cases import CASES, Case, parameters
+from .first_step import first_step
+from .measure import Timing, cpu_name, measure
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case, timed. ``floor`` is the share of the step that moving its bytes takes at the measured bandwidth."""
+
+    case: Case
+    timing: Timing
+    floor: float
+
+    def as_json(self) -> Mapping[str, Any]:
+        """The row for machines; times in seconds."""
+        low, middle, high = self.timing.ratio("peer", "thalweg")
+        return {
+            "case": self.case.name, "peer": self.case.peer, "thalweg": self.timing.median("thalweg"),
+            "peer_seconds": self.timing.median("peer"), "ratio": middle, "quartiles": [low, high],
+            "floor_share": self.floor, "others": self.timing.others, "void": self.timing.disturbed,
+        }  # fmt: skip
+
+
+def speed(*, rounds: int = 15, threads: int = 2, as_json: bool = False) -> None:
+    """Time one optimizer step on this machine: thalweg against torch, side by side.
+
+    Each round runs both in random order; the ratio is the median of the rounds' ratios, with quartiles.
+    A case during which other processes took more than a tenth of the machine is void: run it again.
+
+    Parameters
+    ----------
+    rounds
+        Rounds per case, at least 2.
+    threads
+        Threads for both sides.
+    as_json
+        Print JSON instead of a table.
+    """
+    if rounds < 2:
+        raise ValueError(f"--rounds must be at least 2 (quartiles need them), got {rounds}")
+    if threads < 1:
+        raise ValueError(f"--threads must be at least 1, got {threads}")
+    torch.set_num_threads(threads)
+    progress = Console(stderr=True)
+    rows = []
+    for row in timed(rounds):
+        rows.append(row)
+        progress.print(f"[dim]{row.case.name}: done[/dim]")
+    cold, warm = first_step()
+    if as_json:
+        found = {"cpu": cpu_name(), "threads": threads, "rounds": rounds, "torch": torch.__version__}
+        first = {"first_step_cold": cold, "first_step_warm": warm}
+        json.dump({**found, **first, "cases": [row.as_json() for row in rows]}, sys.stdout, indent=2)
+        print()
+        return
+    _print(Console(), rows, rounds, threads, cold, warm)
+
+
+def timed(rounds: int) -> Iterator[Row]:
+    """Every case, one after the other."""
+    bandwidth = _bandwidth(rounds)
+    for case in CASES:
+        ours, theirs = case.make()
+        timing = measure({"thalweg": ours, "peer": theirs}, rounds)
+        floor = case.weights * case.bytes_per_weight / bandwidth
+        yield Row(case, timing, floor / timing.median("thalweg"))
+
+
+def _bandwidth(rounds: int) -> float:
+    """Bytes a second of a plain w += g over 25 million weights: two reads and a write of 4 bytes."""
+    (weight,) = parameters([(25_000_000,)])
+    data, grad = weight.detach(), weight.grad
+    assert grad is not None
+    timing = measure({"add": lambda: data.add_(grad)}, rounds)
+    return 12 * data.numel() / timing.median("add")
+
+
+def _print(console: Console, rows: list[Row], rounds: int, threads: int, cold: float, warm: float) -> None:
+    table = Table(caption=f"{cpu_name()}, {threads} threads, torch {torch.__version__}, {rounds} rounds")
+    for name in ("one step", "against", "thalweg", "peer", "times faster", "quartiles", "floor"):
+        table.add_column(name, justify="left" if name in ("one step", "against") else "right")
+    for row in rows:
+        low, middle, high = row.timing.ratio("peer", "thalweg")
+        ratio = "void" if row.timing.disturbed else f"{middle:.2f}"
+        times = [f"{row.timing.median(n) * 1e3:.2f} ms" for n in ("thalweg", "peer")]
+        quartiles = f"{low:.2f} to {high:.2f}"
+        # Small tensors stay in the cache, where memory bandwidth is no floor.
+        floor = f"{row.floor:.0%}" if row.case.weights > 10_000_000 else ""
+        table.add_row(row.case.name, row.case.peer, *times, ratio, quartiles, floor)
+    console.print(table)
+    console.print(
+        "floor: how much of the step it takes just to move its bytes, at the speed of w += g on this machine.\n"
+        f"First step of a fresh process: {cold:.2f} s while kernels are compiled, {warm:.2f} s once they are stored."
+    )
+    if any(row.timing.disturbed for row in rows):
+        console.print("Void: another process used the machine meanwhile. Close it and run again.")
