@@ -36,6 +36,7 @@ class Program:
     """A rule with its switches resolved. ``sums`` is None for a rule that needs no totals."""
 
     norm: Pass
+    limited_norm: Pass
     sums: Pass | None
     update: Pass
     scalars: Mapping[str, Expression]
@@ -47,7 +48,15 @@ def live_states(rule: type[Rule], values: Values) -> dict[str, State]:
 
 
 def norm_totals(values: Values) -> dict[str, Any]:
-    """What each weight adds to the gradient's squared norm, before the clip by norm."""
+    """What each weight adds to the gradient's squared norm, in the gradient's own units.
+
+    The host multiplies by unscale squared: this pass should only wait for memory.
+    """
+    return {"squares": values["g"] * values["g"]}
+
+
+def limited_norm_totals(values: Values) -> dict[str, Any]:
+    """The same after the clip by value, unscaled."""
     g = chain.limited(values["g"], values["unscale"], values["clip_value"])
     return {"squares": g * g}
 
@@ -105,6 +114,7 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
     totals = settled(rule, values)
     return Program(
         norm=Pass(norm_totals(values), {}),
+        limited_norm=Pass(limited_norm_totals(values), {}),
         sums=Pass(rule_totals(rule, values), {}) if "sums" in rule.formulas else None,
         update=Pass({}, updated(rule, values)),
         scalars={name: totals[name] for name in parts(rule, Scalar)},

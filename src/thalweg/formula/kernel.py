@@ -52,12 +52,10 @@ class CompiledPass:
         return machine_code(self.assembly)
 
 
-def compiled(walk: Pass, dtypes: Mapping[str, str]) -> CompiledPass:
-    """Compile a pass. ``dtypes``: the element type of each operand in memory, as torch names it."""
+def compiled(walk: Pass, dtypes: Mapping[str, str], real: str) -> CompiledPass:
+    """Make a pass. ``dtypes``: the element type of each operand in memory, as torch names it; ``real``: of the work."""
     kernel = lower(walk)
     used = {name: dtypes[name] for name in kernel.operands}
-    # What is computed in float64 for one operand is computed in float64 for all.
-    real = compute_type(dtypes)
     return CompiledPass(
         walk, kernel.operands, tuple(walk.totals), real, host_function(kernel.coefficients),
         len(kernel.coefficients), emit(kernel, used, real),
@@ -69,6 +67,7 @@ class Passes:
     """A rule, with its switches resolved, as machine code over memory of given element types."""
 
     norm: CompiledPass
+    limited_norm: CompiledPass
     sums: CompiledPass | None
     update: CompiledPass
 
@@ -82,10 +81,14 @@ def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tup
     if key not in rule.compiled:
         traced = program(rule, dict(switches))
         types = dict(dtypes)
+        real = compute_type(types)
+        # Squares are taken in float64: no gradient is so large or small that its square is lost, and the sum is
+        # finite exactly when every float32 gradient is.
         rule.compiled[key] = Passes(
-            compiled(traced.norm, types),
-            compiled(traced.sums, types) if traced.sums else None,
-            compiled(traced.update, types),
+            compiled(traced.norm, types, "float64"),
+            compiled(traced.limited_norm, types, "float64"),
+            compiled(traced.sums, types, real) if traced.sums else None,
+            compiled(traced.update, types, real),
         )
     found: Passes = rule.compiled[key]
     return found

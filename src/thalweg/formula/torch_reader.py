@@ -36,8 +36,8 @@ def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> 
     """Before the first step."""
     states = {}
     for name, state in compose.live_states(rule, values).items():
-        start = values[state.start] if state.start in hypers(rule) else state.start
-        states[name] = weight.clone() if start == "w" else torch.zeros_like(weight) + (0.0 if start == "g" else start)
+        start = 0.0 if state.start in ("w", "g") else values.get(state.start, state.start)  # type: ignore[arg-type]
+        states[name] = weight.clone() if state.start == "w" else torch.zeros_like(weight) + start
     scalars = {
         name: values[scalar.start] if isinstance(scalar.start, str) else scalar.start
         for name, scalar in parts(rule, Scalar).items()

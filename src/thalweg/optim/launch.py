@@ -26,8 +26,11 @@ class Launch(Protocol):
     groups: list[int]
     group_of: NDArray[np.int64]
 
-    def gather(self, grads: list[torch.Tensor]) -> bool:
-        """Take this step's gradients; False if parameters or states are no longer where they were planned."""
+    def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
+        """Take this step's gradients; False if parameters or states are no longer where they were planned.
+
+        ``seen`` says that somebody had access to the states, so they have to be asked too.
+        """
 
     def squares(self, rows: Rows) -> NDArray[np.float64]:
         """The sum of the squares of each parameter's gradient."""
@@ -64,11 +67,11 @@ class KernelLaunch:
         self._tasks: dict[str, Task] = {}
         self._ready: set[str] = set()
 
-    def gather(self, grads: list[torch.Tensor]) -> bool:
+    def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
         self._ready.clear()
         if _addresses(self.params) != self._weights_at:
             return False
-        for name, key in self._keys.items():
+        for name, key in self._keys.items() if seen else ():
             if _addresses([s[key] for s in self.states]) != self._states_at[name]:
                 return False
         try:
@@ -88,7 +91,10 @@ class KernelLaunch:
         return True
 
     def squares(self, rows: Rows) -> NDArray[np.float64]:
-        return self._summed("norm", self.passes.norm, rows)["squares"]
+        if rows.limited:
+            return self._summed("limited norm", self.passes.limited_norm, rows)["squares"]
+        squares: NDArray[np.float64] = self._summed("norm", self.passes.norm, rows)["squares"]
+        return squares * np.asarray(rows.by_tensor("unscale")) ** 2
 
     def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
         assert self.passes.sums is not None
@@ -154,16 +160,16 @@ class TorchLaunch:
         self._keys = keys
         self._grads: list[torch.Tensor] = []
 
-    def gather(self, grads: list[torch.Tensor]) -> bool:
+    def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
         self._grads = grads
-        return all(
+        return not seen or all(
             s[key].shape == p.shape
             for s, p in zip(self.states, self.params, strict=True)
             for key in self._keys.values()
         )
 
     def squares(self, rows: Rows) -> NDArray[np.float64]:
-        found = (compose.norm_totals(self._values(i, rows))["squares"] for i in range(len(self.params)))
+        found = (compose.limited_norm_totals(self._values(i, rows))["squares"] for i in range(len(self.params)))
         return np.array([float(x.double().sum()) for x in found])
 
     def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# 16,384 float32 weights are 64 KiB an operand: small enough to balance threads, large enough to stream.
-PIECE = 16_384
+# A piece is long enough for the processor's prefetchers (5% of a large step against 16,384 weights: measured), and
+# there are enough of them that threads finish together.
+SHORTEST, LONGEST, PIECES = 16_384, 262_144, 128
 
 Table = NDArray[np.int64]
 
@@ -27,17 +28,19 @@ class Layout:
 
 
 def layout(sizes: Sequence[int]) -> Layout:
-    """Cut tensors of the given sizes: none of the pieces is longer than `PIECE`, nor is a claim much longer."""
+    """Cut tensors of the given sizes into pieces, and group small pieces into claims.
+
+    The cut depends on the sizes alone, so that sums are added in the same order for any number of threads.
+    """
+    piece = min(max(sum(sizes) // PIECES, SHORTEST), LONGEST)
     pieces = [
-        (tensor, start, min(PIECE, size - start))
-        for tensor, size in enumerate(sizes)
-        for start in range(0, size, PIECE)
+        (tensor, start, min(piece, size - start)) for tensor, size in enumerate(sizes) for start in range(0, size, piece)
     ]
     claims: list[tuple[int, int]] = []
     first = held = 0
     for i, (_, _, count) in enumerate(pieces):
         held += count
-        if held >= PIECE or i == len(pieces) - 1:
+        if held >= piece or i == len(pieces) - 1:
             claims.append((first, i + 1))
             first, held = i + 1, 0
     return Layout(

@@ -51,6 +51,16 @@ class Rows:
         else:
             task.set_rows(self.numbers, self.row_of, self.count)
 
+    @property
+    def limited(self) -> bool:
+        """Whether any row clips the gradient by value."""
+        return bool(np.isfinite(self.numbers["clip_value"]).any())
+
+    def by_tensor(self, name: str) -> Any:
+        """One number for each tensor: an array, or a float that serves all."""
+        value = self.numbers[name]
+        return value if self.row_of is None or np.ndim(value) == 0 else value[self.row_of]
+
     def last(self, value: Any, group: int) -> float:
         """One group's entry of a value that may differ by row: its last row, which is the furthest step."""
         if self.group is None or np.ndim(value) == 0:

@@ -17,6 +17,7 @@ from . import surface
 from .numbers import Rows, group_numbers, rows
 from .plan import Plan, Planned
 from .state import start_of
+from .watched import WatchedState
 
 
 class NonFiniteGradient(ArithmeticError):
@@ -65,6 +66,7 @@ class Optimizer(torch.optim.Optimizer):
         self.skipped_steps = 0
         self._plan: Plan | None = None
         super().__init__(params, {**known, **options})
+        self.state: WatchedState = WatchedState()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with their own hyperparameters; what is not given is as for the others."""
@@ -76,12 +78,23 @@ class Optimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self.state = WatchedState(self.state)
         self._plan = None
         for group in self.param_groups:
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
                 group.pop(key, None)
             for key, value in self.defaults.items():
                 group.setdefault(key, value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As every torch optimizer's: ``state`` by parameter number, ``param_groups`` with all hyperparameters."""
+        seen = self.state.seen
+        found = super().state_dict()
+        # The states' dictionaries stay ours: what a caller does to the result replaces nothing here.
+        found["state"] = {k: dict(v) if isinstance(v, dict) else v for k, v in found["state"].items()}
+        if not self._optimizer_state_dict_post_hooks:
+            self.state.seen = seen
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {**super().__getstate__(), "clip_norm": self.clip_norm, "nonfinite": self.nonfinite}

@@ -17,6 +17,7 @@ from thalweg.formula.rule import parts
 
 from . import state, surface
 from .launch import KernelLaunch, Launch, TorchLaunch
+from .watched import WatchedState
 
 Group = dict[str, Any]
 Switches = tuple[tuple[str, bool], ...]
@@ -38,10 +39,13 @@ class Planned:
     counters: list[torch.Tensor]
     """The views of `steps` that the states hold, to notice when one is replaced."""
 
-    def gather(self, grads: list[torch.Tensor]) -> bool:
-        """Take this step's gradients; False if the parameters, states or counts are not where they were."""
-        counted = self.steps is None or all(map(operator.is_, [s["step"] for s in self.launch.states], self.counters))
-        return counted and self.launch.gather(grads)
+    def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
+        """Take this step's gradients; False if the memory is not where it was. ``seen``: see `WatchedState`."""
+        if seen and self.steps is not None:
+            counters = [state["step"] for state in self.launch.states]
+            if not all(map(operator.is_, counters, self.counters)):
+                return False
+        return self.launch.gather(grads, seen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +60,17 @@ class Plan:
     """Every parameter's state, to notice when one is replaced."""
     parameters: int
 
-    def gather(
-        self,
-        grads: list[torch.Tensor | None],
-        switches: tuple[Switches, ...],
-        states: Mapping[torch.Tensor, dict[str, Any]],
-    ) -> bool:
+    def gather(self, grads: list[torch.Tensor | None], switches: tuple[Switches, ...], states: WatchedState) -> bool:
         """Take this step's gradients; False if anything is not as planned. Nothing is written."""
         if len(grads) != self.parameters or switches != self.switches or any(grads[k] is not None for k in self.absent):
             return False
-        kept = list(states.values())
-        if len(kept) != len(self.known) or not all(map(operator.is_, kept, self.known)):
-            return False
+        if states.seen:
+            kept = states.own_list()
+            if len(kept) != len(self.known) or not all(map(operator.is_, kept, self.known)):
+                return False
         if len(self.launches) == 1 and not self.absent:
-            return self.launches[0].gather(grads)  # type: ignore[arg-type]  # a None is noticed there
-        return all(x.gather([grads[k] for k in x.members]) for x in self.launches)  # type: ignore[misc]
+            return self.launches[0].gather(grads, states.seen)  # type: ignore[arg-type]  # a None is noticed there
+        return all(x.gather([grads[k] for k in x.members], states.seen) for x in self.launches)  # type: ignore[misc]
 
 
 def group_switches(rule: type[Rule], group: Group) -> Switches:
@@ -82,7 +82,7 @@ def group_switches(rule: type[Rule], group: Group) -> Switches:
 def make(
     rule: type[Rule],
     groups: Sequence[Group],
-    states: Mapping[torch.Tensor, dict[str, Any]],
+    states: WatchedState,
     switches: tuple[Switches, ...],
 ) -> Plan:
     """Sort the parameters that have gradients into launches, creating the state that is missing."""
@@ -95,27 +95,27 @@ def make(
             continue
         _refuse_unsupported(param, called[k])
         values = {**surface.numbers(rule, groups[i]), **surface.switches(rule, groups[i])}
-        named[k] = state.prepare(rule, values, param, states[param])
+        named[k] = state.prepare(rule, values, param, states.own(param))
         types = _kernel_types(param, named[k])
         sets.setdefault((switches[i], types), []).append(k)
     planned = tuple(
         _planned(rule, everyone, groups, states, chosen, types, members) for (chosen, types), members in sets.items()
     )
     absent = tuple(k for k, (param, _) in enumerate(everyone) if param.grad is None)
-    return Plan(planned, absent, switches, list(states.values()), len(everyone))
+    return Plan(planned, absent, switches, states.own_list(), len(everyone))
 
 
 def _planned(
     rule: type[Rule],
     everyone: Sequence[tuple[torch.Tensor, int]],
     groups: Sequence[Group],
-    states: Mapping[torch.Tensor, dict[str, Any]],
+    states: WatchedState,
     switches: Switches,
     types: tuple[tuple[str, str], ...] | None,
     members: list[int],
 ) -> Planned:
     params = [everyone[k][0] for k in members]
-    mine = [states[p] for p in params]
+    mine = [states.own(p) for p in params]
     used = sorted({everyone[k][1] for k in members})
     group_of = np.array([used.index(everyone[k][1]) for k in members], np.int64)
     values = {**surface.numbers(rule, groups[used[0]]), **dict(switches)}

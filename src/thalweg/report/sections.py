@@ -125,7 +125,7 @@ def pairs(view: View) -> str:
         "intervals of a family hold together with 95%, so they are wider than those of the table. Better and worse are "
         "said of the first, when the interval leaves out 0."
     )
-    heads = ("comparison", f"difference ({metric.unit})", "the first is")
+    heads = ("comparison", f"difference ({metric.unit.removeprefix('percentage ')})", "the first is")
     return section("Differences", text, _table(heads, rows, numbers=(1,)))
 
 

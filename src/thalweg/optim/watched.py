@@ -1,0 +1,57 @@
+"""The optimizer's state, noticing whether anybody else has looked inside.
+
+Before each step the optimizer must know that its memory is where the plan says. Asking 500 parameters' states costs
+more than updating them. But a state can only be replaced by someone who got hold of it through this mapping: until
+that happens nothing needs asking, and from then on every step asks.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+_WAYS_IN = (
+    "__delitem__", "__ior__", "__iter__", "__or__", "__reversed__", "__ror__", "__setitem__", "clear", "copy", "get",
+    "items", "keys", "pop", "popitem", "setdefault", "update", "values",
+)  # fmt: skip
+
+
+class WatchedState(defaultdict[torch.Tensor, Any]):
+    """A ``defaultdict(dict)`` by parameter, as in every torch optimizer. ``seen``: whether it was used from outside."""
+
+    def __init__(self, content: Any = ()) -> None:
+        super().__init__(dict, content)
+        self.seen = False
+
+    def own(self, param: torch.Tensor) -> dict[str, Any]:
+        """The optimizer's own way in."""
+        found: dict[str, Any] = super().__getitem__(param)
+        return found
+
+    def own_list(self) -> list[dict[str, Any]]:
+        """All parameters' states, the optimizer's own way."""
+        return list(super().values())
+
+    def __getitem__(self, param: torch.Tensor) -> dict[str, Any]:
+        self.seen = True
+        return self.own(param)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies and pickles are plain; the optimizer that receives one wraps it.
+        return defaultdict, (dict, dict(super().items()))
+
+
+def _watched(name: str) -> Callable[..., Any]:
+    plain = getattr(defaultdict, name)
+
+    def method(self: WatchedState, *arguments: Any, **named: Any) -> Any:
+        self.seen = True
+        return plain(self, *arguments, **named)
+
+    method.__name__ = name
+    return method
+
+
+for _name in _WAYS_IN:
+    setattr(WatchedState, _name, _watched(_name))

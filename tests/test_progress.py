@@ -1,0 +1,75 @@
+"""What is told while a comparison runs."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from thalweg.progress import Plain, Shown, Tally, progress
+from thalweg.study.cells import Curve, Run
+from thalweg.study.events import Finished, Phase, Started
+
+
+def run(rule, trial, accuracy, status="done", message=""):
+    curves = {"valid_accuracy": Curve((1,), (accuracy,))} if status == "done" else {}
+    return Run(f"{rule}{trial}", rule, trial, 7, {"lr": 0.1}, status, message, curves)
+
+
+EVENTS = (
+    Started(10, 4),
+    Phase("search", 6, 4),
+    Finished(run("sgd", 1, 0.5), 5, 10),
+    Finished(run("adamw", 1, 0.75), 6, 10),
+    Finished(run("sgd", 2, 0.25), 7, 10),
+    Phase("re-runs", 4, 0),
+    Finished(run("sgd", 1, 0.9), 8, 10),
+    Finished(run("sgd", 0, 0.0, "failed", "ValueError: [no] (x.py:3)"), 9, 10),
+    Finished(run("adamw", 0, 0.0, "diverged", "valid_loss was nan"), 10, 10),
+)
+
+
+def test_the_tally():
+    tally = Tally(None)
+    for event in EVENTS:
+        tally.take(event)
+    assert (tally.done, tally.total, tally.stored) == (10, 10, 4)
+    assert tally.lost() == "1 diverged, 1 failed"
+    # The best of the search: re-runs have other seeds.
+    assert tally.bests() == "best valid accuracy: sgd 50.0%, adamw 75.0%"
+    assert tally.resumed() == "4 of 10 runs were already stored"
+
+
+def test_plain_lines():
+    stream = StringIO()
+    plain = Plain(Tally(None), Console(file=stream, soft_wrap=True))
+    for event in EVENTS:
+        plain.on_event(event)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "4 of 10 runs were already stored"
+    assert lines[1] == "search: 4 of 6 done"
+    assert "sgd, default, failed: ValueError: [no] (x.py:3)" in lines
+    assert "adamw, default, diverged: valid_loss was nan" in lines
+    assert lines[-1].startswith("re-runs: 10 of 10 runs; ")
+    assert len(lines) == 6  # not one a run
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_live_display_fits(width):
+    stream = StringIO()
+    console = Console(file=stream, force_terminal=True, width=width, color_system=None)
+    shown = Shown(Tally(None))
+    for event in EVENTS:
+        shown.on_event(event, console)
+    console.print(shown)
+    text = stream.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert all(
+        words in text for words in ("re-runs", "10/10", "1 diverged, 1 failed", "adamw 75.0%", "ValueError: [no]")
+    )
+
+
+def test_a_build_server_gets_plain_lines(capsys, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    with progress(None) as on_event:
+        on_event(Started(10, 0))
+    assert capsys.readouterr().err == "10 runs\n"
