@@ -26,7 +26,11 @@ class WatchedState(defaultdict[torch.Tensor, Any]):
 
     def own(self, param: torch.Tensor) -> dict[str, Any]:
         """The optimizer's own way in."""
-        found: dict[str, Any] = super().__getitem__(param)
+        # Not through defaultdict, which would come back here to store what is missing.
+        found: dict[str, Any] | None = dict.get(self, param)
+        if found is None:
+            found = {}
+            dict.__setitem__(self, param, found)
         return found
 
     def own_list(self) -> list[dict[str, Any]]:
