@@ -94,7 +94,8 @@ class KernelLaunch:
         if rows.limited:
             return self._summed("limited norm", self.passes.limited_norm, rows)["squares"]
         squares: NDArray[np.float64] = self._summed("norm", self.passes.norm, rows)["squares"]
-        return squares * np.asarray(rows.by_tensor("unscale")) ** 2
+        scale = np.asarray(rows.by_tensor("unscale"), np.float64)
+        return np.asarray(squares * scale**2, np.float64)
 
     def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
         assert self.passes.sums is not None

@@ -1,0 +1,55 @@
+# Two commands set up everything on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Where torch comes from, if not from pip's own index: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+JOBS ?= 2
+
+.PHONY: help demo test test-slow check format bench stubs clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: .venv/user ## compare six rules on real digits: a verdict in the terminal, a report page in demo/
+	@mkdir -p demo
+	$(BIN)/thalweg compare digits-mlp -r sgd,momentum,rmsprop,adam,adamw,lion --trials 15 --seeds 5 \
+		--store demo/digits-mlp.sqlite --report demo/report.html
+
+test: .venv/dev ## every rule, once: under 8 minutes
+	$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow"
+
+test-slow: .venv/dev ## the rest: browser, kill -9, long properties
+	$(BIN)/python -m pytest -q -n $(JOBS) -m slow
+
+check: .venv/dev ## format, lint, types
+	$(BIN)/ruff format --check src tests examples benchmarks
+	$(BIN)/ruff check src tests examples benchmarks
+	$(BIN)/mypy
+
+format: .venv/dev ## put the code in the house's form
+	$(BIN)/ruff format src tests examples benchmarks
+	$(BIN)/ruff check --fix src tests examples benchmarks
+
+bench: .venv/user ## the tables of docs/speed.md, on this machine
+	$(BIN)/thalweg speed
+	$(BIN)/python benchmarks/catalogue.py
+
+stubs: .venv/dev ## the optimizers' signatures, after a rule has changed
+	$(BIN)/python -m thalweg.optim.stubs
+
+clean:           ## forget the environment and the demo
+	rm -rf .venv demo
+
+.venv/python:
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/user: .venv/python pyproject.toml constraints.txt
+	$(PIP) -e '.[all]'
+	@touch $@
+
+.venv/dev: .venv/python pyproject.toml constraints.txt
+	$(PIP) -e '.[dev]'
+	@touch $@ .venv/user
