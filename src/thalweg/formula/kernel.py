@@ -1,9 +1,10 @@
 """A compiled pass and how it is called: everything about the task block is here and in the `llvm` reader."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,10 @@ from .llvm import (
     emit,
 )
 from .lower import lower
-from .machine import MachineCode, machine_code
 from .rule import Rule
+
+if TYPE_CHECKING:
+    from .machine import MachineCode
 
 Table = NDArray[Any]
 
@@ -48,8 +51,27 @@ class CompiledPass:
     assembly: str
 
     @cached_property
-    def machine(self) -> MachineCode:
+    def machine(self) -> "MachineCode":
+        """The loaded code; compiled now, if the cache does not have it."""
+        from .machine import machine_code
+
         return machine_code(self.assembly)
+
+
+@cache
+def available() -> bool:
+    """Whether kernels can be compiled here. If not, says why, once."""
+    try:
+        import llvmlite.binding  # noqa: F401
+    except (ImportError, OSError) as error:
+        warnings.warn(
+            f"llvmlite does not work here ({error}); updates run as plain torch operations, many times slower. "
+            "Try: pip install --force-reinstall llvmlite",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 def compiled(walk: Pass, dtypes: Mapping[str, str], real: str) -> CompiledPass:

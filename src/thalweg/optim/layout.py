@@ -34,7 +34,9 @@ def layout(sizes: Sequence[int]) -> Layout:
     """
     piece = min(max(sum(sizes) // PIECES, SHORTEST), LONGEST)
     pieces = [
-        (tensor, start, min(piece, size - start)) for tensor, size in enumerate(sizes) for start in range(0, size, piece)
+        (tensor, start, min(piece, size - start))
+        for tensor, size in enumerate(sizes)
+        for start in range(0, size, piece)
     ]
     claims: list[tuple[int, int]] = []
     first = held = 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import live_states, tested
 from thalweg.formula.host import HostFunction
-from thalweg.formula.kernel import passes, scalars_of
+from thalweg.formula.kernel import available, passes, scalars_of
 from thalweg.formula.rule import parts
 
 from . import state, surface
@@ -162,7 +162,7 @@ def _kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> 
     """The element types that a kernel would read, or None if the `torch` reader has to do it."""
     plain = type(param) in (torch.nn.Parameter, torch.Tensor) and param.device.type == "cpu"
     tensors = {"w": param, "g": param, **operands}
-    if not plain or any(t.dtype not in _KERNEL_TYPES for t in tensors.values()):
+    if not plain or any(t.dtype not in _KERNEL_TYPES for t in tensors.values()) or not available():
         return None
     # empty_like keeps the strides of memory without gaps or overlaps, and of no other.
     if param.stride() != torch.empty_like(param).stride():
