@@ -39,7 +39,6 @@ Table = NDArray[Any]
 class CompiledPass:
     """One pass as machine code over memory of given element types."""
 
-    walk: Pass
     operands: tuple[str, ...]
     totals: tuple[str, ...]
     real: str
@@ -79,7 +78,7 @@ def compiled(walk: Pass, dtypes: Mapping[str, str], real: str) -> CompiledPass:
     kernel = lower(walk)
     used = {name: dtypes[name] for name in kernel.operands}
     return CompiledPass(
-        walk, kernel.operands, tuple(walk.totals), real, host_function(kernel.coefficients),
+        kernel.operands, tuple(walk.totals), real, host_function(kernel.coefficients),
         len(kernel.coefficients), emit(kernel, used, real),
     )  # fmt: skip
 

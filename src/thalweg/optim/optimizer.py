@@ -115,8 +115,8 @@ class Optimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def _update(self) -> None:
-        plan = self._current_plan()
         numbers = [self._group_numbers(group) for group in self.param_groups]
+        plan = self._current_plan(numbers)
         steps = [(x, self._rows(x, numbers)) for x in plan.launches]
         summed = self.clip_norm is not None or self.nonfinite != "pass"
         if summed:
@@ -143,10 +143,11 @@ class Optimizer(torch.optim.Optimizer):
             increment_version(x.launch.params)
         self._keep_scalars(steps)
 
-    def _current_plan(self) -> Plan:
+    def _current_plan(self, numbers: Sequence[dict[str, float]]) -> Plan:
         """The plan, made anew if what it was made for has changed: groups, switches, gradients present, memory."""
         grads = [p.grad for group in self.param_groups for p in group["params"]]
-        switches = tuple(planning.group_switches(self.rule, group) for group in self.param_groups)
+        known = zip(self.param_groups, numbers, strict=True)
+        switches = tuple(planning.group_switches(self.rule, group, n) for group, n in known)
         if self._plan is None or not self._plan.gather(grads, switches, self.state):
             self._plan = planning.make(self.rule, self.param_groups, self.state, switches)
             if not self._plan.gather(grads, switches, self.state):

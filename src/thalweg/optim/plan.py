@@ -73,9 +73,8 @@ class Plan:
         return all(x.gather([grads[k] for k in x.members], states.seen) for x in self.launches)  # type: ignore[misc]
 
 
-def group_switches(rule: type[Rule], group: Group) -> Switches:
+def group_switches(rule: type[Rule], group: Group, numbers: Mapping[str, float]) -> Switches:
     """The group's switches, and which hyperparameters that an `if` tests are other than 0."""
-    numbers = surface.numbers(rule, group)
     return (*surface.switches(rule, group).items(), *((name, numbers[name] != 0) for name in tested(rule)))
 
 
