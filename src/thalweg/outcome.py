@@ -17,7 +17,7 @@ from thalweg.terminal import table
 def print_outcome(found: Comparison, console: Console, report: Path | None = None) -> None:
     """Everything a person wants to know at the end."""
     view = view_of(found)
-    first, *others = view.answer
+    first, *others = view.verdicts
     console.print(Text(first, "bold"))
     for sentence in others:
         console.print(Text(sentence))

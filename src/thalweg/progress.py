@@ -9,9 +9,11 @@ from time import monotonic
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from thalweg.report.sections import duration
+from thalweg.stats.wording import Unit
 from thalweg.study.cells import Run
 from thalweg.study.errors import StudyError
 from thalweg.study.events import Event, Finished, Phase, Started
@@ -41,6 +43,7 @@ class Tally:
     total: int = 0
     done: int = 0
     stored: int = 0
+    ended: int = 0
     phase: str = "starting"
     diverged: int = 0
     failed: int = 0
@@ -54,13 +57,16 @@ class Tally:
             self.total, self.done, self.stored = event.total, event.done, event.done
         elif isinstance(event, Phase):
             self.phase = event.name
+            for run in event.stored:
+                self._count(run)
         else:
             self.done, self.total = event.done, event.total
-            self._run(event.run)
+            self.ended += 1
+            self._count(event.run)
 
-    def _run(self, run: Run) -> None:
+    def _count(self, run: Run) -> None:
         self.diverged += run.status == "diverged"
-        self.failed += run.status == "failed"
+        self.failed += run.status in ("failed", "died")
         if run.status != "done":
             return
         if self.metric is None:
@@ -73,10 +79,13 @@ class Tally:
             best = max if self.metric.higher_is_better else min
             self.best[run.rule] = best(curve.end(), self.best.get(run.rule, curve.end()))
 
-    @property
-    def rate(self) -> float:
-        """Runs a second since the start."""
-        return (self.done - self.stored) / max(monotonic() - self.started, 1e-9)
+    def pace(self) -> str:
+        """Speed since the start, and the time that the rest will take at it; "" before the first run has ended."""
+        if not self.ended:
+            return ""
+        rate = self.ended / max(monotonic() - self.started, 1e-9)
+        left = (self.total - self.done) / rate
+        return f"{rate:.2g} runs/s" + (f", about {duration(left)} left" if left >= 1 else "")
 
     def lost(self) -> str:
         """Runs that did not end well; "" if there are none."""
@@ -87,17 +96,15 @@ class Tally:
         """The best validation value of each rule so far."""
         if self.metric is None or not self.best:
             return ""
-        shown = (f"{rule} {number(self.metric, value)}" for rule, value in self.best.items())
+        unit = Unit(self.metric.is_share)
+        shown = (f"{rule} {unit.value(value)}" for rule, value in self.best.items())
         return f"best {self.metric.selection.replace('_', ' ')}: " + ", ".join(shown)
 
     def resumed(self) -> str:
         """How much an earlier run of the command has left."""
+        if self.stored == self.total:
+            return f"all {self.total} runs were already stored"
         return f"{self.stored} of {self.total} runs were already stored"
-
-
-def number(metric: Metric, value: float) -> str:
-    """One value of the metric."""
-    return f"{100 * value:.1f}%" if metric.is_share else f"{value:.4g}"
 
 
 def run_words(run: Run) -> str:
@@ -115,11 +122,10 @@ class Shown:
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[pace]}"),
             expand=True,
         )
-        self.line = self.bar.add_task("starting", total=None, rate="")
+        self.line = self.bar.add_task("starting", total=None, pace="")
 
     def on_event(self, event: Event, console: Console) -> None:
         """Show one event."""
@@ -127,10 +133,9 @@ class Shown:
         tally = self.tally
         if isinstance(event, Started) and event.done:
             console.print(tally.resumed() + ".")
-        if isinstance(event, Finished) and event.run.status == "failed" and tally.failed <= FAILURES_SHOWN:
+        if isinstance(event, Finished) and event.run.status in ("failed", "died") and tally.failed <= FAILURES_SHOWN:
             console.print(Text(run_words(event.run), "red"))
-        rate = f"{tally.rate:.1f}/s" if tally.done > tally.stored else ""
-        self.bar.update(self.line, description=tally.phase, total=tally.total, completed=tally.done, rate=rate)
+        self.bar.update(self.line, description=tally.phase, total=tally.total, completed=tally.done, pace=tally.pace())
 
     def __rich__(self) -> Group:
         lost = self.tally.lost()
@@ -153,7 +158,7 @@ class Plain:
             start = tally.resumed() if event.done else f"{event.total} runs"
             self._say(start)
         elif isinstance(event, Phase):
-            self._say(f"{event.name}: {event.done} of {event.total} done")
+            self._say(f"{event.name}: {event.total} runs" + (f", {event.done} stored" if event.done else ""))
         else:
             if event.run.status != "done" and tally.diverged + tally.failed <= FAILURES_SHOWN:
                 self._say(run_words(event.run))
@@ -162,11 +167,8 @@ class Plain:
 
     def _state(self) -> str:
         tally = self.tally
-        left = (tally.total - tally.done) / tally.rate if tally.rate else 0.0
-        parts = [f"{tally.done} of {tally.total} runs", f"{tally.rate:.1f} a second"]
-        parts += [f"about {left:.0f} s left"] if left >= 1 else []
-        parts += [text for text in (tally.lost(), tally.bests()) if text]
-        return f"{tally.phase}: " + "; ".join(parts)
+        parts = (f"{tally.done} of {tally.total} runs", tally.pace(), tally.lost(), tally.bests())
+        return "; ".join(text for text in parts if text)
 
     def _say(self, text: str) -> None:
         self.last = monotonic()

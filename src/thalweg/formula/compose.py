@@ -10,7 +10,8 @@ from typing import Any
 
 from . import chain
 from .declare import Scalar, State, Sum
-from .expression import Expression, leaves, number, weight
+from .expression import Expression, constant, leaves, number, weight
+from .language import FormulaError
 from .rule import Rule, hypers, parts
 
 Values = Mapping[str, Any]
@@ -111,14 +112,26 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
     values |= {name: weight(name) for name in ("w", "g", *parts(rule, State))}
     # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
     values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
+    try:
+        return _traced(rule, values)
+    except (TypeError, UnboundLocalError) as error:
+        raise FormulaError(f"{rule.__module__}.{rule.__qualname__}: {error}") from error
+
+
+def _traced(rule: type[Rule], values: Values) -> Program:
     totals = settled(rule, values)
     return Program(
         norm=Pass(norm_totals(values), {}),
         limited_norm=Pass(limited_norm_totals(values), {}),
-        sums=Pass(rule_totals(rule, values), {}) if "sums" in rule.formulas else None,
-        update=Pass({}, updated(rule, values)),
-        scalars={name: totals[name] for name in parts(rule, Scalar)},
+        sums=Pass(_expressions(rule_totals(rule, values)), {}) if "sums" in rule.formulas else None,
+        update=Pass({}, _expressions(updated(rule, values))),
+        scalars=_expressions({name: totals[name] for name in parts(rule, Scalar)}),
     )
+
+
+def _expressions(values: Values) -> dict[str, Expression]:
+    """What a formula returned; a plain number among it (m = 0) is a constant."""
+    return {name: value if isinstance(value, Expression) else constant(value) for name, value in values.items()}
 
 
 class Tested(Expression):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 LEAVES = ("constant", "number", "weight", "coefficient")
+COMPARISONS = ("<", "<=", ">", ">=")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Expression:
         if self._hash != other._hash or self.op != other.op or len(self.arguments) != len(other.arguments):
             return False
         if self.op in LEAVES:
-            return self.arguments == other.arguments
+            return repr(self.arguments) == repr(other.arguments)  # 0.0 and -0.0 are two numbers
         return all(a.same(b) for a, b in zip(self.arguments, other.arguments, strict=True))
 
     def __hash__(self) -> int:
@@ -120,6 +121,9 @@ def coefficient(index: int) -> Expression:
 def apply(op: str, *arguments: Any) -> Expression:
     """An operation on expressions and plain numbers; two constants are folded."""
     operands = tuple(a if isinstance(a, Expression) else constant(a) for a in arguments)
+    condition, values = (operands[:1], operands[1:]) if op == "where" else ((), operands)
+    if any(a.op in COMPARISONS for a in values) or any(a.op not in (*COMPARISONS, "constant") for a in condition):
+        raise TypeError("a comparison is the condition of a where(condition, x, y), and nothing else is or has one")
     if all(a.op == "constant" for a in operands) and op in FOLDED:
         with np.errstate(all="ignore"):
             return constant(FOLDED[op](*(np.float64(a.arguments[0]) for a in operands)))

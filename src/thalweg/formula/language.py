@@ -47,6 +47,9 @@ def read(function: FunctionType, rule: str, *, names: Collection[str], switches:
     tested = {node.id for test in tests for node in ast.walk(test) if isinstance(node, ast.Name)}
     last = tree.body[-1]
     assert isinstance(last, ast.Return)
+    if isinstance(last.value, ast.Dict) == (function.__name__ == "step"):
+        wanted = "the step, and states by their names" if function.__name__ == "step" else "a dictionary"
+        raise FormulaError(f"{rule}.{function.__name__} returns {wanted}")
     returned: list[str] = []
     if isinstance(last.value, ast.Dict):
         returned = [str(key.value) for key in last.value.keys if isinstance(key, ast.Constant)]
@@ -186,6 +189,9 @@ class _Check(ast.NodeVisitor):
                 self.refuse(node, f"{node.func.id!r} calls itself")
             else:
                 _Check(called, self.where, frozenset(), self.seen).run(names=None)
+        wanted = 1 if called is abs else len(inspect.signature(called).parameters)
+        if len(node.args) != wanted:
+            self.refuse(node, f"{node.func.id!r} takes {wanted} values, got {len(node.args)}")
         self.visit_all(*node.args)
 
     def outside(self, name: str) -> Any:

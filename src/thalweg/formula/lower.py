@@ -9,6 +9,7 @@ from functools import reduce
 
 from .compose import Pass
 from .expression import LEAVES, Expression, apply, coefficient
+from .language import FormulaError
 
 
 @dataclass(frozen=True)
@@ -92,4 +93,4 @@ def _power(base: Expression, exponent: Expression) -> Expression:
         return apply("sqrt", base)
     if power in (1.0, 2.0, 3.0, 4.0):
         return reduce(lambda a, b: apply("*", a, b), [base] * int(power))
-    raise TypeError("a power of a weight must be one of the numbers 0.5, 1, 2, 3, 4")
+    raise FormulaError("a power of a weight must be one of the numbers 0.5, 1, 2, 3, 4")

@@ -115,6 +115,9 @@ def _write(name: str, code: bytes) -> None:
         if not _trusted(folder):
             return
         handle, temporary = tempfile.mkstemp(dir=folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + hashlib.sha256(code).digest() + code)
-        os.replace(temporary, folder / f"{name}.o")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_MAGIC + hashlib.sha256(code).digest() + code)
+            os.replace(temporary, folder / f"{name}.o")
+        except OSError:
+            os.unlink(temporary)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
+from .chain import NUMBERS
 from .declare import Decay, Declared, Hyper, Scalar, State, Sum, Switch
 from .language import Formula, FormulaError, read
 
@@ -14,6 +15,7 @@ T = TypeVar("T", Hyper, Decay, Switch, State, Scalar, Sum)
 RESERVED = ("w", "g", "t")
 # A rule's functions, in the order in which a step runs them.
 FUNCTIONS = ("prepare", "sums", "after", "step")
+SCOPES: dict[type, tuple[str, ...]] = {Scalar: ("tensor", "group", "all"), Sum: ("tensor", "all")}
 
 
 class Rule:
@@ -84,6 +86,14 @@ def _check_declarations(rule: type[Rule]) -> None:
         if name in RESERVED:
             refuse(name, f"{', '.join(RESERVED)} mean the weight, the gradient and the step count; choose another name")
     for name, value in rule.declared.items():
+        if name in NUMBERS:
+            refuse(name, "the chain around every rule uses this name; choose another")
+        if isinstance(value, Decay) and value.kind not in ("l2", "decoupled", "own"):
+            refuse(name, f"the kind of decay is 'l2', 'decoupled' or 'own', not {value.kind!r}")
+        if isinstance(value, Decay) and value.kind != "own" and "lr" not in numbers:
+            refuse(name, "decay beside the rule is scaled by lr: declare lr, or let the rule own its decay")
+        if isinstance(value, Scalar | Sum) and value.scope not in (scopes := SCOPES[type(value)]):
+            refuse(name, f"its scope is one of {', '.join(scopes)}, not {value.scope!r}")
         if isinstance(value, Decay) and name != "weight_decay":
             refuse(name, "weight decay is declared under the name weight_decay")
         if isinstance(value, State) and value.when is not None and value.when not in {*switches, *numbers}:
@@ -92,6 +102,11 @@ def _check_declarations(rule: type[Rule]) -> None:
             refuse(name, f"start={value.start!r} is neither a hyperparameter nor 'w' or 'g'")
         if isinstance(value, Scalar) and isinstance(value.start, str) and value.start not in numbers:
             refuse(name, f"start={value.start!r} is not a hyperparameter of this rule")
+    kept = [state.key for state in parts(rule, State).values()]
+    kept += ["step", *(name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor")]
+    for name, state in parts(rule, State).items():
+        if kept.count(state.key) > 1:
+            refuse(name, f"its key {state.key!r} is taken: every state, and the step count, has a key of its own")
     defaults = {name: hyper.default for name, hyper in numbers.items()}
     for name, hyper in numbers.items():
         if problem := hyper.problem(hyper.default):

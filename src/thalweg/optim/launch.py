@@ -1,5 +1,6 @@
 """Parameters that one kernel call updates together, and the others, which the `torch` reader updates one by one."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -32,8 +33,8 @@ class Launch(Protocol):
         ``seen`` says that somebody had access to the states, so they have to be asked too.
         """
 
-    def squares(self, rows: Rows) -> NDArray[np.float64]:
-        """The sum of the squares of each parameter's gradient."""
+    def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
+        """The sum of the squares of each parameter's gradient, after the clip by value if ``limited``."""
 
     def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
         """The rule's own totals, by parameter."""
@@ -58,8 +59,9 @@ class KernelLaunch:
         self._keys = keys
         self._bytes = [p.nbytes for p in params]
         self._plain = all(p.is_contiguous() for p in params)
-        self._weights_at = _addresses(params)
-        self._states_at = {name: _addresses([s[key] for s in states]) for name, key in keys.items()}
+        self._strides = [p.stride() for p in params]
+        self._weights_at = addresses(params)
+        self._states_at = {name: addresses([s[key] for s in states]) for name, key in keys.items()}
         # Memory that is held cannot be freed and handed out again, so an address that has not changed is still ours.
         self._held = [t.untyped_storage() for t in (*params, *(s[key] for s in states for key in keys.values()))]
         self._grads: list[torch.Tensor] = []
@@ -69,29 +71,32 @@ class KernelLaunch:
 
     def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
         self._ready.clear()
-        if _addresses(self.params) != self._weights_at:
+        if addresses(self.params) != self._weights_at:
             return False
-        for name, key in self._keys.items() if seen else ():
-            if _addresses([s[key] for s in self.states]) != self._states_at[name]:
-                return False
         try:
+            for name, key in self._keys.items() if seen else ():
+                if addresses([s[key] for s in self.states]) != self._states_at[name]:
+                    return False
             sizes = [g.nbytes for g in grads]
-        except AttributeError:  # a gradient is None that was there before
+        except (AttributeError, KeyError, RuntimeError, TypeError):
+            # A gradient is None or sparse that was not before, a state is gone.
             return False
         if sizes != self._bytes:
             return False
         if not self._plain or not all(map(torch.Tensor.is_contiguous, grads)):
+            if [p.stride() for p in self.params] != self._strides:  # transposed in place
+                return False
             # The kernel walks weight and gradient side by side: one in another layout is copied into the weight's.
             grads = [
                 g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)
                 for g, p in zip(grads, self.params, strict=True)
             ]
         self._grads = grads  # keeps the copies alive until the next step
-        self._grads_at = _addresses(grads)
+        self._grads_at = addresses(grads)
         return True
 
-    def squares(self, rows: Rows) -> NDArray[np.float64]:
-        if rows.limited:
+    def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
+        if limited:
             return self._summed("limited norm", self.passes.limited_norm, rows)["squares"]
         squares: NDArray[np.float64] = self._summed("norm", self.passes.norm, rows)["squares"]
         scale = np.asarray(rows.by_tensor("unscale"), np.float64)
@@ -138,7 +143,7 @@ class KernelLaunch:
         return task
 
 
-def _addresses(tensors: list[torch.Tensor]) -> list[int]:
+def addresses(tensors: list[torch.Tensor]) -> list[int]:
     # On 500 parameters this line is a tenth of a step: a map over the method is the fastest way Python has.
     return list(map(torch.Tensor.data_ptr, tensors))
 
@@ -162,29 +167,44 @@ class TorchLaunch:
         self._grads: list[torch.Tensor] = []
 
     def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
+        if any(g is None or g.layout != torch.strided for g in grads):
+            return False
         self._grads = grads
         return not seen or all(
-            s[key].shape == p.shape
+            key in s and s[key].shape == p.shape
             for s, p in zip(self.states, self.params, strict=True)
             for key in self._keys.values()
         )
 
-    def squares(self, rows: Rows) -> NDArray[np.float64]:
-        found = (compose.limited_norm_totals(self._values(i, rows))["squares"] for i in range(len(self.params)))
-        return np.array([float(x.double().sum()) for x in found])
+    def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
+        # In float64, as in the kernels: no gradient is so large or small that its square is lost.
+        found = []
+        for i, grad in enumerate(self._grads):
+            values = {**rows.of(i), "g": grad.double(), **({} if limited else {"clip_value": math.inf})}
+            found.append(float(compose.limited_norm_totals(values)["squares"].sum()))
+        return np.array(found)
 
     def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
-        found = [compose.rule_totals(self.rule, self._values(i, rows)) for i in range(len(self.params))]
+        with np.errstate(all="ignore"):
+            found = [compose.rule_totals(self.rule, self._values(i, rows)) for i in range(len(self.params))]
         return {name: np.array([float(f[name].double().sum()) for f in found]) for name in parts(self.rule, Sum)}
 
     def update(self, rows: Rows, again: bool) -> None:
         for i, (param, state) in enumerate(zip(self.params, self.states, strict=True)):
-            for name, value in compose.updated(self.rule, self._values(i, rows)).items():
-                (param if name == "w" else state[self._keys[name]]).copy_(value)
+            values = self._values(i, rows)
+            read = {id(value) for value in values.values() if isinstance(value, torch.Tensor)}
+            with np.errstate(all="ignore"):
+                found = compose.updated(self.rule, values)
+            # A formula may hand on what it was given (previous = w): copied before anything is written.
+            found = {n: value.clone() if id(value) in read else value for n, value in found.items()}
+            for name, value in found.items():
+                (param if name == "w" else state[self._keys[name]]).copy_(torch.as_tensor(value))
 
     def _values(self, i: int, rows: Rows) -> dict[str, Any]:
         param = self.params[i]
         # Half precision is computed in float32 and rounded once, when it is stored.
         dtype = torch.float32 if param.dtype in (torch.float16, torch.bfloat16) else param.dtype
         tensors = {"w": param, "g": self._grads[i], **{n: self.states[i][key] for n, key in self._keys.items()}}
-        return {**rows.of(i), **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}
+        # NumPy's floats follow IEEE 754 where Python's raise.
+        numbers = {name: np.float64(number) for name, number in rows.of(i).items()}
+        return {**numbers, **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}

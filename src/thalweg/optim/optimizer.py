@@ -53,9 +53,16 @@ class Optimizer(torch.optim.Optimizer):
     ) -> None:
         name = type(self).__name__
         known = surface.defaults(self.rule)
-        if len(arguments) > len(known):
-            raise TypeError(f"{name} takes at most {len(known)} arguments after the parameters, got {len(arguments)}")
-        options = {**dict(zip(known, arguments, strict=False)), **options}
+        positional = [key for key in known if key not in surface.CHAIN]
+        if len(arguments) > len(positional):
+            raise TypeError(
+                f"{name} takes at most {len(positional)} arguments after the parameters, got {len(arguments)}; "
+                "the others are given by name"
+            )
+        by_place = dict(zip(positional, arguments, strict=False))
+        if twice := by_place.keys() & options.keys():
+            raise TypeError(f"{name} got {twice.pop()!r} twice, by place and by name")
+        options = {**by_place, **options}
         surface.check(self.rule, name, options)
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"{name}: clip_norm must be above 0, or None for no clipping, got {clip_norm!r}")
@@ -80,9 +87,10 @@ class Optimizer(torch.optim.Optimizer):
         super().__setstate__(state)
         self.state = WatchedState(self.state)
         self._plan = None
-        for group in self.param_groups:
+        for options in (self.defaults, *self.param_groups):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
-                group.pop(key, None)
+                options.pop(key, None)
+        for group in self.param_groups:
             for key, value in self.defaults.items():
                 group.setdefault(key, value)
 
@@ -92,7 +100,7 @@ class Optimizer(torch.optim.Optimizer):
         found = super().state_dict()
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here.
         found["state"] = {k: dict(v) if isinstance(v, dict) else v for k, v in found["state"].items()}
-        if not self._optimizer_state_dict_post_hooks:
+        if not (self._optimizer_state_dict_pre_hooks or self._optimizer_state_dict_post_hooks):
             self.state.seen = seen
         return found
 
@@ -120,14 +128,20 @@ class Optimizer(torch.optim.Optimizer):
         steps = [(x, self._rows(x, numbers)) for x in plan.launches]
         summed = self.clip_norm is not None or self.nonfinite != "pass"
         if summed:
-            squares = [x.launch.squares(r) for x, r in steps]
-            total = float(sum(s.sum() for s in squares))
-            if self.nonfinite != "pass" and not math.isfinite(total) and (bad := self._not_finite(plan, squares)):
+            guarded = self.nonfinite != "pass"
+            # A clip by value would hide an infinity, so what is guarded is the gradient before it.
+            squares = [x.launch.squares(r, limited=r.limited and not guarded) for x, r in steps]
+            if guarded and (bad := self._not_finite(plan, squares)):
+                self._forget(plan)
                 if self.nonfinite == "raise":
                     raise NonFiniteGradient(bad)
                 self.skipped_steps += 1
                 return
             if self.clip_norm is not None:
+                if guarded:
+                    both = zip(steps, squares, strict=True)
+                    squares = [x.launch.squares(r, limited=True) if r.limited else s for (x, r), s in both]
+                total = float(sum(s.sum() for s in squares))
                 scale = {"clip_scale": float(chain.norm_scale(total, self.clip_norm))}
                 steps = [(x, r.joined(scale)) for x, r in steps]
         if sums := parts(self.rule, Sum):
@@ -137,20 +151,24 @@ class Optimizer(torch.optim.Optimizer):
             steps = [(x, r.joined(totals)) for (x, r), totals in zip(steps, known, strict=True)]
         for x, r in steps:
             x.launch.update(r, again=summed or bool(sums))
-            if x.steps is not None:
-                np.add(x.steps, 1, out=x.steps)
+            np.add(x.steps, 1, out=x.steps)
             # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
             increment_version(x.launch.params)
         self._keep_scalars(steps)
+        plan.created.clear()
 
     def _current_plan(self, numbers: Sequence[dict[str, float]]) -> Plan:
         """The plan, made anew if what it was made for has changed: groups, switches, gradients present, memory."""
-        grads = [p.grad for group in self.param_groups for p in group["params"]]
+        if not isinstance(self.state, WatchedState):  # somebody gave the optimizer another one
+            self.state = WatchedState(self.state)
+            self.state.seen = True
+        params = [p for group in self.param_groups for p in group["params"]]
+        grads = [p.grad for p in params]
         known = zip(self.param_groups, numbers, strict=True)
         switches = tuple(planning.group_switches(self.rule, group, n) for group, n in known)
-        if self._plan is None or not self._plan.gather(grads, switches, self.state):
+        if self._plan is None or not self._plan.gather(params, grads, switches, self.state):
             self._plan = planning.make(self.rule, self.param_groups, self.state, switches)
-            if not self._plan.gather(grads, switches, self.state):
+            if not self._plan.gather(params, grads, switches, self.state):
                 raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(self.param_groups))
         return self._plan
 
@@ -158,13 +176,22 @@ class Optimizer(torch.optim.Optimizer):
         found = group_numbers(self.rule, group)
         for name, scalar in parts(self.rule, Scalar).items():
             if scalar.scope != "tensor":
-                found[name] = group.setdefault(name, start_of(scalar, found))
+                # A group that is added later takes part in what all have reached.
+                kept = self.param_groups[0] if scalar.scope == "all" else group
+                found[name] = kept.get(name, start_of(scalar, found))
         return found
+
+    def _forget(self, plan: Plan) -> None:
+        """A step that is not taken leaves no trace: drop the states that were created for it."""
+        for param in plan.created:
+            self.state.drop(param)
+        if plan.created:
+            self._plan = None
 
     def _rows(self, planned: Planned, numbers: Sequence[dict[str, float]]) -> Rows:
         """The launch's numbers for the step that is about to be taken."""
         by_tensor = any(total.scope == "tensor" for total in parts(self.rule, Sum).values())
-        steps = None if planned.steps is None else planned.steps + 1
+        steps = planned.steps + 1 if planned.counted else None
         groups = [numbers[i] for i in planned.launch.groups]
         return rows(groups, planned.launch.group_of, steps, planned.scalars, by_tensor)
 
@@ -186,7 +213,9 @@ class Optimizer(torch.optim.Optimizer):
                     self.param_groups[i][name] = row.last(value, place)
 
     def _not_finite(self, plan: Plan, squares: Sequence[NDArray[np.float64]]) -> str | None:
-        """Which gradients hold nan or infinity, in words; None if only the sum of squares overflowed."""
+        """Which gradients hold nan or infinity, in words; None if none does, even if a sum of squares overflowed."""
+        if math.isfinite(sum(float(of.sum()) for of in squares)):
+            return None
         named = planning.names(self.param_groups)
         found = []
         for planned, of in zip(plan.launches, squares, strict=True):
@@ -209,6 +238,8 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
     """
     if not (isinstance(rule, type) and issubclass(rule, Rule)):
         raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")
+    if taken := {"params", *surface.CHAIN, "clip_norm", "nonfinite", *surface.IMPLEMENTATION} & {*rule.declared}:
+        raise TypeError(f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes; rename it")
     members = {
         "rule": rule,
         "__doc__": rule.__doc__,

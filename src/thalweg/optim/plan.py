@@ -16,7 +16,7 @@ from thalweg.formula.kernel import available, passes, scalars_of
 from thalweg.formula.rule import parts
 
 from . import state, surface
-from .launch import KernelLaunch, Launch, TorchLaunch
+from .launch import KernelLaunch, Launch, TorchLaunch, addresses
 from .watched import WatchedState
 
 Group = dict[str, Any]
@@ -27,23 +27,26 @@ _KERNEL_TYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """A launch with its numbers' memory: step counts (None if the rule does not count) and tensors' scalars."""
+    """A launch with its numbers' memory: step counts and tensors' scalars."""
 
     launch: Launch
     members: list[int]
     """Which of all parameters, in the order of the groups, this launch updates."""
-    steps: NDArray[np.float32] | None
+    steps: NDArray[np.float32]
+    counted: bool
+    """Whether the rule asks which step it is; every state holds the count all the same."""
     scalars: Mapping[str, NDArray[np.float64]]
     next_scalars: HostFunction
     """From a step's numbers to the next values of the rule's scalars."""
-    counters: list[torch.Tensor]
-    """The views of `steps` that the states hold, to notice when one is replaced."""
+    views: Mapping[str, list[torch.Tensor]]
+    """The views of `steps` and `scalars` that the states hold, by key, to notice when one is replaced or moved."""
+    views_at: Mapping[str, list[int]]
 
     def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
         """Take this step's gradients; False if the memory is not where it was. ``seen``: see `WatchedState`."""
-        if seen and self.steps is not None:
-            counters = [state["step"] for state in self.launch.states]
-            if not all(map(operator.is_, counters, self.counters)):
+        for key, views in self.views.items() if seen else ():
+            kept = [state.get(key) for state in self.launch.states]
+            if not all(map(operator.is_, kept, views)) or addresses(views) != self.views_at[key]:
                 return False
         return self.launch.gather(grads, seen)
 
@@ -58,11 +61,21 @@ class Plan:
     switches: tuple[Switches, ...]
     known: list[dict[str, Any]]
     """Every parameter's state, to notice when one is replaced."""
-    parameters: int
+    parameters: list[torch.Tensor]
+    created: list[torch.Tensor]
+    """The parameters whose state was created for a step that has not been taken yet."""
 
-    def gather(self, grads: list[torch.Tensor | None], switches: tuple[Switches, ...], states: WatchedState) -> bool:
+    def gather(
+        self,
+        params: list[torch.Tensor],
+        grads: list[torch.Tensor | None],
+        switches: tuple[Switches, ...],
+        states: WatchedState,
+    ) -> bool:
         """Take this step's gradients; False if anything is not as planned. Nothing is written."""
-        if len(grads) != self.parameters or switches != self.switches or any(grads[k] is not None for k in self.absent):
+        if len(params) != len(self.parameters) or not all(map(operator.is_, params, self.parameters)):
+            return False
+        if switches != self.switches or any(grads[k] is not None for k in self.absent):
             return False
         if states.seen:
             kept = states.own_list()
@@ -89,11 +102,14 @@ def make(
     called = names(groups)
     sets: dict[tuple[Any, ...], list[int]] = {}
     named: dict[int, dict[str, torch.Tensor]] = {}
+    created: list[torch.Tensor] = []
     for k, (param, i) in enumerate(everyone):
         if param.grad is None:
             continue
         _refuse_unsupported(param, called[k])
         values = {**surface.numbers(rule, groups[i]), **surface.switches(rule, groups[i])}
+        if not states.own(param):
+            created.append(param)
         named[k] = state.prepare(rule, values, param, states.own(param))
         types = _kernel_types(param, named[k])
         sets.setdefault((switches[i], types), []).append(k)
@@ -101,7 +117,7 @@ def make(
         _planned(rule, everyone, groups, states, chosen, types, members) for (chosen, types), members in sets.items()
     )
     absent = tuple(k for k, (param, _) in enumerate(everyone) if param.grad is None)
-    return Plan(planned, absent, switches, states.own_list(), len(everyone))
+    return Plan(planned, absent, switches, states.own_list(), [param for param, _ in everyone], created)
 
 
 def _planned(
@@ -126,14 +142,16 @@ def _planned(
         if code
         else TorchLaunch(rule, plain, params, mine, keys, used, group_of)
     )
-    steps = state.gathered(mine, "step", torch.float32) if state.counts_steps(rule) else None
+    steps = state.gathered(mine, "step", torch.float32)
     scalars = {
         name: state.gathered(mine, name, torch.float64)
         for name, scalar in parts(rule, Scalar).items()
         if scalar.scope == "tensor"
     }
-    counters = [] if steps is None else [s["step"] for s in mine]
-    return Planned(launch, members, steps, scalars, scalars_of(rule, switches), counters)
+    views = {key: [s[key] for s in mine] for key in ("step", *scalars)}
+    views_at = {key: addresses(tensors) for key, tensors in views.items()}
+    counted = state.counts_steps(rule)
+    return Planned(launch, members, steps, counted, scalars, scalars_of(rule, switches), views, views_at)
 
 
 def names(groups: Sequence[Group]) -> list[str]:

@@ -26,9 +26,9 @@ def prepare(
     is copied into the weight's, so that element i of every operand belongs to the same weight.
     """
     fresh = not any(isinstance(v, torch.Tensor) for v in state.values())
-    if counts_steps(rule) and not isinstance(state.get("step"), torch.Tensor):
+    if not isinstance(state.get("step"), torch.Tensor):
         # torch's SGD keeps no count; where it left a buffer, the first step is past.
-        state["step"] = torch.tensor(float(state["step"]) if "step" in state else float(not fresh))
+        state["step"] = torch.tensor(float(state.get("step", not fresh)), device="cpu")
     found = {}
     for name, declared in live_states(rule, values).items():
         kept = state.get(declared.key)
@@ -44,7 +44,7 @@ def prepare(
         found[name] = kept
     for name, scalar in parts(rule, Scalar).items():
         if scalar.scope == "tensor" and name not in state:
-            state[name] = torch.tensor(start_of(scalar, values), dtype=torch.float64)
+            state[name] = torch.tensor(start_of(scalar, values), dtype=torch.float64, device="cpu")
     return found
 
 
@@ -58,7 +58,7 @@ def gathered(states: list[dict[str, Any]], key: str, dtype: torch.dtype) -> NDAr
 
     So counting 500 parameters' steps is one addition, and each still owns an ordinary 0-d tensor.
     """
-    memory = torch.tensor([float(state[key]) for state in states], dtype=dtype)
+    memory = torch.tensor([float(state[key]) for state in states], dtype=dtype, device="cpu")
     for i, state in enumerate(states):
         state[key] = memory[i]
     array: NDArray[Any] = memory.numpy()

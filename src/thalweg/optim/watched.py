@@ -20,8 +20,9 @@ _WAYS_IN = (
 class WatchedState(defaultdict[torch.Tensor, Any]):
     """A ``defaultdict(dict)`` by parameter, as in every torch optimizer. ``seen``: whether it was used from outside."""
 
-    def __init__(self, content: Any = ()) -> None:
-        super().__init__(dict, content)
+    def __init__(self, *content: Any) -> None:
+        # defaultdict makes its own copies with the default first.
+        super().__init__(dict, *content[-1:])
         self.seen = False
 
     def own(self, param: torch.Tensor) -> dict[str, Any]:
@@ -36,6 +37,10 @@ class WatchedState(defaultdict[torch.Tensor, Any]):
     def own_list(self) -> list[dict[str, Any]]:
         """All parameters' states, the optimizer's own way."""
         return list(super().values())
+
+    def drop(self, param: torch.Tensor) -> None:
+        """Forget a parameter's state, the optimizer's own way."""
+        super().pop(param, None)
 
     def __getitem__(self, param: torch.Tensor) -> dict[str, Any]:
         self.seen = True

@@ -36,7 +36,7 @@ def facts(view: View) -> str:
 
 def verdict(view: View) -> str:
     """The answer, in sentences; the first is the largest text of the page."""
-    first, *others = view.answer
+    first, *others = view.verdicts
     lines = [f'<p class="first" id="verdict">{escaped(first)}</p>', *(f"<p>{escaped(text)}</p>" for text in others)]
     return "\n".join(lines)
 
@@ -74,7 +74,7 @@ def interval(metric: Metric, found: Interval | None) -> str:
         return '<span class="range">not run yet</span>'
     mean = f'<span class="mean">{escaped(metric.text(found.mean))}</span>'
     if found.low is None or found.high is None:
-        return f'{mean}<span class="range">one run, no interval</span>'
+        return f'{mean}<span class="range">no interval</span>'
     return f'{mean}<span class="range">{escaped(metric.between(found.low, found.high))}</span>'
 
 
@@ -318,7 +318,7 @@ def duration(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1e3:.3g} ms"
     if seconds < 120:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from .palette import Look
 
-Outcome = Literal["done", "diverged", "failed"]
+Outcome = Literal["done", "diverged", "failed", "died"]
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,3 @@ class View:
     command: str
     trials: int
     seeds: int
-
-    @property
-    def answer(self) -> tuple[str, ...]:
-        """The verdict, the answer first and alone: what follows a colon in its sentence comes after it."""
-        first, *others = self.verdicts or ("Nothing has been run yet.",)
-        head, colon, rest = first.partition(": ")
-        if not colon or len(first) <= 120:
-            return (first, *others)
-        return (f"{head}.", rest[:1].upper() + rest[1:], *others)

@@ -33,25 +33,12 @@ class Row:
         }  # fmt: skip
 
 
-def speed(*, rounds: int = 15, threads: int = 2, as_json: bool = False) -> None:
-    """Time one optimizer step on this machine: thalweg against torch, side by side.
+def speed(*, rounds: int, threads: int, as_json: bool) -> None:
+    """Time one optimizer step on this machine, thalweg against torch, and print a table, or JSON.
 
-    Each round runs both in random order; the ratio is the median of the rounds' ratios, with quartiles.
-    A case during which other processes took more than a tenth of the machine is void: run it again.
-
-    Parameters
-    ----------
-    rounds
-        Rounds per case, at least 2.
-    threads
-        Threads for both sides.
-    as_json
-        Print JSON instead of a table.
+    Each round runs both in random order; the ratio is the median of the rounds' ratios, with quartiles, for which
+    there must be at least 2. A case during which other processes took more than a tenth of the machine is void.
     """
-    if rounds < 2:
-        raise ValueError(f"--rounds must be at least 2 (quartiles need them), got {rounds}")
-    if threads < 1:
-        raise ValueError(f"--threads must be at least 1, got {threads}")
     torch.set_num_threads(threads)
     progress = Console(stderr=True)
     rows = []

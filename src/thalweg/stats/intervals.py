@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 from scipy.special import stdtrit
@@ -14,7 +14,7 @@ class Interval:
 
     It says where the mean over NEW SEEDS of these very configurations lies, not what another search would find.
 
-    ``low``, ``high``  the interval; with a single value, minus and plus infinity.
+    ``low``, ``high``  the interval; with a single value, everything that is possible.
     ``sd``             the sample standard deviation (n - 1 in the denominator).
     ``level``          its confidence, for instance 0.95; several intervals that hold together share one level.
     ``values``         what it was computed from, in the order of the seeds.
@@ -42,18 +42,31 @@ def t_quantile(n: int, level: float, together: int = 1) -> float:
     return float(stdtrit(n - 1, 1 - (1 - level) / (2 * together)))
 
 
-def t_interval(values: Sequence[float], *, level: float = 0.95, together: int = 1) -> Interval:
-    """Student's t interval for the mean of ``values``, shape (n,); see `t_quantile` for ``together``."""
+def t_interval(
+    values: Sequence[float],
+    *,
+    level: float = 0.95,
+    together: int = 1,
+    within: tuple[float, float] = (-np.inf, np.inf),
+) -> Interval:
+    """Student's t interval for the mean of ``values``, shape (n,); see `t_quantile` for ``together``.
+
+    ``within``: where the mean can lie at all, (0, 1) for an accuracy. Cutting the interval there costs no coverage.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"t_interval needs a flat list of at least one number, got shape {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError("t_interval needs finite numbers; give diverged runs a value first")
-    mean, kept = float(array.mean()), tuple(float(v) for v in array)
+    kept = tuple(float(v) for v in array)
     if array.size == 1:
-        return Interval(mean, -np.inf, np.inf, 0.0, level, kept)
+        return Interval(kept[0], *within, 0.0, level, kept)
+    with np.errstate(over="ignore"):  # the values of a loss that ran away
+        mean, sd = float(array.mean()), float(array.std(ddof=1))
     # Equal values must give exactly no spread: the rounding of their mean is not noise.
-    sd = 0.0 if np.ptp(array) == 0 else float(array.std(ddof=1))
-    mean = kept[0] if sd == 0 else mean
+    if len(set(kept)) == 1:
+        mean, sd = kept[0], 0.0
+    if not isfinite(mean + sd):
+        return Interval(mean, *within, sd, level, kept)
     half = t_quantile(array.size, level, together) * sd / sqrt(array.size)
-    return Interval(mean, mean - half, mean + half, sd, level, kept)
+    return Interval(mean, max(mean - half, within[0]), min(mean + half, within[1]), sd, level, kept)

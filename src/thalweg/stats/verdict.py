@@ -7,6 +7,9 @@ from .intervals import Interval
 from .paired import Difference
 from .wording import Unit, counted, listed
 
+# A sentence names as many rules; of more it says how many.
+NAMED = 4
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -52,9 +55,10 @@ class Setting:
     trials: int
     judged_on_validation: bool = False
 
-    def called(self, contestant: Contestant) -> str:
-        """tuned AdamW; AdamW with its defaults, where nothing was searched."""
-        return f"tuned {contestant.name}" if self.trials > 1 else f"{contestant.name} with its defaults"
+    @property
+    def budget(self) -> str:
+        """What each rule was given, in words."""
+        return f"after {self.trials} trials each" if self.trials > 1 else "with defaults, nothing tuned"
 
 
 def verdict(
@@ -66,115 +70,103 @@ def verdict(
     ``tuning`` tuned minus default, by label.
     """
     ranked = sorted(rules, key=lambda r: r.tuned.mean, reverse=setting.higher_is_better)
-    leader = ranked[0]
-    towards = {other.label: _seen_from(leader, other, pairs) for other in ranked[1:]}
-    beaten = [other for other in ranked[1:] if towards[other.label].answer == "better"]
-    sentences = [_answer(setting, ranked, towards, beaten)]
-    if len(rules) > 2:
-        sentences += [_other_pair(setting, pair, rules) for pair in _others(pairs, leader)]
-    sentences += _lost(setting, rules)
-    sentences += _tuning(setting, rules, tuning)
-    sentences += _caveats(setting, rules)
-    best = leader.label if len(rules) > 1 and len(beaten) == len(rules) - 1 else None
-    return Verdict(tuple(sentences), best)
-
-
-def _answer(
-    setting: Setting, ranked: Sequence[Contestant], towards: Mapping[str, Difference], beaten: Sequence[Contestant]
-) -> str:
     leader, others = ranked[0], ranked[1:]
-    named, unit = setting.called(leader), setting.unit
-    level = unit.value(leader.tuned.mean, leader.tuned)
-    seeds = counted(leader.tuned.n, "fresh seed")
+    towards = [_seen_from(leader, other, pairs) for other in others]
+    level = setting.unit.value(leader.tuned.mean, leader.tuned)
     if not others:
-        return (
-            f"On {setting.task}, {named} reaches {setting.metric} {level} ({_percent(leader.tuned)} interval "
-            f"{unit.levels(leader.tuned)}, over {seeds}, this configuration); there is nothing to compare it with."
-        )
-    if len(others) == 1:
-        return _pair_sentence(setting, leader, others[0], towards[others[0].label], opening=f"On {setting.task}, ")
-    if len(beaten) == len(others):
-        losers = listed([setting.called(other) for other in others])
-        levels = listed([unit.value(other.tuned.mean, other.tuned) for other in others])
-        differences = listed([_measured(setting, towards[other.label], brief=True) for other in others])
-        return (
-            f"On {setting.task}, {named} is better than {losers}: {setting.metric} {level} against {levels}, "
-            f"differences {differences} ({_scope(towards[others[0].label])})."
-        )
-    doubtful = [other for other in others if other not in beaten]
-    tied = listed([setting.called(other) for other in doubtful], "or")
-    differences = listed([_measured(setting, towards[other.label], brief=True) for other in doubtful])
-    more = [towards[other.label].more_seeds for other in doubtful]
-    known = [seeds for seeds in more if seeds is not None]
-    hope = (
-        f"about {counted(max(known), 'more seed')} might tell"
-        if known and None not in more
-        else _no_hope([towards[other.label] for other in doubtful])
-    )
-    also = f" It is better than {listed([setting.called(other) for other in beaten])}." if beaten else ""
-    return (
-        f"On {setting.task}, cannot tell which rule is best: {named} leads with {setting.metric} {level}, but cannot "
-        f"be told from {tied}: {'differences' if len(doubtful) > 1 else 'difference'} {differences} "
-        f"({_scope(towards[doubtful[0].label])}); {hope}.{also}"
+        answer = [f"On {setting.task}, {setting.budget}, {leader.name} reaches {setting.metric} {level}."]
+        answer.append("There is nothing to compare it with.")
+    else:
+        answer = [
+            f"On {setting.task}, {setting.budget}, {_answer(leader, others, towards)}.",
+            f"{_capital(setting.metric)}: {_measured(setting, leader, others, towards)}.",
+        ]
+    won = bool(others) and all(found.answer == "better" for found in towards)
+    return Verdict(
+        (
+            *answer,
+            *_other_pairs(ranked, pairs),
+            *_lost(setting, rules),
+            *_tuning(setting, rules, tuning),
+            *_caveats(setting, rules, pairs, tuning),
+        ),
+        leader.label if won else None,
     )
 
 
-def _pair_sentence(setting: Setting, first: Contestant, second: Contestant, found: Difference, opening: str) -> str:
-    unit = setting.unit
-    a, b = setting.called(first), setting.called(second)
-    levels = (
-        f"{setting.metric} {unit.value(first.tuned.mean, first.tuned)} against "
-        f"{unit.value(second.tuned.mean, second.tuned)}"
-    )
-    if found.answer != "cannot tell":
-        said = f"{opening}{a} is {found.answer} than {b}: {levels}, difference {_measured(setting, found)}."
-        return said if opening else said[0].upper() + said[1:]
-    start = f"{opening}cannot tell" if opening else "Cannot tell"
+def _answer(leader: Contestant, others: Sequence[Contestant], towards: Sequence[Difference]) -> str:
+    """AdamW is better than SGD; cannot tell AdamW from Lion or Momentum."""
+    tied = [other.name for other, found in zip(others, towards, strict=True) if found.answer != "better"]
+    if tied:
+        return f"cannot tell {leader.name} from {_few(tied, 'or')}"
+    return f"{leader.name} is better than {_few([other.name for other in others])}"
+
+
+def _measured(
+    setting: Setting, leader: Contestant, others: Sequence[Contestant], towards: Sequence[Difference]
+) -> str:
+    """The numbers behind the answer: the leader against those it is tied with, or, if it won, against the next."""
+    unit, shown = setting.unit, []
+    tied = [(o, found) for o, found in zip(others, towards, strict=True) if found.answer != "better"]
+    for other, found in tied[:NAMED] or [(others[0], towards[0])]:
+        level = unit.value(other.tuned.mean, other.tuned)
+        which = other.name if tied or len(others) == 1 else f"{other.name}, the next"
+        shown.append(f"{level} ({which}; difference {_size(unit, found)})")
+    numbers = f"{unit.value(leader.tuned.mean, leader.tuned)} ({leader.name}) against {listed(shown)}"
+    reasons = {found.why for _, found in tied}
+    if "noise" in reasons:
+        more = [found.more_seeds for _, found in tied if found.why == "noise"]
+        known = [seeds for seeds in more if seeds is not None]
+        if len(known) == len(more):
+            return f"{numbers}; about {counted(max(known), 'more seed')} might tell"
+        return f"{numbers}; it would take many more seeds to tell"
+    if "constant" in reasons:
+        return f"{numbers}: more seeds would show it, or a script that uses trial.seed"
+    return numbers
+
+
+def _size(unit: Unit, found: Difference) -> str:
+    """+1.3 points, +0.9 to +1.7."""
+    seeds = counted(found.interval.n, "seed")
     if found.why == "equal":
-        return f"{start} {a} from {b}: {levels}, the same in each of {counted(found.interval.n, 'seed')}."
+        return f"0 in each of {seeds}"
     if found.why == "constant":
-        return (
-            f"{start} {a} from {b}: {levels}, but the difference of {unit.difference(found.interval)} was exactly the "
-            f"same in each of {counted(found.interval.n, 'seed')}, so the noise is unknown: more seeds, or a script "
-            "that uses trial.seed, would show it."
-        )
-    more = found.more_seeds
-    hope = f"about {counted(more, 'more seed')} might tell" if more is not None else _no_hope([found])
-    return f"{start} {a} from {b}: {levels}, difference {_measured(setting, found)}; {hope}."
+        return f"{unit.difference(found.interval)} in each of {seeds}, so that the noise is unknown"
+    return f"{unit.difference(found.interval)}, {unit.bounds(found.interval)}"
 
 
-def _other_pair(setting: Setting, pair: Difference, rules: Sequence[Contestant]) -> str:
-    by_label = {rule.label: rule for rule in rules}
-    return _pair_sentence(setting, by_label[pair.first], by_label[pair.second], pair, opening="")
-
-
-def _measured(setting: Setting, found: Difference, *, brief: bool = False) -> str:
-    interval, unit = found.interval, setting.unit
-    if brief:
-        return f"{unit.difference(interval)} ({unit.bounds(interval)})"
-    level = "" if found.together > 1 else f"{_percent(interval)} "
-    return f"{unit.difference(interval)} ({level}interval {unit.bounds(interval)}, {_scope(found)})"
-
-
-def _scope(found: Difference) -> str:
-    together = f"{_percent(found.interval)} together for {found.together} pairs, " if found.together > 1 else ""
-    return f"{together}paired over {counted(found.interval.n, 'fresh seed')}, these configurations"
-
-
-def _no_hope(found: Sequence[Difference]) -> str:
-    if all(one.why in ("equal", "constant") for one in found):
-        return "the seeds show no noise to judge by"
-    return "it would take many more seeds"
+def _other_pairs(ranked: Sequence[Contestant], pairs: Sequence[Difference]) -> list[str]:
+    """Who beats whom, the sentence before apart; rules that beat the same ones stand together."""
+    if len(ranked) < 3:
+        return []
+    tied_first = any(_seen_from(ranked[0], other, pairs).answer != "better" for other in ranked[1:])
+    groups: dict[tuple[str, ...], list[str]] = {}
+    doubtful = 0
+    for place, rule in enumerate(ranked):
+        if place == 0 and not tied_first:
+            continue
+        below = [(other, _seen_from(rule, other, pairs)) for other in ranked[place + 1 :]]
+        beaten = tuple(other.name for other, found in below if found.answer == "better")
+        doubtful += (len(below) - len(beaten)) * (place > 0)
+        if beaten:
+            groups.setdefault(beaten, []).append(rule.name)
+    clauses = [
+        f"{_few(names)} {'is' if len(names) == 1 else 'are each'} better than {_few(beaten)}"
+        for beaten, names in groups.items()
+    ]
+    if doubtful:
+        clauses.append("the remaining pairs cannot be told apart" if clauses else "the others cannot be told apart")
+    return [f"{_capital('; '.join(clauses))}."] if clauses else []
 
 
 def _lost(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
     found = []
+    tuned = "tuned " if setting.trials > 1 else ""
     for rule in rules:
         for number, what in ((rule.diverged, "diverged"), (rule.failed, "failed")):
             if number:
-                all_of = "all" if number == rule.tuned.n else f"{number}"
                 found.append(
-                    f"{all_of[0].upper() + all_of[1:]} of the {rule.tuned.n} re-runs of {setting.called(rule)} {what}; "
+                    f"{'All' if number == rule.tuned.n else number} of the {rule.tuned.n} re-runs of {tuned}{rule.name} {what}; "
                     f"{'it counts' if number == 1 else 'they count'} with the value before training, or, without one, "
                     "with the worst value reported."
                 )
@@ -182,54 +174,61 @@ def _lost(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
 
 
 def _tuning(setting: Setting, rules: Sequence[Contestant], tuning: Mapping[str, Difference]) -> list[str]:
-    """What tuning gained, beside what switching rules gains."""
+    """What tuning gained: how it compares with what another rule gains is for the reader."""
     if setting.trials == 1:
-        return ["Nothing was tuned: with 1 trial a rule is run with its defaults."]
-    moved = [rule for rule in rules if not rule.default_won]
+        return []
+    clauses = []
+    for answer, words in (("better", "helped"), ("worse", "hurt"), ("cannot tell", "may or may not have helped")):
+        moved = [rule for rule in rules if not rule.default_won and tuning[rule.label].answer == answer]
+        if moved:
+            sizes = [f"{rule.name} ({_size(setting.unit, tuning[rule.label])})" for rule in moved]
+            clauses.append(f"{words} {listed(sizes)}")
+    found = [f"Tuning {'; it '.join(clauses)}."] if clauses else []
     still = [rule.name for rule in rules if rule.default_won]
-    found = []
-    if moved:
-        words = {"better": "", "worse": ", for the worse", "cannot tell": ", which may be noise"}
-        gains = [
-            f"{rule.name} by {_measured(setting, tuning[rule.label], brief=True)}{words[tuning[rule.label].answer]}"
-            for rule in moved
-        ]
-        together = tuning[moved[0].label].together
-        level = _percent(tuning[moved[0].label].interval)
-        holds = f"{level} intervals together" if together > 1 else f"{level} interval"
-        found.append(f"Tuning moved {listed(gains)} against its default ({holds}).")
     if still:
         their = "its default" if len(still) == 1 else "their defaults"
         found.append(f"For {listed(still)} no trial did better on validation than {their}.")
     return found
 
 
-def _caveats(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
+def _caveats(
+    setting: Setting, rules: Sequence[Contestant], pairs: Sequence[Difference], tuning: Mapping[str, Difference]
+) -> list[str]:
     found = []
     if setting.judged_on_validation:
         found.append(
             f"The task reports no test value, so {setting.metric} chose the winners and judges them, which flatters "
             "tuned rules; report a test metric."
         )
-    found += [
-        f"The winner of {rule.name} lies at an edge of its search box ({', '.join(rule.at_edge)}): "
-        "a wider box may hold a better one."
-        for rule in rules
-        if rule.at_edge
-    ]
-    found.append(
-        "The intervals are about these configurations over new seeds; another search might pick others, "
-        "which they do not cover."
+    edges = [f"{rule.name} ({', '.join(rule.at_edge)})" for rule in rules if rule.at_edge]
+    if edges:
+        found.append(f"At an edge of the search, where a wider one may find better: {listed(edges)}.")
+    return [*found, _scope(rules, pairs, tuning)]
+
+
+def _scope(rules: Sequence[Contestant], pairs: Sequence[Difference], tuning: Mapping[str, Difference]) -> str:
+    """Which intervals are meant, for all sentences at once."""
+    about = "these configurations: another search might pick others"
+    if not pairs:
+        return f"All numbers are about {about}."
+    families = [f"the {len(pairs)} pairs"] if len(pairs) > 1 else []
+    changes = max(found.together for found in tuning.values())
+    families += [f"the {changes} changes by tuning"] if changes > 1 else []
+    together = f", which hold together for {listed(families)}" if families else ""
+    return (
+        f"Ranges are {100 * pairs[0].interval.level:g}% intervals{together}, over new seeds "
+        f"({rules[0].tuned.n} shared ones were run), for {about}."
     )
-    return found
 
 
-def _percent(interval: Interval) -> str:
-    return f"{100 * interval.level:g}%"
+def _capital(sentence: str) -> str:
+    """The first letter large, all others as they are."""
+    return sentence[:1].upper() + sentence[1:]
 
 
-def _others(pairs: Sequence[Difference], leader: Contestant) -> list[Difference]:
-    return [pair for pair in pairs if leader.label not in (pair.first, pair.second)]
+def _few(names: Sequence[str], last: str = "and") -> str:
+    """The names, or, where they are many, their number."""
+    return listed(names, last) if len(names) <= NAMED else f"{len(names)} others"
 
 
 def _seen_from(leader: Contestant, other: Contestant, pairs: Sequence[Difference]) -> Difference:

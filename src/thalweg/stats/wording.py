@@ -6,6 +6,9 @@ from math import floor, isfinite, log10
 
 from .intervals import Interval
 
+# From here on digits say nothing: a loss that ran away is written 1.2e+30.
+HUGE = 1e6
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -17,7 +20,7 @@ class Unit:
         """A level: 97.4%, 0.0931."""
         if self.share:
             return f"{100 * value:.{self._decimals(interval, value)}f}%"
-        return f"{value:.{self._decimals(interval, value)}f}"
+        return f"{value:.3g}" if abs(value) >= HUGE else f"{value:.{self._decimals(interval, value)}f}"
 
     def difference(self, interval: Interval) -> str:
         """A difference: +1.3 points, -0.012."""
@@ -37,6 +40,8 @@ class Unit:
         return f"{self.value(interval.low, interval)} to {self.value(interval.high, interval)}"
 
     def _signed(self, value: float, interval: Interval) -> str:
+        if abs(value) >= HUGE:
+            return f"{value:+.3g}"
         scaled = round((100 if self.share else 1) * value, self._decimals(interval, interval.mean))
         # Adding 0.0 turns a rounded -0.0 into 0.0.
         return f"{scaled + 0.0:+.{self._decimals(interval, interval.mean)}f}" if scaled else "0"

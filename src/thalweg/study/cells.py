@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Value = float | bool
-Status = Literal["done", "diverged", "failed"]
+Status = Literal["done", "diverged", "failed", "died"]
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,10 @@ class Cell:
 class Run:
     """What came of one training.
 
-    ``status``        ``done``; ``diverged``: a loss stopped being finite, which is a result; ``failed``: the script
-                      raised, and ``message`` has the kind of error, its text, file and line.
+    ``status``        ``done``; ``diverged``: a reported value was not finite, which is a result (the definition
+                      stands at `thalweg.study.trial.Diverged`); ``failed``: the script raised, likewise a result;
+                      ``died``: its process did, which says nothing of the rule, so the next call trains it again.
+    ``message``       of a run that is not done: for ``failed``, the kind of error, its text, file and line.
     ``curves``        what the script reported, by metric; all values are finite.
     ``steps``         optimizer steps taken.
     ``state_bytes``   bytes of optimizer state at the end.

@@ -42,9 +42,10 @@ def compare(
     subclasses and optimizer classes.
     ``store``     the SQLite file of results, ``thalweg-<task>.sqlite`` in the current folder unless given. What is
                   in it is not run again: the same call goes on where an earlier one stopped, and more trials or
-                  seeds add to it.
-    ``workers``   processes, one thread each; as many as CPUs unless given.
-    ``engine``    another way to run the trainings, for instance ``Serial()`` under a debugger.
+                  seeds add to it. A script is known by its own text: after a change in what it imports, name
+                  another store.
+    ``workers``   processes, one thread each; as many as CPUs unless given. What a training prints there is dropped.
+    ``engine``    another way to run the trainings: ``Serial()``, in this process, for debuggers and prints.
     ``on_event``  called in this process with `Started`, `Phase` and `Finished`.
 
     Raises `StudyError`, whose text says what to do, for anything that the caller can put right.
@@ -78,30 +79,31 @@ def default_store(task: str) -> Path:
 
 
 class _Runner:
-    """What is needed while a comparison runs; `have` has every finished run by key."""
+    """What is needed while a comparison runs.
+
+    ``have``   every finished run, by key; ``sound``: some run ended well and reported the metric.
+    """
 
     def __init__(self, plan: Plan, store: Store, engine: Engine, tell: Callable[[Event], None]) -> None:
         self.plan, self.store, self.engine, self.tell = plan, store, engine, tell
         self.provenance: Mapping[str, object] = {}
-        self.have: dict[str, Run] = {}
+        # What has to be trained is not in here: a run whose process died is trained again.
+        self.have = {key: run for key, run in store.runs().items() if run.status != "died"}
         self.total = 0
-        self.begun = self.metric_known = False
+        self.sound = False
 
     def run(self) -> None:
         plan = self.plan
-        self.have = self.store.runs()
         search = _by_key(plan.search_cells())
-        # Until the winners are known, count on a tuned configuration for every rule.
-        guess = dict.fromkeys((rule.label for rule in plan.rules), 0 if plan.trials == 1 else plan.trials - 1)
-        rerun = _by_key(plan.fresh_cells(guess))
+        known = self._winners() if search.keys() <= self.have.keys() else dict.fromkeys(r.label for r in plan.rules)
+        rerun = _by_key(plan.fresh_cells(known))
         if search.keys() - self.have.keys():
             self._check_script()
         self.provenance = self.store.begin(plan, provenance())
         self.total = len(search) + len(rerun)
         for run in (self.have[key] for key in search if key in self.have):
-            self.begun = True
-            if run.status == "done" and not self.metric_known:
-                self._check_metric(run)
+            if run.status == "done":
+                self._check_first(run)
         self.tell(Started(self.total, sum(key in self.have for key in (*search, *rerun))))
         self._phase("search", search)
         rerun = _by_key(plan.fresh_cells(self._winners()))
@@ -110,8 +112,9 @@ class _Runner:
 
     def _phase(self, name: str, cells: Mapping[str, Cell], before: int = 0) -> None:
         missing = [cell for key, cell in cells.items() if key not in self.have]
-        done = len(cells) - len(missing)
-        self.tell(Phase(name, len(cells), done))
+        stored = tuple(self.have[key] for key in cells if key in self.have)
+        done = len(stored)
+        self.tell(Phase(name, len(cells), stored))
         with closing(self.engine.map(_train, missing)) as results:
             for cell, result in results:
                 run = _dead(cell, result) if isinstance(result, WorkerDied) else result
@@ -130,20 +133,20 @@ class _Runner:
                 raise StudyError(f"task {self.plan.task}: {problem}")
 
     def _check_first(self, run: Run) -> None:
-        """A script whose first run fails will fail a hundred times: stop, and keep nothing of it."""
-        if run.status == "failed" and not self.begun:
+        """Until one run has ended well: stop at a failure, which would come a hundred times, and keep nothing of it.
+
+        The first that ends well must report what the comparison is judged by.
+        """
+        if self.sound:
+            return
+        if run.status in ("failed", "died"):
             raise StudyError(
                 f"the first training of {self.plan.task} (rule {run.rule}) failed, so the comparison stops: "
-                f"{run.message}"
+                f"{run.message}. What it prints is shown by compare(..., engine=Serial())"
             )
-        self.begun = True
-        if run.status == "done" and not self.metric_known:
-            self._check_metric(run)
-
-    def _check_metric(self, run: Run) -> None:
-        """Stop early when what the comparison is judged by is not reported."""
-        choose_metric(self.plan.metric, run.curves)
-        self.metric_known = True
+        if run.status == "done":
+            choose_metric(self.plan.metric, run.curves)
+            self.sound = True
 
     def _winners(self) -> dict[str, int]:
         plan, label_runs = self.plan, {}
@@ -201,4 +204,4 @@ def _train(cell: Cell) -> Run:
 
 
 def _dead(cell: Cell, death: WorkerDied) -> Run:
-    return Run(cell.key, cell.rule, cell.trial, cell.seed, cell.values, "failed", str(death))
+    return Run(cell.key, cell.rule, cell.trial, cell.seed, cell.values, "died", str(death))

@@ -1,6 +1,7 @@
 """Who runs the trainings. The only file that knows joblib."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.backend.resource_tracker import ensure_running
 
 from .errors import StudyError
 
@@ -48,7 +50,10 @@ class Serial:
 
 
 class LocalProcesses:
-    """Worker processes on this machine, one thread each (joblib's loky). They start when first needed."""
+    """Worker processes on this machine, one thread each (joblib's loky). They start when first needed.
+
+    What is printed in them is dropped: it would run through the display of a comparison, or the output of --json.
+    """
 
     def __init__(self, workers: int | None = None) -> None:
         if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
@@ -98,15 +103,16 @@ class LocalProcesses:
     def _alone(self, fn: Callable[[T], R], item: T) -> R | WorkerDied:
         try:
             return self._submit(fn, item).result()
-        except BrokenExecutor:
+        except BrokenExecutor as problem:
             self._stop(at_once=True)
-            return WorkerDied("its process died, twice: a crash in native code, or the machine ran out of memory")
+            return WorkerDied(f"its process died, twice{_how(problem)}: no memory left, or a crash in native code")
 
     def _submit(self, fn: Callable[[T], R], item: T) -> Future[R]:
         # Workers inherit the mask: Ctrl-C reaches the parent alone, which stops them.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             if self._pool is None:
+                _quiet_tracker()
                 threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
                 self._pool = ProcessPoolExecutor(
                     self.workers, initializer=_start_worker, initargs=(os.getpid(),), env=threads
@@ -126,8 +132,28 @@ class LocalProcesses:
             pool.shutdown(wait=True, kill_workers=at_once)
 
 
+def _how(problem: BrokenExecutor) -> str:
+    """The signal that ended a worker, as far as loky tells it: " (SIGKILL)"."""
+    found = re.search(r"\{(SIG\w+)", str(problem))
+    return f" ({found[1]})" if found else ""
+
+
+def _quiet_tracker() -> None:
+    """Start loky's clean-up process, told to keep quiet: what it removes after a kill -9 is no news to the user."""
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker")))
+    try:
+        ensure_running()
+    finally:
+        del os.environ["PYTHONWARNINGS"]
+        if before is not None:
+            os.environ["PYTHONWARNINGS"] = before
+
+
 def _start_worker(parent: int) -> None:
-    """A worker does not outlive its parent, even when the parent is killed."""
+    """A worker prints nothing, into whatever its parent shows; nor does it outlive its parent, even a killed one."""
+    for stream in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -18,11 +18,19 @@ class Started:
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase begins: ``search`` (every rule's trials) or ``re-runs`` (with fresh seeds)."""
+    """A phase begins: ``search`` (every rule's trials) or ``re-runs`` (with fresh seeds).
+
+    ``stored``   the runs of it that are there already.
+    """
 
     name: str
     total: int
-    done: int
+    stored: tuple[Run, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """How many of its runs are there."""
+        return len(self.stored)
 
 
 @dataclass(frozen=True)

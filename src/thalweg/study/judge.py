@@ -12,7 +12,7 @@ from thalweg.stats.tuning_curve import best_after
 from thalweg.stats.verdict import Contestant, Setting, Verdict, verdict
 from thalweg.stats.wording import Unit
 
-from .cells import Run
+from .cells import Run, Status
 from .errors import StudyError
 from .metric import Metric, choose_metric
 from .plan import Plan, PlannedRule
@@ -87,15 +87,15 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         trials=found.trials,
         default_runs=found.default,
         tuned_runs=found.tuned,
-        default=t_interval(default, level=LEVEL) if default else None,
-        tuned=t_interval(tuned, level=LEVEL) if tuned else None,
+        default=t_interval(default, level=LEVEL, within=metric.possible) if metric and default else None,
+        tuned=t_interval(tuned, level=LEVEL, within=metric.possible) if metric and tuned else None,
         default_values=rule.trials[0],
         winner_trial=best,
         winner_values={} if best is None else rule.trials[best],
         best_after=_curve(found, metric, every),
         near_edge=rule.edges[best] if best else (),
         diverged=_count(found.all, "diverged"),
-        failed=_count(found.all, "failed"),
+        failed=_count(found.all, "failed", "died"),
         default_lost=len(found.default) - _count(found.default, "done"),
         tuned_lost=len(found.tuned) - _count(found.tuned, "done"),
         step_seconds=step,
@@ -151,9 +151,9 @@ def _differences(
 
 
 def _missing(plan: Plan, found: Sequence[_RuleRuns], have: Mapping[str, Run]) -> int:
-    """Runs still to do; while a winner is not known, its re-runs are counted as if it were not the default."""
-    guess = {r.rule.label: (plan.trials - 1 if r.best is None else r.best) for r in found}
-    cells = {cell.key for cell in (*plan.search_cells(), *plan.fresh_cells(guess))}
+    """Runs still to do, or to do again because their process died."""
+    winners = {r.rule.label: r.best for r in found}
+    cells = {cell.key for cell in (*plan.search_cells(), *plan.fresh_cells(winners))}
     return len(cells - have.keys())
 
 
@@ -179,7 +179,7 @@ def _verdict(
             tuned=row.tuned,
             default_won=row.winner_trial == 0,
             diverged=_count(row.tuned_runs, "diverged"),
-            failed=_count(row.tuned_runs, "failed"),
+            failed=_count(row.tuned_runs, "failed", "died"),
             at_edge=row.near_edge,
         )
         for row in rows
@@ -201,8 +201,8 @@ def _unfinished(done: int, missing: int) -> Verdict:
     )
 
 
-def _count(runs: Sequence[Run], status: str) -> int:
-    return sum(run.status == status for run in runs)
+def _count(runs: Sequence[Run], *statuses: Status) -> int:
+    return sum(run.status in statuses for run in runs)
 
 
 def _step_seconds(runs: Sequence[Run]) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from .errors import StudyError
@@ -35,8 +36,18 @@ class Metric:
 
     @property
     def is_share(self) -> bool:
-        """Whether values are fractions that read best as percent."""
-        return "accuracy" in self.name
+        """Whether values are fractions, from 0 to 1, that read best as percent."""
+        return is_share(self.name)
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """Between which numbers its values lie."""
+        return (0.0, 1.0) if self.is_share else (-inf, inf)
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric of this name is a fraction, from 0 to 1."""
+    return "accuracy" in name
 
 
 def direction(name: str) -> bool | None:

@@ -78,7 +78,11 @@ class Plan:
         """The search: every rule's trials on the tuning seed, rules taking turns so that an early look is balanced."""
         return [self.cell(rule, k, self.tuning_seed) for k in range(self.trials) for rule in self.rules]
 
-    def fresh_cells(self, winners: Mapping[str, int]) -> list[Cell]:
-        """The re-runs: each rule's default and winner (trial number by label), once per fresh seed."""
-        chosen = [(rule, k) for rule in self.rules for k in dict.fromkeys((0, winners[rule.label]))]
+    def fresh_cells(self, winners: Mapping[str, int | None]) -> list[Cell]:
+        """The re-runs: each rule's default and winner (trial number by label), once per fresh seed.
+
+        A winner not known yet is taken not to be the default, so that the number of runs can only fall.
+        """
+        known = {label: self.trials - 1 if k is None else k for label, k in winners.items()}
+        chosen = [(rule, k) for rule in self.rules for k in dict.fromkeys((0, known[rule.label]))]
         return [self.cell(rule, k, seed) for seed in self.fresh_seeds for rule, k in chosen]

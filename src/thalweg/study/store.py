@@ -1,6 +1,7 @@
 """Where results live: one SQLite file a study, one writer, rows keyed by what determines them.
 
-A run that has ended is committed at once and never changed, so a killed comparison goes on where it stopped.
+A run that has ended is committed at once and never changed, so a killed comparison goes on where it stopped; only
+one whose process died may be replaced.
 """
 
 import fcntl
@@ -69,7 +70,7 @@ class Store:
         return provenance
 
     def add(self, cell: Cell, run: Run) -> None:
-        """Keep a run; it is on the disk when this returns."""
+        """Keep a run; it is on the disk when this returns. Only a run whose process died gives way to another."""
         row = (
             run.key,
             json.dumps(cell.identity(), sort_keys=True),
@@ -88,6 +89,7 @@ class Store:
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
         with _kept_safe(self.path), self._connection:
+            self._connection.execute("DELETE FROM run WHERE key = ? AND status = 'died'", (run.key,))
             self._connection.execute(f"INSERT OR IGNORE INTO run VALUES ({', '.join('?' * len(row))})", row)
 
     def runs(self) -> dict[str, Run]:

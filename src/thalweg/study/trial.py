@@ -21,13 +21,18 @@ from thalweg.optim import build
 from .cells import Cell, Curve, Run, Status, Value
 from .errors import StudyError
 from .loading import file_hash, folder_on_path, where
-from .metric import name_problem
+from .metric import is_share, name_problem
 from .rule_references import ResolvedRule, resolve_rule
 from .task_references import find_train, script_path
 
 
 class Diverged(Exception):
-    """Ends a training whose loss is no longer finite. A result, not a mistake: leave it uncaught."""
+    """Ends a training that diverged. A result, not a mistake: leave it uncaught.
+
+    Diverged means: a value that was reported (`Trial.report`) or checked (`Trial.check`) is not finite. A run that
+    ends with a finite value, however bad, is done and counts with that value: any bound would be a guess about the
+    task, since a loss may begin at 0, fall below it, or rise while the accuracy does.
+    """
 
 
 class Trial:
@@ -88,13 +93,14 @@ class Trial:
             yield epoch
 
     def report(self, **metrics: float) -> None:
-        """Values at the end of an epoch (or, once before the first, at initialisation): numbers or 0-d tensors.
+        """Values at the end of an epoch (or, once before the first step, at initialisation).
 
-        Names begin with train_, valid_ or test_; a value that is not finite ends the run as diverged.
+        Numbers, or tensors and arrays with one element. Names begin with train_, valid_ or test_; an accuracy is a
+        fraction from 0 to 1; a value that is not finite ends the run as diverged.
         """
         if not metrics:
             raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
-        if not self._in_epochs and self._curves:
+        if not self._in_epochs and (self._curves or self._step_seconds):
             self._epoch += 1
         for name, given in metrics.items():
             if problem := name_problem(name):
@@ -105,6 +111,10 @@ class Trial:
                 raise StudyError(f"trial.report: {name} is reported twice in epoch {self._epoch}; report it once")
             if not isfinite(value):
                 self._end(f"{name} was {value:g} {_moment(self._epoch)}")
+            if is_share(name):
+                if not -1e-6 <= value <= 1 + 1e-6:
+                    raise StudyError(f"trial.report: {name} must be a fraction from 0 to 1, got {value:g}")
+                value = min(max(value, 0.0), 1.0)  # a mean in float32 may end just outside
             epochs.append(self._epoch)
             values.append(value)
 
@@ -229,9 +239,10 @@ def _one_thread() -> Iterator[None]:
 
 def _number(name: str, given: Any) -> float:
     try:
-        return float(given.detach() if isinstance(given, torch.Tensor) else given)
+        return float(given.item() if isinstance(given, torch.Tensor | np.ndarray) else given)
     except (TypeError, ValueError, RuntimeError):
-        kind = f"a tensor of shape {tuple(given.shape)}" if isinstance(given, torch.Tensor) else repr(given)[:60]
+        shape = getattr(given, "shape", None)
+        kind = repr(given)[:60] if shape is None else f"shape {tuple(shape)}"
         raise StudyError(f"trial.report: {name} must be a number or a tensor with one element, got {kind}") from None
 
 
