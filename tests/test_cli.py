@@ -18,11 +18,11 @@ from thalweg.rules import CATALOGUE
 SMALL = ("--trials", "2", "--seeds", "2", "--workers", "1")
 
 
-def command(*tokens, **options):
+def command(*tokens, module="thalweg.cli", **options):
     """The command in a process of its own, as the shell runs it."""
     environment = {**os.environ, "COLUMNS": "80", **options.pop("env", {})}
     return subprocess.run(
-        [sys.executable, "-m", "thalweg.cli", *map(str, tokens)],
+        [sys.executable, "-m", module, *map(str, tokens)],
         capture_output=True, text=True, timeout=120, env=environment, **options,
     )  # fmt: skip
 
@@ -72,6 +72,8 @@ def refusal(capsys, *tokens):
         ["tasks", "--help"],
         ["compare", "--help"],
         ["report", "--help"],
+        ["speed", "--help"],
+        ["speed", "--rounds", "0"],
         ["shwo"],
     ],
     ids=" ".join,
@@ -176,6 +178,12 @@ def test_output_fits_into_80_columns(tokens):
         (["compare", "good.py:train", "-r", "sgd", "--store", "good.py"], "not an SQLite file"),
         (["compare", "good.py:train", "-r", "sgd", "--report", "no/such/page.html"], "no folder"),
         (["compare", "good.py:train", "-r", "sgd", "--report", "."], "folder"),
+        (["speed", "--rounds", "2.5"], "not a whole number"),
+        (["speed", "--rounds", "0"], "at least 2"),
+        (["speed", "--rounds", "-3"], "at least 2"),
+        (["speed", "--rounds", "many"], "--rounds"),
+        (["speed", "--threads", "0"], "at least 1"),
+        (["speed", "--threads", "-1"], "at least 1"),
         (["report"], "STUDY"),
         (["report", "missing.sqlite"], "no store"),
         (["report", "good.py"], "not an SQLite file"),
@@ -254,8 +262,9 @@ def test_report_into_a_folder_that_cannot_be_written(capsys, study, tmp_path):
 @pytest.mark.parametrize(
     "tokens", [["frob"], ["show", "adamm"], ["compare", "digits-mlp", "-r", "sgd:lr=-1"]], ids=" ".join
 )
-def test_the_process_exits_with_2(tokens, tmp_path):
-    done = command(*tokens, cwd=tmp_path)
+@pytest.mark.parametrize("module", ["thalweg", "thalweg.cli"])
+def test_the_process_exits_with_2(tokens, module, tmp_path):
+    done = command(*tokens, module=module, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("thalweg: ")
@@ -293,6 +302,13 @@ def test_json_is_for_machines(capsys, study):
     assert result["missing"] == 0
     assert result["verdict"]
     assert result["rules"][0]["tuned"]["runs"] == 2
+
+
+def test_what_a_script_prints_stays_out_of_json(folder):
+    Path("loud.py").write_text(scripts.GOOD.replace("def train(trial):\n", "def train(trial):\n    print('loud')\n"))
+    done = command("compare", "loud.py:train", "-r", "sgd", *SMALL, "--json", cwd=folder)
+    assert json.loads(done.stdout)["rules"][0]["failed"] == 0
+    assert "loud\n" not in done.stderr
 
 
 def test_report_is_written_beside_the_study(capsys, study):

@@ -15,13 +15,14 @@ def run(rule, trial, accuracy, status="done", message=""):
     return Run(f"{rule}{trial}", rule, trial, 7, {"lr": 0.1}, status, message, curves)
 
 
+STORED = tuple(run("sgd", trial, 0.125, "diverged") for trial in (3, 4, 5))
 EVENTS = (
     Started(10, 4),
-    Phase("search", 6, 4),
+    Phase("search", 6, (run("sgd", 0, 0.625), *STORED)),
     Finished(run("sgd", 1, 0.5), 5, 10),
     Finished(run("adamw", 1, 0.75), 6, 10),
     Finished(run("sgd", 2, 0.25), 7, 10),
-    Phase("re-runs", 4, 0),
+    Phase("re-runs", 4),
     Finished(run("sgd", 1, 0.9), 8, 10),
     Finished(run("sgd", 0, 0.0, "failed", "ValueError: [no] (x.py:3)"), 9, 10),
     Finished(run("adamw", 0, 0.0, "diverged", "valid_loss was nan"), 10, 10),
@@ -33,9 +34,9 @@ def test_the_tally():
     for event in EVENTS:
         tally.take(event)
     assert (tally.done, tally.total, tally.stored) == (10, 10, 4)
-    assert tally.lost() == "1 diverged, 1 failed"
+    assert tally.lost() == "4 diverged, 1 failed"
     # The best of the search: re-runs have other seeds.
-    assert tally.bests() == "best valid accuracy: sgd 50.0%, adamw 75.0%"
+    assert tally.bests() == "best valid accuracy: sgd 62.5%, adamw 75.0%"
     assert tally.resumed() == "4 of 10 runs were already stored"
 
 
@@ -46,11 +47,32 @@ def test_plain_lines():
         plain.on_event(event)
     lines = stream.getvalue().splitlines()
     assert lines[0] == "4 of 10 runs were already stored"
-    assert lines[1] == "search: 4 of 6 done"
+    assert lines[1] == "search: 6 runs, 4 stored"
     assert "sgd, default, failed: ValueError: [no] (x.py:3)" in lines
     assert "adamw, default, diverged: valid_loss was nan" in lines
-    assert lines[-1].startswith("re-runs: 10 of 10 runs; ")
+    assert lines[-1].startswith("10 of 10 runs; ")
     assert len(lines) == 6  # not one a run
+
+
+def test_the_time_left_comes_from_what_was_run_now(monkeypatch):
+    tally = Tally(None, started=0.0)
+    monkeypatch.setattr("thalweg.progress.monotonic", lambda: 20.0)
+    tally.take(Started(1000, 900))
+    assert tally.pace() == ""
+    tally.take(Finished(run("sgd", 1, 0.5), 901, 1000))
+    tally.take(Finished(run("sgd", 2, 0.5), 902, 1000))
+    assert tally.pace() == "0.1 runs/s, about 16 min left"
+    # The default won, so fewer are left; the last one leaves nothing.
+    tally.take(Finished(run("sgd", 2, 0.5), 903, 903))
+    assert tally.pace() == "0.15 runs/s"
+
+
+def test_a_stored_comparison_says_only_that():
+    stream = StringIO()
+    plain = Plain(Tally(None), Console(file=stream, soft_wrap=True))
+    for event in (Started(4, 4), Phase("search", 3, STORED), Phase("re-runs", 1, STORED[:1])):
+        plain.on_event(event)
+    assert stream.getvalue() == "all 4 runs were already stored\n"
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -64,7 +86,7 @@ def test_the_live_display_fits(width):
     text = stream.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert all(
-        words in text for words in ("re-runs", "10/10", "1 diverged, 1 failed", "adamw 75.0%", "ValueError: [no]")
+        words in text for words in ("re-runs", "10/10", "4 diverged, 1 failed", "adamw 75.0%", "ValueError: [no]")
     )
 
 

@@ -1,5 +1,7 @@
 """`python -m thalweg`, where the command is not on the path."""
 
+import sys
+
 from .cli import main
 
-main()
+sys.exit(main())

@@ -254,8 +254,9 @@ class _writing:
 
 def main(tokens: Sequence[str] | None = None) -> int:
     """The entry point: runs a verb, and turns what a person can put right into a sentence. Returns the exit code."""
+    given = sys.argv[1:] if tokens is None else list(tokens)
     try:
-        app(sys.argv[1:] if tokens is None else list(tokens), exit_on_error=False, print_error=False)
+        app(given, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
         complain(_parse_sentence(error))
@@ -269,7 +270,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
         complain(f"comparisons need the package {error.name}. Install what they need: pip install 'thalweg[compare]'")
         return 2
     except KeyboardInterrupt:
-        complain("stopped. Nothing that had finished is lost, and the same command goes on where it stopped.")
+        kept = " Nothing that had finished is lost, and the same command goes on where it stopped."
+        complain("stopped." + (kept if given[:1] == ["compare"] else ""))
         return 130
     except OSError as error:
         return _output_failed(error)

@@ -10,6 +10,7 @@ from rich.text import Text
 from thalweg.report.sections import duration, size
 from thalweg.report.view import Interval, Metric, RuleView, View
 from thalweg.report.viewing import finite, view_of
+from thalweg.stats.paired import Difference
 from thalweg.study.results import Comparison
 from thalweg.terminal import table
 
@@ -29,15 +30,21 @@ def print_outcome(found: Comparison, console: Console, report: Path | None = Non
     judged = view.metric.test.replace("_", " ")
     console.print(
         Text(
-            f"Values: mean {judged} ({view.metric.better} is better) over {view.seeds} fresh seeds, with its 95% "
-            "interval: these configurations, over new seeds. Another search might find other settings.",
+            f"Default and tuned: mean {judged} over {view.seeds} fresh seeds ({view.metric.better} is better); under "
+            "it, its own 95% interval.",
             "dim",
         )
     )
     # Plain print: a path must stay in one piece, to be copied.
     if found.path is not None:
         print(f"Results: {found.path}")
-    print(f"Page: {report}" if report else f"For the page: thalweg report {found.path}" if found.path else "")
+    print(
+        f"Page: {report}"
+        if report
+        else f"For the page, with every difference: thalweg report {found.path}"
+        if found.path
+        else ""
+    )
 
 
 def outcome_table(view: View) -> Table:
@@ -111,6 +118,18 @@ def as_json(found: Comparison, report: Path | None = None) -> str:
             return None
         return {"mean": given.mean, "low": given.low, "high": given.high, "runs": given.runs}
 
+    def change(given: Difference) -> dict[str, object]:
+        """First minus second."""
+        return {
+            "first": given.first,
+            "second": given.second,
+            "difference": given.interval.mean,
+            "low": given.interval.low,
+            "high": given.interval.high,
+            "answer": given.answer,
+            "more_seeds": given.more_seeds,
+        }
+
     view = view_of(found)
     shown = {rule.label: rule for rule in view.rules}
     result = {
@@ -139,18 +158,8 @@ def as_json(found: Comparison, report: Path | None = None) -> str:
             }
             for row in found.rows
         ],
-        "pairs": [
-            {
-                "first": pair.first,
-                "second": pair.second,
-                "difference": pair.interval.mean,
-                "low": pair.interval.low,
-                "high": pair.interval.high,
-                "answer": pair.answer,
-                "more_seeds": pair.more_seeds,
-            }
-            for pair in found.pairs
-        ],
+        "pairs": [change(pair) for pair in found.pairs],
+        "tuning": [{"rule": rule, **change(found.tuning[rule])} for rule in found.tuning],
         "provenance": dict(found.provenance),
         "store": str(found.path) if found.path else None,
         "report": str(report) if report else None,

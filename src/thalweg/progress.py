@@ -158,6 +158,8 @@ class Plain:
             start = tally.resumed() if event.done else f"{event.total} runs"
             self._say(start)
         elif isinstance(event, Phase):
+            if event.done == event.total:
+                return
             self._say(f"{event.name}: {event.total} runs" + (f", {event.done} stored" if event.done else ""))
         else:
             if event.run.status != "done" and tally.diverged + tally.failed <= FAILURES_SHOWN:

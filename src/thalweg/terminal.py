@@ -123,7 +123,9 @@ A script of your own is a task too: thalweg compare my_script.py:train -r sgd,ad
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)"""
+            trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
+
+What it prints is not shown while it is compared."""
 
 
 def tasks_table(tasks: "Mapping[str, Task]") -> Table:

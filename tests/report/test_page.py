@@ -4,7 +4,6 @@ import json
 import math
 import re
 import sys
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 from thalweg.report import render
 from thalweg.report.atomic import write_atomically
 from thalweg.report.page import embedded
-from thalweg.report.viewing import view_of
 
 VOID = {"meta", "br", "wbr", "img", "rect", "circle", "path", "link"}
 
@@ -113,20 +111,6 @@ def test_nothing_lost_is_said_too():
     text = "".join(outline(render(handmade.comparison(rules=rules, failing=False))).text)
     assert "None: every run ended" in text
     assert "No trial diverged or failed" in text
-
-
-def test_the_answer_of_a_long_sentence_stands_alone(view_with):
-    long = "On digits-mlp, cannot tell which rule is best: tuned AdamW leads, " + "and more is said of it " * 5
-    assert view_with(long, "Then.").answer[0] == "On digits-mlp, cannot tell which rule is best."
-    assert view_with(long, "Then.").answer[1].startswith("Tuned AdamW leads, and")
-    assert view_with("Short: and whole.").answer == ("Short: and whole.",)
-    assert view_with().answer == ("Nothing has been run yet.",)
-
-
-@pytest.fixture
-def view_with():
-    view = view_of(handmade.comparison(trials=3, seeds=2))
-    return lambda *sentences: replace(view, verdicts=sentences)
 
 
 def test_a_failed_write_loses_nothing(tmp_path, monkeypatch):

@@ -31,6 +31,17 @@ def test_one_value_says_nothing_about_the_spread():
     assert (found.mean, found.low, found.high) == (3.0, -np.inf, np.inf)
 
 
+def test_an_interval_stays_within_what_is_possible():
+    free, cut = t_interval([0.99, 1.0, 0.98]), t_interval([0.99, 1.0, 0.98], within=(0.0, 1.0))
+    assert free.high > 1.0 == cut.high
+    assert (cut.low, cut.mean) == (free.low, free.mean)
+
+
+def test_values_whose_squares_overflow_leave_the_interval_open():
+    found = t_interval([1e200, -1e200, 3.0])
+    assert (found.low, found.high) == (-np.inf, np.inf)
+
+
 @pytest.mark.parametrize("values", [[], [[1.0, 2.0]], [1.0, float("nan")], [1.0, float("inf")]])
 def test_what_is_no_list_of_finite_numbers_is_refused(values):
     with pytest.raises(ValueError, match="t_interval needs"):

@@ -28,12 +28,6 @@ def test_more_pairs_shown_widen_each_interval():
     assert ten.interval.low < one.interval.low < one.interval.high < ten.interval.high
 
 
-def test_reversed_is_the_comparison_the_other_way_round():
-    assert difference("a", "b", A, B, higher_is_better=True).reversed() == difference(
-        "b", "a", B, A, higher_is_better=True
-    )
-
-
 def test_no_difference_in_any_seed_is_equal_not_better():
     found = difference("a", "b", A, list(A), higher_is_better=True)
     assert (found.answer, found.why, found.more_seeds) == ("cannot tell", "equal", None)

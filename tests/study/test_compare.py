@@ -137,7 +137,7 @@ def test_diverged_runs_count_and_are_told(script):
 def test_all_diverged_is_no_verdict(script):
     found = run(script(), ("sgd:lr=1e30", "sgd:lr=1e31"))
     assert "cannot tell" in found.verdict.sentences[0]
-    assert "the same in each of 3 seeds" in found.verdict.sentences[0]
+    assert "difference 0 in each of 3 seeds" in found.verdict.sentences[1]
 
 
 FAILS_LATER = """
@@ -164,6 +164,57 @@ def test_a_failure_after_the_first_is_a_result(script):
     assert found.rows[0].failed == len(failed)
     assert found.metric.judged_on == "valid"
     assert "reports no test value" in str(found.verdict)
+
+
+DIES = """
+    import os, signal
+    import torch
+
+    def train(trial):
+        m = torch.nn.Linear(2, 1)
+        o = trial.optimizer(m)
+        for _ in trial.epochs(2):
+            (m(torch.ones(1, 2)) ** 2).sum().backward()
+            o.step()
+            trial.report(valid_loss=(m(torch.ones(1, 2)) ** 2).sum())
+        if o.param_groups[0]["lr"] != 1e-3 and os.path.exists("deadly"):
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_run_whose_process_died_is_trained_again_by_the_next_call(script, tmp_path):
+    task, events = script(DIES.replace('"deadly"', repr(str(tmp_path / "deadly")))), []
+    (tmp_path / "deadly").touch()
+    found = run(task, ("adam",), engine=LocalProcesses(2))
+    assert [r.status for r in found.rows[0].trials] == ["done", "died", "died"]
+    assert found.rows[0].failed == 2
+    assert found.complete
+    assert "its process died, twice (SIGKILL)" in found.rows[0].trials[1].message
+    assert Comparison.load("s.sqlite") == found
+    (tmp_path / "deadly").unlink()
+    again = run(task, ("adam",), engine=LocalProcesses(2), events=events)
+    trained = [e.run.trial for e in events if isinstance(e, Finished) and e.run.seed == found.plan.tuning_seed]
+    assert sorted(trained) == [1, 2]
+    assert [r.status for r in again.rows[0].trials] == ["done"] * 3
+    assert Comparison.load("s.sqlite") == again
+
+
+def test_what_a_training_prints_reaches_nobody(script, capfd):
+    loud = "    print('loud')\n        os.system('echo shell'); print('err', file=sys.stderr)\n        m ="
+    task = script(
+        FAILS_LATER.replace("BOUND", "1").replace("    m =", loud, 1).replace("torch\n", "torch, os, sys\n", 1)
+    )
+    found = run(task, ("adam",), engine=LocalProcesses(1))
+    assert found.rows[0].failed == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_stored_comparison_knows_that_it_is_whole(script):
+    task, events = script(), []
+    # A default that nothing beats: fewer runs than a comparison plans with.
+    run(task, ("sgd:lr=0.01",))
+    run(task, ("sgd:lr=0.01",), events=events)
+    assert (events[0].done, events[0].total) == (4, 4)
 
 
 def test_a_failure_at_the_first_stops_the_comparison_and_is_not_kept(script):

@@ -102,7 +102,8 @@ def test_divergence_cannot_be_swallowed(script):
         (body("trial.report(loss=1.0)"), "must begin with train_, valid_ or test_"),
         (body("trial.report()"), "without values"),
         (body("trial.report(valid_loss='low')"), "valid_loss must be a number or a tensor with one element, got 'low'"),
-        (body("trial.report(valid_loss=torch.ones(3))"), "got a tensor of shape (3,)"),
+        (body("trial.report(valid_loss=torch.ones(3))"), "a tensor with one element, got shape (3,)"),
+        (body("trial.report(valid_accuracy=97.4)"), "valid_accuracy must be a fraction from 0 to 1, got 97.4"),
         (body("for _ in trial.epochs(1):\n" + 2 * "  trial.report(valid_loss=1)\n"), "reported twice in epoch 1"),
         (body("trial.optimizer(m, lr=0.1)"), "lr is chosen by the comparison"),
     ],
@@ -111,6 +112,32 @@ def test_a_mistake_in_the_script_fails_in_words(script, text, message):
     found = run(script(text))
     assert found.status == "failed"
     assert message in found.message
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["l()", "l().detach().reshape(1, 1)", "numpy.float32(0.5)", "numpy.array(0.5)", "numpy.array([0.5])", "1", "True"],
+)
+def test_a_number_may_come_in_any_form(script, number):
+    found = run(script("import numpy\n" + body(STEP + f"trial.report(valid_loss={number})")))
+    assert found.status == "done", found.message
+    assert type(found.curves["valid_loss"].values[0]) is float
+
+
+def test_what_is_reported_after_a_step_is_no_value_before_training(script):
+    steps = body(2 * (STEP + "trial.report(valid_loss=l())\n"))
+    assert run(script(steps)).curves["valid_loss"].epochs == (1, 2)
+    assert run(script(body(START + STEP + "trial.report(valid_loss=l())"))).curves["valid_loss"].epochs == (0, 1)
+
+
+def test_a_finite_value_however_bad_is_done_and_counts(script):
+    found = run(script(body(START + STEP + "trial.report(valid_loss=1e30)")))
+    assert (found.status, found.curves["valid_loss"].end(last=1)) == ("done", 1e30)
+
+
+def test_an_accuracy_just_beyond_one_is_rounding(script):
+    found = run(script(body(STEP + "trial.report(valid_accuracy=1 + 1e-7)")))
+    assert found.curves["valid_accuracy"].values == (1.0,)
 
 
 def test_seeds_are_apart_by_axis_and_alike_across_rules(script):

@@ -19,6 +19,9 @@ from .plan import Plan, Planned
 from .state import start_of
 from .watched import WatchedState
 
+# A launch and its numbers for the step that is being taken.
+Step = tuple[Planned, Rows]
+
 
 class NonFiniteGradient(ArithmeticError):
     """A gradient holds nan or infinity; the message names the parameters. Nothing has been updated."""
@@ -37,7 +40,7 @@ class Optimizer(torch.optim.Optimizer):
     ``nonfinite``   what to do when a gradient holds nan or infinity: ``"pass"`` it on like torch, ``"raise"``
                     `NonFiniteGradient`, or ``"skip"`` the whole step (counted in ``skipped_steps``).
 
-    The first two of these and all of the rule's may differ by parameter group; clip_norm and nonfinite are
+    The first three and all of the rule's may differ by parameter group; clip_norm and nonfinite are
     attributes of the optimizer and may be changed between steps.
     """
 
@@ -104,6 +107,17 @@ class Optimizer(torch.optim.Optimizer):
             self.state.seen = seen
         return found
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state that this class, or torch's of the same name, has saved."""
+        super().load_state_dict(state_dict)
+        # torch has cast every state to its weight's type; scalars are float64 whatever the weight is.
+        scalars = [name for name, scalar in parts(self.rule, Scalar).items() if scalar.scope == "tensor"]
+        saved = [k for group in state_dict["param_groups"] for k in group["params"]] if scalars else []
+        params = [p for group in self.param_groups for p in group["params"]]
+        for number, param in zip(saved, params, strict=False):
+            kept = state_dict["state"].get(number, {})
+            self.state.own(param).update({name: kept[name].clone() for name in scalars if name in kept})
+
     def __getstate__(self) -> dict[str, Any]:
         kept = {**super().__getstate__(), "clip_norm": self.clip_norm, "nonfinite": self.nonfinite}
         return {**kept, "skipped_steps": self.skipped_steps}
@@ -126,36 +140,43 @@ class Optimizer(torch.optim.Optimizer):
         numbers = [self._group_numbers(group) for group in self.param_groups]
         plan = self._current_plan(numbers)
         steps = [(x, self._rows(x, numbers)) for x in plan.launches]
-        summed = self.clip_norm is not None or self.nonfinite != "pass"
-        if summed:
-            guarded = self.nonfinite != "pass"
-            # A clip by value would hide an infinity, so what is guarded is the gradient before it.
-            squares = [x.launch.squares(r, limited=r.limited and not guarded) for x, r in steps]
-            if guarded and (bad := self._not_finite(plan, squares)):
-                self._forget(plan)
-                if self.nonfinite == "raise":
-                    raise NonFiniteGradient(bad)
-                self.skipped_steps += 1
-                return
-            if self.clip_norm is not None:
-                if guarded:
-                    both = zip(steps, squares, strict=True)
-                    squares = [x.launch.squares(r, limited=True) if r.limited else s for (x, r), s in both]
-                total = float(sum(s.sum() for s in squares))
-                scale = {"clip_scale": float(chain.norm_scale(total, self.clip_norm))}
-                steps = [(x, r.joined(scale)) for x, r in steps]
-        if sums := parts(self.rule, Sum):
-            found = [x.launch.totals(r) for x, r in steps]
-            overall = {name: sum(float(f[name].sum()) for f in found) for name in sums}
-            known = [{n: f[n] if s.scope == "tensor" else overall[n] for n, s in sums.items()} for f in found]
-            steps = [(x, r.joined(totals)) for (x, r), totals in zip(steps, known, strict=True)]
+        guarded = self.nonfinite != "pass"
+        # A clip by value would hide an infinity, so what is guarded is the gradient before it.
+        squares = self._squares(steps, limited=not guarded) if guarded or self.clip_norm is not None else []
+        if guarded and (bad := self._not_finite(plan, squares)):
+            self._forget(plan)
+            if self.nonfinite == "raise":
+                raise NonFiniteGradient(bad)
+            self.skipped_steps += 1
+            return
+        if self.clip_norm is not None:
+            if guarded and any(r.limited for _, r in steps):
+                squares = self._squares(steps, limited=True)
+            total = float(sum(s.sum() for s in squares))
+            scale = {"clip_scale": float(chain.norm_scale(total, self.clip_norm))}
+            steps = [(x, r.joined(scale)) for x, r in steps]
+        steps = self._with_totals(steps)
         for x, r in steps:
-            x.launch.update(r, again=summed or bool(sums))
+            x.launch.update(r, again=bool(squares or parts(self.rule, Sum)))
             np.add(x.steps, 1, out=x.steps)
             # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
             increment_version(x.launch.params)
         self._keep_scalars(steps)
         plan.created.clear()
+
+    def _squares(self, steps: Sequence[Step], limited: bool) -> list[NDArray[np.float64]]:
+        """For each launch, the sums of its gradients' squares; ``limited``: after the clip by value."""
+        return [x.launch.squares(r, limited=limited and r.limited) for x, r in steps]
+
+    def _with_totals(self, steps: list[Step]) -> list[Step]:
+        """The rows with the rule's own sums, if it has any."""
+        sums = parts(self.rule, Sum)
+        if not sums:
+            return steps
+        found = [x.launch.totals(r) for x, r in steps]
+        overall = {name: sum(float(f[name].sum()) for f in found) for name in sums}
+        known = [{n: f[n] if s.scope == "tensor" else overall[n] for n, s in sums.items()} for f in found]
+        return [(x, r.joined(totals)) for (x, r), totals in zip(steps, known, strict=True)]
 
     def _current_plan(self, numbers: Sequence[dict[str, float]]) -> Plan:
         """The plan, made anew if what it was made for has changed: groups, switches, gradients present, memory."""
@@ -195,7 +216,7 @@ class Optimizer(torch.optim.Optimizer):
         groups = [numbers[i] for i in planned.launch.groups]
         return rows(groups, planned.launch.group_of, steps, planned.scalars, by_tensor)
 
-    def _keep_scalars(self, steps: Sequence[tuple[Planned, Rows]]) -> None:
+    def _keep_scalars(self, steps: Sequence[Step]) -> None:
         """Store the scalars' next values: in the tensors' memory, or in the groups."""
         scalars = parts(self.rule, Scalar)
         for planned, row in steps if scalars else ():

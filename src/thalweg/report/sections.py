@@ -122,8 +122,8 @@ def pairs(view: View) -> str:
         )
     text = (
         f"Differences in {escaped(metric.unit)}, taken seed by seed, so that luck shared by both cancels. The "
-        "intervals of a family hold together with 95%, so they are wider than those of the table. Better and worse are "
-        "said of the first, when the interval leaves out 0."
+        "intervals of all pairs hold together with 95%, and likewise those of all changes by tuning, so they are wider "
+        "than those of the table. Better and worse are said of the first, when the interval leaves out 0."
     )
     heads = ("comparison", f"difference ({metric.unit.removeprefix('percentage ')})", "the first is")
     return section("Differences", text, _table(heads, rows, numbers=(1,)))
@@ -229,7 +229,8 @@ def reading(view: View) -> str:
             "Interval",
             f"A 95% t interval for the mean {judged} of these configurations over new seeds. It does not say what "
             "another search would have found: with other draws, the winner and its value would differ, often by more "
-            "than the seeds do.",
+            "than the seeds do."
+            + (" It is cut at 0% and 100%, beyond which no mean can lie." if view.metric.is_share else ""),
         ),
         (
             "Seeds",
@@ -242,7 +243,11 @@ def reading(view: View) -> str:
             "Rules share their seeds and, where they have a hyperparameter in common, the random draws of the search. "
             "Differences are taken seed by seed.",
         ),
-        ("Diverged", "A loss stopped being finite. That is a result of the rule, not a missing value."),
+        (
+            "Diverged",
+            "A reported value was not finite. That is a result of the rule, not a missing value. A run that ends with "
+            "a finite value, however bad, counts with that value.",
+        ),
     )
     items = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(text)}</dd>" for name, text in entries)
     return section("How to read this", "", f"<dl>{items}</dl>")

@@ -26,8 +26,8 @@ def view_of(comparison: Comparison) -> View:
         verdicts=comparison.verdict.sentences,
         missing=comparison.missing,
         rules=tuple(_rule(row, planned[row.rule], metric, index) for index, row in enumerate(comparison.rows)),
-        pairs=tuple(_pair(f"{label}: tuned minus default", found) for label, found in comparison.tuning.items())
-        + tuple(_pair(f"{found.first} minus {found.second}", found) for found in comparison.pairs),
+        pairs=tuple(_pair(f"{found.first} minus {found.second}", found) for found in comparison.pairs)
+        + tuple(_pair(f"{label}: tuned minus default", found) for label, found in comparison.tuning.items()),
         problems=tuple(
             Problem(run.rule, run_name(run, plan), run.status, run.message)
             for run in comparison.runs

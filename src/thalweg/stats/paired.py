@@ -1,7 +1,7 @@
 """Differences paired over shared seeds, and what may be said about them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
@@ -34,13 +34,6 @@ class Difference:
     answer: Answer
     more_seeds: int | None = None
     why: Literal["", "noise", "equal", "constant"] = ""
-
-    def reversed(self) -> "Difference":
-        """The same pair, second minus first."""
-        i = self.interval
-        turned = replace(i, mean=-i.mean, low=-i.high, high=-i.low, values=tuple(-v for v in i.values))
-        answers: dict[Answer, Answer] = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}
-        return replace(self, first=self.second, second=self.first, interval=turned, answer=answers[self.answer])
 
 
 def difference(

@@ -50,7 +50,6 @@ class Setting:
 
     task: str
     metric: str
-    higher_is_better: bool
     unit: Unit
     trials: int
     judged_on_validation: bool = False
@@ -66,12 +65,12 @@ def verdict(
 ) -> Verdict:
     """Say what was found.
 
-    ``rules`` at least one, each with the same number of seeds; ``pairs`` every two of them, tuned against tuned;
-    ``tuning`` tuned minus default, by label.
+    ``rules`` at least one, the best mean first, each with the same number of seeds; ``pairs`` every two of them in
+    that order, tuned against tuned; ``tuning`` tuned minus default, by label, of the rules that tuning changed.
     """
-    ranked = sorted(rules, key=lambda r: r.tuned.mean, reverse=setting.higher_is_better)
-    leader, others = ranked[0], ranked[1:]
-    towards = [_seen_from(leader, other, pairs) for other in others]
+    between = {(pair.first, pair.second): pair for pair in pairs}
+    leader, others = rules[0], rules[1:]
+    towards = [between[leader.label, other.label] for other in others]
     level = setting.unit.value(leader.tuned.mean, leader.tuned)
     if not others:
         answer = [f"On {setting.task}, {setting.budget}, {leader.name} reaches {setting.metric} {level}."]
@@ -79,13 +78,13 @@ def verdict(
     else:
         answer = [
             f"On {setting.task}, {setting.budget}, {_answer(leader, others, towards)}.",
-            f"{_capital(setting.metric)}: {_measured(setting, leader, others, towards)}.",
+            f"{setting.metric[:1].upper()}{setting.metric[1:]}: {_measured(setting, leader, others, towards)}.",
         ]
     won = bool(others) and all(found.answer == "better" for found in towards)
     return Verdict(
         (
             *answer,
-            *_other_pairs(ranked, pairs),
+            *_other_pairs(rules, between),
             *_lost(setting, rules),
             *_tuning(setting, rules, tuning),
             *_caveats(setting, rules, pairs, tuning),
@@ -102,9 +101,7 @@ def _answer(leader: Contestant, others: Sequence[Contestant], towards: Sequence[
     return f"{leader.name} is better than {_few([other.name for other in others])}"
 
 
-def _measured(
-    setting: Setting, leader: Contestant, others: Sequence[Contestant], towards: Sequence[Difference]
-) -> str:
+def _measured(setting: Setting, leader: Contestant, others: Sequence[Contestant], towards: Sequence[Difference]) -> str:
     """The numbers behind the answer: the leader against those it is tied with, or, if it won, against the next."""
     unit, shown = setting.unit, []
     tied = [(o, found) for o, found in zip(others, towards, strict=True) if found.answer != "better"]
@@ -135,18 +132,18 @@ def _size(unit: Unit, found: Difference) -> str:
     return f"{unit.difference(found.interval)}, {unit.bounds(found.interval)}"
 
 
-def _other_pairs(ranked: Sequence[Contestant], pairs: Sequence[Difference]) -> list[str]:
+def _other_pairs(ranked: Sequence[Contestant], between: Mapping[tuple[str, str], Difference]) -> list[str]:
     """Who beats whom, the sentence before apart; rules that beat the same ones stand together."""
     if len(ranked) < 3:
         return []
-    tied_first = any(_seen_from(ranked[0], other, pairs).answer != "better" for other in ranked[1:])
+    told = all(between[ranked[0].label, other.label].answer == "better" for other in ranked[1:])
     groups: dict[tuple[str, ...], list[str]] = {}
     doubtful = 0
     for place, rule in enumerate(ranked):
-        if place == 0 and not tied_first:
+        if place == 0 and told:
             continue
-        below = [(other, _seen_from(rule, other, pairs)) for other in ranked[place + 1 :]]
-        beaten = tuple(other.name for other, found in below if found.answer == "better")
+        below = ranked[place + 1 :]
+        beaten = tuple(other.name for other in below if between[rule.label, other.label].answer == "better")
         doubtful += (len(below) - len(beaten)) * (place > 0)
         if beaten:
             groups.setdefault(beaten, []).append(rule.name)
@@ -155,18 +152,19 @@ def _other_pairs(ranked: Sequence[Contestant], pairs: Sequence[Difference]) -> l
         for beaten, names in groups.items()
     ]
     if doubtful:
-        clauses.append("the remaining pairs cannot be told apart" if clauses else "the others cannot be told apart")
-    return [f"{_capital('; '.join(clauses))}."] if clauses else []
+        clauses.append("the remaining pairs cannot be told apart" if clauses else "The others cannot be told apart")
+    return [f"{'; '.join(clauses)}."] if clauses else []
 
 
 def _lost(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
     found = []
-    tuned = "tuned " if setting.trials > 1 else ""
+    how = "tuned " if setting.trials > 1 else ""
     for rule in rules:
         for number, what in ((rule.diverged, "diverged"), (rule.failed, "failed")):
             if number:
+                many = "All" if number == rule.tuned.n else f"{number}"
                 found.append(
-                    f"{'All' if number == rule.tuned.n else number} of the {rule.tuned.n} re-runs of {tuned}{rule.name} {what}; "
+                    f"{many} of the {rule.tuned.n} re-runs of {how}{rule.name} {what}; "
                     f"{'it counts' if number == 1 else 'they count'} with the value before training, or, without one, "
                     "with the worst value reported."
                 )
@@ -208,34 +206,16 @@ def _caveats(
 
 def _scope(rules: Sequence[Contestant], pairs: Sequence[Difference], tuning: Mapping[str, Difference]) -> str:
     """Which intervals are meant, for all sentences at once."""
-    about = "these configurations: another search might pick others"
-    if not pairs:
-        return f"All numbers are about {about}."
-    families = [f"the {len(pairs)} pairs"] if len(pairs) > 1 else []
-    changes = max(found.together for found in tuning.values())
-    families += [f"the {changes} changes by tuning"] if changes > 1 else []
-    together = f", which hold together for {listed(families)}" if families else ""
-    return (
-        f"Ranges are {100 * pairs[0].interval.level:g}% intervals{together}, over new seeds "
-        f"({rules[0].tuned.n} shared ones were run), for {about}."
-    )
-
-
-def _capital(sentence: str) -> str:
-    """The first letter large, all others as they are."""
-    return sentence[:1].upper() + sentence[1:]
+    seeds = f"over new seeds ({rules[0].tuned.n} were run, the same for all rules)"
+    known = [*pairs, *tuning.values()]
+    if not known:
+        return f"This is about one configuration {seeds}; another search might pick another."
+    families = [(len(pairs), "pairs"), (len(tuning), "changes by tuning")]
+    jointly = [f"jointly for the {number} {what}" for number, what in families if number > 1]
+    ranges = ", ".join((f"{100 * known[0].interval.level:g}% intervals", *jointly, seeds))
+    return f"Ranges: {ranges}. They are about these configurations; another search might pick others."
 
 
 def _few(names: Sequence[str], last: str = "and") -> str:
     """The names, or, where they are many, their number."""
     return listed(names, last) if len(names) <= NAMED else f"{len(names)} others"
-
-
-def _seen_from(leader: Contestant, other: Contestant, pairs: Sequence[Difference]) -> Difference:
-    """The pair with the leader first, whichever way round it is stored."""
-    for pair in pairs:
-        if (pair.first, pair.second) == (leader.label, other.label):
-            return pair
-        if (pair.first, pair.second) == (other.label, leader.label):
-            return pair.reversed()
-    raise ValueError(f"no pair of {leader.label} and {other.label}")

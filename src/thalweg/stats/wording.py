@@ -42,9 +42,12 @@ class Unit:
     def _signed(self, value: float, interval: Interval) -> str:
         if abs(value) >= HUGE:
             return f"{value:+.3g}"
-        scaled = round((100 if self.share else 1) * value, self._decimals(interval, interval.mean))
-        # Adding 0.0 turns a rounded -0.0 into 0.0.
-        return f"{scaled + 0.0:+.{self._decimals(interval, interval.mean)}f}" if scaled else "0"
+        factor = 100 if self.share else 1
+        decimals = self._decimals(interval, interval.mean)
+        if interval.mean and not round(factor * interval.mean, decimals):
+            decimals += 1  # a small difference between noisy values is small, not 0
+        scaled = round(factor * value, decimals)
+        return f"{scaled:+.{decimals}f}" if scaled else "0"
 
     def _decimals(self, interval: Interval | None, value: float) -> int:
         """One digit of the half-width for percent, two for other numbers; without a spread, from the value."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from thalweg.stats.intervals import t_interval
 from thalweg.stats.paired import Difference, difference
@@ -124,13 +124,14 @@ def _curve(found: _RuleRuns, metric: Metric | None, every: Sequence[Run]) -> tup
 def _differences(
     rows: Sequence[RuleRow], metric: Metric | None
 ) -> tuple[tuple[Difference, ...], dict[str, Difference]]:
-    """Tuned against tuned for every pair; tuned against default for every rule that tuning changed."""
+    """Tuned against tuned for every pair, the better mean first; tuned against default where tuning changed a rule."""
     if metric is None or any(row.tuned is None or row.default is None for row in rows):
         return (), {}
     up = metric.higher_is_better
     tuned = {row.rule: row.tuned.values for row in rows if row.tuned}
     default = {row.rule: row.default.values for row in rows if row.default}
-    two = list(combinations((row.rule for row in rows), 2))
+    ranked = sorted(tuned, key=lambda rule: mean(tuned[rule]), reverse=up)
+    two = list(combinations(ranked, 2))
     pairs = tuple(
         difference(a, b, tuned[a], tuned[b], higher_is_better=up, level=LEVEL, together=len(two)) for a, b in two
     )
@@ -143,9 +144,9 @@ def _differences(
             default[rule],
             higher_is_better=up,
             level=LEVEL,
-            together=max(len(moved), 1),
+            together=len(moved),
         )
-        for rule in tuned
+        for rule in moved
     }
     return pairs, tuning
 
@@ -167,7 +168,6 @@ def _verdict(
     setting = Setting(
         task=plan.task,
         metric=metric.judgement.replace("_", " ").replace("valid ", "validation "),
-        higher_is_better=metric.higher_is_better,
         unit=Unit(share=metric.is_share),
         trials=plan.trials,
         judged_on_validation=metric.judged_on == "valid",
@@ -182,7 +182,7 @@ def _verdict(
             failed=_count(row.tuned_runs, "failed", "died"),
             at_edge=row.near_edge,
         )
-        for row in rows
+        for row in sorted(rows, key=lambda row: row.tuned.mean if row.tuned else 0.0, reverse=metric.higher_is_better)
         if row.tuned
     ]
     if len(contestants) < len(rows):

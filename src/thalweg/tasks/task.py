@@ -27,7 +27,10 @@ class Trial(Protocol):
         """0, 1, ..., count - 1."""
 
     def report(self, **metrics: float) -> None:
-        """Values at the end of an epoch, or, before the first, at initialisation."""
+        """Values at the end of an epoch, or, before the first step, at initialisation."""
+
+    def check(self, loss: Any) -> None:
+        """End the training as diverged if this loss is not finite. Optional: saves the rest of an epoch."""
 
 
 @dataclass(frozen=True)
