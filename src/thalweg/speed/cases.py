@@ -101,7 +101,7 @@ CASES = (
     _case("AdamW, 500 tensors of 64", "torch fused", _adamw, 500 * [(64,)], 28),
     _case("AdamW, 500 tensors of 1,000", "torch fused", _adamw, 500 * [(1_000,)], 28),
     _case("AdamW, one tensor of 25M", "torch fused", _adamw, [(25_000_000,)], 28),
-    _case("clip by norm + AdamW, GPT-2-like, 31M", "clip_grad_norm_ + fused", _clipped, gpt2_like(), 32),
+    _case("clip + AdamW, GPT-2-like, 31M", "clip_grad_norm_ + fused", _clipped, gpt2_like(), 32),
     _case("Lion, one tensor of 25M", "eager foreach", _lion, [(25_000_000,)], 20),
     _case("RMSprop, one tensor of 25M", "torch foreach", _rmsprop, [(25_000_000,)], 20),
 )

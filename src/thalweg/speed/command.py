@@ -14,22 +14,37 @@ from .cases import CASES, Case
 from .first_step import first_step
 from .measure import Timing, cpu_name, measure
 
+# Smaller sets stay in the cache, where the memory's bandwidth is no floor.
+_FROM_MEMORY = 10_000_000
+
 
 @dataclass(frozen=True)
 class Row:
-    """One case, timed. ``floor`` is the share of the step that moving its bytes takes at the measured bandwidth."""
+    """One case, timed; beside large ones a plain pass over memory, which moves ``stream_bytes`` a call."""
 
     case: Case
     timing: Timing
-    floor: float
+    stream_bytes: int
+
+    @property
+    def bandwidth(self) -> float | None:
+        """Bytes a second that the step moves at the least; None where they do not come from memory."""
+        moved = self.case.weights * self.case.bytes_per_weight
+        return moved / self.timing.median("thalweg") if self.case.weights > _FROM_MEMORY else None
+
+    @property
+    def plain(self) -> float | None:
+        """Bytes a second of the plain pass, in the same rounds."""
+        return self.stream_bytes / self.timing.median("plain pass") if "plain pass" in self.timing.seconds else None
 
     def as_json(self) -> Mapping[str, Any]:
-        """The row for machines; times in seconds."""
+        """The row for machines; times in seconds, bandwidths in bytes a second."""
         low, middle, high = self.timing.ratio("peer", "thalweg")
         return {
-            "case": self.case.name, "peer": self.case.peer, "thalweg": self.timing.median("thalweg"),
+            "case": self.case.name, "peer": self.case.peer, "seconds": self.timing.median("thalweg"),
             "peer_seconds": self.timing.median("peer"), "ratio": middle, "quartiles": [low, high],
-            "floor_share": self.floor, "others": self.timing.others, "void": self.timing.disturbed,
+            "bandwidth": self.bandwidth, "plain_bandwidth": self.plain,
+            "others": self.timing.others, "void": self.timing.disturbed,
         }  # fmt: skip
 
 
@@ -57,12 +72,13 @@ def speed(*, rounds: int, threads: int, as_json: bool) -> None:
 
 def timed(rounds: int) -> Iterator[Row]:
     """Every case, one after the other; the bandwidth is measured in the same rounds, as it drifts."""
-    stream, stream_bytes = _streaming()
+    plain, plain_bytes = _streaming()
     for case in CASES:
         ours, theirs = case.make()
-        timing = measure({"thalweg": ours, "peer": theirs, "stream": stream}, rounds)
-        moved = case.weights * case.bytes_per_weight / stream_bytes
-        yield Row(case, timing, moved * timing.median("stream") / timing.median("thalweg"))
+        calls = {"thalweg": ours, "peer": theirs}
+        if case.weights > _FROM_MEMORY:
+            calls["plain pass"] = plain
+        yield Row(case, measure(calls, rounds), plain_bytes)
 
 
 def _streaming() -> tuple[Callable[[], object], int]:
@@ -72,20 +88,21 @@ def _streaming() -> tuple[Callable[[], object], int]:
 
 
 def _print(console: Console, rows: list[Row], rounds: int, threads: int, cold: float, warm: float) -> None:
-    table = Table(caption=f"{cpu_name()}, {threads} threads, torch {torch.__version__}, {rounds} rounds")
-    for name in ("one step", "against", "thalweg", "peer", "times faster", "quartiles", "floor"):
-        table.add_column(name, justify="left" if name in ("one step", "against") else "right")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in ("one step, ms", "thalweg", "peer", "faster", "quartiles", "GB/s"):
+        table.add_column(name, justify="left" if name == "one step, ms" else "right", no_wrap=True)
     for row in rows:
         low, middle, high = row.timing.ratio("peer", "thalweg")
-        ratio = "void" if row.timing.disturbed else f"{middle:.2f}"
-        times = [f"{row.timing.median(n) * 1e3:.2f} ms" for n in ("thalweg", "peer")]
-        quartiles = f"{low:.2f} to {high:.2f}"
-        # Small tensors stay in the cache, where memory bandwidth is no floor.
-        floor = f"{row.floor:.0%}" if row.case.weights > 10_000_000 else ""
-        table.add_row(row.case.name, row.case.peer, *times, ratio, quartiles, floor)
+        ratio = "void" if row.timing.disturbed else f"{middle:.2f}x"
+        times = [f"{row.timing.median(n) * 1e3:.2f}" for n in ("thalweg", "peer")]
+        rates = f"{row.bandwidth / 1e9:.0f} ({row.plain / 1e9:.0f})" if row.bandwidth and row.plain else ""
+        name = f"{row.case.name}\n[dim]  vs {row.case.peer}[/dim]"
+        table.add_row(name, *times, ratio, f"{low:.2f}-{high:.2f}", rates)
+    console.print(f"{cpu_name()}, {threads} threads, torch {torch.__version__}, {rounds} rounds\n")
     console.print(table)
     console.print(
-        "floor: how much of the step it takes just to move its bytes, at the speed of w += a * b on this machine.\n"
+        "\nGB/s: what thalweg's step moves, each operand read and written once; in brackets what a plain w += a * b "
+        "moved in the same rounds. The floor is the memory's speed.\n"
         f"First step of a fresh process: {cold:.2f} s while kernels are compiled, {warm:.2f} s once they are stored."
     )
     if any(row.timing.disturbed for row in rows):
