@@ -5,7 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from thalweg.report.palette import COLOURS, look
+from thalweg.report.palette import COLOURS, SYMBOLS, look
+from thalweg.report.sections import SHAPES
 
 # Machado, Oliveira & Fernandes 2009, severity 1: linear RGB as the three kinds of colour blindness see it.
 SEEN = {
@@ -47,3 +48,7 @@ def test_told_apart(theme, eyes):
 def test_markers_still_tell_rules_apart_when_colours_repeat():
     looks = [(look(i).light, look(i).symbol) for i in range(40)]
     assert len(set(looks)) == len(looks)
+
+
+def test_every_marker_has_its_shape_in_the_legend() -> None:
+    assert set(SYMBOLS) == set(SHAPES)

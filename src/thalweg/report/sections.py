@@ -13,6 +13,10 @@ SHAPES = {
     "diamond": '<path d="M6 0 12 6 6 12 0 6z"/>',
     "triangle-up": '<path d="M6 1 12 11H0z"/>',
     "cross": '<path d="M4 0h4v4h4v4H8v4H4V8H0V4h4z"/>',
+    "star": '<path d="M6 0 7.6 4 12 4.4 8.6 7.2 9.7 11.6 6 9.2 2.3 11.6 3.4 7.2 0 4.4 4.4 4z"/>',
+    "hexagon": '<path d="M6 0 11 3v6L6 12 1 9V3z"/>',
+    "triangle-down": '<path d="M0 1h12L6 11z"/>',
+    "pentagon": '<path d="M6 0 12 4.6 9.7 12H2.3L0 4.6z"/>',
 }
 
 
@@ -287,7 +291,7 @@ def legend(view: View) -> str:
 
 def swatch(rule: RuleView) -> str:
     """The rule's mark, as in the figures."""
-    shape = SHAPES.get(rule.look.symbol, SHAPES["circle"])
+    shape = SHAPES[rule.look.symbol]
     return f'<svg class="swatch {colour_class(rule.look)}" viewBox="0 0 12 12" aria-hidden="true">{shape}</svg>'
 
 
