@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,16 +17,26 @@ from thalweg.formula.team import SERIAL_BELOW
 from .layout import layout
 from .numbers import Rows
 
-Totals = Mapping[str, Any]
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """The parameters of a launch.
+
+    ``places``    their places among all parameters, in the order of the groups.
+    ``keys``      the state's key for each of the rule's states that exists.
+    ``groups``    the parameter groups they come from; ``group_of`` says for each which of these.
+    """
+
+    places: list[int]
+    params: list[torch.Tensor]
+    states: list[dict[str, Any]]
+    keys: Mapping[str, str]
+    groups: list[int]
+    group_of: NDArray[np.int64]
 
 
 class Launch(Protocol):
     """What a step asks of a set of parameters, pass by pass. Nothing is written before `update`."""
-
-    params: list[torch.Tensor]
-    states: list[dict[str, Any]]
-    groups: list[int]
-    group_of: NDArray[np.int64]
 
     def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
         """Take this step's gradients; False if parameters or states are no longer where they were planned.
@@ -46,17 +57,9 @@ class Launch(Protocol):
 class KernelLaunch:
     """Dense parameters on the CPU that share element types and switches."""
 
-    def __init__(
-        self,
-        passes: Passes,
-        params: list[torch.Tensor],
-        states: list[dict[str, Any]],
-        keys: Mapping[str, str],
-        groups: list[int],
-        group_of: NDArray[np.int64],
-    ) -> None:
-        self.passes, self.params, self.states, self.groups, self.group_of = passes, params, states, groups, group_of
-        self._keys = keys
+    def __init__(self, passes: Passes, members: Members) -> None:
+        params, states, keys = members.params, members.states, members.keys
+        self.passes, self.params, self.states, self._keys = passes, params, states, keys
         self._bytes = [p.nbytes for p in params]
         self._plain = all(p.is_contiguous() for p in params)
         self._strides = [p.stride() for p in params]
@@ -151,19 +154,9 @@ def addresses(tensors: list[torch.Tensor]) -> list[int]:
 class TorchLaunch:
     """Parameters no kernel serves: other devices, half precision, memory with gaps. Same formulas, one at a time."""
 
-    def __init__(
-        self,
-        rule: type[Rule],
-        switches: Mapping[str, bool],
-        params: list[torch.Tensor],
-        states: list[dict[str, Any]],
-        keys: Mapping[str, str],
-        groups: list[int],
-        group_of: NDArray[np.int64],
-    ) -> None:
-        self.rule, self.switches, self.params, self.states = rule, switches, params, states
-        self.groups, self.group_of = groups, group_of
-        self._keys = keys
+    def __init__(self, rule: type[Rule], switches: Mapping[str, bool], members: Members) -> None:
+        self.rule, self.switches = rule, switches
+        self.params, self.states, self._keys = members.params, members.states, members.keys
         self._grads: list[torch.Tensor] = []
 
     def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:

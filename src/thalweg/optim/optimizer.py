@@ -160,7 +160,7 @@ class Optimizer(torch.optim.Optimizer):
             x.launch.update(r, again=bool(squares or parts(self.rule, Sum)))
             np.add(x.steps, 1, out=x.steps)
             # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
-            increment_version(x.launch.params)
+            increment_version(x.members.params)
         self._keep_scalars(steps)
         plan.created.clear()
 
@@ -213,8 +213,8 @@ class Optimizer(torch.optim.Optimizer):
         """The launch's numbers for the step that is about to be taken."""
         by_tensor = any(total.scope == "tensor" for total in parts(self.rule, Sum).values())
         steps = planned.steps + 1 if planned.counted else None
-        groups = [numbers[i] for i in planned.launch.groups]
-        return rows(groups, planned.launch.group_of, steps, planned.scalars, by_tensor)
+        groups = [numbers[i] for i in planned.members.groups]
+        return rows(groups, planned.members.group_of, steps, planned.scalars, by_tensor)
 
     def _keep_scalars(self, steps: Sequence[Step]) -> None:
         """Store the scalars' next values: in the tensors' memory, or in the groups."""
@@ -230,7 +230,7 @@ class Optimizer(torch.optim.Optimizer):
                     for group in self.param_groups:
                         group[name] = of_all
                     continue
-                for place, i in enumerate(planned.launch.groups):
+                for place, i in enumerate(planned.members.groups):
                     self.param_groups[i][name] = row.last(value, place)
 
     def _not_finite(self, plan: Plan, squares: Sequence[NDArray[np.float64]]) -> str | None:
@@ -241,10 +241,10 @@ class Optimizer(torch.optim.Optimizer):
         found = []
         for planned, of in zip(plan.launches, squares, strict=True):
             for i in np.flatnonzero(~np.isfinite(of)):
-                grad = planned.launch.params[i].grad
+                grad = planned.members.params[i].grad
                 assert grad is not None
                 if count := int((~torch.isfinite(grad)).sum()):
-                    found.append(f"{named[planned.members[i]]} ({count} of {grad.numel()} values)")
+                    found.append(f"{named[planned.members.places[i]]} ({count} of {grad.numel()} values)")
         if not found:
             return None
         more = f", and {len(found) - 3} more" if len(found) > 3 else ""

@@ -16,7 +16,7 @@ from thalweg.formula.kernel import available, passes, scalars_of
 from thalweg.formula.rule import parts
 
 from . import state, surface
-from .launch import KernelLaunch, Launch, TorchLaunch, addresses
+from .launch import KernelLaunch, Launch, Members, TorchLaunch, addresses
 from .watched import WatchedState
 
 Group = dict[str, Any]
@@ -30,8 +30,7 @@ class Planned:
     """A launch with its numbers' memory: step counts and tensors' scalars."""
 
     launch: Launch
-    members: list[int]
-    """Which of all parameters, in the order of the groups, this launch updates."""
+    members: Members
     steps: NDArray[np.float32]
     counted: bool
     """Whether the rule asks which step it is; every state holds the count all the same."""
@@ -45,7 +44,7 @@ class Planned:
     def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
         """Take this step's gradients; False if the memory is not where it was. ``seen``: see `WatchedState`."""
         for key, views in self.views.items() if seen else ():
-            kept = [state.get(key) for state in self.launch.states]
+            kept = [state.get(key) for state in self.members.states]
             if not all(map(operator.is_, kept, views)) or addresses(views) != self.views_at[key]:
                 return False
         return self.launch.gather(grads, seen)
@@ -83,7 +82,7 @@ class Plan:
                 return False
         if len(self.launches) == 1 and not self.absent:
             return self.launches[0].gather(grads, states.seen)  # type: ignore[arg-type]  # a None is noticed there
-        return all(x.gather([grads[k] for k in x.members], states.seen) for x in self.launches)  # type: ignore[misc]
+        return all(x.gather([grads[k] for k in x.members.places], states.seen) for x in self.launches)  # type: ignore[misc]
 
 
 def group_switches(rule: type[Rule], group: Group, numbers: Mapping[str, float]) -> Switches:
@@ -114,7 +113,7 @@ def make(
         types = _kernel_types(param, named[k])
         sets.setdefault((switches[i], types), []).append(k)
     planned = tuple(
-        _planned(rule, everyone, groups, states, chosen, types, members) for (chosen, types), members in sets.items()
+        _planned(rule, everyone, groups, states, chosen, types, places) for (chosen, types), places in sets.items()
     )
     absent = tuple(k for k, (param, _) in enumerate(everyone) if param.grad is None)
     return Plan(planned, absent, switches, states.own_list(), [param for param, _ in everyone], created)
@@ -127,21 +126,18 @@ def _planned(
     states: WatchedState,
     switches: Switches,
     types: tuple[tuple[str, str], ...] | None,
-    members: list[int],
+    places: list[int],
 ) -> Planned:
-    params = [everyone[k][0] for k in members]
+    params = [everyone[k][0] for k in places]
     mine = [states.own(p) for p in params]
-    used = sorted({everyone[k][1] for k in members})
-    group_of = np.array([used.index(everyone[k][1]) for k in members], np.int64)
+    used = sorted({everyone[k][1] for k in places})
+    group_of = np.array([used.index(everyone[k][1]) for k in places], np.int64)
     values = {**surface.numbers(rule, groups[used[0]]), **dict(switches)}
     keys = {name: declared.key for name, declared in live_states(rule, values).items()}
     code = passes(rule, switches, types) if types else None
     plain = surface.switches(rule, groups[used[0]])
-    launch: Launch = (
-        KernelLaunch(code, params, mine, keys, used, group_of)
-        if code
-        else TorchLaunch(rule, plain, params, mine, keys, used, group_of)
-    )
+    members = Members(places, params, mine, keys, used, group_of)
+    launch: Launch = KernelLaunch(code, members) if code else TorchLaunch(rule, plain, members)
     steps = state.gathered(mine, "step", torch.float32)
     scalars = {
         name: state.gathered(mine, name, torch.float64)
