@@ -43,6 +43,7 @@ clean:           ## forget the environment and the demo
 	rm -rf .venv demo
 
 .venv/python:
+	@echo "Setting up .venv: the first time this downloads torch and takes some minutes."
 	$(PYTHON) -m venv .venv
 	@touch $@
 
