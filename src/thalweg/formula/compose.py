@@ -12,7 +12,7 @@ from . import chain
 from .declare import Scalar, State, Sum
 from .expression import Expression, constant, leaves, number, weight
 from .language import FormulaError
-from .rule import Rule, hypers, parts
+from .rule import Rule, hypers, once, parts
 
 Values = Mapping[str, Any]
 
@@ -149,6 +149,7 @@ class Tested(Expression):
         return self.on
 
 
+@once
 def tested(rule: type[Rule]) -> tuple[str, ...]:
     """The hyperparameters whose being 0 changes the formula: those a state's existence or an `if` depends on."""
     names = {state.when for state in parts(rule, State).values()}

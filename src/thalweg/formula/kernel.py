@@ -27,7 +27,7 @@ from .llvm import (
     emit,
 )
 from .lower import lower
-from .rule import Rule
+from .rule import Rule, once
 
 if TYPE_CHECKING:
     from .machine import MachineCode
@@ -93,35 +93,29 @@ class Passes:
     update: CompiledPass
 
 
+@once
 def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tuple[tuple[str, str], ...]) -> Passes:
-    """Trace and compile a rule: once for each combination of switches and element types in a process.
+    """Trace a rule and write its kernels.
 
     ``switches``: see `compose.program`. ``dtypes``: the element type of w, g and each state, as torch names it.
     """
-    key = ("passes", switches, dtypes)
-    if key not in rule.compiled:
-        traced = program(rule, dict(switches))
-        types = dict(dtypes)
-        real = compute_type(types)
-        # Squares are taken in float64: no gradient is so large or small that its square is lost, and the sum is
-        # finite exactly when every float32 gradient is.
-        rule.compiled[key] = Passes(
-            compiled(traced.norm, types, "float64"),
-            compiled(traced.limited_norm, types, "float64"),
-            compiled(traced.sums, types, real) if traced.sums else None,
-            compiled(traced.update, types, real),
-        )
-    found: Passes = rule.compiled[key]
-    return found
+    traced = program(rule, dict(switches))
+    types = dict(dtypes)
+    real = compute_type(types)
+    # Squares are taken in float64: no gradient is so large or small that its square is lost, and the sum is
+    # finite exactly when every float32 gradient is.
+    return Passes(
+        compiled(traced.norm, types, "float64"),
+        compiled(traced.limited_norm, types, "float64"),
+        compiled(traced.sums, types, real) if traced.sums else None,
+        compiled(traced.update, types, real),
+    )
 
 
+@once
 def scalars_of(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> HostFunction:
     """From a step's numbers to the next values of the rule's scalars, in their declared order."""
-    key = ("scalars", switches)
-    if key not in rule.compiled:
-        rule.compiled[key] = host_function(tuple(program(rule, dict(switches)).scalars.values()))
-    found: HostFunction = rule.compiled[key]
-    return found
+    return host_function(tuple(program(rule, dict(switches)).scalars.values()))
 
 
 class Task:

@@ -1,14 +1,17 @@
 """A rule: an update written once, for one weight, with what a reader must know beside it."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from .chain import NUMBERS
 from .declare import Decay, Declared, Hyper, Scalar, State, Sum, Switch
 from .language import Formula, FormulaError, read
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T", Hyper, Decay, Switch, State, Scalar, Sum)
 
 # What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step).
@@ -36,14 +39,14 @@ class Rule:
     """Its declared parts, by name, in order."""
     formulas: ClassVar[Mapping[str, Formula]] = MappingProxyType({})
     """Its functions: step, and those it has of prepare, sums and after."""
-    compiled: ClassVar[dict[Any, Any]] = {}
-    """What readers have made of it in this process; see `kernel.passes`."""
+    derived: ClassVar[dict[Any, Any]] = {}
+    """What has been worked out from it in this process; see `once`."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
         cls.declared = MappingProxyType({**cls.declared, **own})
-        cls.compiled = {}
+        cls.derived = {}
         _check_declarations(cls)
         cls.formulas = MappingProxyType(_read_formulas(cls))
 
@@ -52,12 +55,31 @@ class Rule:
         raise TypeError(f"{name} is a rule, not an optimizer; thalweg.optimizer({name}) makes the optimizer class")
 
 
-def parts(rule: type[Rule], kind: type[T]) -> dict[str, T]:
+def once(function: Callable[Concatenate[type[Rule], P], R]) -> Callable[Concatenate[type[Rule], P], R]:
+    """Work out a function of a rule once for each rule and arguments; the result is kept with the rule."""
+
+    @wraps(function)
+    def kept(rule: type[Rule], /, *arguments: P.args, **named: P.kwargs) -> R:
+        key = (function, arguments, *named.items()) if named else (function, arguments)
+        try:
+            found: R = rule.derived[key]
+        except KeyError:
+            found = rule.derived[key] = function(rule, *arguments, **named)
+        return found
+
+    return kept
+
+
+def parts(rule: type[Rule], kind: type[T]) -> Mapping[str, T]:
     """The declared parts of one kind, by name, in order."""
-    return {name: value for name, value in rule.declared.items() if isinstance(value, kind)}
+    found: Mapping[str, T] | None = rule.derived.get(kind)
+    if found is None:
+        found = rule.derived[kind] = {n: value for n, value in rule.declared.items() if isinstance(value, kind)}
+    return found
 
 
-def hypers(rule: type[Rule]) -> dict[str, Hyper]:
+@once
+def hypers(rule: type[Rule]) -> Mapping[str, Hyper]:
     """Every number a user sets, weight decay included, by name, in order."""
     return {
         name: value.hyper if isinstance(value, Decay) else value
@@ -66,6 +88,7 @@ def hypers(rule: type[Rule]) -> dict[str, Hyper]:
     }
 
 
+@once
 def decay_kind(rule: type[Rule]) -> str:
     """Who does weight decay: ``l2``, ``decoupled``, ``own``; ``none`` for a rule without it."""
     return next((value.kind for value in parts(rule, Decay).values()), "none")

@@ -91,7 +91,7 @@ class KernelLaunch:
                 return False
             # The kernel walks weight and gradient side by side: one in another layout is copied into the weight's.
             grads = [
-                g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)
+                g if g.stride() == p.stride() else torch.empty_like(p).copy_(g.detach())
                 for g, p in zip(grads, self.params, strict=True)
             ]
         self._grads = grads  # keeps the copies alive until the next step
@@ -169,6 +169,7 @@ class TorchLaunch:
             for key in self._keys.values()
         )
 
+    @torch.no_grad()
     def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
         # In float64, as in the kernels: no gradient is so large or small that its square is lost.
         found = []
@@ -177,11 +178,13 @@ class TorchLaunch:
             found.append(float(compose.limited_norm_totals(values)["squares"].sum()))
         return np.array(found)
 
+    @torch.no_grad()
     def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
         with np.errstate(all="ignore"):
             found = [compose.rule_totals(self.rule, self._values(i, rows)) for i in range(len(self.params))]
         return {name: np.array([float(f[name].double().sum()) for f in found]) for name in parts(self.rule, Sum)}
 
+    @torch.no_grad()
     def update(self, rows: Rows, again: bool) -> None:
         for i, (param, state) in enumerate(zip(self.params, self.states, strict=True)):
             values = self._values(i, rows)

@@ -82,14 +82,15 @@ def rows(
     groups: Sequence[Mapping[str, float]],
     group_of: NDArray[np.int64],
     steps: NDArray[Any] | None,
+    equal: bool,
     scalars: Mapping[str, NDArray[np.float64]],
     by_tensor: bool,
 ) -> Rows:
     """The rows of a launch.
 
     ``groups`` are the numbers of its parameter groups and ``group_of`` which one each tensor is in; ``steps`` the
-    tensors' step counts (None for a rule that does not count), ``scalars`` their own scalars; ``by_tensor`` asks
-    for a row a tensor because the rule's totals differ by tensor.
+    tensors' step counts (None for a rule that does not count), ``equal`` if they are all the same; ``scalars`` their
+    own scalars; ``by_tensor`` asks for a row a tensor because the rule's totals differ by tensor.
     """
     if by_tensor or scalars:
         counted = {} if steps is None else {"t": steps.astype(np.float64)}
@@ -97,8 +98,8 @@ def rows(
         return Rows({**wide, **counted, **scalars}, np.arange(len(group_of)), len(group_of), group_of)
     if steps is None:
         steps = np.ones(len(group_of), np.float32)
-    if len(groups) == 1 and (len(steps) == 0 or steps.min() == steps.max()):
-        return Rows({**groups[0], "t": float(steps[0]) if len(steps) else 1.0})
+    if equal and len(groups) == 1:
+        return Rows({**groups[0], "t": float(steps[0])})
     keys, row_of = np.unique(np.stack([group_of, steps.astype(np.int64)]), axis=1, return_inverse=True)
     wide = {name: np.array([g[name] for g in groups])[keys[0]] for name in groups[0]}
     return Rows({**wide, "t": keys[1].astype(np.float64)}, row_of.reshape(-1), keys.shape[1], keys[0])

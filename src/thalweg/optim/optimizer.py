@@ -135,7 +135,6 @@ class Optimizer(torch.optim.Optimizer):
         self._update()
         return loss
 
-    @torch.no_grad()
     def _update(self) -> None:
         numbers = [self._group_numbers(group) for group in self.param_groups]
         plan = self._current_plan(numbers)
@@ -213,8 +212,10 @@ class Optimizer(torch.optim.Optimizer):
         """The launch's numbers for the step that is about to be taken."""
         by_tensor = any(total.scope == "tensor" for total in parts(self.rule, Sum).values())
         steps = planned.steps + 1 if planned.counted else None
+        # Members step together, so counts that were equal are, unless somebody else has written to them.
+        equal = (planned.uniform and not self.state.seen) or bool((planned.steps == planned.steps[0]).all())
         groups = [numbers[i] for i in planned.members.groups]
-        return rows(groups, planned.members.group_of, steps, planned.scalars, by_tensor)
+        return rows(groups, planned.members.group_of, steps, equal or steps is None, planned.scalars, by_tensor)
 
     def _keep_scalars(self, steps: Sequence[Step]) -> None:
         """Store the scalars' next values: in the tensors' memory, or in the groups."""

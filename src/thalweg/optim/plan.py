@@ -32,6 +32,8 @@ class Planned:
     launch: Launch
     members: Members
     steps: NDArray[np.float32]
+    uniform: bool
+    """Whether all members have taken as many steps; they stay so, since they step together."""
     counted: bool
     """Whether the rule asks which step it is; every state holds the count all the same."""
     scalars: Mapping[str, NDArray[np.float64]]
@@ -90,6 +92,7 @@ def group_switches(rule: type[Rule], group: Group, numbers: Mapping[str, float])
     return (*surface.switches(rule, group).items(), *((name, numbers[name] != 0) for name in tested(rule)))
 
 
+@torch.no_grad()
 def make(
     rule: type[Rule],
     groups: Sequence[Group],
@@ -147,7 +150,17 @@ def _planned(
     views = {key: [s[key] for s in mine] for key in ("step", *scalars)}
     views_at = {key: addresses(tensors) for key, tensors in views.items()}
     counted = state.counts_steps(rule)
-    return Planned(launch, members, steps, counted, scalars, scalars_of(rule, switches), views, views_at)
+    return Planned(
+        launch,
+        members,
+        steps,
+        bool((steps == steps[0]).all()),
+        counted,
+        scalars,
+        scalars_of(rule, switches),
+        views,
+        views_at,
+    )
 
 
 def names(groups: Sequence[Group]) -> list[str]:

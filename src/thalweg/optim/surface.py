@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from thalweg.formula import Rule, Switch
-from thalweg.formula.rule import decay_kind, hypers, parts
+from thalweg.formula.rule import decay_kind, hypers, once, parts
 
 # torch's choices between implementations: there is one here, so they are refused rather than ignored.
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
@@ -56,15 +56,17 @@ def signature(rule: type[Rule]) -> inspect.Signature:
 
 def numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
     """The rule's hyperparameters as a parameter group has them now; a learning rate may be a tensor."""
-    found: dict[str, float] = {}
-    places: dict[str, int] = {}
+    return {name: float(group[key] if place is None else group[key][place]) for name, key, place in _places(rule)}
+
+
+@once
+def _places(rule: type[Rule]) -> tuple[tuple[str, str, int | None], ...]:
+    """Where a group has each hyperparameter: (its name, the group's key, its place in the tuple there)."""
+    found: list[tuple[str, str, int | None]] = []
     for name, hyper in hypers(rule).items():
-        if hyper.of:
-            places[hyper.of] = places.get(hyper.of, -1) + 1
-            found[name] = float(group[hyper.of][places[hyper.of]])
-        else:
-            found[name] = float(group[name])
-    return found
+        before = sum(key == hyper.of for _, key, _ in found)
+        found.append((name, hyper.of, before) if hyper.of else (name, name, None))
+    return tuple(found)
 
 
 def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, bool]:
