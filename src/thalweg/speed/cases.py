@@ -38,6 +38,10 @@ def gpt2_like() -> Shapes:
     return [(50_257, d), (1_024, d), *(12 * block), (d,), (d,)]
 
 
+# 784-128-64-10: what many people train first.
+MLP: Shapes = [(128, 784), (128,), (64, 128), (64,), (10, 64), (10,)]
+
+
 class EagerLion:
     """Lion as careful eager code writes it: one foreach operation after another (torch has no Lion)."""
 
@@ -98,6 +102,7 @@ def _case(
 
 # AdamW reads w, g, m, v and writes w, m, v: 28 bytes of float32; the norm reads g once more.
 CASES = (
+    _case("AdamW, MLP of 6 tensors, 109k", "torch fused", _adamw, MLP, 28),
     _case("AdamW, 500 tensors of 64", "torch fused", _adamw, 500 * [(64,)], 28),
     _case("AdamW, 500 tensors of 1,000", "torch fused", _adamw, 500 * [(1_000,)], 28),
     _case("AdamW, one tensor of 25M", "torch fused", _adamw, [(25_000_000,)], 28),
