@@ -174,3 +174,20 @@ def test_without_a_compiler_plain_torch_runs(tmp_path: Path) -> None:
     assert whole.stdout.startswith("[] "), whole.stderr
     numbers = [float.fromhex(x.stdout.split()[-1]) for x in (broken, whole)]
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-12)
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    done = script(
+        """
+        import sys
+        sys.modules["joblib"] = None
+        import thalweg
+        try:
+            thalweg.compare
+        except ImportError as error:
+            print(error)
+        """,
+        tmp_path,
+    )
+    assert "thalweg.compare needs the package joblib" in done.stdout
+    assert "pip install 'thalweg[all]'" in done.stdout

@@ -24,7 +24,11 @@ _ELSEWHERE = {"Rule": "thalweg.formula", "compare": "thalweg.study"}
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
-    home = import_module(_ELSEWHERE.get(name, "thalweg.optim"))
+    try:
+        home = import_module(_ELSEWHERE.get(name, "thalweg.optim"))
+    except ModuleNotFoundError as error:
+        needs = f"thalweg.{name} needs the package {error.name}: pip install 'thalweg[all]' brings it"
+        raise ModuleNotFoundError(needs, name=error.name) from error
     if not hasattr(home, name):
         raise AttributeError(f"module 'thalweg' has no attribute {name!r}; `thalweg rules` lists the optimizers")
     globals()[name] = value = getattr(home, name)
