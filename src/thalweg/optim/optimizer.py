@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain as chained
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -182,7 +183,7 @@ class Optimizer(torch.optim.Optimizer):
         if not isinstance(self.state, WatchedState):  # somebody gave the optimizer another one
             self.state = WatchedState(self.state)
             self.state.seen = True
-        params = [p for group in self.param_groups for p in group["params"]]
+        params = list(chained.from_iterable(group["params"] for group in self.param_groups))
         grads = [p.grad for p in params]
         known = zip(self.param_groups, numbers, strict=True)
         switches = tuple(planning.group_switches(self.rule, group, n) for group, n in known)
