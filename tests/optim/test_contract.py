@@ -120,6 +120,8 @@ class TestArguments:
             (lambda p: thalweg.AdamW(p, lr=float("inf")), ValueError, "lr must be"),
             (lambda p: thalweg.AdamW(p, lr="fast"), TypeError, "lr must be a number, got 'fast'"),
             (lambda p: thalweg.AdamW(p, lr=None), TypeError, "lr must be a number, got None"),
+            (lambda p: thalweg.AdamW(p, eps="tiny"), TypeError, "eps must be a number, got 'tiny'"),
+            (lambda p: thalweg.AdamW(p, betas=(0.9, "much")), TypeError, "beta2 must be a number, got 'much'"),
             (lambda p: thalweg.AdamW(p, lr=torch.ones(2)), TypeError, "lr must be a number"),
             (lambda p: thalweg.AdamW(p, betas=(0.9, 1.0)), ValueError, "beta2 must be at least 0 and below 1, got 1"),
             (lambda p: thalweg.AdamW(p, betas=(-0.1, 0.9)), ValueError, "beta1 must be at least 0 and below 1"),

@@ -31,14 +31,10 @@ def defaults(rule: type[Rule]) -> dict[str, Any]:
 def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
     """A rule's values (beta1=...) as keyword arguments of its optimizer (betas=...)."""
     given = defaults(rule)
-    numbers = hypers(rule)
+    places = {name: (key, place) for name, key, place in _places(rule)}
     for name, value in values.items():
-        of = numbers[name].of if name in numbers else None
-        if of:
-            place = [n for n, h in numbers.items() if h.of == of].index(name)
-            given[of] = (*given[of][:place], value, *given[of][place + 1 :])
-        else:
-            given[name] = value
+        key, place = places.get(name, (name, None))
+        given[key] = value if place is None else (*given[key][:place], value, *given[key][place + 1 :])
     return given
 
 
@@ -56,7 +52,11 @@ def signature(rule: type[Rule]) -> inspect.Signature:
 
 def numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
     """The rule's hyperparameters as a parameter group has them now; a learning rate may be a tensor."""
-    return {name: float(group[key] if place is None else group[key][place]) for name, key, place in _places(rule)}
+    return {name: float(_given(group, key, place)) for name, key, place in _places(rule)}
+
+
+def _given(group: Mapping[str, Any], key: str, place: int | None) -> Any:
+    return group[key] if place is None else group[key][place]
 
 
 @once
@@ -89,13 +89,14 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     for key, value in merged.items():
         if isinstance(known[key], tuple) and (not isinstance(value, tuple | list) or len(value) != len(known[key])):
             raise ValueError(f"{name}: {key} must be {len(known[key])} numbers, like {known[key]}, got {value!r}")
-    for key, hyper in hypers(rule).items():
+    for hyper, key, place in _places(rule):
+        written = _given(merged, key, place)
         try:
-            value = numbers(rule, merged)[key]
+            value = float(written)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"{name}: {hyper.of or key} must be a number, got {merged[hyper.of or key]!r}") from error
-        if problem := hyper.problem(value):
-            raise ValueError(f"{name}: {key} {problem}")
+            raise TypeError(f"{name}: {hyper} must be a number, got {written!r}") from error
+        if problem := hypers(rule)[hyper].problem(value):
+            raise ValueError(f"{name}: {hyper} {problem}")
     if merged["clip_value"] is not None and not merged["clip_value"] > 0:
         raise ValueError(f"{name}: clip_value must be above 0, or None for no clipping, got {merged['clip_value']!r}")
     if "decay" in merged and merged["decay"] not in DECAYS:
