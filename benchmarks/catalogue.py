@@ -9,9 +9,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from thalweg.cpu import cpu_name
 from thalweg.optim import OPTIMIZERS
 from thalweg.speed.cases import EagerLion, parameters
-from thalweg.speed.measure import cpu_name, measure
+from thalweg.speed.measure import measure
 
 SHAPES = [(25_000_000,)]
 ROUNDS = 9

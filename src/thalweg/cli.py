@@ -3,7 +3,8 @@
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -235,21 +236,16 @@ def _writable_page(page: Path, store: Path | None) -> None:
         raise Refused(f"cannot write {page}: permission denied for {place}.")
 
 
-class _writing:
+@contextmanager
+def _writing(page: Path) -> Iterator[None]:
     """Turn a failed write into a sentence."""
-
-    def __init__(self, page: Path) -> None:
-        self.page = page
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise Refused(
-                f"cannot write {self.page}: {error.strerror}. The results are safe in the study; "
-                "thalweg report makes the page again."
-            ) from error
+    try:
+        yield
+    except OSError as error:
+        raise Refused(
+            f"cannot write {page}: {error.strerror}. The results are safe in the study; "
+            "thalweg report makes the page again."
+        ) from error
 
 
 def main(tokens: Sequence[str] | None = None) -> int:

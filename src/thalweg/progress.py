@@ -109,8 +109,7 @@ class Tally:
 
 def run_words(run: Run) -> str:
     """A run that did not end well, in one line."""
-    which = "default" if run.trial == 0 else f"trial {run.trial}"
-    return f"{run.rule}, {which}, {run.status}: {run.message}"
+    return f"{run.rule}, {run.which}, {run.status}: {run.message}"
 
 
 class Shown:

@@ -48,6 +48,11 @@ def live_states(rule: type[Rule], values: Values) -> dict[str, State]:
     return {name: state for name, state in parts(rule, State).items() if state.when is None or values[state.when]}
 
 
+def start_value(start: str | float, values: Values) -> float:
+    """The number that a state or scalar starts at; one that starts as the first gradient is 0 until it comes."""
+    return 0.0 if start == "g" else float(values[start] if isinstance(start, str) else start)
+
+
 def norm_totals(values: Values) -> dict[str, Any]:
     """What each weight adds to the gradient's squared norm, in the gradient's own units.
 
@@ -66,13 +71,10 @@ def seen(rule: type[Rule], values: Values) -> dict[str, Any]:
     """The values as the rule sees them: the chain's gradient, states started, coefficients prepared."""
     g = chain.limited(values["g"], values["unscale"], values["clip_value"])
     g = chain.regularised(g, values["w"], values["clip_scale"], values["l2"])
-    states = parts(rule, State)
-    started = {
-        name: chain.first_or_kept(values[name], g, values["t"])
-        for name in live_states(rule, values)
-        if states[name].start == "g"
-    }
-    missing = {name: None for name in states if name not in live_states(rule, values)}
+    live = live_states(rule, values)
+    first = {name for name, state in live.items() if state.start == "g"}
+    started = {name: chain.first_or_kept(values[name], g, values["t"]) for name in first}
+    missing = {name: None for name in parts(rule, State) if name not in live}
     return {**prepared(rule, values), **missing, **started, "g": g}
 
 

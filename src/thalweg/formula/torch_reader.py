@@ -36,12 +36,11 @@ def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> 
     """Before the first step."""
     states = {}
     for name, state in compose.live_states(rule, values).items():
-        start = 0.0 if state.start in ("w", "g") else values.get(state.start, state.start)  # type: ignore[arg-type]
-        states[name] = weight.clone() if state.start == "w" else torch.zeros_like(weight) + start
-    scalars = {
-        name: values[scalar.start] if isinstance(scalar.start, str) else scalar.start
-        for name, scalar in parts(rule, Scalar).items()
-    }
+        at_weight = state.start == "w"
+        states[name] = (
+            weight.clone() if at_weight else torch.full_like(weight, compose.start_value(state.start, values))
+        )
+    scalars = {name: compose.start_value(scalar.start, values) for name, scalar in parts(rule, Scalar).items()}
     return Trained(weight, states, scalars)
 
 

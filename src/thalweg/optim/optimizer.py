@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch.autograd.graph import increment_version
 
 from thalweg.formula import Rule, Scalar, Sum, chain
+from thalweg.formula.compose import start_value
 from thalweg.formula.rule import parts
 
 from . import plan as planning
 from . import surface
 from .numbers import Rows, group_numbers, rows
 from .plan import Plan, Planned
-from .state import start_of
 from .watched import WatchedState
 
 # A launch and its numbers for the step that is being taken.
@@ -199,7 +199,7 @@ class Optimizer(torch.optim.Optimizer):
             if scalar.scope != "tensor":
                 # A group that is added later takes part in what all have reached.
                 kept = self.param_groups[0] if scalar.scope == "all" else group
-                found[name] = kept.get(name, start_of(scalar, found))
+                found[name] = kept.get(name, start_value(scalar.start, found))
         return found
 
     def _forget(self, plan: Plan) -> None:

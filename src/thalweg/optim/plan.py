@@ -103,20 +103,18 @@ def make(
     everyone = [(p, i) for i, group in enumerate(groups) for p in group["params"]]
     called = names(groups)
     sets: dict[tuple[Any, ...], list[int]] = {}
-    named: dict[int, dict[str, torch.Tensor]] = {}
+    settings = [{**surface.numbers(rule, group), **surface.switches(rule, group)} for group in groups]
     created: list[torch.Tensor] = []
     for k, (param, i) in enumerate(everyone):
         if param.grad is None:
             continue
         _refuse_unsupported(param, called[k])
-        values = {**surface.numbers(rule, groups[i]), **surface.switches(rule, groups[i])}
         if not states.own(param):
             created.append(param)
-        named[k] = state.prepare(rule, values, param, states.own(param))
-        types = _kernel_types(param, named[k])
+        types = _kernel_types(param, state.prepare(rule, settings[i], param, states.own(param)))
         sets.setdefault((switches[i], types), []).append(k)
     planned = tuple(
-        _planned(rule, everyone, groups, states, chosen, types, places) for (chosen, types), places in sets.items()
+        _planned(rule, everyone, settings, states, chosen, types, places) for (chosen, types), places in sets.items()
     )
     absent = tuple(k for k, (param, _) in enumerate(everyone) if param.grad is None)
     return Plan(planned, absent, switches, states.own_list(), [param for param, _ in everyone], created)
@@ -125,7 +123,7 @@ def make(
 def _planned(
     rule: type[Rule],
     everyone: Sequence[tuple[torch.Tensor, int]],
-    groups: Sequence[Group],
+    settings: Sequence[Mapping[str, Any]],
     states: WatchedState,
     switches: Switches,
     types: tuple[tuple[str, str], ...] | None,
@@ -135,10 +133,10 @@ def _planned(
     mine = [states.own(p) for p in params]
     used = sorted({everyone[k][1] for k in places})
     group_of = np.array([used.index(everyone[k][1]) for k in places], np.int64)
-    values = {**surface.numbers(rule, groups[used[0]]), **dict(switches)}
+    values = settings[used[0]]
     keys = {name: declared.key for name, declared in live_states(rule, values).items()}
     code = passes(rule, switches, types) if types else None
-    plain = surface.switches(rule, groups[used[0]])
+    plain = surface.switches(rule, values)
     members = Members(places, params, mine, keys, used, group_of)
     launch: Launch = KernelLaunch(code, members) if code else TorchLaunch(rule, plain, members)
     steps = state.gathered(mine, "step", torch.float32)

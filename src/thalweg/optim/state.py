@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from thalweg.formula import Rule, Scalar, State
-from thalweg.formula.compose import live_states
+from thalweg.formula.compose import live_states, start_value
 from thalweg.formula.rule import parts
 
 
@@ -44,13 +44,8 @@ def prepare(
         found[name] = kept
     for name, scalar in parts(rule, Scalar).items():
         if scalar.scope == "tensor" and name not in state:
-            state[name] = torch.tensor(start_of(scalar, values), dtype=torch.float64, device="cpu")
+            state[name] = torch.tensor(start_value(scalar.start, values), dtype=torch.float64, device="cpu")
     return found
-
-
-def start_of(scalar: Scalar, values: Mapping[str, Any]) -> float:
-    """A scalar's value before the first step."""
-    return float(values[scalar.start] if isinstance(scalar.start, str) else scalar.start)
 
 
 def gathered(states: list[dict[str, Any]], key: str, dtype: torch.dtype) -> NDArray[Any]:
@@ -68,7 +63,5 @@ def gathered(states: list[dict[str, Any]], key: str, dtype: torch.dtype) -> NDAr
 def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor) -> torch.Tensor:
     if declared.start == "w":
         return weight.detach().clone(memory_format=torch.preserve_format)
-    start = (
-        0.0 if declared.start == "g" else values[declared.start] if isinstance(declared.start, str) else declared.start
-    )
-    return torch.full_like(weight, float(start), memory_format=torch.preserve_format, requires_grad=False)
+    start = start_value(declared.start, values)
+    return torch.full_like(weight, start, memory_format=torch.preserve_format, requires_grad=False)

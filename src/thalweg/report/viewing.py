@@ -62,8 +62,7 @@ def _number(value: float | bool) -> str:
 
 def run_name(run: Run, plan: Plan) -> str:
     """Which run this is, in words."""
-    which = "default" if run.trial == 0 else f"trial {run.trial}"
-    return which if run.seed == plan.tuning_seed else f"re-run of {which}, seed {run.seed}"
+    return run.which if run.seed == plan.tuning_seed else f"re-run of {run.which}, seed {run.seed}"
 
 
 def command(plan: Plan, comparison: Comparison) -> str:

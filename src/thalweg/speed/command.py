@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
+
+from thalweg.cpu import cpu_name
+from thalweg.terminal import table
 
 from .cases import CASES, Case
 from .first_step import first_step
-from .measure import Timing, cpu_name, measure
+from .measure import Timing, measure
 
 # Smaller sets stay in the cache, where the memory's bandwidth is no floor.
 _FROM_MEMORY = 10_000_000
@@ -88,18 +90,19 @@ def _streaming() -> tuple[Callable[[], object], int]:
 
 
 def _print(console: Console, rows: list[Row], rounds: int, threads: int, cold: float, warm: float) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for name in ("one step, ms", "thalweg", "peer", "faster", "quartiles", "GB/s"):
-        table.add_column(name, justify="left" if name == "one step, ms" else "right", no_wrap=True)
+    figures = ("thalweg", "peer", "faster", "quartiles", "GB/s")
+    made = table("one step, ms", *figures, right=figures)
+    for column in made.columns:
+        column.no_wrap = True
     for row in rows:
         low, middle, high = row.timing.ratio("peer", "thalweg")
         ratio = "void" if row.timing.disturbed else f"{middle:.2f}x"
         times = [f"{row.timing.median(n) * 1e3:.2f}" for n in ("thalweg", "peer")]
         rates = f"{row.bandwidth / 1e9:.0f} ({row.plain / 1e9:.0f})" if row.bandwidth and row.plain else ""
         name = f"{row.case.name}\n[dim]  vs {row.case.peer}[/dim]"
-        table.add_row(name, *times, ratio, f"{low:.2f}-{high:.2f}", rates)
+        made.add_row(name, *times, ratio, f"{low:.2f}-{high:.2f}", rates)
     console.print(f"{cpu_name()}, {threads} threads, torch {torch.__version__}, {rounds} rounds\n")
-    console.print(table)
+    console.print(made)
     console.print(
         "\nGB/s: what thalweg's step moves, each operand read and written once; in brackets what a plain w += a * b "
         "moved in the same rounds. The floor is the memory's speed.\n"

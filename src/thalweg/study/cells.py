@@ -94,3 +94,8 @@ class Run:
     seconds: float = 0.0
     step_seconds: float | None = None
     host: str = ""
+
+    @property
+    def which(self) -> str:
+        """The configuration, in words."""
+        return "default" if self.trial == 0 else f"trial {self.trial}"

@@ -7,6 +7,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from thalweg.cpu import cpu_name
+
 from .cells import Cell, Run
 from .engines import Engine, LocalProcesses, WorkerDied
 from .errors import StudyError
@@ -171,19 +173,10 @@ def provenance() -> dict[str, object]:
         "python": platform.python_version(),
         "packages": {name: installed(name) for name in packages},
         "system": f"{platform.system()} {platform.release()}",
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "host": platform.node(),
     }
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def _by_key(cells: Sequence[Cell]) -> dict[str, Cell]:
