@@ -70,12 +70,10 @@ def once(function: Callable[Concatenate[type[Rule], P], R]) -> Callable[Concaten
     return kept
 
 
+@once
 def parts(rule: type[Rule], kind: type[T]) -> Mapping[str, T]:
     """The declared parts of one kind, by name, in order."""
-    found: Mapping[str, T] | None = rule.derived.get(kind)
-    if found is None:
-        found = rule.derived[kind] = {n: value for n, value in rule.declared.items() if isinstance(value, kind)}
-    return found
+    return {name: value for name, value in rule.declared.items() if isinstance(value, kind)}
 
 
 @once
