@@ -32,9 +32,8 @@ format: .venv/dev ## put the code in the house's form
 	$(BIN)/ruff format src tests examples benchmarks
 	$(BIN)/ruff check --fix src tests examples benchmarks
 
-bench: .venv/user ## the tables of docs/speed.md, on this machine
-	$(BIN)/thalweg speed
-	$(BIN)/python benchmarks/catalogue.py
+bench: .venv/bench ## rules x tensors x chains against torch: benchmarks/RESULTS.md, under 10 minutes
+	$(BIN)/python benchmarks/steps.py
 
 stubs: .venv/dev ## the optimizers' signatures, after a rule has changed
 	$(BIN)/python -m thalweg.optim.stubs
@@ -49,6 +48,10 @@ clean:           ## forget the environment and the demo
 
 .venv/user: .venv/python pyproject.toml constraints.txt
 	$(PIP) -e '.[all]'
+	@touch $@
+
+.venv/bench: .venv/user
+	$(PIP) -e '.[all,bench]'
 	@touch $@
 
 .venv/dev: .venv/python pyproject.toml constraints.txt

@@ -5,6 +5,8 @@ Public names are loaded when first used, so the command line's help does not wai
 ``AdamW``, ``Lion``, ...  the catalogue's optimizers, drop-in for torch.optim (`thalweg rules` lists them)
 ``Rule``, ``optimizer``   a rule of your own, and the optimizer class made from it (the language: thalweg.formula)
 ``Optimizer``             what they all are; ``NonFiniteGradient`` what they may raise
+``param_groups``          a model's parameters in groups: weight decay where it belongs, learning rates by depth
+``create``                an optimizer on those groups: ``create("adamw", model, lr=3e-4)``
 ``compare``               an honest comparison of rules on a training task
 """
 
@@ -38,6 +40,5 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     from . import optim
 
-    return sorted(
-        {*globals(), *_ELSEWHERE, *(name for name in vars(optim) if name[0].isupper() or name == "optimizer")}
-    )
+    functions = {"optimizer", "param_groups", "create"}
+    return sorted({*globals(), *_ELSEWHERE, *functions, *(name for name in vars(optim) if name[0].isupper())})

@@ -117,10 +117,10 @@ def kernel(expression: Expression, numbers: dict[str, float], real: str = "float
     kept = {name: np.ascontiguousarray(value, real) for name, value in operands.items()}
     size = len(next(iter(kept.values())))
     kept["out"] = np.full(size + 1, 777.0, real)
+    kept.setdefault("g", kept["out"])  # a kernel skips what has no gradient
     walk = compiled(Pass({}, {"out": expression}), dict.fromkeys(kept, real), real)
-    task = Task(walk, np.array([[0, 0, size]]), np.array([[0, 1]]), 1)
-    for row, name in enumerate(walk.operands):
-        task.addresses[row] = kept[name].ctypes.data
+    columns = {name: np.array([kept[name].ctypes.data]) for name in walk.operands}
+    task = Task(walk, np.array([[0, 0, size]]), np.array([[0, 1]]), columns)
     task.set_row(numbers)
     task.run(1)
     assert kept["out"][size] == 777.0  # nothing is written past the end
@@ -181,10 +181,10 @@ def test_totals_ignore_what_is_past_the_end(size: int) -> None:
     """The last vector is masked: 1 / 0 in its empty places must not reach the sum."""
     memory = np.full(size + 32, NAN)
     memory[:size] = np.arange(1, size + 1)
-    walk = compiled(Pass({"inverse": 1.0 / weight("x"), "count": weight("x") * 0.0 + 1.0}, {}), {"x": "float64"},
-                    "float64")  # fmt: skip
-    task = Task(walk, np.array([[0, 0, size]]), np.array([[0, 1]]), 1)
-    task.addresses[0] = memory.ctypes.data
+    walk = compiled(Pass({"inverse": 1.0 / weight("x"), "count": weight("x") * 0.0 + 1.0}, {}), {"x": "float64",
+                    "g": "float64"}, "float64")  # fmt: skip
+    columns = dict.fromkeys("xg", np.array([memory.ctypes.data]))
+    task = Task(walk, np.array([[0, 0, size]]), np.array([[0, 1]]), columns)
     task.set_row({})
     task.run(1)
     assert task.sums[0] == pytest.approx([(1 / memory[:size]).sum(), size], rel=1e-14)
@@ -192,9 +192,11 @@ def test_totals_ignore_what_is_past_the_end(size: int) -> None:
 
 def test_a_row_for_each_tensor() -> None:
     memory = [np.ones(20), np.ones(3), np.ones(17)]
-    walk = compiled(Pass({}, {"x": weight("x") * (number("a") / 2.0) + number("b")}), {"x": "float64"}, "float64")
-    task = Task(walk, np.array([[0, 0, 20], [1, 0, 3], [2, 0, 17]]), np.array([[0, 2], [2, 3]]), 3)
-    task.addresses[0] = [m.ctypes.data for m in memory]
+    walk = compiled(
+        Pass({}, {"x": weight("x") * (number("a") / 2.0) + number("b")}), {"x": "float64", "g": "float64"}, "float64"
+    )
+    columns = dict.fromkeys("xg", np.array([m.ctypes.data for m in memory]))
+    task = Task(walk, np.array([[0, 0, 20], [1, 0, 3], [2, 0, 17]]), np.array([[0, 2], [2, 3]]), columns)
     task.set_rows({"a": np.array([2.0, 4.0]), "b": 0.5}, np.array([1, 0, 1]), 2)
     task.run(1)
     assert [m.tolist() for m in memory] == [[2.5] * 20, [1.5] * 3, [2.5] * 17]

@@ -25,14 +25,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def walk(factor: float = 2.0) -> CompiledPass:
-    return compiled(Pass({}, {"x": weight("x") * number("a") + factor}), {"x": "float64"}, "float64")
+    return compiled(Pass({}, {"x": weight("x") * number("a") + factor}), {"x": "float64", "g": "float64"}, "float64")
 
 
 def works(code: MachineCode, factor: float = 2.0) -> bool:
     """Whether a loaded kernel computes what it should."""
     memory = np.arange(5, dtype=np.float64)
-    task = Task(walk(factor), np.array([[0, 0, 5]]), np.array([[0, 1]]), 1)
-    task.addresses[0] = memory.ctypes.data
+    task = Task(
+        walk(factor), np.array([[0, 0, 5]]), np.array([[0, 1]]), dict.fromkeys("xg", np.array([memory.ctypes.data]))
+    )
     task.set_row({"a": 3.0})
     code.call(task.words.ctypes.data)
     return memory.tolist() == [factor + 3.0 * i for i in range(5)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import thalweg
-from thalweg.optim import OPTIMIZERS, stubs
+from thalweg.optim import OPTIMIZERS, stubs, surface
 from thalweg.rules import CATALOGUE
 
 USER = """
@@ -50,10 +50,10 @@ def test_signature_is_what_the_constructor_takes(name: str) -> None:
     parameters.pop("params")
     by_name = {key: p.default for key, p in parameters.items()}
     by_place = [p.default for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    shown = {key: p.default for key, p in parameters.items() if key not in ("clip_norm", "nonfinite")}
+    shown = {key: p.default for key, p in parameters.items() if key not in surface.WHOLE}
     for optimizer in (made([weight]), made([weight], **by_name), made([weight], *by_place)):
         assert {key: optimizer.param_groups[0][key] for key in shown} == shown
-        assert (optimizer.clip_norm, optimizer.nonfinite) == (None, "pass")
+        assert {key: getattr(optimizer, key) for key in surface.WHOLE} == surface.WHOLE
     with pytest.raises(TypeError, match="arguments after the parameters"):
         made([weight], *by_place, None)
 

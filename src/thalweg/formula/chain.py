@@ -1,6 +1,6 @@
 """What stands around every rule, in the language of rules.
 
-    unscale -> clip by value -> clip by norm -> L2 -> RULE -> decoupled decay -> w - d
+    unscale -> clip by value -> clip by norm -> L2 -> RULE (wrappers) -> decoupled decay -> w - d -> clear the gradient
 
 Options that are numbers stay numbers (no clipping is clip_value = infinity and clip_scale = 1, no decay is 0):
 they cost no memory traffic, so one kernel serves them all.
@@ -12,6 +12,8 @@ from .vocabulary import clip, minimum, sqrt, where
 
 # The numbers the chain reads, with the values that leave the rule alone.
 NUMBERS = {"unscale": 1.0, "clip_value": float("inf"), "clip_scale": 1.0, "l2": 0.0, "shrink": 0.0}
+# The choices that change what is written: the gradient is set to 0; norms are added up on the way.
+SWITCHES = {"clear": False, "measured": False}
 
 
 def limited(g: Any, unscale: Any, clip_value: Any) -> Any:
@@ -29,14 +31,15 @@ def first_or_kept(state: Any, g: Any, t: Any) -> Any:
     return where(t <= 1, g, state)
 
 
-def moved(w: Any, d: Any, shrink: Any) -> Any:
-    """The next weight, rounded once; ``shrink`` is lr * weight_decay when decay is decoupled."""
-    return w - (d + shrink * w)
+def move(w: Any, d: Any, shrink: Any) -> Any:
+    """The whole step: the rule's, and decay's share; ``shrink`` is lr * weight_decay when decay is decoupled."""
+    return d + shrink * w
 
 
-def norm_scale(squares: Any, clip_norm: Any) -> Any:
+def norm_scale(squares: Any, clip_norm: Any, clip_eps: Any) -> Any:
     """What the gradient is multiplied by so that its norm stays within clip_norm.
 
-    ``squares`` is the sum of its squares over all weights. 1e-6 is torch.nn.utils.clip_grad_norm_'s.
+    ``squares`` is the sum of its squares over all weights that are clipped together. ``clip_eps`` is added to the
+    norm: 1e-6 as in torch.nn.utils.clip_grad_norm_, 0 for the exact limit.
     """
-    return minimum(1.0, clip_norm / (sqrt(squares) + 1e-6))
+    return minimum(1.0, clip_norm / (sqrt(squares) + clip_eps))

@@ -12,7 +12,7 @@ from . import chain
 from .declare import Scalar, State, Sum
 from .expression import Expression, constant, leaves, number, weight
 from .language import FormulaError
-from .rule import Rule, hypers, once, parts
+from .rule import Rule, hypers, layers, once, parts
 
 Values = Mapping[str, Any]
 
@@ -26,19 +26,19 @@ class Pass:
 
     @property
     def operands(self) -> tuple[str, ...]:
-        """What is read or written, w and g first."""
+        """What is read or written, w and g first. The gradient always is: where there is none, nothing is done."""
         outputs = (*self.totals.values(), *self.writes.values())
-        names = leaves(outputs, "weight") | {*self.writes}
+        names = leaves(outputs, "weight") | {*self.writes, "g"}
         return tuple(sorted(names, key=lambda name: (name != "w", name != "g", name)))
 
 
 @dataclass(frozen=True)
 class Program:
-    """A rule with its switches resolved. ``sums`` is None for a rule that needs no totals."""
+    """A rule with its switches resolved. ``sums``: a pass for each layer that needs totals, from the inside out."""
 
     norm: Pass
     limited_norm: Pass
-    sums: Pass | None
+    sums: tuple[Pass, ...]
     update: Pass
     scalars: Mapping[str, Expression]
 
@@ -83,34 +83,86 @@ def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:
     return _with(rule, "prepare", values)
 
 
-def rule_totals(rule: type[Rule], values: Values) -> dict[str, Any]:
-    """What each weight adds to the rule's own totals."""
-    found: dict[str, Any] = rule.formulas["sums"](seen(rule, values))
+def summing(rule: type[Rule]) -> tuple[int, ...]:
+    """The layers that need totals: 0 is the rule itself, then its wrappers from the inside out."""
+    return tuple(i for i, formulas in enumerate(layers(rule)) if "sums" in formulas)
+
+
+def layer_totals(rule: type[Rule], values: Values, layer: int) -> dict[str, Any]:
+    """What each weight adds to one layer's own totals; those of the layers inside it are known."""
+    found: dict[str, Any] = layers(rule)[layer]["sums"](_stepped(rule, values, layer).known)
     return found
 
 
 def settled(rule: type[Rule], values: Values) -> dict[str, Any]:
-    """The values with what ``after`` makes of the totals, if the rule has any."""
+    """The values with what every ``prepare`` and ``after`` makes of them: the next scalars are among it."""
     return _with(rule, "after", prepared(rule, values))
 
 
 def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
-    """The next weight and states."""
-    ready = _with(rule, "after", seen(rule, values))
-    result = rule.formulas["step"](ready)
-    d, *states = result if isinstance(result, tuple) else (result,)
+    """What a step writes: the next weight and states; the gradient, if it is cleared."""
+    stepped = _stepped(rule, values, len(layers(rule)))
     live = live_states(rule, values)
-    returned = zip(rule.formulas["step"].returned, states, strict=True)
-    written = {name: value for name, value in returned if name in live}
     # A state that starts as the first gradient must be stored even by a rule that never assigns to it.
-    started = {name: ready[name] for name, state in live.items() if state.start == "g" and name not in written}
-    return {"w": chain.moved(values["w"], d, values["shrink"]), **written, **started}
+    started = {name: stepped.known[name] for name, state in live.items() if state.start == "g"}
+    w = values["w"] - chain.move(values["w"], stepped.d, values["shrink"])
+    followed: dict[str, Any] = {}
+    for formulas in layers(rule):
+        if "follow" in formulas:
+            followed |= formulas["follow"]({**stepped.known, "w": w})
+    states = {name: value for name, value in {**started, **stepped.states, **followed}.items() if name in live}
+    return {"w": w, **states, **({"g": 0.0} if values["clear"] else {})}
+
+
+def measured(rule: type[Rule], values: Values) -> dict[str, Any]:
+    """What each weight adds to the squared norms that people log: of gradient (unscaled), weight and whole step."""
+    g = values["unscale"] * values["g"]
+    w = values["w"]
+    move = chain.move(w, _stepped(rule, values, len(layers(rule))).d, values["shrink"])
+    return {"gradient": g * g, "weight": w * w, "step": move * move}
+
+
+def evaluated(rule: type[Rule], values: Values) -> Any:
+    """The weights to test and keep: what the outermost ``evaluate`` says, else w."""
+    ready = prepared(rule, values)
+    missing = {name: None for name in parts(rule, State) if name not in live_states(rule, values)}
+    for formulas in layers(rule):
+        if "evaluate" in formulas:
+            ready = {**ready, "w": formulas["evaluate"]({**ready, **missing})}
+    return ready["w"]
+
+
+@dataclass(frozen=True)
+class _Stepped:
+    """After the steps of some layers: what the next one knows, the step so far, and the states that are written."""
+
+    known: Mapping[str, Any]
+    d: Any
+    states: Mapping[str, Any]
+
+
+def _stepped(rule: type[Rule], values: Values, until: int) -> _Stepped:
+    """The first ``until`` layers' steps, one after the other."""
+    known, d = seen(rule, values), None
+    states: dict[str, Any] = {}
+    for formulas in layers(rule)[:until]:
+        if "after" in formulas:
+            known |= formulas["after"](known)
+        if "step" in formulas:
+            # To a wrapper d is the step so far; a rule may declare a d of its own.
+            result = formulas["step"](known if d is None else {**known, "d": d})
+            d, *written = result if isinstance(result, tuple) else (result,)
+            states |= dict(zip(formulas["step"].returned, written, strict=True))
+    return _Stepped(known if d is None else {**known, "d": d}, d, states)
 
 
 def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
-    """Trace a rule with symbols. ``switches`` are its switches, and its hyperparameters' being other than 0."""
+    """Trace a rule with symbols.
+
+    ``switches`` are the rule's and the chain's switches, and the rule's hyperparameters' being other than 0.
+    """
     names = {*hypers(rule), *parts(rule, Scalar), *parts(rule, Sum), *chain.NUMBERS, "t"}
-    values: dict[str, Any] = {name: number(name) for name in names}
+    values: dict[str, Any] = {**chain.SWITCHES, **{name: number(name) for name in names}}
     values |= {name: weight(name) for name in ("w", "g", *parts(rule, State))}
     # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
     values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
@@ -122,11 +174,12 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
 
 def _traced(rule: type[Rule], values: Values) -> Program:
     totals = settled(rule, values)
+    norms = _expressions(measured(rule, values)) if values["measured"] else {}
     return Program(
         norm=Pass(norm_totals(values), {}),
         limited_norm=Pass(limited_norm_totals(values), {}),
-        sums=Pass(_expressions(rule_totals(rule, values)), {}) if "sums" in rule.formulas else None,
-        update=Pass({}, _expressions(updated(rule, values))),
+        sums=tuple(Pass(_expressions(layer_totals(rule, values, i)), {}) for i in summing(rule)),
+        update=Pass(norms, _expressions(updated(rule, values))),
         scalars=_expressions({name: totals[name] for name in parts(rule, Scalar)}),
     )
 
@@ -155,10 +208,14 @@ class Tested(Expression):
 def tested(rule: type[Rule]) -> tuple[str, ...]:
     """The hyperparameters whose being 0 changes the formula: those a state's existence or an `if` depends on."""
     names = {state.when for state in parts(rule, State).values()}
-    names |= {name for formula in rule.formulas.values() for name in formula.tested}
+    names |= {name for formulas in layers(rule) for formula in formulas.values() for name in formula.tested}
     return tuple(name for name in hypers(rule) if name in names)
 
 
 def _with(rule: type[Rule], name: str, values: Values) -> dict[str, Any]:
-    """The values and what one of the rule's host functions, if it has it, makes of them."""
-    return {**values, **rule.formulas[name](values)} if name in rule.formulas else dict(values)
+    """The values and what one of the host functions of each layer, if it has it, makes of them."""
+    ready = dict(values)
+    for formulas in layers(rule):
+        if name in formulas:
+            ready |= formulas[name](ready)
+    return ready

@@ -63,11 +63,13 @@ class State:
     ``start``  0, a hyperparameter's name, ``"w"`` (the weight when training starts) or ``"g"`` (the first
                gradient the rule sees).
     ``when``   it exists only while this switch is on, or this hyperparameter is not 0.
+    ``dtype``  the least element type it is kept in (``"float32"``); unless given, the weight's own.
     """
 
     key: str
     start: str | float = 0.0
     when: str | None = None
+    dtype: str | None = None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from .llvm import (
     ROWS,
     SUMS,
     TASK_WORDS,
-    TENSORS,
     compute_type,
     emit,
 )
@@ -73,6 +72,16 @@ def available() -> bool:
     return True
 
 
+@cache
+def readable(dtype: str) -> bool:
+    """Whether kernels can read and write an element type; x86 processors before 2012 cannot convert float16."""
+    if dtype != "float16" or not available():
+        return True
+    from .machine import converts_float16
+
+    return converts_float16()
+
+
 def compiled(walk: Pass, dtypes: Mapping[str, str], real: str) -> CompiledPass:
     """Make a pass. ``dtypes``: the element type of each operand in memory, as torch names it; ``real``: of the work."""
     kernel = lower(walk)
@@ -89,7 +98,8 @@ class Passes:
 
     norm: CompiledPass
     limited_norm: CompiledPass
-    sums: CompiledPass | None
+    sums: tuple[CompiledPass, ...]
+    """One for each layer that takes totals."""
     update: CompiledPass
 
 
@@ -107,7 +117,7 @@ def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tup
     return Passes(
         compiled(traced.norm, types, "float64"),
         compiled(traced.limited_norm, types, "float64"),
-        compiled(traced.sums, types, real) if traced.sums else None,
+        tuple(compiled(walk, types, real) for walk in traced.sums),
         compiled(traced.update, types, real),
     )
 
@@ -121,23 +131,26 @@ def scalars_of(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> Host
 class Task:
     """The memory a kernel is pointed at; its arrays live as long as it does."""
 
-    def __init__(self, walk: CompiledPass, pieces: Table, claims: Table, tensors: int) -> None:
+    def __init__(self, walk: CompiledPass, pieces: Table, claims: Table, columns: Mapping[str, Table]) -> None:
+        """``columns``: for each operand the addresses of the tensors; where the gradient's is 0 nothing is done."""
         self.walk, self.pieces, self.claims = walk, pieces, claims
-        self.addresses = np.zeros((len(walk.operands), tensors), np.int64)
-        self.row_of = np.zeros(tensors, np.int64)
+        self._columns = [columns[name] for name in walk.operands]
+        self.addresses = np.array([column.ctypes.data for column in self._columns], np.int64)
+        self.row_of = np.zeros(len(columns["g"]), np.int64)
         self.rows = np.zeros((1, walk.width), walk.real)
         self.sums = np.zeros((len(pieces), len(walk.totals)), np.float64)
         # A task block starts on a cache line of its own: threads hammer its first word.
         room = np.zeros(TASK_WORDS + 8, np.int64)
         skip = -(room.ctypes.data // 8) % 8
         self.words = room[skip : skip + TASK_WORDS]
-        self.words[CLAIMS], self.words[TENSORS] = len(claims), tensors
+        self.words[CLAIMS] = len(claims)
         for index, table in (
             (CLAIM_TABLE, claims), (PIECES, pieces), (ADDRESSES, self.addresses),
             (ROW_OF, self.row_of), (ROWS, self.rows), (SUMS, self.sums),
         ):  # fmt: skip
             self.words[index] = table.ctypes.data
-        self._address = self.words.ctypes.data
+        self.at: int = self.words.ctypes.data
+        """The address of the task block."""
 
     def set_row(self, numbers: Mapping[str, float]) -> None:
         """One row for all tensors."""
@@ -158,7 +171,7 @@ class Task:
         """Walk over memory once."""
         self.words[COUNTER] = 0
         machine = self.walk.machine
-        team.run(machine.call, machine.address, self._address, threads)
+        team.run(machine.call, machine.address, self.at, threads)
 
     def _new_rows(self, count: int) -> None:
         self.rows = np.zeros((count, self.walk.width), self.walk.real)

@@ -15,6 +15,8 @@ ALLOWED = (
     "plain helper functions in this same language, and " + " ".join(vocabulary.__all__)
 )
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+# What a formula returns, if not a dictionary.
+_RETURNS = {"step": "the step, and states by their names", "evaluate": "the weights to test"}
 _WORDS = {name: getattr(vocabulary, name) for name in vocabulary.__all__}
 
 
@@ -47,8 +49,8 @@ def read(function: FunctionType, rule: str, *, names: Collection[str], switches:
     tested = {node.id for test in tests for node in ast.walk(test) if isinstance(node, ast.Name)}
     last = tree.body[-1]
     assert isinstance(last, ast.Return)
-    if isinstance(last.value, ast.Dict) == (function.__name__ == "step"):
-        wanted = "the step, and states by their names" if function.__name__ == "step" else "a dictionary"
+    wanted = _RETURNS.get(function.__name__, "a dictionary")
+    if isinstance(last.value, ast.Dict) != (wanted == "a dictionary"):
         raise FormulaError(f"{rule}.{function.__name__} returns {wanted}")
     returned: list[str] = []
     if isinstance(last.value, ast.Dict):

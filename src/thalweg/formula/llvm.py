@@ -16,13 +16,13 @@ from .lower import Kernel
 WIDTH = 16
 
 # The task block that a kernel gets: 64-bit words. The first is the counter that threads claim work from.
-COUNTER, CLAIMS, CLAIM_TABLE, PIECES, ADDRESSES, TENSORS, ROW_OF, ROWS, SUMS = range(9)
+COUNTER, CLAIMS, CLAIM_TABLE, PIECES, ADDRESSES, ROW_OF, ROWS, SUMS = range(8)
 TASK_WORDS = 16  # two cache lines: the counter shares its line with nothing that is written
 
-_TYPES = {"float32": "float", "float64": "double", "bfloat16": "bfloat", "float16": "half"}
+# How an element lies in memory. bfloat16 is read and written as bits: processors' own conversions lose denormals.
+_TYPES = {"float32": "float", "float64": "double", "bfloat16": "i16", "float16": "half"}
 _SIZES = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2}
-
-_SUFFIXES = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f16"}
+_SUFFIXES = {"float32": "f32", "float64": "f64", "bfloat16": "i16", "float16": "f16"}
 _INFIX = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
 _COMPARE = {"<": "olt", "<=": "ole", ">": "ogt", ">=": "oge"}
 _CALLS = {
@@ -78,9 +78,13 @@ class _Emitter:
     def module(self) -> str:
         sums = len(self.kernel.totals)
         self.label("entry")
-        claims, tensors = self.word("%task", CLAIMS), self.word("%task", TENSORS)
+        claims = self.word("%task", CLAIMS)
         claim_table, pieces, addresses = self.table(CLAIM_TABLE), self.table(PIECES), self.table(ADDRESSES)
         row_of, rows, slots = self.table(ROW_OF), self.table(ROWS), self.table(SUMS)
+        columns = {
+            name: self.new(f"inttoptr i64 {self.word(addresses, i)} to ptr")
+            for i, name in enumerate(self.kernel.operands)
+        }
         counter = self.new(f"getelementptr i64, ptr %task, i64 {COUNTER}")
         self.put("br label %claim")
 
@@ -97,19 +101,27 @@ class _Emitter:
 
         self.label("piece")
         piece = "%piece_index"
-        self.put(f"{piece} = phi i64 [ {first}, %take ], [ %next_piece, %piece_end ]")
+        self.put(f"{piece} = phi i64 [ {first}, %take ], [ %next_piece, %piece_done ]")
         self.put(f"br i1 {self.new(f'icmp slt i64 {piece}, {last}')}, label %work, label %claim")
         self.label("work")
         entry = self.new(f"mul i64 {piece}, 3")
         tensor = self.word(pieces, entry)
         start = self.word(pieces, self.new(f"add i64 {entry}, 1"))
         length = self.word(pieces, self.new(f"add i64 {entry}, 2"))
+        gradient = self.word(columns["g"], tensor)
+        self.put(f"br i1 {self.new(f'icmp eq i64 {gradient}, 0')}, label %absent, label %present")
+
+        self.label("absent")  # no gradient: nothing to do, nothing to add up
+        for i in range(sums):
+            self.put(f"store double 0.0, ptr {self.slot(slots, piece, i)}, align 8")
+        self.put("br label %piece_done")
+
+        self.label("present")
         row = self.new(f"mul i64 {self.word(row_of, tensor)}, {len(self.kernel.coefficients)}")
         coefficients = [self.coefficient(rows, row, i) for i in range(len(self.kernel.coefficients))]
         pointers = {}
-        for i, name in enumerate(self.kernel.operands):
-            column = self.new(f"mul i64 {tensors}, {i}")
-            base = self.new(f"inttoptr i64 {self.word(addresses, self.new(f'add i64 {column}, {tensor}'))} to ptr")
+        for name, column in columns.items():
+            base = self.new(f"inttoptr i64 {gradient if name == 'g' else self.word(column, tensor)} to ptr")
             pointers[name] = self.new(f"getelementptr {_TYPES[self.dtypes[name]]}, ptr {base}, i64 {start}")
         whole = self.new(f"and i64 {length}, -{WIDTH}")
         zeros = ", ".join(["double 0.0"] * WIDTH)
@@ -118,9 +130,9 @@ class _Emitter:
         self.put("br label %loop")
 
         self.label("loop")
-        self.put("%i = phi i64 [ 0, %work ], [ %i_next, %body ]")
+        self.put("%i = phi i64 [ 0, %present ], [ %i_next, %body ]")
         for i in range(sums):
-            self.put(f"%total{i} = phi <{WIDTH} x double> [ %zero{i}, %work ], [ %total_next{i}, %body ]")
+            self.put(f"%total{i} = phi <{WIDTH} x double> [ %zero{i}, %present ], [ %total_next{i}, %body ]")
         self.put(f"br i1 {self.new(f'icmp slt i64 %i, {whole}')}, label %body, label %rest")
         self.label("body")
         self.weights("%i", pointers, coefficients, mask=None, into="total_next")
@@ -141,18 +153,23 @@ class _Emitter:
         for i in range(sums):
             self.put(f"%sum{i} = phi <{WIDTH} x double> [ %total{i}, %rest ], [ %total_tail{i}, %tail ]")
         for i in range(sums):
-            slot = self.new(f"add i64 {self.new(f'mul i64 {piece}, {sums}')}, {i}")
-            where = self.new(f"getelementptr double, ptr {slots}, i64 {slot}")
             self.declared.add(f"declare double @llvm.vector.reduce.fadd.v{WIDTH}f64(double, <{WIDTH} x double>)")
             total = self.new(
                 f"call double @llvm.vector.reduce.fadd.v{WIDTH}f64(double 0.0, <{WIDTH} x double> %sum{i})"
             )
-            self.put(f"store double {total}, ptr {where}, align 8")
+            self.put(f"store double {total}, ptr {self.slot(slots, piece, i)}, align 8")
+        self.put("br label %piece_done")
+        self.label("piece_done")
         self.put(f"%next_piece = add i64 {piece}, 1")
         self.put("br label %piece")
         body = "\n".join(self.lines)
         head = "\n".join(sorted(self.declared))
         return f"{head}\n\ndefine void @kernel(ptr noalias %task) nounwind {{\n{body}\n}}\n"
+
+    def slot(self, slots: str, piece: str, i: int) -> str:
+        """Where a piece's i-th total goes."""
+        place = self.new(f"add i64 {self.new(f'mul i64 {piece}, {len(self.kernel.totals)}')}, {i}")
+        return self.new(f"getelementptr double, ptr {slots}, i64 {place}")
 
     def spread(self, kind: str, value: str) -> str:
         one = self.new(f"insertelement <{WIDTH} x {kind}> poison, {kind} {value}, i64 0")
@@ -195,12 +212,16 @@ class _Emitter:
             )
         else:
             value = self.new(f"load {vector}, ptr {place}, align {size}")
-        return value if kind == self.real else self.new(f"fpext {vector} {value} to {self.vector}")
+        if self.dtypes[name] == "bfloat16":
+            value, kind = self.from_bfloat16(value), "float"
+        return value if kind == self.real else self.new(f"fpext <{WIDTH} x {kind}> {value} to {self.vector}")
 
     def store(self, name: str, value: str, place: str, mask: str | None) -> None:
         kind, size = _TYPES[self.dtypes[name]], _SIZES[self.dtypes[name]]
         vector = f"<{WIDTH} x {kind}>"
-        if kind != self.real:
+        if self.dtypes[name] == "bfloat16":
+            value = self.to_bfloat16(value)
+        elif kind != self.real:
             value = self.new(f"fptrunc {self.vector} {value} to {vector}")
         if mask:
             function = f"@llvm.masked.store.{self.memory_suffix(name)}.p0"
@@ -208,6 +229,27 @@ class _Emitter:
             self.put(f"call void {function}({vector} {value}, ptr {place}, i32 {size}, <{WIDTH} x i1> {mask})")
         else:
             self.put(f"store {vector} {value}, ptr {place}, align {size}")
+
+    def from_bfloat16(self, bits: str) -> str:
+        """bfloat16 is the upper half of a float."""
+        wide = self.new(f"zext <{WIDTH} x i16> {bits} to <{WIDTH} x i32>")
+        upper = self.new(f"shl <{WIDTH} x i32> {wide}, {_splat('i32', 16)}")
+        return self.new(f"bitcast <{WIDTH} x i32> {upper} to <{WIDTH} x float>")
+
+    def to_bfloat16(self, value: str) -> str:
+        """Rounded to the nearest, ties to even: carrying into the upper half; nan stays nan."""
+        if self.real != "float":
+            value = self.new(f"fptrunc {self.vector} {value} to <{WIDTH} x float>")
+        ints = f"<{WIDTH} x i32>"
+        bits = self.new(f"bitcast <{WIDTH} x float> {value} to {ints}")
+        upper = self.new(f"lshr {ints} {bits}, {_splat('i32', 16)}")
+        odd = self.new(f"and {ints} {upper}, {_splat('i32', 1)}")
+        half = self.new(f"add {ints} {odd}, {_splat('i32', 0x7FFF)}")
+        rounded = self.new(f"lshr {ints} {self.new(f'add {ints} {bits}, {half}')}, {_splat('i32', 16)}")
+        quiet = self.new(f"or {ints} {upper}, {_splat('i32', 0x40)}")
+        nan = self.new(f"fcmp uno <{WIDTH} x float> {value}, zeroinitializer")
+        chosen = self.new(f"select <{WIDTH} x i1> {nan}, {ints} {quiet}, {ints} {rounded}")
+        return self.new(f"trunc {ints} {chosen} to <{WIDTH} x i16>")
 
     def memory_suffix(self, name: str) -> str:
         return f"v{WIDTH}{_SUFFIXES[self.dtypes[name]]}"
@@ -242,6 +284,10 @@ class _Emitter:
         self.declared.add(f"declare {self.vector} {function}({types})")
         arguments = ", ".join(f"{self.vector} {x}" for x in a)
         return self.new(f"call {self.vector} {function}({arguments})")
+
+
+def _splat(kind: str, value: int) -> str:
+    return "<" + ", ".join([f"{kind} {value}"] * WIDTH) + ">"
 
 
 def _literal(value: float, real: str) -> str:

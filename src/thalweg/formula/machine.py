@@ -59,6 +59,13 @@ def machine_code(assembly: str) -> MachineCode:
 
 
 @cache
+def converts_float16() -> bool:
+    """Whether the processor converts float16 itself; code for others would call functions that may not exist."""
+    _initialise()
+    return "x86" not in llvm.get_default_triple() or bool(llvm.get_host_cpu_features().get("f16c"))
+
+
+@cache
 def _initialise() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()

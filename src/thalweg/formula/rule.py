@@ -6,22 +6,48 @@ from functools import wraps
 from types import MappingProxyType
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
-from .chain import NUMBERS
+from .chain import NUMBERS, SWITCHES
 from .declare import Decay, Declared, Hyper, Scalar, State, Sum, Switch
 from .language import Formula, FormulaError, read
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T", Hyper, Decay, Switch, State, Scalar, Sum)
+D = TypeVar("D", bound="Declaring")
 
 # What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step).
 RESERVED = ("w", "g", "t")
-# A rule's functions, in the order in which a step runs them.
-FUNCTIONS = ("prepare", "sums", "after", "step")
+# The functions of a rule and of a wrapper, in the order in which a step runs them.
+FUNCTIONS = ("prepare", "sums", "after", "step", "follow", "evaluate")
 SCOPES: dict[type, tuple[str, ...]] = {Scalar: ("tensor", "group", "all"), Sum: ("tensor", "all")}
 
 
-class Rule:
+class Declaring:
+    """What rules and wrappers have in common: declared parts, and formulas that are read when the class is defined."""
+
+    given: ClassVar[tuple[str, ...]] = ("w", "g")
+    """What its formulas may ask for, beside what it declares."""
+    needed: ClassVar[bool] = False
+    """Whether it must have a step."""
+    declared: ClassVar[Mapping[str, Declared]] = MappingProxyType({})
+    """Its declared parts, by name, in order."""
+    formulas: ClassVar[Mapping[str, Formula]] = MappingProxyType({})
+    """Its functions, those it has."""
+    derived: ClassVar[dict[Any, Any]] = {}
+    """What has been worked out from it in this process; see `once`."""
+
+    def __init_subclass__(cls, base: bool = False, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if base:
+            return
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
+        cls.declared = MappingProxyType({**cls.declared, **own})
+        cls.derived = {}
+        _check_declarations(cls)
+        cls.formulas = MappingProxyType(_read_formulas(cls))
+
+
+class Rule(Declaring, base=True):
     """Base of every update rule. A subclass declares its parts and writes its formulas as static methods.
 
     ``step(g, ...)`` returns d, or d and next states (``return d, m, v``); the weight becomes w - d.
@@ -30,36 +56,47 @@ class Rule:
     coefficients and next scalars.
     ``sums(g, ...)``, optional, returns per weight what is added up, under the names declared as `Sum`;
     ``after(...)`` gets the totals and returns further coefficients and next scalars.
+    ``follow(w, ...)``, optional, sees the new weight and returns next states.
+    ``evaluate(w, ...)``, optional, returns the weights to test and keep, where they are not w itself.
 
     The text is checked when the class is defined: mistakes raise `FormulaError`.
     """
 
+    needed = True
     year: ClassVar[int | None] = None
-    declared: ClassVar[Mapping[str, Declared]] = MappingProxyType({})
-    """Its declared parts, by name, in order."""
-    formulas: ClassVar[Mapping[str, Formula]] = MappingProxyType({})
-    """Its functions: step, and those it has of prepare, sums and after."""
-    derived: ClassVar[dict[Any, Any]] = {}
-    """What has been worked out from it in this process; see `once`."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
-        cls.declared = MappingProxyType({**cls.declared, **own})
-        cls.derived = {}
-        _check_declarations(cls)
-        cls.formulas = MappingProxyType(_read_formulas(cls))
+    wrappers: ClassVar[tuple[type["Wrapper"], ...]] = ()
+    """What is wrapped around it, from the inside out."""
 
     def __init__(self) -> None:
         name = type(self).__name__
         raise TypeError(f"{name} is a rule, not an optimizer; thalweg.optimizer({name}) makes the optimizer class")
 
 
-def once(function: Callable[Concatenate[type[Rule], P], R]) -> Callable[Concatenate[type[Rule], P], R]:
+class Wrapper(Declaring, base=True):
+    """Base of what goes around any rule: it sees the rule's step d, and may change it or follow the weight.
+
+    Its functions are those of a rule, all optional, with parts of its own; besides w and g they may ask for ``d``.
+    ``step(d, ...)`` returns the changed step, and next states. `wrapped` puts it around a rule.
+    """
+
+    given = ("w", "g", "d")
+
+
+def wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
+    """A rule with a wrapper around it: again a rule. Made once for each pair."""
+    return _wrapped(rule, wrapper)
+
+
+def layers(rule: type[Rule]) -> tuple[Mapping[str, Formula], ...]:
+    """The rule's formulas, then those of each wrapper, from the inside out."""
+    return (rule.formulas, *(wrapper.formulas for wrapper in rule.wrappers))
+
+
+def once(function: Callable[Concatenate[type[D], P], R]) -> Callable[Concatenate[type[D], P], R]:
     """Work out a function of a rule once for each rule and arguments; the result is kept with the rule."""
 
     @wraps(function)
-    def kept(rule: type[Rule], /, *arguments: P.args, **named: P.kwargs) -> R:
+    def kept(rule: type[D], /, *arguments: P.args, **named: P.kwargs) -> R:
         key = (function, arguments, *named.items()) if named else (function, arguments)
         try:
             found: R = rule.derived[key]
@@ -71,13 +108,13 @@ def once(function: Callable[Concatenate[type[Rule], P], R]) -> Callable[Concaten
 
 
 @once
-def parts(rule: type[Rule], kind: type[T]) -> Mapping[str, T]:
+def parts(rule: type[Declaring], kind: type[T]) -> Mapping[str, T]:
     """The declared parts of one kind, by name, in order."""
     return {name: value for name, value in rule.declared.items() if isinstance(value, kind)}
 
 
 @once
-def hypers(rule: type[Rule]) -> Mapping[str, Hyper]:
+def hypers(rule: type[Declaring]) -> Mapping[str, Hyper]:
     """Every number a user sets, weight decay included, by name, in order."""
     return {
         name: value.hyper if isinstance(value, Decay) else value
@@ -87,18 +124,33 @@ def hypers(rule: type[Rule]) -> Mapping[str, Hyper]:
 
 
 @once
-def decay_kind(rule: type[Rule]) -> str:
+def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
+    if clash := {*rule.declared} & {*wrapper.declared}:
+        raise FormulaError(f"{rule.__name__} and {wrapper.__name__} both declare {clash.pop()!r}; rename one")
+    about = f"{rule.__doc__}\n\n    {wrapper.__name__} around it: {(wrapper.__doc__ or '').strip()}"
+    members = {
+        **wrapper.declared,
+        "wrappers": (*rule.wrappers, wrapper),
+        "__doc__": about,
+        "__module__": rule.__module__,
+        "__qualname__": f"{wrapper.__name__}{rule.__qualname__}",
+    }
+    return type(f"{wrapper.__name__}{rule.__name__}", (rule,), members)
+
+
+@once
+def decay_kind(rule: type[Declaring]) -> str:
     """Who does weight decay: ``l2``, ``decoupled``, ``own``; ``none`` for a rule without it."""
     return next((value.kind for value in parts(rule, Decay).values()), "none")
 
 
 def text(rule: type[Rule]) -> str:
     """The rule as its author wrote it, with the rules it inherits its formulas from."""
-    written = [c for c in rule.__mro__ if issubclass(c, Rule) and c is not Rule]
-    return "\n\n".join(inspect.getsource(c).rstrip() for c in written)
+    inner = [c for c in rule.__mro__ if issubclass(c, Rule) and c is not Rule and "wrappers" not in vars(c)]
+    return "\n\n".join(inspect.getsource(c).rstrip() for c in (*reversed(rule.wrappers), *inner))
 
 
-def _check_declarations(rule: type[Rule]) -> None:
+def _check_declarations(rule: type[Declaring]) -> None:
     def refuse(name: str, what: str) -> None:
         raise FormulaError(f"{rule.__module__}.{rule.__qualname__}.{name}: {what}")
 
@@ -107,7 +159,7 @@ def _check_declarations(rule: type[Rule]) -> None:
         if name in RESERVED:
             refuse(name, f"{', '.join(RESERVED)} mean the weight, the gradient and the step count; choose another name")
     for name, value in rule.declared.items():
-        if name in NUMBERS:
+        if name in NUMBERS or name in SWITCHES:
             refuse(name, "the chain around every rule uses this name; choose another")
         if isinstance(value, Decay) and value.kind not in ("l2", "decoupled", "own"):
             refuse(name, f"the kind of decay is 'l2', 'decoupled' or 'own', not {value.kind!r}")
@@ -139,10 +191,10 @@ def _check_declarations(rule: type[Rule]) -> None:
             refuse(name, f"its default {hyper.default:g} lies outside its search: {hyper.search}")
 
 
-def _read_formulas(rule: type[Rule]) -> dict[str, Formula]:
+def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
     where = rule.__qualname__
     functions = {name: getattr(rule, name) for name in FUNCTIONS if hasattr(rule, name)}
-    if "step" not in functions:
+    if rule.needed and "step" not in functions:
         raise FormulaError(f"{where} has no step: write def step(g, ...) that returns what to subtract from the weight")
     for name in functions:
         if name in vars(rule) and not isinstance(vars(rule)[name], staticmethod):
@@ -151,7 +203,8 @@ def _read_formulas(rule: type[Rule]) -> dict[str, Formula]:
     switches = {*hypers(rule), *parts(rule, Switch)}
     # Weight decay reaches a rule's formula only if the rule owns it.
     known = {name for name in switches if name != "weight_decay" or decay_kind(rule) == "own"} | {*scalars}
-    weights = {*states, "w", "g"}
+    weights = {*states, *rule.given}
+    unlike = {"follow": {"g", "d"}, "evaluate": {"g", "d"}}  # the step is over
     if bool(sums) != ("sums" in functions):
         raise FormulaError(
             f"{where}: declare each total as Sum and compute it in sums(...); one is there without the other"
@@ -166,15 +219,19 @@ def _read_formulas(rule: type[Rule]) -> dict[str, Formula]:
         if name not in functions:
             continue
         asks = known | coefficients
-        asks |= weights if name in ("sums", "step") else {"t", *(sums if name == "after" else ())}
+        on_host = name in ("prepare", "after")
+        asks |= {"t", *(sums if name == "after" else ())} if on_host else weights - unlike.get(name, set())
         found[name] = read(functions[name], where, names=asks, switches=switches)
-        if name in ("prepare", "after"):
+        if on_host:
             coefficients |= {*found[name].returned} - {*scalars}
     if clash := coefficients & {*rule.declared, *RESERVED}:
         raise FormulaError(f"{where}: the coefficient {clash.pop()!r} has the name of a declared part; rename it")
     if sums and {*found["sums"].returned} != {*sums}:
         raise FormulaError(f"{where}.sums returns {', '.join(found['sums'].returned)}; declared are {', '.join(sums)}")
-    for name in found["step"].returned:
+    for name in found["step"].returned if "step" in found else ():
         if name not in states:
             raise FormulaError(f"{where}.step: after the step itself, return states by their names; {name!r} is none")
+    for name in found["follow"].returned if "follow" in found else ():
+        if name not in states:
+            raise FormulaError(f"{where}.follow returns states by their names; {name!r} is none")
     return found

@@ -26,11 +26,22 @@ if hasattr(os, "register_at_fork"):
 
 def run(call: Callable[[int], None], address: int, task: int, threads: int) -> None:
     """Run a kernel on a task block. ``call`` and ``address`` are the same function, for one thread and for many."""
-    parallel = _gomp_parallel() if threads > 1 and not _in_child else None
+    parallel = _gomp_parallel() if usable(threads) > 1 else None
     if parallel is None:
         call(task)
     else:
         parallel(address, task, threads, 0)
+
+
+def usable(threads: int) -> int:
+    """How many of so many threads there are: one in a forked child, or without the library."""
+    return threads if threads > 1 and not _in_child and _gomp_parallel() is not None else 1
+
+
+def parallel_address() -> int:
+    """The address of ``GOMP_parallel``, for machine code; 0 if there is none."""
+    function = _gomp_parallel()
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0) if function is not None else 0  # type: ignore[arg-type]
 
 
 @cache

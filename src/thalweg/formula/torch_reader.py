@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from . import chain, compose
-from .declare import Scalar, Sum, Switch
+from .declare import Scalar, Switch
 from .rule import Rule, hypers, parts
 
 
@@ -29,7 +29,7 @@ def values_of(rule: type[Rule], **given: Any) -> dict[str, Any]:
     """The rule's hyperparameters, switches and the chain's numbers: defaults, with what is given."""
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
     switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
-    return {**chain.NUMBERS, **numbers, **switches, **given}
+    return {**chain.NUMBERS, **chain.SWITCHES, **numbers, **switches, **given}
 
 
 def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> Trained:
@@ -47,9 +47,11 @@ def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> 
 def step(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Mapping[str, Any]) -> Trained:
     """After one step. ``values`` as `values_of` gives them; totals are over this parameter alone."""
     known = {**values, **now.scalars, **now.states, "w": now.weight, "g": gradient, "t": now.steps + 1}
-    if parts(rule, Sum):
-        known |= {name: total.sum() for name, total in compose.rule_totals(rule, known).items()}
+    for layer in compose.summing(rule):
+        added = compose.layer_totals(rule, known, layer)
+        known |= {name: torch.as_tensor(each).expand_as(gradient).sum() for name, each in added.items()}
     after = compose.updated(rule, known)
+    after.pop("g", None)
     settled = compose.settled(rule, known)
     return Trained(
         after.pop("w"),

@@ -2,6 +2,11 @@
 
 from .catalogue import *
 from .catalogue import OPTIMIZERS as OPTIMIZERS
+from .factory import create as create
+from .groups import NO_DECAY as NO_DECAY
+from .groups import ParamGroups as ParamGroups
+from .groups import param_groups as param_groups
+from .kinds import ModelParameter as ModelParameter
 from .optimizer import NonFiniteGradient as NonFiniteGradient
 from .optimizer import Optimizer as Optimizer
 from .optimizer import build as build

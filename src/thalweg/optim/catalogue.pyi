@@ -35,8 +35,13 @@ class SGD(Optimizer):
         decay: Literal["l2", "decoupled"] = "l2",
         maximize: bool = False,
         clip_value: float | None = None,
+        ema: NoneType = None,
         clip_norm: float | None = None,
+        clip_scope: str = "all",
+        clip_eps: float = 1e-06,
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
     ) -> None: ...
 
 class Momentum(Optimizer):
@@ -50,8 +55,13 @@ class Momentum(Optimizer):
         decay: Literal["l2", "decoupled"] = "l2",
         maximize: bool = False,
         clip_value: float | None = None,
+        ema: NoneType = None,
         clip_norm: float | None = None,
+        clip_scope: str = "all",
+        clip_eps: float = 1e-06,
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
     ) -> None: ...
 
 class Adagrad(Optimizer):
@@ -67,8 +77,13 @@ class Adagrad(Optimizer):
         decay: Literal["l2", "decoupled"] = "l2",
         maximize: bool = False,
         clip_value: float | None = None,
+        ema: NoneType = None,
         clip_norm: float | None = None,
+        clip_scope: str = "all",
+        clip_eps: float = 1e-06,
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
     ) -> None: ...
 
 class RMSprop(Optimizer):
@@ -85,8 +100,13 @@ class RMSprop(Optimizer):
         decay: Literal["l2", "decoupled"] = "l2",
         maximize: bool = False,
         clip_value: float | None = None,
+        ema: NoneType = None,
         clip_norm: float | None = None,
+        clip_scope: str = "all",
+        clip_eps: float = 1e-06,
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
     ) -> None: ...
 
 class Adam(Optimizer):
@@ -102,8 +122,13 @@ class Adam(Optimizer):
         decay: Literal["l2", "decoupled"] = "l2",
         maximize: bool = False,
         clip_value: float | None = None,
+        ema: NoneType = None,
         clip_norm: float | None = None,
+        clip_scope: str = "all",
+        clip_eps: float = 1e-06,
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
     ) -> None: ...
 
 class AdamW(Optimizer):
@@ -119,8 +144,13 @@ class AdamW(Optimizer):
         decay: Literal["l2", "decoupled"] = "decoupled",
         maximize: bool = False,
         clip_value: float | None = None,
+        ema: NoneType = None,
         clip_norm: float | None = None,
+        clip_scope: str = "all",
+        clip_eps: float = 1e-06,
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
     ) -> None: ...
 
 class Lion(Optimizer):
@@ -134,6 +164,11 @@ class Lion(Optimizer):
         decay: Literal["l2", "decoupled"] = "decoupled",
         maximize: bool = False,
         clip_value: float | None = None,
+        ema: NoneType = None,
         clip_norm: float | None = None,
+        clip_scope: str = "all",
+        clip_eps: float = 1e-06,
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
     ) -> None: ...

@@ -1,7 +1,7 @@
 """Parameters that one kernel call updates together, and the others, which the `torch` reader updates one by one."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from thalweg.formula import Rule, Sum, compose
+from thalweg.formula import Rule, compose
 from thalweg.formula.kernel import CompiledPass, Passes, Task
-from thalweg.formula.rule import parts
-from thalweg.formula.team import SERIAL_BELOW
+from thalweg.formula.rule import layers
+from thalweg.formula.team import SERIAL_BELOW, usable
 
 from .layout import layout
 from .numbers import Rows
+
+Sums = Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,171 +38,188 @@ class Members:
 
 
 class Launch(Protocol):
-    """What a step asks of a set of parameters, pass by pass. Nothing is written before `update`."""
+    """What a step asks of a set of parameters, pass by pass. Nothing is written before `update`.
 
-    def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
-        """Take this step's gradients; False if parameters or states are no longer where they were planned.
-
-        ``seen`` says that somebody had access to the states, so they have to be asked too.
-        """
+    Sums come as one number for each parameter, 0 for one without a gradient.
+    """
 
     def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
         """The sum of the squares of each parameter's gradient, after the clip by value if ``limited``."""
 
-    def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
-        """The rule's own totals, by parameter."""
+    def totals(self, rows: Rows, stage: int) -> Sums:
+        """A layer's own totals; ``stage`` counts the layers that have any."""
 
     def update(self, rows: Rows, again: bool) -> None:
         """Move the weights. ``again`` says that the gradients have just been read."""
 
+    def measured(self) -> Sums:
+        """The squared norms that the last update added up on its way; empty if it did not."""
+
 
 class KernelLaunch:
-    """Dense parameters on the CPU that share element types and switches."""
+    """Parameters on the CPU, in memory without gaps, that share element types and switches."""
 
-    def __init__(self, passes: Passes, members: Members) -> None:
-        params, states, keys = members.params, members.states, members.keys
-        self.passes, self.params, self.states, self._keys = passes, params, states, keys
-        self._bytes = [p.nbytes for p in params]
-        self._plain = all(p.is_contiguous() for p in params)
-        self._strides = [p.stride() for p in params]
-        self._weights_at = addresses(params)
-        self._states_at = {name: addresses([s[key] for s in states]) for name, key in keys.items()}
+    def __init__(self, passes: Passes, members: Members, grads_at: NDArray[np.int64]) -> None:
+        """``grads_at``: the addresses of this step's gradients, kept up to date from outside; 0 where there is none."""
+        params, states = members.params, members.states
+        self.passes, self._keys = passes, members.keys
+        self._states_kept = [[s[key] for s in states] for key in members.keys.values()]
+        self._states_at = [addresses(kept) for kept in self._states_kept]
+        self._columns = {"w": column(params), "g": grads_at}
+        self._columns |= {name: np.array(at, np.int64) for name, at in zip(members.keys, self._states_at, strict=True)}
         # Memory that is held cannot be freed and handed out again, so an address that has not changed is still ours.
-        self._held = [t.untyped_storage() for t in (*params, *(s[key] for s in states for key in keys.values()))]
-        self._grads: list[torch.Tensor] = []
+        self._held = [t.untyped_storage() for kept in self._states_kept for t in kept]
         self._cut = layout([p.numel() for p in params])
         self._tasks: dict[str, Task] = {}
-        self._ready: set[str] = set()
 
-    def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
-        self._ready.clear()
-        if addresses(self.params) != self._weights_at:
-            return False
-        try:
-            for name, key in self._keys.items() if seen else ():
-                if addresses([s[key] for s in self.states]) != self._states_at[name]:
-                    return False
-            sizes = [g.nbytes for g in grads]
-        except (AttributeError, KeyError, RuntimeError, TypeError):
-            # A gradient is None or sparse that was not before, a state is gone.
-            return False
-        if sizes != self._bytes:
-            return False
-        if not self._plain or not all(map(torch.Tensor.is_contiguous, grads)):
-            if [p.stride() for p in self.params] != self._strides:  # transposed in place
+    def in_place(self, states: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the states are still the tensors, at the addresses, that were planned."""
+        for key, kept, at in zip(self._keys.values(), self._states_kept, self._states_at, strict=True):
+            now = [s.get(key) for s in states]
+            if any(a is not b for a, b in zip(now, kept, strict=True)) or addresses(kept) != at:
                 return False
-            # The kernel walks weight and gradient side by side: one in another layout is copied into the weight's.
-            grads = [
-                g if g.stride() == p.stride() else torch.empty_like(p).copy_(g.detach())
-                for g, p in zip(grads, self.params, strict=True)
-            ]
-        self._grads = grads  # keeps the copies alive until the next step
-        self._grads_at = addresses(grads)
         return True
 
     def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
         if limited:
             return self._summed("limited norm", self.passes.limited_norm, rows)["squares"]
-        squares: NDArray[np.float64] = self._summed("norm", self.passes.norm, rows)["squares"]
+        squares = self._summed("norm", self.passes.norm, rows)["squares"]
         scale = np.asarray(rows.by_tensor("unscale"), np.float64)
         return np.asarray(squares * scale**2, np.float64)
 
-    def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
-        assert self.passes.sums is not None
-        return self._summed("sums", self.passes.sums, rows)
+    def totals(self, rows: Rows, stage: int) -> Sums:
+        return self._summed(f"sums {stage}", self.passes.sums[stage], rows)
 
     def update(self, rows: Rows, again: bool) -> None:
         task = self._task("update again" if again else "update", self.passes.update, again)
         rows.put(task)
-        task.run(self._threads())
+        task.run(self.threads)
+        self._last = task
 
-    def _summed(self, name: str, walk: CompiledPass, rows: Rows) -> dict[str, NDArray[np.float64]]:
+    def ready(self, rows: Rows) -> Task:
+        """The task of an update in one pass, with its numbers, for `Memory.run`."""
+        task = self._task("update", self.passes.update)
+        rows.put(task)
+        self._last = task
+        return task
+
+    def measured(self) -> Sums:
+        return self._by_tensor(self._last)
+
+    @property
+    def threads(self) -> int:
+        """How many threads a pass is worth."""
+        return usable(torch.get_num_threads()) if self._cut.weights >= SERIAL_BELOW else 1
+
+    @property
+    def weights(self) -> int:
+        """How many weights it updates."""
+        return self._cut.weights
+
+    def _summed(self, name: str, walk: CompiledPass, rows: Rows) -> Sums:
         task = self._task(name, walk)
         rows.put(task)
-        task.run(self._threads())
+        task.run(self.threads)
+        return self._by_tensor(task)
+
+    def _by_tensor(self, task: Task) -> Sums:
         found = {}
-        for i, total in enumerate(walk.totals):
-            by_tensor = np.zeros(len(self.params))
+        for i, total in enumerate(task.walk.totals):
+            by_tensor = np.zeros(len(self._columns["w"]))
             # Pieces are added in their order, whichever thread computed them.
             np.add.at(by_tensor, task.pieces[:, 0], task.sums[:, i])
             found[total] = by_tensor
         return found
 
-    def _threads(self) -> int:
-        return torch.get_num_threads() if self._cut.weights >= SERIAL_BELOW else 1
-
     def _task(self, name: str, walk: CompiledPass, backwards: bool = False) -> Task:
-        """The pass's task block with this step's addresses."""
         if name not in self._tasks:
             claims = self._cut.backwards if backwards else self._cut.claims
-            task = Task(walk, self._cut.pieces, claims, len(self.params))
-            for row, operand in enumerate(walk.operands):
-                if operand != "g":
-                    task.addresses[row] = self._weights_at if operand == "w" else self._states_at[operand]
-            self._tasks[name] = task
-        task = self._tasks[name]
-        if name not in self._ready:
-            if "g" in walk.operands:
-                task.addresses[walk.operands.index("g")] = self._grads_at
-            self._ready.add(name)
-        return task
+            self._tasks[name] = Task(walk, self._cut.pieces, claims, self._columns)
+        return self._tasks[name]
 
 
-def addresses(tensors: list[torch.Tensor]) -> list[int]:
-    # On 500 parameters this line is a tenth of a step: a map over the method is the fastest way Python has.
+def addresses(tensors: Sequence[torch.Tensor]) -> list[int]:
+    """Where tensors' memory starts."""
+    # A map over the method is the fastest way Python has.
     return list(map(torch.Tensor.data_ptr, tensors))
 
 
+def column(tensors: Sequence[torch.Tensor]) -> NDArray[np.int64]:
+    """The addresses as a kernel reads them."""
+    return np.array(addresses(tensors), np.int64)
+
+
 class TorchLaunch:
-    """Parameters no kernel serves: other devices, half precision, memory with gaps. Same formulas, one at a time."""
+    """Parameters no kernel serves: other devices, memory with gaps, subclasses. Same formulas, one at a time."""
 
     def __init__(self, rule: type[Rule], switches: Mapping[str, bool], members: Members) -> None:
         self.rule, self.switches = rule, switches
         self.params, self.states, self._keys = members.params, members.states, members.keys
-        self._grads: list[torch.Tensor] = []
+        self._stages = compose.summing(rule)
+        self.grads: list[torch.Tensor | None] = []
+        """This step's gradients, set from outside."""
+        self._measured: list[Mapping[str, float]] = []
 
-    def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
-        if any(g is None or g.layout != torch.strided for g in grads):
-            return False
-        self._grads = grads
-        return not seen or all(
-            key in s and s[key].shape == p.shape
-            for s, p in zip(self.states, self.params, strict=True)
-            for key in self._keys.values()
-        )
+    def in_place(self, states: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the states are there and fit."""
+        pairs = zip(states, self.params, strict=True)
+        return all(key in s and s[key].shape == p.shape for s, p in pairs for key in self._keys.values())
 
     @torch.no_grad()
     def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
         # In float64, as in the kernels: no gradient is so large or small that its square is lost.
-        found = []
-        for i, grad in enumerate(self._grads):
+        found = np.zeros(len(self.params))
+        for i, grad in self._present():
             values = {**rows.of(i), "g": grad.double(), **({} if limited else {"clip_value": math.inf})}
-            found.append(float(compose.limited_norm_totals(values)["squares"].sum()))
-        return np.array(found)
+            found[i] = float(compose.limited_norm_totals(values)["squares"].sum())
+        return found
 
     @torch.no_grad()
-    def totals(self, rows: Rows) -> dict[str, NDArray[np.float64]]:
-        with np.errstate(all="ignore"):
-            found = [compose.rule_totals(self.rule, self._values(i, rows)) for i in range(len(self.params))]
-        return {name: np.array([float(f[name].double().sum()) for f in found]) for name in parts(self.rule, Sum)}
+    def totals(self, rows: Rows, stage: int) -> Sums:
+        found: dict[str, NDArray[np.float64]] = {}
+        for i, grad in self._present():
+            with np.errstate(all="ignore"):
+                added = compose.layer_totals(self.rule, self._values(i, grad, rows), self._stages[stage])
+            for name, each in added.items():
+                found.setdefault(name, np.zeros(len(self.params)))[i] = _total(each, grad)
+        names = layers(self.rule)[self._stages[stage]]["sums"].returned
+        return {name: found.get(name, np.zeros(len(self.params))) for name in names}
 
     @torch.no_grad()
     def update(self, rows: Rows, again: bool) -> None:
-        for i, (param, state) in enumerate(zip(self.params, self.states, strict=True)):
-            values = self._values(i, rows)
+        self._measured = [{} for _ in self.params]
+        for i, grad in self._present():
+            values = self._values(i, grad, rows)
             read = {id(value) for value in values.values() if isinstance(value, torch.Tensor)}
             with np.errstate(all="ignore"):
                 found = compose.updated(self.rule, values)
+                if self.switches.get("measured"):
+                    norms = compose.measured(self.rule, values)
+                    self._measured[i] = {name: _total(each, grad) for name, each in norms.items()}
             # A formula may hand on what it was given (previous = w): copied before anything is written.
             found = {n: value.clone() if id(value) in read else value for n, value in found.items()}
+            targets = {"w": self.params[i], "g": grad}
             for name, value in found.items():
-                (param if name == "w" else state[self._keys[name]]).copy_(torch.as_tensor(value))
+                (targets[name] if name in targets else self.states[i][self._keys[name]]).copy_(torch.as_tensor(value))
 
-    def _values(self, i: int, rows: Rows) -> dict[str, Any]:
+    def measured(self) -> Sums:
+        names = {name for norms in self._measured for name in norms}
+        return {name: np.array([norms.get(name, 0.0) for norms in self._measured]) for name in names}
+
+    def _present(self) -> list[tuple[int, torch.Tensor]]:
+        return [(i, grad) for i, grad in enumerate(self.grads) if grad is not None]
+
+    def _values(self, i: int, grad: torch.Tensor, rows: Rows) -> dict[str, Any]:
         param = self.params[i]
-        # Half precision is computed in float32 and rounded once, when it is stored.
-        dtype = torch.float32 if param.dtype in (torch.float16, torch.bfloat16) else param.dtype
-        tensors = {"w": param, "g": self._grads[i], **{n: self.states[i][key] for n, key in self._keys.items()}}
+        tensors = {"w": param, "g": grad, **{n: self.states[i][key] for n, key in self._keys.items()}}
+        # As in the kernels: half precision is computed in float32 and rounded once, when it is stored.
+        exact = any(t.dtype == torch.float64 for t in tensors.values())
+        dtype = torch.float64 if exact else torch.float32
         # NumPy's floats follow IEEE 754 where Python's raise.
         numbers = {name: np.float64(number) for name, number in rows.of(i).items()}
         return {**numbers, **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}
+
+
+def _total(each: Any, like: torch.Tensor) -> float:
+    """The sum over all weights of what each adds; a plain number is what every weight adds."""
+    return float(each.double().sum()) if isinstance(each, torch.Tensor) else float(each) * like.numel()

@@ -15,11 +15,13 @@ from thalweg.formula.rule import decay_kind
 from . import surface
 
 
-def group_numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
-    """What a parameter group says: the rule's hyperparameters and the chain's numbers."""
+def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0) -> dict[str, float]:
+    """What a parameter group says: the rule's hyperparameters and the chain's numbers.
+
+    ``scale`` is what the loss was multiplied by, and the gradients with it.
+    """
     found = {**NUMBERS, **surface.numbers(rule, group)}
-    if group["maximize"]:
-        found["unscale"] = -1.0
+    found["unscale"] = (-1.0 if group["maximize"] else 1.0) / scale
     if group["clip_value"] is not None:
         found["clip_value"] = float(group["clip_value"])
     kind = group.get("decay", decay_kind(rule))
@@ -61,11 +63,19 @@ class Rows:
         value = self.numbers[name]
         return value if self.row_of is None or np.ndim(value) == 0 else value[self.row_of]
 
-    def last(self, value: Any, group: int) -> float:
-        """One group's entry of a value that may differ by row: its last row, which is the furthest step."""
-        if self.group is None or np.ndim(value) == 0:
+    def last(self, value: Any, group: int | None, present: NDArray[np.bool_] | None) -> float | None:
+        """One group's entry of a value that may differ by row, or any group's: that of the furthest step.
+
+        Only rows of tensors that are ``present`` count (None: all are); None if there is no such row.
+        """
+        if self.row_of is None or self.group is None:
             return float(value)
-        return float(value[np.flatnonzero(self.group == group)[-1]])
+        rows = self.row_of if present is None else self.row_of[present]
+        rows = rows if group is None else rows[self.group[rows] == group]
+        if not len(rows):
+            return None
+        steps = np.broadcast_to(self.numbers.get("t", 0.0), self.count)
+        return float(np.broadcast_to(value, self.count)[rows[np.argmax(steps[rows])]])
 
     def of(self, tensor: int) -> dict[str, float]:
         """The row that one tensor reads, as floats."""

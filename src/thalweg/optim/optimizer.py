@@ -2,22 +2,25 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain as chained
 from typing import Any, ClassVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.autograd.graph import increment_version
+from torch.optim import optimizer as torch_optimizer
 
 from thalweg.formula import Rule, Scalar, Sum, chain
-from thalweg.formula.compose import start_value
-from thalweg.formula.rule import parts
+from thalweg.formula.compose import summing
+from thalweg.formula.rule import parts, wrapped
+from thalweg.wrappers import WeightAverage
 
 from . import plan as planning
 from . import surface
-from .numbers import Rows, group_numbers, rows
-from .plan import Plan, Planned
+from .launch import KernelLaunch
+from .numbers import Rows, rows
+from .plan import Grads, Plan, Planned
+from .settings import Numbers, Settings, Switches
 from .watched import WatchedState
 
 # A launch and its numbers for the step that is being taken.
@@ -36,27 +39,40 @@ class Optimizer(torch.optim.Optimizer):
     ``maximize``    climb instead of descend;
     ``decay``       ``"l2"`` or ``"decoupled"``, where the rule leaves weight decay to the chain;
     ``clip_value``  limit each coordinate of the gradient to +-clip_value;
-    ``clip_norm``   scale the gradients of all parameters together so that their norm is at most clip_norm
-                    (as `torch.nn.utils.clip_grad_norm_`; the gradients in memory are not changed);
+    ``ema``         keep an exponential moving average of the weights with this decay (0.999); see `averaged`;
+    ``clip_norm``   scale the gradients so that their norm is at most clip_norm (the gradients in memory are not
+                    changed), ``clip_scope`` over ``"all"`` parameters together, as
+                    `torch.nn.utils.clip_grad_norm_`, or of each ``"tensor"``; ``clip_eps`` is added to the norm:
+                    1e-6 as in torch, 0 for the exact limit;
     ``nonfinite``   what to do when a gradient holds nan or infinity: ``"pass"`` it on like torch, ``"raise"``
-                    `NonFiniteGradient`, or ``"skip"`` the whole step (counted in ``skipped_steps``).
+                    `NonFiniteGradient`, or ``"skip"`` the whole step (counted in ``skipped_steps``);
+    ``clear``       set the gradients to 0 once they are used, in the same pass over memory;
+    ``amp_fused``   have `torch.amp.GradScaler` leave unscaling to `step`, which saves a pass over memory. Frameworks
+                    that clip gradients themselves (Lightning) refuse such an optimizer.
 
-    The first three and all of the rule's may differ by parameter group; clip_norm and nonfinite are
-    attributes of the optimizer and may be changed between steps.
+    The first four and all of the rule's may differ by parameter group; the others are attributes of the optimizer
+    and may be changed between steps. So may ``grad_scale``, what the loss was multiplied by: a number or a tensor.
     """
 
     rule: ClassVar[type[Rule]]
+    whole: ClassVar[type[Rule]]
+    """The rule with the weight average around it: what is computed."""
+    stages: ClassVar[tuple[int, ...]]
+    """The layers of it that take sums, each of which is a pass over memory."""
+    clip_norm: float | None
+    clip_scope: str
+    clip_eps: float
+    nonfinite: str
+    clear: bool
+    amp_fused: bool
+    # Defaults of the class, since torch.amp.GradScaler sets both for the time of a step and then deletes them.
+    grad_scale: float | torch.Tensor = 1.0
+    found_inf: torch.Tensor | None = None
+    """Set by `torch.amp.GradScaler` for the time of a step: other than 0 if a gradient is not finite."""
 
-    def __init__(
-        self,
-        params: Any,
-        *arguments: Any,
-        clip_norm: float | None = None,
-        nonfinite: str = "pass",
-        **options: Any,
-    ) -> None:
+    def __init__(self, params: Any, *arguments: Any, **options: Any) -> None:
         name = type(self).__name__
-        known = surface.defaults(self.rule)
+        known = surface.defaults(self.whole)
         positional = [key for key in known if key not in surface.CHAIN]
         if len(arguments) > len(positional):
             raise TypeError(
@@ -66,24 +82,24 @@ class Optimizer(torch.optim.Optimizer):
         by_place = dict(zip(positional, arguments, strict=False))
         if twice := by_place.keys() & options.keys():
             raise TypeError(f"{name} got {twice.pop()!r} twice, by place and by name")
+        whole = {key: options.pop(key, value) for key, value in surface.WHOLE.items()}
         options = {**by_place, **options}
-        surface.check(self.rule, name, options)
-        if clip_norm is not None and not clip_norm > 0:
-            raise ValueError(f"{name}: clip_norm must be above 0, or None for no clipping, got {clip_norm!r}")
-        if nonfinite not in surface.NONFINITE:
-            raise ValueError(f"{name}: nonfinite must be one of {', '.join(surface.NONFINITE)}, got {nonfinite!r}")
-        self.clip_norm = clip_norm
-        self.nonfinite = nonfinite
+        surface.check(self.whole, name, options)
+        surface.check_whole(name, whole)
+        vars(self).update(whole)
+        if self.amp_fused:
+            self._step_supports_amp_scaling = True
         self.skipped_steps = 0
         self._plan: Plan | None = None
+        self._settings = Settings(self.whole)
         super().__init__(params, {**known, **options})
         self.state: WatchedState = WatchedState()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with their own hyperparameters; what is not given is as for the others."""
-        known = surface.defaults(self.rule)
+        known = surface.defaults(self.whole)
         given = {key: value for key, value in param_group.items() if key in known}
-        surface.check(self.rule, type(self).__name__, {**self.defaults, **given})
+        surface.check(self.whole, type(self).__name__, {**self.defaults, **given})
         super().add_param_group(param_group)
         self._plan = None
 
@@ -91,6 +107,7 @@ class Optimizer(torch.optim.Optimizer):
         super().__setstate__(state)
         self.state = WatchedState(self.state)
         self._plan = None
+        self._settings = Settings(self.whole)
         for options in (self.defaults, *self.param_groups):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
@@ -112,7 +129,7 @@ class Optimizer(torch.optim.Optimizer):
         """Load a state that this class, or torch's of the same name, has saved."""
         super().load_state_dict(state_dict)
         # torch has cast every state to its weight's type; scalars are float64 whatever the weight is.
-        scalars = [name for name, scalar in parts(self.rule, Scalar).items() if scalar.scope == "tensor"]
+        scalars = [name for name, scalar in parts(self.whole, Scalar).items() if scalar.scope == "tensor"]
         saved = [k for group in state_dict["param_groups"] for k in group["params"]] if scalars else []
         params = [p for group in self.param_groups for p in group["params"]]
         for number, param in zip(saved, params, strict=False):
@@ -120,8 +137,8 @@ class Optimizer(torch.optim.Optimizer):
             self.state.own(param).update({name: kept[name].clone() for name in scalars if name in kept})
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {**super().__getstate__(), "clip_norm": self.clip_norm, "nonfinite": self.nonfinite}
-        return {**kept, "skipped_steps": self.skipped_steps}
+        whole = {key: getattr(self, key) for key in surface.WHOLE}
+        return {**super().__getstate__(), **whole, "skipped_steps": self.skipped_steps}
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -129,6 +146,12 @@ class Optimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient, once. ``closure`` computes the loss again and returns it."""
+        # torch wraps the steps of its optimizers for hooks and profilers. It costs 9 us: done only when there are any.
+        return _observed_step(self, closure) if _observed(self) else self._step(closure)
+
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _step(self, closure: Callable[[], float] | None) -> float | None:
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -137,10 +160,19 @@ class Optimizer(torch.optim.Optimizer):
         return loss
 
     def _update(self) -> None:
-        numbers = [self._group_numbers(group) for group in self.param_groups]
-        plan = self._current_plan(numbers)
-        steps = [(x, self._rows(x, numbers)) for x in plan.launches]
+        if self.found_inf is not None and float(self.found_inf):
+            self.skipped_steps += 1
+            return
+        scale = float(self.grad_scale)
+        common = (("clear", self.clear), ("measured", False))
+        numbers, switches = self._settings.read(self.param_groups, scale, common)
+        plan = self._fitting_plan(switches)
         guarded = self.nonfinite != "pass"
+        one_pass = not guarded and self.clip_norm is None and not self.stages
+        if one_pass and plan.direct and self._direct(plan, numbers):
+            return
+        plan, grads = self._gathered(plan, switches)
+        steps = [(x, self._rows(x, numbers)) for x in plan.launches]
         # A clip by value would hide an infinity, so what is guarded is the gradient before it.
         squares = self._squares(steps, limited=not guarded) if guarded or self.clip_norm is not None else []
         if guarded and (bad := self._not_finite(plan, squares)):
@@ -152,55 +184,75 @@ class Optimizer(torch.optim.Optimizer):
         if self.clip_norm is not None:
             if guarded and any(r.limited for _, r in steps):
                 squares = self._squares(steps, limited=True)
-            total = float(sum(s.sum() for s in squares))
-            scale = {"clip_scale": float(chain.norm_scale(total, self.clip_norm))}
-            steps = [(x, r.joined(scale)) for x, r in steps]
+            steps = self._clipped(steps, squares)
         steps = self._with_totals(steps)
         for x, r in steps:
-            x.launch.update(r, again=bool(squares or parts(self.rule, Sum)))
-            np.add(x.steps, 1, out=x.steps)
-            # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
-            increment_version(x.members.params)
+            x.launch.update(r, again=not one_pass)
+        # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
+        increment_version(grads.present)
+        if self.clear:
+            for grad, _copy in grads.copies:
+                grad.zero_()
+            increment_version([g for g in grads.held if g is not None])
+        self._taken(plan, steps)
+
+    def _direct(self, plan: Plan, numbers: Sequence[Numbers]) -> bool:
+        """Take the whole step in one call of machine code, if everything is as it was the last time."""
+        steps = [(x, self._rows(x, numbers)) for x in plan.launches]
+        tasks = [(x.launch.ready(r), x.launch.threads) for x, r in steps if isinstance(x.launch, KernelLaunch)]
+        done = plan.memory.run(tasks, self.clear)
+        if done:
+            self._taken(plan, steps)
+        return done
+
+    def _taken(self, plan: Plan, steps: Sequence[Step]) -> None:
+        for planned, _ in steps:
+            planned.counts.advance()
         self._keep_scalars(steps)
         plan.created.clear()
+
+    def _clipped(self, steps: Sequence[Step], squares: Sequence[NDArray[np.float64]]) -> list[Step]:
+        """The rows with what the gradients are multiplied by."""
+        if self.clip_scope == "all":
+            total = float(sum(of.sum() for of in squares))
+            scale = chain.norm_scale(total, self.clip_norm, self.clip_eps)
+            return [(x, r.joined({"clip_scale": float(scale)})) for x, r in steps]
+        with np.errstate(all="ignore"):
+            scales = [chain.norm_scale(of, self.clip_norm, self.clip_eps) for of in squares]
+        return [(x, r.joined({"clip_scale": scale})) for (x, r), scale in zip(steps, scales, strict=True)]
 
     def _squares(self, steps: Sequence[Step], limited: bool) -> list[NDArray[np.float64]]:
         """For each launch, the sums of its gradients' squares; ``limited``: after the clip by value."""
         return [x.launch.squares(r, limited=limited and r.limited) for x, r in steps]
 
     def _with_totals(self, steps: list[Step]) -> list[Step]:
-        """The rows with the rule's own sums, if it has any."""
-        sums = parts(self.rule, Sum)
-        if not sums:
-            return steps
-        found = [x.launch.totals(r) for x, r in steps]
-        overall = {name: sum(float(f[name].sum()) for f in found) for name in sums}
-        known = [{n: f[n] if s.scope == "tensor" else overall[n] for n, s in sums.items()} for f in found]
-        return [(x, r.joined(totals)) for (x, r), totals in zip(steps, known, strict=True)]
+        """The rows with the totals of the rule and of its wrappers, from the inside out."""
+        scopes = {name: total.scope for name, total in parts(self.whole, Sum).items()}
+        for stage in range(len(self.stages)):
+            found = [x.launch.totals(r, stage) for x, r in steps]
+            overall = {name: sum(float(f[name].sum()) for f in found) for name in found[0]} if found else {}
+            known = [{n: f[n] if scopes[n] == "tensor" else overall[n] for n in f} for f in found]
+            steps = [(x, r.joined(totals)) for (x, r), totals in zip(steps, known, strict=True)]
+        return steps
 
-    def _current_plan(self, numbers: Sequence[dict[str, float]]) -> Plan:
-        """The plan, made anew if what it was made for has changed: groups, switches, gradients present, memory."""
+    def _fitting_plan(self, switches: tuple[Switches, ...]) -> Plan:
+        """The plan, made anew if groups, switches or states are not what it was made for."""
         if not isinstance(self.state, WatchedState):  # somebody gave the optimizer another one
             self.state = WatchedState(self.state)
             self.state.seen = True
-        params = list(chained.from_iterable(group["params"] for group in self.param_groups))
-        grads = [p.grad for p in params]
-        known = zip(self.param_groups, numbers, strict=True)
-        switches = tuple(planning.group_switches(self.rule, group, n) for group, n in known)
-        if self._plan is None or not self._plan.gather(params, grads, switches, self.state):
-            self._plan = planning.make(self.rule, self.param_groups, self.state, switches)
-            if not self._plan.gather(params, grads, switches, self.state):
-                raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(self.param_groups))
+        if self._plan is None or not self._plan.fits(self.param_groups, switches, self.state):
+            self._plan = planning.make(self.whole, self.param_groups, self.state, switches)
         return self._plan
 
-    def _group_numbers(self, group: dict[str, Any]) -> dict[str, float]:
-        found = group_numbers(self.rule, group)
-        for name, scalar in parts(self.rule, Scalar).items():
-            if scalar.scope != "tensor":
-                # A group that is added later takes part in what all have reached.
-                kept = self.param_groups[0] if scalar.scope == "all" else group
-                found[name] = kept.get(name, start_value(scalar.start, found))
-        return found
+    def _gathered(self, plan: Plan, switches: tuple[Switches, ...]) -> tuple[Plan, Grads]:
+        """The plan with this step's gradients, made anew if memory is not where it was."""
+        grads = plan.gather()
+        if grads is None:
+            self._plan = plan = planning.make(self.whole, self.param_groups, self.state, switches)
+            grads = plan.gather()
+        if grads is None:
+            raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(self.param_groups))
+        return plan, grads
 
     def _forget(self, plan: Plan) -> None:
         """A step that is not taken leaves no trace: drop the states that were created for it."""
@@ -209,31 +261,34 @@ class Optimizer(torch.optim.Optimizer):
         if plan.created:
             self._plan = None
 
-    def _rows(self, planned: Planned, numbers: Sequence[dict[str, float]]) -> Rows:
+    def _rows(self, planned: Planned, numbers: Sequence[Numbers]) -> Rows:
         """The launch's numbers for the step that is about to be taken."""
-        by_tensor = any(total.scope == "tensor" for total in parts(self.rule, Sum).values())
-        steps = planned.steps + 1 if planned.counted else None
-        # Members step together, so counts that were equal are, unless somebody else has written to them.
-        equal = (planned.uniform and not self.state.seen) or bool((planned.steps == planned.steps[0]).all())
+        by_tensor = any(total.scope == "tensor" for total in parts(self.whole, Sum).values())
+        by_tensor = by_tensor or (self.clip_norm is not None and self.clip_scope == "tensor")
+        counts = planned.counts
+        steps = counts.steps + 1 if counts.asked else None
         groups = [numbers[i] for i in planned.members.groups]
-        return rows(groups, planned.members.group_of, steps, equal or steps is None, planned.scalars, by_tensor)
+        equal = steps is None or counts.even(self.state.seen)
+        return rows(groups, planned.members.group_of, steps, equal, planned.scalars, by_tensor)
 
     def _keep_scalars(self, steps: Sequence[Step]) -> None:
         """Store the scalars' next values: in the tensors' memory, or in the groups."""
-        scalars = parts(self.rule, Scalar)
+        scalars = parts(self.whole, Scalar)
         for planned, row in steps if scalars else ():
             values = planned.next_scalars.many(row.numbers)
+            present = planned.counts.present
             for (name, scalar), value in zip(scalars.items(), values, strict=True):
                 if scalar.scope == "tensor":
-                    planned.scalars[name][:] = value
-                    continue
-                if scalar.scope == "all":
-                    of_all = row.last(value, 0)
-                    for group in self.param_groups:
-                        group[name] = of_all
-                    continue
-                for place, i in enumerate(planned.members.groups):
-                    self.param_groups[i][name] = row.last(value, place)
+                    kept = planned.scalars[name]
+                    kept[:] = value if present is None else np.where(present, value, kept)
+                elif scalar.scope == "all":
+                    if (of_all := row.last(value, None, present)) is not None:
+                        for group in self.param_groups:
+                            group[name] = of_all
+                else:
+                    for place, i in enumerate(planned.members.groups):
+                        if (of_group := row.last(value, place, present)) is not None:
+                            self.param_groups[i][name] = of_group
 
     def _not_finite(self, plan: Plan, squares: Sequence[NDArray[np.float64]]) -> str | None:
         """Which gradients hold nan or infinity, in words; None if none does, even if a sum of squares overflowed."""
@@ -253,6 +308,21 @@ class Optimizer(torch.optim.Optimizer):
         return f"the gradient is not finite in {', '.join(found[:3])}{more}; nothing was updated"
 
 
+def _observed(optimizer: Optimizer) -> bool:
+    """Whether hooks or a profiler want to know of the step."""
+    return bool(
+        optimizer._optimizer_step_pre_hooks
+        or optimizer._optimizer_step_post_hooks
+        or torch_optimizer._global_optimizer_pre_hooks
+        or torch_optimizer._global_optimizer_post_hooks
+        or torch._C._autograd._profiler_enabled()
+    )
+
+
+# torch's own wrapper: record the step, run the hooks.
+_observed_step = Optimizer.profile_hook_step(Optimizer._step)
+
+
 def optimizer(rule: type[Rule]) -> type[Optimizer]:
     """The optimizer class of a rule, with the rule's name and documentation.
 
@@ -261,10 +331,13 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
     """
     if not (isinstance(rule, type) and issubclass(rule, Rule)):
         raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")
-    if taken := {"params", *surface.CHAIN, "clip_norm", "nonfinite", *surface.IMPLEMENTATION} & {*rule.declared}:
+    if taken := {"params", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & {*rule.declared}:
         raise TypeError(f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes; rename it")
+    whole = wrapped(rule, WeightAverage)
     members = {
         "rule": rule,
+        "whole": whole,
+        "stages": summing(whole),
         "__doc__": rule.__doc__,
         "__module__": rule.__module__,
         "__qualname__": rule.__qualname__,

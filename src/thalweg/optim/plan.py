@@ -10,86 +10,127 @@ import torch
 from numpy.typing import NDArray
 
 from thalweg.formula import Rule, Scalar
-from thalweg.formula.compose import live_states, tested
+from thalweg.formula.compose import live_states
 from thalweg.formula.host import HostFunction
-from thalweg.formula.kernel import available, passes, scalars_of
+from thalweg.formula.kernel import passes, scalars_of
 from thalweg.formula.rule import parts
 
-from . import state, surface
-from .launch import KernelLaunch, Launch, Members, TorchLaunch, addresses
+from . import reading, state, surface
+from .counts import Counts
+from .launch import KernelLaunch, Members, TorchLaunch, addresses
+from .memory import ABSENT, COPY, ODD, PLAN, Memory
+from .settings import Group, Switches
 from .watched import WatchedState
 
-Group = dict[str, Any]
-Switches = tuple[tuple[str, bool], ...]
+Held = list[torch.Tensor | None]
 
-_KERNEL_TYPES = {torch.float32: "float32", torch.float64: "float64"}
+# Up to this many weights a step in one pass is taken in one call that keeps the interpreter's lock, so that nothing
+# can move while it runs: half a millisecond. Longer steps let other threads run, and hold the gradients meanwhile.
+LOCKED_UP_TO = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Planned:
     """A launch with its numbers' memory: step counts and tensors' scalars."""
 
-    launch: Launch
+    launch: KernelLaunch | TorchLaunch
     members: Members
-    steps: NDArray[np.float32]
-    uniform: bool
-    """Whether all members have taken as many steps; they stay so, since they step together."""
-    counted: bool
-    """Whether the rule asks which step it is; every state holds the count all the same."""
+    counts: Counts
     scalars: Mapping[str, NDArray[np.float64]]
     next_scalars: HostFunction
     """From a step's numbers to the next values of the rule's scalars."""
     views: Mapping[str, list[torch.Tensor]]
-    """The views of `steps` and `scalars` that the states hold, by key, to notice when one is replaced or moved."""
+    """The views of the counts and `scalars` that the states hold, by key, to notice when one is replaced or moved."""
     views_at: Mapping[str, list[int]]
 
-    def gather(self, grads: list[torch.Tensor], seen: bool) -> bool:
-        """Take this step's gradients; False if the memory is not where it was. ``seen``: see `WatchedState`."""
-        for key, views in self.views.items() if seen else ():
+    def in_place(self) -> bool:
+        """Whether the states are where they were planned."""
+        for key, views in self.views.items():
             kept = [state.get(key) for state in self.members.states]
             if not all(map(operator.is_, kept, views)) or addresses(views) != self.views_at[key]:
                 return False
-        return self.launch.gather(grads, seen)
+        return self.launch.in_place(self.members.states)
+
+
+@dataclass(frozen=True, eq=False)
+class Grads:
+    """One step's gradients, alive as long as this is."""
+
+    held: Held
+    copies: Sequence[tuple[torch.Tensor, torch.Tensor]]
+    """Gradients that are laid out unlike their weights, each with the copy that the kernel reads."""
+    present: Sequence[torch.Tensor]
+    """The parameters that have one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What one step does, while groups, gradients present and switches stay the same."""
+    """What one step does, while groups, switches and the weights' memory stay the same."""
 
     launches: tuple[Planned, ...]
-    absent: tuple[int, ...]
-    """The parameters without a gradient."""
+    memory: Memory
+    """The parameters of kernel launches, in their order, then those without a gradient so far."""
+    others: list[torch.Tensor]
+    """The parameters of torch launches, in their order."""
+    waiting: list[torch.Tensor]
+    """Parameters that no kernel could serve, without a gradient so far."""
     switches: tuple[Switches, ...]
-    known: list[dict[str, Any]]
+    states: list[dict[str, Any]]
     """Every parameter's state, to notice when one is replaced."""
-    parameters: list[torch.Tensor]
     created: list[torch.Tensor]
     """The parameters whose state was created for a step that has not been taken yet."""
+    direct: bool
+    """Whether a step that takes one pass can be one call of machine code."""
 
-    def gather(
-        self,
-        params: list[torch.Tensor],
-        grads: list[torch.Tensor | None],
-        switches: tuple[Switches, ...],
-        states: WatchedState,
-    ) -> bool:
-        """Take this step's gradients; False if anything is not as planned. Nothing is written."""
-        if len(params) != len(self.parameters) or not all(map(operator.is_, params, self.parameters)):
+    def fits(self, groups: Sequence[Group], switches: tuple[Switches, ...], states: WatchedState) -> bool:
+        """Whether groups, switches and states are as planned. Memory is asked about when gradients are gathered."""
+        lists = self.memory.lists
+        if switches != self.switches or len(groups) != len(lists):
             return False
-        if switches != self.switches or any(grads[k] is not None for k in self.absent):
+        if any(group["params"] is not members for group, members in zip(groups, lists, strict=True)):
             return False
-        if states.seen:
-            kept = states.own_list()
-            if len(kept) != len(self.known) or not all(map(operator.is_, kept, self.known)):
-                return False
-        if len(self.launches) == 1 and not self.absent:
-            return self.launches[0].gather(grads, states.seen)  # type: ignore[arg-type]  # a None is noticed there
-        return all(x.gather([grads[k] for k in x.members.places], states.seen) for x in self.launches)  # type: ignore[misc]
+        if not states.seen:
+            return True
+        kept = states.own_list()
+        same = len(kept) == len(self.states) and all(map(operator.is_, kept, self.states))
+        return same and all(planned.in_place() for planned in self.launches)
+
+    def gather(self) -> Grads | None:
+        """Find this step's gradients; None if the plan does not hold any more. Nothing is written."""
+        held = [p.grad for p in self.memory.params]
+        cost = self.memory.look(held)
+        if cost == PLAN or any(p.grad is not None for p in self.waiting):
+            return None
+        copies = []
+        for i in np.flatnonzero(self.memory.found == ODD) if cost == COPY else ():
+            param, grad = self.memory.params[i], held[i]
+            assert grad is not None
+            if grad.layout != torch.strided or grad.shape != param.shape or grad.dtype != self.memory.types[i]:
+                return None
+            # The kernel walks weight and gradient side by side: one in another layout is copied into the weight's.
+            copies.append((grad, torch.empty_like(param, dtype=grad.dtype).copy_(grad.detach())))
+            self.memory.grads_at[i] = copies[-1][1].data_ptr()
+        self.memory.agree()
+        others: Held = [p.grad for p in self.others]
+        if not all(map(_fits, others, self.others)):
+            return None
+        present = self.memory.found != ABSENT
+        kernel_at = other_at = 0
+        for planned in self.launches:
+            count = len(planned.members.params)
+            if isinstance(planned.launch, TorchLaunch):
+                planned.launch.grads = others[other_at : other_at + count]
+                planned.counts.take(np.array([g is not None for g in planned.launch.grads]))
+                other_at += count
+            else:
+                planned.counts.take(present[kernel_at : kernel_at + count])
+                kernel_at += count
+        everyone = zip([*self.memory.params, *self.others], [*held, *others], strict=True)
+        return Grads([*held, *others], copies, [p for p, g in everyone if g is not None])
 
 
-def group_switches(rule: type[Rule], group: Group, numbers: Mapping[str, float]) -> Switches:
-    """The group's switches, and which hyperparameters that an `if` tests are other than 0."""
-    return (*surface.switches(rule, group).items(), *((name, numbers[name] != 0) for name in tested(rule)))
+def _fits(grad: torch.Tensor | None, param: torch.Tensor) -> bool:
+    return grad is None or (grad.layout == torch.strided and grad.shape == param.shape)
 
 
 @torch.no_grad()
@@ -99,25 +140,40 @@ def make(
     states: WatchedState,
     switches: tuple[Switches, ...],
 ) -> Plan:
-    """Sort the parameters that have gradients into launches, creating the state that is missing."""
+    """Sort the parameters that have, or have had, gradients into launches, creating the state that is missing."""
     everyone = [(p, i) for i, group in enumerate(groups) for p in group["params"]]
     called = names(groups)
     sets: dict[tuple[Any, ...], list[int]] = {}
     settings = [{**surface.numbers(rule, group), **surface.switches(rule, group)} for group in groups]
     created: list[torch.Tensor] = []
+    later: list[torch.Tensor] = []
+    turns = reading.turns([param for param, _ in everyone])
     for k, (param, i) in enumerate(everyone):
-        if param.grad is None:
+        if param.grad is None and not states.has(param):
+            later.append(param)
             continue
-        _refuse_unsupported(param, called[k])
-        if not states.own(param):
+        reading.refuse(param, called[k])
+        if not states.has(param):
             created.append(param)
-        types = _kernel_types(param, state.prepare(rule, settings[i], param, states.own(param)))
-        sets.setdefault((switches[i], types), []).append(k)
-    planned = tuple(
-        _planned(rule, everyone, settings, states, chosen, types, places) for (chosen, types), places in sets.items()
-    )
-    absent = tuple(k for k, (param, _) in enumerate(everyone) if param.grad is None)
-    return Plan(planned, absent, switches, states.own_list(), [param for param, _ in everyone], created)
+        operands = state.prepare(rule, settings[i], param, states.own(param))
+        types = reading.kernel_types(param, operands)
+        chosen = types if isinstance(types, tuple) else None
+        sets.setdefault((switches[i], chosen, turns[k] if chosen else 0), []).append(k)
+    # The launches that kernels serve come first: their gradients lie side by side in one table.
+    ordered = sorted(sets.items(), key=lambda entry: entry[0][1] is None)
+    kernels = [everyone[k][0] for (_, types, _), places in ordered for k in places if types]
+    lists = [group["params"] for group in groups]
+    memory = Memory(lists, kernels, [p for p in later if reading.plain(p)])
+    planned, at = [], 0
+    for (chosen, types, _), places in ordered:
+        grads_at = memory.grads_at[at : at + len(places)]
+        planned.append(_planned(rule, everyone, settings, states, chosen, types, places, grads_at))
+        at += len(places)
+    others = [everyone[k][0] for (_, types, _), places in ordered for k in places if not types]
+    waiting = [p for p in later if not reading.plain(p)]
+    few = sum(p.numel() for p in kernels) <= LOCKED_UP_TO
+    direct = memory.native and few and not others and not waiting
+    return Plan(tuple(planned), memory, others, waiting, switches, states.own_list(), created, direct)
 
 
 def _planned(
@@ -128,6 +184,7 @@ def _planned(
     switches: Switches,
     types: tuple[tuple[str, str], ...] | None,
     places: list[int],
+    grads_at: NDArray[np.int64],
 ) -> Planned:
     params = [everyone[k][0] for k in places]
     mine = [states.own(p) for p in params]
@@ -135,10 +192,13 @@ def _planned(
     group_of = np.array([used.index(everyone[k][1]) for k in places], np.int64)
     values = settings[used[0]]
     keys = {name: declared.key for name, declared in live_states(rule, values).items()}
-    code = passes(rule, switches, types) if types else None
-    plain = surface.switches(rule, values)
     members = Members(places, params, mine, keys, used, group_of)
-    launch: Launch = KernelLaunch(code, members) if code else TorchLaunch(rule, plain, members)
+    launch: KernelLaunch | TorchLaunch
+    if types:
+        launch = KernelLaunch(passes(rule, switches, types), members, grads_at)
+    else:
+        plain = {name: on for name, on in switches if name not in values or name in surface.switches(rule, values)}
+        launch = TorchLaunch(rule, plain, members)
     steps = state.gathered(mine, "step", torch.float32)
     scalars = {
         name: state.gathered(mine, name, torch.float64)
@@ -147,18 +207,8 @@ def _planned(
     }
     views = {key: [s[key] for s in mine] for key in ("step", *scalars)}
     views_at = {key: addresses(tensors) for key, tensors in views.items()}
-    counted = state.counts_steps(rule)
-    return Planned(
-        launch,
-        members,
-        steps,
-        bool((steps == steps[0]).all()),
-        counted,
-        scalars,
-        scalars_of(rule, switches),
-        views,
-        views_at,
-    )
+    counts = Counts(steps, asked=state.counts_steps(rule))
+    return Planned(launch, members, counts, scalars, scalars_of(rule, switches), views, views_at)
 
 
 def names(groups: Sequence[Group]) -> list[str]:
@@ -180,27 +230,3 @@ def misfit(groups: Sequence[Group]) -> str:
         if grad is not None and (grad.shape != param.shape or grad.dtype != param.dtype):
             return f"{name} is {tuple(param.shape)} {param.dtype}, its gradient {tuple(grad.shape)} {grad.dtype}"
     return "it changed while the step was being prepared"
-
-
-def _kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> tuple[tuple[str, str], ...] | None:
-    """The element types that a kernel would read, or None if the `torch` reader has to do it."""
-    plain = type(param) in (torch.nn.Parameter, torch.Tensor) and param.device.type == "cpu"
-    tensors = {"w": param, "g": param, **operands}
-    if not plain or any(t.dtype not in _KERNEL_TYPES for t in tensors.values()) or not available():
-        return None
-    # empty_like keeps the strides of memory without gaps or overlaps, and of no other.
-    if param.stride() != torch.empty_like(param).stride():
-        return None
-    return tuple((name, _KERNEL_TYPES[t.dtype]) for name, t in tensors.items())
-
-
-def _refuse_unsupported(param: torch.Tensor, name: str) -> None:
-    grad = param.grad
-    assert grad is not None
-    if param.is_complex():
-        raise TypeError(f"{name} is complex; use torch.view_as_real to optimise its real and imaginary parts")
-    if grad.layout != torch.strided:
-        raise TypeError(
-            f"the gradient of {name} is sparse; make it dense (nn.Embedding(sparse=False)) "
-            "or give this parameter to torch.optim.SparseAdam"
-        )

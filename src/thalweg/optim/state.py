@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
-from thalweg.formula.rule import parts
+from thalweg.formula.rule import layers, parts
 
 
 def counts_steps(rule: type[Rule]) -> bool:
     """Whether the rule needs to know which step it is."""
     starts = any(state.start == "g" for state in parts(rule, State).values())
-    return starts or any("t" in formula.parameters for formula in rule.formulas.values())
+    return starts or any("t" in formula.parameters for own in layers(rule) for formula in own.values())
 
 
 def prepare(
@@ -61,7 +61,9 @@ def gathered(states: list[dict[str, Any]], key: str, dtype: torch.dtype) -> NDAr
 
 
 def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor) -> torch.Tensor:
+    least = getattr(torch, declared.dtype) if declared.dtype else weight.dtype
+    dtype = torch.promote_types(weight.dtype, least)
     if declared.start == "w":
-        return weight.detach().clone(memory_format=torch.preserve_format)
+        return weight.detach().clone(memory_format=torch.preserve_format).to(dtype)
     start = start_value(declared.start, values)
-    return torch.full_like(weight, start, memory_format=torch.preserve_format, requires_grad=False)
+    return torch.full_like(weight, start, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)

@@ -10,7 +10,12 @@ from thalweg.formula.rule import decay_kind, hypers, once, parts
 # torch's choices between implementations: there is one here, so they are refused rather than ignored.
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
 # What stands around every rule and may differ by parameter group.
-CHAIN = ("decay", "maximize", "clip_value")
+CHAIN = ("decay", "maximize", "clip_value", "ema")
+# What belongs to the optimizer as a whole, with its defaults.
+WHOLE: Mapping[str, Any] = {
+    "clip_norm": None, "clip_scope": "all", "clip_eps": 1e-6, "nonfinite": "pass", "clear": False, "amp_fused": False,
+}  # fmt: skip
+SCOPES = ("all", "tensor")
 NONFINITE = ("raise", "skip", "pass")
 DECAYS = ("l2", "decoupled")
 
@@ -19,13 +24,15 @@ def defaults(rule: type[Rule]) -> dict[str, Any]:
     """The keyword arguments of the rule's optimizer that parameter groups may override, with their defaults."""
     found: dict[str, Any] = {}
     for name, hyper in hypers(rule).items():
+        if name == "ema":
+            continue  # the chain's, below
         if hyper.of:
             found[hyper.of] = (*found.get(hyper.of, ()), hyper.default)
         else:
             found[name] = hyper.default
     switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
     decay = {"decay": decay_kind(rule)} if decay_kind(rule) in DECAYS else {}
-    return {**found, **switches, **decay, "maximize": False, "clip_value": None}
+    return {**found, **switches, **decay, "maximize": False, "clip_value": None, "ema": None}
 
 
 def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,7 +52,7 @@ def signature(rule: type[Rule]) -> inspect.Signature:
     ordered = [kinds("params", kinds.POSITIONAL_OR_KEYWORD)]
     ordered += [
         kinds(name, kinds.POSITIONAL_OR_KEYWORD if name in own else kinds.KEYWORD_ONLY, default=value)
-        for name, value in {**defaults(rule), "clip_norm": None, "nonfinite": "pass"}.items()
+        for name, value in {**defaults(rule), **WHOLE}.items()
     ]
     return inspect.Signature(ordered)
 
@@ -56,7 +63,8 @@ def numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _given(group: Mapping[str, Any], key: str, place: int | None) -> Any:
-    return group[key] if place is None else group[key][place]
+    value = group[key] if place is None else group[key][place]
+    return 0.0 if key == "ema" and value is None else value
 
 
 @once
@@ -72,6 +80,18 @@ def _places(rule: type[Rule]) -> tuple[tuple[str, str, int | None], ...]:
 def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, bool]:
     """The rule's switches as a parameter group has them."""
     return {name: bool(group[name]) for name in parts(rule, Switch)}
+
+
+def check_whole(name: str, given: Mapping[str, Any]) -> None:
+    """Raise for options of the whole optimizer that are outside their range."""
+    if given["clip_norm"] is not None and not given["clip_norm"] > 0:
+        raise ValueError(f"{name}: clip_norm must be above 0, or None for no clipping, got {given['clip_norm']!r}")
+    if not given["clip_eps"] >= 0:
+        raise ValueError(f"{name}: clip_eps must be at least 0, got {given['clip_eps']!r}")
+    if given["clip_scope"] not in SCOPES:
+        raise ValueError(f"{name}: clip_scope must be one of {', '.join(SCOPES)}, got {given['clip_scope']!r}")
+    if given["nonfinite"] not in NONFINITE:
+        raise ValueError(f"{name}: nonfinite must be one of {', '.join(NONFINITE)}, got {given['nonfinite']!r}")
 
 
 def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:

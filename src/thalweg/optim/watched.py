@@ -34,6 +34,10 @@ class WatchedState(defaultdict[torch.Tensor, Any]):
             dict.__setitem__(self, param, found)
         return found
 
+    def has(self, param: torch.Tensor) -> bool:
+        """Whether a parameter has any state, asked the optimizer's own way."""
+        return bool(dict.get(self, param))
+
     def own_list(self) -> list[dict[str, Any]]:
         """All parameters' states, the optimizer's own way."""
         return list(super().values())

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,10 @@ from rich.console import Console
 from thalweg.cpu import cpu_name
 from thalweg.terminal import table
 
-from .cases import CASES, Case
+from .cases import CASES, FROM_MEMORY, Case
 from .first_step import first_step
 from .measure import Timing, measure
-
-# Smaller sets stay in the cache, where the memory's bandwidth is no floor.
-_FROM_MEMORY = 10_000_000
+from .plain import plain_passes
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Row:
     def bandwidth(self) -> float | None:
         """Bytes a second that the step moves at the least; None where they do not come from memory."""
         moved = self.case.weights * self.case.bytes_per_weight
-        return moved / self.timing.median("thalweg") if self.case.weights > _FROM_MEMORY else None
+        return moved / self.timing.median("thalweg") if self.case.weights > FROM_MEMORY else None
 
     @property
     def plain(self) -> float | None:
@@ -74,19 +72,13 @@ def speed(*, rounds: int, threads: int, as_json: bool) -> None:
 
 def timed(rounds: int) -> Iterator[Row]:
     """Every case, one after the other; the bandwidth is measured in the same rounds, as it drifts."""
-    plain, plain_bytes = _streaming()
+    plain = plain_passes()["w += a * b"]
     for case in CASES:
         ours, theirs = case.make()
         calls = {"thalweg": ours, "peer": theirs}
-        if case.weights > _FROM_MEMORY:
-            calls["plain pass"] = plain
-        yield Row(case, measure(calls, rounds), plain_bytes)
-
-
-def _streaming() -> tuple[Callable[[], object], int]:
-    """A plain pass over memory and its bytes: w += a * b on 25 million weights, three reads and a write of 4 bytes."""
-    weight, a, b = (torch.randn(25_000_000) for _ in range(3))
-    return lambda: weight.addcmul_(a, b, value=1e-9), 16 * weight.numel()
+        if case.weights > FROM_MEMORY:
+            calls["plain pass"] = plain.call
+        yield Row(case, measure(calls, rounds), plain.bytes)
 
 
 def _print(console: Console, rows: list[Row], rounds: int, threads: int, cold: float, warm: float) -> None:

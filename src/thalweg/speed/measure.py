@@ -1,5 +1,6 @@
 """Timing two ways of doing one thing, side by side, on a machine whose speed drifts."""
 
+import math
 import os
 import random
 import statistics
@@ -7,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+Call = Callable[[], object]
 
 # A block of repetitions lasts at least this long: far above the clock's and the scheduler's grain.
 BLOCK_SECONDS = 0.02
@@ -38,35 +41,75 @@ class Timing:
         return low, middle, high
 
 
-def measure(calls: Mapping[str, Callable[[], object]], rounds: int, seed: int = 0) -> Timing:
-    """Time each call once a round, in random order, as blocks of repetitions; at least 2 rounds."""
+def measure(
+    calls: Mapping[str, Call], rounds: int, *, before: Mapping[str, Call] | None = None, seed: int = 0
+) -> Timing:
+    """Time each call once a round, in random order, as blocks of repetitions; at least 2 rounds.
+
+    ``before`` has, for the calls that need it, what runs before each repetition, outside the clock.
+    """
     order: Sequence[str] = list(calls)
     shuffled = random.Random(seed)
-    repetitions = {name: _repetitions(call) for name, call in calls.items()}
+    prepare = {name: (before or {}).get(name, _nothing) for name in order}
+    repetitions = {name: _repetitions(call, prepare[name]) for name, call in calls.items()}
     found: dict[str, list[float]] = {name: [] for name in order}
-    busy, own, began = _busy_seconds(), time.process_time(), time.perf_counter()
+    others = _others()
     for _ in range(rounds):
         for name in shuffled.sample(order, len(order)):
-            found[name].append(_block(calls[name], repetitions[name]))
-    wall = time.perf_counter() - began
-    after = _busy_seconds()
-    others = None
-    if busy is not None and after is not None:
-        others = max(0.0, (after - busy) - (time.process_time() - own)) / (wall * (os.cpu_count() or 1))
-    return Timing({name: tuple(times) for name, times in found.items()}, others)
+            found[name].append(_block(calls[name], prepare[name], repetitions[name]))
+    return Timing({name: tuple(times) for name, times in found.items()}, others())
 
 
-def _repetitions(call: Callable[[], object]) -> int:
-    call()  # the first call may compile
-    call()
-    return max(1, round(BLOCK_SECONDS / max(_block(call, 1), 1e-9)))
+def wait_for_quiet(seconds: float) -> None:
+    """Return once other processes leave the machine alone, or after so many seconds."""
+    last = time.monotonic() + seconds
+    while time.monotonic() < last:
+        others = _others()
+        time.sleep(0.5)
+        if (others() or 0.0) <= DISTURBED:
+            return
 
 
-def _block(call: Callable[[], object], repetitions: int) -> float:
-    began = time.perf_counter()
-    for _ in range(repetitions):
+def _nothing() -> None:
+    pass
+
+
+def _repetitions(call: Call, prepare: Call) -> int:
+    """How many make a block that is long enough."""
+    for _ in range(2):  # the first call may compile
+        prepare()
         call()
-    return (time.perf_counter() - began) / repetitions
+    repetitions = 1
+    while (took := repetitions * _block(call, prepare, repetitions)) < BLOCK_SECONDS:
+        repetitions = math.ceil(repetitions * min(10.0, 1.1 * BLOCK_SECONDS / took))
+    return repetitions
+
+
+def _block(call: Call, prepare: Call, repetitions: int) -> float:
+    """Seconds a call."""
+    clock, total = time.perf_counter, 0.0
+    if repetitions > 1:  # what ran before this block has filled the cache with its own
+        prepare()
+        call()
+    for _ in range(repetitions):
+        prepare()
+        began = clock()
+        call()
+        total += clock() - began
+    return total / repetitions
+
+
+def _others() -> Callable[[], float | None]:
+    """From now on: a function that says what share of the machine others have taken since."""
+    busy, own, began = _busy_seconds(), time.process_time(), time.perf_counter()
+
+    def share() -> float | None:
+        wall, after = time.perf_counter() - began, _busy_seconds()
+        if busy is None or after is None:
+            return None
+        return max(0.0, (after - busy) - (time.process_time() - own)) / (wall * (os.cpu_count() or 1))
+
+    return share
 
 
 def _busy_seconds() -> float | None:

@@ -1,0 +1,157 @@
+"""One command, one page: rules x tensors x chains, thalweg against torch and others, into benchmarks/RESULTS.md.
+
+python benchmarks/steps.py                        # make bench: under 10 minutes on a machine left alone
+python benchmarks/steps.py --only gpt2 --quick    # a part of it, roughly; the page goes to the terminal
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import thalweg
+from cells import CELLS
+from page import Circumstances, Result, page
+from sides import installed_peers
+from thalweg.cpu import cpu_name
+from thalweg.speed.measure import Timing
+
+HERE = Path(__file__).resolve().parent
+# A line that others disturb is measured again so often, less one.
+ATTEMPTS = 4
+# glibc returns large blocks to the system when they are freed, so temporaries of foreach and loop are fetched from it,
+# page by page, every step. These settings let the heap keep them; nothing here needs 16 GB.
+_KEEP = str(1 << 34)
+_WARM = {"MALLOC_TOP_PAD_": str(1 << 28), "MALLOC_TRIM_THRESHOLD_": _KEEP, "MALLOC_MMAP_THRESHOLD_": _KEEP}
+ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {"default": {}, "warm": _WARM}
+WORDS = {
+    "default": "The process runs as it is started: what most people have. Tensors go from the smallest to the largest, "
+    "since glibc keeps more memory to itself once larger blocks have been freed.",
+    "warm": "The same lines in a process whose heap keeps its pages ("
+    + ", ".join(f"`{name}={value}`" for name, value in _WARM.items())
+    + "). torch's loop and foreach, which need temporaries, do not have to fetch them from the system each step.",
+}
+
+
+class WorkerFailed(RuntimeError):
+    """The measuring process ended before its last line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, write the page, and return the exit code."""
+    chosen = _parser().parse_args(arguments)
+    names = [name for name in CELLS if not chosen.only or any(part in name for part in chosen.only)]
+    if not names:
+        _say(f"steps.py: no line's name has {' or '.join(chosen.only)} in it; there are {', '.join(CELLS)}")
+        return 2
+    # A part must not take the place of the whole.
+    path = chosen.page or (None if chosen.only or chosen.quick else HERE / "RESULTS.md")
+    if path and not path.parent.is_dir():
+        _say(f"steps.py: {path.parent} is no folder; make it, or name another page")
+        return 2
+    rounds, attempts = (3, 1) if chosen.quick else (chosen.rounds, ATTEMPTS)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout` ends it as Ctrl-C does
+    began, results, code = time.monotonic(), list[Result](), 0
+    expected = len(names) * len(ENVIRONMENTS)
+    try:
+        for result in _results(names, rounds, attempts, chosen.threads):
+            results.append(result)
+            _say(f"{len(results):3} of {expected}  {_line(result)}")
+    except KeyboardInterrupt:
+        _say("stopped; writing what there is")
+        code = 130
+    except WorkerFailed as failure:
+        _say(f"steps.py: {failure}; writing what there is")
+        code = 1
+    around = Circumstances(
+        cpu=cpu_name(),
+        threads=chosen.threads,
+        versions={"thalweg": thalweg.__version__, "torch": torch.__version__},
+        peers=installed_peers(),
+        date=date.today().isoformat(),
+        rounds=rounds,
+        minutes=(time.monotonic() - began) / 60,
+        missing=expected - len(results),
+    )
+    text = page(results, around, WORDS)
+    if path:
+        path.write_text(text, encoding="utf-8")
+        _say(f"Page: {path}")
+    else:
+        print(text, end="")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PART",
+        help="lines with this in their name, which is like adamw/gpt2/step; may be given several times",
+    )  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="3 rounds, disturbed or not: to try, not to quote")
+    parser.add_argument("--rounds", type=_at_least(2), default=11, help="rounds for each line, 2 or more (default 11)")
+    parser.add_argument("--threads", type=_at_least(1), default=2, help="threads for all sides (default 2)")
+    parser.add_argument(
+        "--page", type=Path,
+        help="where to write; as a rule benchmarks/RESULTS.md, or the terminal with --only or --quick",
+    )  # fmt: skip
+    return parser
+
+
+def _results(names: Sequence[str], rounds: int, attempts: int, threads: int) -> Iterator[Result]:
+    """Every line, as each is done: one process for each allocator."""
+    for allocator, settings in ENVIRONMENTS.items():
+        plainly = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+        command = [sys.executable, str(HERE / "worker.py"), *map(str, (rounds, attempts, threads)), *names]
+        # In a process group of its own, so that Ctrl-C reaches this process alone, which then ends the other.
+        with subprocess.Popen(
+            command, env={**plainly, **settings}, stdout=subprocess.PIPE, text=True, process_group=0
+        ) as worker:
+            try:
+                assert worker.stdout is not None
+                for line in worker.stdout:
+                    yield _result(allocator, json.loads(line))
+                ended = worker.wait()
+            finally:
+                worker.terminate()
+        if ended:
+            raise WorkerFailed(f"the process with the {allocator} allocator ended with {ended}, see above")
+
+
+def _result(allocator: str, written: Mapping[str, Any]) -> Result:
+    seconds = {name: tuple(times) for name, times in written["seconds"].items()}
+    return Result(allocator, CELLS[written["cell"]], Timing(seconds, written["others"]), written["plain"])
+
+
+def _line(result: Result) -> str:
+    """A finished line, for the person who waits."""
+    timing = result.timing
+    _, middle, _ = timing.ratio(result.best, "thalweg")
+    ratio = f"void, others took {timing.others:.0%}" if timing.disturbed else f"{middle:.2f} times {result.best}"
+    return f"{result.allocator:8}{result.cell.name:26}{timing.median('thalweg') * 1e3:8.2f} ms  {ratio}"
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def whole(written: str) -> int:
+        if not written.isdecimal() or int(written) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, not {written}")
+        return int(written)
+
+    return whole
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

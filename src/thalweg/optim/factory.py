@@ -1,0 +1,74 @@
+"""An optimizer from the name of its rule, on a model's named groups."""
+
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import nn
+
+from thalweg.formula import Rule
+
+from . import surface
+from .catalogue import OPTIMIZERS
+from .groups import param_groups
+from .optimizer import Optimizer, optimizer
+
+# What param_groups is asked, rather than the optimizer.
+_GROUPING = ("no_decay", "depth", "frozen")
+
+
+def create(
+    rule: str | type[Rule] | type[Optimizer],
+    model: Any,
+    *,
+    lr: float | torch.Tensor | None = None,
+    weight_decay: float | None = None,
+    layer_decay: float | None = None,
+    **options: Any,
+) -> Optimizer:
+    """The optimizer of a rule, on a model whose biases, norms and embeddings are exempt from weight decay.
+
+    ``rule``     a name of the catalogue, in capitals or not (``"adamw"``), a `Rule`, or an optimizer class made of one.
+    ``model``    a torch.nn.Module, which is grouped by `param_groups`; or parameters, named parameters or groups,
+                 which are taken as they are.
+    ``options``  what the rule's optimizer takes besides (``betas``, ``clip_norm``), and for a model ``no_decay``,
+                 ``depth`` and ``frozen``, which like ``layer_decay`` are those of `param_groups`.
+
+    ``lr`` and ``weight_decay`` that are not given are the rule's own; ``layer_decay`` needs an ``lr``.
+
+    Raises ValueError for a name that the catalogue does not have, and what `param_groups` and the optimizer raise.
+    """
+    made = _optimizer_class(rule)
+    options |= {name: value for name, value in (("lr", lr), ("weight_decay", weight_decay)) if value is not None}
+    grouping = {name: options.pop(name) for name in _GROUPING if name in options}
+    if layer_decay is not None:
+        grouping["layer_decay"] = layer_decay
+    if not isinstance(model, nn.Module):
+        if grouping:
+            asked = next(iter(grouping))
+            raise TypeError(f"{asked} needs to know the model: give create the model itself, not its parameters")
+        return made(model, **options)
+    if "weight_decay" not in surface.defaults(made.rule):
+        grouping.setdefault("no_decay", ())
+    return made(param_groups(model, lr=lr, **grouping), **options)
+
+
+def _optimizer_class(rule: object) -> type[Optimizer]:
+    if isinstance(rule, str):
+        if found := OPTIMIZERS.get(rule.lower()):
+            return found
+        close = get_close_matches(rule.lower(), OPTIMIZERS, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else "."
+        raise ValueError(
+            f"there is no rule {rule!r}{meant} The catalogue: {', '.join(sorted(OPTIMIZERS))}. "
+            "A rule of your own is given as its class."
+        )
+    if isinstance(rule, type) and issubclass(rule, Optimizer) and hasattr(rule, "rule"):
+        return rule
+    if isinstance(rule, type) and issubclass(rule, Rule) and rule is not Rule:
+        # The catalogue's class where there is one: it can be pickled, and isinstance finds it.
+        return next((known for known in OPTIMIZERS.values() if known.rule is rule), None) or optimizer(rule)
+    raise TypeError(
+        f"create takes the name of a rule, a Rule, or an optimizer class made of one, got {rule!r}; another library's "
+        "optimizer is made from the groups: Other(thalweg.param_groups(model, ...))"
+    )

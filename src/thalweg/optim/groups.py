@@ -1,0 +1,168 @@
+"""A model's parameters in groups: which are decayed, and how fast each depth learns."""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from html import escape
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import nn
+
+from .depth import Depth, depths
+from .kinds import KINDS, ModelParameter, model_parameters
+
+# What takes no weight decay: kinds and patterns of names, or a function that decides.
+NoDecay = Collection[str] | Callable[[ModelParameter], bool]
+
+NO_DECAY = KINDS
+
+_HEADINGS = ("group", "lr", "weight_decay", "tensors", "weights", "names")
+_RIGHT = ("lr", "weight_decay", "tensors", "weights")
+
+
+class ParamGroups(list[dict[str, Any]]):
+    """Parameter groups for any optimizer of torch's kind, which print as a table.
+
+    ``ParamGroups(optimizer.param_groups)`` shows those of an optimizer as they are now.
+    """
+
+    def __repr__(self) -> str:
+        rows = [_HEADINGS, *_rows(self)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        aligned = [
+            [
+                cell.rjust(n) if of in _RIGHT else cell.ljust(n)
+                for cell, n, of in zip(row, widths, _HEADINGS, strict=True)
+            ]
+            for row in rows
+        ]
+        return "\n".join("  ".join(row).rstrip() for row in aligned)
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _rows(self))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def param_groups(
+    model: nn.Module,
+    *,
+    lr: float | torch.Tensor | None = None,
+    weight_decay: float | None = None,
+    no_decay: NoDecay = NO_DECAY,
+    layer_decay: float | None = None,
+    depth: Depth | None = None,
+    frozen: bool = False,
+) -> ParamGroups:
+    """The model's parameters as named groups: weight decay only where it belongs, each parameter exactly once.
+
+    ``lr``, ``weight_decay``  of the groups; what is not given is the optimizer's own. A group that is exempt from
+                              decay always has ``weight_decay`` 0.
+    ``no_decay``              what is exempt: kinds (``"bias"``, ``"norm"``, ``"embedding"``, ``"vector"``,
+                              ``"declared"``; all five by default) and patterns of whole names (``"*.pos_embed"``),
+                              or a function of a `ModelParameter` that returns whether it is.
+    ``layer_decay``           what the learning rate is multiplied with for each step of depth away from the deepest
+                              parameters, whose rate is ``lr``: above 0, at most 1. Without it, one rate for all.
+    ``depth``                 the names of the lists of blocks, in their order, or a function from a parameter's name
+                              to its depth, from 0. Not needed when the model has one list of repeated blocks.
+    ``frozen``                whether to take parameters with ``requires_grad=False`` too, to train them later.
+
+    Each group has ``params`` as (name, parameter) pairs, a ``name``, and what else was decided. The deepest come
+    first, so that ``param_groups[0]["lr"]`` of the optimizer is ``lr``. torch adds an optimizer's defaults to the
+    very dictionaries that it is given: make the groups anew for a second optimizer.
+
+    Raises ValueError for numbers out of their range, patterns that match nothing, parameters without a shape, models
+    without parameters to train, and where the depth cannot be told; TypeError for arguments of the wrong kind.
+    The rules in full: docs/groups.md.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"param_groups takes a model (a torch.nn.Module), got {type(model).__name__}")
+    _check(lr, weight_decay, layer_decay, depth)
+    everything = model_parameters(model)
+    exempt = _exempt(no_decay, everything)
+    at = depths(model, everything, depth) if layer_decay is not None else {}
+    taken = [p for p in everything if frozen or p.param.requires_grad]
+    if not taken:
+        why = "all of its parameters are frozen (requires_grad=False)" if everything else "it has no parameters"
+        raise ValueError(f"there is nothing to train in this {type(model).__name__}: {why}")
+    members: dict[tuple[int, bool], list[tuple[str, nn.Parameter]]] = {}
+    for p in taken:
+        members.setdefault((at.get(p.param, 0), exempt(p)), []).append((p.name, p.param))
+    deepest = max(at.values(), default=0)
+    groups = ParamGroups()
+    for (here, spared), params in sorted(members.items(), key=lambda item: (-item[0][0], item[0][1])):
+        name = "no_decay" if spared else "decay"
+        group: dict[str, Any] = {"params": params, "name": name if layer_decay is None else f"depth_{here}_{name}"}
+        if lr is not None:
+            # A product, so that no two groups share one tensor: schedulers write into it.
+            group["lr"] = lr * (1.0 if layer_decay is None else layer_decay ** (deepest - here))
+        if spared or weight_decay is not None:
+            group["weight_decay"] = 0.0 if spared else weight_decay
+        groups.append(group)
+    return groups
+
+
+def _check(
+    lr: float | torch.Tensor | None, weight_decay: float | None, layer_decay: float | None, depth: Depth | None
+) -> None:
+    for name, value in (("lr", lr), ("weight_decay", weight_decay), ("layer_decay", layer_decay)):
+        if value is not None and not isinstance(value, Real | torch.Tensor):
+            raise TypeError(f"{name} must be a number, got {value!r}")
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} must be a finite number from 0, got {value!r}")
+    if layer_decay is None:
+        if depth is not None:
+            raise ValueError("depth is used by layer_decay alone: give layer_decay too, or leave depth out")
+        return
+    if not 0 < layer_decay <= 1:
+        raise ValueError(f"layer_decay must be above 0 and at most 1 (1: the same rate for all), got {layer_decay!r}")
+    if lr is None:
+        raise ValueError("layer_decay multiplies the learning rate of each depth: give lr too, for instance lr=1e-3")
+
+
+def _exempt(no_decay: NoDecay, parameters: Sequence[ModelParameter]) -> Callable[[ModelParameter], bool]:
+    """Whether a parameter takes no decay."""
+    if callable(no_decay):
+        decides = no_decay
+        return lambda p: bool(decides(p))
+    if isinstance(no_decay, str):
+        raise TypeError(f"no_decay takes several words, write no_decay=({no_decay!r},)")
+    kinds = frozenset(no_decay) & frozenset(KINDS)
+    patterns = [word for word in no_decay if word not in kinds]
+    names = [name for p in parameters for name in p.names]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(f"no_decay: {_unmatched(pattern, names)}")
+    return lambda p: bool(p.kinds & kinds) or any(fnmatchcase(n, pattern) for n in p.names for pattern in patterns)
+
+
+def _unmatched(pattern: str, names: Sequence[str]) -> str:
+    said = f"{pattern!r} is none of the kinds {', '.join(KINDS)}, and no parameter has it as its whole name"
+    if any(pattern in name for name in names):
+        return f"{said}; for a part of the name write '*{pattern}*'"
+    close = get_close_matches(pattern, KINDS, n=1) or get_close_matches(pattern, names, n=1)
+    return f"{said}; did you mean {close[0]!r}?" if close else f"{said}; the first one is called {names[0]!r}"
+
+
+def _rows(groups: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The table's cells, with a last line for all groups together."""
+    rows = []
+    tensors = weights = 0
+    for number, group in enumerate(groups):
+        # An optimizer that was given the groups has taken the pairs apart.
+        members = [item if isinstance(item, tuple) else (None, item) for item in group["params"]]
+        names = group.get("param_names", [name for name, _ in members if name is not None])
+        size = sum(param.numel() for _, param in members)
+        numbers = [f"{float(group[key]):.4g}" if key in group else "default" for key in ("lr", "weight_decay")]
+        rows.append((str(group.get("name", number)), *numbers, str(len(members)), f"{size:,}", _some(names)))
+        tensors += len(members)
+        weights += size
+    return [*rows, ("all", "", "", str(tensors), f"{weights:,}", "")]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f", and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + more

@@ -1,0 +1,151 @@
+"""Where parameters and gradients are: asked before every step, since nothing tells when they move.
+
+A gradient is a new tensor after most backward passes; ``p.data = x``, ``grad.set_()`` or a resize move memory without
+changing any Python object. An address that was right a step ago may be anybody's now, so every step asks for all of
+them: through `native` where it can, else in Python.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from thalweg.formula.kernel import Task
+from thalweg.formula.team import parallel_address
+
+from .native import NAMES, WORDS, TorchInterface, address, torch_interface
+
+# What is found of a parameter. ODD: its gradient is not laid out like the weight; MOVED: the weight is elsewhere.
+READY, ABSENT, ODD, MOVED = range(4)
+# What is wanted: as found the last time, or (LATER) no gradient, since nothing is planned for the parameter yet.
+LATER = 2
+# What a step has to do about what is found, by what is wanted: nothing, read the numbers anew, copy, plan anew.
+FINE, OTHERS, COPY, PLAN = range(4)
+_COSTS = np.array([[FINE, OTHERS, COPY, PLAN], [OTHERS, FINE, COPY, PLAN], [PLAN, FINE, PLAN, PLAN]], np.int64)
+
+Held = list[torch.Tensor | None]
+
+
+class Memory:
+    """The parameters that kernels serve, in the order of the plan's launches, then those without a first gradient.
+
+    ``grads_at`` and ``found`` hold what the last look found, one entry a parameter; an absent gradient's address is 0.
+    """
+
+    def __init__(
+        self, lists: Sequence[list[torch.Tensor]], planned: Sequence[torch.Tensor], later: Sequence[torch.Tensor]
+    ) -> None:
+        """``lists``: the groups' lists of parameters; ``later``: the parameters that have had no gradient so far."""
+        self.lists = list(lists)
+        self.params = [*planned, *later]
+        # A gradient may have an element type of its own.
+        self.types = [p.dtype if p.grad is None else p.grad.dtype for p in self.params]
+        count = len(self.params)
+        self.grads_at = np.zeros(count, np.int64)
+        self.found = np.zeros(count, np.int64)
+        self.wanted = np.full(count, LATER, np.int64)
+        self.wanted[: len(planned)] = READY
+        # Memory that is held cannot be freed and handed out again: an address that has not changed is still ours.
+        self._storages = [p.untyped_storage() for p in self.params]
+        torch_itself = torch_interface()
+        self._look: Callable[[Held | None], int]
+        if torch_itself is not None and all(type(members) is list for members in lists):
+            self._block = _Block(torch_itself, self)
+            self._look = self._block.look
+        else:
+            self._members = [p for members in lists for p in members]
+            self._known = [
+                (p.data_ptr(), _told(p), (kind, *_told(p)[1:])) for p, kind in zip(self.params, self.types, strict=True)
+            ]
+            self._look = self._asked
+
+    @property
+    def native(self) -> bool:
+        """Whether a step can be taken in one call of machine code."""
+        return hasattr(self, "_block")
+
+    def look(self, held: Held) -> int:
+        """Find this step's gradients; ``held`` are the parameters' gradients, kept alive by the caller."""
+        return self._look(held)
+
+    def agree(self) -> None:
+        """What was found is what the next step wants."""
+        planned = self.wanted != LATER
+        self.wanted[planned] = self.found[planned] == ABSENT
+
+    def run(self, tasks: Sequence[tuple[Task, int]], cleared: bool) -> bool:
+        """If all is as wanted, run kernels, each with its number of threads, and raise the weights' versions.
+
+        Nothing can move in between. ``cleared`` says that they write the gradients too.
+        """
+        return self._block.run(tasks, cleared)
+
+    def _asked(self, held: Held | None) -> int:
+        assert held is not None
+        members = [p for params in self.lists for p in params]
+        if len(members) != len(self._members) or any(a is not b for a, b in zip(members, self._members, strict=True)):
+            return PLAN
+        for i, (param, grad, (where, weight, gradient)) in enumerate(zip(self.params, held, self._known, strict=True)):
+            like = grad is not None and _told(grad) == gradient
+            self.grads_at[i] = grad.data_ptr() if grad is not None and like else 0
+            moved = _told(param) != weight or param.data_ptr() != where
+            self.found[i] = MOVED if moved else ABSENT if grad is None else READY if like else ODD
+        return int(_COSTS[self.wanted, self.found].max(initial=0))
+
+
+def _told(tensor: torch.Tensor) -> tuple[Any, ...]:
+    """What Python says of a tensor: its element type, then all else that must be as the weight's."""
+    plain = type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout == torch.strided
+    stride = tensor.stride() if plain else None
+    return tensor.dtype, tensor.device, plain, stride, tensor.shape, plain and (tensor.is_neg() or tensor.is_conj())
+
+
+class _Block:
+    """The block of words that native.ll works on; the arrays it points to live as long."""
+
+    def __init__(self, torch_itself: TorchInterface, memory: Memory) -> None:
+        self._call = torch_itself.call
+        params = memory.params
+        self._lists = memory.lists
+        self._handles = np.array([torch_itself.handle(p) for p in params], np.int64)
+        codes = {dtype: torch_itself.type_code(dtype) for dtype in {*memory.types, *(p.dtype for p in params)}}
+        rows = [
+            (p.data_ptr(), codes[p.dtype], codes[kind], p.dim(), *p.shape, *p.stride())
+            for p, kind in zip(params, memory.types, strict=True)
+        ]
+        self._rows = np.array([number for row in rows for number in row], np.int64)
+        starts = np.cumsum([0, *(len(row) for row in rows[:-1])])
+        self._expected = np.asarray(address(self._rows) + 8 * starts[: len(rows)], np.int64)
+        self._list_table = np.array([(id(members), len(members)) for members in self._lists], np.int64)
+        self._members = np.array([id(p) for members in self._lists for p in members], np.int64)
+        self._costs = _COSTS.reshape(-1).copy()
+        self._runs = np.zeros((0, 3), np.int64)
+        self._tasks: Sequence[tuple[Task, int]] = ()
+        self._words = np.zeros(len(NAMES), np.int64)
+        self._set(**torch_itself.constants, TEAM=parallel_address(), COUNT=len(params), LISTS=len(self._lists))
+        self._set(
+            HANDLES=address(self._handles), EXPECTED=address(self._expected), COSTS=address(self._costs),
+            LIST_TABLE=address(self._list_table), MEMBERS=address(self._members), WANTED=address(memory.wanted),
+            GRADS_AT=address(memory.grads_at), FOUND=address(memory.found),
+        )  # fmt: skip
+        self._at = address(self._words)
+        self._worst = WORDS["WORST"]
+
+    def _set(self, **words: int) -> None:
+        for name, value in words.items():
+            self._words[WORDS[name]] = value
+
+    def look(self, held: Held | None) -> int:
+        self._set(HELD=id(held), RUNS=0)
+        self._call(self._at)
+        return int(self._words[self._worst])
+
+    def run(self, tasks: Sequence[tuple[Task, int]], cleared: bool) -> bool:
+        if tasks is not self._tasks:
+            self._tasks = tasks
+            self._runs = np.array([(t.walk.machine.address, t.at, threads) for t, threads in tasks], np.int64)
+            self._set(RUN_TABLE=address(self._runs))
+        self._set(HELD=0, RUNS=len(tasks), CLEARED=cleared)
+        self._call(self._at)
+        return bool(self._words[self._worst] == FINE)

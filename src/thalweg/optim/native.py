@@ -1,0 +1,146 @@
+"""Asks torch's tensors where they are, in machine code: for 500 parameters a hundredth of a millisecond.
+
+In Python the same questions (where is the gradient, is it laid out like its weight, has the weight moved?) take longer
+than updating 500 small tensors. Here (native.ll) they are asked through functions that torch itself exports: those of
+its stable C interface (``aoti_torch_...``) and two of its C++ functions. Where a tensor keeps what no function tells is
+found by comparing with what Python says. Where anything is not as expected `torch_interface` is None: Python asks.
+
+All of it runs while the interpreter's lock is held, as torch's own ``p.grad`` does.
+"""
+
+import ctypes
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+# The words of the block that native.ll reads.
+NAMES = (
+    "COUNT", "HANDLES", "EXPECTED", "WANTED", "COSTS", "HELD", "GRADS_AT", "FOUND", "LISTS", "LIST_TABLE", "MEMBERS",
+    "RUNS", "RUN_TABLE", "CLEARED", "WORST", "TEAM", "KEY", "KEY_PLACE", "UNDEFINED", "NONE", "OBJECT",
+    "GRAD", "DATA", "TYPE", "DIMENSIONS", "SIZES", "STRIDES", "LENGTH", "ITEM", "BUMP",
+)  # fmt: skip
+WORDS = {name: index for index, name in enumerate(NAMES)}
+
+_SHIM = {
+    "DATA": "aoti_torch_get_data_ptr", "TYPE": "aoti_torch_get_dtype", "DIMENSIONS": "aoti_torch_get_dim",
+    "SIZES": "aoti_torch_get_sizes", "STRIDES": "aoti_torch_get_strides",
+}  # fmt: skip
+# c10::TensorImpl::grad() const; torch::autograd::impl::bump_version(const at::Tensor&)
+_GRAD, _BUMP = "_ZNK3c1010TensorImpl4gradEv", "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE"
+# As far as a tensor's own words are searched; it has 200 bytes and more.
+_SEARCHED = 24
+
+Words = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TorchInterface:
+    """What native.ll needs to know of this torch; ``constants`` by the name of the word they go into."""
+
+    constants: dict[str, int]
+    call: Callable[[int], None]
+
+    def handle(self, tensor: torch.Tensor) -> int:
+        """Where a tensor's Python object keeps its C++ tensor."""
+        return id(tensor) + self.constants["OBJECT"]
+
+    def type_code(self, dtype: torch.dtype) -> int:
+        """torch's number for an element type."""
+        tensor = torch.empty(0, dtype=dtype)
+        found = ctypes.c_int32()
+        ask = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(self.constants["TYPE"])
+        ask(self.handle(tensor), ctypes.addressof(found))
+        return found.value
+
+
+def address(array: Words) -> int:
+    """Where an array's memory is."""
+    return int(array.ctypes.data)
+
+
+@cache
+def torch_interface() -> TorchInterface | None:
+    """The interface, if this torch and this Python are as expected."""
+    free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
+    if free_threaded or sys.implementation.name != "cpython":
+        return None
+    try:
+        constants = {**_functions(), **_places()}
+        from thalweg.formula.machine import machine_code
+
+        call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(machine_code(assembly()).address)
+    except (ImportError, OSError, AttributeError, LookupError):
+        return None
+    return TorchInterface(constants, call)
+
+
+def assembly() -> str:
+    """native.ll without its abbreviations."""
+    lines: list[str] = []
+    written = Path(__file__).with_name("native.ll").read_text(encoding="utf-8")
+    for number, line in enumerate(written.splitlines()):
+        lines += _expanded(line, f"%line{number}")
+    return "\n".join(lines) + "\n"
+
+
+_SHORT = re.compile(r"  (?P<to>%\w+) = (?P<what>word|table|function|place|item|place_in) (?P<rest>.+)")
+
+
+def _expanded(line: str, spare: str) -> list[str]:
+    found = _SHORT.fullmatch(line)
+    if found is None:
+        return [line]
+    to, what, rest = found["to"], found["what"], found["rest"]
+    base, index = rest.split(", ") if what in ("item", "place_in") else ("%task", str(WORDS[rest]))
+    where = f"getelementptr i64, ptr {base}, i64 {index}"
+    if what in ("place", "place_in"):
+        return [f"  {to} = {where}"]
+    kind = "i64" if what in ("word", "item") else "ptr"
+    return [f"  {spare} = {where}", f"  {to} = load {kind}, ptr {spare}, align 8"]
+
+
+def _functions() -> dict[str, int]:
+    """The addresses of torch's and Python's functions."""
+    folder = Path(torch.__file__).parent / "lib"
+    ending = ".dylib" if sys.platform == "darwin" else ".so"
+    cpu, c10 = (ctypes.CDLL(str(folder / f"lib{name}{ending}")) for name in ("torch_cpu", "c10"))
+    functions = {name: getattr(cpu, symbol) for name, symbol in _SHIM.items()}
+    functions |= {"GRAD": getattr(c10, _GRAD), "BUMP": getattr(cpu, _BUMP)}
+    functions |= {"LENGTH": ctypes.pythonapi.PyList_Size, "ITEM": ctypes.pythonapi.PyList_GetItem}
+    return {name: int(ctypes.cast(f, ctypes.c_void_p).value or 0) for name, f in functions.items()}
+
+
+def _places() -> dict[str, int]:
+    """Where tensors keep their parts, each found on several tensors; raises LookupError if they disagree."""
+    param = torch.nn.Parameter(torch.randn(2, 3))
+    plain, negative = torch.randn(4), torch._neg_view(torch.randn(5, 1))
+    tensors: Sequence[Any] = (param, plain, negative, torch.zeros(1, dtype=torch.bfloat16))
+    inside = {8 * i for i in range(2, 6)}
+    key_at = set(range(_SEARCHED))
+    for tensor in tensors:
+        inside = {i for i in inside if _read(id(tensor) + i) == tensor._cdata}
+        key = torch._C._dispatch_keys(tensor).raw_repr()
+        key_at = {i for i in key_at if _read(tensor._cdata + 8 * i) == key}
+    if len(inside) != 1 or len(key_at) != 1:
+        raise LookupError("this torch keeps its tensors otherwise")
+    grad_of = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(_functions()["GRAD"])
+    undefined = _read(grad_of(param._cdata))
+    param.grad = torch.ones_like(param)
+    if _read(grad_of(param._cdata)) != param.grad._cdata:
+        raise LookupError("this torch keeps its gradients otherwise")
+    return {
+        "OBJECT": inside.pop(), "KEY_PLACE": key_at.pop(), "KEY": torch._C._dispatch_keys(plain).raw_repr(),
+        "UNDEFINED": undefined, "NONE": id(None),
+    }  # fmt: skip
+
+
+def _read(at: int) -> int:
+    return ctypes.c_int64.from_address(at).value

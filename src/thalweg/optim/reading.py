@@ -1,0 +1,94 @@
+"""Which reader serves a parameter, and why: a compiled kernel, the `torch` reader, or none."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from thalweg.formula.kernel import available, readable
+
+_NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16", torch.float16: "float16"}
+
+Types = tuple[tuple[str, str], ...]
+
+
+def plain(param: torch.Tensor) -> bool:
+    """Whether a parameter is an ordinary tensor on the CPU, which `memory` can ask about."""
+    return (
+        type(param) in (torch.nn.Parameter, torch.Tensor)
+        and param.device.type == "cpu"
+        and param.layout == (torch.strided)
+    )
+
+
+def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> Types | str:
+    """The element types of w, g and each state, for a kernel; or why the `torch` reader has to serve it, in words."""
+    if type(param) not in (torch.nn.Parameter, torch.Tensor):
+        return f"it is a {type(param).__name__}"
+    if not plain(param):
+        return f"it is on {param.device}" if param.device.type != "cpu" else f"its layout is {param.layout}"
+    grad = param if param.grad is None else param.grad
+    tensors = {"w": param, "g": grad, **operands}
+    for name, tensor in tensors.items():
+        if tensor.dtype not in _NAMES or not readable(_NAMES[tensor.dtype]):
+            return f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
+    # empty_like keeps the strides of memory without gaps or overlaps, and of no other.
+    if param.stride() != torch.empty_like(param).stride():
+        return "its memory has gaps"
+    if not available():
+        return "kernels cannot be compiled here"
+    return tuple((name, _NAMES[tensor.dtype]) for name, tensor in tensors.items())
+
+
+def refuse(param: torch.Tensor, name: str) -> None:
+    """Raise for a parameter that nothing serves."""
+    grad = param.grad
+    if param.is_complex():
+        raise TypeError(f"{name} is complex; use torch.view_as_real to optimise its real and imaginary parts")
+    if not param.is_floating_point():
+        raise TypeError(f"{name} holds {param.dtype}; only floating point numbers can be optimised")
+    if grad is not None and grad.layout != torch.strided:
+        raise TypeError(
+            f"the gradient of {name} is sparse; make it dense (nn.Embedding(sparse=False)) "
+            "or give this parameter to torch.optim.SparseAdam"
+        )
+    if param.layout == torch.strided and overlaps_itself(param):
+        raise TypeError(
+            f"{name} has several elements in one place of memory (strides {param.stride()} for the shape "
+            f"{tuple(param.shape)}, as expand makes them); give the optimizer the tensor that was expanded"
+        )
+
+
+def overlaps_itself(tensor: torch.Tensor) -> bool:
+    """Whether two elements of a tensor share memory."""
+    axes = sorted((stride, size) for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1)
+    if tensor.numel() == 0:
+        return False
+    extent = 0  # the furthest element that the axes so far reach
+    for stride, size in axes:
+        if stride <= extent:  # it may; few tensors get here, and counting is certain
+            places = torch.zeros(1, dtype=torch.int64)
+            for step, many in zip(tensor.stride(), tensor.shape, strict=True):
+                places = (places[:, None] + step * torch.arange(many)).reshape(-1)
+            return len(torch.unique(places)) < tensor.numel()
+        extent += stride * (size - 1)
+    return False
+
+
+def turns(params: Sequence[torch.Tensor]) -> list[int]:
+    """For each parameter, its turn: 0, or later than every parameter before it that shares memory with it.
+
+    Parameters of one turn are updated at the same time by several threads.
+    """
+    spans = [(p.data_ptr(), p.data_ptr() + p.nbytes) if plain(p) else (0, 0) for p in params]
+    found = [0] * len(params)
+    order = sorted((span, i) for i, span in enumerate(spans) if span[1] > span[0])
+    reach = 0
+    clash = False
+    for (start, end), _ in order:
+        clash = clash or start < reach
+        reach = max(reach, end)
+    if clash:
+        for i, (start, end) in enumerate(spans):
+            before = [found[j] for j in range(i) if spans[j][0] < end and start < spans[j][1]]
+            found[i] = max(before) + 1 if before else 0
+    return found

@@ -1,0 +1,67 @@
+"""What the frameworks train here: a network of 160 weights, its batches, and the plain loop to compare with."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thalweg.optim import OPTIMIZERS
+
+# Every optimizer of the catalogue under options that give it all of its states.
+EVERY = {name: {"momentum": 0.9} if name in ("sgd", "rmsprop") else {} for name in OPTIMIZERS}
+# Those that torch has as well, under torch's name.
+SHARED = {
+    "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+    "Adagrad": {"lr": 0.05},
+    "RMSprop": {"lr": 0.01, "momentum": 0.5},
+    "Adam": {"lr": 0.02, "amsgrad": True},
+    "AdamW": {"lr": 0.02, "weight_decay": 0.1},
+}
+
+
+def network(dtype: torch.dtype = torch.float32) -> nn.Module:
+    """5 features to 3 numbers, with matrices, biases and a normalisation; the same weights each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layers = nn.Sequential(nn.Linear(5, 16), nn.LayerNorm(16), nn.Tanh(), nn.Linear(16, 3))
+    return layers.to(dtype)
+
+
+def batch(number: int, dtype: torch.dtype = torch.float32, size: int = 8) -> tuple[Tensor, Tensor]:
+    """Inputs (size, 5) and targets (size, 3), the same for the same number."""
+    seeded = torch.Generator().manual_seed(1000 + number)
+    x = torch.randn(size, 5, generator=seeded, dtype=torch.float64)
+    return x.to(dtype), torch.sin(2 * x[:, :3] + x[:, 2:]).to(dtype)
+
+
+def loss_of(model: nn.Module, number: int) -> Tensor:
+    """The loss on a batch of the model's element type."""
+    x, y = batch(number, next(model.parameters()).dtype)
+    loss: Tensor = nn.functional.mse_loss(model(x), y)
+    return loss
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    numbers: Iterable[int] = range(6),
+    after: Callable[[], Any] = lambda: None,
+) -> Tensor:
+    """The plain loop, a step for each batch number and ``after`` each step; the weights it ends with."""
+    for number in numbers:
+        optimizer.zero_grad()
+        loss_of(model, number).backward()
+        optimizer.step()
+        after()
+    return weights(model)
+
+
+def weights(model: nn.Module) -> Tensor:
+    """All weights in one float64 vector."""
+    return torch.cat([p.detach().double().reshape(-1) for p in model.parameters()])
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    """How far apart two trained networks are, relative to how far training moved the second; nan if it did not."""
+    return float((a - b).norm() / (b - weights(network())).norm())

@@ -1,0 +1,104 @@
+"""Two processes with DistributedDataParallel: the weights of one process that saw both halves of each batch."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from ranks import together
+from small_training import EVERY, batch, distance, network, weights
+from torch.nn.parallel import DistributedDataParallel
+
+from thalweg.optim import OPTIMIZERS
+
+pytestmark = pytest.mark.slow
+
+STEPS = 5
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, arguments) for name, arguments in EVERY.items()},
+    "clipped": ("sgd", {"lr": 0.1, "momentum": 0.9, "clip_norm": 0.05}),
+    "guarded": ("adamw", {"nonfinite": "raise", "clip_value": 0.01}),
+}
+
+
+def made(case: str, params: Any) -> torch.optim.Optimizer:
+    name, arguments = CASES[case]
+    return OPTIMIZERS[name](params, **arguments)
+
+
+def halves(rank: int | None, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A rank's half of a batch, or all of it."""
+    x, y = batch(number, torch.float64)
+    mine = slice(None) if rank is None else slice(4 * rank, 4 * rank + 4)
+    return x[mine], y[mine]
+
+
+def step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rank: int | None, number: int) -> None:
+    x, y = halves(rank, number)
+    optimizer.zero_grad()
+    torch.nn.functional.mse_loss(model(x), y).backward()
+    optimizer.step()
+
+
+def alone(case: str) -> torch.Tensor:
+    model = network(torch.float64)
+    optimizer = made(case, model.parameters())
+    for number in range(STEPS):
+        step(model, optimizer, None, number)
+    return weights(model)
+
+
+def train_ranks(views: bool, rank: int) -> dict[str, torch.Tensor]:
+    found = {}
+    for case in CASES:
+        model = network(torch.float64)
+        parallel = DistributedDataParallel(model, gradient_as_bucket_view=views)
+        optimizer = made(case, parallel.parameters())
+        for number in range(STEPS):
+            step(parallel, optimizer, rank, number)
+        found[case] = weights(model)
+    return found
+
+
+def train_sharded_state(rank: int) -> dict[str, torch.Tensor]:
+    """ZeroRedundancyOptimizer: each rank keeps the state of its share of the parameters and sends their weights."""
+    # Its package warns of torch.jit when it is imported, which in this process is no error.
+    from torch.distributed.optim import ZeroRedundancyOptimizer
+
+    found = {}
+    for case in EVERY:
+        model = network(torch.float64)
+        parallel = DistributedDataParallel(model)
+        name, arguments = CASES[case]
+        optimizer = ZeroRedundancyOptimizer(parallel.parameters(), OPTIMIZERS[name], **arguments)
+        for number in range(STEPS):
+            step(parallel, optimizer, rank, number)
+        optimizer.consolidate_state_dict(to=0)
+        if rank == 0:
+            assert len(optimizer.state_dict()["state"]) == 6
+        found[case] = weights(model)
+    return found
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["gradients of their own", "gradients in buckets"])
+def parallel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tensor]]:
+    return together(partial(train_ranks, request.param), tmp_path_factory.mktemp("ddp"))
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tensor]]:
+    return together(train_sharded_state, tmp_path_factory.mktemp("zero"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_ranks_are_one(case: str, parallel: list[dict[str, torch.Tensor]]) -> None:
+    first, second = (rank[case] for rank in parallel)
+    assert torch.equal(first, second)
+    assert distance(first, alone(case)) < 1e-9
+
+
+@pytest.mark.parametrize("case", EVERY)
+def test_state_in_shares(case: str, sharded: list[dict[str, torch.Tensor]]) -> None:
+    first, second = (rank[case] for rank in sharded)
+    assert torch.equal(first, second)
+    assert distance(first, alone(case)) < 1e-9

@@ -1,0 +1,147 @@
+"""FSDP2 (`fully_shard`, parameters as DTensor) on two processes: the weights of one process with everything."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from ranks import together
+from small_training import EVERY, batch, distance, network, train, weights
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+
+from contract_rules import LambLike
+from thalweg.optim import OPTIMIZERS, NonFiniteGradient, optimizer
+
+pytestmark = pytest.mark.slow
+
+STEPS = 5
+# Rules and options that look at one weight at a time, and those that add up over a tensor or over all.
+ELEMENTWISE: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
+    **{name: (made_by, EVERY[name]) for name, made_by in OPTIMIZERS.items()},
+    "clip by value": (OPTIMIZERS["sgd"], {"lr": 0.1, "clip_value": 0.01}),
+    "guarded": (OPTIMIZERS["adamw"], {"nonfinite": "raise"}),
+}
+ADDING_UP: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
+    "clip by norm": (OPTIMIZERS["sgd"], {"lr": 0.1, "clip_norm": 0.05}),
+    "clip by value and norm": (OPTIMIZERS["sgd"], {"lr": 0.1, "clip_value": 0.05, "clip_norm": 0.05}),
+    "sums of the rule's own": (optimizer(LambLike), {"lr": 0.1}),
+}
+CASES = {**ELEMENTWISE, **ADDING_UP}
+
+
+def made(case: str, model: torch.nn.Module) -> torch.optim.Optimizer:
+    made_by, arguments = CASES[case]
+    return made_by(model.parameters(), **arguments)  # type: ignore[call-arg]
+
+
+def sharded() -> torch.nn.Module:
+    """Weights of 16 rows and of 3, so that one rank has more of them than the other."""
+    model = network(torch.float64)
+    fully_shard(model, mesh=init_device_mesh("cpu", (2,)))
+    return model
+
+
+def gathered(model: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.full_tensor().detach().reshape(-1) for p in model.parameters()])
+
+
+def step(model: torch.nn.Module, made: torch.optim.Optimizer, rank: int, number: int) -> None:
+    x, y = (part[4 * rank : 4 * rank + 4] for part in batch(number, torch.float64))
+    made.zero_grad()
+    torch.nn.functional.mse_loss(model(x), y).backward()
+    made.step()
+
+
+def trained(case: str, rank: int) -> dict[str, Any]:
+    model = sharded()
+    fresh = made(case, model)
+    for number in range(STEPS):
+        step(model, fresh, rank, number)
+    states = [s for s in fresh.state_dict()["state"].values()]
+    kinds = {key: isinstance(value, DTensor) for state in states for key, value in state.items()}
+    return {"weights": gathered(model), "kinds": kinds}
+
+
+def resumed(case: str, rank: int) -> torch.Tensor:
+    """Saved after 3 steps as plain tensors on every rank, loaded into a fresh model and optimizer."""
+    whole = StateDictOptions(full_state_dict=True)
+    model = sharded()
+    begun = made(case, model)
+    for number in range(3):
+        step(model, begun, rank, number)
+    saved = get_state_dict(model, begun, options=whole)
+    again = sharded()
+    fresh = made(case, again)
+    # Whole tensors are kept by the first rank alone, and sent from there.
+    sending = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+    set_state_dict(again, fresh, model_state_dict=saved[0], optim_state_dict=saved[1], options=sending)
+    for number in range(3, STEPS):
+        step(again, fresh, rank, number)
+    return gathered(again)
+
+
+def spoiled(option: str, rank: int) -> tuple[str, torch.Tensor]:
+    """What a rank does when a gradient that the other rank holds is not finite, and the weights after."""
+    model = sharded()
+    fresh = OPTIMIZERS["adamw"](model.parameters(), nonfinite=option)
+    step(model, fresh, rank, 0)
+    first = next(model.parameters())
+    assert isinstance(first.grad, DTensor)
+    if rank == 0:
+        first.grad.to_local()[0, 0] = float("nan")
+    try:
+        fresh.step()
+        did = "skipped" if fresh.skipped_steps else "stepped"
+    except NonFiniteGradient as error:
+        did = f"raised {error}"
+    return did, gathered(model)
+
+
+def work(rank: int) -> Mapping[str, Any]:
+    return {
+        **{case: trained(case, rank) for case in CASES},
+        "resumed": {case: resumed(case, rank) for case in EVERY},
+        "spoiled": {option: spoiled(option, rank) for option in ("skip", "raise")},
+    }
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    return together(work, tmp_path_factory.mktemp("fsdp"))
+
+
+def alone(case: str) -> torch.Tensor:
+    model = network(torch.float64)
+    return train(model, made(case, model), range(STEPS))
+
+
+@pytest.mark.parametrize("case", ELEMENTWISE)
+def test_two_ranks_are_one(case: str, ranks: list[dict[str, Any]]) -> None:
+    first, second = (rank[case] for rank in ranks)
+    assert torch.equal(first["weights"], second["weights"])
+    assert distance(first["weights"], alone(case)) < 1e-9
+    # The state is sharded as its parameter is, and its count is an ordinary number.
+    assert first["kinds"].pop("step") is False
+    assert all(first["kinds"].values())
+
+
+@pytest.mark.xfail(strict=True, reason="each rank adds up its own shards alone and takes that for the total")
+@pytest.mark.parametrize("case", ADDING_UP)
+def test_sums_over_all_ranks(case: str, ranks: list[dict[str, Any]]) -> None:
+    assert distance(ranks[0][case]["weights"], alone(case)) < 1e-9
+
+
+@pytest.mark.parametrize("case", EVERY)
+def test_resumed(case: str, ranks: list[dict[str, Any]]) -> None:
+    assert distance(ranks[0]["resumed"][case], alone(case)) < 1e-9
+
+
+@pytest.mark.xfail(strict=True, reason="each rank looks at its own shards alone")
+@pytest.mark.parametrize(("option", "did"), [("skip", "skipped"), ("raise", "raised")])
+def test_ranks_agree_about_a_gradient_that_is_not_finite(option: str, did: str, ranks: list[dict[str, Any]]) -> None:
+    """Ranks that disagree wait for each other for ever, or train two different models."""
+    assert [rank["spoiled"][option][0].split()[0] for rank in ranks] == [did, did]
+    assert all(rank["spoiled"][option][1].isfinite().all() for rank in ranks)

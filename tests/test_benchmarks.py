@@ -1,0 +1,139 @@
+"""The tables of `make bench`: equal work on all sides, and a page that says what was measured."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from cells import CELLS, Cell
+from page import Circumstances, Result, page
+from shapes import MODELS
+from sides import Side, check, sides
+
+from thalweg.optim import OPTIMIZERS
+from thalweg.speed.measure import Timing
+
+STEPS = Path(__file__).parents[1] / "benchmarks" / "steps.py"
+AROUND = Circumstances("a CPU", 2, {"torch": "2.13"}, {}, "2026-11-24", 3, 1.0, 0)
+
+
+def test_resnet18_is_the_model_everybody_means() -> None:
+    assert MODELS["resnet18"].weights == 11_689_512
+    assert len(MODELS["resnet18"].shapes) == 62
+
+
+@pytest.mark.parametrize(
+    ("rule", "chain"), [*((rule, "step") for rule in OPTIMIZERS), ("adamw", "clip"), ("adamw", "full")]
+)
+def test_all_sides_do_the_same_work(rule: str, chain: str) -> None:
+    found = sides(Cell(rule, "mlp", chain))
+    assert any(name.startswith("torch ") for name in found)
+    check(found, cleared=chain == "full")
+
+
+def test_a_side_that_leaves_something_out_is_noticed() -> None:
+    without_decay = torch.optim.AdamW
+    found = sides(Cell("adamw", "mlp", "step"))
+    side = sides(Cell("adamw", "mlp", "step"))["torch loop"]
+    lazy = Side(side.params, side.refill, without_decay(side.params, weight_decay=0.0).step)
+    with pytest.raises(RuntimeError, match="lazy and thalweg take different steps"):
+        check({"thalweg": found["thalweg"], "lazy": lazy}, cleared=False)
+
+
+def test_a_side_that_does_not_clear_is_noticed() -> None:
+    found = sides(Cell("adamw", "mlp", "clip"))
+    with pytest.raises(RuntimeError, match="thalweg left gradients that are not 0"):
+        check(found, cleared=True)
+
+
+def test_every_rule_and_every_model_is_measured() -> None:
+    assert {cell.rule for cell in CELLS.values()} == {*OPTIMIZERS}
+    assert {(cell.model_key, cell.chain) for cell in CELLS.values() if cell.rule == "adamw"} == {
+        (model, chain) for model in MODELS for chain in ("step", "clip", "full")
+    }
+
+
+def large(others: float = 0.0, faster: float = 2.0) -> Result:
+    """AdamW on 25 million weights: 25 ms each round, torch's best ``faster`` times as long, memory at 70 GB/s."""
+    seconds = {
+        "thalweg": (0.025, 0.025, 0.025),
+        "torch fused": (0.025 * faster,) * 3,
+        "torch loop": (0.3, 0.3, 0.3),
+        "sum(w)": (0.01, 0.01, 0.01),
+        "w *= 1": (0.01, 0.01, 0.01),
+    }
+    plain = {"sum(w)": 500_000_000, "w *= 1": 700_000_000}
+    return Result("default", CELLS["adamw/25m/step"], Timing(seconds, others), plain)
+
+
+def row(text: str) -> list[str]:
+    return [cell.strip() for cell in next(x for x in text.splitlines() if x.startswith("| AdamW")).split("|")[1:-1]]
+
+
+def test_a_row_of_the_page() -> None:
+    text = page([large()], AROUND, {"default": "", "warm": ""})
+    # 28 bytes times 25 million at 70 GB/s, the better of the two plain passes, are 10 ms.
+    expected = ["25", "300", "50", "fused", "2.00", "2.00 to 2.00", "10", "40%"]
+    assert row(text) == ["AdamW", "one tensor of 25M", *expected]
+    assert "Of 1 lines, thalweg is faster than the best of torch in 1, slower in 0, level in 0" in text
+    assert "Warm" not in text
+    assert "Stopped early" not in text
+
+
+def test_losing_and_void_lines_are_shown_as_such() -> None:
+    slower = page([large(faster=0.5)], AROUND, {"default": ""})
+    assert row(slower)[6] == "0.50"
+    assert "faster than the best of torch in 0, slower in 1, level in 0" in slower
+    void = page([large(others=0.2)], AROUND, {"default": ""})
+    assert row(void)[6:] == ["void", "", "", ""]
+    assert "level in 0 (1 lies between the quartiles); 1 are void" in void
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(STEPS), *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ},
+    )  # fmt: skip
+
+
+def test_a_quick_part(tmp_path: Path) -> None:
+    running = start("--quick", "--only", "sgd/mlp", "--page", str(tmp_path / "page.md"))
+    _, progress = running.communicate(timeout=120)
+    assert running.returncode == 0, progress
+    assert "2 of 2  warm    sgd/mlp/step" in progress
+    text = (tmp_path / "page.md").read_text()
+    assert text.count("| SGD | MLP") == 2
+    assert "## Warm allocator" in text
+
+
+@pytest.mark.slow
+def test_ctrl_c_writes_what_there_is(tmp_path: Path) -> None:
+    running = start("--only", "mlp", "--only", "500x64", "--page", str(tmp_path / "page.md"))
+    assert running.stderr is not None
+    while " 1 of " not in running.stderr.readline():
+        pass
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=120)
+    assert running.returncode == 130
+    text = (tmp_path / "page.md").read_text()
+    assert "**Stopped early**" in text
+    assert "| AdamW | 500 tensors of 64 |" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--only", "resnet50"], "no line's name has resnet50 in it; there are adamw/500x64/step"),
+        (["--rounds", "1"], "must be a whole number of at least 2, not 1"),
+        (["--page", "nowhere/page.md"], "nowhere is no folder"),
+    ],
+)
+def test_mistakes(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(STEPS), *arguments], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert sentence in done.stderr
