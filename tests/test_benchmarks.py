@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from cells import CELLS, Cell
 from page import Circumstances, Result, page
 from shapes import MODELS
 from sides import Side, check, sides
-
 from thalweg.optim import OPTIMIZERS
 from thalweg.speed.measure import Timing
 
@@ -35,10 +35,9 @@ def test_all_sides_do_the_same_work(rule: str, chain: str) -> None:
 
 
 def test_a_side_that_leaves_something_out_is_noticed() -> None:
-    without_decay = torch.optim.AdamW
     found = sides(Cell("adamw", "mlp", "step"))
-    side = sides(Cell("adamw", "mlp", "step"))["torch loop"]
-    lazy = Side(side.params, side.refill, without_decay(side.params, weight_decay=0.0).step)
+    loop = found["torch loop"]
+    lazy = Side(loop.params, loop.refill, torch.optim.AdamW(loop.params, weight_decay=0.0).step)
     with pytest.raises(RuntimeError, match="lazy and thalweg take different steps"):
         check({"thalweg": found["thalweg"], "lazy": lazy}, cleared=False)
 
@@ -113,8 +112,7 @@ def test_a_quick_part(tmp_path: Path) -> None:
 def test_ctrl_c_writes_what_there_is(tmp_path: Path) -> None:
     running = start("--only", "mlp", "--only", "500x64", "--page", str(tmp_path / "page.md"))
     assert running.stderr is not None
-    while " 1 of " not in running.stderr.readline():
-        pass
+    next(line for line in running.stderr if " 1 of " in line)
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=120)
     assert running.returncode == 130

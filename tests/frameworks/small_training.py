@@ -22,9 +22,12 @@ SHARED = {
 
 def network(dtype: torch.dtype = torch.float32) -> nn.Module:
     """5 features to 3 numbers, with matrices, biases and a normalisation; the same weights each time."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        layers = nn.Sequential(nn.Linear(5, 16), nn.LayerNorm(16), nn.Tanh(), nn.Linear(16, 3))
+    layers = nn.Sequential(nn.Linear(5, 16), nn.LayerNorm(16), nn.Tanh(), nn.Linear(16, 3))
+    # With a generator of their own: threads make networks at the same time.
+    seeded = torch.Generator().manual_seed(0)
+    for linear in (layers[0], layers[3]):
+        for p in linear.parameters():
+            nn.init.uniform_(p, -0.4, 0.4, generator=seeded)
     return layers.to(dtype)
 
 

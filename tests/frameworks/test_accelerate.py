@@ -10,10 +10,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState, GradientState
+from small_training import EVERY, SHARED, batch, distance, loss_of, network, train, weights
 from torch.utils.data import DataLoader, TensorDataset
 
 import thalweg
-from small_training import EVERY, SHARED, batch, distance, loss_of, network, train, weights
 from thalweg.optim import OPTIMIZERS
 
 

@@ -36,12 +36,11 @@ def compiled(
     annealing = torch.optim.lr_scheduler.ExponentialLR(made, 0.8) if schedule else None
 
     @torch.compile(backend=backend)  # type: ignore[untyped-decorator]
-    def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def step(x: torch.Tensor, y: torch.Tensor) -> None:
         made.zero_grad()
         loss = torch.nn.functional.mse_loss(model(x), y)
         loss.backward()
         made.step()
-        return loss
 
     for number in range(steps):
         step(*batch(number))
@@ -58,15 +57,15 @@ def graphs() -> int:
 class TestNumbers:
     @pytest.mark.slow
     @pytest.mark.parametrize("backend", BACKENDS)
-    @pytest.mark.parametrize("name", EVERY)
+    @pytest.mark.parametrize("name", ["sgd", "adamw"])
     def test_are_the_plain_loops(self, name: str, backend: str) -> None:
         model = network()
         plain = train(model, OPTIMIZERS[name](model.parameters(), **EVERY[name]))
         assert torch.equal(compiled(lambda ps: OPTIMIZERS[name](ps, **EVERY[name]), backend), plain)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("options", [{"clip_norm": 0.05}, {"nonfinite": "raise"}, {"clip_value": 0.01}], ids=str)
-    def test_of_every_option(self, options: dict[str, Any]) -> None:
+    def test_of_every_option(self) -> None:
+        options: dict[str, Any] = {"clip_norm": 0.05, "clip_value": 0.01, "nonfinite": "raise"}
         model = network()
         plain = train(model, thalweg.AdamW(model.parameters(), lr=0.05, **options))
         assert torch.equal(compiled(lambda ps: thalweg.AdamW(ps, lr=0.05, **options), "aot_eager"), plain)
@@ -105,6 +104,7 @@ def test_no_warning() -> None:
         compiled(lambda ps: thalweg.AdamW(ps, lr=0.05), "eager", steps=2)
 
 
+@pytest.mark.slow
 @traced
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
 def test_only_the_model_is_a_graph() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
+from small_training import EVERY, SHARED, distance, loss_of, network, train, weights
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_optimizer_state_dict,
@@ -19,7 +20,6 @@ from torch.distributed.checkpoint.state_dict import (
 
 import thalweg
 from contract_rules import AdaBoundLike, NAdamLike, ProdigyLike
-from small_training import EVERY, SHARED, distance, loss_of, network, train, weights
 from thalweg.optim import OPTIMIZERS, optimizer
 
 # The catalogue, and rules with numbers of their own by tensor, by group and for all.

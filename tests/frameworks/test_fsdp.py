@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from ranks import together
-from small_training import EVERY, batch, distance, network, train, weights
+from small_training import EVERY, batch, distance, network, train
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
@@ -60,7 +60,7 @@ def trained(case: str, rank: int) -> dict[str, Any]:
     fresh = made(case, model)
     for number in range(STEPS):
         step(model, fresh, rank, number)
-    states = [s for s in fresh.state_dict()["state"].values()]
+    states = fresh.state_dict()["state"].values()
     kinds = {key: isinstance(value, DTensor) for state in states for key, value in state.items()}
     return {"weights": gathered(model), "kinds": kinds}
 

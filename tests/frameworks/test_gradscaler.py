@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from small_training import EVERY, SHARED, distance, loss_of, network, train, weights
 from torch import Tensor, nn
 
 import thalweg
-from small_training import EVERY, SHARED, distance, loss_of, network, train, weights
 from thalweg.optim import OPTIMIZERS
 
 Clip = Callable[[nn.Module], Any]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from small_training import EVERY, SHARED, distance, network, train, weights
 from torch.optim import lr_scheduler, swa_utils
 
 import thalweg
-from small_training import EVERY, SHARED, distance, network, train, weights
 from thalweg.optim import OPTIMIZERS
 
 EXACT = 1e-10

@@ -11,9 +11,9 @@ import torch
 from sklearn.model_selection import GridSearchCV
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Checkpoint, GradientNormClipping, LoadInitState, LRScheduler
+from small_training import EVERY, SHARED
 
 import thalweg
-from small_training import EVERY, SHARED
 from thalweg.optim import OPTIMIZERS
 
 SEEDED = np.random.default_rng(0)

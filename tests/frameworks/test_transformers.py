@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_training import EVERY, SHARED
 from torch.utils.data import DataLoader
 from transformers import (
     BertConfig,
@@ -18,7 +19,6 @@ from transformers import (
 )
 
 import thalweg
-from small_training import EVERY, SHARED
 from thalweg.optim import OPTIMIZERS
 
 STEPS = 6

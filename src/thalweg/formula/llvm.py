@@ -153,11 +153,7 @@ class _Emitter:
         for i in range(sums):
             self.put(f"%sum{i} = phi <{WIDTH} x double> [ %total{i}, %rest ], [ %total_tail{i}, %tail ]")
         for i in range(sums):
-            self.declared.add(f"declare double @llvm.vector.reduce.fadd.v{WIDTH}f64(double, <{WIDTH} x double>)")
-            total = self.new(
-                f"call double @llvm.vector.reduce.fadd.v{WIDTH}f64(double 0.0, <{WIDTH} x double> %sum{i})"
-            )
-            self.put(f"store double {total}, ptr {self.slot(slots, piece, i)}, align 8")
+            self.put(f"store double {self.added(f'%sum{i}')}, ptr {self.slot(slots, piece, i)}, align 8")
         self.put("br label %piece_done")
         self.label("piece_done")
         self.put(f"%next_piece = add i64 {piece}, 1")
@@ -165,6 +161,22 @@ class _Emitter:
         body = "\n".join(self.lines)
         head = "\n".join(sorted(self.declared))
         return f"{head}\n\ndefine void @kernel(ptr noalias %task) nounwind {{\n{body}\n}}\n"
+
+    def added(self, lanes: str) -> str:
+        """The sum of a vector's lanes: the halves are added until one is left, an order no compiler may change."""
+        width = WIDTH
+        while width > 1:
+            half = width // 2
+            kind = f"<{width} x double>"
+            low, high = (
+                self.new(
+                    f"shufflevector {kind} {lanes}, {kind} poison, "
+                    f"<{half} x i32> <{', '.join(f'i32 {first + j}' for j in range(half))}>"
+                )
+                for first in (0, half)
+            )
+            lanes, width = self.new(f"fadd <{half} x double> {low}, {high}"), half
+        return self.new(f"extractelement <1 x double> {lanes}, i64 0")
 
     def slot(self, slots: str, piece: str, i: int) -> str:
         """Where a piece's i-th total goes."""
@@ -191,15 +203,21 @@ class _Emitter:
         # All operands are read before any is written.
         loaded = {name: self.load(name, places[name], mask) for name in self.kernel.operands}
         for i, total in enumerate(self.kernel.totals):
-            term = self.value(total, loaded, coefficients, values)
+            doubles = f"<{WIDTH} x double>"
+            if total.op == "*" and len({*total.arguments}) == 1:  # squares are taken in float64: none is lost
+                factor = self.doubled(self.value(total.arguments[0], loaded, coefficients, values))
+                term = self.new(f"fmul {doubles} {factor}, {factor}")
+            else:
+                term = self.doubled(self.value(total, loaded, coefficients, values))
             if mask:
-                term = self.new(f"select <{WIDTH} x i1> {mask}, {self.vector} {term}, {self.vector} zeroinitializer")
-            if self.real == "float":
-                term = self.new(f"fpext {self.vector} {term} to <{WIDTH} x double>")
+                term = self.new(f"select <{WIDTH} x i1> {mask}, {doubles} {term}, {doubles} zeroinitializer")
             self.put(f"%{into}{i} = fadd <{WIDTH} x double> %total{i}, {term}")
         results = [(name, self.value(e, loaded, coefficients, values)) for name, e in self.kernel.writes]
         for name, result in results:
             self.store(name, result, places[name], mask)
+
+    def doubled(self, value: str) -> str:
+        return value if self.real == "double" else self.new(f"fpext {self.vector} {value} to <{WIDTH} x double>")
 
     def load(self, name: str, place: str, mask: str | None) -> str:
         kind, size = _TYPES[self.dtypes[name]], _SIZES[self.dtypes[name]]

@@ -44,7 +44,8 @@ class Declaring:
         cls.declared = MappingProxyType({**cls.declared, **own})
         cls.derived = {}
         _check_declarations(cls)
-        cls.formulas = MappingProxyType(_read_formulas(cls))
+        if "wrappers" not in vars(cls):  # a wrapped rule has the formulas of the rule, and its wrappers theirs
+            cls.formulas = MappingProxyType(_read_formulas(cls))
 
 
 class Rule(Declaring, base=True):

@@ -11,3 +11,6 @@ from .optimizer import NonFiniteGradient as NonFiniteGradient
 from .optimizer import Optimizer as Optimizer
 from .optimizer import build as build
 from .optimizer import optimizer as optimizer
+from .optimizer import wrap as wrap
+from .telemetry import Norms as Norms
+from .telemetry import Telemetry as Telemetry

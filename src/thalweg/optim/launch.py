@@ -1,7 +1,7 @@
 """Parameters that one kernel call updates together, and the others, which the `torch` reader updates one by one."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ from thalweg.formula.team import SERIAL_BELOW, usable
 
 from .layout import layout
 from .numbers import Rows
+
+MEASURED = ("gradient", "weight", "step")
 
 Sums = Mapping[str, NDArray[np.float64]]
 
@@ -49,18 +51,50 @@ class Launch(Protocol):
     def totals(self, rows: Rows, stage: int) -> Sums:
         """A layer's own totals; ``stage`` counts the layers that have any."""
 
-    def update(self, rows: Rows, again: bool) -> None:
-        """Move the weights. ``again`` says that the gradients have just been read."""
+    def update(self, rows: Rows, again: bool, measured: bool) -> None:
+        """Move the weights. ``again``: the gradients have just been read; ``measured``: add up norms on the way."""
 
-    def measured(self) -> Sums:
-        """The squared norms that the last update added up on its way; empty if it did not."""
+    def measured(self) -> "Measured":
+        """What the last update, a measured one, added up on its way."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Squared norms by piece of memory: put together by tensor only if somebody asks."""
+
+    totals: tuple[str, ...]
+    sums: NDArray[np.float64]
+    """One row a piece, one column a total."""
+    tensors: NDArray[np.int64]
+    """The tensor of each piece."""
+    count: int
+
+    @property
+    def finite(self) -> bool:
+        """Whether no norm is nan or infinite."""
+        return bool(np.isfinite(self.sums).all())
+
+    def by_tensor(self) -> Sums:
+        """The totals of each tensor."""
+        found = {}
+        for i, total in enumerate(self.totals):
+            found[total] = np.zeros(self.count)
+            # Pieces are added in their order, whichever thread computed them.
+            np.add.at(found[total], self.tensors, self.sums[:, i])
+        return found
 
 
 class KernelLaunch:
     """Parameters on the CPU, in memory without gaps, that share element types and switches."""
 
-    def __init__(self, passes: Passes, members: Members, grads_at: NDArray[np.int64]) -> None:
-        """``grads_at``: the addresses of this step's gradients, kept up to date from outside; 0 where there is none."""
+    def __init__(
+        self, passes: Passes, measuring: Callable[[], CompiledPass], members: Members, grads_at: NDArray[np.int64]
+    ) -> None:
+        """``measuring`` makes the update pass that adds up norms.
+
+        ``grads_at``: the addresses of this step's gradients, kept up to date from outside; 0 where there is none.
+        """
+        self._measuring = measuring
         params, states = members.params, members.states
         self.passes, self._keys = passes, members.keys
         self._states_kept = [[s[key] for s in states] for key in members.keys.values()]
@@ -90,21 +124,22 @@ class KernelLaunch:
     def totals(self, rows: Rows, stage: int) -> Sums:
         return self._summed(f"sums {stage}", self.passes.sums[stage], rows)
 
-    def update(self, rows: Rows, again: bool) -> None:
-        task = self._task("update again" if again else "update", self.passes.update, again)
-        rows.put(task)
-        task.run(self.threads)
-        self._last = task
+    def update(self, rows: Rows, again: bool, measured: bool) -> None:
+        self.ready(rows, measured, again).run(self.threads)
 
-    def ready(self, rows: Rows) -> Task:
-        """The task of an update in one pass, with its numbers, for `Memory.run`."""
-        task = self._task("update", self.passes.update)
+    def ready(self, rows: Rows, measured: bool, again: bool = False) -> Task:
+        """The task of an update, with its numbers, for `Memory.run`."""
+        name = f"update {again} {measured}"
+        if name in self._tasks:
+            task = self._tasks[name]
+        else:
+            task = self._task(name, self._measuring() if measured else self.passes.update, again)
         rows.put(task)
         self._last = task
         return task
 
-    def measured(self) -> Sums:
-        return self._by_tensor(self._last)
+    def measured(self) -> Measured:
+        return self._measured(self._last)
 
     @property
     def threads(self) -> int:
@@ -120,16 +155,10 @@ class KernelLaunch:
         task = self._task(name, walk)
         rows.put(task)
         task.run(self.threads)
-        return self._by_tensor(task)
+        return self._measured(task).by_tensor()
 
-    def _by_tensor(self, task: Task) -> Sums:
-        found = {}
-        for i, total in enumerate(task.walk.totals):
-            by_tensor = np.zeros(len(self._columns["w"]))
-            # Pieces are added in their order, whichever thread computed them.
-            np.add.at(by_tensor, task.pieces[:, 0], task.sums[:, i])
-            found[total] = by_tensor
-        return found
+    def _measured(self, task: Task) -> Measured:
+        return Measured(task.walk.totals, task.sums.copy(), task.pieces[:, 0], len(self._columns["w"]))
 
     def _task(self, name: str, walk: CompiledPass, backwards: bool = False) -> Task:
         if name not in self._tasks:
@@ -158,7 +187,7 @@ class TorchLaunch:
         self._stages = compose.summing(rule)
         self.grads: list[torch.Tensor | None] = []
         """This step's gradients, set from outside."""
-        self._measured: list[Mapping[str, float]] = []
+        self._measured = Measured((), np.zeros((0, 0)), np.zeros(0, np.int64), len(self.params))
 
     def in_place(self, states: Sequence[Mapping[str, Any]]) -> bool:
         """Whether the states are there and fit."""
@@ -186,25 +215,25 @@ class TorchLaunch:
         return {name: found.get(name, np.zeros(len(self.params))) for name in names}
 
     @torch.no_grad()
-    def update(self, rows: Rows, again: bool) -> None:
-        self._measured = [{} for _ in self.params]
+    def update(self, rows: Rows, again: bool, measured: bool) -> None:
+        norms = np.zeros((len(self.params), len(MEASURED)))
         for i, grad in self._present():
             values = self._values(i, grad, rows)
             read = {id(value) for value in values.values() if isinstance(value, torch.Tensor)}
             with np.errstate(all="ignore"):
                 found = compose.updated(self.rule, values)
-                if self.switches.get("measured"):
-                    norms = compose.measured(self.rule, values)
-                    self._measured[i] = {name: _total(each, grad) for name, each in norms.items()}
+                if measured:
+                    squares = compose.measured(self.rule, values)
+                    norms[i] = [_total(squares[name], grad) for name in MEASURED]
             # A formula may hand on what it was given (previous = w): copied before anything is written.
             found = {n: value.clone() if id(value) in read else value for n, value in found.items()}
             targets = {"w": self.params[i], "g": grad}
             for name, value in found.items():
                 (targets[name] if name in targets else self.states[i][self._keys[name]]).copy_(torch.as_tensor(value))
+        self._measured = Measured(MEASURED, norms, np.arange(len(self.params)), len(self.params))
 
-    def measured(self) -> Sums:
-        names = {name for norms in self._measured for name in norms}
-        return {name: np.array([norms.get(name, 0.0) for norms in self._measured]) for name in names}
+    def measured(self) -> Measured:
+        return self._measured
 
     def _present(self) -> list[tuple[int, torch.Tensor]]:
         return [(i, grad) for i, grad in enumerate(self.grads) if grad is not None]

@@ -1,7 +1,8 @@
 """The optimizer: torch's contract around a rule."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -12,15 +13,16 @@ from torch.optim import optimizer as torch_optimizer
 
 from thalweg.formula import Rule, Scalar, Sum, chain
 from thalweg.formula.compose import summing
-from thalweg.formula.rule import parts, wrapped
+from thalweg.formula.rule import Wrapper, layers, once, parts, wrapped
 from thalweg.wrappers import WeightAverage
 
+from . import averaging, loading, surface
 from . import plan as planning
-from . import surface
 from .launch import KernelLaunch
 from .numbers import Rows, rows
 from .plan import Grads, Plan, Planned
 from .settings import Numbers, Settings, Switches
+from .telemetry import Telemetry
 from .watched import WatchedState
 
 # A launch and its numbers for the step that is being taken.
@@ -92,6 +94,8 @@ class Optimizer(torch.optim.Optimizer):
         self.skipped_steps = 0
         self._plan: Plan | None = None
         self._settings = Settings(self.whole)
+        self._telemetry: Telemetry | None = None
+        self._swapped = False
         super().__init__(params, {**known, **options})
         self.state: WatchedState = WatchedState()
 
@@ -108,6 +112,8 @@ class Optimizer(torch.optim.Optimizer):
         self.state = WatchedState(self.state)
         self._plan = None
         self._settings = Settings(self.whole)
+        self._telemetry = None
+        self._swapped = False
         for options in (self.defaults, *self.param_groups):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
@@ -126,15 +132,37 @@ class Optimizer(torch.optim.Optimizer):
         return found
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state that this class, or torch's of the same name, has saved."""
-        super().load_state_dict(state_dict)
-        # torch has cast every state to its weight's type; scalars are float64 whatever the weight is.
-        scalars = [name for name, scalar in parts(self.whole, Scalar).items() if scalar.scope == "tensor"]
-        saved = [k for group in state_dict["param_groups"] for k in group["params"]] if scalars else []
-        params = [p for group in self.param_groups for p in group["params"]]
-        for number, param in zip(saved, params, strict=False):
-            kept = state_dict["state"].get(number, {})
-            self.state.own(param).update({name: kept[name].clone() for name in scalars if name in kept})
+        """Load a state that this class, or torch's of the same name, has saved.
+
+        By parameter name where both sides know names (`named_parameters`), so that their order is harmless; else by
+        position. States keep the element types they were saved in. Raises ValueError for a checkpoint that is of other
+        parameters.
+        """
+        loaded: dict[str, Any] = {}
+
+        # Around the user's own hooks: they change the checkpoint before, and see the finished state after.
+        def sort(_optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+            loaded.update(loading.by_name(saved, self.param_groups))
+            return loaded
+
+        def restore(_optimizer: torch.optim.Optimizer) -> None:
+            for param, tensors in loading.restored(loaded, self.param_groups):
+                if tensors:
+                    self.state.own(param).update(tensors)
+
+        before = self.register_load_state_dict_pre_hook(sort)
+        after = self.register_load_state_dict_post_hook(restore, prepend=True)
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            before.remove()
+            after.remove()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.rule.wrappers and type(self) is _wrapping(self.rule):
+            inner = next(c for c in self.rule.__mro__ if "wrappers" not in vars(c))
+            return _unpickled, (inner, self.rule.wrappers, self.__getstate__())
+        return super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
         whole = {key: getattr(self, key) for key in surface.WHOLE}
@@ -147,6 +175,8 @@ class Optimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient, once. ``closure`` computes the loss again and returns it."""
         # torch wraps the steps of its optimizers for hooks and profilers. It costs 9 us: done only when there are any.
+        if torch.compiler.is_dynamo_compiling():
+            return _untraced_step(self, closure)
         return _observed_step(self, closure) if _observed(self) else self._step(closure)
 
     step.hooked = True  # type: ignore[attr-defined]
@@ -160,17 +190,20 @@ class Optimizer(torch.optim.Optimizer):
         return loss
 
     def _update(self) -> None:
+        if self._swapped:
+            raise RuntimeError("the averaged weights are in place: take steps outside of `with optimizer.averaged()`")
         if self.found_inf is not None and float(self.found_inf):
             self.skipped_steps += 1
             return
         scale = float(self.grad_scale)
-        common = (("clear", self.clear), ("measured", False))
+        common = (("clear", self.clear),)
         numbers, switches = self._settings.read(self.param_groups, scale, common)
         plan = self._fitting_plan(switches)
         guarded = self.nonfinite != "pass"
         one_pass = not guarded and self.clip_norm is None and not self.stages
         if one_pass and plan.direct and self._direct(plan, numbers):
             return
+        measured = self._telemetry is not None and self._telemetry.due
         plan, grads = self._gathered(plan, switches)
         steps = [(x, self._rows(x, numbers)) for x in plan.launches]
         # A clip by value would hide an infinity, so what is guarded is the gradient before it.
@@ -187,25 +220,31 @@ class Optimizer(torch.optim.Optimizer):
             steps = self._clipped(steps, squares)
         steps = self._with_totals(steps)
         for x, r in steps:
-            x.launch.update(r, again=not one_pass)
+            x.launch.update(r, again=not one_pass, measured=measured)
         # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
         increment_version(grads.present)
         if self.clear:
             for grad, _copy in grads.copies:
                 grad.zero_()
             increment_version([g for g in grads.held if g is not None])
-        self._taken(plan, steps)
+        self._taken(plan, steps, measured)
 
     def _direct(self, plan: Plan, numbers: Sequence[Numbers]) -> bool:
         """Take the whole step in one call of machine code, if everything is as it was the last time."""
         steps = [(x, self._rows(x, numbers)) for x in plan.launches]
-        tasks = [(x.launch.ready(r), x.launch.threads) for x, r in steps if isinstance(x.launch, KernelLaunch)]
+        measured = self._telemetry is not None and self._telemetry.due
+        tasks = [
+            (x.launch.ready(r, measured), x.launch.threads) for x, r in steps if isinstance(x.launch, KernelLaunch)
+        ]
         done = plan.memory.run(tasks, self.clear)
         if done:
-            self._taken(plan, steps)
+            self._taken(plan, steps, measured)
         return done
 
-    def _taken(self, plan: Plan, steps: Sequence[Step]) -> None:
+    def _taken(self, plan: Plan, steps: Sequence[Step], measured: bool) -> None:
+        """Account for a step that has been taken."""
+        if self._telemetry is not None:
+            self._telemetry.taken(plan.launches, measured)
         for planned, _ in steps:
             planned.counts.advance()
         self._keep_scalars(steps)
@@ -213,13 +252,54 @@ class Optimizer(torch.optim.Optimizer):
 
     def _clipped(self, steps: Sequence[Step], squares: Sequence[NDArray[np.float64]]) -> list[Step]:
         """The rows with what the gradients are multiplied by."""
-        if self.clip_scope == "all":
-            total = float(sum(of.sum() for of in squares))
-            scale = chain.norm_scale(total, self.clip_norm, self.clip_eps)
-            return [(x, r.joined({"clip_scale": float(scale)})) for x, r in steps]
+        scales: list[Any]
         with np.errstate(all="ignore"):
-            scales = [chain.norm_scale(of, self.clip_norm, self.clip_eps) for of in squares]
+            if self.clip_scope == "all":
+                total = np.float64(sum(of.sum() for of in squares))
+                scales = [float(chain.norm_scale(total, self.clip_norm, self.clip_eps))] * len(steps)
+            else:
+                scales = [chain.norm_scale(of, self.clip_norm, self.clip_eps) for of in squares]
+        if self._telemetry is not None:
+            for (x, _), scale in zip(steps[:1] if self.clip_scope == "all" else steps, scales, strict=False):
+                self._telemetry.clipped(x.members.params, scale)
         return [(x, r.joined({"clip_scale": scale})) for (x, r), scale in zip(steps, scales, strict=True)]
+
+    def watch(self, every: int = 10) -> Telemetry:
+        """Measure norms of gradient, weight and step in every ``every``-th step from now on; see `Telemetry`.
+
+        The kernels add them up while they update, so on parameters that come from memory ``every=1`` costs nothing;
+        on many small ones the default keeps it within 5% of a step.
+        """
+        if not isinstance(every, int) or every < 1:
+            raise ValueError(f"every must be a whole number of steps, at least 1, got {every!r}")
+        self._telemetry = Telemetry(self.param_groups, every)
+        return self._telemetry
+
+    @contextmanager
+    def averaged(self, model: torch.nn.Module | None = None, batches: Iterable[Any] | None = None) -> Iterator[None]:
+        """Within, the parameters hold the weights to test and keep: with ``ema=0.999``, their average.
+
+        What is saved or evaluated there is the average; afterwards the trained weights are back, also after an
+        exception. Parameters without a step so far are left alone. With ``model`` and ``batches`` (inputs, or tuples
+        that start with them) every BatchNorm's running statistics are computed anew for the averaged weights, as
+        `torch.optim.swa_utils.update_bn` does, and put back afterwards too.
+        Raises RuntimeError if nothing is averaged, and if a step is taken within.
+        """
+        if (model is None) != (batches is None):
+            raise TypeError("to refresh BatchNorm's statistics give both the model and batches of inputs")
+        if self._swapped:
+            raise RuntimeError("the averaged weights are in place already")
+        numbers, _ = self._settings.read(self.param_groups, 1.0, ())
+        if not any("evaluate" in formulas for formulas in layers(self.rule)) and not any(n["ema"] for n in numbers):
+            raise RuntimeError(f"nothing is averaged: make the optimizer with {type(self).__name__}(..., ema=0.999)")
+        pairs = averaging.to_test(self.whole, self.param_groups, numbers, self.state)
+        with averaging.swapped(pairs):
+            self._swapped = True
+            try:
+                with nullcontext() if model is None or batches is None else averaging.refreshed(model, batches):
+                    yield
+            finally:
+                self._swapped = False
 
     def _squares(self, steps: Sequence[Step], limited: bool) -> list[NDArray[np.float64]]:
         """For each launch, the sums of its gradients' squares; ``limited``: after the clip by value."""
@@ -301,6 +381,8 @@ class Optimizer(torch.optim.Optimizer):
                 grad = planned.members.params[i].grad
                 assert grad is not None
                 if count := int((~torch.isfinite(grad)).sum()):
+                    if self._telemetry is not None:
+                        self._telemetry.nonfinite([planned.members.params[i]])
                     found.append(f"{named[planned.members.places[i]]} ({count} of {grad.numel()} values)")
         if not found:
             return None
@@ -321,6 +403,8 @@ def _observed(optimizer: Optimizer) -> bool:
 
 # torch's own wrapper: record the step, run the hooks.
 _observed_step = Optimizer.profile_hook_step(Optimizer._step)
+# torch.compile must not trace what asks for addresses: it takes the step between two graphs.
+_untraced_step = torch._disable_dynamo(_observed_step)
 
 
 def optimizer(rule: type[Rule]) -> type[Optimizer]:
@@ -344,6 +428,32 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
         "__signature__": surface.signature(rule),
     }
     return type(rule.__name__, (Optimizer,), members)
+
+
+def wrap(made: type[Optimizer] | type[Rule], wrapper: type[Wrapper]) -> type[Optimizer]:
+    """The optimizer class with a wrapper around its rule: ``wrap(AdamW, Cautious)(model.parameters(), lr=1e-3)``.
+
+    Wrappers may be put around one another; the hyperparameters of each are further arguments.
+    """
+    if not (isinstance(wrapper, type) and issubclass(wrapper, Wrapper)):
+        raise TypeError(f"thalweg.wrap takes an optimizer and a Wrapper, got {wrapper!r}")
+    rule = made.rule if issubclass(made, Optimizer) else made
+    return _wrapping(wrapped(rule, wrapper))
+
+
+@once
+def _wrapping(rule: type[Rule]) -> type[Optimizer]:
+    return optimizer(rule)
+
+
+def _unpickled(rule: type[Rule], wrappers: Sequence[type[Wrapper]], state: dict[str, Any]) -> Optimizer:
+    """A wrapped optimizer from a pickle: its class stands in no module, it is made again."""
+    for wrapper in wrappers:
+        rule = wrapped(rule, wrapper)
+    made = _wrapping(rule)
+    found = made.__new__(made)
+    found.__setstate__(state)
+    return found
 
 
 def build(

@@ -195,7 +195,12 @@ def _planned(
     members = Members(places, params, mine, keys, used, group_of)
     launch: KernelLaunch | TorchLaunch
     if types:
-        launch = KernelLaunch(passes(rule, switches, types), members, grads_at)
+        launch = KernelLaunch(
+            passes(rule, switches, types),
+            lambda: passes(rule, (*switches, ("measured", True)), types).update,
+            members,
+            grads_at,
+        )
     else:
         plain = {name: on for name, on in switches if name not in values or name in surface.switches(rule, values)}
         launch = TorchLaunch(rule, plain, members)

@@ -31,6 +31,8 @@ _TYPES = {
     "decay": 'Literal["l2", "decoupled"]',
     "clip_value": "float | None",
     "clip_norm": "float | None",
+    "clip_scope": 'Literal["all", "tensor"]',
+    "ema": "float | None",
     "nonfinite": 'Literal["pass", "raise", "skip"]',
 }
 

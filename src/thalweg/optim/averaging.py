@@ -1,0 +1,75 @@
+"""The weights to test and keep, for a while in the place of those that are trained."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from thalweg.formula import Rule, Scalar
+from thalweg.formula.compose import evaluated, live_states, start_value
+from thalweg.formula.rule import parts
+
+from . import surface
+from .settings import Group, Numbers
+from .watched import WatchedState
+
+
+@torch.no_grad()
+def to_test(
+    rule: type[Rule], groups: Sequence[Group], numbers: Sequence[Numbers], states: WatchedState
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Each parameter that has been stepped, with the weights to test, where these are not the parameter itself."""
+    found = []
+    for group, known in zip(groups, numbers, strict=True):
+        values = {**known, **surface.switches(rule, group)}
+        live = live_states(rule, values)
+        for param in group["params"]:
+            state = states.own(param) if states.has(param) else {}
+            if not all(declared.key in state for declared in live.values()) or not state:
+                continue
+            tensors = {name: state[declared.key] for name, declared in live.items()}
+            weights = evaluated(rule, {**values, **_own_scalars(rule, state, values), **tensors, "w": param.detach()})
+            if weights is not None and weights.data_ptr() != param.data_ptr():
+                found.append((param, weights))
+    return found
+
+
+def _own_scalars(rule: type[Rule], state: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, float]:
+    own = {name: s for name, s in parts(rule, Scalar).items() if s.scope == "tensor"}
+    kept = {name: float(state.get(name, start_value(scalar.start, values))) for name, scalar in own.items()}
+    return {**kept, "t": max(float(state["step"]), 1.0)}
+
+
+@contextmanager
+def swapped(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[None]:
+    """Within, every parameter of ``pairs`` holds the weights beside it; then its own again, whatever happens."""
+    own = [param.detach().clone() for param, _ in pairs]
+    try:
+        _copy([param for param, _ in pairs], [weights for _, weights in pairs])
+        yield
+    finally:
+        _copy([param for param, _ in pairs], own)
+
+
+@contextmanager
+def refreshed(model: torch.nn.Module, batches: Iterable[Any]) -> Iterator[None]:
+    """Within, the running statistics of every BatchNorm in ``model`` are those of ``batches`` under its weights."""
+    buffers = [b for module in model.modules() if _is_batch_norm(module) for b in module.buffers(recurse=False)]
+    own = [buffer.clone() for buffer in buffers]
+    try:
+        if buffers:
+            torch.optim.swa_utils.update_bn(batches, model)
+        yield
+    finally:
+        _copy(buffers, own)
+
+
+def _is_batch_norm(module: torch.nn.Module) -> bool:
+    return isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+
+
+@torch.no_grad()
+def _copy(targets: Sequence[torch.Tensor], sources: Sequence[torch.Tensor]) -> None:
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(source)

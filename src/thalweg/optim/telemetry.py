@@ -1,0 +1,125 @@
+"""The norms that people log, added up by the kernels on their way and put together only when they are read."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .launch import MEASURED, Measured
+from .plan import Planned, names
+from .settings import Group
+
+
+@dataclass(frozen=True)
+class Norms:
+    """What a measured step was like for some weights.
+
+    ``gradient``   the norm of the gradient as it was before any clipping, its scale taken out;
+    ``weight``     the norm of the weights before the step;
+    ``step``       the norm of the whole step, decay included;
+    ``relative``   step / weight; nan where all weights are 0;
+    ``clipped``    the share of the steps so far in which the gradient was clipped by its norm;
+    ``nonfinite``  in how many measured, raised or skipped steps the gradient held nan or infinity.
+    """
+
+    gradient: float
+    weight: float
+    step: float
+    clipped: float
+    nonfinite: int
+
+    @property
+    def relative(self) -> float:
+        """The step against the weight."""
+        return self.step / self.weight if self.weight else math.nan
+
+
+class Telemetry:
+    """Measures every so many steps; made by `Optimizer.watch`."""
+
+    def __init__(self, groups: list[Group], every: int) -> None:
+        self._groups, self._every = groups, every
+        self._steps = 0
+        self._last: list[tuple[Sequence[torch.Tensor], Measured, list[int]]] = []
+        self._clipped: dict[torch.Tensor, int] = {}
+        self._clipped_all = 0
+        self._nonfinite: dict[torch.Tensor, int] = {}
+        self.measured_step = 0
+        """The last step that was measured, counted from 1 since `Optimizer.watch` was called."""
+
+    @property
+    def due(self) -> bool:
+        """Whether the step at hand is to be measured: the first is, then every so many."""
+        return self._steps % self._every == 0
+
+    def read(self, by: Literal["all", "group", "tensor"] = "all") -> Mapping[str, Norms]:
+        """The norms of the last measured step, by name: of ``"all"``, of each ``"group"``, or of each ``"tensor"``.
+
+        Empty before the first step. Parameters that had no gradient in that step are left out.
+        """
+        if by not in ("all", "group", "tensor"):
+            raise ValueError(f"by must be 'all', 'group' or 'tensor', got {by!r}")
+        members: dict[str, list[torch.Tensor]] = {}
+        called = iter(names(self._groups))
+        for i, group in enumerate(self._groups):
+            for param in group["params"]:
+                name = next(called).strip("'")
+                key = "all" if by == "all" else name if by == "tensor" else str(group.get("name", f"group {i}"))
+                members.setdefault(key, []).append(param)
+        squares = self._squares()
+        found = {}
+        for name, params in members.items():
+            present = [p for p in params if p in squares]
+            if present:
+                totals = np.sum([squares[p] for p in present], axis=0)
+                gradient, weight, step = (math.sqrt(total) if total >= 0 else math.nan for total in totals)
+                found[name] = Norms(gradient, weight, step, self._share(present), self._count(present))
+        return found
+
+    def clipped(self, params: Sequence[torch.Tensor], scale: float | NDArray[np.float64]) -> None:
+        """Take note of what the gradients of some parameters are about to be multiplied by."""
+        if isinstance(scale, float):
+            self._clipped_all += scale < 1
+            return
+        for i in np.flatnonzero(scale < 1).tolist():
+            self._clipped[params[i]] = self._clipped.get(params[i], 0) + 1
+
+    def nonfinite(self, params: Sequence[torch.Tensor]) -> None:
+        """Take note of parameters whose gradient is not finite."""
+        for param in params:
+            self._nonfinite[param] = self._nonfinite.get(param, 0) + 1
+
+    def taken(self, launches: Sequence[Planned], measured: bool) -> None:
+        """A step has been taken, and measured or not."""
+        self._steps += 1
+        if not measured:
+            return
+        self.measured_step = self._steps
+        self._last = []
+        for planned in launches:
+            here = planned.counts.present
+            present = list(range(len(planned.members.params))) if here is None else np.flatnonzero(here).tolist()
+            norms = planned.launch.measured()
+            if not norms.finite:
+                gradients = norms.by_tensor()["gradient"]
+                self.nonfinite([planned.members.params[i] for i in present if not np.isfinite(gradients[i])])
+            self._last.append((planned.members.params, norms, present))
+
+    def _squares(self) -> dict[torch.Tensor, NDArray[np.float64]]:
+        found: dict[torch.Tensor, NDArray[np.float64]] = {}
+        for params, norms, present in self._last:
+            sums = norms.by_tensor()
+            found |= {params[i]: np.array([sums[name][i] for name in MEASURED]) for i in present}
+        return found
+
+    def _share(self, params: Sequence[torch.Tensor]) -> float:
+        # A tensor clipped by the norm of all is clipped with all.
+        own = max((self._clipped.get(p, 0) for p in params), default=0)
+        return (self._clipped_all + own) / self._steps if self._steps else 0.0
+
+    def _count(self, params: Sequence[torch.Tensor]) -> int:
+        return max((self._nonfinite.get(p, 0) for p in params), default=0)
