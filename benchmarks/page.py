@@ -27,9 +27,11 @@ class Result:
 
     @property
     def floor(self) -> float | None:
-        """Seconds that the step's bytes take at the best bandwidth of the plain passes; None where it says nothing."""
-        rates = [moved / self.timing.median(name) for name, moved in self.plain.items()]
-        return self.cell.floor_bytes / max(rates) if self.cell.floor_bytes and rates else None
+        """Seconds that the step's bytes take at the best bandwidth of any round; None where that says nothing."""
+        if not self.cell.floor_bytes:
+            return None
+        moved = {**self.plain, "thalweg": self.cell.floor_bytes}
+        return self.cell.floor_bytes / max(moved[name] / min(self.timing.seconds[name]) for name in moved)
 
     def has(self, side: str) -> bool:
         """Whether the cell has this side."""
@@ -97,16 +99,18 @@ foreach operation after another. Momentum is torch's SGD with dampening = moment
 - **times faster**: how many times longer the best of torch takes (named beside it: the form with the lowest median),
   the median of the rounds' ratios. Below 1, torch is faster. **quartiles**: the middle half of the rounds lies between.
 - **floor**: the time that the least possible traffic takes, every operand read and written once, at the best
-  bandwidth of three plain passes (`sum(w)`, `w *= 1`, `w += a * b`) over 300 MB in the same rounds. Only for tensors
-  that no cache holds. **of the floor**: the share of it that thalweg reaches; 100% is the memory's own speed.
+  bandwidth of any round of the same line: of three plain passes (`sum(w)`, `w *= 1`, `w += a * b`) over 300 MB, and of
+  thalweg's own. Only for tensors that no cache holds. **of the floor**: the share of it that thalweg's median reaches.
 - **void**: other processes took more than {tenth} of the machine, in every attempt (four, unless it was a quick run).
 
 All sides run in one process on copies of the same weights. Before they are timed all take two steps, and the run stops
 if their weights differ by more than rounding. A round runs every side once, in random order, as a block of at least
-20 ms; a block begins with one untimed call, since the side before it has filled the cache with its own tensors. Before
-every call, outside the clock, the gradients are written anew, as by a backward pass, the first layers' last: so all
-sides meet the same gradients, although clip, unscale and clear change them, and no average fades into denormal numbers,
-which are slow.
+20 ms; a block begins with one untimed call, since the side before it has filled the cache with its own tensors.
+
+Before every call, outside the clock, the gradients are written anew, the first layers' last, as by a backward pass. So
+all sides meet the same gradients, although clip, unscale and clear change them, and no average fades into denormal
+numbers, which are slow. They are new tensors, as after `zero_grad()`; in the longest chain, which clears them, the same
+ones.
 
 The chains:
 
@@ -168,7 +172,12 @@ def _ratio(result: Result, side: str) -> tuple[str, str]:
     if result.timing.disturbed:
         return "void", ""
     low, middle, high = result.timing.ratio(side, "thalweg")
-    return f"{middle:.2f}", f"{low:.2f} to {high:.2f}"
+    return _times(middle), f"{_times(low)} to {_times(high)}"
+
+
+def _times(ratio: float) -> str:
+    """Three digits; two after the point where it may be close to 1."""
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
 
 
 def _floor(result: Result) -> tuple[str, str]:

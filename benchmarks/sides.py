@@ -47,16 +47,26 @@ def sides(cell: Cell) -> dict[str, Side]:
     """Every side that the cell has, by name, each on parameters of its own with equal values."""
     torch.manual_seed(0)
     start = parameters(cell.model.shapes)
-    # A backward pass ends with the first layers' gradients: they are the last to be written.
-    sources = [_grad(p) * (SCALE if cell.chain == "full" else 1.0) for p in reversed(start)]
+    # What a backward pass writes: the first layers' gradients last.
+    sources = [_grad(p) * SCALE if cell.chain == "full" else _grad(p) for p in reversed(start)]
     found: dict[str, Side] = {}
     for name, make in _makers(cell):
         params = [torch.nn.Parameter(p.detach().clone()) for p in start]
-        for p in params:
-            p.grad = torch.zeros_like(p)
-        refill = partial(torch._foreach_copy_, [_grad(p) for p in reversed(params)], sources)
+        _new_gradients(params, sources)
+        if cell.chain == "full":  # which clears them: the next backward pass adds to the same tensors
+            refill: Step = partial(torch._foreach_copy_, [_grad(p) for p in reversed(params)], sources)
+        else:
+            refill = partial(_new_gradients, params, sources)
         found[name] = Side(params, refill, make(params))
     return found
+
+
+def _new_gradients(params: Parameters, sources: list[torch.Tensor]) -> None:
+    """As after `zero_grad()` and a backward pass."""
+    for p in params:
+        p.grad = None
+    for p, source in zip(reversed(params), sources, strict=True):
+        p.grad = source.clone()
 
 
 def check(found: Mapping[str, Side], cleared: bool) -> None:

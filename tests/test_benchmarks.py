@@ -74,12 +74,18 @@ def row(text: str) -> list[str]:
 
 def test_a_row_of_the_page() -> None:
     text = page([large()], AROUND, {"default": "", "warm": ""})
-    # 28 bytes times 25 million at 70 GB/s, the better of the two plain passes, are 10 ms.
+    # 28 bytes times 25 million at 70 GB/s, the best of the plain passes, are 10 ms.
     expected = ["25", "300", "50", "fused", "2.00", "2.00 to 2.00", "10", "40%"]
     assert row(text) == ["AdamW", "one tensor of 25M", *expected]
     assert "Of 1 lines, thalweg is faster than the best of torch in 1, slower in 0, level in 0" in text
     assert "Warm" not in text
     assert "Stopped early" not in text
+
+
+def test_no_step_is_faster_than_its_floor() -> None:
+    result = large()
+    quick = Timing({**result.timing.seconds, "thalweg": (0.008, 0.006, 0.008)}, 0.0)
+    assert row(page([Result("default", result.cell, quick, result.plain)], AROUND, {"default": ""}))[8:] == ["6", "75%"]
 
 
 def test_losing_and_void_lines_are_shown_as_such() -> None:
@@ -110,7 +116,7 @@ def test_a_quick_part(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_writes_what_there_is(tmp_path: Path) -> None:
-    running = start("--only", "mlp", "--only", "500x64", "--page", str(tmp_path / "page.md"))
+    running = start("--quick", "--only", "mlp", "--only", "500x64", "--page", str(tmp_path / "page.md"))
     assert running.stderr is not None
     next(line for line in running.stderr if " 1 of " in line)
     running.send_signal(signal.SIGINT)

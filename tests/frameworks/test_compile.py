@@ -35,7 +35,7 @@ def compiled(
     made = made_by(model.parameters())
     annealing = torch.optim.lr_scheduler.ExponentialLR(made, 0.8) if schedule else None
 
-    @torch.compile(backend=backend)  # type: ignore[untyped-decorator]
+    @torch.compile(backend=backend)
     def step(x: torch.Tensor, y: torch.Tensor) -> None:
         made.zero_grad()
         loss = torch.nn.functional.mse_loss(model(x), y)

@@ -43,7 +43,7 @@ def one_process() -> Iterator[None]:
 
 def made(name: str, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
     made_by, arguments = RULES[name]
-    return made_by(model.parameters(), **{**arguments, **options})  # type: ignore[call-arg]
+    return made_by(model.parameters(), **{**arguments, **options})
 
 
 @each_rule

@@ -34,7 +34,7 @@ CASES = {**ELEMENTWISE, **ADDING_UP}
 
 def made(case: str, model: torch.nn.Module) -> torch.optim.Optimizer:
     made_by, arguments = CASES[case]
-    return made_by(model.parameters(), **arguments)  # type: ignore[call-arg]
+    return made_by(model.parameters(), **arguments)
 
 
 def sharded() -> torch.nn.Module:

@@ -40,7 +40,7 @@ class TestStepHooks:
         """A hook before the step may hand it another closure."""
         model = network()
         made = thalweg.SGD(model.parameters(), lr=0.1)
-        made.register_step_pre_hook(lambda made, args, kwargs: ((lambda: 5.0,), {}))
+        made.register_step_pre_hook(lambda made, args, kwargs: ((made, lambda: 5.0), {}))
         loss_of(model, 0).backward()
         assert made.step(lambda: 1.0) == 5.0
 
@@ -142,11 +142,10 @@ class TestAccumulation:
             for first in range(0, 12, 3):
                 losses = [loss_of(model, number) / 3 for number in range(first, first + 3)]
                 for loss in losses if divided else [sum(losses)]:
-                    loss.backward()  # type: ignore[union-attr]
+                    loss.backward()
                 made.step()
                 made.zero_grad(set_to_none=to_none)
             found.append(weights(model))
-        # Lion's sign turns the last bit of a gradient into a whole step.
         assert distance(*found) < 1e-9
 
     @pytest.mark.parametrize("name", SHARED)
@@ -229,6 +228,6 @@ def test_closure(name: str) -> None:
             return loss
 
         with torch.no_grad():
-            assert made.step(closure) is losses[-1]  # type: ignore[call-overload]
+            assert made.step(closure) is losses[-1]
     assert len(losses) == 6
     assert torch.equal(weights(other), plain)

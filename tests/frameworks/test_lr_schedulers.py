@@ -141,7 +141,7 @@ def test_groups_of_their_own(name: str, scheduler: str) -> None:
             {"params": model[0].parameters(), "name": "first"},
             {"params": model[1].parameters(), "lr": 0.003, "weight_decay": 0.0},
         ]
-        made = made_by(groups, **SHARED[name], **options)  # type: ignore[arg-type]
+        made = made_by(groups, **SHARED[name], **options)
         made.add_param_group({"params": model[3].parameters(), "lr": 0.05})
         return made
 

@@ -122,7 +122,7 @@ def test_is_the_plain_loop(name: str, precision: str, tmp_path: Path) -> None:
     model = bert()
     made = OPTIMIZERS[name](model.parameters(), lr=0.01, **EVERY[name])
     schedule = get_scheduler("linear", made, num_warmup_steps=2, num_training_steps=STEPS)
-    for batch in DataLoader(sentences(), 4, collate_fn=default_data_collator):  # type: ignore[arg-type]
+    for batch in DataLoader(sentences(), 4, collate_fn=default_data_collator):
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             loss = model(**batch).loss
         loss.backward()

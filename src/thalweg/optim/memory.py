@@ -46,6 +46,8 @@ class Memory:
         self.found = np.zeros(count, np.int64)
         self.wanted = np.full(count, LATER, np.int64)
         self.wanted[: len(planned)] = READY
+        self.absent = True
+        """Whether a parameter had no gradient when all `agree`d last; the first time nobody knows."""
         # Memory that is held cannot be freed and handed out again: an address that has not changed is still ours.
         self._storages = [p.untyped_storage() for p in self.params]
         torch_itself = torch_interface()
@@ -73,6 +75,7 @@ class Memory:
         """What was found is what the next step wants."""
         planned = self.wanted != LATER
         self.wanted[planned] = self.found[planned] == ABSENT
+        self.absent = bool((self.found == ABSENT).any())
 
     def run(self, tasks: Sequence[tuple[Task, int]], cleared: bool) -> bool:
         """If all is as wanted, run kernels, each with its number of threads, and raise the weights' versions.

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch._compile import _disable_dynamo
 from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizer
 
@@ -404,7 +405,7 @@ def _observed(optimizer: Optimizer) -> bool:
 # torch's own wrapper: record the step, run the hooks.
 _observed_step = Optimizer.profile_hook_step(Optimizer._step)
 # torch.compile must not trace what asks for addresses: it takes the step between two graphs.
-_untraced_step = torch._disable_dynamo(_observed_step)
+_untraced_step = _disable_dynamo(_observed_step)
 
 
 def optimizer(rule: type[Rule]) -> type[Optimizer]:

@@ -18,7 +18,7 @@ from thalweg.formula.rule import parts
 from . import reading, state, surface
 from .counts import Counts
 from .launch import KernelLaunch, Members, TorchLaunch, addresses
-from .memory import ABSENT, COPY, ODD, PLAN, Memory
+from .memory import ABSENT, FINE, ODD, PLAN, Memory
 from .settings import Group, Switches
 from .watched import WatchedState
 
@@ -101,8 +101,10 @@ class Plan:
         cost = self.memory.look(held)
         if cost == PLAN or any(p.grad is not None for p in self.waiting):
             return None
+        if cost == FINE and not self.others and not self.memory.absent:
+            return Grads(held, (), self.memory.params)
         copies = []
-        for i in np.flatnonzero(self.memory.found == ODD) if cost == COPY else ():
+        for i in np.flatnonzero(self.memory.found == ODD):
             param, grad = self.memory.params[i], held[i]
             assert grad is not None
             if grad.layout != torch.strided or grad.shape != param.shape or grad.dtype != self.memory.types[i]:
@@ -110,10 +112,16 @@ class Plan:
             # The kernel walks weight and gradient side by side: one in another layout is copied into the weight's.
             copies.append((grad, torch.empty_like(param, dtype=grad.dtype).copy_(grad.detach())))
             self.memory.grads_at[i] = copies[-1][1].data_ptr()
-        self.memory.agree()
         others: Held = [p.grad for p in self.others]
         if not all(map(_fits, others, self.others)):
             return None
+        self.memory.agree()
+        self._take_part(others)
+        everyone = zip([*self.memory.params, *self.others], [*held, *others], strict=True)
+        return Grads([*held, *others], copies, [p for p, g in everyone if g is not None])
+
+    def _take_part(self, others: Held) -> None:
+        """Tell the launches which of their parameters have a gradient."""
         present = self.memory.found != ABSENT
         kernel_at = other_at = 0
         for planned in self.launches:
@@ -125,8 +133,6 @@ class Plan:
             else:
                 planned.counts.take(present[kernel_at : kernel_at + count])
                 kernel_at += count
-        everyone = zip([*self.memory.params, *self.others], [*held, *others], strict=True)
-        return Grads([*held, *others], copies, [p for p, g in everyone if g is not None])
 
 
 def _fits(grad: torch.Tensor | None, param: torch.Tensor) -> bool:

@@ -20,7 +20,7 @@ class Norms:
 
     ``gradient``   the norm of the gradient as it was before any clipping, its scale taken out;
     ``weight``     the norm of the weights before the step;
-    ``step``       the norm of the whole step, decay included;
+    ``step``       the norm of the whole step, decay included, before the weights are rounded;
     ``relative``   step / weight; nan where all weights are 0;
     ``clipped``    the share of the steps so far in which the gradient was clipped by its norm;
     ``nonfinite``  in how many measured, raised or skipped steps the gradient held nan or infinity.

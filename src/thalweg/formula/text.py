@@ -1,0 +1,336 @@
+"""The `text` reader: a rule inside its chain as formulas to read, in the names its author gave.
+
+It writes what the compiled readers compute: the same passes, the switches resolved. Left out is only what does nothing
+(no clipping, no decay). Every formula is Python that evaluates, given the language's functions and `sum`.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain as chained
+from itertools import count
+from math import inf
+from types import FrameType
+from typing import Any, Literal
+
+from . import chain
+from .compose import Pass, Program, program
+from .declare import Scalar, Sum
+from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number
+from .rule import Rule, layers, parts
+
+Norm = Literal["norm", "limited_norm"]
+SCOPES = {"tensor": "of each parameter", "group": "of each group", "all": "of all parameters"}
+
+# What binds stronger has a larger number; a name or a call is in one piece.
+_BINDS = {**dict.fromkeys(COMPARISONS, 1), "+": 2, "-": 2, "*": 3, "/": 3, "neg": 4, "**": 5}
+_WHOLE = 6
+# A part of so many operations that is needed twice gets a name, if its author gave it none.
+_WORTH_A_NAME = 3
+
+
+@dataclass(frozen=True)
+class Line:
+    """One formula: ``name = text`` is a value on the way, ``name <- text`` is ``stored``; ``note`` stands after it."""
+
+    name: str
+    text: str
+    stored: bool = False
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {'<-' if self.stored else '='} {self.text}" + (f"  # {self.note}" if self.note else "")
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A pass over memory, to be followed line by line; what it leaves to the next is what is stored, and totals."""
+
+    before: tuple[Line, ...]
+    """What is worked out beforehand, once, from numbers and the totals of earlier passes."""
+    lines: tuple[Line, ...]
+    """What is done for every weight."""
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A whole step: its passes, then the next values of the rule's scalars."""
+
+    walks: tuple[Walk, ...]
+    after: tuple[Line, ...]
+    numbers: tuple[str, ...]
+    """The numbers that are asked for: hyperparameters, scalars, t."""
+
+
+def story(
+    rule: type[Rule],
+    switches: Mapping[str, bool],
+    given: Mapping[str, Expression],
+    norms: Sequence[Norm] = (),
+    clip: str | None = None,
+) -> Story:
+    """Write a step down.
+
+    ``switches``  as for `compose.program`.
+    ``given``     what to write for numbers of the chain: ``constant(0.0)`` for the decay of a group without.
+    ``norms``     the passes of the gradient's norm that come first.
+    ``clip``      the scope of the clip by that norm, ``"all"`` or ``"tensor"``; None for none.
+    """
+    traced, variables = _watched(rule, switches)
+    squares = "squares" if "squares" not in rule.declared else "squares_of_g"
+    scopes = {name: total.scope for name, total in parts(rule, Sum).items()} | {squares: clip or "all"}
+    if clip is not None:
+        scale = chain.norm_scale(number(squares), number("clip_norm"), number("clip_eps"))
+        given = {**given, "clip_scale": scale}
+        variables = [("norm", apply("sqrt", number(squares))), ("clip_scale", scale), *variables]
+    known = {number(name): value for name, value in given.items()}
+    passes = [Pass({squares: getattr(traced, norm).totals["squares"]}, {}) for norm in norms]
+    passes += [*traced.sums, traced.update]
+    taken = {"w", "g", "t", "unscale", "clip_value", "clip_norm", "clip_eps", *rule.declared, *scopes}
+    writer = _Writer([(name, _simplified(e, known)) for name, e in variables], taken)
+    walks = []
+    for walk in passes:
+        reads = leaves([*walk.totals.values(), *walk.writes.values()], "weight")
+        totals, writes = ({name: _simplified(e, known) for name, e in of.items()} for of in (walk.totals, walk.writes))
+        before, lines = writer.walk(totals, writes, scopes)
+        walks.append(Walk(before, lines, _in_order(reads), _in_order(writes)))
+    scalars = {name: _simplified(e, known) for name, e in traced.scalars.items()}
+    after = writer.scalars(scalars, {name: scalar.scope for name, scalar in parts(rule, Scalar).items()})
+    return Story(tuple(walks), after, tuple(sorted(writer.numbers - {*scopes})))
+
+
+def _in_order(names: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=lambda name: (name != "w", name != "g", name)))
+
+
+# -- the author's names
+
+
+def _watched(rule: type[Rule], switches: Mapping[str, bool]) -> tuple[Program, list[tuple[str, Expression]]]:
+    """The traced rule, and what the variables of its formulas held.
+
+    A formula is called with symbols and sees nothing but values; which variable a value was given to, only the
+    interpreter knows.
+    """
+    watched = {formula.function.__code__ for own in layers(rule) for formula in own.values()}
+    watched |= {function.__code__ for function in (chain.regularised, chain.move)}
+    found: list[tuple[str, Expression]] = []
+
+    def look(frame: FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code in watched:
+            found.extend((name, value) for name, value in frame.f_locals.items() if isinstance(value, Expression))
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        traced = program(rule, switches)
+    finally:
+        sys.setprofile(before)
+    # In the chain d is the step; a rule may have a d of its own.
+    called = {"d": "step"} if "d" in rule.declared else {}
+    found = [(called.get(name, name), value) for name, value in found if name not in chain.NUMBERS]
+    return traced, [*found, *traced.update.writes.items()]
+
+
+# -- what does nothing is left out
+
+
+def _simplified(e: Expression, known: dict[Expression, Expression]) -> Expression:
+    """With what is ``known`` in place, where it does nothing left out, and sign and clip recognised."""
+    if e not in known:
+        known[e] = e if e.op in LEAVES else _simple(e.op, [_simplified(a, known) for a in e.arguments])
+    return known[e]
+
+
+def _simple(op: str, a: list[Expression]) -> Expression:
+    values = [x.arguments[0] if x.op == "constant" else None for x in a]
+    if op == "*" and 0.0 in values:
+        return constant(0.0)
+    if op in ("*", "+") and (idle := {"*": 1.0, "+": 0.0}[op]) in values:
+        return a[1 - values.index(idle)]
+    if op == "*" and values[0] == -1.0:
+        return apply("neg", a[1])
+    if op == "*" and a[0].op == a[1].op == "neg":
+        return apply("*", *(x.arguments[0] for x in a))
+    if (op == "-" and values[1] == 0.0) or (op == "/" and values[1] == 1.0):
+        return a[0]
+    if (op, values[-1]) in (("<", -inf), (">", inf)):
+        return constant(0.0)
+    if op == "where" and values[0] is not None:
+        return a[1] if values[0] else a[2]
+    if op == "where":
+        return _function(*a)
+    return apply(op, *a)
+
+
+def _function(condition: Expression, x: Expression, y: Expression) -> Expression:
+    """A choice; the language's sign and clip are two, and written as what they are."""
+    if y.op == "where" and (condition.op, y.arguments[0].op) == (">", "<"):
+        of, limits = condition.arguments[0], (condition.arguments[1], *y.arguments[0].arguments, *y.arguments[1:])
+        if x == constant(1.0) and limits == (constant(0.0), of, constant(0.0), constant(-1.0), constant(0.0)):
+            return Expression("sign", (of,))
+    if y.op == "where" and (condition.op, y.arguments[0].op) == ("<", ">"):
+        of, high = y.arguments[0].arguments
+        if condition.arguments == (of, x) and y.arguments[1:] == (high, of):
+            return Expression("clip", (of, x, high))
+    return apply("where", condition, x, y)
+
+
+# -- writing
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """What is to be written on one line."""
+
+    name: str
+    value: Expression
+    stored: bool = False
+    made: bool = False
+    """Whether the name stands for the value from then on."""
+    of: str = ""
+    """For a total or a scalar: its scope."""
+
+
+class _Writer:
+    """Writes pass after pass, and remembers what has a name and what has been told."""
+
+    def __init__(self, variables: Iterable[tuple[str, Expression]], taken: Collection[str]) -> None:
+        self.taken = {*taken}
+        self.names: dict[Expression, str] = {}
+        self.told: set[Expression] = set()
+        self.numbers: set[str] = set()
+        for name, value in variables:
+            if value.op not in LEAVES and value not in self.names:
+                # What is worked out once keeps its name for the whole step, so it must be its own.
+                self.names[value] = self.fresh(name, f"next_{name}") if value.on_host else name
+
+    def fresh(self, *names: str) -> str:
+        """The first of some names, or else the last with a number, that means nothing else."""
+        tries = chained(names, (f"{names[-1]}_{i}" for i in count(2)))
+        found = next(each for each in tries if each not in self.taken)
+        self.taken.add(found)
+        return found
+
+    def walk(
+        self, totals: Mapping[str, Expression], writes: Mapping[str, Expression], scopes: Mapping[str, str]
+    ) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+        """The lines before a pass, and its own."""
+        # As far as the formulas allow it the weight moves last, and the gradient is cleared after that.
+        order = sorted(writes, key=lambda name: (name == "w") + 2 * (name == "g"))
+        needed = self.needed([*totals.values(), *(writes[name] for name in order)])
+        before = self.once(needed)
+        made = [e for e in needed if not e.on_host]
+        statements = [_Statement(name := self.names[e], e, writes.get(name) == e, made=True) for e in made]
+        told = {s.name for s in statements if s.stored}
+        statements += [_Statement(name, writes[name], stored=True) for name in order if name not in told]
+        statements += [_Statement(name, e, of=scopes[name]) for name, e in totals.items()]
+        return before, self.ordered(statements)
+
+    def scalars(self, values: Mapping[str, Expression], scopes: Mapping[str, str]) -> tuple[Line, ...]:
+        """The lines after the last pass."""
+        changed = {name: e for name, e in values.items() if e != number(name)}
+        before = self.once(self.needed([*changed.values()]))
+        statements = [_Statement(name, e, stored=True, of=scopes[name]) for name, e in changed.items()]
+        return (*before, *self.ordered(statements))
+
+    def once(self, needed: Iterable[Expression]) -> tuple[Line, ...]:
+        """The lines of what does not depend on a weight and has not been told."""
+        new = [e for e in needed if e.on_host and e not in self.told]
+        self.told |= {*new}
+        return tuple(Line(self.names[e], _whole(e, self.names)) for e in new)
+
+    def ordered(self, statements: Iterable[_Statement]) -> tuple[Line, ...]:
+        """The lines in an order in which every name, where it is asked for, means what it should."""
+        names, pending = dict(self.names), list(statements)
+        lines: list[Line] = []
+        while pending:
+            later = {s.value for s in pending if s.made}
+            asked = {s: _asked(s.value, names, top=s.made) for s in pending}
+            ready = [s for s in pending if not asked[s] & later]
+            # What others still ask for under the name that a statement takes for itself.
+            lost = {
+                s: {e for other in pending if other != s for e in asked[other] - later if _inline(e, names) == s.name}
+                for s in ready
+            }
+            chosen = next((s for s in ready if not lost[s]), ready[0])
+            for e in lost[chosen]:  # as in a swap: it is kept under another name
+                old = self.fresh(f"old_{chosen.name}")
+                lines.append(Line(old, chosen.name))
+                names[e] = old
+            text = _whole(chosen.value, names) if chosen.made else _inline(chosen.value, names)
+            text = f"sum({text})" if chosen.of and not chosen.stored else text
+            lines.append(Line(chosen.name, text, chosen.stored, SCOPES.get(chosen.of, "")))
+            pending.remove(chosen)
+        return tuple(lines)
+
+    def needed(self, roots: Sequence[Expression]) -> list[Expression]:
+        """What has a name below some expressions, each after all that it is made of."""
+        self.numbers |= leaves(roots, "number")
+        below = _below(roots)
+        uses = Counter(a for e in below for a in e.arguments)
+        size: dict[Expression, int] = {}
+        for e in below:
+            own = 1 + sum(size.get(a, 0) for a in e.arguments)
+            if e not in self.names and uses[e] > 1 and own >= _WORTH_A_NAME:
+                self.names[e] = self.fresh("x")
+            size[e] = 0 if e in self.names else own
+        return [e for e in below if e in self.names]
+
+
+def _below(roots: Iterable[Expression]) -> list[Expression]:
+    """All operations below some expressions, each after those that it is made of."""
+    found: dict[Expression, None] = {}
+
+    def visit(e: Expression) -> None:
+        if e.op not in LEAVES and e not in found:
+            for argument in e.arguments:
+                visit(argument)
+            found[e] = None
+
+    for root in roots:
+        visit(root)
+    return list(found)
+
+
+def _asked(e: Expression, names: Mapping[Expression, str], top: bool = False) -> set[Expression]:
+    """Whose names stand in the text of an expression; ``top``: it is written out, although it has one."""
+    if (e in names and not top) or e.op in ("number", "weight"):
+        return {e}
+    if e.op in LEAVES:
+        return set()
+    return {name for argument in e.arguments for name in _asked(argument, names)}
+
+
+def _inline(e: Expression, names: Mapping[Expression, str], least: int = 0) -> str:
+    """An expression as part of a text; in brackets, unless it binds at least so strongly."""
+    if e in names:
+        return names[e]
+    text = _whole(e, names)
+    return f"({text})" if _strength(e) < least else text
+
+
+def _strength(e: Expression) -> int:
+    if e.op == "constant" and e.arguments[0] < 0:
+        return _BINDS["neg"]
+    return _BINDS.get(e.op, _WHOLE)
+
+
+def _whole(e: Expression, names: Mapping[Expression, str]) -> str:
+    """An expression written out, from the names of its parts."""
+    if e.op == "constant":
+        return repr(e.arguments[0]).removesuffix(".0")
+    if e.op in LEAVES:
+        return str(e.arguments[0])
+    own = _strength(e)
+    if e.op == "neg":
+        return f"-{_inline(e.arguments[0], names, own)}"
+    if e.op in _BINDS:
+        # Of two that bind alike the left one is meant to go first; powers are the other way round.
+        left, right = (own + 1, _BINDS["neg"]) if e.op == "**" else (own, own + 1)
+        a, b = e.arguments
+        return f"{_inline(a, names, left)} {e.op} {_inline(b, names, right)}"
+    return f"{e.op}({', '.join(_inline(a, names) for a in e.arguments)})"

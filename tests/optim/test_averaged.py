@@ -1,0 +1,185 @@
+"""The average of the weights: kept by the kernel, put in place and taken back."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+import thalweg
+from thalweg.formula import Hyper, Rule, State
+from thalweg.optim import OPTIMIZERS, Optimizer, optimizer
+
+DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+
+
+def network(dtype: torch.dtype = torch.float64) -> torch.nn.Sequential:
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(6, 9), torch.nn.BatchNorm1d(9), torch.nn.Tanh(), torch.nn.Linear(9, 2)]
+    return torch.nn.Sequential(*layers).to(dtype)
+
+
+def train(model: torch.nn.Module, made: Optimizer, steps: int, after: Callable[[], None] = lambda: None) -> None:
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(steps):
+        for p in model.parameters():
+            p.grad = torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p.dtype)
+        made.step()
+        after()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_is_the_average_of_the_weights_so_far(name: str) -> None:
+    model = network()
+    made = OPTIMIZERS[name](model.parameters(), lr=0.1, ema=0.8)
+    expected = [p.detach().clone() for p in model.parameters()]
+
+    def follow() -> None:
+        for average, p in zip(expected, model.parameters(), strict=True):
+            average.lerp_(p.detach(), 0.2)
+
+    train(model, made, 7, follow)
+    with made.averaged():
+        for average, p in zip(expected, model.parameters(), strict=True):
+            assert torch.allclose(p, average, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_is_kept_in_float32_at_least(dtype: torch.dtype) -> None:
+    """In bfloat16 an average with 0.999 never moves: each share is less than half of the last digit."""
+    weight = torch.nn.Parameter(torch.ones(40, dtype=dtype))
+    made = thalweg.SGD([weight], lr=1.0, ema=0.999)
+    for _ in range(100):
+        weight.grad = torch.full_like(weight, 2.0 if float(weight.detach()[0]) > 0 else -2.0)  # 1, -1, 1, -1 ...
+        made.step()
+    average = made.state[weight]["ema"]
+    assert average.dtype == torch.promote_types(dtype, torch.float32)
+    expected = 1.0
+    for i in range(100):
+        expected += 0.001 * ((-1.0 if i % 2 == 0 else 1.0) - expected)
+    assert float(average[0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_trained_weights_come_back() -> None:
+    model = network()
+    made = thalweg.AdamW(model.parameters(), lr=0.1, ema=0.9)
+    train(model, made, 3)
+    own = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def fail() -> None:
+        with made.averaged(model, [torch.randn(8, 6, dtype=torch.float64)]):
+            assert not torch.equal(model.state_dict()["0.weight"], own["0.weight"])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, own[name]), name
+    train(model, made, 1)  # and training goes on
+
+
+def test_a_saved_model_is_the_average() -> None:
+    model, other = network(), network()
+    made = thalweg.AdamW(model.parameters(), lr=0.1, ema=0.9)
+    train(model, made, 3)
+    with made.averaged():
+        other.load_state_dict(model.state_dict())
+    assert torch.allclose(other[0].weight, made.state[model[0].weight]["ema"])
+
+
+def test_batch_norm_is_refreshed_for_the_average() -> None:
+    model, batch = network(), torch.randn(32, 6, dtype=torch.float64)
+    made = thalweg.AdamW(model.parameters(), lr=0.3, ema=0.5)
+    train(model, made, 3)
+    own = model[1].running_mean.clone()
+    with made.averaged(model, [(batch, "a target that is not looked at")]):
+        expected = model[0](batch).mean(0)
+        assert torch.allclose(model[1].running_mean, expected)
+        assert model.training
+    assert torch.equal(model[1].running_mean, own)
+
+
+def test_the_average_survives_a_checkpoint() -> None:
+    model, other = network(torch.bfloat16), network(torch.bfloat16)
+    made = thalweg.AdamW(model.parameters(), lr=0.1, ema=0.9)
+    train(model, made, 3)
+    loaded = thalweg.AdamW(other.parameters(), lr=0.1, ema=0.9)
+    loaded.load_state_dict(made.state_dict())
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        assert loaded.state[q]["ema"].dtype == torch.float32
+        assert torch.equal(made.state[p]["ema"], loaded.state[q]["ema"])
+
+
+def test_groups_average_each_in_their_own_way() -> None:
+    a, b, c = (torch.nn.Parameter(torch.ones(3)) for _ in range(3))
+    made = thalweg.SGD([{"params": [a], "ema": 0.5}, {"params": [b], "ema": 0.9}, {"params": [c]}], lr=1.0)
+    for p in (a, b, c):
+        p.grad = torch.ones(3)
+    made.step()
+    with made.averaged():
+        assert [p.tolist()[0] for p in (a, b, c)] == pytest.approx([0.5, 0.9, 0.0])
+
+
+def test_parameters_without_a_step_are_left_alone() -> None:
+    a, b = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    made = thalweg.SGD([a, b], lr=1.0, ema=0.5)
+    a.grad = torch.ones(3)
+    made.step()
+    with made.averaged():
+        assert b.tolist() == [1.0] * 3
+
+
+def test_switched_on_in_the_middle() -> None:
+    """The average starts at the weights before the first step it sees."""
+    weight = torch.nn.Parameter(torch.zeros(3))
+    made = thalweg.SGD([weight], lr=1.0)
+    weight.grad = -torch.ones(3)
+    made.step()
+    made.param_groups[0]["ema"] = 0.5
+    made.step()
+    with made.averaged():
+        assert weight.tolist() == [1.5] * 3
+
+
+def test_a_rule_may_say_what_to_test() -> None:
+    @optimizer
+    class Ahead(Rule):
+        """Steps down the gradient; what is tested is the last step undone."""
+
+        lr = Hyper(0.5)
+        last = State("last")
+
+        @staticmethod
+        def step(g, last, lr):  # type: ignore[no-untyped-def]
+            d = lr * g
+            last = d
+            return d, last
+
+        @staticmethod
+        def evaluate(w, last):  # type: ignore[no-untyped-def]
+            return w + last
+
+    weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    made = Ahead([weight])
+    weight.grad = torch.tensor([2.0, -2.0])
+    made.step()
+    assert weight.tolist() == [0.0, 3.0]
+    with made.averaged():
+        assert weight.tolist() == [1.0, 2.0]
+
+
+def test_mistakes_are_named() -> None:
+    model = network()
+    plain = thalweg.AdamW(model.parameters())
+    with pytest.raises(RuntimeError, match=r"nothing is averaged: make the optimizer with AdamW\(\.\.\., ema=0.999\)"):
+        plain.averaged().__enter__()
+    made = thalweg.AdamW(model.parameters(), ema=0.9)
+    with pytest.raises(TypeError, match="give both the model and batches"):
+        made.averaged(model).__enter__()
+    train(model, made, 1)
+    with made.averaged():
+        with pytest.raises(RuntimeError, match="take steps outside"):
+            made.step()
+        with pytest.raises(RuntimeError, match="in place already"):
+            made.averaged().__enter__()
+    with pytest.raises(ValueError, match="ema must be at least 0 and below 1"):
+        thalweg.AdamW(model.parameters(), ema=1.0)

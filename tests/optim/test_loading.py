@@ -1,0 +1,147 @@
+"""Checkpoints: found by parameter name, in the types they were saved in, never shared with the checkpoint."""
+
+import io
+from typing import Any
+
+import pytest
+import torch
+
+import thalweg
+
+
+def network(dtype: torch.dtype = torch.float32, seed: int = 0) -> torch.nn.Sequential:
+    torch.manual_seed(seed)
+    return torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)).to(dtype)
+
+
+def train(model: torch.nn.Module, made: torch.optim.Optimizer, steps: int = 3) -> None:
+    for seed in range(steps):
+        torch.manual_seed(seed)
+        for p in model.parameters():
+            p.grad = torch.randn_like(p)
+        made.step()
+
+
+def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    loaded: dict[str, Any] = torch.load(file, weights_only=True)
+    return loaded
+
+
+def same_states(one: torch.optim.Optimizer, other: torch.optim.Optimizer, pairs: Any) -> bool:
+    return all(
+        one.state[p].keys() == other.state[q].keys()
+        and all(torch.equal(one.state[p][key], other.state[q][key]) for key in one.state[p])
+        for p, q in pairs
+    )
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+def test_reordered_parameters_find_their_own(theirs: bool) -> None:
+    """torch would give every state to whoever stands in its place, here without a word: all shapes agree."""
+    model, twin = network(), network()
+    made = (torch.optim.AdamW if theirs else thalweg.AdamW)(model.named_parameters(), lr=0.1)
+    train(model, made)
+    loaded = thalweg.AdamW(reversed(list(twin.named_parameters())), lr=0.5)
+    loaded.load_state_dict(through_a_file(made.state_dict()))
+    assert same_states(made, loaded, zip(model.parameters(), twin.parameters(), strict=True))
+    assert loaded.param_groups[0]["lr"] == 0.1
+    assert loaded.param_groups[0]["param_names"] == [name for name, _ in reversed(list(twin.named_parameters()))]
+
+
+def test_reordered_groups_find_their_own() -> None:
+    model, twin = network(), network()
+
+    def groups(of: torch.nn.Sequential, order: list[int]) -> list[dict[str, Any]]:
+        made = [{"params": list(of[i].named_parameters(prefix=str(i))), "lr": 0.1 * (i + 1)} for i in range(2)]
+        return [made[i] for i in order]
+
+    made = thalweg.AdamW(groups(model, [0, 1]))
+    train(model, made)
+    loaded = thalweg.AdamW(groups(twin, [1, 0]))
+    for group in loaded.param_groups:
+        group["lr"] = 9.0
+    loaded.load_state_dict(made.state_dict())
+    assert [group["lr"] for group in loaded.param_groups] == [0.2, 0.1]
+    assert same_states(made, loaded, zip(model.parameters(), twin.parameters(), strict=True))
+
+
+def test_names_that_say_nothing_leave_the_order() -> None:
+    """As when the checkpoint is of a model inside DistributedDataParallel: module.0.weight for 0.weight."""
+    model, twin = network(), network()
+    made = thalweg.AdamW([("module." + name, p) for name, p in model.named_parameters()])
+    train(model, made)
+    loaded = thalweg.AdamW(twin.named_parameters())
+    loaded.load_state_dict(made.state_dict())
+    assert same_states(made, loaded, zip(model.parameters(), twin.parameters(), strict=True))
+
+
+def test_other_parameters_are_refused() -> None:
+    model = network()
+    names = [*"abcd"]
+    made = thalweg.AdamW(list(zip(names, model.parameters(), strict=True)))
+    other = thalweg.AdamW(list(zip(["a", "b", "c", "e"], network().parameters(), strict=True)))
+    with pytest.raises(ValueError, match="nothing for 'e'; it has 'd', which the optimizer has not"):
+        other.load_state_dict(made.state_dict())
+    params = list(zip(names, network().parameters(), strict=True))
+    grouped = thalweg.AdamW([{"params": params[:1]}, {"params": params[1:]}])
+    with pytest.raises(ValueError, match=r"none of its groups has just those of group 0 \('a'\)"):
+        grouped.load_state_dict(made.state_dict())
+
+
+def test_types_are_kept() -> None:
+    """torch casts float32 averages to bfloat16 with their weights (pytorch/pytorch#43706)."""
+    model, twin = network(torch.bfloat16), network(torch.bfloat16)
+    made = thalweg.AdamW(model.parameters(), lr=0.1)
+    train(model, made, 1)
+    for p in model.parameters():
+        for key in ("exp_avg", "exp_avg_sq"):
+            made.state[p][key] = made.state[p][key].float() + 1e-4
+    train(model, made)
+    loaded = thalweg.AdamW(twin.parameters(), lr=0.1)
+    loaded.load_state_dict(through_a_file(made.state_dict()))
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        assert loaded.state[q]["exp_avg"].dtype == torch.float32
+        assert torch.equal(made.state[p]["exp_avg"], loaded.state[q]["exp_avg"])
+        q.data.copy_(p.data)
+    train(model, made)
+    train(twin, loaded)
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_training_leaves_the_checkpoint_alone() -> None:
+    model = network()
+    made = thalweg.AdamW(model.parameters(), lr=0.1)
+    train(model, made)
+    checkpoint = through_a_file(made.state_dict())
+    before = checkpoint["state"][0]["exp_avg"].clone()
+    twins = [network(), network()]
+    loaded = [thalweg.AdamW(twin.parameters(), lr=0.1) for twin in twins]
+    for each in loaded:
+        each.load_state_dict(checkpoint)
+    train(twins[0], loaded[0])
+    assert torch.equal(checkpoint["state"][0]["exp_avg"], before)
+    train(twins[1], loaded[1])
+    for p, q in zip(twins[0].parameters(), twins[1].parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_hooks_change_it_before_and_see_it_after() -> None:
+    model, twin = network(torch.bfloat16), network(torch.bfloat16)
+    made = thalweg.AdamW(model.parameters(), lr=0.1)
+    train(model, made)
+    loaded = thalweg.AdamW(twin.parameters(), lr=0.1)
+    seen = []
+
+    def double(_optimizer: Any, saved: dict[str, Any]) -> dict[str, Any]:
+        states = {k: {**s, "exp_avg": s["exp_avg"].float() * 2} for k, s in saved["state"].items()}
+        return {**saved, "state": states}
+
+    loaded.register_load_state_dict_pre_hook(double)
+    loaded.register_load_state_dict_post_hook(lambda o: seen.append(o.state[twin[0].weight]["exp_avg"].dtype))
+    loaded.load_state_dict(made.state_dict())
+    assert seen == [torch.float32]
+    assert torch.equal(loaded.state[twin[0].weight]["exp_avg"], made.state[model[0].weight]["exp_avg"].float() * 2)

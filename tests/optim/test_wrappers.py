@@ -1,0 +1,163 @@
+"""Wrappers around rules: cautious steps against their paper's formula, and one around another."""
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import torch
+
+import thalweg
+from contract_rules import LambLike
+from thalweg.formula import FormulaError, Hyper, State, torch_reader
+from thalweg.formula.rule import Wrapper, text, wrapped
+from thalweg.optim import OPTIMIZERS, Optimizer, wrap
+from thalweg.rules import CATALOGUE, AdamW
+from thalweg.wrappers import Cautious
+
+SHAPES = [(7, 5), (64,), (), (3,)]
+
+
+class Halved(Wrapper):
+    """Takes half of every step, and remembers how many it has seen."""
+
+    share = Hyper(0.5)
+    seen = State("seen")
+
+    @staticmethod
+    def step(d, seen, share):  # type: ignore[no-untyped-def]
+        seen = seen + 1
+        return share * d, seen
+
+
+def gradients(seed: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in SHAPES]
+
+
+def start(dtype: torch.dtype = torch.float64) -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(g.to(dtype)) for g in gradients(99)]
+
+
+def train(made: Optimizer, params: list[torch.nn.Parameter], steps: int = 12) -> list[torch.Tensor]:
+    for seed in range(steps):
+        for p, g in zip(params, gradients(seed), strict=True):
+            p.grad = g.to(p.dtype)
+        made.step()
+    return [p.detach().double() for p in params]
+
+
+def test_cautious_adamw_as_its_authors_write_it() -> None:
+    """Algorithm 2 of Liang et al. 2024 by hand: mask the step by the gradient's sign, enlarge by the share left."""
+    lr, b1, b2, eps, decay = 0.05, 0.9, 0.99, 1e-8, 0.1
+    params = start()
+    found = train(wrap(thalweg.AdamW, Cautious)(params, lr=lr, betas=(b1, b2), weight_decay=decay), params)
+    expected = [p.detach().clone() for p in start()]
+    m, v = ([torch.zeros_like(w) for w in expected] for _ in range(2))
+    for t in range(1, 13):
+        for i, g in enumerate(gradients(t - 1)):
+            m[i] = b1 * m[i] + (1 - b1) * g
+            v[i] = b2 * v[i] + (1 - b2) * g * g
+            step = lr * (m[i] / (1 - b1**t)) / ((v[i] / (1 - b2**t)).sqrt() + eps)
+            mask = (m[i] * g > 0).double()
+            expected[i] = expected[i] - lr * decay * expected[i] - step * mask / mask.mean().clamp(min=1e-3)
+    for a, b in zip(found, expected, strict=True):
+        assert torch.allclose(a, b, rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
+def test_around_every_rule(name: str, dtype: torch.dtype, tolerance: float) -> None:
+    params = start(dtype)
+    found = train(wrap(OPTIMIZERS[name], Cautious)(params, lr=0.01, weight_decay=0.1, decay="l2"), params)
+    rule = wrapped(CATALOGUE[name], Cautious)
+    values = torch_reader.values_of(rule, lr=0.01, l2=0.1)
+    for i, (result, weight) in enumerate(zip(found, start(dtype), strict=True)):
+        now = torch_reader.begin(rule, weight.detach().double(), values)
+        for seed in range(12):
+            now = torch_reader.step(rule, now, gradients(seed)[i].to(dtype).double(), values)
+        assert float((result - now.weight).norm()) <= tolerance * max(float(now.weight.norm()), 1e-3)
+
+
+def test_wrappers_compose() -> None:
+    """Half of a cautious step, in one kernel, against one after the other by hand."""
+    made = wrap(wrap(thalweg.SGD, Cautious), Halved)
+    weight = torch.nn.Parameter(torch.zeros(4, dtype=torch.float64))
+    built = made([weight], lr=1.0, momentum=1.0, share=0.25)
+    weight.grad = torch.tensor([1.0, 1.0, 1.0, 1.0], dtype=torch.float64)
+    built.step()
+    assert weight.tolist() == [-0.25] * 4
+    weight.grad = torch.tensor([1.0, -3.0, -4.0, 1.0], dtype=torch.float64)
+    built.step()  # the sums are 2, -2, -3, 2: all four agree with the gradient's signs
+    assert weight.tolist() == [-0.75, 0.25, 0.5, -0.75]
+    weight.grad = torch.tensor([-1.0, 1.0, 1.0, 1.0], dtype=torch.float64)
+    built.step()  # the sums are 1, -1, -2, 3: only the last agrees, and is enlarged four times
+    assert weight.tolist() == [-0.75, 0.25, 0.5, -0.75 - 0.25 * 4 * 3]
+    assert built.state[weight]["seen"].tolist() == [3.0] * 4
+
+
+def test_around_a_rule_that_takes_sums() -> None:
+    """LAMB's own totals come first, then those of its wrapper: one pass each."""
+    rule = wrapped(LambLike, Cautious)
+    params = start()
+    made = wrap(LambLike, Cautious)(params, lr=0.1, clip_norm=1e9)
+    assert len(made.stages) == 2
+    found = train(made, params)
+    values = torch_reader.values_of(rule, lr=0.1)
+    for i, (result, weight) in enumerate(zip(found, start(), strict=True)):
+        now = torch_reader.begin(rule, weight.detach(), values)
+        for seed in range(12):
+            now = torch_reader.step(rule, now, gradients(seed)[i], values)
+        assert torch.allclose(result, now.weight, rtol=1e-11)
+
+
+def test_the_average_follows_the_wrapped_step() -> None:
+    weight = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+    made = wrap(thalweg.SGD, Halved)([weight], lr=1.0, ema=0.5)
+    weight.grad = torch.tensor([2.0, -2.0], dtype=torch.float64)
+    made.step()
+    with made.averaged():
+        assert weight.tolist() == [-0.5, 0.5]
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
+def test_copies_continue_to_the_bit(again: Any) -> None:
+    params = start()
+    made = wrap(wrap(thalweg.AdamW, Cautious), Halved)(params, lr=0.1, share=0.7, clip_norm=3.0)
+    train(made, params, 3)
+    twin = again(made)
+    assert type(twin) is type(made)
+    assert twin.clip_norm == 3.0
+    theirs = [p for group in twin.param_groups for p in group["params"]]
+    for a, b in zip(train(made, params, 3), train(twin, theirs, 3), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_checkpoint_of_a_wrapped_optimizer() -> None:
+    params, others = start(), start()
+    made, loaded = (wrap(thalweg.Lion, Halved)(p, lr=0.1) for p in (params, others))
+    train(made, params, 3)
+    for p, q in zip(params, others, strict=True):
+        q.data.copy_(p.data)
+    loaded.load_state_dict(made.state_dict())
+    for a, b in zip(train(made, params, 2), train(loaded, others, 2), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_its_own_arguments_and_words() -> None:
+    made = wrap(thalweg.AdamW, Halved)
+    assert made.__name__ == "HalvedAdamW"
+    assert "Halved around it" in (made.__doc__ or "")
+    assert "class Halved(Wrapper)" in text(made.rule)
+    assert "class AdamW(" in text(made.rule)
+    assert made([torch.zeros(1)], share=0.1).param_groups[0]["share"] == 0.1
+    assert wrap(thalweg.AdamW, Halved) is made is wrap(AdamW, Halved)
+    with pytest.raises(ValueError, match="share must be at least 0"):
+        made([torch.zeros(1)], share=-1.0)
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(FormulaError, match="both declare 'share'"):
+        wrap(wrap(thalweg.SGD, Halved), Halved)
+    with pytest.raises(TypeError, match="takes an optimizer and a Wrapper"):
+        wrap(thalweg.SGD, thalweg.AdamW)  # type: ignore[arg-type]
