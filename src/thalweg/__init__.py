@@ -4,6 +4,7 @@ Public names are loaded when first used, so the command line's help does not wai
 
 ``AdamW``, ``Lion``, ...  the catalogue's optimizers, drop-in for torch.optim (`thalweg rules` lists them)
 ``Rule``, ``optimizer``   a rule of your own, and the optimizer class made from it (the language: thalweg.formula)
+``Wrapper``, ``wrap``     what goes around any rule, and the optimizer class with it: ``wrap(AdamW, Cautious)``
 ``Optimizer``             what they all are; ``NonFiniteGradient`` what they may raise
 ``param_groups``          a model's parameters in groups: weight decay where it belongs, learning rates by depth
 ``create``                an optimizer on those groups: ``create("adamw", model, lr=3e-4)``
@@ -14,13 +15,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .formula import Rule
+    from .formula import Rule, Wrapper
     from .optim import *
     from .study import compare
+    from .wrappers import Cautious
 
 __version__ = "0.1.0"
 
-_ELSEWHERE = {"Rule": "thalweg.formula", "compare": "thalweg.study"}
+_ELSEWHERE = {
+    "Rule": "thalweg.formula",
+    "Wrapper": "thalweg.formula",
+    "Cautious": "thalweg.wrappers",
+    "compare": "thalweg.study",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -40,5 +47,5 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     from . import optim
 
-    functions = {"optimizer", "param_groups", "create"}
+    functions = {"optimizer", "wrap", "param_groups", "create"}
     return sorted({*globals(), *_ELSEWHERE, *functions, *(name for name in vars(optim) if name[0].isupper())})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, batch, distance, network, train, weights
+from small_training import EVERY, batch, distance, loss_of, network, train, weights
 
 import thalweg
 from thalweg.optim import OPTIMIZERS
@@ -78,6 +78,19 @@ class TestNumbers:
         plain = train(model, made, after=torch.optim.lr_scheduler.ExponentialLR(made, 0.8).step)
         found = compiled(lambda ps: thalweg.AdamW(ps, lr=lr), "aot_eager", schedule=True)
         assert distance(found, plain) < 1e-5
+
+    @pytest.mark.slow
+    def test_of_the_step_alone(self) -> None:
+        """As in torch's recipe for compiled optimizers."""
+        model, other = network(), network()
+        plain = train(model, thalweg.AdamW(model.parameters(), lr=0.05))
+        made = thalweg.AdamW(other.parameters(), lr=0.05)
+        step = torch.compile(made.step, backend="aot_eager")
+        for number in range(6):
+            loss_of(other, number).backward()
+            step()
+            made.zero_grad()
+        assert torch.equal(weights(other), plain)
 
     @pytest.mark.slow
     @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")

@@ -2,7 +2,7 @@
 
 from .declare import Decay, Hyper, Scalar, State, Sum, Switch
 from .language import FormulaError
-from .rule import Rule
+from .rule import Rule, Wrapper, wrapped
 from .search import Search, choice, log_uniform, one_minus_log_uniform
 from .vocabulary import abs, clip, exp, floor, log, maximum, minimum, sign, sqrt, where
 
@@ -16,6 +16,7 @@ __all__ = [
     "State",
     "Sum",
     "Switch",
+    "Wrapper",
     "abs",
     "choice",
     "clip",
@@ -29,4 +30,5 @@ __all__ = [
     "sign",
     "sqrt",
     "where",
+    "wrapped",
 ]

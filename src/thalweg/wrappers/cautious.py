@@ -1,7 +1,6 @@
 """Cautious steps."""
 
-from thalweg.formula import Sum, maximum, where
-from thalweg.formula.rule import Wrapper
+from thalweg.formula import Sum, Wrapper, maximum, where
 
 
 class Cautious(Wrapper):

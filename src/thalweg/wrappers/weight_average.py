@@ -1,7 +1,6 @@
 """The average of the weights along the way."""
 
-from thalweg.formula import Hyper, State
-from thalweg.formula.rule import Wrapper
+from thalweg.formula import Hyper, State, Wrapper
 
 
 class WeightAverage(Wrapper):
