@@ -6,10 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from thalweg.optim import OPTIMIZERS
+import thalweg
+from thalweg.optim import OPTIMIZERS, Optimizer
 
-# Every optimizer of the catalogue under options that give it all of its states.
-EVERY = {name: {"momentum": 0.9} if name in ("sgd", "rmsprop") else {} for name in OPTIMIZERS}
+# Every optimizer of the catalogue and a wrapped one, under options that give it all of its states.
+MADE: dict[str, type[Optimizer]] = {**OPTIMIZERS, "cautious": thalweg.wrap(thalweg.AdamW, thalweg.Cautious)}
+EVERY: dict[str, dict[str, Any]] = {name: {} for name in MADE} | {
+    "sgd": {"momentum": 0.9},
+    "rmsprop": {"momentum": 0.9, "centered": True},
+    "adam": {"amsgrad": True},
+    "adamw": {"ema": 0.9},
+}
 # Those that torch has as well, under torch's name.
 SHARED = {
     "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},

@@ -10,11 +10,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState, GradientState
-from small_training import EVERY, SHARED, batch, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, SHARED, batch, distance, loss_of, network, train, weights
 from torch.utils.data import DataLoader, TensorDataset
 
 import thalweg
-from thalweg.optim import OPTIMIZERS
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +73,9 @@ def accelerated(
 @pytest.mark.parametrize("name", EVERY)
 def test_is_the_plain_loop(name: str) -> None:
     model = network()
-    made = OPTIMIZERS[name](model.parameters(), **EVERY[name])
+    made = MADE[name](model.parameters(), **EVERY[name])
     plain = train(model, made, after=torch.optim.lr_scheduler.ExponentialLR(made, 0.9).step)
-    _, found, _ = accelerated(lambda ps: OPTIMIZERS[name](ps, **EVERY[name]), loader())
+    _, found, _ = accelerated(lambda ps: MADE[name](ps, **EVERY[name]), loader())
     assert torch.equal(weights(found), plain)
 
 
@@ -105,21 +104,21 @@ def test_as_torch(name: str, precision: str, clip: float | None, accumulated: in
 def test_preparing_changes_no_state(name: str) -> None:
     """`prepare` loads the optimizer's own state_dict into it, moved to the device."""
     model = network()
-    made = OPTIMIZERS[name](model.parameters(), **EVERY[name])
+    made = MADE[name](model.parameters(), **EVERY[name])
     train(model, made, range(3))
     before = copy.deepcopy(made.state_dict())
     prepared = Accelerator(cpu=True).prepare(made)
     assert same_state(prepared.state_dict(), before)
     assert same_state(made.state_dict(), before)
     other = network()
-    straight = train(other, OPTIMIZERS[name](other.parameters(), **EVERY[name]))
+    straight = train(other, MADE[name](other.parameters(), **EVERY[name]))
     assert torch.equal(train(model, prepared, range(3, 6)), straight)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
     def make(params: Any) -> torch.optim.Optimizer:
-        return OPTIMIZERS[name](params, **EVERY[name])
+        return MADE[name](params, **EVERY[name])
 
     accelerator, model, made = accelerated(make, loader())
     state = copy.deepcopy(made.state_dict())
@@ -141,7 +140,7 @@ def test_scaler_skips(name: str) -> None:
     """With a scaler Accelerate replaces `step` by a plain function to see whether it was called."""
     Accelerator(cpu=True)
     one, other = network(), network()
-    made = OPTIMIZERS[name](one.parameters(), **EVERY[name])
+    made = MADE[name](one.parameters(), **EVERY[name])
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8)
     wrapped = AcceleratedOptimizer(made, scaler=scaler)
     skipped = []
@@ -153,7 +152,7 @@ def test_scaler_skips(name: str) -> None:
         wrapped.step()
         skipped.append(wrapped.step_was_skipped)
     assert skipped == [True, False, False, True, False]
-    assert torch.equal(weights(one), train(other, OPTIMIZERS[name](other.parameters(), **EVERY[name]), (1, 2, 4)))
+    assert torch.equal(weights(one), train(other, MADE[name](other.parameters(), **EVERY[name]), (1, 2, 4)))
 
 
 def test_closure() -> None:

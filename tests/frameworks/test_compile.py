@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, batch, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, batch, distance, loss_of, network, train, weights
 
 import thalweg
-from thalweg.optim import OPTIMIZERS
 
 # torch's own: dynamo's first look at a function imports torch.utils.mkldnn, which uses torch.jit.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
@@ -60,8 +59,8 @@ class TestNumbers:
     @pytest.mark.parametrize("name", ["sgd", "adamw"])
     def test_are_the_plain_loops(self, name: str, backend: str) -> None:
         model = network()
-        plain = train(model, OPTIMIZERS[name](model.parameters(), **EVERY[name]))
-        assert torch.equal(compiled(lambda ps: OPTIMIZERS[name](ps, **EVERY[name]), backend), plain)
+        plain = train(model, MADE[name](model.parameters(), **EVERY[name]))
+        assert torch.equal(compiled(lambda ps: MADE[name](ps, **EVERY[name]), backend), plain)
 
     @pytest.mark.slow
     def test_of_every_option(self) -> None:

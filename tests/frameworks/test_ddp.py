@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 import torch
 from ranks import together
-from small_training import EVERY, batch, distance, network, weights
+from small_training import EVERY, MADE, batch, distance, network, weights
 from torch.nn.parallel import DistributedDataParallel
-
-from thalweg.optim import OPTIMIZERS
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +21,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def made(case: str, params: Any) -> torch.optim.Optimizer:
     name, arguments = CASES[case]
-    return OPTIMIZERS[name](params, **arguments)
+    return MADE[name](params, **arguments)
 
 
 def halves(rank: int | None, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,7 +68,7 @@ def train_sharded_state(rank: int) -> dict[str, torch.Tensor]:
         model = network(torch.float64)
         parallel = DistributedDataParallel(model)
         name, arguments = CASES[case]
-        optimizer = ZeroRedundancyOptimizer(parallel.parameters(), OPTIMIZERS[name], **arguments)
+        optimizer = ZeroRedundancyOptimizer(parallel.parameters(), MADE[name], **arguments)
         for number in range(STEPS):
             step(parallel, optimizer, rank, number)
         optimizer.consolidate_state_dict(to=0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from small_training import EVERY, SHARED, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, SHARED, distance, loss_of, network, train, weights
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_optimizer_state_dict,
@@ -20,11 +20,11 @@ from torch.distributed.checkpoint.state_dict import (
 
 import thalweg
 from contract_rules import AdaBoundLike, NAdamLike, ProdigyLike
-from thalweg.optim import OPTIMIZERS, optimizer
+from thalweg.optim import optimizer
 
 # The catalogue, and rules with numbers of their own by tensor, by group and for all.
 RULES: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    **{name: (made_by, EVERY[name]) for name, made_by in OPTIMIZERS.items()},
+    **{name: (made_by, EVERY[name]) for name, made_by in MADE.items()},
     "scalar a tensor": (optimizer(NAdamLike), {"lr": 0.01}),
     "scalar a group": (optimizer(AdaBoundLike), {"lr": 0.01}),
     "scalar for all": (optimizer(ProdigyLike), {}),

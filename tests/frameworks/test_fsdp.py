@@ -6,27 +6,27 @@ from typing import Any
 import pytest
 import torch
 from ranks import together
-from small_training import EVERY, batch, distance, network, train
+from small_training import EVERY, MADE, batch, distance, network, train
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from contract_rules import LambLike
-from thalweg.optim import OPTIMIZERS, NonFiniteGradient, optimizer
+from thalweg.optim import NonFiniteGradient, optimizer
 
 pytestmark = pytest.mark.slow
 
 STEPS = 5
 # Rules and options that look at one weight at a time, and those that add up over a tensor or over all.
 ELEMENTWISE: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    **{name: (made_by, EVERY[name]) for name, made_by in OPTIMIZERS.items()},
-    "clip by value": (OPTIMIZERS["sgd"], {"lr": 0.1, "clip_value": 0.01}),
-    "guarded": (OPTIMIZERS["adamw"], {"nonfinite": "raise"}),
+    **{name: (made_by, EVERY[name]) for name, made_by in MADE.items()},
+    "clip by value": (MADE["sgd"], {"lr": 0.1, "clip_value": 0.01}),
+    "guarded": (MADE["adamw"], {"nonfinite": "raise"}),
 }
 ADDING_UP: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    "clip by norm": (OPTIMIZERS["sgd"], {"lr": 0.1, "clip_norm": 0.05}),
-    "clip by value and norm": (OPTIMIZERS["sgd"], {"lr": 0.1, "clip_value": 0.05, "clip_norm": 0.05}),
+    "clip by norm": (MADE["sgd"], {"lr": 0.1, "clip_norm": 0.05}),
+    "clip by value and norm": (MADE["sgd"], {"lr": 0.1, "clip_value": 0.05, "clip_norm": 0.05}),
     "sums of the rule's own": (optimizer(LambLike), {"lr": 0.1}),
 }
 CASES = {**ELEMENTWISE, **ADDING_UP}
@@ -86,7 +86,7 @@ def resumed(case: str, rank: int) -> torch.Tensor:
 def spoiled(option: str, rank: int) -> tuple[str, torch.Tensor]:
     """What a rank does when a gradient that the other rank holds is not finite, and the weights after."""
     model = sharded()
-    fresh = OPTIMIZERS["adamw"](model.parameters(), nonfinite=option)
+    fresh = MADE["adamw"](model.parameters(), nonfinite=option)
     step(model, fresh, rank, 0)
     first = next(model.parameters())
     assert isinstance(first.grad, DTensor)

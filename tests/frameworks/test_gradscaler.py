@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, SHARED, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, SHARED, distance, loss_of, network, train, weights
 from torch import Tensor, nn
 
 import thalweg
-from thalweg.optim import OPTIMIZERS
 
 Clip = Callable[[nn.Module], Any]
 
@@ -70,22 +69,22 @@ class TestEveryRule:
     def test_scaling_changes_nothing(self, name: str) -> None:
         """The scale is a power of two, so scaling and unscaling are exact."""
         one, other = network(), network()
-        plain = train(one, OPTIMIZERS[name](one.parameters(), **EVERY[name]))
-        assert torch.equal(scaled(other, OPTIMIZERS[name](other.parameters(), **EVERY[name])), plain)
+        plain = train(one, MADE[name](one.parameters(), **EVERY[name]))
+        assert torch.equal(scaled(other, MADE[name](other.parameters(), **EVERY[name])), plain)
 
     @pytest.mark.parametrize("spoiled", [(0,), (3,), (0, 1, 4)], ids=str)
     def test_overflow_leaves_no_trace(self, name: str, spoiled: tuple[int, ...]) -> None:
         one, other = network(), network()
         good = [number for number in range(6) if number not in spoiled]
-        expected = OPTIMIZERS[name](one.parameters(), **EVERY[name])
-        found = OPTIMIZERS[name](other.parameters(), **EVERY[name])
+        expected = MADE[name](one.parameters(), **EVERY[name])
+        found = MADE[name](other.parameters(), **EVERY[name])
         train(one, expected, good)
         assert torch.equal(scaled(other, found, spoiled), weights(one))
         assert [float(s["step"]) for s in found.state.values()] == [len(good)] * 6
 
     def test_overflow_in_the_first_step(self, name: str) -> None:
         model = network()
-        made = OPTIMIZERS[name](model.parameters(), **EVERY[name])
+        made = MADE[name](model.parameters(), **EVERY[name])
         before = weights(model)
         scaled_step(model, made, scaler(), 0, spoiled=True)
         assert torch.equal(weights(model), before)
@@ -93,18 +92,18 @@ class TestEveryRule:
 
     def test_unscale_clip_step(self, name: str) -> None:
         one, other = network(), network()
-        plain = OPTIMIZERS[name](one.parameters(), **EVERY[name])
+        plain = MADE[name](one.parameters(), **EVERY[name])
         for number in range(6):
             plain.zero_grad()
             loss_of(one, number).backward()
             clip_at_a_tenth(one)
             plain.step()
-        found = scaled(other, OPTIMIZERS[name](other.parameters(), **EVERY[name]), clip=clip_at_a_tenth)
+        found = scaled(other, MADE[name](other.parameters(), **EVERY[name]), clip=clip_at_a_tenth)
         assert torch.equal(found, weights(one))
 
     def test_scaling_is_left_to_the_scaler(self, name: str) -> None:
         """The flag's presence alone makes Lightning refuse gradient clipping, whatever its value."""
-        made = OPTIMIZERS[name](network().parameters())
+        made = MADE[name](network().parameters())
         assert not hasattr(made, "_step_supports_amp_scaling")
         assert "grad_scale" not in inspect.signature(made.step).parameters
 
@@ -202,7 +201,7 @@ class TestUnscalingInTheStep:
     """``amp_fused=True``: the optimizer divides by the scale itself and leaves out the step that overflowed."""
 
     def make(self, name: str, model: nn.Module, **options: Any) -> torch.optim.Optimizer:
-        return OPTIMIZERS[name](model.parameters(), amp_fused=True, **EVERY[name], **options)
+        return MADE[name](model.parameters(), amp_fused=True, **EVERY[name], **options)
 
     def test_flag(self, name: str) -> None:
         made = self.make(name, network())
@@ -212,7 +211,7 @@ class TestUnscalingInTheStep:
 
     def test_same_training(self, name: str) -> None:
         one, other = network(), network()
-        apart = scaled(one, OPTIMIZERS[name](one.parameters(), **EVERY[name]), (0, 3))
+        apart = scaled(one, MADE[name](one.parameters(), **EVERY[name]), (0, 3))
         assert distance(scaled(other, self.make(name, other), (0, 3)), apart) < 1e-5
 
     @pytest.mark.parametrize("spoiled", [0, 2])
@@ -242,19 +241,19 @@ class TestUnscalingInTheStep:
     def test_unscaled_before(self, name: str) -> None:
         """After `unscale_` the scaler hands over no scale: the gradients must not be divided a second time."""
         one, other = network(), network()
-        apart = scaled(one, OPTIMIZERS[name](one.parameters(), **EVERY[name]), (1,), clip_at_a_tenth)
+        apart = scaled(one, MADE[name](one.parameters(), **EVERY[name]), (1,), clip_at_a_tenth)
         assert torch.equal(scaled(other, self.make(name, other), (1,), clip_at_a_tenth), apart)
 
     def test_own_clip(self, name: str) -> None:
         """The norm that is limited is that of the unscaled gradients."""
         one, other = network(), network()
-        apart = scaled(one, OPTIMIZERS[name](one.parameters(), clip_norm=0.1, **EVERY[name]), (2,))
+        apart = scaled(one, MADE[name](one.parameters(), clip_norm=0.1, **EVERY[name]), (2,))
         assert distance(scaled(other, self.make(name, other, clip_norm=0.1), (2,)), apart) < 1e-5
 
     def test_without_a_scaler(self, name: str) -> None:
         """Before the first scaled step and after the last: the scale of a step is forgotten with it."""
         one, other = network(), network()
-        plain, made = OPTIMIZERS[name](one.parameters(), **EVERY[name]), self.make(name, other)
+        plain, made = MADE[name](one.parameters(), **EVERY[name]), self.make(name, other)
         train(one, plain, range(2))
         train(other, made, range(2))
         assert torch.equal(weights(other), weights(one))

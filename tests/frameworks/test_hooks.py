@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, SHARED, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, SHARED, distance, loss_of, network, train, weights
 
 import thalweg
-from thalweg.optim import OPTIMIZERS
 
 
 @pytest.fixture
@@ -102,10 +101,10 @@ class TestCheckpointHooks:
             return {**state, "state": {}}
 
         model, other = network(), network()
-        made = OPTIMIZERS[name](model.parameters(), **EVERY[name])
+        made = MADE[name](model.parameters(), **EVERY[name])
         train(model, made, range(3))
         other.load_state_dict(model.state_dict())
-        fresh = OPTIMIZERS[name](other.parameters(), **EVERY[name])
+        fresh = MADE[name](other.parameters(), **EVERY[name])
         made.register_load_state_dict_pre_hook(forgetful)
         made.load_state_dict(made.state_dict())
         assert torch.equal(train(model, made, range(3, 6)), train(other, fresh, range(3, 6)))
@@ -138,7 +137,7 @@ class TestAccumulation:
         found = []
         for divided in (True, False):
             model = network(torch.float64)
-            made = OPTIMIZERS[name](model.parameters(), **EVERY[name])
+            made = MADE[name](model.parameters(), **EVERY[name])
             for first in range(0, 12, 3):
                 losses = [loss_of(model, number) / 3 for number in range(first, first + 3)]
                 for loss in losses if divided else [sum(losses)]:
@@ -171,8 +170,8 @@ class TestInsideTheBackwardPass:
     @pytest.mark.parametrize("name", EVERY)
     def test_is_the_plain_loop(self, name: str) -> None:
         one, other = network(), network()
-        plain = train(one, OPTIMIZERS[name](one.parameters(), **EVERY[name]))
-        each = {p: OPTIMIZERS[name]([p], **EVERY[name]) for p in other.parameters()}
+        plain = train(one, MADE[name](one.parameters(), **EVERY[name]))
+        each = {p: MADE[name]([p], **EVERY[name]) for p in other.parameters()}
 
         def step(p: torch.Tensor) -> None:
             each[p].step()
@@ -215,8 +214,8 @@ class TestInsideTheBackwardPass:
 def test_closure(name: str) -> None:
     """The closure is called once a step, with gradients on, and its loss comes back."""
     one, other = network(), network()
-    plain = train(one, OPTIMIZERS[name](one.parameters(), **EVERY[name]))
-    made = OPTIMIZERS[name](other.parameters(), **EVERY[name])
+    plain = train(one, MADE[name](one.parameters(), **EVERY[name]))
+    made = MADE[name](other.parameters(), **EVERY[name])
     losses = []
     for number in range(6):
 

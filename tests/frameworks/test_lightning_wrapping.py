@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, distance, loss_of, network, train, weights
 
 import thalweg
-from thalweg.optim import OPTIMIZERS
 
 Closure = Callable[[], torch.Tensor]
 
@@ -104,16 +103,16 @@ class TestWrapped:
     @pytest.mark.parametrize("name", EVERY)
     def test_is_the_plain_loop(self, wrap: type[Wrapper], name: str) -> None:
         one, other = network(), network()
-        plain = train(one, OPTIMIZERS[name](one.parameters(), **EVERY[name]))
-        assert torch.equal(fit(other, wrap(OPTIMIZERS[name](other.parameters(), **EVERY[name]))), plain)
+        plain = train(one, MADE[name](one.parameters(), **EVERY[name]))
+        assert torch.equal(fit(other, wrap(MADE[name](other.parameters(), **EVERY[name]))), plain)
 
     @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "scaled"])
     @pytest.mark.parametrize("name", EVERY)
     def test_clipping(self, wrap: type[Wrapper], name: str, scaled: bool) -> None:
         """Gradient clipping under 16-mixed needs an optimizer that does not unscale by itself; ours does not."""
         one, other = network(), network()
-        by_hand = clipped_by_hand(one, OPTIMIZERS[name](one.parameters(), **EVERY[name]))
-        wrapped = wrap(OPTIMIZERS[name](other.parameters(), **EVERY[name]), clip=0.05, scaled=scaled)
+        by_hand = clipped_by_hand(one, MADE[name](one.parameters(), **EVERY[name]))
+        wrapped = wrap(MADE[name](other.parameters(), **EVERY[name]), clip=0.05, scaled=scaled)
         assert torch.equal(fit(other, wrapped), by_hand)
 
     def test_is_one_of_us(self, wrap: type[Wrapper]) -> None:
@@ -199,8 +198,8 @@ class TestWrapped:
 def test_step_replaced_on_the_instance(name: str) -> None:
     """Progress counters replace ``optimizer.step`` by a function of their own that calls the bound method."""
     one, other = network(), network()
-    plain = train(one, OPTIMIZERS[name](one.parameters(), **EVERY[name]))
-    made = OPTIMIZERS[name](other.parameters(), **EVERY[name])
+    plain = train(one, MADE[name](one.parameters(), **EVERY[name]))
+    made = MADE[name](other.parameters(), **EVERY[name])
     method, calls = made.step, []
 
     def counted(*arguments: Any, **named: Any) -> Any:

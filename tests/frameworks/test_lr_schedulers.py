@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, SHARED, distance, network, train, weights
+from small_training import EVERY, MADE, SHARED, distance, network, train, weights
 from torch.optim import lr_scheduler, swa_utils
 
 import thalweg
-from thalweg.optim import OPTIMIZERS
 
 EXACT = 1e-10
 
@@ -119,7 +118,7 @@ def test_as_torch(name: str, scheduler: str, lr_is: str) -> None:
 def test_rules_that_torch_has_not(name: str, scheduler: str) -> None:
     """A scheduler does what setting its numbers by hand does."""
     models = network(torch.float64), network(torch.float64)
-    scheduled, by_hand = (OPTIMIZERS[name](model.parameters(), lr=0.01, **EVERY[name]) for model in models)
+    scheduled, by_hand = (MADE[name](model.parameters(), lr=0.01, **EVERY[name]) for model in models)
     stepped = RECIPES[scheduler](scheduled)
     seen = []
     for number in range(8):

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, network, train, weights
+from small_training import EVERY, MADE, network, train, weights
 
 import thalweg
 from thalweg.formula.team import SERIAL_BELOW
-from thalweg.optim import OPTIMIZERS
 
 LIMIT = 60.0
 Trained = tuple[torch.nn.Module, torch.optim.Optimizer]
@@ -23,7 +22,7 @@ Trained = tuple[torch.nn.Module, torch.optim.Optimizer]
 def begun(name: str) -> Trained:
     """A model and its optimizer after 3 steps."""
     model = network()
-    made = OPTIMIZERS[name](model.parameters(), **EVERY[name])
+    made = MADE[name](model.parameters(), **EVERY[name])
     train(model, made, range(3))
     return model, made
 
@@ -75,7 +74,7 @@ def test_state_dict_as_torch_saves_it() -> None:
         loaded = torch.load(file, weights_only=True)
         again = network()
         again.load_state_dict(loaded["model"])
-        fresh = OPTIMIZERS[name](again.parameters())
+        fresh = MADE[name](again.parameters())
         fresh.load_state_dict(loaded["optimizer"])
         assert torch.equal(went_on((again, fresh)), went_on((model, made)))
 

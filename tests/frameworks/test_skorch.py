@@ -11,10 +11,9 @@ import torch
 from sklearn.model_selection import GridSearchCV
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Checkpoint, GradientNormClipping, LoadInitState, LRScheduler
-from small_training import EVERY, SHARED
+from small_training import EVERY, MADE, SHARED
 
 import thalweg
-from thalweg.optim import OPTIMIZERS
 
 SEEDED = np.random.default_rng(0)
 X = SEEDED.normal(size=(48, 5)).astype(np.float32)
@@ -66,7 +65,7 @@ def test_as_torch(name: str, callbacks: str) -> None:
 def test_groups_by_pattern(name: str) -> None:
     """skorch makes groups from names; ``optimizer__lr`` and its like may be set again afterwards."""
     groups = [("hidden.*", {"lr": 0.0}), ("*.bias", {"lr": 0.5})]
-    trained = net(OPTIMIZERS[name], **under("optimizer", {"param_groups": groups, "lr": 0.01, **EVERY[name]}))
+    trained = net(MADE[name], **under("optimizer", {"param_groups": groups, "lr": 0.01, **EVERY[name]}))
     trained.initialize()
     before = copy.deepcopy(trained.module_)
     assert [group["lr"] for group in trained.optimizer_.param_groups] == [0.0, 0.5, 0.01]
@@ -80,10 +79,10 @@ def test_groups_by_pattern(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
     how = under("optimizer", {"lr": 0.05, **EVERY[name]})
-    straight = net(OPTIMIZERS[name], **how).fit(X, Y)
+    straight = net(MADE[name], **how).fit(X, Y)
     files = {f"f_{what}": str(tmp_path / what) for what in ("params", "optimizer", "history")}
     straight.save_params(**files)
-    again = net(OPTIMIZERS[name], **how).initialize()
+    again = net(MADE[name], **how).initialize()
     again.load_params(**files)
     copied = pickle.loads(pickle.dumps(straight))
     for trained in (straight, again, copied):

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, network, train
+from small_training import EVERY, MADE, network, train
 
 from thalweg.formula import Hyper, Rule, State
 from thalweg.formula.team import SERIAL_BELOW
-from thalweg.optim import OPTIMIZERS, optimizer
+from thalweg.optim import optimizer
 
 LIMIT = 60.0
 
@@ -41,7 +41,7 @@ def at_once(works: list[Callable[[], torch.Tensor]]) -> list[torch.Tensor]:
 def small(name: str, options: dict[str, Any]) -> Callable[[], torch.Tensor]:
     def work() -> torch.Tensor:
         model = network()
-        return train(model, OPTIMIZERS[name](model.parameters(), **EVERY[name], **options), range(20))
+        return train(model, MADE[name](model.parameters(), **EVERY[name], **options), range(20))
 
     return work
 
@@ -49,7 +49,7 @@ def small(name: str, options: dict[str, Any]) -> Callable[[], torch.Tensor]:
 def large(seed: int) -> Callable[[], torch.Tensor]:
     def work() -> torch.Tensor:
         weight = torch.nn.Parameter(torch.linspace(-1, 1, 2 * SERIAL_BELOW + seed))
-        made = OPTIMIZERS["adamw"]([weight], lr=0.1, clip_norm=1.0)
+        made = MADE["adamw"]([weight], lr=0.1, clip_norm=1.0)
         for number in range(10):
             weight.grad = torch.cos((number + seed) * weight.detach())
             made.step()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, SHARED
+from small_training import EVERY, MADE, SHARED
 from torch.utils.data import DataLoader
 from transformers import (
     BertConfig,
@@ -19,7 +19,6 @@ from transformers import (
 )
 
 import thalweg
-from thalweg.optim import OPTIMIZERS
 
 STEPS = 6
 
@@ -117,10 +116,10 @@ def test_is_the_plain_loop(name: str, precision: str, tmp_path: Path) -> None:
     """With the Trainer's clip by norm, to the bit."""
     half = precision == "bf16"
     options = {"max_grad_norm": 0.1, "bf16": half, "train_sampling_strategy": "sequential"}
-    run = handed_over(tmp_path, lambda ps: OPTIMIZERS[name](ps, lr=0.01, **EVERY[name]), **options)
+    run = handed_over(tmp_path, lambda ps: MADE[name](ps, lr=0.01, **EVERY[name]), **options)
     run.train()
     model = bert()
-    made = OPTIMIZERS[name](model.parameters(), lr=0.01, **EVERY[name])
+    made = MADE[name](model.parameters(), lr=0.01, **EVERY[name])
     schedule = get_scheduler("linear", made, num_warmup_steps=2, num_training_steps=STEPS)
     for batch in DataLoader(sentences(), 4, collate_fn=default_data_collator):
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
@@ -140,10 +139,8 @@ def test_resumed_from_a_checkpoint(name: str, way: str, tmp_path: Path) -> None:
 
     def make() -> Trainer:
         if way == "handed over":
-            return handed_over(tmp_path, lambda ps: OPTIMIZERS[name](ps, lr=0.01, **EVERY[name]), **options)
-        return trainer(
-            tmp_path, None, options, optimizer_cls_and_kwargs=(OPTIMIZERS[name], {"lr": 0.01, **EVERY[name]})
-        )
+            return handed_over(tmp_path, lambda ps: MADE[name](ps, lr=0.01, **EVERY[name]), **options)
+        return trainer(tmp_path, None, options, optimizer_cls_and_kwargs=(MADE[name], {"lr": 0.01, **EVERY[name]}))
 
     straight = make()
     straight.train()

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from . import chain
 from .compose import Pass, Program, program
-from .declare import Scalar, Sum
+from .declare import Scalar, State, Sum
 from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number
 from .rule import Rule, layers, parts
 
@@ -91,19 +91,16 @@ def story(
     passes += [*traced.sums, traced.update]
     taken = {"w", "g", "t", "unscale", "clip_value", "clip_norm", "clip_eps", *rule.declared, *scopes}
     writer = _Writer([(name, _simplified(e, known)) for name, e in variables], taken)
+    operands = ("w", "g", *parts(rule, State))
     walks = []
     for walk in passes:
         reads = leaves([*walk.totals.values(), *walk.writes.values()], "weight")
         totals, writes = ({name: _simplified(e, known) for name, e in of.items()} for of in (walk.totals, walk.writes))
         before, lines = writer.walk(totals, writes, scopes)
-        walks.append(Walk(before, lines, _in_order(reads), _in_order(writes)))
+        walks.append(Walk(before, lines, *(tuple(n for n in operands if n in of) for of in (reads, writes))))
     scalars = {name: _simplified(e, known) for name, e in traced.scalars.items()}
     after = writer.scalars(scalars, {name: scalar.scope for name, scalar in parts(rule, Scalar).items()})
     return Story(tuple(walks), after, tuple(sorted(writer.numbers - {*scopes})))
-
-
-def _in_order(names: Collection[str]) -> tuple[str, ...]:
-    return tuple(sorted(names, key=lambda name: (name != "w", name != "g", name)))
 
 
 # -- the author's names

@@ -1,22 +1,29 @@
-"""What a step computes, in words: the formulas with their numbers, the passes over memory, and who serves whom."""
+"""What a step computes, in words: the formulas and their numbers, the passes over memory, and who serves whom."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from thalweg.formula.rule import decay_kind
-from thalweg.formula.text import story
+from thalweg.formula import Scalar, State
+from thalweg.formula.expression import Expression, constant, number
+from thalweg.formula.rule import decay_kind, hypers, parts
+from thalweg.formula.text import Line, Norm, Story, Walk, story
 
 from . import reading, state, surface
 from .plan import names
-from .settings import Settings
+from .settings import Group, Numbers, Settings
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
 
-_INDENT, _LABEL, _WIDTH = "  ", 13, 100
+K = TypeVar("K")
+
+_LABEL = 15
+_WIDTH = 100
 
 
 class Explanation(str):
@@ -33,10 +40,10 @@ class Served:
     """A parameter and what serves it: a compiled kernel, or for the reason ``why`` the `torch` reader.
 
     ``refused``  why nothing does, in words; "" if something does.
-    ``types``    the element type of w, g and each state.
-    ``kept``     its state, with what a first step would create: tensors of weights on the meta device.
+    ``types``    the element type of w, g and each state, by the rule's names.
+    ``kept``     its state with what a first step would create; tensors of weights are on the meta device.
     ``waits``    whether it has had no gradient so far.
-    ``turn``     more than 0 if it shares memory with a parameter before it, and is updated after that.
+    ``turn``     more than 0 if it shares memory with parameters before it, and is updated after them.
     """
 
     name: str
@@ -49,30 +56,30 @@ class Served:
     waits: bool
     turn: int
 
+    @property
+    def reader(self) -> str:
+        """``"compiled"``, ``"torch"`` or ``"none"``."""
+        return "none" if self.refused else "torch" if self.why else "compiled"
+
 
 def explain(optimizer: "Optimizer") -> Explanation:
     """See `Optimizer.explain`."""
     groups, rule = optimizer.param_groups, optimizer.whole
     everyone = served(optimizer)
-    common = (("clear", optimizer.clear),)
-    numbers, switches = Settings(rule).read(groups, float(optimizer.grad_scale), common)
-    sections: dict[tuple[Any, ...], list[int]] = {}
-    for i, group in enumerate(groups):
-        # Numbers that do nothing everywhere are left out, so decay and its absence may stand together.
-        alike = (switches[i], group.get("decay", decay_kind(rule)), numbers[i]["unscale"])
-        sections.setdefault(alike, []).append(i)
-    wrapped = f" with {', '.join(w.__name__ for w in optimizer.rule.wrappers)}" if optimizer.rule.wrappers else ""
-    lines = [f"{_class(optimizer)}{wrapped}: {_size(everyone)} in {_many(len(groups), 'group')}"]
+    numbers, switches = Settings(rule).read(groups, float(optimizer.grad_scale), (("clear", optimizer.clear),))
     norms = _norms(optimizer, numbers)
-    for (chosen, _, _), places in sections.items():
-        here = [numbers[i] for i in places]
-        told = story(
-            rule, dict(chosen), _given(here), norms, None if optimizer.clip_norm is None else optimizer.clip_scope
-        )
+    clip = None if optimizer.clip_norm is None else optimizer.clip_scope
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for i, group in enumerate(groups):
+        # Numbers may differ, so a group with decay and one without are alike; who does the decay may not.
+        alike.setdefault((switches[i], group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
+    lines = [f"{type(optimizer).__name__}: {_many(len(groups), 'group')}, {_size(everyone)}"]
+    for (chosen, _, _), places in alike.items():
+        told = story(rule, dict(chosen), _given([numbers[i] for i in places]), norms, clip)
         members = [p for p in everyone if p.group in places]
-        lines += ["", _title(groups, places) + (f": {_size(members)}" if len(sections) > 1 else "")]
-        lines += _numbers(optimizer, told, groups, {i: numbers[i] for i in places}, members)
-        lines += _states(rule, dict(chosen))
+        lines += ["", _title(groups, places, members)]
+        lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
+        lines += _states(told, {name: declared.key for name, declared in parts(rule, State).items()})
         lines += _readers(told, members)
         lines += _passes(told, optimizer.nonfinite)
     return Explanation("\n".join(lines))
@@ -80,28 +87,26 @@ def explain(optimizer: "Optimizer") -> Explanation:
 
 @torch.no_grad()
 def served(optimizer: "Optimizer") -> list[Served]:
-    """Every parameter in its order, with what would serve it in a step taken now. Nothing is created or changed."""
+    """Every parameter, in the order of the groups, with what would serve it in a step now. Nothing is changed."""
     groups, rule = optimizer.param_groups, optimizer.whole
     everyone = [(i, param) for i, group in enumerate(groups) for param in group["params"]]
     settings = [{**surface.numbers(rule, group), **surface.switches(rule, group)} for group in groups]
-    found = []
     turns = reading.turns([param for _, param in everyone])
+    found = []
     for (i, param), name, turn in zip(everyone, names(groups), turns, strict=True):
-        # Not through the optimizer's own mapping, which would notice.
+        # The optimizer's own mapping would notice, and creates what is asked for.
         kept = dict(dict.get(optimizer.state, param, {}))
         waits = param.grad is None and not kept
-        operands: dict[str, torch.Tensor] = {}
         why = refused = ""
+        operands: dict[str, torch.Tensor] = {}
         try:
             reading.refuse(param, name)
-            operands = state.prepare(
-                rule, settings[i], torch.empty(param.shape, dtype=param.dtype, device="meta"), kept
-            )
-        except (TypeError, ValueError) as error:
-            refused = str(error)
-        else:
+            like = torch.empty(param.shape, dtype=param.dtype, device="meta")
+            operands = state.prepare(rule, settings[i], like, kept)
             types = reading.kernel_types(param, operands)
             why = types if isinstance(types, str) else ""
+        except (TypeError, ValueError) as error:
+            refused = str(error)
         tensors = {"w": param, "g": param if param.grad is None else param.grad, **operands}
         kinds = {key: str(tensor.dtype).removeprefix("torch.") for key, tensor in tensors.items()}
         found.append(Served(name, i, param.numel(), why, refused, kinds, kept, waits, turn))
@@ -113,69 +118,154 @@ def _norms(optimizer: "Optimizer", numbers: Sequence[Numbers]) -> tuple[Norm, ..
     guarded = optimizer.nonfinite != "pass"
     if optimizer.clip_norm is None:
         return ("norm",) if guarded else ()
-    limited = any(isfinite(n["clip_value"]) for n in numbers)
+    limited = any(isfinite(of["clip_value"]) for of in numbers)
     return ("norm", "limited_norm") if guarded and limited else ("limited_norm",)
 
 
 def _given(numbers: Sequence[Numbers]) -> dict[str, Expression]:
-    """What to write for the chain's numbers: a user's own, and constants for those that do nothing in any group."""
+    """What to write for the chain's numbers: what the user gave, and constants where they do nothing in any group."""
     unscale = numbers[0]["unscale"]
     return {
         "unscale": constant(unscale) if abs(unscale) == 1 else number("unscale"),
-        "clip_value": number("clip_value") if any(n["clip_value"] < inf for n in numbers) else constant(inf),
+        "clip_value": number("clip_value") if any(isfinite(of["clip_value"]) for of in numbers) else constant(inf),
         "clip_scale": constant(1.0),
-        "l2": number("weight_decay") if any(n["l2"] for n in numbers) else constant(0.0),
-        "shrink": number("lr") * number("weight_decay") if any(n["shrink"] for n in numbers) else constant(0.0),
+        "l2": number("weight_decay") if any(of["l2"] for of in numbers) else constant(0.0),
+        "shrink": number("lr") * number("weight_decay") if any(of["shrink"] for of in numbers) else constant(0.0),
     }
 
 
 def _numbers(
-    optimizer: "Optimizer", told: Story, groups: Sequence[Group], numbers: Mapping[int, Numbers], members: list[Served]
+    optimizer: "Optimizer", told: Story, numbers: Mapping[int, Numbers], members: Sequence[Served]
 ) -> Iterator[str]:
-    """The numbers that the formulas ask for: those of all groups, then those that differ, by group."""
-    order = [*hypers(optimizer.whole), "clip_value", "clip_norm", "clip_eps", "unscale", *parts(optimizer.whole, Scalar)]
-    common: dict[str, str] = {}
-    own: dict[int, dict[str, str]] = {i: {} for i in numbers}
-    for name in sorted(told.numbers, key=[*order, "t"].index):
-        by_group = {i: _value(optimizer, name, of, [p for p in members if p.group == i]) for i, of in numbers.items()}
-        if len({*by_group.values()}) == 1:
-            common[name] = next(iter(by_group.values()))
+    """The numbers that the formulas ask for: those that are the same in all groups, then each group's own."""
+    rule = optimizer.whole
+    order = [*hypers(rule), "clip_value", "clip_norm", "clip_eps", "unscale", *parts(rule, Scalar), "t"]
+    common: list[str] = []
+    own: dict[int, list[str]] = {i: [] for i in numbers}
+    for name in sorted(told.numbers, key=order.index):
+        said = {i: _value(optimizer, name, numbers[i], [p for p in members if p.group == i]) for i in numbers}
+        if len({*said.values()}) == 1:
+            common.append(f"{name} = {said.popitem()[1]}")
         else:
-            for i, value in by_group.items():
-                own[i][name] = value
-    yield from _labelled("numbers", _equations(common))
+            for i, value in said.items():
+                own[i].append(f"{name} = {value}")
+    yield from _labelled("numbers", ", ".join(common) or "by group")
     for i, values in own.items():
         if values:
-            yield from _labelled("", f"{_called(groups, i)}: {_equations(values)}")
+            yield from _labelled("", f"{_called(optimizer.param_groups, i)}: {', '.join(values)}")
 
 
 def _value(optimizer: "Optimizer", name: str, numbers: Numbers, members: Iterable[Served]) -> str:
+    """A number in force; of those that parameters have for themselves, the smallest and the largest."""
     if name in ("clip_norm", "clip_eps"):
         return f"{getattr(optimizer, name):.10g}"
     if name in numbers:
         return f"{numbers[name]:.10g}"
-    # By parameter: the count of steps, of which the next is shown, and scalars.
-    found = {float(p.kept["step"]) + 1 if name == "t" else float(p.kept[name]) for p in members if not p.refused}
-    low, high = min(found, default=1.0), max(found, default=1.0)
-    return f"{low:.10g}" if low == high else f"{low:.10g} to {high:.10g}"
+    # The next step is the one after those that are counted.
+    found = [float(p.kept["step"]) + 1 if name == "t" else float(p.kept[name]) for p in members if not p.refused]
+    low, high = f"{min(found, default=1.0):.10g}", f"{max(found, default=1.0):.10g}"
+    return low if low == high else f"{low} to {high}"
 
 
-def _equations(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in values.items())
-
-
-def _states(rule: type[Rule], switches: Mapping[str, bool]) -> Iterator[str]:
-    """Where the rule's states are found."""
-    live = {name: s for name, s in parts(rule, State).items() if s.when is None or switches[s.when]}
+def _states(told: Story, keys: Mapping[str, str]) -> Iterator[str]:
+    """Where the rule's states are kept."""
+    live = [f"{name} is {keys[name]!r}" for name in told.walks[-1].writes if name in keys]
     if live:
-        yield from _labelled("state", ", ".join(f"{name} is {declared.key!r}" for name, declared in live.items()))
+        yield from _labelled("state", ", ".join(live))
 
 
 def _readers(told: Story, members: Sequence[Served]) -> Iterator[str]:
-    """Who serves which parameters, and at what cost."""
-    for kinds, some in _by(members, lambda p: None if p.why or p.refused else tuple(p.types.items())):
-        cost = [_bytes(walk, dict(kinds)) for walk in told.walks]
-        types = _types(dict(kinds))
-        moved = sum(cost) * sum(p.weights for p in some)
-        each = " + ".join(map(str, cost)) + (f" = {sum(cost)}" if len(cost) > 1 else "")
-        yield from _labelled("compiled", f"{_size(some)}, {types}: {each} bytes a weight, {_memory(moved)} a step")
+    """Who serves which parameters and at what cost, and which are special."""
+    for types, some in _by(members, lambda p: tuple(p.types.items()) if p.reader == "compiled" else None).items():
+        costs = [_bytes(walk, dict(types)) for walk in told.walks]
+        total = " + ".join(map(str, costs)) + (f" = {sum(costs)}" if len(costs) > 1 else "")
+        moved = _memory(sum(costs) * sum(p.weights for p in some))
+        said = f"{_size(some)}, {_types(dict(types))}: {total} bytes a weight, {moved} a step"
+        yield from _labelled("compiled", said)
+    for why, some in _by(members, lambda p: p.why or None).items():
+        yield from _labelled("torch", f"one by one, as {why}: {_size(some)}, {_some(some)}")
+    for refused in _by(members, lambda p: p.refused or None):
+        yield from _labelled("refused", refused)
+    if waiting := [p for p in members if p.waits and not p.refused]:
+        whom = "all of them" if len(waiting) == len(members) else f"{_size(waiting)}, {_some(waiting)}"
+        yield from _labelled("waiting", f"for a first gradient: {whom}")
+    if later := [p for p in members if p.turn]:
+        yield from _labelled("in turn", f"after parameters whose memory they share: {_some(later)}")
+
+
+def _by(members: Iterable[Served], key: Callable[[Served], K | None]) -> dict[K, list[Served]]:
+    """Parameters by what they have in common; those without it are left out."""
+    found: dict[K, list[Served]] = {}
+    for p in members:
+        if (common := key(p)) is not None:
+            found.setdefault(common, []).append(p)
+    return found
+
+
+def _passes(told: Story, nonfinite: str) -> Iterator[str]:
+    """The formulas, pass by pass."""
+    for i, walk in enumerate(told.walks):
+        yield from _formulas("once a step", walk.before)
+        writes = f", writes {' '.join(walk.writes)}" if walk.writes else ""
+        yield from _labelled(f"pass {i + 1} of {len(told.walks)}", f"reads {' '.join(walk.reads)}{writes}")
+        yield from _formulas("", walk.lines)
+        if i == 0 and nonfinite != "pass":
+            then = "the step is skipped" if nonfinite == "skip" else "NonFiniteGradient is raised"
+            yield from _labelled("", f"if a gradient holds nan or infinity, {then}")
+    yield from _formulas("once a step", told.after)
+
+
+def _formulas(label: str, lines: Sequence[Line]) -> Iterator[str]:
+    # A formula is never wrapped: it can be copied.
+    for i, line in enumerate(lines):
+        yield f"  {'' if i else label:{_LABEL}}{line}"
+
+
+def _labelled(label: str, said: str) -> list[str]:
+    margin = " " * (_LABEL + 2)
+    return textwrap.wrap(
+        said, _WIDTH, initial_indent=f"  {label:{_LABEL}}", subsequent_indent=margin,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _title(groups: Sequence[Group], places: Sequence[int], members: Sequence[Served]) -> str:
+    called = [_called(groups, i) for i in places]
+    shown = called if len(called) <= 4 else [*called[:2], "...", called[-1]]
+    return f"{', '.join(shown)}: {_size(members)}"
+
+
+def _called(groups: Sequence[Group], i: int) -> str:
+    return f"group {i}" + (f" ({groups[i]['name']})" if "name" in groups[i] else "")
+
+
+def _bytes(walk: Walk, types: Mapping[str, str]) -> int:
+    """What a pass moves for each weight: every operand is read and written once."""
+    return sum(getattr(torch, types[name]).itemsize for name in (*walk.reads, *walk.writes))
+
+
+def _types(types: Mapping[str, str]) -> str:
+    """'bfloat16', or 'bfloat16 (average float32)'."""
+    others = [f"{name} {kind}" for name, kind in types.items() if kind != types["w"]]
+    return types["w"] + (f" ({', '.join(others)})" if others else "")
+
+
+def _size(members: Sequence[Served]) -> str:
+    return f"{_many(len(members), 'parameter')}, {_many(sum(p.weights for p in members), 'weight')}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _memory(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def _some(members: Sequence[Served]) -> str:
+    more = f", and {len(members) - 3} more" if len(members) > 3 else ""
+    return ", ".join(p.name for p in members[:3]) + more

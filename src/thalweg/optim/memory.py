@@ -15,6 +15,7 @@ from thalweg.formula.kernel import Task
 from thalweg.formula.team import parallel_address
 
 from .native import NAMES, WORDS, TorchInterface, address, torch_interface
+from .reading import within_storage
 
 # What is found of a parameter. ODD: its gradient is not laid out like the weight; MOVED: the weight is elsewhere.
 READY, ABSENT, ODD, MOVED = range(4)
@@ -100,8 +101,10 @@ class Memory:
 def _told(tensor: torch.Tensor) -> tuple[Any, ...]:
     """What Python says of a tensor: its element type, then all else that must be as the weight's."""
     plain = type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout == torch.strided
-    stride = tensor.stride() if plain else None
-    return tensor.dtype, tensor.device, plain, stride, tensor.shape, plain and (tensor.is_neg() or tensor.is_conj())
+    if not plain:
+        return tensor.dtype, tensor.device, plain
+    views = tensor.is_neg(), tensor.is_conj()
+    return tensor.dtype, tensor.device, plain, tensor.stride(), tensor.shape, views, within_storage(tensor)
 
 
 class _Block:
@@ -114,7 +117,17 @@ class _Block:
         self._handles = np.array([torch_itself.handle(p) for p in params], np.int64)
         codes = {dtype: torch_itself.type_code(dtype) for dtype in {*memory.types, *(p.dtype for p in params)}}
         rows = [
-            (p.data_ptr(), codes[p.dtype], codes[kind], p.dim(), *p.shape, *p.stride())
+            (
+                p.data_ptr(),
+                codes[p.dtype],
+                codes[kind],
+                p.itemsize,
+                kind.itemsize,
+                p.numel(),
+                p.dim(),
+                *p.shape,
+                *p.stride(),
+            )
             for p, kind in zip(params, memory.types, strict=True)
         ]
         self._rows = np.array([number for row in rows for number in row], np.int64)

@@ -6,7 +6,6 @@
 ;   %x = item %p, i         the i-th 64-bit word at %p    %x = place_in %p, i    that word's address
 
 ; Whether a tensor has the expected type, number of dimensions, sizes and strides.
-; %expected: address, the weight's type, its gradient's type, dimensions, sizes, strides.
 define internal i1 @alike(ptr %task, ptr %tensor, ptr %expected, i64 %type_place) {
 entry:
   %room = alloca i64, align 8
@@ -19,7 +18,7 @@ entry:
   %dim_of = function DIMENSIONS
   %failed_dim = call i32 %dim_of(ptr %tensor, ptr %room)
   %dim = load i64, ptr %room
-  %dim_expected = item %expected, 3
+  %dim_expected = item %expected, 6
   %same_dim = icmp eq i64 %dim, %dim_expected
   %failed = or i32 %failed_type, %failed_dim
   %fine = icmp eq i32 %failed, 0
@@ -43,7 +42,7 @@ loop:
 body:
   %size = item %sizes, %i
   %stride = item %strides, %i
-  %at_size = add i64 %i, 4
+  %at_size = add i64 %i, 7
   %at_stride = add i64 %at_size, %dim
   %size_expected = item %expected, %at_size
   %stride_expected = item %expected, %at_stride
@@ -58,7 +57,9 @@ no:
   ret i1 false
 }
 
-; The address of a tensor's memory; 0 if it is not plain memory of the expected kind, type and shape.
+; Stores the address of a tensor's memory; false if it is not plain memory of the expected type, shape and extent.
+; %expected: address, type of weight, of gradient, bytes an element of weight, of gradient, elements, dimensions,
+; sizes, strides. %type_place says which type.
 define internal i1 @at(ptr %task, ptr %tensor, ptr %expected, i64 %type_place, ptr %address) {
 entry:
   %implementation = load ptr, ptr %tensor
@@ -72,9 +73,26 @@ look:
   br i1 %alike, label %ask, label %no
 ask:
   %data_of = function DATA
-  %failed = call i32 %data_of(ptr %tensor, ptr %address)
+  %failed_data = call i32 %data_of(ptr %tensor, ptr %address)
+  ; A storage can be made smaller under its tensors.
+  %room = alloca i64, align 8
+  %extent_of = function EXTENT
+  %failed_extent = call i32 %extent_of(ptr %tensor, ptr %room)
+  %extent = load i64, ptr %room
+  %offset_of = function OFFSET
+  %failed_offset = call i32 %offset_of(ptr %tensor, ptr %room)
+  %offset = load i64, ptr %room
+  %elements = item %expected, 5
+  %width_place = add i64 %type_place, 2
+  %width = item %expected, %width_place
+  %past = add i64 %offset, %elements
+  %end = mul i64 %past, %width
+  %within = icmp sle i64 %end, %extent
+  %failed_some = or i32 %failed_extent, %failed_offset
+  %failed = or i32 %failed_data, %failed_some
   %fine = icmp eq i32 %failed, 0
-  ret i1 %fine
+  %good = and i1 %fine, %within
+  ret i1 %good
 no:
   ret i1 false
 }

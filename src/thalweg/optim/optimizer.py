@@ -19,6 +19,7 @@ from thalweg.wrappers import WeightAverage
 
 from . import averaging, loading, surface
 from . import plan as planning
+from .explain import Explanation, explain
 from .launch import KernelLaunch
 from .numbers import Rows, rows
 from .plan import Grads, Plan, Planned
@@ -264,6 +265,13 @@ class Optimizer(torch.optim.Optimizer):
             for (x, _), scale in zip(steps[:1] if self.clip_scope == "all" else steps, scales, strict=False):
                 self._telemetry.clipped(x.members.params, scale)
         return [(x, r.joined({"clip_scale": scale})) for (x, r), scale in zip(steps, scales, strict=True)]
+
+    def explain(self) -> Explanation:
+        """What a step computes as it would be taken now: formulas, numbers, passes over memory, who serves whom.
+
+        Text that shows itself in a console, and with `print`. Works before the first step; changes nothing.
+        """
+        return explain(self)
 
     def watch(self, every: int = 10) -> Telemetry:
         """Measure norms of gradient, weight and step in every ``every``-th step from now on; see `Telemetry`.

@@ -107,7 +107,7 @@ class Plan:
         for i in np.flatnonzero(self.memory.found == ODD):
             param, grad = self.memory.params[i], held[i]
             assert grad is not None
-            if grad.layout != torch.strided or grad.shape != param.shape or grad.dtype != self.memory.types[i]:
+            if not _fits(grad, param) or grad.dtype != self.memory.types[i]:
                 return None
             # The kernel walks weight and gradient side by side: one in another layout is copied into the weight's.
             copies.append((grad, torch.empty_like(param, dtype=grad.dtype).copy_(grad.detach())))
@@ -136,7 +136,7 @@ class Plan:
 
 
 def _fits(grad: torch.Tensor | None, param: torch.Tensor) -> bool:
-    return grad is None or (grad.layout == torch.strided and grad.shape == param.shape)
+    return grad is None or (grad.layout == torch.strided and grad.shape == param.shape and reading.within_storage(grad))
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Which reader serves a parameter, and why: a compiled kernel, the `torch` reader, or none."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import torch
 
@@ -8,24 +9,37 @@ from thalweg.formula.kernel import available, readable
 
 _NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
+_ORDINARY = (torch.nn.Parameter, torch.Tensor)
+
 Types = tuple[tuple[str, str], ...]
 
 
 def plain(param: torch.Tensor) -> bool:
     """Whether a parameter is an ordinary tensor on the CPU, which `memory` can ask about."""
-    return (
-        type(param) in (torch.nn.Parameter, torch.Tensor)
-        and param.device.type == "cpu"
-        and param.layout == (torch.strided)
-    )
+    ordinary = type(param) in _ORDINARY and param.layout == torch.strided
+    # The keys by which torch chooses what to call: those of negative views or functorch's wrappers differ.
+    return ordinary and bool(torch._C._dispatch_keys(param) == _ordinary_keys())
+
+
+@cache
+def _ordinary_keys() -> object:
+    return torch._C._dispatch_keys(torch.empty(0))
+
+
+def within_storage(tensor: torch.Tensor) -> bool:
+    """Whether all elements of a strided tensor lie in its storage, which can be made smaller under it."""
+    if not tensor.numel() or tensor.device.type == "meta":
+        return True
+    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return (tensor.storage_offset() + last + 1) * tensor.itemsize <= tensor.untyped_storage().nbytes()
 
 
 def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> Types | str:
     """The element types of w, g and each state, for a kernel; or why the `torch` reader has to serve it, in words."""
-    if type(param) not in (torch.nn.Parameter, torch.Tensor):
+    if type(param) not in _ORDINARY:
         return f"it is a {type(param).__name__}"
     if not plain(param):
-        return f"it is on {param.device}" if param.device.type != "cpu" else f"its layout is {param.layout}"
+        return f"it is on {param.device}" if param.device.type != "cpu" else "it is a view that torch computes with"
     grad = param if param.grad is None else param.grad
     tensors = {"w": param, "g": grad, **operands}
     for name, tensor in tensors.items():
@@ -51,6 +65,9 @@ def refuse(param: torch.Tensor, name: str) -> None:
             f"the gradient of {name} is sparse; make it dense (nn.Embedding(sparse=False)) "
             "or give this parameter to torch.optim.SparseAdam"
         )
+    for tensor, called in ((param, name), (grad, f"the gradient of {name}")):
+        if tensor is not None and type(tensor) in _ORDINARY and not within_storage(tensor):
+            raise RuntimeError(f"the memory of {called} has been taken away: its storage was resized")
     if param.layout == torch.strided and overlaps_itself(param):
         raise TypeError(
             f"{name} has several elements in one place of memory (strides {param.stride()} for the shape "

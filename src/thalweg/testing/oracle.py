@@ -1,0 +1,98 @@
+"""Training by the torch reader in the element type of the weights (float64: the oracle), over several parameters.
+
+Scalars and totals have the scopes they are declared with: a tensor, a parameter group, all.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from thalweg.formula import Rule, Scalar, Sum, compose
+from thalweg.formula.rule import parts
+from thalweg.formula.torch_reader import Trained, begin
+
+from .cases import Row
+
+Values = Mapping[str, Any]
+
+
+def begun(rule: type[Rule], weights: Iterable[torch.Tensor], values: Values) -> list[Trained]:
+    """Every parameter before its first step."""
+    return [begin(rule, weight.detach().clone(), values) for weight in weights]
+
+
+def joined(rule: type[Rule], now: Sequence[Trained], late: Sequence[Trained]) -> list[Trained]:
+    """Parameters that come later take part in what all have reached."""
+    overall = {name: value for name, value in now[0].scalars.items() if parts(rule, Scalar)[name].scope == "all"}
+    return [*now, *(replace(each, scalars={**each.scalars, **overall}) for each in late)]
+
+
+def step(
+    rule: type[Rule],
+    now: Sequence[Trained],
+    gradients: Row,
+    values: Values | Sequence[Values],
+    groups: Sequence[int] | None = None,
+) -> list[Trained]:
+    """After one step of those that have a gradient. ``values``, ``groups``: each parameter's, or one for all."""
+    each = [values] * len(now) if isinstance(values, Mapping) else values
+    group = groups or [0] * len(now)
+    present = [i for i, gradient in enumerate(gradients) if gradient is not None]
+    known = {
+        i: {**each[i], **now[i].scalars, **now[i].states, "w": now[i].weight, "g": gradient, "t": now[i].steps + 1}
+        for i, gradient in enumerate(gradients)
+        if gradient is not None
+    }
+    for layer in compose.summing(rule):
+        own = {i: _totals(rule, known[i], layer) for i in present}
+        for name in next(iter(own.values()), ()):
+            overall = torch.stack([total[name] for total in own.values()]).sum()
+            for i in present:
+                known[i][name] = own[i][name] if parts(rule, Sum)[name].scope == "tensor" else overall
+    after = list(now)
+    for i in present:
+        written = compose.updated(rule, known[i])
+        settled = compose.settled(rule, known[i])
+        scalars = {name: settled[name] for name in now[i].scalars}
+        weight = written.pop("w")
+        after[i] = Trained(weight, {**now[i].states, **written}, scalars, now[i].steps + 1)
+    return _shared(rule, after, present, group)
+
+
+def trained(
+    rule: type[Rule], weights: Sequence[torch.Tensor], rows: Iterable[Row], values: Values | Callable[[int], Values]
+) -> list[Trained]:
+    """After a step for each row of gradients; ``values`` of each step, or of all."""
+    at = values if callable(values) else lambda _step: values
+    now = begun(rule, [weight.double() for weight in weights], at(0))
+    for number, row in enumerate(rows):
+        now = step(rule, now, [None if g is None else g.double() for g in row], at(number))
+    return now
+
+
+def _totals(rule: type[Rule], known: Values, layer: int) -> dict[str, torch.Tensor]:
+    added = compose.layer_totals(rule, known, layer)
+    return {name: torch.as_tensor(one).double().expand(known["g"].shape).sum() for name, one in added.items()}
+
+
+def _shared(
+    rule: type[Rule], after: list[Trained], present: Sequence[int], group: Sequence[int]
+) -> list[Trained]:
+    """Scalars of a group, or of all, are those of its furthest parameter that took part."""
+    for name, scalar in parts(rule, Scalar).items():
+        if scalar.scope == "tensor":
+            continue
+        for members in [range(len(after))] if scalar.scope == "all" else _by_group(group):
+            stepped = [i for i in members if i in present]
+            if stepped:
+                furthest = max(stepped, key=lambda i: after[i].steps)
+                value = after[furthest].scalars[name]
+                for i in members:
+                    after[i] = replace(after[i], scalars={**after[i].scalars, name: value})
+    return after
+
+
+def _by_group(group: Sequence[int]) -> list[list[int]]:
+    return [[i for i, g in enumerate(group) if g == which] for which in sorted({*group})]
