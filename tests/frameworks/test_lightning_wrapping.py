@@ -183,7 +183,6 @@ class TestWrapped:
         wrapped = wrap(thalweg.SGD(other.parameters(), lr=0.1, clip_norm=0.05), scaled=True)
         assert distance(fit(other, wrapped), by_hand) < 1e-5
 
-    @pytest.mark.xfail(strict=True, raises=TypeError, reason="amp_fused is not there yet")
     def test_unscaling_in_the_step_excludes_the_trainers_clip(self, wrap: type[Wrapper]) -> None:
         """Who asks for it gets Lightning's refusal; without clipping it trains as ever."""
         one, other = network(), network()

@@ -21,6 +21,7 @@ from transformers import (
 import thalweg
 
 STEPS = 6
+BOTH = [pytest.param(name, marks=() if name in ("SGD", "AdamW") else pytest.mark.slow) for name in SHARED]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,7 +86,7 @@ def handed_over(folder: Path, make: Callable[[Any], torch.optim.Optimizer], **op
     return trainer(folder, model, options, optimizers=(made, schedule))
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", BOTH)
 def test_handed_over(name: str, tmp_path: Path) -> None:
     found = []
     for made_by, options in ((getattr(thalweg, name), {}), (getattr(torch.optim, name), {"foreach": False})):
@@ -96,7 +97,7 @@ def test_handed_over(name: str, tmp_path: Path) -> None:
     assert moved(*found) < 1e-3
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", BOTH)
 def test_made_by_the_trainer(name: str, tmp_path: Path) -> None:
     """``optimizer_cls_and_kwargs``: the Trainer makes two groups, of weights that decay and of biases and norms."""
     found = []

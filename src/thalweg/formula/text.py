@@ -278,6 +278,11 @@ class _Writer:
         return [e for e in below if e in self.names]
 
 
+def written(e: Expression) -> str:
+    """An expression as Python."""
+    return _inline(e, {})
+
+
 def _below(roots: Iterable[Expression]) -> list[Expression]:
     """All operations below some expressions, each after those that it is made of."""
     found: dict[Expression, None] = {}

@@ -43,6 +43,7 @@ class Served:
     ``types``    the element type of w, g and each state, by the rule's names.
     ``kept``     its state with what a first step would create; tensors of weights are on the meta device.
     ``waits``    whether it has had no gradient so far.
+    ``copied``   whether its present gradient is laid out unlike the weight, and has to be copied first.
     ``turn``     more than 0 if it shares memory with parameters before it, and is updated after them.
     """
 
@@ -54,6 +55,7 @@ class Served:
     types: Mapping[str, str]
     kept: Mapping[str, Any]
     waits: bool
+    copied: bool
     turn: int
 
     @property
@@ -77,7 +79,7 @@ def explain(optimizer: "Optimizer") -> Explanation:
     for (chosen, _, _), places in alike.items():
         told = story(rule, dict(chosen), _given([numbers[i] for i in places]), norms, clip)
         members = [p for p in everyone if p.group in places]
-        lines += ["", _title(groups, places, members)]
+        lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
         lines += _states(told, {name: declared.key for name, declared in parts(rule, State).items()})
         lines += _readers(told, members)
@@ -92,25 +94,34 @@ def served(optimizer: "Optimizer") -> list[Served]:
     everyone = [(i, param) for i, group in enumerate(groups) for param in group["params"]]
     settings = [{**surface.numbers(rule, group), **surface.switches(rule, group)} for group in groups]
     turns = reading.turns([param for _, param in everyone])
+    keys = {declared.key for declared in parts(rule, State).values()}
     found = []
     for (i, param), name, turn in zip(everyone, names(groups), turns, strict=True):
-        # The optimizer's own mapping would notice, and creates what is asked for.
+        # The optimizer's mapping would create what is asked for, and notice that it was.
         kept = dict(dict.get(optimizer.state, param, {}))
         waits = param.grad is None and not kept
+        kept |= {key: _blank(kept[key]) for key in keys & kept.keys()}
         why = refused = ""
         operands: dict[str, torch.Tensor] = {}
         try:
             reading.refuse(param, name)
-            like = torch.empty(param.shape, dtype=param.dtype, device="meta")
-            operands = state.prepare(rule, settings[i], like, kept)
+            operands = state.prepare(rule, settings[i], _blank(param), kept)
             types = reading.kernel_types(param, operands)
             why = types if isinstance(types, str) else ""
-        except (TypeError, ValueError) as error:
+        except TypeError as error:
             refused = str(error)
-        tensors = {"w": param, "g": param if param.grad is None else param.grad, **operands}
-        kinds = {key: str(tensor.dtype).removeprefix("torch.") for key, tensor in tensors.items()}
-        found.append(Served(name, i, param.numel(), why, refused, kinds, kept, waits, turn))
+        except ValueError as error:  # a state that does not fit
+            refused = f"{name}: {error}"
+        grad = param if param.grad is None else param.grad
+        kinds = {key: str(x.dtype).removeprefix("torch.") for key, x in {"w": param, "g": grad, **operands}.items()}
+        copied = not why and not refused and grad.stride() != param.stride()
+        found.append(Served(name, i, param.numel(), why, refused, kinds, kept, waits, copied, turn))
     return found
+
+
+def _blank(tensor: torch.Tensor) -> torch.Tensor:
+    """Of the same shape and element type, but without memory."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
 
 
 def _norms(optimizer: "Optimizer", numbers: Sequence[Numbers]) -> tuple[Norm, ...]:
@@ -145,10 +156,10 @@ def _numbers(
     for name in sorted(told.numbers, key=order.index):
         said = {i: _value(optimizer, name, numbers[i], [p for p in members if p.group == i]) for i in numbers}
         if len({*said.values()}) == 1:
-            common.append(f"{name} = {said.popitem()[1]}")
+            common.append(f"{name}={said.popitem()[1]}")
         else:
             for i, value in said.items():
-                own[i].append(f"{name} = {value}")
+                own[i].append(f"{name}={value}")
     yield from _labelled("numbers", ", ".join(common) or "by group")
     for i, values in own.items():
         if values:
@@ -189,8 +200,10 @@ def _readers(told: Story, members: Sequence[Served]) -> Iterator[str]:
     if waiting := [p for p in members if p.waits and not p.refused]:
         whom = "all of them" if len(waiting) == len(members) else f"{_size(waiting)}, {_some(waiting)}"
         yield from _labelled("waiting", f"for a first gradient: {whom}")
+    if copied := [p for p in members if p.copied]:
+        yield from _labelled("copied", f"first, gradients laid out unlike their weights: {_some(copied)}")
     if later := [p for p in members if p.turn]:
-        yield from _labelled("in turn", f"after parameters whose memory they share: {_some(later)}")
+        yield from _labelled("in turn", f"after those whose memory they share: {_some(later)}")
 
 
 def _by(members: Iterable[Served], key: Callable[[Served], K | None]) -> dict[K, list[Served]]:

@@ -1,8 +1,10 @@
 """The optimizer: torch's contract around a rule."""
 
+import copyreg
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import reduce
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -91,8 +93,6 @@ class Optimizer(torch.optim.Optimizer):
         surface.check(self.whole, name, options)
         surface.check_whole(name, whole)
         vars(self).update(whole)
-        if self.amp_fused:
-            self._step_supports_amp_scaling = True
         self.skipped_steps = 0
         self._plan: Plan | None = None
         self._settings = Settings(self.whole)
@@ -100,6 +100,11 @@ class Optimizer(torch.optim.Optimizer):
         self._swapped = False
         super().__init__(params, {**known, **options})
         self.state: WatchedState = WatchedState()
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """What `torch.amp.GradScaler` and Lightning ask."""
+        return self.amp_fused
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with their own hyperparameters; what is not given is as for the others."""
@@ -159,12 +164,6 @@ class Optimizer(torch.optim.Optimizer):
         finally:
             before.remove()
             after.remove()
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        if self.rule.wrappers and type(self) is _wrapping(self.rule):
-            inner = next(c for c in self.rule.__mro__ if "wrappers" not in vars(c))
-            return _unpickled, (inner, self.rule.wrappers, self.__getstate__())
-        return super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> dict[str, Any]:
         whole = {key: getattr(self, key) for key in surface.WHOLE}
@@ -450,19 +449,26 @@ def wrap(made: type[Optimizer] | type[Rule], wrapper: type[Wrapper]) -> type[Opt
     return _wrapping(wrapped(rule, wrapper))
 
 
+class _Wrapping(type(Optimizer)):  # type: ignore[misc]
+    """The type of classes that `wrap` makes: they stand in no module, so a pickle says how they were made."""
+
+
 @once
 def _wrapping(rule: type[Rule]) -> type[Optimizer]:
-    return optimizer(rule)
+    made = optimizer(rule)
+    return _Wrapping(made.__name__, (Optimizer,), {k: v for k, v in vars(made).items() if k != "__dict__"})  # type: ignore[no-any-return]
 
 
-def _unpickled(rule: type[Rule], wrappers: Sequence[type[Wrapper]], state: dict[str, Any]) -> Optimizer:
-    """A wrapped optimizer from a pickle: its class stands in no module, it is made again."""
-    for wrapper in wrappers:
-        rule = wrapped(rule, wrapper)
-    made = _wrapping(rule)
-    found = made.__new__(made)
-    found.__setstate__(state)
-    return found
+def _unpickled(rule: type[Rule], wrappers: Sequence[type[Wrapper]]) -> type[Optimizer]:
+    return _wrapping(reduce(wrapped, wrappers, rule))
+
+
+def _pickled(made: Any) -> Any:
+    inner = next(c for c in made.rule.__mro__ if "wrappers" not in vars(c))
+    return _unpickled, (inner, made.rule.wrappers)
+
+
+copyreg.pickle(_Wrapping, _pickled)
 
 
 def build(

@@ -27,8 +27,8 @@ def _ordinary_keys() -> object:
 
 
 def within_storage(tensor: torch.Tensor) -> bool:
-    """Whether all elements of a strided tensor lie in its storage, which can be made smaller under it."""
-    if not tensor.numel() or tensor.device.type == "meta":
+    """Whether all elements of an ordinary strided tensor lie in its storage, which can be made smaller under it."""
+    if type(tensor) not in _ORDINARY or not tensor.numel() or tensor.device.type == "meta":
         return True
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return (tensor.storage_offset() + last + 1) * tensor.itemsize <= tensor.untyped_storage().nbytes()
@@ -66,7 +66,7 @@ def refuse(param: torch.Tensor, name: str) -> None:
             "or give this parameter to torch.optim.SparseAdam"
         )
     for tensor, called in ((param, name), (grad, f"the gradient of {name}")):
-        if tensor is not None and type(tensor) in _ORDINARY and not within_storage(tensor):
+        if tensor is not None and not within_storage(tensor):
             raise RuntimeError(f"the memory of {called} has been taken away: its storage was resized")
     if param.layout == torch.strided and overlaps_itself(param):
         raise TypeError(

@@ -1,0 +1,144 @@
+"""Checkpoints, copies and pickles: what comes out of them goes on to the bit."""
+
+import copy
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from thalweg.formula import Rule
+from thalweg.optim import Optimizer, surface
+
+from .cases import FEW, gradients, run, weights
+from .judging import close, require, same_bits, same_state
+from .subject import Subject, params_of
+from .suite import Suite
+
+# When the copy is made, and of what.
+STAGES: dict[str, tuple[int, dict[str, Any]]] = {
+    "before the first step": (0, {}),
+    "while training": (3, {}),
+    "with every option": (3, {"clip_norm": 0.5, "clip_value": 0.8, "ema": 0.9, "nonfinite": "skip", "maximize": True}),
+}
+each_stage = pytest.mark.parametrize("stage", STAGES)
+
+
+class Copies(Suite):
+    """A copy is another optimizer with the same future."""
+
+    @each_stage
+    def test_deepcopy_continues(self, subject: Subject, stage: str) -> None:
+        """copy.deepcopy."""
+        self._copied(subject, stage, copy.deepcopy)
+
+    @each_stage
+    def test_pickle_continues(self, subject: Subject, stage: str) -> None:
+        """pickle, as when an optimizer is sent to another process."""
+        if isinstance(self.optimizer, type) and issubclass(self.optimizer, Rule):
+            pytest.skip("pickle finds classes by name, and under this name stands a rule; @thalweg.optimizer above it "
+                        "makes it the optimizer")  # fmt: skip
+        self._copied(subject, stage, lambda made: pickle.loads(pickle.dumps(made)))
+
+    @each_stage
+    def test_state_dict_continues(self, subject: Subject, stage: str) -> None:
+        """state_dict, loaded into a new optimizer on equal weights."""
+        self._loaded(subject, stage, copy.deepcopy)
+
+    @each_stage
+    def test_checkpoint_continues(self, subject: Subject, stage: str) -> None:
+        """The same through a file that torch.load reads with weights_only=True."""
+        self._loaded(subject, stage, _through_a_file)
+
+    @each_stage
+    def test_loading_its_own_state_changes_nothing(self, subject: Subject, stage: str) -> None:
+        """As Accelerate does when it moves an optimizer to a device."""
+        steps, options = STAGES[stage]
+        made, plain = (subject(weights(torch.float32), **options) for _ in range(2))
+        for each in (made, plain):
+            run(each, gradients(steps))
+        made.load_state_dict(made.state_dict())
+        _same_future(made, plain, "an optimizer that has loaded its own state")
+
+    def test_types_survive_loading(self, subject: Subject) -> None:
+        """States that are kept wider than their weights come back as wide, to the bit."""
+        made = subject(weights(torch.bfloat16), ema=0.9)
+        run(made, gradients(3))
+        twin = subject([torch.nn.Parameter(p.detach().clone()) for p in params_of(made)], ema=0.9)
+        twin.load_state_dict(_through_a_file(made.state_dict()))
+        same_state(twin.state_dict(), made.state_dict(), "after loading")
+        _same_future(twin, made, "a loaded optimizer of bfloat16 weights")
+
+    def test_states_are_found_by_name(self, subject: Subject) -> None:
+        """A checkpoint goes on in a model that lists its named parameters in another order."""
+        shapes = ((3, 4),) * 3  # alike, so that nothing but the name can tell them apart
+        names = ["first", "second", "third"]
+        made = subject(list(zip(names, weights(torch.float64, shapes), strict=True)))
+        run(made, gradients(3, shapes))
+        loaded = []
+        for order in ([0, 1, 2], [2, 0, 1]):
+            own = [torch.nn.Parameter(params_of(made)[i].detach().clone()) for i in order]
+            twin = subject([(names[i], p) for i, p in zip(order, own, strict=True)])
+            twin.load_state_dict(_through_a_file(made.state_dict()))
+            run(twin, [[row[i] for i in order] for row in gradients(3, shapes, seed=9)])
+            loaded.append([own[order.index(i)] for i in range(3)])
+        close(loaded[1], loaded[0], self.tolerance[torch.float64],
+              "with its named parameters in another order a checkpoint goes on otherwise")  # fmt: skip
+
+    def _copied(self, subject: Subject, stage: str, copied: Callable[[Optimizer], Optimizer]) -> None:
+        __tracebackhide__ = True
+        steps, options = STAGES[stage]
+        made = subject(weights(torch.float32), **options)
+        run(made, gradients(steps))
+        twin = copied(made)
+        require(type(twin) is type(made), f"the copy of a {type(made)} is a {type(twin)}")
+        for key in (*surface.WHOLE, "skipped_steps"):
+            found, expected = getattr(twin, key), getattr(made, key)
+            require(found == expected, f"the copy has {key}={found!r} instead of {expected!r}")
+        same_bits(params_of(twin), params_of(made), "the copy's weights")
+        _apart(twin, made)
+        _same_future(twin, made, "the copy")
+
+    def _loaded(self, subject: Subject, stage: str, saved: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        __tracebackhide__ = True
+        steps, options = STAGES[stage]
+        made = subject(weights(torch.float32), **options)
+        run(made, gradients(steps))
+        twin = subject([torch.nn.Parameter(p.detach().clone()) for p in params_of(made)], **options)
+        twin.load_state_dict(saved(made.state_dict()))
+        _apart(twin, made)
+        _same_future(twin, made, "the optimizer that has loaded the state")
+
+
+def _same_future(twin: Optimizer, made: Optimizer, who: str) -> None:
+    """The same state now, and the same weights and states after three more steps."""
+    __tracebackhide__ = True
+    same_state(twin.state_dict(), made.state_dict(), f"{who} has another state")
+    for each in (twin, made):
+        run(each, gradients(3, FEW, seed=9))
+    same_bits(params_of(twin), params_of(made), f"{who} goes on otherwise: after three more steps")
+    same_state(twin.state_dict(), made.state_dict(), f"{who} goes on otherwise: after three more steps")
+
+
+def _apart(twin: Optimizer, made: Optimizer) -> None:
+    """A step of the one leaves the other where it is."""
+    __tracebackhide__ = True
+    before = copy.deepcopy((params_of(made), made.state_dict()))
+    other = copy.deepcopy((params_of(twin), twin.state_dict()))
+    run(twin, gradients(1, FEW, seed=9))
+    same_bits(params_of(made), before[0], "a step of the copy has moved the original's weights")
+    same_state(made.state_dict(), before[1], "a step of the copy has changed the original's state")
+    twin.load_state_dict(other[1])
+    with torch.no_grad():
+        for p, q in zip(params_of(twin), other[0], strict=True):
+            p.copy_(q)
+
+
+def _through_a_file(state: dict[str, Any]) -> dict[str, Any]:
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    loaded: dict[str, Any] = torch.load(file, weights_only=True)
+    return loaded
