@@ -129,7 +129,6 @@ def test_two_ranks_are_one(case: str, ranks: list[dict[str, Any]]) -> None:
     assert all(first["kinds"].values())
 
 
-@pytest.mark.xfail(strict=True, reason="each rank adds up its own shards alone and takes that for the total")
 @pytest.mark.parametrize("case", ADDING_UP)
 def test_sums_over_all_ranks(case: str, ranks: list[dict[str, Any]]) -> None:
     assert distance(ranks[0][case]["weights"], alone(case)) < 1e-9
@@ -140,7 +139,6 @@ def test_resumed(case: str, ranks: list[dict[str, Any]]) -> None:
     assert distance(ranks[0]["resumed"][case], alone(case)) < 1e-9
 
 
-@pytest.mark.xfail(strict=True, reason="each rank looks at its own shards alone")
 @pytest.mark.parametrize(("option", "did"), [("skip", "skipped"), ("raise", "raised")])
 def test_ranks_agree_about_a_gradient_that_is_not_finite(option: str, did: str, ranks: list[dict[str, Any]]) -> None:
     """Ranks that disagree wait for each other for ever, or train two different models."""

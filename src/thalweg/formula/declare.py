@@ -77,7 +77,8 @@ class Scalar:
     """A number that is kept from step to step, one per tensor, per parameter group, or for all weights.
 
     ``prepare`` or ``after`` returns its next value under its own name.
-    ``start``  a number, or a hyperparameter's name: its value at the first step.
+    ``start``  a number, or a hyperparameter's name: its value when the parameter group is made, or for a scalar of
+               a tensor, when the tensor's state is.
     """
 
     start: str | float

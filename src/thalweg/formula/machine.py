@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from contextlib import suppress
@@ -13,6 +14,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 _MAGIC = b"thalweg object 1\n"
+_NAME = re.compile(r"[0-9a-f]{64}\.o")
 
 
 def cache_folder() -> Path:
@@ -26,6 +28,32 @@ def cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "thalweg" / "cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "thalweg"
+
+
+def cached() -> list[Path]:
+    """The files of the kernels that are kept."""
+    return sorted(path for path in cache_folder().glob("*.o") if _NAME.fullmatch(path.name))
+
+
+def cache_problem() -> str | None:
+    """Why kernels are not kept for the next process, in words; None if they are."""
+    folder = cache_folder()
+    if not folder.exists():
+        above = next(place for place in folder.parents if place.exists())
+        if not above.is_dir():
+            return f"{above} is no folder"
+        return None if os.access(above, os.W_OK) else f"it cannot be made: {above} cannot be written"
+    if not folder.is_dir():
+        return "it is no folder"
+    if not _trusted(folder):
+        return "others may write to it, or it is somebody else's: only a folder of your own, chmod go-w, is used"
+    return None if os.access(folder, os.W_OK) else "it cannot be written"
+
+
+def processor() -> tuple[str, frozenset[str]]:
+    """What LLVM calls this processor, and the features it has, by LLVM's names."""
+    _initialise()
+    return llvm.get_host_cpu_name(), frozenset(name for name, has in llvm.get_host_cpu_features().items() if has)
 
 
 class MachineCode:

@@ -126,8 +126,8 @@ def hypers(rule: type[Declaring]) -> Mapping[str, Hyper]:
 
 @once
 def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
-    if clash := {*rule.declared} & {*wrapper.declared}:
-        raise FormulaError(f"{rule.__name__} and {wrapper.__name__} both declare {clash.pop()!r}; rename one")
+    if clash := [name for name in wrapper.declared if name in rule.declared]:
+        raise FormulaError(f"{rule.__name__} and {wrapper.__name__} both declare {clash[0]!r}; rename one")
     about = f"{rule.__doc__}\n\n    {wrapper.__name__} around it: {(wrapper.__doc__ or '').strip()}"
     members = {
         **wrapper.declared,

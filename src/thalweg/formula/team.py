@@ -10,6 +10,7 @@ from functools import cache
 
 # Below this many weights a dispatch (3-4 us) costs more than it saves; measured, see docs/design.md.
 SERIAL_BELOW = 40_000
+_LIBRARIES = ("libgomp.so.1", "libomp.dylib")
 
 _in_child = False
 
@@ -44,16 +45,24 @@ def parallel_address() -> int:
     return int(ctypes.cast(function, ctypes.c_void_p).value or 0) if function is not None else 0  # type: ignore[arg-type]
 
 
+def library() -> str | None:
+    """The OpenMP library that torch has loaded, by its file's name; None if there is none that is known here."""
+    return next((name for name in _LIBRARIES if _parallel_in(name) is not None), None)
+
+
 @cache
 def _gomp_parallel() -> Callable[[int, int, int, int], None] | None:
     """``GOMP_parallel`` of the OpenMP library that torch has loaded; None if there is none."""
-    for name in ("libgomp.so.1", "libomp.dylib"):
-        try:
-            library = ctypes.CDLL(name, mode=getattr(os, "RTLD_NOLOAD", 0) | ctypes.RTLD_LOCAL)
-            function = library.GOMP_parallel
-        except (OSError, AttributeError):
-            continue
-        function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-        function.restype = None
-        return function
-    return None
+    name = library()
+    return None if name is None else _parallel_in(name)
+
+
+def _parallel_in(name: str) -> Callable[[int, int, int, int], None] | None:
+    try:
+        loaded = ctypes.CDLL(name, mode=getattr(os, "RTLD_NOLOAD", 0) | ctypes.RTLD_LOCAL)
+        function = loaded.GOMP_parallel
+    except (OSError, AttributeError):
+        return None
+    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    function.restype = None
+    return function

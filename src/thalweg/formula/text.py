@@ -7,6 +7,7 @@ It writes what the compiled readers compute: the same passes, the switches resol
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain as chained
 from itertools import count
@@ -109,8 +110,7 @@ def story(
 def _watched(rule: type[Rule], switches: Mapping[str, bool]) -> tuple[Program, list[tuple[str, Expression]]]:
     """The traced rule, and what the variables of its formulas held.
 
-    A formula is called with symbols and sees nothing but values; which variable a value was given to, only the
-    interpreter knows.
+    A formula is called with symbols and returns values; which variable held which, only the interpreter knows.
     """
     watched = {formula.function.__code__ for own in layers(rule) for formula in own.values()}
     watched |= {function.__code__ for function in (chain.regularised, chain.move)}
@@ -120,12 +120,13 @@ def _watched(rule: type[Rule], switches: Mapping[str, bool]) -> tuple[Program, l
         if event == "return" and frame.f_code in watched:
             found.extend((name, value) for name, value in frame.f_locals.items() if isinstance(value, Expression))
 
-    before = sys.getprofile()
-    sys.setprofile(look)
-    try:
-        traced = program(rule, switches)
-    finally:
-        sys.setprofile(before)
+    def trace() -> Program:
+        sys.setprofile(look)
+        return program(rule, switches)
+
+    # In a thread of its own: a thread has one observer, and the user's may be profiling.
+    with ThreadPoolExecutor(1) as thread:
+        traced = thread.submit(trace).result()
     # In the chain d is the step; a rule may have a d of its own.
     called = {"d": "step"} if "d" in rule.declared else {}
     found = [(called.get(name, name), value) for name, value in found if name not in chain.NUMBERS]

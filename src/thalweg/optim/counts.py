@@ -15,15 +15,16 @@ class Counts:
         self.present: NDArray[np.bool_] | None = None
         """Which have a gradient; None if all have."""
         self._even = False
+        self._known = b""
 
     def take(self, present: NDArray[np.bool_]) -> None:
         """Say who takes part."""
         self.present = None if present.all() else present
 
-    def even(self, seen: bool) -> bool:
-        """Whether all counts are the same. ``seen``: somebody else may have written to them."""
-        # Who steps together stays together, so what was found once need not be asked again.
-        if seen or not self._even:
+    def even(self) -> bool:
+        """Whether all counts are the same."""
+        # Asked anew only if somebody else has written to them: comparing bytes is the quickest way to know.
+        if not self._even or self.steps.tobytes() != self._known:
             self._even = bool((self.steps == self.steps[0]).all())
         return self._even
 
@@ -34,3 +35,4 @@ class Counts:
         else:
             np.add(self.steps, 1, out=self.steps, where=self.present)
             self._even = False
+        self._known = self.steps.tobytes()

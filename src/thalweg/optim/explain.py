@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 
 _LABEL = 15
-_WIDTH = 100
+_WIDTH = 110
 
 
 class Explanation(str):
@@ -68,7 +68,8 @@ def explain(optimizer: "Optimizer") -> Explanation:
     """See `Optimizer.explain`."""
     groups, rule = optimizer.param_groups, optimizer.whole
     everyone = served(optimizer)
-    numbers, switches = Settings(rule).read(groups, float(optimizer.grad_scale), (("clear", optimizer.clear),))
+    scale = 1.0 if optimizer.grad_scale is None else float(optimizer.grad_scale)
+    numbers, switches = Settings(rule).read(groups, scale, (("clear", optimizer.clear),))
     norms = _norms(optimizer, numbers)
     clip = None if optimizer.clip_norm is None else optimizer.clip_scope
     alike: dict[tuple[Any, ...], list[int]] = {}
@@ -81,7 +82,7 @@ def explain(optimizer: "Optimizer") -> Explanation:
         members = [p for p in everyone if p.group in places]
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
-        lines += _states(told, {name: declared.key for name, declared in parts(rule, State).items()})
+        lines += _states(told, parts(rule, State))
         lines += _readers(told, members)
         lines += _passes(told, optimizer.nonfinite)
     return Explanation("\n".join(lines))
@@ -178,11 +179,13 @@ def _value(optimizer: "Optimizer", name: str, numbers: Numbers, members: Iterabl
     return low if low == high else f"{low} to {high}"
 
 
-def _states(told: Story, keys: Mapping[str, str]) -> Iterator[str]:
-    """Where the rule's states are kept."""
-    live = [f"{name} is {keys[name]!r}" for name in told.walks[-1].writes if name in keys]
+def _states(told: Story, declared: Mapping[str, State]) -> Iterator[str]:
+    """Under which keys the rule's states are kept, and what those start as that do not start at 0."""
+    used = {name for walk in told.walks for name in (*walk.reads, *walk.writes)}
+    live = {name: state for name, state in declared.items() if name in used}
     if live:
-        yield from _labelled("state", ", ".join(live))
+        starts = {name: f" (starts as {state.start})" if state.start else "" for name, state in live.items()}
+        yield from _labelled("state", ", ".join(f"{name} is {live[name].key!r}{starts[name]}" for name in live))
 
 
 def _readers(told: Story, members: Sequence[Served]) -> Iterator[str]:

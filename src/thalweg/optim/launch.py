@@ -200,7 +200,7 @@ class TorchLaunch:
         found = np.zeros(len(self.params))
         for i, grad in self._present():
             values = {**rows.of(i), "g": grad.double(), **({} if limited else {"clip_value": math.inf})}
-            found[i] = float(compose.limited_norm_totals(values)["squares"].sum())
+            found[i] = added(compose.limited_norm_totals(values)["squares"])
         return found
 
     @torch.no_grad()
@@ -251,4 +251,10 @@ class TorchLaunch:
 
 def _total(each: Any, like: torch.Tensor) -> float:
     """The sum over all weights of what each adds; a plain number is what every weight adds."""
-    return float(each.double().sum()) if isinstance(each, torch.Tensor) else float(each) * like.numel()
+    return added(each) if isinstance(each, torch.Tensor) else float(each) * like.numel()
+
+
+def added(tensor: torch.Tensor) -> float:
+    """The sum of all elements, in float64; of a sharded tensor (DTensor), over all ranks."""
+    total = tensor.double().sum()
+    return float(total.full_tensor() if hasattr(total, "full_tensor") else total)

@@ -70,16 +70,27 @@ def address(array: Words) -> int:
 @cache
 def torch_interface() -> TorchInterface | None:
     """The interface, if this torch and this Python are as expected."""
-    free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
-    if free_threaded or sys.implementation.name != "cpython":
-        return None
+    return None if isinstance(found := _found(), str) else found
+
+
+def absent() -> str | None:
+    """Why there is no interface, in words; None if there is one."""
+    return found if isinstance(found := _found(), str) else None
+
+
+@cache
+def _found() -> TorchInterface | str:
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return "this Python runs without its lock"
+    if sys.implementation.name != "cpython":
+        return f"this Python is {sys.implementation.name}, not cpython"
     try:
         constants = {**_functions(), **_places()}
         from thalweg.formula.machine import machine_code
 
         call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(machine_code(assembly()).address)
-    except (ImportError, OSError, AttributeError, LookupError):
-        return None
+    except (ImportError, OSError, AttributeError, LookupError) as error:
+        return f"{type(error).__name__}: {error}"
     return TorchInterface(constants, call)
 
 

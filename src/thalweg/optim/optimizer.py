@@ -15,14 +15,14 @@ from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizer
 
 from thalweg.formula import Rule, Scalar, Sum, chain
-from thalweg.formula.compose import summing
+from thalweg.formula.compose import start_value, summing
 from thalweg.formula.rule import Wrapper, layers, once, parts, wrapped
 from thalweg.wrappers import WeightAverage
 
 from . import averaging, loading, surface
 from . import plan as planning
 from .explain import Explanation, explain
-from .launch import KernelLaunch
+from .launch import KernelLaunch, added
 from .numbers import Rows, rows
 from .plan import Grads, Plan, Planned
 from .settings import Numbers, Settings, Switches
@@ -72,7 +72,7 @@ class Optimizer(torch.optim.Optimizer):
     clear: bool
     amp_fused: bool
     # Defaults of the class, since torch.amp.GradScaler sets both for the time of a step and then deletes them.
-    grad_scale: float | torch.Tensor = 1.0
+    grad_scale: float | torch.Tensor | None = 1.0
     found_inf: torch.Tensor | None = None
     """Set by `torch.amp.GradScaler` for the time of a step: other than 0 if a gradient is not finite."""
 
@@ -112,7 +112,16 @@ class Optimizer(torch.optim.Optimizer):
         given = {key: value for key, value in param_group.items() if key in known}
         surface.check(self.whole, type(self).__name__, {**self.defaults, **given})
         super().add_param_group(param_group)
+        self._start_scalars(self.param_groups[-1])
         self._plan = None
+
+    def _start_scalars(self, group: dict[str, Any]) -> None:
+        """Give a new group the scalars it keeps; in what is kept for all, it takes part."""
+        numbers = surface.numbers(self.whole, group)
+        for name, scalar in parts(self.whole, Scalar).items():
+            if scalar.scope != "tensor":
+                start = start_value(scalar.start, numbers)
+                group.setdefault(name, self.param_groups[0].get(name, start) if scalar.scope == "all" else start)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -194,9 +203,9 @@ class Optimizer(torch.optim.Optimizer):
         if self._swapped:
             raise RuntimeError("the averaged weights are in place: take steps outside of `with optimizer.averaged()`")
         if self.found_inf is not None and float(self.found_inf):
-            self.skipped_steps += 1
+            self._skip()
             return
-        scale = float(self.grad_scale)
+        scale = 1.0 if self.grad_scale is None else float(self.grad_scale)
         common = (("clear", self.clear),)
         numbers, switches = self._settings.read(self.param_groups, scale, common)
         plan = self._fitting_plan(switches)
@@ -213,7 +222,7 @@ class Optimizer(torch.optim.Optimizer):
             self._forget(plan)
             if self.nonfinite == "raise":
                 raise NonFiniteGradient(bad)
-            self.skipped_steps += 1
+            self._skip()
             return
         if self.clip_norm is not None:
             if guarded and any(r.limited for _, r in steps):
@@ -342,6 +351,12 @@ class Optimizer(torch.optim.Optimizer):
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(self.param_groups))
         return plan, grads
 
+    def _skip(self) -> None:
+        """Leave a step out. Gradients that would be cleared are: what is not finite must not be added to."""
+        self.skipped_steps += 1
+        if self.clear:
+            self.zero_grad(set_to_none=False)
+
     def _forget(self, plan: Plan) -> None:
         """A step that is not taken leaves no trace: drop the states that were created for it."""
         for param in plan.created:
@@ -356,7 +371,7 @@ class Optimizer(torch.optim.Optimizer):
         counts = planned.counts
         steps = counts.steps + 1 if counts.asked else None
         groups = [numbers[i] for i in planned.members.groups]
-        equal = steps is None or counts.even(self.state.seen)
+        equal = steps is None or counts.even()
         return rows(groups, planned.members.group_of, steps, equal, planned.scalars, by_tensor)
 
     def _keep_scalars(self, steps: Sequence[Step]) -> None:
@@ -369,14 +384,12 @@ class Optimizer(torch.optim.Optimizer):
                 if scalar.scope == "tensor":
                     kept = planned.scalars[name]
                     kept[:] = value if present is None else np.where(present, value, kept)
-                elif scalar.scope == "all":
-                    if (of_all := row.last(value, None, present)) is not None:
-                        for group in self.param_groups:
-                            group[name] = of_all
-                else:
-                    for place, i in enumerate(planned.members.groups):
-                        if (of_group := row.last(value, place, present)) is not None:
-                            self.param_groups[i][name] = of_group
+                    continue
+                for place, i in enumerate(planned.members.groups):
+                    found = row.last(value, None if scalar.scope == "all" else place, present)
+                    groups = self.param_groups if scalar.scope == "all" else [self.param_groups[i]]
+                    for group in groups if found is not None else ():
+                        group[name] = found
 
     def _not_finite(self, plan: Plan, squares: Sequence[NDArray[np.float64]]) -> str | None:
         """Which gradients hold nan or infinity, in words; None if none does, even if a sum of squares overflowed."""
@@ -388,7 +401,7 @@ class Optimizer(torch.optim.Optimizer):
             for i in np.flatnonzero(~np.isfinite(of)):
                 grad = planned.members.params[i].grad
                 assert grad is not None
-                if count := int((~torch.isfinite(grad)).sum()):
+                if count := int(added(~torch.isfinite(grad))):
                     if self._telemetry is not None:
                         self._telemetry.nonfinite([planned.members.params[i]])
                     found.append(f"{named[planned.members.places[i]]} ({count} of {grad.numel()} values)")
@@ -449,14 +462,17 @@ def wrap(made: type[Optimizer] | type[Rule], wrapper: type[Wrapper]) -> type[Opt
     return _wrapping(wrapped(rule, wrapper))
 
 
-class _Wrapping(type(Optimizer)):  # type: ignore[misc]
+class _Wrapping(type):
     """The type of classes that `wrap` makes: they stand in no module, so a pickle says how they were made."""
 
 
 @once
 def _wrapping(rule: type[Rule]) -> type[Optimizer]:
     made = optimizer(rule)
-    return _Wrapping(made.__name__, (Optimizer,), {k: v for k, v in vars(made).items() if k != "__dict__"})  # type: ignore[no-any-return]
+    members = {name: value for name, value in vars(made).items() if name != "__dict__"}
+    remade: Any = _Wrapping(made.__name__, (Optimizer,), members)
+    found: type[Optimizer] = remade
+    return found
 
 
 def _unpickled(rule: type[Rule], wrappers: Sequence[type[Wrapper]]) -> type[Optimizer]:

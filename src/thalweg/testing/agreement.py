@@ -11,8 +11,8 @@ from thalweg.optim import Optimizer
 
 from . import oracle
 from .cases import FEW, SHAPES, SIZES, Row, give, gradients, run, weights
-from .judging import close, flat, require, same_bits, within_ulps
-from .subject import Subject, params_of
+from .judging import close, flat, require, within_ulps
+from .subject import Subject
 from .suite import Suite
 
 FULL = [torch.float64, torch.float32]
@@ -33,17 +33,27 @@ class Agreement(Suite):
         run(made, rows)
         truth = oracle.trained(subject.rule, weights(dtype, SHAPES), rows, subject.values())
         moved = float((flat(oracle_weights(truth)) - flat(weights(dtype, SHAPES))).norm() / flat(params).norm())
-        require(moved > 5 * tolerance, f"in {self.steps} steps the oracle's weights moved by {moved:.2g} of their "
-                                       "size, too little for agreement to mean anything: give a larger lr in settings")  # fmt: skip
+        require(
+            moved > 5 * tolerance,
+            f"in {self.steps} steps the oracle's weights moved by {moved:.2g} of their "
+            "size, too little for agreement to mean anything: give a larger lr in settings",
+        )
         after = f"after {self.steps} steps in {dtype} the weights are not what the formula says"
-        close(params, oracle_weights(truth), tolerance, after, SPARED[dtype])
+        close(params, oracle_weights(truth), tolerance, after, spared=SPARED[dtype])
         for name, declared in live_states(subject.rule, subject.values()).items():
             kept = [made.state[p][declared.key] for p in params]
-            close(kept, [now.states[name] for now in truth], tolerance,
-                  f"after {self.steps} steps in {dtype} the state {declared.key!r} is not what the formula says",
-                  SPARED[dtype])  # fmt: skip
+            close(
+                kept,
+                [now.states[name] for now in truth],
+                tolerance,
+                f"after {self.steps} steps in {dtype} the state {declared.key!r} is not what the formula says",
+                unit=0.0,
+                spared=SPARED[dtype],
+            )
         counted = [float(made.state[p]["step"]) for p in params]
-        require(counted == [self.steps] * len(params), f"after {self.steps} steps the states' step counts are {counted}")
+        require(
+            counted == [self.steps] * len(params), f"after {self.steps} steps the states' step counts are {counted}"
+        )
 
     @pytest.mark.parametrize("dtype", FULL, ids=str)
     @pytest.mark.parametrize("size", [*SIZES, "a single number"])
@@ -70,14 +80,16 @@ class Agreement(Suite):
             after = f"after step {number} in {dtype}"
             within_ulps(params, oracle_weights(now), 1, f"{after} a weight is further than one unit in the last place")
             now = self._stored(subject, made, now, params, after)
-        require(any(not torch.equal(p, s) for p, s in zip(params, start, strict=True)),
-                f"20 steps in {dtype} moved nothing: give a larger lr in settings")  # fmt: skip
+        require(
+            any(not torch.equal(p, s) for p, s in zip(params, start, strict=True)),
+            f"20 steps in {dtype} moved nothing: give a larger lr in settings",
+        )
 
     def test_groups_have_their_own_numbers(self) -> None:
         """A parameter group for each setting, with rates of their own, and one with every number changed."""
         subjects = self.subjects()
         rule, base = subjects[0].rule, subjects[0]
-        own = [s.arguments | {"lr": s.lr * (1 + i / 4)} for i, s in enumerate(subjects)] + [base.shifted(0.9)]
+        own = [{**s.arguments, "lr": s.lr * (1 + i / 4)} for i, s in enumerate(subjects)] + [base.shifted(0.9)]
         shapes = FEW * len(own)
         group_of = [i for i in range(len(own)) for _ in FEW]
         params = weights(torch.float64, shapes)
@@ -91,8 +103,12 @@ class Agreement(Suite):
             now = oracle.step(rule, now, [g.double() for g in row], values, group_of)
         for i, arguments in enumerate(own):
             here = slice(size * i, size * (i + 1))
-            close(params[here], oracle_weights(now[here]), self.tolerance[torch.float64],
-                  f"group {i} of {len(own)}, with {dict(arguments)}, is not updated as its own numbers say")  # fmt: skip
+            close(
+                params[here],
+                oracle_weights(now[here]),
+                self.tolerance[torch.float64],
+                f"group {i} of {len(own)}, with {dict(arguments)}, is not updated as its own numbers say",
+            )
 
     def test_numbers_are_read_at_each_step(self, subject: Subject) -> None:
         """Every hyperparameter of a group may be changed between steps, as schedulers do."""
@@ -104,8 +120,12 @@ class Agreement(Suite):
             run(made, rows[3 * phase : 3 * phase + 3])
         changed = [Subject(subject.made, arguments).values() for arguments in phases]
         truth = oracle.trained(subject.rule, weights(torch.float64), rows, lambda step: changed[step // 3])
-        close(params, oracle_weights(truth), self.tolerance[torch.float64],
-              "numbers of the group that are changed between steps are not those the step takes")  # fmt: skip
+        close(
+            params,
+            oracle_weights(truth),
+            self.tolerance[torch.float64],
+            "numbers of the group that are changed between steps are not those the step takes",
+        )
 
     def test_missing_gradients_count_by_parameter(self, subject: Subject) -> None:
         """A parameter's steps are those it has had a gradient for, wherever the others are."""
@@ -118,8 +138,12 @@ class Agreement(Suite):
         made = subject(params)
         run(made, rows)
         truth = oracle.trained(subject.rule, weights(torch.float64), rows, subject.values())
-        close(params, oracle_weights(truth), self.tolerance[torch.float64],
-              "with gradients missing in some steps the weights are not what the formula says")  # fmt: skip
+        close(
+            params,
+            oracle_weights(truth),
+            self.tolerance[torch.float64],
+            "with gradients missing in some steps the weights are not what the formula says",
+        )
         counted = [float(made.state[p]["step"]) for p in params]
         require(counted == [5.0] * 3, f"parameters that had 5 gradients each have counted {counted} steps")
 

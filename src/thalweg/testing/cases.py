@@ -55,7 +55,7 @@ def _parts(shapes: Sequence[Shape], seed: int, normal: bool = True) -> list[torc
     sizes = [torch.Size(shape).numel() for shape in shapes]
     seeded = torch.Generator().manual_seed(seed)
     drawn = (torch.randn if normal else torch.rand)(sum(sizes), generator=seeded)
-    return [part.view(shape) for part, shape in zip(drawn.split(sizes), shapes, strict=True)]
+    return [part.view(shape) for part, shape in zip(torch.split(drawn, sizes), shapes, strict=True)]
 
 
 def contiguous(x: torch.Tensor) -> torch.Tensor:

@@ -24,8 +24,10 @@ class Contract(Suite):
         """By class, with a learning rate where schedulers look, and a step that they can patch."""
         made = subject(weights(torch.float32))
         require(isinstance(made, torch.optim.Optimizer), "it is not a torch.optim.Optimizer")
-        require("lr" in made.defaults and "lr" in made.param_groups[0],
-                "it takes no lr: learning rate schedulers need one, so declare lr = Hyper(...)")  # fmt: skip
+        require(
+            "lr" in made.defaults and "lr" in made.param_groups[0],
+            "it takes no lr: learning rate schedulers need one, so declare lr = Hyper(...)",
+        )
         require(getattr(made.step, "__self__", None) is made, "step is not a method: schedulers patch step.__func__")
 
     def test_state_is_plain(self, subject: Subject) -> None:
@@ -72,10 +74,18 @@ class Contract(Suite):
         now = oracle.joined(subject.rule, now, begun)
         for row in rows:
             now = oracle.step(subject.rule, now, [g.double() for g in row], values, [0] * len(FEW) + [1] * len(FEW))
-        close(params, oracle_weights(now[: len(FEW)]), self.tolerance[torch.float64],
-              "with a group added later the first group's weights are not what the formula says")  # fmt: skip
-        close(late, oracle_weights(now[len(FEW) :]), self.tolerance[torch.float64],
-              "the weights of a group that was added later are not what the formula says")  # fmt: skip
+        close(
+            params,
+            oracle_weights(now[: len(FEW)]),
+            self.tolerance[torch.float64],
+            "with a group added later the first group's weights are not what the formula says",
+        )
+        close(
+            late,
+            oracle_weights(now[len(FEW) :]),
+            self.tolerance[torch.float64],
+            "the weights of a group that was added later are not what the formula says",
+        )
 
     def test_lr_changes(self, subject: Subject) -> None:
         """A learning rate that is set between steps is the one that the next step takes."""
@@ -87,8 +97,12 @@ class Contract(Suite):
         truth = oracle.trained(
             subject.rule, weights(torch.float64), gradients(6), lambda step: subject.values(lr=rates[step])
         )
-        close(params_of(made), oracle_weights(truth), self.tolerance[torch.float64],
-              "with lr set between steps the weights are not what the formula says")  # fmt: skip
+        close(
+            params_of(made),
+            oracle_weights(truth),
+            self.tolerance[torch.float64],
+            "with lr set between steps the weights are not what the formula says",
+        )
 
     def test_lr_is_a_tensor(self, subject: Subject) -> None:
         """A learning rate in a tensor, as torch.compile wants it, is read at each step: the same bits."""

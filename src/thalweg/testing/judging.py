@@ -31,29 +31,38 @@ def within_ulps(found: Tensors, expected: Tensors, ulps: int, otherwise: str) ->
     def close(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
         kind = torch.finfo(ours.dtype)
         unit = kind.eps * theirs.double().abs().clamp_min(kind.tiny)
-        return (ours == theirs) | ((ours.double() - theirs.double()).abs() <= ulps * unit)
+        return (
+            (ours == theirs)
+            | (ours.isnan() & theirs.isnan())
+            | ((ours.double() - theirs.double()).abs() <= ulps * unit)
+        )
 
     for i, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
         _judge(i, ours, theirs.to(ours.dtype), close, otherwise)
 
 
-def close(found: Tensors, expected: Tensors, tolerance: float, otherwise: str, spared: float = 0.0) -> None:
+def close(
+    found: Tensors, expected: Tensors, tolerance: float, otherwise: str, *, unit: float = 1.0, spared: float = 0.0
+) -> None:
     """Fail unless the distance of all values together is below ``tolerance``, relative to the size of the expected.
 
-    ``spared``: the share of values, the furthest off, that do not count. A rule that takes a sign or a maximum may in
-    float32 come down on the other side in one weight of many thousand, and is right to.
+    ``unit``    the least size of a value to count with: weights here start around 1, and may happen to be near 0.
+    ``spared``  the share of values, the furthest off, that do not count. A rule that takes a sign or a maximum may in
+                float32 come down on the other side in one weight of many thousand, and is right to.
     """
     __tracebackhide__ = True
     ours, theirs = flat(found), flat(expected)
-    require(theirs.isfinite().all(), f"{otherwise}: what is expected is not finite itself; try a smaller lr in settings")
+    require(
+        theirs.isfinite().all(), f"{otherwise}: what is expected is not finite itself; try a smaller lr in settings"
+    )
     errors = (ours - theirs).abs()
     worst = int(errors.nan_to_num(math.inf, math.inf).argmax()) if len(errors) else 0
     kept = errors.nan_to_num(math.inf, math.inf).sort().values[: len(errors) - int(spared * len(errors))]
-    size = float(theirs.norm())
+    size = max(float(theirs.norm()), unit * math.sqrt(len(theirs)))
     distance = float(kept.norm())
     if not distance <= tolerance * size:
         pytest.fail(
-            f"{otherwise}: off by {distance / size if size else distance:.2g} relative to their size, allowed is "
+            f"{otherwise}: off by {distance / size if size else distance:.2g} of their size, allowed is "
             f"{tolerance:.2g}; furthest is {_place(worst, expected)}: {ours[worst]:.9g} instead of {theirs[worst]:.9g}"
         )
 
@@ -67,8 +76,10 @@ def same_state(found: Any, expected: Any, otherwise: str, at: str = "state_dict(
         same_bits([found], [expected], f"{otherwise}: {at}")
     elif isinstance(expected, dict):
         keys = [*found] if isinstance(found, dict) else found
-        require(isinstance(found, dict) and found.keys() == expected.keys(),
-                f"{otherwise}: {at} has {keys} instead of {[*expected]}")  # fmt: skip
+        require(
+            isinstance(found, dict) and found.keys() == expected.keys(),
+            f"{otherwise}: {at} has {keys} instead of {[*expected]}",
+        )
         for key, value in expected.items():
             same_state(found[key], value, otherwise, f"{at}[{key!r}]")
     elif isinstance(expected, list | tuple):

@@ -1,21 +1,17 @@
 """Memory: any layout, any cut, any number of threads; what is read is not written."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from itertools import pairwise
 
 import pytest
 import torch
 
 from thalweg.formula import Sum
-from thalweg.formula.compose import live_states
 from thalweg.formula.rule import decay_kind, parts
 from thalweg.formula.team import SERIAL_BELOW
 from thalweg.optim import Optimizer, reading
 
 from .cases import (
     BETWEEN,
-    FEW,
     LAYOUTS,
     ROOMY,
     SHAPES,
@@ -30,7 +26,7 @@ from .cases import (
 )
 from .judging import close, require, same_bits
 from .subject import Subject, params_of
-from .suite import Suite
+from .suite import Suite, threads
 
 # A gradient's layout in each step: as the weight's, and four that are not.
 GRADIENTS = [None, contiguous, transposed, expanded, gaps]
@@ -39,7 +35,7 @@ GRADIENTS = [None, contiguous, transposed, expanded, gaps]
 class Memory(Suite):
     """Element i of weight, gradient and state is the same weight, wherever it lies."""
 
-    @pytest.mark.parametrize("clip_norm", [None, 1.0], ids=["", "clip_norm"])
+    @pytest.mark.parametrize("clip_norm", [None, 1.0], ids=["plain", "clip_norm"])
     @pytest.mark.parametrize("layout", LAYOUTS)
     def test_layout(self, subject: Subject, layout: str, clip_norm: float | None) -> None:
         """Weights in another layout, with gradients of theirs and of others, are updated as contiguous ones."""
@@ -70,8 +66,12 @@ class Memory(Suite):
         made.load_state_dict(saved.state_dict())
         run(saved, rows[3:])
         run(made, rows[3:])
-        close(laid, plain, self.tolerance[torch.float64],
-              "with the state of contiguous weights loaded, weights that are channels_last go elsewhere")  # fmt: skip
+        close(
+            laid,
+            plain,
+            self.tolerance[torch.float64],
+            "with the state of contiguous weights loaded, weights that are channels_last go elsewhere",
+        )
         states = [v for p in laid for v in made.state[p].values() if v.shape == p.shape and p.dim()]
         apart = [v for v in states if v.stride() not in {p.stride() for p in laid if p.shape == v.shape}]
         require(not apart, "after the step a state is laid out unlike its weight")
@@ -85,7 +85,9 @@ class Memory(Suite):
         run(fallback, gradients(12, SHAPES))
         run(kernel, gradients(12, SHAPES))
         require(any(served(fallback)), "weights in memory with gaps are served by a kernel: this test shows nothing")
-        close(apart, dense, self.tolerance[dtype], f"the torch reader and the kernel disagree after 12 steps in {dtype}")
+        close(
+            apart, dense, self.tolerance[dtype], f"the torch reader and the kernel disagree after 12 steps in {dtype}"
+        )
         for p in apart:
             between = torch.empty(0, dtype=dtype).set_(p.detach().untyped_storage())[::2]
             require((between == BETWEEN).all(), "what lies in the gaps between the weights was written")
@@ -100,18 +102,18 @@ class Memory(Suite):
         reasons = [why for why in served(made) if why]
         require(not reasons, f"no kernel serves {dtype} parameters: {reasons[0] if reasons else ''}")
 
-    @pytest.mark.parametrize("clip_norm", [None, 1.0], ids=["", "clip_norm"])
+    @pytest.mark.parametrize("clip_norm", [None, 1.0], ids=["plain", "clip_norm"])
     def test_threads_change_no_bit(self, subject: Subject, clip_norm: float | None) -> None:
         """One, two or three threads over tensors long enough to be shared out: the same bits."""
         shapes = ((2 * SERIAL_BELOW + 17,), (1000,), (17,))
         found = {}
-        for threads in (1, 2, 3):
+        for count in (1, 2, 3):
             params = weights(torch.float32, shapes)
-            with _threads(threads):
+            with threads(count):
                 run(subject(params, clip_norm=clip_norm), gradients(2, shapes))
-            found[threads] = params
-        for threads in (2, 3):
-            same_bits(found[threads], found[1], f"with {threads} threads the weights are not those of one thread")
+            found[count] = params
+        for count in (2, 3):
+            same_bits(found[count], found[1], f"with {count} threads the weights are not those of one thread")
 
     def test_cut_changes_no_bit(self, subject: Subject) -> None:
         """However weights are spread over tensors, each comes out the same."""
@@ -123,10 +125,10 @@ class Memory(Suite):
         seeded = torch.Generator().manual_seed(3)
         for number in range(3):
             at = [0, *sorted(torch.randint(length, (2 + 3 * number,), generator=seeded).tolist()), length]
-            sizes = [b - a for a, b in zip(at, at[1:], strict=False)]
+            sizes = [b - a for a, b in pairwise(at)]
             (start,) = weights(torch.float32, ((length,),))
-            cut = [torch.nn.Parameter(part.clone()) for part in start.detach().split(sizes)]
-            rows = [list(row[0].split(sizes)) for row in gradients(2, ((length,),))]
+            cut = [torch.nn.Parameter(part.clone()) for part in torch.split(start.detach(), sizes)]
+            rows = [list(torch.split(row[0], sizes)) for row in gradients(2, ((length,),))]
             run(subject(cut), rows)
             same_bits([torch.cat([p.detach() for p in cut])], whole, f"cut into tensors of {sizes}, weights change")
 
@@ -138,8 +140,10 @@ class Memory(Suite):
         give(params, gradients(1, SHAPES)[0])
         before = [(p.grad, _copy(p.grad), _version(p.grad)) for p in params]
         made.step()
-        require(all(p.grad is g for p, (g, _, _) in zip(params, before, strict=True)),
-                "the step has put another tensor in the place of the gradient")  # fmt: skip
+        require(
+            all(p.grad is g for p, (g, _, _) in zip(params, before, strict=True)),
+            "the step has put another tensor in the place of the gradient",
+        )
         same_bits([_copy(g) for g, _, _ in before], [copy for _, copy, _ in before], "the step has written to .grad")
         require(all(_version(g) == v for g, _, v in before), "the step has raised the gradient's version: it wrote")
 
@@ -151,8 +155,11 @@ class Memory(Suite):
         before = [p._version for p in params]
         made.step()
         raised = [p._version > version for p, version in zip(params, before, strict=True)]
-        require(all(raised[:-1]), "the step has changed weights without raising their version: backward() would "
-                                  "silently use the new ones in a graph of the old")  # fmt: skip
+        require(
+            all(raised[:-1]),
+            "the step has changed weights without raising their version: backward() would "
+            "silently use the new ones in a graph of the old",
+        )
         require(not raised[-1], "the step has raised the version of a weight that had no gradient")
 
 
@@ -160,20 +167,12 @@ def served(made: Optimizer) -> list[str]:
     """For each parameter why no kernel serves it, now that it has been stepped; "" if one does."""
     reasons = []
     for p in params_of(made):
-        states = {key: value for key, value in made.state[p].items() if value.shape == p.shape and value.dim() == p.dim()}
+        states = {
+            key: value for key, value in made.state[p].items() if value.shape == p.shape and value.dim() == p.dim()
+        }
         types = reading.kernel_types(p, states)
         reasons.append(types if isinstance(types, str) else "")
     return reasons
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _copy(grad: torch.Tensor | None) -> torch.Tensor:

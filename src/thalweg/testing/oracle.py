@@ -77,9 +77,7 @@ def _totals(rule: type[Rule], known: Values, layer: int) -> dict[str, torch.Tens
     return {name: torch.as_tensor(one).double().expand(known["g"].shape).sum() for name, one in added.items()}
 
 
-def _shared(
-    rule: type[Rule], after: list[Trained], present: Sequence[int], group: Sequence[int]
-) -> list[Trained]:
+def _shared(rule: type[Rule], after: list[Trained], present: Sequence[int], group: Sequence[int]) -> list[Trained]:
     """Scalars of a group, or of all, are those of its furthest parameter that took part."""
     for name, scalar in parts(rule, Scalar).items():
         if scalar.scope == "tensor":

@@ -1,6 +1,7 @@
 """What is tested: an optimizer class, and the settings it is tried with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -24,6 +25,12 @@ class Suite:
     reference_tolerance: ClassVar[float] = 1e-10
     tolerance: ClassVar[Mapping[torch.dtype, float]] = {torch.float64: 1e-12, torch.float32: 2e-5}
     steps: ClassVar[int] = 100
+
+    @pytest.fixture(autouse=True)
+    def _one_thread(self) -> Iterator[None]:
+        """Tensors this small are not worth the others, least of all on a busy machine."""
+        with threads(1):
+            yield
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Called by pytest: a test that asks for a ``subject`` is run with each setting."""
@@ -51,3 +58,14 @@ class Suite:
         raise pytest.UsageError(
             f"{cls.__name__}.optimizer must be an optimizer class made from a rule, or a rule; it is {given!r}"
         )
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Within, torch works with so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,78 @@
+"""Where torch has the rule: the same numbers, and checkpoints that go from either to the other."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+
+from thalweg.optim import surface
+
+from .cases import FEW, SHAPES, gradients, run, weights
+from .judging import close, require
+from .subject import Subject, params_of
+from .suite import Suite
+
+
+class Reference(Suite):
+    """Agreement with a class of torch.optim's kind."""
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+    def test_agrees_with_torch(self, subject: Subject, dtype: torch.dtype) -> None:
+        """The same weights from the same arguments."""
+        made, theirs = subject(weights(dtype, SHAPES)), self._theirs(subject, weights(dtype, SHAPES))
+        for each in (made, theirs):
+            run(each, gradients(self.steps, SHAPES, spikes=True))
+        tolerance = max(self.reference_tolerance, 0.0 if dtype == torch.float64 else self.tolerance[dtype])
+        close(
+            params_of(made),
+            params_of(theirs),
+            tolerance,
+            f"after {self.steps} steps in {dtype} the weights are not {type(theirs).__name__}'s",
+        )
+
+    def test_state_is_torchs(self, subject: Subject) -> None:
+        """The same keys, with the same content."""
+        made, theirs = subject(weights(torch.float64)), self._theirs(subject, weights(torch.float64))
+        for each in (made, theirs):
+            run(each, gradients(4))
+        for p, q in zip(params_of(made), params_of(theirs), strict=True):
+            # torch's SGD keeps no step count, and a buffer that is None.
+            ours = {k: v for k, v in made.state[p].items() if k in theirs.state[q] or k != "step"}
+            expected = {k: v for k, v in theirs.state[q].items() if v is not None}
+            require(ours.keys() == expected.keys(), f"the state has the keys {[*ours]}, torch's {[*expected]}")
+            for key, value in expected.items():
+                close(
+                    [ours[key]], [torch.as_tensor(value)], self.reference_tolerance, f"the state {key!r} is not torch's"
+                )
+
+    @pytest.mark.parametrize("direction", ["from torch", "to torch"])
+    def test_checkpoint_is_exchanged(self, subject: Subject, direction: str) -> None:
+        """Training goes on in the other class as if it had been there from the start."""
+        first: torch.optim.Optimizer = subject(weights(torch.float64))
+        second: torch.optim.Optimizer = self._theirs(subject, weights(torch.float64))
+        if direction == "from torch":
+            first, second = second, first
+        run(first, gradients(3))
+        with torch.no_grad():
+            for mine, other in zip(params_of(second), params_of(first), strict=True):
+                mine.copy_(other)
+        second.load_state_dict(copy.deepcopy(first.state_dict()))
+        for each in (first, second):
+            run(each, gradients(4, FEW, seed=9))
+        close(
+            params_of(second),
+            params_of(first),
+            self.reference_tolerance,
+            f"a checkpoint taken {direction} goes on otherwise",
+        )
+
+    def _theirs(self, subject: Subject, params: list[torch.Tensor]) -> torch.optim.Optimizer:
+        name = subject.rule.__name__
+        made_by: Any = getattr(torch.optim, name, None) if self.reference == "same name" else self.reference
+        if made_by is None:
+            pytest.skip(f"torch.optim has no {name}" if self.reference == "same name" else "no reference")
+        known = {**surface.defaults(subject.rule), **subject.arguments}
+        own = {key: value for key, value in known.items() if key not in surface.CHAIN or key == "maximize"}
+        theirs: torch.optim.Optimizer = made_by(params, **own)
+        return theirs
