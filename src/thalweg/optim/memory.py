@@ -137,7 +137,7 @@ class _Block:
         self._members = np.array([id(p) for members in self._lists for p in members], np.int64)
         self._costs = _COSTS.reshape(-1).copy()
         self._runs = np.zeros((0, 3), np.int64)
-        self._tasks: Sequence[tuple[Task, int]] = ()
+        self._wanted: list[tuple[int, int]] = []
         self._words = np.zeros(len(NAMES), np.int64)
         self._set(**torch_itself.constants, TEAM=parallel_address(), COUNT=len(params), LISTS=len(self._lists))
         self._set(
@@ -158,8 +158,9 @@ class _Block:
         return int(self._words[self._worst])
 
     def run(self, tasks: Sequence[tuple[Task, int]], cleared: bool) -> bool:
-        if tasks is not self._tasks:
-            self._tasks = tasks
+        wanted = [(task.at, threads) for task, threads in tasks]
+        if wanted != self._wanted:
+            self._wanted = wanted
             self._runs = np.array([(t.walk.machine.address, t.at, threads) for t, threads in tasks], np.int64)
             self._set(RUN_TABLE=address(self._runs))
         self._set(HELD=0, RUNS=len(tasks), CLEARED=cleared)

@@ -91,25 +91,25 @@ class Rows:
 def rows(
     groups: Sequence[Mapping[str, float]],
     group_of: NDArray[np.int64],
-    steps: NDArray[Any] | None,
+    taken: NDArray[Any] | None,
     equal: bool,
     scalars: Mapping[str, NDArray[np.float64]],
     by_tensor: bool,
 ) -> Rows:
     """The rows of a launch.
 
-    ``groups`` are the numbers of its parameter groups and ``group_of`` which one each tensor is in; ``steps`` the
-    tensors' step counts (None for a rule that does not count), ``equal`` if they are all the same; ``scalars`` their
-    own scalars; ``by_tensor`` asks for a row a tensor because the rule's totals differ by tensor.
+    ``groups`` are the numbers of its parameter groups and ``group_of`` which one each tensor is in; ``taken`` the
+    steps each tensor has taken (None for a rule that does not count), ``equal`` if these are all the same;
+    ``scalars`` their own scalars; ``by_tensor`` asks for a row a tensor because the rule's totals differ by tensor.
     """
     if by_tensor or scalars:
-        counted = {} if steps is None else {"t": steps.astype(np.float64)}
+        counted = {} if taken is None else {"t": taken.astype(np.float64) + 1}
         wide = {name: np.array([g[name] for g in groups])[group_of] for name in groups[0]}
         return Rows({**wide, **counted, **scalars}, np.arange(len(group_of)), len(group_of), group_of)
-    if steps is None:
-        steps = np.ones(len(group_of), np.float32)
+    if taken is None:
+        taken = np.zeros(len(group_of), np.float32)
     if equal and len(groups) == 1:
-        return Rows({**groups[0], "t": float(steps[0])})
-    keys, row_of = np.unique(np.stack([group_of, steps.astype(np.int64)]), axis=1, return_inverse=True)
+        return Rows({**groups[0], "t": float(taken[0]) + 1})
+    keys, row_of = np.unique(np.stack([group_of, taken.astype(np.int64) + 1]), axis=1, return_inverse=True)
     wide = {name: np.array([g[name] for g in groups])[keys[0]] for name in groups[0]}
     return Rows({**wide, "t": keys[1].astype(np.float64)}, row_of.reshape(-1), keys.shape[1], keys[0])

@@ -369,10 +369,10 @@ class Optimizer(torch.optim.Optimizer):
         by_tensor = any(total.scope == "tensor" for total in parts(self.whole, Sum).values())
         by_tensor = by_tensor or (self.clip_norm is not None and self.clip_scope == "tensor")
         counts = planned.counts
-        steps = counts.steps + 1 if counts.asked else None
+        taken = counts.steps if counts.asked else None
         groups = [numbers[i] for i in planned.members.groups]
-        equal = steps is None or counts.even()
-        return rows(groups, planned.members.group_of, steps, equal, planned.scalars, by_tensor)
+        equal = taken is None or counts.even()
+        return rows(groups, planned.members.group_of, taken, equal, planned.scalars, by_tensor)
 
     def _keep_scalars(self, steps: Sequence[Step]) -> None:
         """Store the scalars' next values: in the tensors' memory, or in the groups."""
