@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         help="lines with this in their name, which is like adamw/gpt2/step; may be given several times",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="3 rounds, disturbed or not: to try, not to quote")
-    parser.add_argument("--rounds", type=_at_least(2), default=11, help="rounds for each line, 2 or more (default 11)")
+    parser.add_argument("--rounds", type=_at_least(2), default=9, help="rounds for each line, 2 or more (default 9)")
     parser.add_argument("--threads", type=_at_least(1), default=2, help="threads for all sides (default 2)")
     parser.add_argument(
         "--page", type=Path,

@@ -14,8 +14,6 @@ from thalweg.formula import (
     where,
 )
 
-PSI = 0.004
-
 
 class NAdamLike(Rule):
     """A scalar a tensor: the running product of the momentum schedule (Dozat 2016)."""
@@ -25,14 +23,15 @@ class NAdamLike(Rule):
     beta2 = Hyper(0.999, of="betas", below=1.0)
     eps = Hyper(1e-8)
     weight_decay = Decay("l2", 0.0)
+    momentum_decay = Hyper(4e-3)
     mu_product = Scalar(1.0, "tensor")
     m = State("exp_avg")
     v = State("exp_avg_sq")
 
     @staticmethod
-    def prepare(t, beta1, beta2, mu_product):
-        mu = beta1 * (1 - 0.5 * 0.96 ** (t * PSI))
-        after = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * PSI))
+    def prepare(t, beta1, beta2, momentum_decay, mu_product):
+        mu = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
+        after = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * momentum_decay))
         product = mu_product * mu
         return {
             "now": (1 - mu) / (1 - product),

@@ -218,6 +218,42 @@ def speed(
     run(rounds=rounds, threads=threads, as_json=json)
 
 
+@app.command(sort_key=6)
+def doctor(
+    optimizer: str | None = None,
+    /,
+    *,
+    clear: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+) -> int:
+    """Check this installation, and print what a bug report needs. Exit code 1 if a check fails.
+
+    Parameters
+    ----------
+    optimizer
+        my_script.py:make, a function that returns an optimizer: also say what it computes.
+    clear
+        Only empty the cache of compiled kernels.
+    json
+        Print JSON.
+    """
+    from thalweg.doctor.command import cleared
+    from thalweg.doctor.command import doctor as run
+
+    if clear:
+        try:
+            cleared(as_json=json)
+        except (ImportError, PermissionError) as error:
+            raise Refused(f"the cache cannot be emptied: {error}") from error
+        return 0
+    if optimizer is None:
+        return run(reference=None, as_json=json)
+    from thalweg.study.errors import StudyError
+
+    with refusing(StudyError):
+        return run(reference=optimizer, as_json=json)
+
+
 def _writable_page(page: Path, store: Path | None) -> None:
     """Refuse, before anything is run, a page that could not be written or that would replace results."""
     if page.is_dir():
@@ -252,7 +288,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     """The entry point: runs a verb, and turns what a person can put right into a sentence. Returns the exit code."""
     given = sys.argv[1:] if tokens is None else list(tokens)
     try:
-        app(given, exit_on_error=False, print_error=False)
+        code: int | None = app(given, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
         complain(_parse_sentence(error))
@@ -271,7 +307,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
         return 130
     except OSError as error:
         return _output_failed(error)
-    return 0
+    return code or 0
 
 
 def _parse_sentence(error: CycloptsError) -> str:

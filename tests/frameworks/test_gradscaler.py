@@ -268,7 +268,7 @@ class TestUnscalingInTheStep:
         assert distance(train(other, made, range(6, 8)), train(one, plain, range(6, 8))) < 1e-5
 
     def test_no_scale(self, name: str) -> None:
-        """Before torch 2.7 the scaler says None where it has unscaled the gradients already."""
+        """A scaler that has unscaled the gradients already may say None."""
         one, other = network(), network()
         plain = train(one, MADE[name](one.parameters(), **EVERY[name]), [0])
         made = self.make(name, other)

@@ -80,6 +80,17 @@ class TestStepHooks:
         assert distance(*found) < 1e-10
 
 
+def test_profiler_sees_the_step() -> None:
+    """By the name that torch gives the steps of its own optimizers."""
+    model = network()
+    made = thalweg.AdamW(model.parameters())
+    train(model, made, [0])
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        train(model, made, [1, 2])
+    counts = {event.key: event.count for event in profile.key_averages()}
+    assert counts["Optimizer.step#AdamW.step"] == 2
+
+
 class TestCheckpointHooks:
     def test_order_and_content(self) -> None:
         model = network()

@@ -170,7 +170,7 @@ class TestFork:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("name", ["adamw", "cautious"])
 def test_spawned_process(name: str) -> None:
     """Model and optimizer are pickled to a new interpreter; the weights travel in shared memory, as torch does it."""
     trained = begun(name)

@@ -80,7 +80,8 @@ def _repetitions(call: Call, prepare: Call) -> int:
         prepare()
         call()
     repetitions = 1
-    while (took := repetitions * _block(call, prepare, repetitions)) < BLOCK_SECONDS:
+    # The faster of two, since one that something interrupted would make every block too short.
+    while (took := repetitions * min(_block(call, prepare, repetitions) for _ in range(2))) < BLOCK_SECONDS:
         repetitions = math.ceil(repetitions * min(10.0, 1.1 * BLOCK_SECONDS / took))
     return repetitions
 

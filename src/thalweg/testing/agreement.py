@@ -7,10 +7,9 @@ import torch
 
 from thalweg.formula.compose import live_states
 from thalweg.formula.torch_reader import Trained
-from thalweg.optim import Optimizer
 
 from . import oracle
-from .cases import FEW, SHAPES, SIZES, Row, give, gradients, run, weights
+from .cases import FEW, MIXED, SHAPES, SIZES, Row, gradients, run, weights
 from .judging import close, flat, require, within_ulps
 from .subject import Subject
 from .suite import Suite
@@ -27,33 +26,22 @@ class Agreement(Suite):
     @pytest.mark.parametrize("dtype", FULL, ids=str)
     def test_agrees_with_the_oracle(self, subject: Subject, dtype: torch.dtype) -> None:
         """Weights, states and step counts after many steps, over gradients with zeros and spikes."""
-        rows = gradients(self.steps, SHAPES, spikes=True)
-        params, tolerance = weights(dtype, SHAPES), self.tolerance[dtype]
+        rows, start = gradients(self.steps, MIXED, spikes=True), weights(dtype, MIXED)
+        params = weights(dtype, MIXED)
         made = subject(params)
         run(made, rows)
-        truth = oracle.trained(subject.rule, weights(dtype, SHAPES), rows, subject.values())
-        moved = float((flat(oracle_weights(truth)) - flat(weights(dtype, SHAPES))).norm() / flat(params).norm())
-        require(
-            moved > 5 * tolerance,
-            f"in {self.steps} steps the oracle's weights moved by {moved:.2g} of their "
-            "size, too little for agreement to mean anything: give a larger lr in settings",
-        )
-        after = f"after {self.steps} steps in {dtype} the weights are not what the formula says"
-        close(params, oracle_weights(truth), tolerance, after, spared=SPARED[dtype])
+        truth = oracle.trained(subject.rule, start, rows, subject.values())
+        after, near = f"after {self.steps} steps in {dtype}", self.tolerance[dtype]
+        moved = float((flat(oracle.weights_of(truth)) - flat(start)).norm() / flat(start).norm())
+        small = f"{after} the oracle's weights have moved by {moved:.2g} of their size, too little to compare"
+        require(moved > 5 * near, f"{small}: give a larger lr in settings")
+        said = "not what the formula says"
+        close(params, oracle.weights_of(truth), near, f"{after} the weights are {said}", spared=SPARED[dtype])
         for name, declared in live_states(subject.rule, subject.values()).items():
-            kept = [made.state[p][declared.key] for p in params]
-            close(
-                kept,
-                [now.states[name] for now in truth],
-                tolerance,
-                f"after {self.steps} steps in {dtype} the state {declared.key!r} is not what the formula says",
-                unit=0.0,
-                spared=SPARED[dtype],
-            )
-        counted = [float(made.state[p]["step"]) for p in params]
-        require(
-            counted == [self.steps] * len(params), f"after {self.steps} steps the states' step counts are {counted}"
-        )
+            kept, right = [made.state[p][declared.key] for p in params], [now.states[name] for now in truth]
+            close(kept, right, near, f"{after} the state {declared.key!r} is {said}", unit=0.0, spared=SPARED[dtype])
+        counted = {float(made.state[p]["step"]) for p in params}
+        require(counted == {self.steps}, f"{after} the states have counted {counted}")
 
     @pytest.mark.parametrize("dtype", FULL, ids=str)
     @pytest.mark.parametrize("size", [*SIZES, "a single number"])
@@ -63,27 +51,32 @@ class Agreement(Suite):
         rows, params = gradients(5, shapes), weights(dtype, shapes)
         run(subject(params), rows)
         truth = oracle.trained(subject.rule, weights(dtype, shapes), rows, subject.values())
-        close(params, oracle_weights(truth), self.tolerance[dtype], f"a tensor of {size} in {dtype}, after 5 steps")
+        self.close(params, oracle.weights_of(truth), f"a tensor of {size} in {dtype}, after 5 steps", dtype)
 
     @pytest.mark.parametrize("dtype", HALF, ids=str)
     def test_half_precision(self, subject: Subject, dtype: torch.dtype) -> None:
         """Each step is computed in float32 from what is stored and rounded once: at most one unit in the last place."""
-        params, values = weights(dtype, SHAPES), subject.values()
-        made = subject(params)
-        now = [_widened(each) for each in oracle.begun(subject.rule, params, values)]
-        start = [p.detach().clone() for p in params]
+        params, start, values = weights(dtype, SHAPES), weights(dtype, SHAPES), subject.values()
+        made, live = subject(params), live_states(subject.rule, subject.values())
+        now = [_widened(each) for each in oracle.begun(subject.rule, start, values)]
         for number, row in enumerate(gradients(20, SHAPES, seed=5), start=1):
-            give(params, row)
-            made.step()
-            stored = [None if p.grad is None else p.grad.float() for p in params]
-            now = oracle.step(subject.rule, now, stored, values)
+            run(made, [row])
+            now = oracle.step(subject.rule, now, [g.to(dtype).float() for g in row], values)
             after = f"after step {number} in {dtype}"
-            within_ulps(params, oracle_weights(now), 1, f"{after} a weight is further than one unit in the last place")
-            now = self._stored(subject, made, now, params, after)
-        require(
-            any(not torch.equal(p, s) for p, s in zip(params, start, strict=True)),
-            f"20 steps in {dtype} moved nothing: give a larger lr in settings",
-        )
+            within_ulps(params, oracle.weights_of(now), 1, f"{after} a weight is further than the last place")
+            for name, declared in live.items():
+                kept, right = [made.state[p][declared.key] for p in params], [each.states[name] for each in now]
+                # What a rule keeps in float32 is computed in it, in a few operations.
+                ulps = 1 if kept[0].dtype in HALF else 8
+                within_ulps(kept, right, ulps, f"{after} the state {declared.key!r} is further than the last place")
+            # The next step starts from what is stored.
+            states = [{name: made.state[p][declared.key].float() for name, declared in live.items()} for p in params]
+            now = [
+                replace(each, weight=p.detach().float(), states=of)
+                for each, p, of in zip(now, params, states, strict=True)
+            ]
+        moved = any(not torch.equal(p, s) for p, s in zip(params, start, strict=True))
+        require(moved, f"20 steps in {dtype} moved nothing: give a larger lr in settings")
 
     def test_groups_have_their_own_numbers(self) -> None:
         """A parameter group for each setting, with rates of their own, and one with every number changed."""
@@ -98,15 +91,15 @@ class Agreement(Suite):
         run(base.made(groups), gradients(8, shapes))
         values = [Subject(base.made, own[i]).values() for i in group_of]
         start = weights(torch.float64, shapes)
-        now = [oracle.begun(rule, [w], v)[0] for w, v in zip(start, values, strict=True)]
+        first, *others = (oracle.begun(rule, [w], v)[0] for w, v in zip(start, values, strict=True))
+        now = oracle.joined(rule, [first], others)
         for row in gradients(8, shapes):
             now = oracle.step(rule, now, [g.double() for g in row], values, group_of)
         for i, arguments in enumerate(own):
             here = slice(size * i, size * (i + 1))
-            close(
+            self.close(
                 params[here],
-                oracle_weights(now[here]),
-                self.tolerance[torch.float64],
+                oracle.weights_of(now[here]),
                 f"group {i} of {len(own)}, with {dict(arguments)}, is not updated as its own numbers say",
             )
 
@@ -120,10 +113,9 @@ class Agreement(Suite):
             run(made, rows[3 * phase : 3 * phase + 3])
         changed = [Subject(subject.made, arguments).values() for arguments in phases]
         truth = oracle.trained(subject.rule, weights(torch.float64), rows, lambda step: changed[step // 3])
-        close(
+        self.close(
             params,
-            oracle_weights(truth),
-            self.tolerance[torch.float64],
+            oracle.weights_of(truth),
             "numbers of the group that are changed between steps are not those the step takes",
         )
 
@@ -138,38 +130,13 @@ class Agreement(Suite):
         made = subject(params)
         run(made, rows)
         truth = oracle.trained(subject.rule, weights(torch.float64), rows, subject.values())
-        close(
+        self.close(
             params,
-            oracle_weights(truth),
-            self.tolerance[torch.float64],
+            oracle.weights_of(truth),
             "with gradients missing in some steps the weights are not what the formula says",
         )
         counted = [float(made.state[p]["step"]) for p in params]
         require(counted == [5.0] * 3, f"parameters that had 5 gradients each have counted {counted} steps")
-
-    def _stored(
-        self, subject: Subject, made: Optimizer, now: list[Trained], params: list[torch.Tensor], after: str
-    ) -> list[Trained]:
-        """The oracle's next step starts from what the optimizer has stored, after a look at the states."""
-        live = live_states(subject.rule, subject.values())
-        for name, declared in live.items():
-            kept = [made.state[p][declared.key] for p in params]
-            # What a rule keeps in float32 is computed in it, in a few operations.
-            ulps = 1 if kept[0].dtype in HALF else 8
-            within_ulps(kept, [each.states[name] for each in now], ulps, f"{after} the state {declared.key!r}")
-        return [
-            replace(
-                each,
-                weight=p.detach().float(),
-                states={name: made.state[p][declared.key].float() for name, declared in live.items()},
-            )
-            for each, p in zip(now, params, strict=True)
-        ]
-
-
-def oracle_weights(truth: list[Trained]) -> list[torch.Tensor]:
-    """The weights that the oracle arrived at."""
-    return [now.weight for now in truth]
 
 
 def _widened(now: Trained) -> Trained:

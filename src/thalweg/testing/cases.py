@@ -1,7 +1,7 @@
 """Weights and gradients to try an optimizer on: seeded, so that a case that fails fails again."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 
 import torch
 
@@ -11,6 +11,8 @@ Row = Sequence[torch.Tensor | None]
 # Around a vector of 16 weights, none, one, and enough for several vectors and a rest.
 SIZES = (0, 1, 3, 15, 16, 17, 1023, 4097)
 SHAPES: tuple[Shape, ...] = ((), (0,), (1,), (3,), (15,), (16,), (17,), (31, 33), (4097,))
+# A few of these, for many steps.
+MIXED: tuple[Shape, ...] = ((), (0,), (17,), (31, 33))
 FEW: tuple[Shape, ...] = ((3, 4), (), (17,))
 # With axes that can change places, and four of them for channels_last.
 ROOMY: tuple[Shape, ...] = ((), (0, 3), (3, 5), (4, 4), (31, 33), (2, 3, 2, 4), (5, 3, 3, 3), (241, 17))
@@ -21,7 +23,7 @@ def weights(dtype: torch.dtype, shapes: Sequence[Shape] = FEW, seed: int = 1) ->
     return [torch.nn.Parameter(part.bfloat16().to(dtype)) for part in _parts(shapes, seed)]
 
 
-@cache
+@lru_cache(64)
 def gradients(
     steps: int, shapes: tuple[Shape, ...] = FEW, *, seed: int = 2, spikes: bool = False
 ) -> tuple[tuple[torch.Tensor, ...], ...]:

@@ -1,6 +1,7 @@
 """All properties in one class."""
 
 from .agreement import Agreement
+from .bad_gradients import BadGradients
 from .chain import Chain
 from .contract import Contract
 from .copies import Copies
@@ -9,7 +10,7 @@ from .reference import Reference
 from .text import Text
 
 
-class Conformance(Text, Agreement, Memory, Contract, Copies, Chain, Reference):
+class Conformance(Text, Agreement, Memory, Contract, Copies, Chain, BadGradients, Reference):
     """Inherit it under a name that pytest collects, and name the optimizer::
 
         class TestSignMomentum(Conformance):

@@ -10,9 +10,8 @@ from torch.optim import lr_scheduler
 from thalweg.formula.rule import decay_kind
 
 from . import oracle
-from .agreement import oracle_weights
 from .cases import FEW, give, gradients, run, weights
-from .judging import close, require, same_bits, same_state
+from .judging import require, same_bits, same_state
 from .subject import Subject, params_of
 from .suite import Suite
 
@@ -74,16 +73,14 @@ class Contract(Suite):
         now = oracle.joined(subject.rule, now, begun)
         for row in rows:
             now = oracle.step(subject.rule, now, [g.double() for g in row], values, [0] * len(FEW) + [1] * len(FEW))
-        close(
+        self.close(
             params,
-            oracle_weights(now[: len(FEW)]),
-            self.tolerance[torch.float64],
+            oracle.weights_of(now[: len(FEW)]),
             "with a group added later the first group's weights are not what the formula says",
         )
-        close(
+        self.close(
             late,
-            oracle_weights(now[len(FEW) :]),
-            self.tolerance[torch.float64],
+            oracle.weights_of(now[len(FEW) :]),
             "the weights of a group that was added later are not what the formula says",
         )
 
@@ -97,10 +94,9 @@ class Contract(Suite):
         truth = oracle.trained(
             subject.rule, weights(torch.float64), gradients(6), lambda step: subject.values(lr=rates[step])
         )
-        close(
+        self.close(
             params_of(made),
-            oracle_weights(truth),
-            self.tolerance[torch.float64],
+            oracle.weights_of(truth),
             "with lr set between steps the weights are not what the formula says",
         )
 

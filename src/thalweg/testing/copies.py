@@ -13,7 +13,7 @@ from thalweg.formula import Rule
 from thalweg.optim import Optimizer, surface
 
 from .cases import FEW, gradients, run, weights
-from .judging import close, require, same_bits, same_state
+from .judging import require, same_bits, same_state
 from .subject import Subject, params_of
 from .suite import Suite
 
@@ -86,10 +86,9 @@ class Copies(Suite):
             twin.load_state_dict(_through_a_file(made.state_dict()))
             run(twin, [[row[i] for i in order] for row in gradients(3, shapes, seed=9)])
             loaded.append([own[order.index(i)] for i in range(3)])
-        close(
+        self.close(
             loaded[1],
             loaded[0],
-            self.tolerance[torch.float64],
             "with its named parameters in another order a checkpoint goes on otherwise",
         )
 

@@ -24,7 +24,7 @@ from .cases import (
     transposed,
     weights,
 )
-from .judging import close, require, same_bits
+from .judging import require, same_bits
 from .subject import Subject, params_of
 from .suite import Suite, threads
 
@@ -52,7 +52,7 @@ class Memory(Suite):
             made.step()
             expected.step()
             said = "the weight's own" if other is None else other.__name__
-            close(laid, plain, self.tolerance[torch.float64], f"weights that are {layout}, gradients that are {said}")
+            self.close(laid, plain, f"weights that are {layout}, gradients that are {said}")
         require([p.stride() for p in laid] == strides, f"the step has changed the strides of weights that are {layout}")
 
     def test_state_follows_the_layout(self, subject: Subject) -> None:
@@ -66,10 +66,9 @@ class Memory(Suite):
         made.load_state_dict(saved.state_dict())
         run(saved, rows[3:])
         run(made, rows[3:])
-        close(
+        self.close(
             laid,
             plain,
-            self.tolerance[torch.float64],
             "with the state of contiguous weights loaded, weights that are channels_last go elsewhere",
         )
         states = [v for p in laid for v in made.state[p].values() if v.shape == p.shape and p.dim()]
@@ -85,9 +84,7 @@ class Memory(Suite):
         run(fallback, gradients(12, SHAPES))
         run(kernel, gradients(12, SHAPES))
         require(any(served(fallback)), "weights in memory with gaps are served by a kernel: this test shows nothing")
-        close(
-            apart, dense, self.tolerance[dtype], f"the torch reader and the kernel disagree after 12 steps in {dtype}"
-        )
+        self.close(apart, dense, f"the torch reader and the kernel disagree after 12 steps in {dtype}", dtype)
         for p in apart:
             between = torch.empty(0, dtype=dtype).set_(p.detach().untyped_storage())[::2]
             require((between == BETWEEN).all(), "what lies in the gaps between the weights was written")
@@ -129,7 +126,8 @@ class Memory(Suite):
             (start,) = weights(torch.float32, ((length,),))
             cut = [torch.nn.Parameter(part.clone()) for part in torch.split(start.detach(), sizes)]
             rows = [list(torch.split(row[0], sizes)) for row in gradients(2, ((length,),))]
-            run(subject(cut), rows)
+            with threads(1 + number):
+                run(subject(cut), rows)
             same_bits([torch.cat([p.detach() for p in cut])], whole, f"cut into tensors of {sizes}, weights change")
 
     def test_gradient_is_untouched(self, subject: Subject) -> None:

@@ -72,6 +72,11 @@ def trained(
     return now
 
 
+def weights_of(now: Sequence[Trained]) -> list[torch.Tensor]:
+    """The weights, without the rest."""
+    return [each.weight for each in now]
+
+
 def _totals(rule: type[Rule], known: Values, layer: int) -> dict[str, torch.Tensor]:
     added = compose.layer_totals(rule, known, layer)
     return {name: torch.as_tensor(one).double().expand(known["g"].shape).sum() for name, one in added.items()}

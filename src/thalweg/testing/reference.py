@@ -8,7 +8,7 @@ import torch
 
 from thalweg.optim import surface
 
-from .cases import FEW, SHAPES, gradients, run, weights
+from .cases import FEW, MIXED, gradients, run, weights
 from .judging import close, require
 from .subject import Subject, params_of
 from .suite import Suite
@@ -20,9 +20,9 @@ class Reference(Suite):
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
     def test_agrees_with_torch(self, subject: Subject, dtype: torch.dtype) -> None:
         """The same weights from the same arguments."""
-        made, theirs = subject(weights(dtype, SHAPES)), self._theirs(subject, weights(dtype, SHAPES))
+        made, theirs = subject(weights(dtype, MIXED)), self._theirs(subject, weights(dtype, MIXED))
         for each in (made, theirs):
-            run(each, gradients(self.steps, SHAPES, spikes=True))
+            run(each, gradients(self.steps, MIXED, spikes=True))
         tolerance = max(self.reference_tolerance, 0.0 if dtype == torch.float64 else self.tolerance[dtype])
         close(
             params_of(made),

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from thalweg.formula import Rule
-from thalweg.optim import Optimizer
-from thalweg.optim import optimizer as optimizer_of
+from thalweg.formula.rule import once
+from thalweg.optim import Optimizer, optimizer
 
+from .judging import Tensors, close
 from .subject import Subject, default_settings
 
 SameName = Literal["same name"]
@@ -25,6 +26,11 @@ class Suite:
     reference_tolerance: ClassVar[float] = 1e-10
     tolerance: ClassVar[Mapping[torch.dtype, float]] = {torch.float64: 1e-12, torch.float32: 2e-5}
     steps: ClassVar[int] = 100
+
+    def close(self, found: Tensors, expected: Tensors, otherwise: str, dtype: torch.dtype = torch.float64) -> None:
+        """Weights are as near as this class demands."""
+        __tracebackhide__ = True
+        close(found, expected, self.tolerance[dtype], otherwise)
 
     @pytest.fixture(autouse=True)
     def _one_thread(self) -> Iterator[None]:
@@ -54,10 +60,15 @@ class Suite:
         if isinstance(given, type) and issubclass(given, Optimizer) and hasattr(given, "rule"):
             return given
         if isinstance(given, type) and issubclass(given, Rule) and given is not Rule:
-            return optimizer_of(given)
+            return _optimizer_of(given)
         raise pytest.UsageError(
             f"{cls.__name__}.optimizer must be an optimizer class made from a rule, or a rule; it is {given!r}"
         )
+
+
+@once
+def _optimizer_of(rule: type[Rule]) -> type[Optimizer]:
+    return optimizer(rule)
 
 
 @contextmanager
