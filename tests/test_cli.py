@@ -73,6 +73,7 @@ def refusal(capsys, *tokens):
         ["compare", "--help"],
         ["report", "--help"],
         ["speed", "--help"],
+        ["doctor", "--help"],
         ["speed", "--rounds", "0"],
         ["shwo"],
     ],

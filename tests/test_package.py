@@ -133,7 +133,7 @@ def test_a_rule_of_ones_own(tmp_path: Path) -> None:
         "[0.1464, 2.0, 3.8536]",
         "[[3.5, 0.0, -3.5]]",
         "SignMomentum | Steps of one size along the momentum's sign.",
-        "SignMomentum takes no 'momentum'; it takes lr, beta, scaled, maximize, clip_value",
+        "SignMomentum takes no 'momentum'; it takes lr, beta, scaled, maximize, clip_value, ema",
     ]
 
 

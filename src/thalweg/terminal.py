@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from thalweg.closest import closest
 from thalweg.formula.declare import Hyper, State, Switch
 from thalweg.formula.rule import Rule, decay_kind, hypers, parts, text
 
@@ -49,8 +49,8 @@ def complain(sentence: str, stream: IO[str] | None = None) -> None:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """' Did you mean "adamw"?' or nothing; for the end of a sentence."""
-    close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
-    return f' Did you mean "{close[0]}"?' if close else ""
+    found = closest(word.lower(), known, cutoff=0.5)
+    return f' Did you mean "{found}"?' if found else ""
 
 
 def table(*headings: str, right: Iterable[str] = (), title: str | None = None) -> Table:

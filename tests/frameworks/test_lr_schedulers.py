@@ -95,9 +95,10 @@ def test_every_scheduler_is_here() -> None:
         assert type(made) is made_by
 
 
-@pytest.mark.parametrize("lr_is", ["float", "tensor"])
 @pytest.mark.parametrize("scheduler", schedulers())
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize(
+    ("name", "lr_is"), [*((name, "float") for name in SHARED), ("SGD", "tensor"), ("AdamW", "tensor")]
+)
 def test_as_torch(name: str, scheduler: str, lr_is: str) -> None:
     models = network(torch.float64), network(torch.float64)
     lr = SHARED[name]["lr"]

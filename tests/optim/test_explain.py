@@ -20,6 +20,26 @@ from thalweg.wrappers import Cautious
 
 Cautiously = thalweg.wrap(thalweg.AdamW, Cautious)
 
+ADAMW = """\
+AdamW: 1 group, 4 parameters, 6,004,000 weights
+  numbers        lr=0.0003, beta1=0.9, beta2=0.95, eps=1e-08, weight_decay=0.1, clip_norm=1, clip_eps=1e-06,
+                 t=1
+  state          m is 'exp_avg', v is 'exp_avg_sq'
+  compiled       4 parameters, 6,004,000 weights, float32: 4 + 28 = 32 bytes a weight, 192 MB a step
+  waiting        for a first gradient: all of them
+  pass 1 of 2    reads g
+                 squares = sum(g * g)  # of all parameters
+  once a step    norm = sqrt(squares)
+                 clip_scale = minimum(1, clip_norm / (norm + clip_eps))
+                 c1 = 1 - beta1 ** t
+                 c2 = 1 - beta2 ** t
+  pass 2 of 2    reads w g m v, writes w m v
+                 g = clip_scale * g
+                 m <- beta1 * m + (1 - beta1) * g
+                 v <- beta2 * v + (1 - beta2) * g * g
+                 d = lr * (m / c1) / (sqrt(v / c2) + eps)
+                 w <- w - (d + lr * weight_decay * w)"""
+
 
 def parameter(*shape: int, dtype: torch.dtype = torch.float32) -> nn.Parameter:
     seeded = torch.Generator().manual_seed(len(shape) + sum(shape))
@@ -45,28 +65,9 @@ def labelled(text: str) -> dict[str, list[str]]:
 def test_adamw_with_a_clip() -> None:
     model = nn.Sequential(nn.Linear(1000, 3000), nn.Linear(3000, 1000))
     made = thalweg.AdamW(model.named_parameters(), lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1, clip_norm=1.0)
-    assert (
-        made.explain()
-        == """\
-AdamW: 1 group, 4 parameters, 6,004,000 weights
-  numbers        lr=0.0003, beta1=0.9, beta2=0.95, eps=1e-08, weight_decay=0.1, clip_norm=1, clip_eps=1e-06,
-                 t=1
-  state          m is 'exp_avg', v is 'exp_avg_sq'
-  compiled       4 parameters, 6,004,000 weights, float32: 4 + 28 = 32 bytes a weight, 192 MB a step
-  waiting        for a first gradient: all of them
-  pass 1 of 2    reads g
-                 squares = sum(g * g)  # of all parameters
-  once a step    norm = sqrt(squares)
-                 clip_scale = minimum(1, clip_norm / (norm + clip_eps))
-                 c1 = 1 - beta1 ** t
-                 c2 = 1 - beta2 ** t
-  pass 2 of 2    reads w g m v, writes w m v
-                 g = clip_scale * g
-                 m <- beta1 * m + (1 - beta1) * g
-                 v <- beta2 * v + (1 - beta2) * g * g
-                 d = lr * (m / c1) / (sqrt(v / c2) + eps)
-                 w <- w - (d + lr * weight_decay * w)"""
-    )
+    assert made.explain() == ADAMW
+    page = Path(__file__).parents[2] / "docs" / "optimizers.md"
+    assert f"```\n{ADAMW}\n```" in page.read_text(encoding="utf-8")
 
 
 def test_it_shows_itself() -> None:
@@ -262,6 +263,42 @@ def test_groups_that_differ_in_numbers_stand_together() -> None:
         "group 1 (no_decay): weight_decay=0",
     ]
     assert "w <- w - (d + lr * weight_decay * w)" in said["pass 1 of 1"]
+
+
+@pytest.mark.parametrize(("kind", "line"), [("l2", "g = g + weight_decay * w"), ("decoupled", "w <- w - (d + ")])
+def test_decay_of_one_group_is_written_for_all(kind: str, line: str) -> None:
+    groups = [{"params": [parameter(3)], "weight_decay": 0.0}, {"params": [parameter(2)], "weight_decay": 0.5}]
+    said = thalweg.Adam(groups, decay=kind).explain()
+    assert line in said
+    assert "group 0: weight_decay=0\n" in said
+
+
+def test_a_limit_of_one_group_is_written_for_all() -> None:
+    groups: list[dict[str, Any]] = [{"params": [parameter(3)]}, {"params": [parameter(2)], "clip_value": 0.5}]
+    said = thalweg.SGD(groups).explain()
+    assert "g = clip(g, -clip_value, clip_value)" in said
+    assert "group 0: clip_value=inf\n" in said
+
+
+def test_who_decays_and_which_way_is_up_make_a_difference() -> None:
+    groups: list[dict[str, Any]] = [
+        {"params": [parameter(3)]},
+        {"params": [parameter(3)], "maximize": True},
+        {"params": [parameter(3)], "decay": "l2"},
+    ]
+    said = thalweg.AdamW(groups).explain().split("\n\n")
+    assert [part.partition(":")[0] for part in said[1:]] == ["group 0", "group 1", "group 2"]
+    assert ["g = -g" in part for part in said[1:]] == [False, True, False]
+    assert ["g = g + weight_decay * w" in part for part in said[1:]] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("nonfinite", "then"), [("skip", "the step is skipped"), ("raise", "NonFiniteGradient is raised")]
+)
+def test_what_becomes_of_nonfinite_gradients(nonfinite: str, then: str) -> None:
+    said = labelled(thalweg.SGD([parameter(3)], nonfinite=nonfinite).explain())
+    assert said["pass 1 of 2"][-1] == f"if a gradient holds nan or infinity, {then}"
+    assert not any("nan" in line for line in said["pass 2 of 2"])
 
 
 def test_groups_that_compute_something_else_stand_apart() -> None:

@@ -153,8 +153,6 @@ def _simple(op: str, a: list[Expression]) -> Expression:
         return apply("neg", a[1])
     if op == "*" and a[0].op == a[1].op == "neg":
         return apply("*", *(x.arguments[0] for x in a))
-    if (op == "-" and values[1] == 0.0) or (op == "/" and values[1] == 1.0):
-        return a[0]
     if (op, values[-1]) in (("<", -inf), (">", inf)):
         return constant(0.0)
     if op == "where" and values[0] is not None:
@@ -217,8 +215,8 @@ class _Writer:
         self, totals: Mapping[str, Expression], writes: Mapping[str, Expression], scopes: Mapping[str, str]
     ) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
         """The lines before a pass, and its own."""
-        # As far as the formulas allow it the weight moves last, and the gradient is cleared after that.
-        order = sorted(writes, key=lambda name: (name == "w") + 2 * (name == "g"))
+        # The weight moves last, as far as the formulas allow it.
+        order = sorted(writes, key=lambda name: name == "w")
         needed = self.needed([*totals.values(), *(writes[name] for name in order)])
         before = self.once(needed)
         made = [e for e in needed if not e.on_host]

@@ -7,10 +7,10 @@ from .groups import NO_DECAY as NO_DECAY
 from .groups import ParamGroups as ParamGroups
 from .groups import param_groups as param_groups
 from .kinds import ModelParameter as ModelParameter
+from .making import build as build
+from .making import optimizer as optimizer
+from .making import wrap as wrap
 from .optimizer import NonFiniteGradient as NonFiniteGradient
 from .optimizer import Optimizer as Optimizer
-from .optimizer import build as build
-from .optimizer import optimizer as optimizer
-from .optimizer import wrap as wrap
 from .telemetry import Norms as Norms
 from .telemetry import Telemetry as Telemetry

@@ -2,7 +2,8 @@
 
 from thalweg.rules import CATALOGUE
 
-from .optimizer import Optimizer, optimizer
+from .making import optimizer
+from .optimizer import Optimizer
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {}
 for _name, _rule in CATALOGUE.items():

@@ -3,9 +3,10 @@
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
 from torch import nn
+
+from thalweg.closest import did_you_mean
 
 from .kinds import ModelParameter
 
@@ -69,9 +70,7 @@ def _numbered(modules: Mapping[str, nn.Module], lists: Sequence[str]) -> dict[nn
     count = 0
     for path in lists:
         if path not in modules:
-            close = get_close_matches(path, modules, n=1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"depth: the model has no module {path!r}{meant}")
+            raise ValueError(f"depth: the model has no module {path!r}{did_you_mean(path, modules)}")
         before = count
         for block in modules[path].children():
             count += any(param.ndim > 1 for param in block.parameters())

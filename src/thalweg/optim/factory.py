@@ -1,17 +1,18 @@
 """An optimizer from the name of its rule, on a model's named groups."""
 
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import nn
 
+from thalweg.closest import did_you_mean
 from thalweg.formula import Rule
 
 from . import surface
 from .catalogue import OPTIMIZERS
 from .groups import param_groups
-from .optimizer import Optimizer, optimizer
+from .making import optimizer
+from .optimizer import Optimizer
 
 # What param_groups is asked, rather than the optimizer.
 _GROUPING = ("no_decay", "depth", "frozen")
@@ -57,8 +58,7 @@ def _optimizer_class(rule: object) -> type[Optimizer]:
     if isinstance(rule, str):
         if found := OPTIMIZERS.get(rule.lower()):
             return found
-        close = get_close_matches(rule.lower(), OPTIMIZERS, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else "."
+        meant = did_you_mean(rule.lower(), OPTIMIZERS, otherwise=".")
         raise ValueError(
             f"there is no rule {rule!r}{meant} The catalogue: {', '.join(sorted(OPTIMIZERS))}. "
             "A rule of your own is given as its class."

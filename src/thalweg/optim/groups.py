@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from html import escape
 from numbers import Real
@@ -10,6 +9,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from thalweg.closest import did_you_mean
 
 from .depth import Depth, depths
 from .kinds import KINDS, ModelParameter, model_parameters
@@ -143,8 +144,8 @@ def _unmatched(pattern: str, names: Sequence[str]) -> str:
     said = f"{pattern!r} is none of the kinds {', '.join(KINDS)}, and no parameter has it as its whole name"
     if any(pattern in name for name in names):
         return f"{said}; for a part of the name write '*{pattern}*'"
-    close = get_close_matches(pattern, KINDS, n=1) or get_close_matches(pattern, names, n=1)
-    return f"{said}; did you mean {close[0]!r}?" if close else f"{said}; the first one is called {names[0]!r}"
+    first = f"; the first one is called {names[0]!r}"
+    return said + (did_you_mean(pattern, KINDS) or did_you_mean(pattern, names, otherwise=first))
 
 
 def _rows(groups: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:

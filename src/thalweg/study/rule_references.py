@@ -11,9 +11,9 @@ import importlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
+from thalweg.closest import closest
 from thalweg.formula import Rule, Switch
 from thalweg.formula.rule import hypers, parts, text
 from thalweg.rules import CATALOGUE
@@ -40,8 +40,8 @@ class ResolvedRule:
 
 def ending(word: str, known: list[str]) -> str:
     """The end of a sentence about an unknown word: `; did you mean X?` when a known word is close."""
-    close = get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else "."
+    found = closest(word, known)
+    return f"; did you mean {found}?" if found else "."
 
 
 def resolve_rule(reference: str | type) -> ResolvedRule:
