@@ -51,7 +51,7 @@ def hooked(step: Step) -> Step:
 
 
 class Plain(Conformance):
-    settings = [{}]
+    settings = ({},)
 
 
 class WritesGradients(Healthy):

@@ -129,6 +129,8 @@ def send_first_step(pipe: Connection, options: dict[str, Any]) -> None:
     pipe.send(train(model, thalweg.RMSprop(model.parameters(), **options)).tolist())
 
 
+# Python from 3.12 on warns of every fork of a process that has threads, which importing torch is enough for.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
 class TestFork:
     @pytest.mark.parametrize("name", EVERY)
     def test_child_goes_on(self, name: str) -> None:

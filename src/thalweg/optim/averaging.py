@@ -29,8 +29,9 @@ def to_test(
             if not all(declared.key in state for declared in live.values()) or not state:
                 continue
             tensors = {name: state[declared.key] for name, declared in live.items()}
-            weights = evaluated(rule, {**values, **_own_scalars(rule, state, values), **tensors, "w": param.detach()})
-            if weights is not None and weights.data_ptr() != param.data_ptr():
+            own = param.detach()
+            weights = evaluated(rule, {**values, **_own_scalars(rule, state, values), **tensors, "w": own})
+            if weights is not own:
                 found.append((param, weights))
     return found
 

@@ -42,19 +42,6 @@ def within_ulps(found: Tensors, expected: Tensors, ulps: int, otherwise: str) ->
         _judge(i, ours, theirs.to(ours.dtype), close, otherwise)
 
 
-def close(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
-        kind = torch.finfo(ours.dtype)
-        unit = kind.eps * theirs.double().abs().clamp_min(kind.tiny)
-        return (
-            (ours == theirs)
-            | (ours.isnan() & theirs.isnan())
-            | ((ours.double() - theirs.double()).abs() <= ulps * unit)
-        )
-
-    for i, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
-        _judge(i, ours, theirs.to(ours.dtype), close, otherwise)
-
-
 def close(
     found: Tensors, expected: Tensors, tolerance: float, otherwise: str, *, unit: float = 1.0, spared: float = 0.0
 ) -> None:
