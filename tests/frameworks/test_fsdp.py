@@ -152,9 +152,6 @@ def test_resumed(case: str, ranks: list[dict[str, Any]]) -> None:
     assert distance(ranks[0]["resumed"][case], alone(case)) < 1e-9
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="two DTensors are taken for one because both are at address 0"
-)
 def test_averaged_weights(ranks: list[dict[str, Any]]) -> None:
     assert distance(ranks[0]["averaged"], averaged(network(torch.float64), None)) < 1e-9
 

@@ -19,12 +19,14 @@ class Chain(Suite):
     """The options that every optimizer takes."""
 
     def test_maximize(self, subject: Subject) -> None:
-        """Climbing is descending with the opposite gradients."""
+        """Climbing is descending with the opposite gradients, whose limits are the same."""
         rows = gradients(4)
-        up, down = subject(weights(torch.float32), maximize=True), subject(weights(torch.float32), maximize=False)
-        run(up, rows)
-        run(down, [[-g for g in row] for row in rows])
-        same_bits(params_of(up), params_of(down), "maximize=True is not a descent along the opposite gradients")
+        for clip_value in (None, 0.5):
+            up = subject(weights(torch.float32), maximize=True, clip_value=clip_value)
+            down = subject(weights(torch.float32), maximize=False, clip_value=clip_value)
+            run(up, rows)
+            run(down, [[-g for g in row] for row in rows])
+            same_bits(params_of(up), params_of(down), "maximize=True is not a descent along the opposite gradients")
 
     def test_grad_scale(self, subject: Subject) -> None:
         """Gradients of a loss that was multiplied by grad_scale are divided by it."""

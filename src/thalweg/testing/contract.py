@@ -37,6 +37,10 @@ class Contract(Suite):
             for key, value in made.state[p].items():
                 require(isinstance(value, torch.Tensor), f"the state {key!r} is {value!r}, not a tensor")
                 require(not value.requires_grad and value.grad_fn is None, f"the state {key!r} is part of a graph")
+            step = made.state[p].get("step", torch.empty(1))
+            require(
+                (step.shape, step.dtype) == ((), torch.float32), f"the step count is {step!r}, not a float32 number"
+            )
             require(p.is_leaf and p.requires_grad, "a parameter is no leaf that wants gradients any more")
 
     @pytest.mark.parametrize("options", [{}, {"clip_norm": 1.0}, {"nonfinite": "raise"}], ids=str)

@@ -57,7 +57,7 @@ class Copies(Suite):
     @each_stage
     def test_loading_its_own_state_changes_nothing(self, subject: Subject, stage: str) -> None:
         """As Accelerate does when it moves an optimizer to a device."""
-        steps, options = STAGES[stage]
+        steps, options = _stage(subject, stage)
         made, plain = (subject(weights(torch.float32), **options) for _ in range(2))
         for each in (made, plain):
             run(each, gradients(steps))
@@ -94,7 +94,7 @@ class Copies(Suite):
 
     def _copied(self, subject: Subject, stage: str, copied: Callable[[Optimizer], Optimizer]) -> None:
         __tracebackhide__ = True
-        steps, options = STAGES[stage]
+        steps, options = _stage(subject, stage)
         made = subject(weights(torch.float32), **options)
         run(made, gradients(steps))
         twin = copied(made)
@@ -107,12 +107,18 @@ class Copies(Suite):
 
     def _loaded(self, subject: Subject, stage: str, saved: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         __tracebackhide__ = True
-        steps, options = STAGES[stage]
+        steps, options = _stage(subject, stage)
         made = subject(weights(torch.float32), **options)
         run(made, gradients(steps))
         twin = subject([torch.nn.Parameter(p.detach().clone()) for p in params_of(made)], **options)
         twin.load_state_dict(saved(made.state_dict()))
         _same_future(twin, made, "the optimizer that has loaded the state")
+
+
+def _stage(subject: Subject, stage: str) -> tuple[int, dict[str, Any]]:
+    """How many steps are taken before the copy, and the options; lr is a tensor where there are any."""
+    steps, options = STAGES[stage]
+    return steps, {**options, "lr": torch.tensor(subject.lr)} if options else options
 
 
 def _same_future(twin: Optimizer, made: Optimizer, who: str) -> None:
