@@ -15,6 +15,8 @@ import llvmlite.binding as llvm
 
 _MAGIC = b"thalweg object 1\n"
 _NAME = re.compile(r"[0-9a-f]{64}\.o")
+# What a process that was killed while it wrote leaves behind.
+_UNFINISHED = "unfinished-"
 
 
 def cache_folder() -> Path:
@@ -32,7 +34,8 @@ def cache_folder() -> Path:
 
 def cached() -> list[Path]:
     """The files of the kernels that are kept."""
-    return sorted(path for path in cache_folder().glob("*.o") if _NAME.fullmatch(path.name))
+    files = cache_folder().glob("*")
+    return sorted(path for path in files if _NAME.fullmatch(path.name) or path.name.startswith(_UNFINISHED))
 
 
 def cache_problem() -> str | None:
@@ -149,7 +152,7 @@ def _write(name: str, code: bytes) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _trusted(folder):
             return
-        handle, temporary = tempfile.mkstemp(dir=folder)
+        handle, temporary = tempfile.mkstemp(prefix=_UNFINISHED, dir=folder)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(_MAGIC + hashlib.sha256(code).digest() + code)
