@@ -41,5 +41,13 @@ def test_own_script_and_rule_are_compared(tmp_path: Path) -> None:
     assert "test accuracy" in output
 
 
+def test_own_rule_conforms(tmp_path: Path) -> None:
+    output = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / "test_own_rule.py"), folder=tmp_path)
+    assert " passed" in output
+    assert "failed" not in output
+
+
 def test_every_example_is_run() -> None:
-    assert {p.name for p in EXAMPLES.glob("*.py")} == {"own_rule.py", "drop_in.py", "own_script.py"}
+    assert {p.name for p in EXAMPLES.glob("*.py")} == {
+        "own_rule.py", "test_own_rule.py", "drop_in.py", "own_script.py",
+    }  # fmt: skip

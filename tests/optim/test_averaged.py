@@ -7,7 +7,7 @@ import torch
 
 import thalweg
 from thalweg.formula import Hyper, Rule, State
-from thalweg.optim import OPTIMIZERS, Optimizer, optimizer
+from thalweg.optim import Optimizer, optimizer
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 
@@ -25,22 +25,6 @@ def train(model: torch.nn.Module, made: Optimizer, steps: int, after: Callable[[
             p.grad = torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p.dtype)
         made.step()
         after()
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_is_the_average_of_the_weights_so_far(name: str) -> None:
-    model = network()
-    made = OPTIMIZERS[name](model.parameters(), lr=0.1, ema=0.8)
-    expected = [p.detach().clone() for p in model.parameters()]
-
-    def follow() -> None:
-        for average, p in zip(expected, model.parameters(), strict=True):
-            average.lerp_(p.detach(), 0.2)
-
-    train(model, made, 7, follow)
-    with made.averaged():
-        for average, p in zip(expected, model.parameters(), strict=True):
-            assert torch.allclose(p, average, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -98,17 +82,6 @@ def test_batch_norm_is_refreshed_for_the_average() -> None:
     assert torch.equal(model[1].running_mean, own)
 
 
-def test_the_average_survives_a_checkpoint() -> None:
-    model, other = network(torch.bfloat16), network(torch.bfloat16)
-    made = thalweg.AdamW(model.parameters(), lr=0.1, ema=0.9)
-    train(model, made, 3)
-    loaded = thalweg.AdamW(other.parameters(), lr=0.1, ema=0.9)
-    loaded.load_state_dict(made.state_dict())
-    for p, q in zip(model.parameters(), other.parameters(), strict=True):
-        assert loaded.state[q]["ema"].dtype == torch.float32
-        assert torch.equal(made.state[p]["ema"], loaded.state[q]["ema"])
-
-
 def test_groups_average_each_in_their_own_way() -> None:
     a, b, c = (torch.nn.Parameter(torch.ones(3)) for _ in range(3))
     made = thalweg.SGD([{"params": [a], "ema": 0.5}, {"params": [b], "ema": 0.9}, {"params": [c]}], lr=1.0)
@@ -117,15 +90,6 @@ def test_groups_average_each_in_their_own_way() -> None:
     made.step()
     with made.averaged():
         assert [p.tolist()[0] for p in (a, b, c)] == pytest.approx([0.5, 0.9, 0.0])
-
-
-def test_parameters_without_a_step_are_left_alone() -> None:
-    a, b = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
-    made = thalweg.SGD([a, b], lr=1.0, ema=0.5)
-    a.grad = torch.ones(3)
-    made.step()
-    with made.averaged():
-        assert b.tolist() == [1.0] * 3
 
 
 def test_switched_on_in_the_middle() -> None:

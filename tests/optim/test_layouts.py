@@ -2,23 +2,15 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 import thalweg
-from thalweg.formula import Hyper, Rule, State, torch_reader
-from thalweg.formula.rule import decay_kind
+from thalweg.formula import Hyper, Rule, State
 from thalweg.optim import optimizer
-from thalweg.rules import CATALOGUE
 
-SIZES = [0, 1, 3, 15, 16, 17, 1023, 4097]
 FULL = [torch.float32, torch.float64]
-HALF = [torch.bfloat16, torch.float16]
-TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12}
 
 
 def content(size: int, seed: int) -> torch.Tensor:
@@ -80,129 +72,6 @@ def gradient_like(weight: torch.Tensor, seed: int, layout: str) -> torch.Tensor:
 
 
 GRADIENTS = ["as the weight", "dense", "reversed", "expanded"]
-RULES: dict[str, dict[str, Any]] = {
-    "AdamW": {"lr": 0.01, "weight_decay": 0.1, "amsgrad": True},
-    "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1},
-    "RMSprop": {"lr": 0.01, "momentum": 0.5},
-    "Adagrad": {"lr": 0.1},
-}
-
-
-@settings(max_examples=120)
-@given(
-    size=st.sampled_from(SIZES),
-    dtype=st.sampled_from(FULL),
-    layout=st.sampled_from(sorted(LAYOUTS)),
-    grads=st.lists(st.sampled_from(GRADIENTS), min_size=3, max_size=3),
-    name=st.sampled_from(sorted(RULES)),
-    clip=st.booleans(),
-)
-@example(17, torch.float32, "channels_last", ["dense"] * 3, "AdamW", True)
-@example(1023, torch.float64, "strided", ["dense", "as the weight", "expanded"], "SGD", True)
-def test_equals_torchs_loop(
-    size: int, dtype: torch.dtype, layout: str, grads: list[str], name: str, clip: bool
-) -> None:
-    ours, theirs = (torch.nn.Parameter(LAYOUTS[layout](content(size, 0).to(dtype))) for _ in range(2))
-    beside = torch.nn.Parameter(torch.ones(5, dtype=dtype))  # shares the kernel call
-    beside.grad = torch.zeros_like(beside)
-    made = getattr(thalweg, name)([ours, beside], clip_norm=1.0 if clip else None, **RULES[name])
-    loop = getattr(torch.optim, name)([theirs], foreach=False, **RULES[name])
-    strides = ours.stride()
-    for seed, kind in enumerate(grads, start=1):
-        ours.grad, theirs.grad = gradient_like(ours, seed, kind), gradient_like(theirs, seed, kind).clone()
-        made.step()
-        if clip:
-            torch.nn.utils.clip_grad_norm_([theirs], 1.0)
-        loop.step()
-    assert ours.stride() == strides
-    assert torch.isfinite(ours).all()
-    torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] / 10)
-    memory = ours.detach().untyped_storage()
-    if layout == "strided":  # what lies between the weights is somebody else's
-        everything = torch.tensor([], dtype=dtype).set_(memory)
-        assert (everything[::2] == 99.0).all()
-
-
-@settings(max_examples=60)
-@given(
-    size=st.sampled_from(SIZES),
-    dtype=st.sampled_from(HALF),
-    layout=st.sampled_from(sorted(LAYOUTS)),
-    name=st.sampled_from(sorted(CATALOGUE)),
-    kind=st.sampled_from(GRADIENTS),
-)
-def test_half_precision_is_float32_rounded_once(
-    size: int, dtype: torch.dtype, layout: str, name: str, kind: str
-) -> None:
-    """Each step computes in float32 from what is stored, and rounds weight and states once: one ulp at most."""
-    rule = CATALOGUE[name]
-    weight = torch.nn.Parameter(LAYOUTS[layout](content(size, 0).to(dtype)))
-    made = optimizer(rule)([weight], lr=0.1)
-    known = torch_reader.values_of(rule, lr=0.1)
-    decay = known["weight_decay"]
-    known |= {"l2": decay} if decay_kind(rule) == "l2" else {"shrink": 0.1 * decay}
-    begun = torch_reader.begin(rule, weight.detach().float(), known)
-    states = {key: value.to(dtype).float() for key, value in begun.states.items()}
-    expected = torch_reader.Trained(weight.detach().float(), states, {})
-    for seed in (1, 2, 3):
-        weight.grad = gradient_like(weight, seed, kind)
-        made.step()
-        expected = torch_reader.step(rule, expected, weight.grad.float(), known)
-        expected = torch_reader.Trained(
-            expected.weight.to(dtype).float(),
-            {key: value.to(dtype).float() for key, value in expected.states.items()},
-            {},
-            expected.steps,
-        )
-        ulp = torch.finfo(dtype).eps * expected.weight.abs().clamp_min(torch.finfo(dtype).tiny)
-        assert bool(((weight.detach().float() - expected.weight).abs() <= ulp).all())
-    assert weight.dtype == dtype
-    if size:
-        assert not torch.equal(weight.detach().reshape(-1), LAYOUTS[layout](content(size, 0).to(dtype)).reshape(-1))
-    for state in made.state.values():
-        assert all(v.dtype == dtype for k, v in state.items() if k != "step")
-
-
-@pytest.mark.parametrize("dtype", HALF, ids=str)
-def test_half_precision_zero_gradient_is_no_nan(dtype: torch.dtype) -> None:
-    """eps = 1e-8 is 0 in float16: computed there, 0 / (0 + eps) would be nan."""
-    weight = torch.nn.Parameter(torch.ones(20, dtype=dtype))
-    made = thalweg.Adam([weight], lr=0.1)
-    weight.grad = torch.zeros_like(weight)
-    made.step()
-    assert torch.equal(weight.detach(), torch.ones(20, dtype=dtype))
-
-
-@pytest.mark.parametrize("dtype", FULL, ids=str)
-def test_contiguous_checkpoint_in_a_channels_last_model(dtype: torch.dtype) -> None:
-    """The layout of the state must follow the weight's, not the file's."""
-    results = []
-    for made_by, kwargs in ((thalweg.AdamW, {}), (torch.optim.AdamW, {"foreach": False})):
-        torch.manual_seed(0)
-        model = torch.nn.Conv2d(3, 8, 3).to(dtype)
-        made = made_by(model.parameters(), lr=0.01, **kwargs)
-        image = torch.linspace(-1, 1, 2 * 3 * 36).view(2, 3, 6, 6).to(dtype)
-
-        def train(model: torch.nn.Module, made: Any, steps: int, image: torch.Tensor = image) -> None:
-            for _ in range(steps):
-                made.zero_grad()
-                model(image).pow(2).sum().backward()
-                made.step()
-
-        train(model, made, 3)
-        saved = made.state_dict()
-        other = torch.nn.Conv2d(3, 8, 3).to(dtype)
-        other.load_state_dict(model.state_dict())
-        other = other.to(memory_format=torch.channels_last)
-        resumed = made_by(other.parameters(), lr=0.01, **kwargs)
-        resumed.load_state_dict(saved)
-        train(other, resumed, 3)
-        assert other.weight.is_contiguous(memory_format=torch.channels_last)
-        assert not other.weight.is_contiguous()
-        if made_by is thalweg.AdamW:
-            assert resumed.state[other.weight]["exp_avg"].stride() == other.weight.stride()
-        results.append(other.weight.detach().contiguous())
-    torch.testing.assert_close(*results, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
 class TestRefused:

@@ -97,7 +97,7 @@ def said(found: Findings) -> Iterator[str]:
 
 
 def _processor(check: Findings) -> Iterator[tuple[str, str]]:
-    yield "", f"to LLVM {check['llvm']}; of what matters it has {', '.join(check['features']) or 'nothing'}"
+    yield "vectors", f"to LLVM {check['llvm']}; of what matters it has {', '.join(check['features']) or 'nothing'}"
 
 
 def _threads(check: Findings) -> Iterator[tuple[str, str]]:

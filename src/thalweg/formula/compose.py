@@ -90,7 +90,7 @@ def summing(rule: type[Rule]) -> tuple[int, ...]:
 
 def layer_totals(rule: type[Rule], values: Values, layer: int) -> dict[str, Any]:
     """What each weight adds to one layer's own totals; those of the layers inside it are known."""
-    found: dict[str, Any] = layers(rule)[layer]["sums"](_stepped(rule, values, layer).known)
+    found: dict[str, Any] = layers(rule)[layer]["sums"](_stepped(rule, values, layer).to(layer))
     return found
 
 
@@ -107,9 +107,9 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     started = {name: stepped.known[name] for name, state in live.items() if state.start == "g"}
     w = values["w"] - chain.move(values["w"], stepped.d, values["shrink"])
     followed: dict[str, Any] = {}
-    for formulas in layers(rule):
+    for layer, formulas in enumerate(layers(rule)):
         if "follow" in formulas:
-            followed |= formulas["follow"]({**stepped.known, "w": w})
+            followed |= formulas["follow"]({**stepped.to(layer), "w": w})
     states = {name: value for name, value in {**started, **stepped.states, **followed}.items() if name in live}
     return {"w": w, **states, **({"g": 0.0} if values["clear"] else {})}
 
@@ -140,20 +140,24 @@ class _Stepped:
     d: Any
     states: Mapping[str, Any]
 
+    def to(self, layer: int) -> Mapping[str, Any]:
+        """What a layer may ask for: to a wrapper d is the step so far; the rule may declare a d of its own."""
+        return {**self.known, "d": self.d} if layer else self.known
+
 
 def _stepped(rule: type[Rule], values: Values, until: int) -> _Stepped:
     """The first ``until`` layers' steps, one after the other."""
-    known, d = seen(rule, values), None
-    states: dict[str, Any] = {}
-    for formulas in layers(rule)[:until]:
+    now = _Stepped(seen(rule, values), None, {})
+    for layer, formulas in enumerate(layers(rule)[:until]):
+        known, d, states = {**now.known}, now.d, {**now.states}
         if "after" in formulas:
             known |= formulas["after"](known)
         if "step" in formulas:
-            # To a wrapper d is the step so far; a rule may declare a d of its own.
-            result = formulas["step"](known if d is None else {**known, "d": d})
+            result = formulas["step"](_Stepped(known, d, states).to(layer))
             d, *written = result if isinstance(result, tuple) else (result,)
             states |= dict(zip(formulas["step"].returned, written, strict=True))
-    return _Stepped(known if d is None else {**known, "d": d}, d, states)
+        now = _Stepped(known, d, states)
+    return now
 
 
 def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:

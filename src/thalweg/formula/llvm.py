@@ -239,6 +239,9 @@ class _Emitter:
         vector = f"<{WIDTH} x {kind}>"
         if self.dtypes[name] == "bfloat16":
             value = self.to_bfloat16(value)
+        elif kind == "half" and self.real == "double":  # no processor converts double to half itself
+            value = self.new(f"fptrunc {self.vector} {value} to <{WIDTH} x float>")
+            value = self.new(f"fptrunc <{WIDTH} x float> {value} to {vector}")
         elif kind != self.real:
             value = self.new(f"fptrunc {self.vector} {value} to {vector}")
         if mask:

@@ -8,7 +8,7 @@ import torch
 
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import evaluated, live_states, start_value
-from thalweg.formula.rule import parts
+from thalweg.formula.rule import layers, parts
 
 from . import surface
 from .settings import Group, Numbers
@@ -23,7 +23,8 @@ def to_test(
     found = []
     for group, known in zip(groups, numbers, strict=True):
         values = {**known, **surface.switches(rule, group)}
-        live = live_states(rule, values)
+        asked = {name for own in layers(rule) if "evaluate" in own for name in own["evaluate"].parameters}
+        live = {name: declared for name, declared in live_states(rule, values).items() if name in asked}
         for param in group["params"]:
             state = states.own(param) if states.has(param) else {}
             if not all(declared.key in state for declared in live.values()) or not state:

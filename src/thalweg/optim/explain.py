@@ -109,7 +109,7 @@ def served(optimizer: "Optimizer") -> list[Served]:
             operands = state.prepare(rule, settings[i], _blank(param), kept)
             types = reading.kernel_types(param, operands)
             why = types if isinstance(types, str) else ""
-        except TypeError as error:
+        except (TypeError, RuntimeError) as error:
             refused = str(error)
         except ValueError as error:  # a state that does not fit
             refused = f"{name}: {error}"

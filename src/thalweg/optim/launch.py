@@ -98,21 +98,23 @@ class KernelLaunch:
         params, states = members.params, members.states
         self.passes, self._keys = passes, members.keys
         self._states_kept = [[s[key] for s in states] for key in members.keys.values()]
-        self._states_at = [addresses(kept) for kept in self._states_kept]
         self._columns = {"w": column(params), "g": grads_at}
-        self._columns |= {name: np.array(at, np.int64) for name, at in zip(members.keys, self._states_at, strict=True)}
-        # Memory that is held cannot be freed and handed out again, so an address that has not changed is still ours.
-        self._held = [t.untyped_storage() for kept in self._states_kept for t in kept]
+        self._columns |= {name: column(kept) for name, kept in zip(members.keys, self._states_kept, strict=True)}
         self._cut = layout([p.numel() for p in params])
         self._tasks: dict[str, Task] = {}
 
+    @property
+    def kept(self) -> list[torch.Tensor]:
+        """The states' tensors, whose addresses the kernels use."""
+        return [t for kept in self._states_kept for t in kept]
+
     def in_place(self, states: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether the states are still the tensors, at the addresses, that were planned."""
-        for key, kept, at in zip(self._keys.values(), self._states_kept, self._states_at, strict=True):
-            now = [s.get(key) for s in states]
-            if any(a is not b for a, b in zip(now, kept, strict=True)) or addresses(kept) != at:
-                return False
-        return True
+        """Whether the states are still the tensors that were planned."""
+        return all(
+            s.get(key) is tensor
+            for key, kept in zip(self._keys.values(), self._states_kept, strict=True)
+            for s, tensor in zip(states, kept, strict=True)
+        )
 
     def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
         if limited:

@@ -45,6 +45,13 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> Saved:
     return {**saved, "param_groups": ordered}
 
 
+def with_options(saved: Saved, groups: Sequence[Mapping[str, Any]], options: Sequence[str]) -> Saved:
+    """The checkpoint with the optimizer's own options where it says nothing of them: torch knows nothing of them."""
+    pairs = zip(saved["param_groups"], groups, strict=False)
+    filled = [{**{key: own[key] for key in options if key in own}, **theirs} for theirs, own in pairs]
+    return {**saved, "param_groups": [*filled, *saved["param_groups"][len(filled) :]]}
+
+
 def restored(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> list[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
     """Each parameter with the tensors saved for it: in the types they were saved in, and copies.
 

@@ -44,6 +44,8 @@ def wrap(made: type[Optimizer] | type[Rule], wrapper: type[Wrapper]) -> type[Opt
     """
     if not (isinstance(wrapper, type) and issubclass(wrapper, Wrapper)):
         raise TypeError(f"thalweg.wrap takes an optimizer and a Wrapper, got {wrapper!r}")
+    if not (isinstance(made, type) and issubclass(made, Optimizer | Rule)):
+        raise TypeError(f"thalweg.wrap takes a thalweg optimizer, or a Rule, as a class; got {made!r}")
     rule = made.rule if issubclass(made, Optimizer) else made
     return _wrapping(wrapped(rule, wrapper))
 

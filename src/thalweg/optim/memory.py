@@ -49,8 +49,8 @@ class Memory:
         self.wanted[: len(planned)] = READY
         self.absent = True
         """Whether a parameter had no gradient when all `agree`d last; the first time nobody knows."""
-        # Memory that is held cannot be freed and handed out again: an address that has not changed is still ours.
-        self._storages = [p.untyped_storage() for p in self.params]
+        self._served: list[tuple[torch.Tensor, int]] = []
+        self._kept: list[tuple[torch.Tensor, int]] = []
         torch_itself = torch_interface()
         self._look: Callable[[Held | None], int]
         if torch_itself is not None and all(type(members) is list for members in lists):
@@ -78,17 +78,33 @@ class Memory:
         self.wanted[planned] = self.found[planned] == ABSENT
         self.absent = bool((self.found == ABSENT).any())
 
-    def run(self, tasks: Sequence[tuple[Task, int]], cleared: bool) -> bool:
+    def serve(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Say which other tensors a step uses: states and step counts."""
+        self._served = [(t, t.data_ptr()) for t in tensors]
+
+    def keep(self) -> None:
+        """Ask for their addresses too from now on.
+
+        Nobody has to replace a tensor to move it: to send one to another process torch moves it to shared memory.
+        """
+        if self._kept is not self._served:
+            self._kept = self._served
+            if self.native:
+                self._block.keep(self._kept)
+
+    def run(self, tasks: Sequence[tuple[Task, int]]) -> bool:
         """If all is as wanted, run kernels, each with its number of threads, and raise the weights' versions.
 
-        Nothing can move in between. ``cleared`` says that they write the gradients too.
+        Nothing can move in between.
         """
-        return self._block.run(tasks, cleared)
+        return self._block.run(tasks)
 
     def _asked(self, held: Held | None) -> int:
         assert held is not None
         members = [p for params in self.lists for p in params]
         if len(members) != len(self._members) or any(a is not b for a, b in zip(members, self._members, strict=True)):
+            return PLAN
+        if any(tensor.data_ptr() != at for tensor, at in self._kept):
             return PLAN
         for i, (param, grad, (where, weight, gradient)) in enumerate(zip(self.params, held, self._known, strict=True)):
             like = grad is not None and _told(grad) == gradient
@@ -111,10 +127,10 @@ class _Block:
     """The block of words that native.ll works on; the arrays it points to live as long."""
 
     def __init__(self, torch_itself: TorchInterface, memory: Memory) -> None:
-        self._call = torch_itself.call
+        self._call, self._handle = torch_itself.call, torch_itself.handle
         params = memory.params
         self._lists = memory.lists
-        self._handles = np.array([torch_itself.handle(p) for p in params], np.int64)
+        self._handles = np.array([self._handle(p) for p in params], np.int64)
         codes = {dtype: torch_itself.type_code(dtype) for dtype in {*memory.types, *(p.dtype for p in params)}}
         rows = [
             (
@@ -152,17 +168,22 @@ class _Block:
         for name, value in words.items():
             self._words[WORDS[name]] = value
 
+    def keep(self, kept: Sequence[tuple[torch.Tensor, int]]) -> None:
+        self._kept_handles = np.array([self._handle(tensor) for tensor, _ in kept], np.int64)
+        self._kept_at = np.array([at for _, at in kept], np.int64)
+        self._set(KEPT=len(kept), KEPT_HANDLES=address(self._kept_handles), KEPT_AT=address(self._kept_at))
+
     def look(self, held: Held | None) -> int:
         self._set(HELD=id(held), RUNS=0)
         self._call(self._at)
         return int(self._words[self._worst])
 
-    def run(self, tasks: Sequence[tuple[Task, int]], cleared: bool) -> bool:
+    def run(self, tasks: Sequence[tuple[Task, int]]) -> bool:
         wanted = [(task.at, threads) for task, threads in tasks]
         if wanted != self._wanted:
             self._wanted = wanted
             self._runs = np.array([(t.walk.machine.address, t.at, threads) for t, threads in tasks], np.int64)
             self._set(RUN_TABLE=address(self._runs))
-        self._set(HELD=0, RUNS=len(tasks), CLEARED=cleared)
+        self._set(HELD=0, RUNS=len(tasks))
         self._call(self._at)
         return bool(self._words[self._worst] == FINE)

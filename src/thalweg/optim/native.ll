@@ -143,6 +143,36 @@ no:
   ret i1 false
 }
 
+; Whether states and step counts are where they were: tensors can be moved while all who hold them stay.
+define internal i1 @in_place(ptr %task) {
+entry:
+  %kept = word KEPT
+  %handles = table KEPT_HANDLES
+  %expected = table KEPT_AT
+  %data_of = function DATA
+  %room = alloca i64, align 8
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i_next, %fine ]
+  %more = icmp slt i64 %i, %kept
+  br i1 %more, label %look, label %yes
+look:
+  %handle_word = item %handles, %i
+  %handle = inttoptr i64 %handle_word to ptr
+  %failed = call i32 %data_of(ptr %handle, ptr %room)
+  %where = load i64, ptr %room
+  %where_expected = item %expected, %i
+  %same = icmp eq i64 %where, %where_expected
+  br i1 %same, label %fine, label %no
+fine:
+  %i_next = add i64 %i, 1
+  br label %loop
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}
+
 ; A parameter's gradient, as the address of an at::Tensor; null if it has none.
 define internal ptr @gradient(ptr %task, ptr %tensor, i64 %i) {
 entry:
@@ -178,7 +208,10 @@ entry:
   %room = alloca i64, align 8
   store i64 3, ptr %worst_place
   %same_lists = call i1 @same_lists(ptr %task)
-  br i1 %same_lists, label %start, label %leave
+  br i1 %same_lists, label %states, label %leave
+states:
+  %in_place = call i1 @in_place(ptr %task)
+  br i1 %in_place, label %start, label %leave
 start:
   %count = word COUNT
   %handles = table HANDLES
@@ -270,8 +303,6 @@ versions:
   br i1 %anything, label %bumps, label %leave
 bumps:
   %bump = function BUMP
-  %cleared_word = word CLEARED
-  %cleared = icmp ne i64 %cleared_word, 0
   br label %next_bump
 next_bump:
   %b = phi i64 [ 0, %bumps ], [ %b_next, %bump_end ]
@@ -285,10 +316,6 @@ bump_moved:
   %bumped_word = item %handles, %b
   %bumped = inttoptr i64 %bumped_word to ptr
   call void %bump(ptr %bumped)
-  br i1 %cleared, label %bump_grad, label %bump_end
-bump_grad:
-  %bumped_grad = call ptr @gradient(ptr %task, ptr %bumped, i64 %b)
-  call void %bump(ptr %bumped_grad)
   br label %bump_end
 bump_end:
   %b_next = add i64 %b, 1

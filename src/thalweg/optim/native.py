@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 # The words of the block that native.ll reads.
 NAMES = (
     "COUNT", "HANDLES", "EXPECTED", "WANTED", "COSTS", "HELD", "GRADS_AT", "FOUND", "LISTS", "LIST_TABLE", "MEMBERS",
-    "RUNS", "RUN_TABLE", "CLEARED", "WORST", "TEAM", "KEY", "KEY_PLACE", "UNDEFINED", "NONE", "OBJECT",
+    "RUNS", "RUN_TABLE", "KEPT", "KEPT_HANDLES", "KEPT_AT", "WORST", "TEAM", "KEY", "KEY_PLACE", "UNDEFINED", "NONE",
+    "OBJECT",
     "GRAD", "DATA", "TYPE", "DIMENSIONS", "SIZES", "STRIDES", "EXTENT", "OFFSET", "LENGTH", "ITEM", "BUMP",
 )  # fmt: skip
 WORDS = {name: index for index, name in enumerate(NAMES)}
@@ -132,8 +133,8 @@ def _functions() -> dict[str, int]:
 
 def _places() -> dict[str, int]:
     """Where tensors keep their parts, each found on several tensors; raises LookupError if they disagree."""
-    param = torch.nn.Parameter(torch.randn(2, 3))
-    plain, negative = torch.randn(4), torch._neg_view(torch.randn(5, 1))
+    param = torch.nn.Parameter(torch.ones(2, 3))
+    plain, negative = torch.ones(4), torch._neg_view(torch.ones(5, 1))
     tensors: Sequence[Any] = (param, plain, negative, torch.zeros(1, dtype=torch.bfloat16))
     inside = {8 * i for i in range(2, 6)}
     key_at = set(range(_SEARCHED))

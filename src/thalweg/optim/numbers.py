@@ -68,6 +68,8 @@ class Rows:
 
         Only rows of tensors that are ``present`` count (None: all are); None if there is no such row.
         """
+        if present is not None and not present.any():
+            return None
         if self.row_of is None or self.group is None:
             return float(value)
         rows = self.row_of if present is None else self.row_of[present]

@@ -1,33 +1,27 @@
 """The optimizer: torch's contract around a rule."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, overload
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch._compile import _disable_dynamo
 from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizer
 
-from thalweg.formula import Rule, Scalar, Sum, chain
+from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import start_value
 from thalweg.formula.rule import layers, parts
 
-from . import averaging, loading, surface
+from . import averaging, loading, stepping, surface
 from . import plan as planning
 from .explain import Explanation, explain
-from .launch import KernelLaunch, added
-from .numbers import Rows, rows
-from .plan import Grads, Plan, Planned
+from .launch import KernelLaunch
+from .plan import Grads, Plan
 from .settings import Numbers, Settings, Switches
+from .stepping import Squares, Step
 from .telemetry import Telemetry
 from .watched import WatchedState
-
-# A launch and its numbers for the step that is being taken.
-Step = tuple[Planned, Rows]
 
 
 class NonFiniteGradient(ArithmeticError):
@@ -90,6 +84,7 @@ class Optimizer(torch.optim.Optimizer):
         surface.check(self.whole, name, options)
         surface.check_whole(name, whole)
         vars(self).update(whole)
+        self._checked: tuple[Any, ...] = ()
         self.skipped_steps = 0
         self._plan: Plan | None = None
         self._settings = Settings(self.whole)
@@ -107,8 +102,14 @@ class Optimizer(torch.optim.Optimizer):
         """Add parameters with their own hyperparameters; what is not given is as for the others."""
         known = surface.defaults(self.whole)
         given = {key: value for key, value in param_group.items() if key in known}
-        surface.check(self.whole, type(self).__name__, {**self.defaults, **given})
+        name = type(self).__name__
+        surface.check_group(name, param_group)
+        surface.check(self.whole, name, {**self.defaults, **given})
         super().add_param_group(param_group)
+        params = self.param_groups[-1]["params"]
+        if len({*params}) < len(params):
+            self.param_groups.pop()
+            raise ValueError(f"{name}: a parameter is given twice in one group")
         self._start_scalars(self.param_groups[-1])
         self._plan = None
 
@@ -125,8 +126,8 @@ class Optimizer(torch.optim.Optimizer):
         self.state = WatchedState(self.state)
         self._plan = None
         self._settings = Settings(self.whole)
-        self._telemetry = None
-        self._swapped = False
+        for kept, value in (("_telemetry", None), ("_swapped", False), ("_checked", ())):  # absent after unpickling
+            vars(self).setdefault(kept, value)
         for options in (self.defaults, *self.param_groups):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
@@ -138,7 +139,8 @@ class Optimizer(torch.optim.Optimizer):
         """As every torch optimizer's: ``state`` by parameter number, ``param_groups`` with all hyperparameters."""
         seen = self.state.seen
         found = super().state_dict()
-        # The states' dictionaries stay ours: what a caller does to the result replaces nothing here.
+        # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
+        # the caller's too from now on.
         found["state"] = {k: dict(v) if isinstance(v, dict) else v for k, v in found["state"].items()}
         if not (self._optimizer_state_dict_pre_hooks or self._optimizer_state_dict_post_hooks):
             self.state.seen = seen
@@ -151,11 +153,14 @@ class Optimizer(torch.optim.Optimizer):
         position. States keep the element types they were saved in. Raises ValueError for a checkpoint that is of other
         parameters.
         """
+        if self._swapped:
+            raise RuntimeError("the averaged weights are in place: load outside of `with optimizer.averaged()`")
         loaded: dict[str, Any] = {}
 
         # Around the user's own hooks: they change the checkpoint before, and see the finished state after.
         def sort(_optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
-            loaded.update(loading.by_name(saved, self.param_groups))
+            sorted_by_name = loading.by_name(saved, self.param_groups)
+            loaded.update(loading.with_options(sorted_by_name, self.param_groups, surface.CHAIN))
             return loaded
 
         def restore(_optimizer: torch.optim.Optimizer) -> None:
@@ -170,10 +175,12 @@ class Optimizer(torch.optim.Optimizer):
         finally:
             before.remove()
             after.remove()
+        if self._telemetry is not None:
+            self._telemetry.groups = self.param_groups
 
     def __getstate__(self) -> dict[str, Any]:
-        whole = {key: getattr(self, key) for key in surface.WHOLE}
-        return {**super().__getstate__(), **whole, "skipped_steps": self.skipped_steps}
+        own = {key: vars(self)[key] for key in (*surface.WHOLE, "skipped_steps", "grad_scale") if key in vars(self)}
+        return {**super().__getstate__(), **own}
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -182,13 +189,14 @@ class Optimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Update every parameter that has a gradient, once. ``closure`` computes the loss again and returns it."""
         # torch wraps the steps of its optimizers for hooks and profilers. It costs 9 us: done only when there are any.
+        given = () if closure is None else (closure,)
         if torch.compiler.is_dynamo_compiling():
-            return _untraced_step(self, closure)
-        return _observed_step(self, closure) if _observed(self) else self._step(closure)
+            return _untraced_step(self, *given)
+        return _observed_step(self, *given) if _observed(self) else self._step(*given)
 
     step.hooked = True  # type: ignore[attr-defined]
 
-    def _step(self, closure: Callable[[], float] | None) -> float | None:
+    def _step(self, closure: Callable[[], float] | None = None) -> float | None:
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -199,51 +207,50 @@ class Optimizer(torch.optim.Optimizer):
     def _update(self) -> None:
         if self._swapped:
             raise RuntimeError("the averaged weights are in place: take steps outside of `with optimizer.averaged()`")
+        self._check_options()
         if self.found_inf is not None and float(self.found_inf):
             self._skip()
             return
-        scale = 1.0 if self.grad_scale is None else float(self.grad_scale)
-        common = (("clear", self.clear),)
-        numbers, switches = self._settings.read(self.param_groups, scale, common)
+        numbers, switches = self._settings.read(self.param_groups, self._scale(), (("clear", self.clear),))
         plan = self._fitting_plan(switches)
         guarded = self.nonfinite != "pass"
         one_pass = not guarded and self.clip_norm is None and not self.stages
-        if one_pass and plan.direct and self._direct(plan, numbers):
+        # Gradients that are cleared may belong to a graph or be shared: looked at one by one.
+        if one_pass and plan.direct and not self.clear and self._direct(plan, numbers):
             return
-        measured = self._telemetry is not None and self._telemetry.due
         plan, grads = self._gathered(plan, switches)
-        steps = [(x, self._rows(x, numbers)) for x in plan.launches]
+        clipped_apart = self.clip_norm is not None and self.clip_scope == "tensor"
+        steps = stepping.begun(self.whole, plan.launches, numbers, by_tensor=clipped_apart)
         # A clip by value would hide an infinity, so what is guarded is the gradient before it.
-        squares = self._squares(steps, limited=not guarded) if guarded or self.clip_norm is not None else []
-        if guarded and (bad := self._not_finite(plan, squares)):
-            self._forget(plan)
-            if self.nonfinite == "raise":
-                raise NonFiniteGradient(bad)
-            self._skip()
+        squares: Squares = stepping.squares_of(steps, limited=not guarded) if guarded or self.clip_norm else []
+        if guarded and (bad := stepping.not_finite(plan.launches, squares)):
+            self._leave_out(plan, bad)
             return
         if self.clip_norm is not None:
             if guarded and any(r.limited for _, r in steps):
-                squares = self._squares(steps, limited=True)
-            steps = self._clipped(steps, squares)
-        steps = self._with_totals(steps)
+                squares = stepping.squares_of(steps, limited=True)
+            scales = stepping.scales_of(squares, self.clip_norm, self.clip_scope, self.clip_eps)
+            if self._telemetry is not None:
+                self._telemetry.clipped(plan.launches, scales, self.clip_scope)
+            steps = stepping.scaled(steps, scales)
+        steps = stepping.with_totals(self.whole, len(self.stages), steps)
+        measured = self._telemetry is not None and self._telemetry.due
         for x, r in steps:
             x.launch.update(r, again=not one_pass, measured=measured)
         # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
         increment_version(grads.present)
         if self.clear:
-            for grad, _copy in grads.copies:
-                grad.zero_()
-            increment_version([g for g in grads.held if g is not None])
+            grads.cleared()
         self._taken(plan, steps, measured)
 
     def _direct(self, plan: Plan, numbers: Sequence[Numbers]) -> bool:
         """Take the whole step in one call of machine code, if everything is as it was the last time."""
-        steps = [(x, self._rows(x, numbers)) for x in plan.launches]
+        steps = stepping.begun(self.whole, plan.launches, numbers, by_tensor=False)
         measured = self._telemetry is not None and self._telemetry.due
         tasks = [
             (x.launch.ready(r, measured), x.launch.threads) for x, r in steps if isinstance(x.launch, KernelLaunch)
         ]
-        done = plan.memory.run(tasks, self.clear)
+        done = plan.memory.run(tasks)
         if done:
             self._taken(plan, steps, measured)
         return done
@@ -254,22 +261,21 @@ class Optimizer(torch.optim.Optimizer):
             self._telemetry.taken(plan.launches, measured)
         for planned, _ in steps:
             planned.counts.advance()
-        self._keep_scalars(steps)
+        stepping.keep_scalars(self.whole, steps, self.param_groups)
         plan.created.clear()
 
-    def _clipped(self, steps: Sequence[Step], squares: Sequence[NDArray[np.float64]]) -> list[Step]:
-        """The rows with what the gradients are multiplied by."""
-        scales: list[Any]
-        with np.errstate(all="ignore"):
-            if self.clip_scope == "all":
-                total = np.float64(sum(of.sum() for of in squares))
-                scales = [float(chain.norm_scale(total, self.clip_norm, self.clip_eps))] * len(steps)
-            else:
-                scales = [chain.norm_scale(of, self.clip_norm, self.clip_eps) for of in squares]
-        if self._telemetry is not None:
-            for (x, _), scale in zip(steps[:1] if self.clip_scope == "all" else steps, scales, strict=False):
-                self._telemetry.clipped(x.members.params, scale)
-        return [(x, r.joined({"clip_scale": scale})) for (x, r), scale in zip(steps, scales, strict=True)]
+    def _scale(self) -> float:
+        scale = 1.0 if self.grad_scale is None else float(self.grad_scale)
+        if scale == 0:
+            raise ValueError("grad_scale is 0: it is what the loss was multiplied by")
+        return scale
+
+    def _check_options(self) -> None:
+        """The options of the whole optimizer are attributes, so they are checked when one has another value."""
+        now = tuple(map(vars(self).__getitem__, surface.WHOLE))
+        if now != self._checked:
+            surface.check_whole(type(self).__name__, dict(zip(surface.WHOLE, now, strict=True)))
+            self._checked = now
 
     def explain(self) -> Explanation:
         """What a step computes as it would be taken now: formulas, numbers, passes over memory, who serves whom.
@@ -305,7 +311,10 @@ class Optimizer(torch.optim.Optimizer):
             raise RuntimeError("the averaged weights are in place already")
         numbers, _ = self._settings.read(self.param_groups, 1.0, ())
         if not any("evaluate" in formulas for formulas in layers(self.rule)) and not any(n["ema"] for n in numbers):
-            raise RuntimeError(f"nothing is averaged: make the optimizer with {type(self).__name__}(..., ema=0.999)")
+            raise RuntimeError(
+                f"nothing is averaged: make the optimizer with {type(self).__name__}(..., ema=0.999), or set "
+                "param_groups[i]['ema'] (a checkpoint's settings replace those given)"
+            )
         pairs = averaging.to_test(self.whole, self.param_groups, numbers, self.state)
         with averaging.swapped(pairs):
             self._swapped = True
@@ -315,34 +324,23 @@ class Optimizer(torch.optim.Optimizer):
             finally:
                 self._swapped = False
 
-    def _squares(self, steps: Sequence[Step], limited: bool) -> list[NDArray[np.float64]]:
-        """For each launch, the sums of its gradients' squares; ``limited``: after the clip by value."""
-        return [x.launch.squares(r, limited=limited and r.limited) for x, r in steps]
-
-    def _with_totals(self, steps: list[Step]) -> list[Step]:
-        """The rows with the totals of the rule and of its wrappers, from the inside out."""
-        scopes = {name: total.scope for name, total in parts(self.whole, Sum).items()}
-        for stage in range(len(self.stages)):
-            found = [x.launch.totals(r, stage) for x, r in steps]
-            overall = {name: sum(float(f[name].sum()) for f in found) for name in found[0]} if found else {}
-            known = [{n: f[n] if scopes[n] == "tensor" else overall[n] for n in f} for f in found]
-            steps = [(x, r.joined(totals)) for (x, r), totals in zip(steps, known, strict=True)]
-        return steps
-
     def _fitting_plan(self, switches: tuple[Switches, ...]) -> Plan:
         """The plan, made anew if groups, switches or states are not what it was made for."""
         if not isinstance(self.state, WatchedState):  # somebody gave the optimizer another one
             self.state = WatchedState(self.state)
-            self.state.seen = True
+            self.state.seen = self.state.exposed = True
         if self._plan is None or not self._plan.fits(self.param_groups, switches, self.state):
             self._plan = planning.make(self.whole, self.param_groups, self.state, switches)
+        if self.state.exposed:
+            self._plan.memory.keep()
         return self._plan
 
     def _gathered(self, plan: Plan, switches: tuple[Switches, ...]) -> tuple[Plan, Grads]:
         """The plan with this step's gradients, made anew if memory is not where it was."""
         grads = plan.gather()
         if grads is None:
-            self._plan = plan = planning.make(self.whole, self.param_groups, self.state, switches)
+            plan = planning.make(self.whole, self.param_groups, self.state, switches)
+            self._plan = plan
             grads = plan.gather()
         if grads is None:
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(self.param_groups))
@@ -354,58 +352,21 @@ class Optimizer(torch.optim.Optimizer):
         if self.clear:
             self.zero_grad(set_to_none=False)
 
-    def _forget(self, plan: Plan) -> None:
-        """A step that is not taken leaves no trace: drop the states that were created for it."""
-        for param in plan.created:
+    def _leave_out(self, plan: Plan, bad: Sequence[tuple[int, torch.Tensor, int]]) -> None:
+        """A step that is not taken because of gradients that are not finite: it leaves no trace."""
+        if self._telemetry is not None:
+            self._telemetry.nonfinite([param for _, param, _ in bad])
+        for param in plan.created:  # drop the states that were created for it
             self.state.drop(param)
         if plan.created:
             self._plan = None
-
-    def _rows(self, planned: Planned, numbers: Sequence[Numbers]) -> Rows:
-        """The launch's numbers for the step that is about to be taken."""
-        by_tensor = any(total.scope == "tensor" for total in parts(self.whole, Sum).values())
-        by_tensor = by_tensor or (self.clip_norm is not None and self.clip_scope == "tensor")
-        counts = planned.counts
-        taken = counts.steps if counts.asked else None
-        groups = [numbers[i] for i in planned.members.groups]
-        equal = taken is None or counts.even()
-        return rows(groups, planned.members.group_of, taken, equal, planned.scalars, by_tensor)
-
-    def _keep_scalars(self, steps: Sequence[Step]) -> None:
-        """Store the scalars' next values: in the tensors' memory, or in the groups."""
-        scalars = parts(self.whole, Scalar)
-        for planned, row in steps if scalars else ():
-            values = planned.next_scalars.many(row.numbers)
-            present = planned.counts.present
-            for (name, scalar), value in zip(scalars.items(), values, strict=True):
-                if scalar.scope == "tensor":
-                    kept = planned.scalars[name]
-                    kept[:] = value if present is None else np.where(present, value, kept)
-                    continue
-                for place, i in enumerate(planned.members.groups):
-                    found = row.last(value, None if scalar.scope == "all" else place, present)
-                    groups = self.param_groups if scalar.scope == "all" else [self.param_groups[i]]
-                    for group in groups if found is not None else ():
-                        group[name] = found
-
-    def _not_finite(self, plan: Plan, squares: Sequence[NDArray[np.float64]]) -> str | None:
-        """Which gradients hold nan or infinity, in words; None if none does, even if a sum of squares overflowed."""
-        if math.isfinite(sum(float(of.sum()) for of in squares)):
-            return None
-        named = planning.names(self.param_groups)
-        found = []
-        for planned, of in zip(plan.launches, squares, strict=True):
-            for i in np.flatnonzero(~np.isfinite(of)):
-                grad = planned.members.params[i].grad
-                assert grad is not None
-                if count := int(added(~torch.isfinite(grad))):
-                    if self._telemetry is not None:
-                        self._telemetry.nonfinite([planned.members.params[i]])
-                    found.append(f"{named[planned.members.places[i]]} ({count} of {grad.numel()} values)")
-        if not found:
-            return None
+        if self.nonfinite == "skip":
+            self._skip()
+            return
+        called = planning.names(self.param_groups)
+        found = [f"{called[place]} ({count} of {param.numel()} values)" for place, param, count in bad]
         more = f", and {len(found) - 3} more" if len(found) > 3 else ""
-        return f"the gradient is not finite in {', '.join(found[:3])}{more}; nothing was updated"
+        raise NonFiniteGradient(f"the gradient is not finite in {', '.join(found[:3])}{more}; nothing was updated")
 
 
 def _observed(optimizer: Optimizer) -> bool:

@@ -1,13 +1,14 @@
 """Which parameters are updated together, and by what: made once, used until something moves."""
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.autograd.graph import increment_version
 
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import live_states
@@ -17,7 +18,7 @@ from thalweg.formula.rule import parts
 
 from . import reading, state, surface
 from .counts import Counts
-from .launch import KernelLaunch, Members, TorchLaunch, addresses
+from .launch import KernelLaunch, Members, TorchLaunch
 from .memory import ABSENT, FINE, ODD, PLAN, Memory
 from .settings import Group, Switches
 from .watched import WatchedState
@@ -40,14 +41,24 @@ class Planned:
     next_scalars: HostFunction
     """From a step's numbers to the next values of the rule's scalars."""
     views: Mapping[str, list[torch.Tensor]]
-    """The views of the counts and `scalars` that the states hold, by key, to notice when one is replaced or moved."""
-    views_at: Mapping[str, list[int]]
+    """The views of the counts and `scalars` that the states hold, by key, to notice when one is replaced."""
+
+    @property
+    def kept(self) -> list[torch.Tensor]:
+        """The tensors whose addresses a step uses."""
+        states = self.launch.kept if isinstance(self.launch, KernelLaunch) else []
+        return [*(view for views in self.views.values() for view in views), *states]
+
+    def numbers_moved(self) -> bool:
+        """Whether counts or scalars are elsewhere in memory. The views of each share one storage, so one tells."""
+        arrays = {"step": self.counts.steps, **self.scalars}
+        return any(self.views[key][0].data_ptr() != array.ctypes.data for key, array in arrays.items())
 
     def in_place(self) -> bool:
-        """Whether the states are where they were planned."""
+        """Whether the states are those that were planned."""
         for key, views in self.views.items():
             kept = [state.get(key) for state in self.members.states]
-            if not all(map(operator.is_, kept, views)) or addresses(views) != self.views_at[key]:
+            if not all(map(operator.is_, kept, views)):
                 return False
         return self.launch.in_place(self.members.states)
 
@@ -58,9 +69,22 @@ class Grads:
 
     held: Held
     copies: Sequence[tuple[torch.Tensor, torch.Tensor]]
-    """Gradients that are laid out unlike their weights, each with the copy that the kernel reads."""
+    """Gradients that kernels cannot read or clear in place, each with the copy that they do."""
     present: Sequence[torch.Tensor]
     """The parameters that have one."""
+
+    @torch.no_grad()
+    def cleared(self) -> None:
+        """Complete what the kernels have done: the gradients are 0, and no longer part of a graph."""
+        for grad, _ in self.copies:
+            grad.zero_()
+        there = [g for g in self.held if g is not None]
+        increment_version(there)
+        for grad in there:
+            if grad.grad_fn is not None:
+                grad.detach_()
+            elif grad.requires_grad:
+                grad.requires_grad_(False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +97,7 @@ class Plan:
     others: list[torch.Tensor]
     """The parameters of torch launches, in their order."""
     waiting: list[torch.Tensor]
-    """Parameters that no kernel could serve, without a gradient so far."""
+    """Parameters without a gradient that no kernel could serve, or whose memory has been taken away."""
     switches: tuple[Switches, ...]
     states: list[dict[str, Any]]
     """Every parameter's state, to notice when one is replaced."""
@@ -89,6 +113,9 @@ class Plan:
             return False
         if any(group["params"] is not members for group, members in zip(groups, lists, strict=True)):
             return False
+        # The arrays of counts are read and written in Python: where they were moved, these are nobody's memory.
+        if states.exposed and any(planned.numbers_moved() for planned in self.launches):
+            return False
         if not states.seen:
             return True
         kept = states.own_list()
@@ -101,10 +128,11 @@ class Plan:
         cost = self.memory.look(held)
         if cost == PLAN or any(p.grad is not None for p in self.waiting):
             return None
-        if cost == FINE and not self.others and not self.memory.absent:
+        shared = self._shared() if self.clears else []
+        if cost == FINE and not self.others and not self.memory.absent and not shared:
             return Grads(held, (), self.memory.params)
         copies = []
-        for i in np.flatnonzero(self.memory.found == ODD):
+        for i in [*np.flatnonzero(self.memory.found == ODD).tolist(), *shared]:
             param, grad = self.memory.params[i], held[i]
             assert grad is not None
             if not _fits(grad, param) or grad.dtype != self.memory.types[i]:
@@ -119,6 +147,17 @@ class Plan:
         self._take_part(others)
         everyone = zip([*self.memory.params, *self.others], [*held, *others], strict=True)
         return Grads([*held, *others], copies, [p for p, g in everyone if g is not None])
+
+    def _shared(self) -> list[int]:
+        """The parameters whose gradient is also that of a parameter before them: cleared with it, they would see 0."""
+        _, first = np.unique(self.memory.grads_at, return_index=True)
+        again = np.setdiff1d(np.flatnonzero(self.memory.grads_at), first)
+        return [int(i) for i in again]
+
+    @property
+    def clears(self) -> bool:
+        """Whether a step sets the gradients to 0."""
+        return any(dict(switches)["clear"] for switches in self.switches)
 
     def _take_part(self, others: Held) -> None:
         """Tell the launches which of their parameters have a gradient."""
@@ -154,7 +193,11 @@ def make(
     created: list[torch.Tensor] = []
     later: list[torch.Tensor] = []
     turns = reading.turns([param for param, _ in everyone])
+    away: list[torch.Tensor] = []
     for k, (param, i) in enumerate(everyone):
+        if param.grad is None and not reading.within_storage(param):
+            away.append(param)  # its memory is elsewhere for the time being, and nothing is asked of it
+            continue
         if param.grad is None and not states.has(param):
             later.append(param)
             continue
@@ -176,7 +219,8 @@ def make(
         planned.append(_planned(rule, everyone, settings, states, chosen, types, places, grads_at))
         at += len(places)
     others = [everyone[k][0] for (_, types, _), places in ordered for k in places if not types]
-    waiting = [p for p in later if not reading.plain(p)]
+    waiting = [*away, *(p for p in later if not reading.plain(p))]
+    memory.serve([tensor for each in planned for tensor in each.kept])
     few = sum(p.numel() for p in kernels) <= LOCKED_UP_TO
     direct = memory.native and few and not others and not waiting
     return Plan(tuple(planned), memory, others, waiting, switches, states.own_list(), created, direct)
@@ -217,19 +261,18 @@ def _planned(
         if scalar.scope == "tensor"
     }
     views = {key: [s[key] for s in mine] for key in ("step", *scalars)}
-    views_at = {key: addresses(tensors) for key, tensors in views.items()}
     counts = Counts(steps, asked=state.counts_steps(rule))
-    return Planned(launch, members, counts, scalars, scalars_of(rule, switches), views, views_at)
+    return Planned(launch, members, counts, scalars, scalars_of(rule, switches), views)
 
 
-def names(groups: Sequence[Group]) -> list[str]:
-    """What to call each parameter in a message: its own name where the optimizer was given names."""
+def names(groups: Sequence[Group], quote: Callable[[str], str] = repr) -> list[str]:
+    """What to call each parameter in a message: its own name, quoted, where the optimizer was given names."""
     found = []
     for i, group in enumerate(groups):
         given = group.get("param_names") or []
         for k, param in enumerate(group["params"]):
             shape = "x".join(map(str, param.shape)) or "a single number"
-            found.append(repr(given[k]) if k < len(given) else f"parameter {k} of group {i} ({shape})")
+            found.append(quote(given[k]) if k < len(given) else f"parameter {k} of group {i} ({shape})")
     return found
 
 
@@ -238,6 +281,8 @@ def misfit(groups: Sequence[Group]) -> str:
     everyone = [p for group in groups for p in group["params"]]
     for name, param in zip(names(groups), everyone, strict=True):
         grad = param.grad
+        if not reading.within_storage(param) or (grad is not None and not reading.within_storage(grad)):
+            return f"the memory of {name} or of its gradient has been taken away: its storage was resized"
         if grad is not None and (grad.shape != param.shape or grad.dtype != param.dtype):
             return f"{name} is {tuple(param.shape)} {param.dtype}, its gradient {tuple(grad.shape)} {grad.dtype}"
     return "it changed while the step was being prepared"

@@ -82,8 +82,20 @@ def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, bool]:
     return {name: bool(group[name]) for name in parts(rule, Switch)}
 
 
+def check_group(name: str, group: Mapping[str, Any]) -> None:
+    """Raise for what a parameter group cannot say."""
+    for key in group:
+        if key in WHOLE:
+            raise TypeError(f"{name}: {key!r} belongs to the optimizer as a whole, not to a group")
+        if key in IMPLEMENTATION:
+            raise TypeError(f"{name} takes no {key!r}: every thalweg optimizer is fused already; leave it out")
+
+
 def check_whole(name: str, given: Mapping[str, Any]) -> None:
     """Raise for options of the whole optimizer that are outside their range."""
+    for key in ("clip_norm", "clip_eps"):
+        if given[key] is not None and not isinstance(given[key], int | float):
+            raise TypeError(f"{name}: {key} must be a number, got {given[key]!r}")
     if given["clip_norm"] is not None and not given["clip_norm"] > 0:
         raise ValueError(f"{name}: clip_norm must be above 0, or None for no clipping, got {given['clip_norm']!r}")
     if not given["clip_eps"] >= 0:

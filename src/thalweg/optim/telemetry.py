@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ class Norms:
     ``step``       the norm of the whole step, decay included, before the weights are rounded;
     ``relative``   step / weight; nan where all weights are 0;
     ``clipped``    the share of the steps so far in which the gradient was clipped by its norm;
-    ``nonfinite``  in how many measured, raised or skipped steps the gradient held nan or infinity.
+    ``nonfinite``  in how many steps, measured or stopped by ``nonfinite=``, the gradient held nan or infinity.
     """
 
     gradient: float
@@ -42,7 +42,7 @@ class Telemetry:
     """Measures every so many steps; made by `Optimizer.watch`."""
 
     def __init__(self, groups: list[Group], every: int) -> None:
-        self._groups, self._every = groups, every
+        self.groups, self._every = groups, every
         self._steps = 0
         self._last: list[tuple[Sequence[torch.Tensor], Measured, list[int]]] = []
         self._clipped: dict[torch.Tensor, int] = {}
@@ -64,11 +64,11 @@ class Telemetry:
         if by not in ("all", "group", "tensor"):
             raise ValueError(f"by must be 'all', 'group' or 'tensor', got {by!r}")
         members: dict[str, list[torch.Tensor]] = {}
-        called = iter(names(self._groups))
-        for i, group in enumerate(self._groups):
+        called = iter(names(self.groups, quote=str))
+        for i, group in enumerate(self.groups):
             for param in group["params"]:
-                name = next(called).strip("'")
-                key = "all" if by == "all" else name if by == "tensor" else str(group.get("name", f"group {i}"))
+                name = next(called)
+                key = "all" if by == "all" else name if by == "tensor" else _called(group, i, self.groups)
                 members.setdefault(key, []).append(param)
         squares = self._squares()
         found = {}
@@ -80,13 +80,15 @@ class Telemetry:
                 found[name] = Norms(gradient, weight, step, self._share(present), self._count(present))
         return found
 
-    def clipped(self, params: Sequence[torch.Tensor], scale: float | NDArray[np.float64]) -> None:
-        """Take note of what the gradients of some parameters are about to be multiplied by."""
-        if isinstance(scale, float):
-            self._clipped_all += scale < 1
+    def clipped(self, launches: Sequence[Planned], scales: Sequence[Any], scope: str) -> None:
+        """Take note of what the gradients are about to be multiplied by."""
+        if scope == "all":
+            self._clipped_all += bool(scales and scales[0] < 1)
             return
-        for i in np.flatnonzero(scale < 1).tolist():
-            self._clipped[params[i]] = self._clipped.get(params[i], 0) + 1
+        for planned, scale in zip(launches, scales, strict=True):
+            for i in np.flatnonzero(scale < 1).tolist():
+                param = planned.members.params[i]
+                self._clipped[param] = self._clipped.get(param, 0) + 1
 
     def nonfinite(self, params: Sequence[torch.Tensor]) -> None:
         """Take note of parameters whose gradient is not finite."""
@@ -123,3 +125,10 @@ class Telemetry:
 
     def _count(self, params: Sequence[torch.Tensor]) -> int:
         return max((self._nonfinite.get(p, 0) for p in params), default=0)
+
+
+def _called(group: Group, place: int, groups: Sequence[Group]) -> str:
+    """A group's own name, if it has one that no other has."""
+    name = group.get("name")
+    alone = name is not None and sum(other.get("name") == name for other in groups) == 1
+    return str(name) if alone else f"group {place}"

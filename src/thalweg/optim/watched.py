@@ -1,8 +1,9 @@
 """The optimizer's state, noticing whether anybody else has looked inside.
 
 Before each step the optimizer must know that its memory is where the plan says. Asking 500 parameters' states costs
-more than updating them. But a state can only be replaced by someone who got hold of it through this mapping: until
-that happens nothing needs asking, and from then on every step asks.
+more than updating them. But a state can only be replaced by someone who got hold of it through this mapping, and its
+tensors moved only by someone who got hold of them: until that happens nothing needs asking, and from then on every
+step asks.
 """
 
 from collections import defaultdict
@@ -18,12 +19,16 @@ _WAYS_IN = (
 
 
 class WatchedState(defaultdict[torch.Tensor, Any]):
-    """A ``defaultdict(dict)`` by parameter, as in every torch optimizer. ``seen``: whether it was used from outside."""
+    """A ``defaultdict(dict)`` by parameter, as in every torch optimizer.
+
+    ``seen``     whether it was used from outside, so that dictionaries and tensors may have been replaced;
+    ``exposed``  whether anybody else has its tensors, and may move them.
+    """
 
     def __init__(self, *content: Any) -> None:
         # defaultdict makes its own copies with the default first.
         super().__init__(dict, *content[-1:])
-        self.seen = False
+        self.seen = self.exposed = False
 
     def own(self, param: torch.Tensor) -> dict[str, Any]:
         """The optimizer's own way in."""
@@ -47,11 +52,13 @@ class WatchedState(defaultdict[torch.Tensor, Any]):
         super().pop(param, None)
 
     def __getitem__(self, param: torch.Tensor) -> dict[str, Any]:
-        self.seen = True
+        self.seen = self.exposed = True
         return self.own(param)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Copies and pickles are plain; the optimizer that receives one wraps it.
+        # Copies and pickles are plain; the optimizer that receives one wraps it. On the way to another process torch
+        # moves tensors to shared memory, in place.
+        self.exposed = True
         return defaultdict, (dict, dict(super().items()))
 
 
@@ -59,7 +66,7 @@ def _watched(name: str) -> Callable[..., Any]:
     plain = getattr(defaultdict, name)
 
     def method(self: WatchedState, *arguments: Any, **named: Any) -> Any:
-        self.seen = True
+        self.seen = self.exposed = True
         return plain(self, *arguments, **named)
 
     method.__name__ = name

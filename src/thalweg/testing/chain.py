@@ -28,10 +28,11 @@ class Chain(Suite):
             run(down, [[-g for g in row] for row in rows])
             same_bits(params_of(up), params_of(down), "maximize=True is not a descent along the opposite gradients")
 
-    def test_grad_scale(self, subject: Subject) -> None:
-        """Gradients of a loss that was multiplied by grad_scale are divided by it."""
+    @pytest.mark.parametrize("clip_norm", [None, 3.0], ids=["plain", "clip_norm"])
+    def test_grad_scale(self, subject: Subject, clip_norm: float | None) -> None:
+        """Gradients of a loss that was multiplied by grad_scale are divided by it, before they are clipped."""
         rows = gradients(4)
-        scaled, plain = subject(weights(torch.float32)), subject(weights(torch.float32))
+        scaled, plain = (subject(weights(torch.float32), clip_norm=clip_norm) for _ in range(2))
         for number, row in enumerate(rows):
             scaled.grad_scale = 2.0**number
             run(scaled, [[2.0**number * g for g in row]])

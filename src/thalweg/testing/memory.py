@@ -151,10 +151,11 @@ class Memory(Suite):
         same_bits([_copy(g) for g, _, _ in before], [copy for _, copy, _ in before], "the step has written to .grad")
         require(all(_version(g) == v for g, _, v in before), "the step has raised the gradient's version: it wrote")
 
-    def test_autograd_is_told(self, subject: Subject) -> None:
+    @pytest.mark.parametrize("clip_norm", [None, 1.0], ids=["plain", "clip_norm"])
+    def test_autograd_is_told(self, subject: Subject, clip_norm: float | None) -> None:
         """A graph that still needs the weights as they were must notice: their version is raised, and only theirs."""
         params = weights(torch.float32)
-        made = subject(params)
+        made = subject(params, clip_norm=clip_norm)
         give(params, [*gradients(1)[0][:-1], None])
         before = [p._version for p in params]
         made.step()
