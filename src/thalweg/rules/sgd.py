@@ -9,6 +9,7 @@ class SGD(Rule):
     Source:  Robbins & Monro 1951; momentum: Polyak 1964; nesterov: Sutskever et al. 2013, section 2.
     Departs: as torch.optim.SGD does: lr stands outside the running sum, and the first gradient enters it
              whole, without dampening (so dampening = momentum is not the moving average: see Momentum).
+             Where momentum is switched on in mid-training the sum starts at 0, with dampening; torch's does not.
     Search:  lr up to 10, since tuned SGD needs more than 1 on some tasks. Momentum stays as given.
     """
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import torch
@@ -107,15 +107,10 @@ def _judge(
     wrong = ~like(ours.detach(), theirs.detach()).reshape(-1)
     if wrong.any():
         at = int(wrong.nonzero()[0])
-        _fail(
+        pytest.fail(
             f"{otherwise}: {int(wrong.sum())} of {ours.numel()} values of tensor {number} {tuple(ours.shape)} differ; "
             f"value {at} is {ours.reshape(-1)[at]:.9g} instead of {theirs.reshape(-1)[at]:.9g}"
         )
-
-
-def _fail(message: str) -> NoReturn:
-    __tracebackhide__ = True
-    pytest.fail(message)
 
 
 def _place(index: int, tensors: Tensors) -> str:
