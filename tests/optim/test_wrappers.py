@@ -9,9 +9,9 @@ import torch
 
 import thalweg
 from contract_rules import LambLike
-from thalweg.formula import FormulaError, Hyper, State, torch_reader
+from thalweg.formula import FormulaError, Hyper, Rule, State, torch_reader
 from thalweg.formula.rule import Wrapper, text, wrapped
-from thalweg.optim import OPTIMIZERS, Optimizer, wrap
+from thalweg.optim import OPTIMIZERS, Optimizer, optimizer, wrap
 from thalweg.rules import CATALOGUE, AdamW
 from thalweg.wrappers import Cautious
 
@@ -161,3 +161,37 @@ def test_mistakes_are_named() -> None:
         wrap(wrap(thalweg.SGD, Halved), Halved)
     with pytest.raises(TypeError, match="takes an optimizer and a Wrapper"):
         wrap(thalweg.SGD, thalweg.AdamW)  # type: ignore[arg-type]
+
+
+@thalweg.optimizer
+class Decorated(Rule):
+    """Steps down the gradient."""
+
+    lr = Hyper(0.5)
+
+    @staticmethod
+    def step(g, lr):  # type: ignore[no-untyped-def]
+        return lr * g
+
+
+@pytest.mark.parametrize(
+    "made", [Decorated, optimizer(LambLike), wrap(Decorated, Halved), wrap(LambLike, Halved), thalweg.AdamW]
+)
+def test_classes_and_optimizers_through_pickle(made: type[Optimizer]) -> None:
+    assert pickle.loads(pickle.dumps(made)) is made
+    built = made(start(), lr=0.25)
+    twin = pickle.loads(pickle.dumps(built))
+    assert type(twin) is made
+    assert twin.param_groups[0]["lr"] == 0.25
+
+
+def test_a_rule_that_nobody_can_find_again() -> None:
+    class Local(Rule):
+        lr = Hyper(0.5)
+
+        @staticmethod
+        def step(g, lr):  # type: ignore[no-untyped-def]
+            return lr * g
+
+    with pytest.raises(pickle.PicklingError, match=r"write the rule in a module"):
+        pickle.dumps(optimizer(Local)(start()))

@@ -128,7 +128,7 @@ def hypers(rule: type[Declaring]) -> Mapping[str, Hyper]:
 def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
     if clash := [name for name in wrapper.declared if name in rule.declared]:
         raise FormulaError(f"{rule.__name__} and {wrapper.__name__} both declare {clash[0]!r}; rename one")
-    about = f"{rule.__doc__}\n\n    {wrapper.__name__} around it: {(wrapper.__doc__ or '').strip()}"
+    about = f"{rule.__doc__ or rule.__name__}\n\n    {wrapper.__name__} around it: {(wrapper.__doc__ or '').strip()}"
     members = {
         **wrapper.declared,
         "wrappers": (*rule.wrappers, wrapper),

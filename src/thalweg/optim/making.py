@@ -1,6 +1,10 @@
 """Optimizer classes, made from rules and from wrappers around them."""
 
 import copyreg
+import importlib
+import operator
+import pickle
+import sys
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -24,6 +28,15 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
         raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")
     if taken := {"params", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & {*rule.declared}:
         raise TypeError(f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes; rename it")
+    return _made(rule)
+
+
+class _Made(type):
+    """The type of the classes made here, for pickle: not all of them stand in a module under their own name."""
+
+
+@once
+def _made(rule: type[Rule]) -> type[Optimizer]:
     whole = wrapped(rule, WeightAverage)
     members = {
         "rule": rule,
@@ -34,7 +47,41 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
         "__qualname__": rule.__qualname__,
         "__signature__": surface.signature(rule),
     }
-    return type(rule.__name__, (Optimizer,), members)
+    made: Any = _Made(rule.__name__, (Optimizer,), members)
+    found: type[Optimizer] = made
+    return found
+
+
+def _pickled(made: Any) -> Any:
+    """By its name where that is what it is called; else by the rule, or the optimizer, that is wrapped."""
+    if _standing(made.__module__, made.__qualname__) is made or not issubclass(made, Optimizer):
+        return str(made.__qualname__)
+    rule = made.rule
+    inner = next(c for c in rule.__mro__ if "wrappers" not in vars(c))
+    found = _standing(inner.__module__, inner.__qualname__)
+    if found is not inner and getattr(found, "rule", None) is not inner:
+        raise pickle.PicklingError(
+            f"{inner.__module__}.{inner.__qualname__} cannot be found under this name; write the rule in a module"
+        )
+    return _unpickled, (inner.__module__, inner.__qualname__, rule.wrappers)
+
+
+def _unpickled(module: str, name: str, wrappers: Sequence[type[Wrapper]]) -> type[Optimizer]:
+    importlib.import_module(module)
+    found = _standing(module, name)
+    rule = found.rule if issubclass(found, Optimizer) else found
+    return _made(reduce(wrapped, wrappers, rule))
+
+
+def _standing(module: str, name: str) -> Any:
+    """What stands in a loaded module under a name, dots included; None if nothing does."""
+    try:
+        return operator.attrgetter(name)(sys.modules[module])
+    except (KeyError, AttributeError):
+        return None
+
+
+copyreg.pickle(_Made, _pickled)
 
 
 def wrap(made: type[Optimizer] | type[Rule], wrapper: type[Wrapper]) -> type[Optimizer]:
@@ -47,32 +94,7 @@ def wrap(made: type[Optimizer] | type[Rule], wrapper: type[Wrapper]) -> type[Opt
     if not (isinstance(made, type) and issubclass(made, Optimizer | Rule)):
         raise TypeError(f"thalweg.wrap takes a thalweg optimizer, or a Rule, as a class; got {made!r}")
     rule = made.rule if issubclass(made, Optimizer) else made
-    return _wrapping(wrapped(rule, wrapper))
-
-
-class _Wrapping(type):
-    """The type of classes that `wrap` makes: they stand in no module, so a pickle says how they were made."""
-
-
-@once
-def _wrapping(rule: type[Rule]) -> type[Optimizer]:
-    made = optimizer(rule)
-    members = {name: value for name, value in vars(made).items() if name != "__dict__"}
-    remade: Any = _Wrapping(made.__name__, (Optimizer,), members)
-    found: type[Optimizer] = remade
-    return found
-
-
-def _unpickled(rule: type[Rule], wrappers: Sequence[type[Wrapper]]) -> type[Optimizer]:
-    return _wrapping(reduce(wrapped, wrappers, rule))
-
-
-def _pickled(made: Any) -> Any:
-    inner = next(c for c in made.rule.__mro__ if "wrappers" not in vars(c))
-    return _unpickled, (inner, made.rule.wrappers)
-
-
-copyreg.pickle(_Wrapping, _pickled)
+    return _made(wrapped(rule, wrapper))
 
 
 def build(

@@ -51,7 +51,7 @@ class Planned:
 
     def numbers_moved(self) -> bool:
         """Whether counts or scalars are elsewhere in memory. The views of each share one storage, so one tells."""
-        arrays = {"step": self.counts.steps, **self.scalars}
+        arrays: dict[str, NDArray[Any]] = {"step": self.counts.steps, **self.scalars}
         return any(self.views[key][0].data_ptr() != array.ctypes.data for key, array in arrays.items())
 
     def in_place(self) -> bool:
