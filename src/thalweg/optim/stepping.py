@@ -47,8 +47,8 @@ def scales_of(squares: Squares, clip_norm: float, scope: str, eps: float) -> lis
     """What the gradients of each launch are multiplied by so that their norm stays within clip_norm."""
     with np.errstate(all="ignore"):
         if scope == "all":
-            total = np.float64(sum(of.sum() for of in squares))
-            return [float(chain.norm_scale(total, clip_norm, eps))] * len(squares)
+            total = np.array([sum(of.sum() for of in squares)])  # an array divides by 0 as IEEE 754 says
+            return [float(chain.norm_scale(total, clip_norm, eps)[0])] * len(squares)
         return [chain.norm_scale(of, clip_norm, eps) for of in squares]
 
 
