@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from thalweg.formula import Rule, Wrapper, wrapped
+from thalweg.formula import Rule, Scalar, Sum, Wrapper, wrapped
 from thalweg.formula.compose import summing
-from thalweg.formula.rule import once
+from thalweg.formula.rule import once, parts
 from thalweg.wrappers import WeightAverage
 
 from . import surface
@@ -42,6 +42,8 @@ def _made(rule: type[Rule]) -> type[Optimizer]:
         "rule": rule,
         "whole": whole,
         "stages": summing(whole),
+        "totals_by_tensor": any(total.scope == "tensor" for total in parts(whole, Sum).values()),
+        "has_scalars": bool(parts(whole, Scalar)),
         "__doc__": rule.__doc__,
         "__module__": rule.__module__,
         "__qualname__": rule.__qualname__,

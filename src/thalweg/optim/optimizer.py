@@ -1,5 +1,6 @@
 """The optimizer: torch's contract around a rule."""
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, overload
@@ -56,6 +57,8 @@ class Optimizer(torch.optim.Optimizer):
     """The rule with the weight average around it: what is computed."""
     stages: ClassVar[tuple[int, ...]]
     """The layers of it that take sums, each of which is a pass over memory."""
+    totals_by_tensor: ClassVar[bool]
+    has_scalars: ClassVar[bool]
     clip_norm: float | None
     clip_scope: str
     clip_eps: float
@@ -220,7 +223,7 @@ class Optimizer(torch.optim.Optimizer):
             return
         plan, grads = self._gathered(plan, switches)
         clipped_apart = self.clip_norm is not None and self.clip_scope == "tensor"
-        steps = stepping.begun(self.whole, plan.launches, numbers, by_tensor=clipped_apart)
+        steps = stepping.begun(plan.launches, numbers, by_tensor=clipped_apart or self.totals_by_tensor)
         # A clip by value would hide an infinity, so what is guarded is the gradient before it.
         squares: Squares = stepping.squares_of(steps, limited=not guarded) if guarded or self.clip_norm else []
         if guarded and (bad := stepping.not_finite(plan.launches, squares)):
@@ -245,7 +248,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _direct(self, plan: Plan, numbers: Sequence[Numbers]) -> bool:
         """Take the whole step in one call of machine code, if everything is as it was the last time."""
-        steps = stepping.begun(self.whole, plan.launches, numbers, by_tensor=False)
+        steps = stepping.begun(plan.launches, numbers, by_tensor=False)
         measured = self._telemetry is not None and self._telemetry.due
         tasks = [
             (x.launch.ready(r, measured), x.launch.threads) for x, r in steps if isinstance(x.launch, KernelLaunch)
@@ -261,7 +264,8 @@ class Optimizer(torch.optim.Optimizer):
             self._telemetry.taken(plan.launches, measured)
         for planned, _ in steps:
             planned.counts.advance()
-        stepping.keep_scalars(self.whole, steps, self.param_groups)
+        if self.has_scalars:
+            stepping.keep_scalars(self.whole, steps, self.param_groups)
         plan.created.clear()
 
     def _scale(self) -> float:
@@ -272,7 +276,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _check_options(self) -> None:
         """The options of the whole optimizer are attributes, so they are checked when one has another value."""
-        now = tuple(map(vars(self).__getitem__, surface.WHOLE))
+        now = _OPTIONS(self)
         if now != self._checked:
             surface.check_whole(type(self).__name__, dict(zip(surface.WHOLE, now, strict=True)))
             self._checked = now
@@ -367,6 +371,9 @@ class Optimizer(torch.optim.Optimizer):
         found = [f"{called[place]} ({count} of {param.numel()} values)" for place, param, count in bad]
         more = f", and {len(found) - 3} more" if len(found) > 3 else ""
         raise NonFiniteGradient(f"the gradient is not finite in {', '.join(found[:3])}{more}; nothing was updated")
+
+
+_OPTIONS = operator.attrgetter(*surface.WHOLE)
 
 
 def _observed(optimizer: Optimizer) -> bool:

@@ -81,10 +81,8 @@ class Grads:
         there = [g for g in self.held if g is not None]
         increment_version(there)
         for grad in there:
-            if grad.grad_fn is not None:
-                grad.detach_()
-            elif grad.requires_grad:
-                grad.requires_grad_(False)
+            if grad.requires_grad:
+                grad.detach_() if grad.grad_fn is not None else grad.requires_grad_(False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +148,16 @@ class Plan:
 
     def _shared(self) -> list[int]:
         """The parameters whose gradient is also that of a parameter before them: cleared with it, they would see 0."""
-        _, first = np.unique(self.memory.grads_at, return_index=True)
-        again = np.setdiff1d(np.flatnonzero(self.memory.grads_at), first)
-        return [int(i) for i in again]
+        at = self.memory.grads_at.tolist()
+        if len({*at}) == len(at):  # nearly always
+            return []
+        seen = {0}
+        again = []
+        for i, where in enumerate(at):
+            if where and where in seen:
+                again.append(i)
+            seen.add(where)
+        return again
 
     @property
     def clears(self) -> bool:

@@ -22,12 +22,11 @@ Step = tuple[Planned, Rows]
 Squares = Sequence[NDArray[np.float64]]
 
 
-def begun(rule: type[Rule], launches: Sequence[Planned], numbers: Sequence[Numbers], by_tensor: bool) -> list[Step]:
+def begun(launches: Sequence[Planned], numbers: Sequence[Numbers], by_tensor: bool) -> list[Step]:
     """The launches with their numbers for the step that is about to be taken.
 
     ``numbers`` are the groups'; ``by_tensor`` asks for a row a tensor.
     """
-    by_tensor = by_tensor or any(total.scope == "tensor" for total in parts(rule, Sum).values())
     found = []
     for planned in launches:
         counts = planned.counts
