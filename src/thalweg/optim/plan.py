@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.autograd.graph import increment_version
+from torch.nn.parameter import is_lazy
 
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import live_states
@@ -212,9 +213,8 @@ def make(
         operands = state.prepare(rule, settings[i], param, states.own(param))
         types = reading.kernel_types(param, operands)
         chosen = types if isinstance(types, tuple) else None
-        sets.setdefault((switches[i], chosen, turns[k] if chosen else 0), []).append(k)
-    # The launches that kernels serve come first: their gradients lie side by side in one table.
-    ordered = sorted(sets.items(), key=lambda entry: entry[0][1] is None)
+        sets.setdefault((switches[i], chosen, turns[k]), []).append(k)
+    ordered = sorted(sets.items(), key=lambda entry: entry[0][2])
     kernels = [everyone[k][0] for (_, types, _), places in ordered for k in places if types]
     lists = [group["params"] for group in groups]
     memory = Memory(lists, kernels, [p for p in later if reading.plain(p)])
@@ -222,7 +222,7 @@ def make(
     for (chosen, types, _), places in ordered:
         grads_at = memory.grads_at[at : at + len(places)]
         planned.append(_planned(rule, everyone, settings, states, chosen, types, places, grads_at))
-        at += len(places)
+        at += len(places) if types else 0
     others = [everyone[k][0] for (_, types, _), places in ordered for k in places if not types]
     waiting = [*away, *(p for p in later if not reading.plain(p))]
     memory.serve([tensor for each in planned for tensor in each.kept])
@@ -276,7 +276,8 @@ def names(groups: Sequence[Group], quote: Callable[[str], str] = repr) -> list[s
     for i, group in enumerate(groups):
         given = group.get("param_names") or []
         for k, param in enumerate(group["params"]):
-            shape = "x".join(map(str, param.shape)) or "a single number"
+            known = not is_lazy(param)
+            shape = ("x".join(map(str, param.shape)) or "a single number") if known else "its shape is not known yet"
             found.append(quote(given[k]) if k < len(given) else f"parameter {k} of group {i} ({shape})")
     return found
 

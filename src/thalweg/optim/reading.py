@@ -30,8 +30,16 @@ def within_storage(tensor: torch.Tensor) -> bool:
     """Whether all elements of an ordinary strided tensor lie in its storage, which can be made smaller under it."""
     if type(tensor) not in _ORDINARY or not tensor.numel() or tensor.device.type == "meta":
         return True
+    start = tensor.storage_offset() * tensor.itemsize
+    return start + _extent(tensor) <= tensor.untyped_storage().nbytes()
+
+
+def _extent(tensor: torch.Tensor) -> int:
+    """The bytes from a strided tensor's first element to past its last."""
+    if not tensor.numel():
+        return 0
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return (tensor.storage_offset() + last + 1) * tensor.itemsize <= tensor.untyped_storage().nbytes()
+    return (last + 1) * tensor.itemsize
 
 
 def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> Types | str:
@@ -96,7 +104,7 @@ def turns(params: Sequence[torch.Tensor]) -> list[int]:
 
     Parameters of one turn are updated at the same time by several threads.
     """
-    spans = [(p.data_ptr(), p.data_ptr() + p.nbytes) if plain(p) else (0, 0) for p in params]
+    spans = [(p.data_ptr(), p.data_ptr() + _extent(p)) if plain(p) else (0, 0) for p in params]
     found = [0] * len(params)
     order = sorted((span, i) for i, span in enumerate(spans) if span[1] > span[0])
     reach = 0
