@@ -1,4 +1,4 @@
-"""Attacks on weights, gradients and lists of parameters: each done to ours, in every way a step is taken, and to torch."""
+"""Attacks on weights, gradients and lists of parameters: done to ours, in every way a step is taken, and to torch."""
 
 import collections
 import gc
