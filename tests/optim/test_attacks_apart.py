@@ -344,9 +344,6 @@ print(float(params[0].detach()[0]))
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="which list of gradients is meant stands in the plan's block, where another thread puts its own"
-)
 def test_a_whole_step_in_the_middle_of_another_threads() -> None:
     """One optimizer in two threads: torch counts and averages as it comes, but no memory is freed under it."""
     assert printed(BETWEEN, "gathered") == "-4.0"

@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from threading import RLock
 from typing import Any, ClassVar, overload
 
 import torch
@@ -93,6 +94,7 @@ class Optimizer(torch.optim.Optimizer):
         self._settings = Settings(self.whole)
         self._telemetry: Telemetry | None = None
         self._swapped = False
+        self._lock = RLock()
         super().__init__(params, {**known, **options})
         self.state: WatchedState = WatchedState()
 
@@ -131,6 +133,7 @@ class Optimizer(torch.optim.Optimizer):
         self._settings = Settings(self.whole)
         for kept, value in (("_telemetry", None), ("_swapped", False), ("_checked", ())):  # absent after unpickling
             vars(self).setdefault(kept, value)
+        vars(self).setdefault("_lock", RLock())
         for options in (self.defaults, *self.param_groups):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
@@ -204,7 +207,9 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._update()
+        # Two threads may step one optimizer, as in torch: one after the other, since they share the plan's tables.
+        with self._lock:
+            self._update()
         return loss
 
     def _update(self) -> None:
