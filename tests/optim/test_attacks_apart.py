@@ -300,7 +300,9 @@ print(max(float(p.detach().abs().max()) for p in params) < 1e3)
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="torch replaces a gradient without the interpreter's lock; the kernel reads what was freed")
+@pytest.mark.xfail(
+    strict=False, reason="torch replaces a gradient without the interpreter's lock; the kernel reads what was freed"
+)
 def test_gradients_that_a_backward_pass_of_another_thread_replaces() -> None:
     """Sums of gradients that keep their graph are new tensors, put in place by C++ while Python's lock is free."""
     assert printed(ACCUMULATED) == "True"
