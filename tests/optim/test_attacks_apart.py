@@ -308,49 +308,6 @@ def test_gradients_that_a_backward_pass_of_another_thread_replaces() -> None:
     assert printed(ACCUMULATED) == "True"
 
 
-BETWEEN = """
-params = [torch.nn.Parameter(torch.zeros(1000)) for _ in range(8)]
-made = made_of(params, lr=1.0)
-block = thalweg.optim.memory._Block
-asking, go_on = threading.Event(), threading.Event()
-real = block._set
-
-
-def paused(self, **words):
-    real(self, **words)
-    if threading.current_thread().name == "first" and "HELD" in words:
-        asking.set()
-        go_on.wait()
-
-
-def step():
-    for p in params:
-        p.grad = torch.ones(1000)
-    made.step()
-
-
-for _ in range(2):
-    step()
-block._set = paused
-first = threading.Thread(target=made.step, name="first")
-first.start()
-asking.wait()
-step()
-for p in params:
-    p.grad = torch.ones(1000)
-others = [[object()] * 8 for _ in range(1000)]
-go_on.set()
-first.join()
-print(float(params[0].detach()[0]))
-"""
-
-
-@pytest.mark.slow
-def test_a_whole_step_in_the_middle_of_another_threads() -> None:
-    """One optimizer in two threads: torch counts and averages as it comes, but no memory is freed under it."""
-    assert printed(BETWEEN, "gathered") == "-4.0"
-
-
 def resident() -> float:
     """This process's memory in MB."""
     with open("/proc/self/statm", encoding="ascii") as file:
