@@ -167,8 +167,14 @@ class Boxed(torch.Tensor):
 def alone(code: str) -> str:
     """What a process of its own prints; it may crash or hang."""
     command = [sys.executable, "-X", "faulthandler", "-c", code]
+    known = [os.path.dirname(__file__), *filter(None, [os.environ.get("PYTHONPATH")])]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(known)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         try:
             out, err = process.communicate(timeout=120)

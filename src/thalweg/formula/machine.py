@@ -9,6 +9,7 @@ import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -83,10 +84,17 @@ class MachineCode:
         self.call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
 
 
-@cache
+# A cache would let two threads load the same text and drop one: unmapped under whoever has its address.
+_loaded: dict[str, MachineCode] = {}
+_loading = Lock()
+
+
 def machine_code(assembly: str) -> MachineCode:
     """The loaded kernel of an assembly text, one per process. Loaded code is never unloaded."""
-    return MachineCode(assembly)
+    with _loading:
+        if assembly not in _loaded:
+            _loaded[assembly] = MachineCode(assembly)
+        return _loaded[assembly]
 
 
 @cache

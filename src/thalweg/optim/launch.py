@@ -100,6 +100,7 @@ class KernelLaunch:
         self._states_kept = [[s[key] for s in states] for key in members.keys.values()]
         self._columns = {"w": column(params), "g": grads_at}
         self._columns |= {name: column(kept) for name, kept in zip(members.keys, self._states_kept, strict=True)}
+        self._strides = [p.stride() for p in params]
         self._cut = layout([p.numel() for p in params])
         self._tasks: dict[str, Task] = {}
 
@@ -108,12 +109,12 @@ class KernelLaunch:
         """The states' tensors, whose addresses the kernels use."""
         return [t for kept in self._states_kept for t in kept]
 
-    def in_place(self, states: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether the states are still the tensors that were planned."""
+    def in_place(self, states: Sequence[dict[str, Any]]) -> bool:
+        """Whether the states are still the tensors that were planned, laid out as they were."""
         return all(
-            s.get(key) is tensor
+            state.get(key) is tensor and tensor.stride() == stride
             for key, kept in zip(self._keys.values(), self._states_kept, strict=True)
-            for s, tensor in zip(states, kept, strict=True)
+            for state, tensor, stride in zip(states, kept, self._strides, strict=True)
         )
 
     def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:

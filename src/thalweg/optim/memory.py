@@ -68,6 +68,10 @@ class Memory:
         """Whether a step can be taken in one call of machine code."""
         return hasattr(self, "_block")
 
+    def held(self) -> Held:
+        """The parameters' gradients, alive as long as the list is."""
+        return [p.grad for p in self.params]
+
     def look(self, held: Held) -> int:
         """Find this step's gradients; ``held`` are the parameters' gradients, kept alive by the caller."""
         return self._look(held)
@@ -92,12 +96,13 @@ class Memory:
             if self.native:
                 self._block.keep(self._kept)
 
-    def run(self, tasks: Sequence[tuple[Task, int]]) -> bool:
+    def run(self, tasks: Sequence[tuple[Task, int]], held: Held) -> bool:
         """If all is as wanted, run kernels, each with its number of threads, and raise the weights' versions.
 
-        Nothing can move in between.
+        Nothing in Python can move in between. ``held``: as in `look`, since autograd's own threads can: a backward pass
+        with ``create_graph`` replaces gradients without the interpreter's lock.
         """
-        return self._block.run(tasks)
+        return self._block.run(tasks, held)
 
     def _asked(self, held: Held | None) -> int:
         assert held is not None
@@ -178,12 +183,12 @@ class _Block:
         self._call(self._at)
         return int(self._words[self._worst])
 
-    def run(self, tasks: Sequence[tuple[Task, int]]) -> bool:
+    def run(self, tasks: Sequence[tuple[Task, int]], held: Held) -> bool:
         wanted = [(task.at, threads) for task, threads in tasks]
         if wanted != self._wanted:
             self._wanted = wanted
             self._runs = np.array([(t.walk.machine.address, t.at, threads) for t, threads in tasks], np.int64)
             self._set(RUN_TABLE=address(self._runs))
-        self._set(HELD=0, RUNS=len(tasks))
+        self._set(HELD=id(held), RUNS=len(tasks))
         self._call(self._at)
         return bool(self._words[self._worst] == FINE)

@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .reading import ordinary
+
 # The words of the block that native.ll reads.
 NAMES = (
     "COUNT", "HANDLES", "EXPECTED", "WANTED", "COSTS", "HELD", "GRADS_AT", "FOUND", "LISTS", "LIST_TABLE", "MEMBERS",
@@ -56,7 +58,8 @@ class TorchInterface:
 
     def type_code(self, dtype: torch.dtype) -> int:
         """torch's number for an element type."""
-        tensor = torch.empty(0, dtype=dtype)
+        with ordinary():
+            tensor = torch.empty(0, dtype=dtype)
         found = ctypes.c_int32()
         ask = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)(self.constants["TYPE"])
         ask(self.handle(tensor), ctypes.addressof(found))
@@ -86,7 +89,8 @@ def _found() -> TorchInterface | str:
     if sys.implementation.name != "cpython":
         return f"this Python is {sys.implementation.name}, not cpython"
     try:
-        constants = {**_functions(), **_places()}
+        with ordinary():
+            constants = {**_functions(), **_places()}
         from thalweg.formula.machine import machine_code
 
         call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(machine_code(assembly()).address)

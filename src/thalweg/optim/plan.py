@@ -98,8 +98,10 @@ class Plan:
     waiting: list[torch.Tensor]
     """Parameters without a gradient that no kernel could serve, or whose memory has been taken away."""
     switches: tuple[Switches, ...]
+    mapping: WatchedState
+    """The optimizer's states, to notice when all are replaced."""
     states: list[dict[str, Any]]
-    """Every parameter's state, to notice when one is replaced."""
+    """Every parameter's state, to notice when one is."""
     created: list[torch.Tensor]
     """The parameters whose state was created for a step that has not been taken yet."""
     direct: bool
@@ -108,7 +110,7 @@ class Plan:
     def fits(self, groups: Sequence[Group], switches: tuple[Switches, ...], states: WatchedState) -> bool:
         """Whether groups, switches and states are as planned. Memory is asked about when gradients are gathered."""
         lists = self.memory.lists
-        if switches != self.switches or len(groups) != len(lists):
+        if states is not self.mapping or switches != self.switches or len(groups) != len(lists):
             return False
         if any(group["params"] is not members for group, members in zip(groups, lists, strict=True)):
             return False
@@ -123,7 +125,7 @@ class Plan:
 
     def gather(self) -> Grads | None:
         """Find this step's gradients; None if the plan does not hold any more. Nothing is written."""
-        held = [p.grad for p in self.memory.params]
+        held = self.memory.held()
         cost = self.memory.look(held)
         if cost == PLAN or any(p.grad is not None for p in self.waiting):
             return None
@@ -228,7 +230,7 @@ def make(
     memory.serve([tensor for each in planned for tensor in each.kept])
     few = sum(p.numel() for p in kernels) <= LOCKED_UP_TO
     direct = memory.native and few and not others and not waiting
-    return Plan(tuple(planned), memory, others, waiting, switches, states.own_list(), created, direct)
+    return Plan(tuple(planned), memory, others, waiting, switches, states, states.own_list(), created, direct)
 
 
 def _planned(

@@ -1,9 +1,11 @@
 """Which reader serves a parameter, and why: a compiled kernel, the `torch` reader, or none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 from thalweg.formula.kernel import available, readable
 
@@ -21,9 +23,17 @@ def plain(param: torch.Tensor) -> bool:
     return ordinary and bool(torch._C._dispatch_keys(param) == _ordinary_keys())
 
 
+@contextmanager
+def ordinary() -> Iterator[None]:
+    """Within, tensors are made as outside of all modes: a process may take its first step in any of them."""
+    with torch.inference_mode(False), torch.device("cpu"), _disable_current_modes(), torch._C._DisableFuncTorch():
+        yield
+
+
 @cache
 def _ordinary_keys() -> object:
-    return torch._C._dispatch_keys(torch.empty(0))
+    with ordinary():
+        return torch._C._dispatch_keys(torch.empty(0, dtype=torch.float32))
 
 
 def within_storage(tensor: torch.Tensor) -> bool:
@@ -51,6 +61,8 @@ def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> T
     grad = param if param.grad is None else param.grad
     tensors = {"w": param, "g": grad, **operands}
     for name, tensor in tensors.items():
+        if name in operands and not plain(tensor):
+            return f"its state {name} is no plain memory on the CPU"
         if tensor.dtype not in _NAMES or not readable(_NAMES[tensor.dtype]):
             return f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
     # empty_like keeps the strides of memory without gaps or overlaps, and of no other.
