@@ -112,7 +112,7 @@ class KernelLaunch:
     def in_place(self, states: Sequence[dict[str, Any]]) -> bool:
         """Whether the states are still the tensors that were planned, laid out as they were."""
         return all(
-            state.get(key) is tensor and tensor.stride() == stride
+            tensor.stride() == stride and state.get(key) is tensor
             for key, kept in zip(self._keys.values(), self._states_kept, strict=True)
             for state, tensor, stride in zip(states, kept, self._strides, strict=True)
         )

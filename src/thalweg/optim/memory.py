@@ -96,13 +96,12 @@ class Memory:
             if self.native:
                 self._block.keep(self._kept)
 
-    def run(self, tasks: Sequence[tuple[Task, int]], held: Held) -> bool:
+    def run(self, tasks: Sequence[tuple[Task, int]]) -> bool:
         """If all is as wanted, run kernels, each with its number of threads, and raise the weights' versions.
 
-        Nothing in Python can move in between. ``held``: as in `look`, since autograd's own threads can: a backward pass
-        with ``create_graph`` replaces gradients without the interpreter's lock.
+        Nothing in Python can move in between, and the machine code holds the gradients meanwhile.
         """
-        return self._block.run(tasks, held)
+        return self._block.run(tasks)
 
     def _asked(self, held: Held | None) -> int:
         assert held is not None
@@ -157,6 +156,7 @@ class _Block:
         self._list_table = np.array([(id(members), len(members)) for members in self._lists], np.int64)
         self._members = np.array([id(p) for members in self._lists for p in members], np.int64)
         self._costs = _COSTS.reshape(-1).copy()
+        self._keepers = np.zeros(len(params), np.int64)
         self._runs = np.zeros((0, 3), np.int64)
         self._wanted: list[tuple[int, int]] = []
         self._words = np.zeros(len(NAMES), np.int64)
@@ -164,6 +164,7 @@ class _Block:
         self._set(
             HANDLES=address(self._handles), EXPECTED=address(self._expected), COSTS=address(self._costs),
             LIST_TABLE=address(self._list_table), MEMBERS=address(self._members), WANTED=address(memory.wanted),
+            KEEPERS=address(self._keepers),
             GRADS_AT=address(memory.grads_at), FOUND=address(memory.found),
         )  # fmt: skip
         self._at = address(self._words)
@@ -183,12 +184,12 @@ class _Block:
         self._call(self._at)
         return int(self._words[self._worst])
 
-    def run(self, tasks: Sequence[tuple[Task, int]], held: Held) -> bool:
+    def run(self, tasks: Sequence[tuple[Task, int]]) -> bool:
         wanted = [(task.at, threads) for task, threads in tasks]
         if wanted != self._wanted:
             self._wanted = wanted
             self._runs = np.array([(t.walk.machine.address, t.at, threads) for t, threads in tasks], np.int64)
             self._set(RUN_TABLE=address(self._runs))
-        self._set(HELD=id(held), RUNS=len(tasks))
+        self._set(HELD=0, RUNS=len(tasks))
         self._call(self._at)
         return bool(self._words[self._worst] == FINE)

@@ -218,6 +218,9 @@ start:
   %rows = table EXPECTED
   %grads_at = table GRADS_AT
   %founds = table FOUND
+  %keepers = table KEEPERS
+  %held_elsewhere = word HELD
+  %holds = icmp eq i64 %held_elsewhere, 0
   %wanteds = table WANTED
   %costs = table COSTS
   br label %loop
@@ -238,10 +241,21 @@ weight:
   %still = and i1 %plain, %same_place
   br i1 %still, label %grad, label %end
 grad:
-  %gradient = call ptr @gradient(ptr %task, ptr %handle, i64 %i)
-  %absent = icmp eq ptr %gradient, null
-  br i1 %absent, label %end, label %layout
+  %asked = call ptr @gradient(ptr %task, ptr %handle, i64 %i)
+  %absent = icmp eq ptr %asked, null
+  br i1 %absent, label %end, label %present
+present:
+  ; Nobody holds what was asked of the tensor itself: a handle does until the kernels have run, since autograd's own
+  ; threads replace gradients (backward with create_graph) without the interpreter's lock.
+  br i1 %holds, label %hold, label %layout
+hold:
+  %keeper_at = place_in %keepers, %i
+  %new = function NEW
+  %failed_new = call i32 %new(ptr %asked, ptr %keeper_at)
+  %keeper = load ptr, ptr %keeper_at
+  br label %layout
 layout:
+  %gradient = phi ptr [ %asked, %present ], [ %keeper, %hold ]
   %like_weight = call i1 @at(ptr %task, ptr %gradient, ptr %row, i64 2, ptr %room)
   %place_there = load i64, ptr %room
   %status = select i1 %like_weight, i64 0, i64 2
@@ -266,7 +280,7 @@ end:
 looked:
   store i64 %worst, ptr %worst_place
   %ready = icmp eq i64 %worst, 0
-  br i1 %ready, label %runs, label %leave
+  br i1 %ready, label %runs, label %release
 runs:
   %run_count = word RUNS
   %run_table = table RUN_TABLE
@@ -300,14 +314,14 @@ ran:
   br label %next_run
 versions:
   %anything = icmp sgt i64 %run_count, 0
-  br i1 %anything, label %bumps, label %leave
+  br i1 %anything, label %bumps, label %release
 bumps:
   %bump = function BUMP
   br label %next_bump
 next_bump:
   %b = phi i64 [ 0, %bumps ], [ %b_next, %bump_end ]
   %more_bumps = icmp slt i64 %b, %count
-  br i1 %more_bumps, label %bump_weight, label %leave
+  br i1 %more_bumps, label %bump_weight, label %release
 bump_weight:
   %moved = item %grads_at, %b
   %still_there = icmp eq i64 %moved, 0
@@ -320,6 +334,27 @@ bump_moved:
 bump_end:
   %b_next = add i64 %b, 1
   br label %next_bump
+release:
+  br i1 %holds, label %let_go, label %leave
+let_go:
+  %delete = function DELETE
+  br label %next_release
+next_release:
+  %r = phi i64 [ 0, %let_go ], [ %r_next, %release_end ]
+  %more_releases = icmp slt i64 %r, %count
+  br i1 %more_releases, label %release_one, label %leave
+release_one:
+  %kept_at = place_in %keepers, %r
+  %kept = load ptr, ptr %kept_at
+  %nothing = icmp eq ptr %kept, null
+  br i1 %nothing, label %release_end, label %delete_one
+delete_one:
+  %failed_delete = call i32 %delete(ptr %kept)
+  store ptr null, ptr %kept_at
+  br label %release_end
+release_end:
+  %r_next = add i64 %r, 1
+  br label %next_release
 leave:
   ret void
 }

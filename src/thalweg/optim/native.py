@@ -28,14 +28,16 @@ NAMES = (
     "COUNT", "HANDLES", "EXPECTED", "WANTED", "COSTS", "HELD", "GRADS_AT", "FOUND", "LISTS", "LIST_TABLE", "MEMBERS",
     "RUNS", "RUN_TABLE", "KEPT", "KEPT_HANDLES", "KEPT_AT", "WORST", "TEAM", "KEY", "KEY_PLACE", "UNDEFINED", "NONE",
     "OBJECT",
-    "GRAD", "DATA", "TYPE", "DIMENSIONS", "SIZES", "STRIDES", "EXTENT", "OFFSET", "LENGTH", "ITEM", "BUMP",
+    "GRAD", "DATA", "TYPE", "DIMENSIONS", "SIZES", "STRIDES", "EXTENT", "OFFSET", "KEEPERS", "NEW", "DELETE",
+    "LENGTH", "ITEM", "BUMP",
 )  # fmt: skip
 WORDS = {name: index for index, name in enumerate(NAMES)}
 
 _SHIM = {
     "DATA": "aoti_torch_get_data_ptr", "TYPE": "aoti_torch_get_dtype", "DIMENSIONS": "aoti_torch_get_dim",
     "SIZES": "aoti_torch_get_sizes", "STRIDES": "aoti_torch_get_strides", "EXTENT": "aoti_torch_get_storage_size",
-    "OFFSET": "aoti_torch_get_storage_offset",
+    "OFFSET": "aoti_torch_get_storage_offset", "NEW": "aoti_torch_new_tensor_handle",
+    "DELETE": "aoti_torch_delete_tensor_object",
 }  # fmt: skip
 # c10::TensorImpl::grad() const; torch::autograd::impl::bump_version(const at::Tensor&)
 _GRAD, _BUMP = "_ZNK3c1010TensorImpl4gradEv", "_ZN5torch8autograd4impl12bump_versionERKN2at6TensorE"

@@ -258,7 +258,7 @@ class Optimizer(torch.optim.Optimizer):
         tasks = [
             (x.launch.ready(r, measured), x.launch.threads) for x, r in steps if isinstance(x.launch, KernelLaunch)
         ]
-        done = plan.memory.run(tasks, plan.memory.held())
+        done = plan.memory.run(tasks)
         if done:
             self._taken(plan, steps, measured)
         return done
