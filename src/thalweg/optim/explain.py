@@ -95,19 +95,20 @@ def served(optimizer: "Optimizer") -> list[Served]:
     everyone = [(i, param) for i, group in enumerate(groups) for param in group["params"]]
     settings = [{**surface.numbers(rule, group), **surface.switches(rule, group)} for group in groups]
     turns = reading.turns([param for _, param in everyone])
-    keys = {declared.key for declared in parts(rule, State).values()}
+    keys = {name: declared.key for name, declared in parts(rule, State).items()}
     found = []
     for (i, param), name, turn in zip(everyone, names(groups), turns, strict=True):
         # The optimizer's mapping would create what is asked for, and notice that it was.
-        kept = dict(dict.get(optimizer.state, param, {}))
-        waits = param.grad is None and not kept
-        kept |= {key: _blank(kept[key]) for key in keys & kept.keys()}
+        real = dict.get(optimizer.state, param, {})
+        waits = param.grad is None and not real
+        kept = {**real, **{key: _blank(real[key]) for key in real.keys() & keys.values()}}
         why = refused = ""
         operands: dict[str, torch.Tensor] = {}
         try:
             reading.refuse(param, name)
             operands = state.prepare(rule, settings[i], _blank(param), kept)
-            types = reading.kernel_types(param, operands)
+            of_which = {name: real.get(keys[name], torch.empty(0, dtype=x.dtype)) for name, x in operands.items()}
+            types = reading.kernel_types(param, of_which)
             why = types if isinstance(types, str) else ""
         except (TypeError, RuntimeError) as error:
             refused = str(error)
