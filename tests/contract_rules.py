@@ -13,6 +13,7 @@ from thalweg.formula import (
     sqrt,
     where,
 )
+from thalweg.formula.rule import layers, parts
 
 
 class NAdamLike(Rule):
@@ -143,6 +144,13 @@ class AdanLike(Rule):
         m = 0.9 * m + 0.1 * (g - previous)
         previous = g
         return lr * (g + m), previous, m
+
+
+def trains_together(rule: type[Rule]) -> bool:
+    """Whether a parameter's step depends on others: on totals over all, or on scalars of the group that change."""
+    named = {name for own in layers(rule) for f in ("prepare", "after") if f in own for name in own[f].returned}
+    scalars = {name for name, scalar in parts(rule, Scalar).items() if scalar.scope != "tensor"}
+    return bool(scalars & named) or any(total.scope == "all" for total in parts(rule, Sum).values())
 
 
 CONTRACT = (NAdamLike, AdaBoundLike, ProdigyLike, LambLike, AdanLike)

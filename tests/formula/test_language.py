@@ -181,7 +181,10 @@ STEP = "\n@staticmethod\ndef step(g, lr):\n    return lr * g"
         ("lr = Hyper(0.1)\nd = Scalar('d0', 'all')", "start='d0' is not a hyperparameter"),
         ("lr = Hyper(0.1)\nd = Scalar(0.0, 'every')", "its scope is one of tensor, group, all, not 'every'"),
         ("lr = Hyper(0.1)\nwd = Decay('l2', 0.1)", "declared under the name weight_decay"),
-        ("lr = Hyper(0.1)\nweight_decay = Decay('L2', 0.1)", "the kind of decay is 'l2', 'decoupled' or 'own', not"),
+        (
+            "lr = Hyper(0.1)\nweight_decay = Decay('L2', 0.1)",
+            "the kind of decay is one of l2, decoupled, independent, corrected, own, not 'L2'",
+        ),
         ("lr = Hyper(0.1)\nm = State('x')\nn = State('x')", r"R\.m: its key 'x' is taken"),
         ("lr = Hyper(0.1)\nm = State('step')", r"R\.m: its key 'step' is taken"),
         ("lr = Hyper(0.1)\nm = State('mu')\nmu = Scalar(1.0, 'tensor')", r"R\.m: its key 'mu' is taken"),

@@ -197,7 +197,8 @@ def test_adamw() -> None:
         "g = clip_scale * g",
         "m <- beta1 * m + (1 - beta1) * g",
         "v <- beta2 * v + (1 - beta2) * g * g",
-        "d = lr * (m / c1) / (sqrt(v / c2) + eps)",
+        "v_hat = v / c2",
+        "d = lr * (m / c1) / (sqrt(v_hat) + eps)",
         "w <- w - (d + lr * weight_decay * w)",
     ]
     assert (update.reads, update.writes) == (("w", "g", "m", "v"), ("w", "m", "v"))
@@ -225,7 +226,8 @@ def test_switches_are_resolved() -> None:
     assert lines(told(CATALOGUE["rmsprop"], momentum=0.9, centered=True)) == [
         "v <- alpha * v + (1 - alpha) * g * g",
         "mean <- alpha * mean + (1 - alpha) * g",
-        "scaled = g / (sqrt(v - mean * mean) + eps)",
+        "variance = v - mean * mean",
+        "scaled = g / (sqrt(variance) + eps)",
         "b <- momentum * b + scaled",
         "d = lr * b",
         "w <- w - d",

@@ -70,7 +70,8 @@ def test_groups_by_pattern(name: str) -> None:
     before = copy.deepcopy(trained.module_)
     assert [group["lr"] for group in trained.optimizer_.param_groups] == [0.0, 0.5, 0.01]
     trained.partial_fit(X, Y)
-    assert torch.equal(trained.module_.hidden.weight, before.hidden.weight)
+    if name != "rprop":  # lr is the size of its first step, which grows from 1e-6
+        assert torch.equal(trained.module_.hidden.weight, before.hidden.weight)
     assert not torch.equal(trained.module_.out.weight, before.out.weight)
     trained.set_params(optimizer__lr=0.125)
     assert trained.optimizer_.param_groups[-1]["lr"] == 0.125

@@ -11,7 +11,7 @@ import torch
 
 import thalweg
 from attacking import MODES, Attack, Attacks, Boxed, Marked, Run, compare, drawn, fresh, use, weights
-from contract_rules import AdanLike, LambLike, NAdamLike
+from contract_rules import AdanLike, LambLike, NAdamLike, trains_together
 from thalweg.optim import OPTIMIZERS, optimizer
 from thalweg.optim.memory import Memory
 from thalweg.optim.plan import Plan
@@ -707,6 +707,8 @@ def test_memory_that_was_taken_away(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_masks_as_of_experts(name: str, options: dict[str, Any]) -> None:
     """Many parameters, a few of which have gradients at each step: each is as if trained alone on its own gradients."""
+    if trains_together(OPTIMIZERS[name].rule):
+        pytest.skip("its parameters are trained together")
     shapes = [(7,), (2, 3), (), (33,), (5,), (1, 4), (16,), (17,)] * 3
     params, alone = weights(shapes), weights(shapes)
     made = OPTIMIZERS[name](params, lr=0.05, **options)

@@ -16,7 +16,7 @@ from thalweg.testing.agreement import Agreement
 from thalweg.testing.reference import Reference
 from thalweg.testing.subject import Subject, default_settings
 from thalweg.testing.text import Text
-from thalweg.wrappers import Cautious
+from thalweg.wrappers import Cautious, Lookahead
 
 Settings = Sequence[Mapping[str, Any]]
 OTHERS = tuple(base for base in Conformance.__bases__ if base not in (Agreement, Reference, Text))
@@ -27,28 +27,58 @@ SETTINGS: dict[str, Settings] = {
     "sgd": [
         {"lr": 0.01, "momentum": 0.9, "dampening": 0.5, "weight_decay": 0.01},
         {"lr": 0.01, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+        {"lr": 0.01, "momentum": 0.9, "nesterov": True, "lr_inside": True},
         {"lr": 0.01, "weight_decay": 0.1, "maximize": True},
         {"lr": 0.01},
     ],
-    "momentum": [{"lr": 0.1}, {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.1, "maximize": True}],
-    "adagrad": [{"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.1, "maximize": True}, {}],
+    "nag": [{}, {"nesterov": False, "lr_inside": True, "maximize": True}, {"momentum": 0.0, "nesterov": False}],
+    "momentum": [{"lr": 0.1}, {"lr": 0.1, "momentum": 0.5, "heavy_ball": True, "weight_decay": 0.1, "maximize": True}],
+    "adagrad": [
+        {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.1, "maximize": True},
+        {"eps_inside": True, "eps": 1e-4},
+        {},
+    ],
     "rmsprop": [
         {"lr": 1e-3, "centered": True, "momentum": 0.9, "eps": 1e-4},
         {"lr": 1e-3, "momentum": 0.9, "weight_decay": 0.1},
+        {"lr": 1e-3, "momentum": 0.9, "eps_inside": True, "lr_inside": True, "initial_accumulator_value": 1.0},
         {"centered": True, "alpha": 0.9, "maximize": True},
         {},
     ],
     "adam": [
         {"amsgrad": True, "betas": (0.9, 0.5)},
         {"weight_decay": 0.1, "betas": (0.8, 0.999), "maximize": True},
+        {"amsgrad": True, "betas": (0.9, 0.5), "correct_first": True, "eps_root": 1e-6, "eps_hat": True, "eps": 1e-5},
+        {"bias_correction": False},
         {},
     ],
     "adamw": [
         {"weight_decay": 0.3, "amsgrad": True, "betas": (0.9, 0.5), "maximize": True},
         {"lr": 1e-4},
+        {"amsgrad": True, "betas": (0.9, 0.5), "correct_first": True, "eps_root": 1e-6, "eps_hat": True},
+        {"bias_correction": False, "decay": "independent"},
         {},
     ],
+    "amsgrad": [
+        {"betas": (0.9, 0.5)},
+        {"betas": (0.9, 0.5), "correct_first": True, "eps_root": 1e-6, "eps_hat": True, "bias_correction": False},
+        {"amsgrad": False},
+    ],
+    "adamax": [{"weight_decay": 0.1, "maximize": True}, {"eps_added": True, "eps": 1e-4}, {}],
+    "nadam": [{"weight_decay": 0.1}, {"momentum_decay": 1.0, "maximize": True}, {}],
+    "radam": [{"weight_decay": 0.1, "betas": (0.9, 0.99)}, {"eps_hat": False, "threshold": 4.0}, {}],
+    "adabound": [{"amsbound": True, "betas": (0.9, 0.5)}, {"weight_decay": 0.1, "gamma": 0.1, "maximize": True}],
+    "amsbound": [{"betas": (0.9, 0.5)}, {"amsbound": False}],
+    "adabelief": [{"weight_decay": 0.1, "betas": (0.9, 0.99), "eps": 1e-8}, {"rectify": False, "eps": 1e-8}],
+    "adan": [{"weight_decay": 0.1}, {"maximize": True}],
+    "ademamix": [{"weight_decay": 0.1}, {"warmup": 50.0, "maximize": True}],
+    "lamb": [{"weight_decay": 0.1}, {"weight_decay": 0.0, "always_adapt": True}],
+    "lars": [{"weight_decay": 0.1, "trust": 0.1}, {"lr": 0.01, "weight_decay": 0.0, "maximize": True}],
+    "prodigy": [{"d0": 1e-3}, {"d0": 1e-3, "weight_decay": 0.1, "maximize": True}],
+    "schedulefreesgd": [{"lr": 0.05, "warmup_steps": 5.0, "r": 1.0}, {"lr": 0.05, "weight_decay": 0.1}],
+    "schedulefreeadamw": [{"warmup_steps": 5.0, "weight_decay": 0.1}, {"maximize": True}],
     "lion": [{"lr": 1e-3, "weight_decay": 0.5, "maximize": True}, {}],
+    "signum": [{"lr": 1e-3, "weight_decay": 0.5, "maximize": True}, {}],
 }
 
 
@@ -56,14 +86,32 @@ def settings_of(name: str) -> Settings:
     return SETTINGS.get(name) or default_settings(OPTIMIZERS[name].rule)
 
 
+# torch keeps the product of NAdam's schedule in float32.
+REFERENCE_TOLERANCE = {"nadam": 1e-6}
+# Prodigy's moments are multiples of d and d * d, and d sums up how far float32 weights are from where they started.
+TOLERANCE = {"prodigy": {**Conformance.tolerance, torch.float32: 1e-4}}
+
+
 class TestNAdamLike(Conformance):
     optimizer = NAdamLike
     reference = torch.optim.NAdam
-    reference_tolerance = 1e-6  # torch keeps the product of its schedule in float32
+    reference_tolerance = REFERENCE_TOLERANCE["nadam"]
 
 
 class TestCautiousAdamW(Conformance):
     optimizer = thalweg.wrap(thalweg.AdamW, Cautious)
+
+
+class TestLookaheadSGD(Conformance):
+    """A wrapper that moves the weight again after the step."""
+
+    optimizer = thalweg.wrap(thalweg.SGD, Lookahead)
+    settings = ({"lr": 0.1, "momentum": 0.9},)
+
+
+class TestCautiousLookaheadMARS(Conformance):
+    optimizer = thalweg.wrap(thalweg.wrap(thalweg.MARS, Lookahead), Cautious)
+    settings = ({"k": 3},)
 
 
 class TestCautiousLambLike(Conformance):
@@ -78,11 +126,16 @@ for _rule in (rule for rule in CONTRACT if rule is not NAdamLike):
 
 for _name, _made in OPTIMIZERS.items():
     _first, *_others = settings_of(_name)
-    _about: dict[str, Any] = {"optimizer": _made, "settings": [_first]}
+    _common: dict[str, Any] = {"optimizer": _made}
+    if _name in REFERENCE_TOLERANCE:
+        _common["reference_tolerance"] = REFERENCE_TOLERANCE[_name]
+    if _name in TOLERANCE:
+        _common["tolerance"] = TOLERANCE[_name]
+    _about: dict[str, Any] = {**_common, "settings": [_first]}
     globals()[f"Test{_made.__name__}"] = type(f"Test{_made.__name__}", (Conformance,), _about)
     if _others:
         # The numbers of every other setting each time, its other properties in the slow tests.
-        _about = {"optimizer": _made, "settings": _others}
+        _about = {**_common, "settings": _others}
         _grid = f"Test{_made.__name__}Numbers"
         globals()[_grid] = type(_grid, (Agreement, Reference), {**_about, "steps": 200})
         _grid = f"Test{_made.__name__}Others"

@@ -37,7 +37,8 @@ AdamW: 1 group, 4 parameters, 6,004,000 weights
                  g = clip_scale * g
                  m <- beta1 * m + (1 - beta1) * g
                  v <- beta2 * v + (1 - beta2) * g * g
-                 d = lr * (m / c1) / (sqrt(v / c2) + eps)
+                 v_hat = v / c2
+                 d = lr * (m / c1) / (sqrt(v_hat) + eps)
                  w <- w - (d + lr * weight_decay * w)"""
 
 
@@ -137,7 +138,11 @@ def test_following_the_text_gives_what_the_step_gives(
         story, numbers, states = read(made.explain())
         tensors = {"w": weight, "g": weight.grad}
         for name, (key, start) in states.items():
-            begun = tensors[start] if start in tensors else torch.full((33,), float(start or 0), dtype=torch.float64)
+            begun = (
+                tensors[start]
+                if start in tensors
+                else torch.full((33,), float(options.get(start, start) or 0), dtype=torch.float64)
+            )
             tensors[name] = dict(made.state[weight]).get(key, begun)
         memory = {name: tensor.detach().numpy().copy() for name, tensor in tensors.items()}
         after, scalars = follow(story, memory, numbers)

@@ -104,7 +104,11 @@ def test_parameters_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("rule", "kind", "says"),
     [
-        ("adamx", ValueError, "there is no rule 'adamx'; did you mean 'adam'.* The catalogue: adagrad, .*, sgd"),
+        (
+            "adamx",
+            ValueError,
+            "there is no rule 'adamx'; did you mean 'adamax'.* The catalogue: adabelief, .*, stableadamw",
+        ),
         ("zzz", ValueError, r"there is no rule 'zzz'\. The catalogue"),
         (torch.optim.AdamW, TypeError, r"made from the groups: Other\(thalweg.param_groups"),
         (Rule, TypeError, "create takes the name of a rule"),

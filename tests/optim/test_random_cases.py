@@ -19,7 +19,7 @@ from thalweg.formula import Rule, Switch, torch_reader, wrapped
 from thalweg.formula.compose import live_states
 from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.formula.torch_reader import Trained
-from thalweg.optim import Optimizer, build
+from thalweg.optim import Optimizer, build, surface
 from thalweg.rules import CATALOGUE
 from thalweg.testing import cases, oracle
 from thalweg.wrappers import Cautious
@@ -27,7 +27,7 @@ from thalweg.wrappers import Cautious
 RULES = [*CATALOGUE.values(), wrapped(CATALOGUE["adamw"], Cautious), wrapped(CATALOGUE["sgd"], Cautious)]
 EXACT, HALF = [torch.float64, torch.float32], [torch.bfloat16, torch.float16]
 # A sign or a mask of 0.9 m + 0.1 g comes down on either side where 9 m = -g, which half precision meets often.
-TIED = [rule for rule in RULES if rule.wrappers or rule is CATALOGUE["lion"]]
+TIED = [rule for rule in RULES if rule.wrappers or rule.__name__ in ("Lion", "Signum", "Rprop")]
 ALLOWED = {torch.float64: 1e-12, torch.float32: 4e-6, torch.bfloat16: 1e-6, torch.float16: 1e-6}
 SHAPES = [(), (0,), (1,), (3,), (15,), (16,), (17,), (1023,), (4097,), (5, 3), (4, 6), (2, 3, 4, 5), (3, 1, 2, 2)]
 EVENTS = ["nothing", "absent", "new lr", "tensor lr", "late group", "reloaded", "copied", "data replaced", "overflow"]
@@ -55,7 +55,7 @@ def case(draw: DrawFn) -> Case:
     values: dict[str, Any] = {"lr": draw(st.sampled_from([1e-3, 0.1, 1.0]))}
     values |= {name: draw(st.booleans()) for name in parts(rule, Switch)}
     if "momentum" in hypers(rule):
-        values["momentum"] = draw(st.sampled_from([0.0, 0.5, 0.9]))
+        values["momentum"] = draw(st.sampled_from([hypers(rule)["momentum"].low, 0.5, 0.9]))
         if values.get("nesterov") and not values["momentum"]:
             values["momentum"] = 0.9
     if decay_kind(rule) != "none":
@@ -69,8 +69,9 @@ def case(draw: DrawFn) -> Case:
         "ema": draw(st.sampled_from([None, 0.5, 0.999])),
         "clear": draw(st.booleans()),
         "nonfinite": draw(st.sampled_from(["pass", "skip"])),
-        "decay": draw(st.sampled_from(["l2", "decoupled"])),
     }
+    if decay_kind(rule) in surface.DECAYS:
+        chain["decay"] = draw(st.sampled_from(surface.DECAYS))
     shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=4))
     layout = st.sampled_from(sorted(cases.LAYOUTS))
     return Case(
@@ -149,7 +150,9 @@ class Training:
             begun = torch_reader.begin(rule, p.detach().double(), values)
             kept = {n: state[s.key].double().clone() for n, s in live.items() if s.key in state}
             steps = int(state.get("step", 0))
-            found.append(Trained(p.detach().double().clone(), {**begun.states, **kept}, {}, steps))
+            group = next(each for each in self.made.param_groups if any(p is q for q in each["params"]))
+            scalars = {n: float({**group, **state}.get(n, begun.scalars[n])) for n in begun.scalars}
+            found.append(Trained(p.detach().double().clone(), {**begun.states, **kept}, scalars, steps))
         return found
 
     def values(self, scale: float) -> list[dict[str, Any]]:
@@ -162,7 +165,8 @@ class Training:
                 self.made.whole, **{**self.case.values, "lr": lr, "ema": group["ema"] or 0.0, "weight_decay": decay},
                 unscale=(-1.0 if group["maximize"] else 1.0) / scale,
                 clip_value=math.inf if group["clip_value"] is None else group["clip_value"],
-                l2=decay if kind == "l2" else 0.0, shrink=lr * decay if kind == "decoupled" else 0.0,
+                l2=decay if kind == "l2" else 0.0,
+                shrink={"decoupled": lr * decay, "independent": decay, "corrected": lr * decay}.get(kind, 0.0),
             )  # fmt: skip
             found += [known] * len(group["params"])
         return found

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ import torch
 import thalweg
 from contract_rules import LambLike
 from thalweg.formula import FormulaError, Hyper, Rule, State, torch_reader
-from thalweg.formula.rule import Wrapper, text, wrapped
+from thalweg.formula.rule import Wrapper, decay_kind, text, wrapped
 from thalweg.optim import OPTIMIZERS, Optimizer, optimizer, wrap
 from thalweg.rules import CATALOGUE, AdamW
-from thalweg.wrappers import Cautious
+from thalweg.testing import oracle
+from thalweg.wrappers import WRAPPERS, Cautious
 
 SHAPES = [(7, 5), (64,), (), (3,)]
 
@@ -66,16 +68,24 @@ def test_cautious_adamw_as_its_authors_write_it() -> None:
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
+def test_every_wrapper_goes_around(name: str) -> None:
+    """No rule and wrapper take one another's names."""
+    for wrapper in WRAPPERS.values():
+        assert wrapped(CATALOGUE[name], wrapper).wrappers == (wrapper,)
+    reduce(wrapped, WRAPPERS.values(), CATALOGUE[name])
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
 def test_around_every_rule(name: str, dtype: torch.dtype, tolerance: float) -> None:
-    params = start(dtype)
-    found = train(wrap(OPTIMIZERS[name], Cautious)(params, lr=0.01, weight_decay=0.1, decay="l2"), params)
+    params, kind = start(dtype), decay_kind(CATALOGUE[name])
+    decay: dict[str, Any] = {} if kind == "none" else {"weight_decay": 0.1} | ({"decay": "l2"} if kind != "own" else {})
+    found = train(wrap(OPTIMIZERS[name], Cautious)(params, lr=0.01, **decay), params)
     rule = wrapped(CATALOGUE[name], Cautious)
-    values = torch_reader.values_of(rule, lr=0.01, l2=0.1)
-    for i, (result, weight) in enumerate(zip(found, start(dtype), strict=True)):
-        now = torch_reader.begin(rule, weight.detach().double(), values)
-        for seed in range(12):
-            now = torch_reader.step(rule, now, gradients(seed)[i].to(dtype).double(), values)
+    own = {"weight_decay": 0.1} if kind == "own" else {"l2": 0.1} if decay else {}
+    values = torch_reader.values_of(rule, lr=0.01, **own)
+    rows = [[g.to(dtype).double() for g in gradients(seed)] for seed in range(12)]
+    for result, now in zip(found, oracle.trained(rule, start(dtype), rows, values), strict=True):
         assert float((result - now.weight).norm()) <= tolerance * max(float(now.weight.norm()), 1e-3)
 
 

@@ -2,7 +2,7 @@
 
 from .declare import Decay, Hyper, Scalar, State, Sum, Switch
 from .language import FormulaError
-from .rule import Rule, Wrapper, wrapped
+from .rule import Rule, Wrapper, like, wrapped
 from .search import Search, choice, log_uniform, one_minus_log_uniform
 from .vocabulary import abs, clip, exp, floor, log, maximum, minimum, sign, sqrt, where
 
@@ -22,6 +22,7 @@ __all__ = [
     "clip",
     "exp",
     "floor",
+    "like",
     "log",
     "log_uniform",
     "maximum",

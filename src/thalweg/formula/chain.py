@@ -31,8 +31,16 @@ def first_or_kept(state: Any, g: Any, t: Any) -> Any:
     return where(t <= 1, g, state)
 
 
+def shrink(kind: str, lr: Any, first_lr: Any, weight_decay: Any) -> Any:
+    """The part of the weight that decay beside the rule takes off; the kinds are those of `Decay`."""
+    if kind == "decoupled":
+        return lr * weight_decay
+    scheduled = lr / first_lr * weight_decay
+    return scheduled if kind == "independent" else lr * scheduled
+
+
 def move(w: Any, d: Any, shrink: Any) -> Any:
-    """The whole step: the rule's, and decay's share; ``shrink`` is lr * weight_decay when decay is decoupled."""
+    """The whole step: the rule's, and decay's share, if that is not the gradient's; see `shrink`."""
     return d + shrink * w
 
 

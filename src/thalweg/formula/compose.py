@@ -105,20 +105,22 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     live = live_states(rule, values)
     # A state that starts as the first gradient must be stored even by a rule that never assigns to it.
     started = {name: stepped.known[name] for name, state in live.items() if state.start == "g"}
-    w = values["w"] - chain.move(values["w"], stepped.d, values["shrink"])
-    followed: dict[str, Any] = {}
+    followed = {"w": values["w"] - chain.move(values["w"], stepped.d, values["shrink"])}
     for layer, formulas in enumerate(layers(rule)):
         if "follow" in formulas:
-            followed |= formulas["follow"]({**stepped.to(layer), "w": w})
+            followed |= formulas["follow"]({**stepped.to(layer), "w": followed["w"]})
     states = {name: value for name, value in {**started, **stepped.states, **followed}.items() if name in live}
-    return {"w": w, **states, **({"g": 0.0} if values["clear"] else {})}
+    return {"w": followed["w"], **states, **({"g": 0.0} if values["clear"] else {})}
 
 
 def measured(rule: type[Rule], values: Values) -> dict[str, Any]:
     """What each weight adds to the squared norms that people log: of gradient (unscaled), weight and whole step."""
     g = values["unscale"] * values["g"]
     w = values["w"]
-    move = chain.move(w, _stepped(rule, values, len(layers(rule))).d, values["shrink"])
+    if any("w" in formulas["follow"].returned for formulas in layers(rule) if "follow" in formulas):
+        move = w - updated(rule, values)["w"]
+    else:
+        move = chain.move(w, _stepped(rule, values, len(layers(rule))).d, values["shrink"])
     return {"gradient": g * g, "weight": w * w, "step": move * move}
 
 

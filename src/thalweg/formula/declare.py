@@ -33,12 +33,15 @@ class Hyper:
 class Decay:
     """Weight decay, with one owner.
 
-    ``l2``         the chain adds weight_decay * w to the gradient before the rule sees it;
-    ``decoupled``  the chain takes lr * weight_decay * w off the weight, beside the rule's step;
-    ``own``        the rule does it: its functions may ask for ``weight_decay``.
+    ``l2``           the chain adds weight_decay * w to the gradient before the rule sees it;
+    ``decoupled``    the chain takes lr * weight_decay * w off the weight, beside the rule's step;
+    ``independent``  (lr / first lr) * weight_decay * w: a schedule scales it, the choice of lr does not;
+    ``corrected``    lr * (lr / first lr) * weight_decay * w: a schedule scales it twice, as it does the weight's
+                     equilibrium;
+    ``own``          the rule does it: its functions may ask for ``weight_decay``.
     """
 
-    kind: Literal["l2", "decoupled", "own"]
+    kind: Literal["l2", "decoupled", "independent", "corrected", "own"]
     default: float = 0.0
     search: Search | None = None
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from types import MappingProxyType
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
@@ -19,6 +20,7 @@ D = TypeVar("D", bound="Declaring")
 RESERVED = ("w", "g", "t")
 # The functions of a rule and of a wrapper, in the order in which a step runs them.
 FUNCTIONS = ("prepare", "sums", "after", "step", "follow", "evaluate")
+DECAYS = ("l2", "decoupled", "independent", "corrected", "own")
 SCOPES: dict[type, tuple[str, ...]] = {Scalar: ("tensor", "group", "all"), Sum: ("tensor", "all")}
 
 
@@ -33,7 +35,7 @@ class Declaring:
     """Its declared parts, by name, in order."""
     formulas: ClassVar[Mapping[str, Formula]] = MappingProxyType({})
     """Its functions, those it has."""
-    derived: ClassVar[dict[Any, Any]] = {}
+    known: ClassVar[dict[Any, Any]] = {}
     """What has been worked out from it in this process; see `once`."""
 
     def __init_subclass__(cls, base: bool = False, **options: Any) -> None:
@@ -42,9 +44,9 @@ class Declaring:
             return
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
         cls.declared = MappingProxyType({**cls.declared, **own})
-        cls.derived = {}
+        cls.known = {}
         _check_declarations(cls)
-        if "wrappers" not in vars(cls):  # a wrapped rule has the formulas of the rule, and its wrappers theirs
+        if not derived(cls):  # a wrapped rule has the formulas of the rule, and its wrappers theirs
             cls.formulas = MappingProxyType(_read_formulas(cls))
 
 
@@ -57,7 +59,7 @@ class Rule(Declaring, base=True):
     coefficients and next scalars.
     ``sums(g, ...)``, optional, returns per weight what is added up, under the names declared as `Sum`;
     ``after(...)`` gets the totals and returns further coefficients and next scalars.
-    ``follow(w, ...)``, optional, sees the new weight and returns next states.
+    ``follow(w, ...)``, optional, sees the new weight and returns next states; and the weight, if it moves it again.
     ``evaluate(w, ...)``, optional, returns the weights to test and keep, where they are not w itself.
 
     The text is checked when the class is defined: mistakes raise `FormulaError`.
@@ -65,6 +67,10 @@ class Rule(Declaring, base=True):
 
     needed = True
     year: ClassVar[int | None] = None
+    conventions: ClassVar[Mapping[str, Mapping[str, float | bool | str]]] = MappingProxyType({})
+    """How other libraries, or the paper, have it: defaults by hyperparameter and switch, and ``decay``; see `like`."""
+    followed: ClassVar[str | None] = None
+    """The convention that its defaults are, if not its own."""
     wrappers: ClassVar[tuple[type["Wrapper"], ...]] = ()
     """What is wrapped around it, from the inside out."""
 
@@ -88,6 +94,15 @@ def wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
     return _wrapped(rule, wrapper)
 
 
+def like(rule: type[Rule], convention: str) -> type[Rule]:
+    """The rule with the conventions and defaults of another library, or of the paper: again a rule.
+
+    ``convention`` is one of the rule's own: ``"torch"``, ``"tf1"``, ``"keras"``, ``"optax"``, ``"paper"``.
+    Raises ValueError for one that the rule does not have.
+    """
+    return _like(rule, convention)
+
+
 def layers(rule: type[Rule]) -> tuple[Mapping[str, Formula], ...]:
     """The rule's formulas, then those of each wrapper, from the inside out."""
     return (rule.formulas, *(wrapper.formulas for wrapper in rule.wrappers))
@@ -100,9 +115,9 @@ def once(function: Callable[Concatenate[type[D], P], R]) -> Callable[Concatenate
     def kept(rule: type[D], /, *arguments: P.args, **named: P.kwargs) -> R:
         key = (function, arguments, *named.items()) if named else (function, arguments)
         try:
-            found: R = rule.derived[key]
+            found: R = rule.known[key]
         except KeyError:
-            found = rule.derived[key] = function(rule, *arguments, **named)
+            found = rule.known[key] = function(rule, *arguments, **named)
         return found
 
     return kept
@@ -140,15 +155,39 @@ def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
 
 
 @once
+def _like(rule: type[Rule], convention: str) -> type[Rule]:
+    if convention not in rule.conventions:
+        known = ", ".join(rule.conventions) or "none"
+        raise ValueError(f"{rule.__name__} has no convention {convention!r}; it has: {known}")
+    given = rule.conventions[convention]
+    members: dict[str, Any] = {}
+    for name, value in given.items():
+        field, key = ("kind", "weight_decay") if name == "decay" else ("default", name)
+        changed: Any = {field: value}
+        members[key] = replace(members.get(key, rule.declared[key]), **changed)
+    about = {"__doc__": rule.__doc__, "__module__": rule.__module__, "__qualname__": rule.__qualname__}
+    return type(rule.__name__, (rule,), {**members, **about, "followed": convention})
+
+
+@once
 def decay_kind(rule: type[Declaring]) -> str:
-    """Who does weight decay: ``l2``, ``decoupled``, ``own``; ``none`` for a rule without it."""
+    """Who does weight decay, and how: see `Decay`; ``none`` for a rule without it."""
     return next((value.kind for value in parts(rule, Decay).values()), "none")
 
 
 def text(rule: type[Rule]) -> str:
     """The rule as its author wrote it, with the rules it inherits its formulas from."""
-    inner = [c for c in rule.__mro__ if issubclass(c, Rule) and c is not Rule and "wrappers" not in vars(c)]
-    return "\n\n".join(inspect.getsource(c).rstrip() for c in (*reversed(rule.wrappers), *inner))
+    inner = [c for c in rule.__mro__ if issubclass(c, Rule) and c is not Rule and not derived(c)]
+    written = "\n\n".join(inspect.getsource(c).rstrip() for c in (*reversed(rule.wrappers), *inner))
+    if rule.followed is None:
+        return written
+    settings = ", ".join(f"{name}={value!r}" for name, value in rule.conventions[rule.followed].items())
+    return f"{written}\n\n# like={rule.followed!r}: {settings}"
+
+
+def derived(rule: type[Declaring]) -> bool:
+    """Whether a class was made from a rule, by `wrapped` or `like`, and has no text of its own."""
+    return not {"wrappers", "followed"}.isdisjoint(vars(rule))
 
 
 def _check_declarations(rule: type[Declaring]) -> None:
@@ -162,8 +201,8 @@ def _check_declarations(rule: type[Declaring]) -> None:
     for name, value in rule.declared.items():
         if name in NUMBERS or name in SWITCHES:
             refuse(name, "the chain around every rule uses this name; choose another")
-        if isinstance(value, Decay) and value.kind not in ("l2", "decoupled", "own"):
-            refuse(name, f"the kind of decay is 'l2', 'decoupled' or 'own', not {value.kind!r}")
+        if isinstance(value, Decay) and value.kind not in DECAYS:
+            refuse(name, f"the kind of decay is one of {', '.join(DECAYS)}, not {value.kind!r}")
         if isinstance(value, Decay) and value.kind != "own" and "lr" not in numbers:
             refuse(name, "decay beside the rule is scaled by lr: declare lr, or let the rule own its decay")
         if isinstance(value, Scalar | Sum) and value.scope not in (scopes := SCOPES[type(value)]):
@@ -176,6 +215,10 @@ def _check_declarations(rule: type[Declaring]) -> None:
             refuse(name, f"start={value.start!r} is neither a hyperparameter nor 'w' or 'g'")
         if isinstance(value, Scalar) and isinstance(value.start, str) and value.start not in numbers:
             refuse(name, f"start={value.start!r} is not a hyperparameter of this rule")
+    for convention, given in getattr(rule, "conventions", {}).items():
+        settable = {*numbers, *switches, *(["decay"] if parts(rule, Decay) else [])}
+        if unknown := [name for name in given if name not in settable]:
+            refuse(f"conventions[{convention!r}]", f"{unknown[0]!r} is neither a hyperparameter nor a switch nor decay")
     kept = [state.key for state in parts(rule, State).values()]
     kept += ["step", *(name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor")]
     for name, state in parts(rule, State).items():
@@ -188,7 +231,8 @@ def _check_declarations(rule: type[Declaring]) -> None:
         if hyper.search and hyper.search.over and hyper.search.over not in numbers:
             refuse(name, f"its search is divided by 1 - {hyper.search.over}, which is not a hyperparameter")
         inside = hyper.search is None or 0 <= hyper.search.position(hyper.default, defaults) <= 1
-        if not inside and hyper.default != 0:
+        # Another library's default may lie outside; the box is the rule's own.
+        if not inside and hyper.default != 0 and "followed" not in vars(rule):
             refuse(name, f"its default {hyper.default:g} lies outside its search: {hyper.search}")
 
 
@@ -233,6 +277,6 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
         if name not in states:
             raise FormulaError(f"{where}.step: after the step itself, return states by their names; {name!r} is none")
     for name in found["follow"].returned if "follow" in found else ():
-        if name not in states:
-            raise FormulaError(f"{where}.follow returns states by their names; {name!r} is none")
+        if name not in states and name != "w":
+            raise FormulaError(f"{where}.follow returns w and states by their names; {name!r} is none")
     return found

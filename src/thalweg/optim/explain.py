@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from thalweg.formula import Scalar, State
+from thalweg.formula.chain import shrink
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.formula.text import Line, Norm, Story, Walk, story
 
 from . import reading, state, surface
+from .numbers import first_lr
 from .plan import names
 from .settings import Group, Numbers, Settings
 
@@ -77,8 +79,8 @@ def explain(optimizer: "Optimizer") -> Explanation:
         # Numbers may differ, so a group with decay and one without are alike; who does the decay may not.
         alike.setdefault((switches[i], group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
     lines = [f"{type(optimizer).__name__}: {_many(len(groups), 'group')}, {_size(everyone)}"]
-    for (chosen, _, _), places in alike.items():
-        told = story(rule, dict(chosen), _given([numbers[i] for i in places]), norms, clip)
+    for (chosen, decay, _), places in alike.items():
+        told = story(rule, dict(chosen), _given(decay, [numbers[i] for i in places]), norms, clip)
         members = [p for p in everyone if p.group in places]
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
@@ -135,15 +137,16 @@ def _norms(optimizer: "Optimizer", numbers: Sequence[Numbers]) -> tuple[Norm, ..
     return ("norm", "limited_norm") if guarded and limited else ("limited_norm",)
 
 
-def _given(numbers: Sequence[Numbers]) -> dict[str, Expression]:
+def _given(decay: str, numbers: Sequence[Numbers]) -> dict[str, Expression]:
     """What to write for the chain's numbers: what the user gave, and constants where they do nothing in any group."""
     unscale = numbers[0]["unscale"]
+    given = [number(name) for name in ("lr", "first_lr", "weight_decay")]
     return {
         "unscale": constant(unscale) if abs(unscale) == 1 else number("unscale"),
         "clip_value": number("clip_value") if any(isfinite(of["clip_value"]) for of in numbers) else constant(inf),
         "clip_scale": constant(1.0),
         "l2": number("weight_decay") if any(of["l2"] for of in numbers) else constant(0.0),
-        "shrink": number("lr") * number("weight_decay") if any(of["shrink"] for of in numbers) else constant(0.0),
+        "shrink": shrink(decay, *given) if any(of["shrink"] for of in numbers) else constant(0.0),
     }
 
 
@@ -152,11 +155,11 @@ def _numbers(
 ) -> Iterator[str]:
     """The numbers that the formulas ask for: those that are the same in all groups, then each group's own."""
     rule = optimizer.whole
-    order = [*hypers(rule), "clip_value", "clip_norm", "clip_eps", "unscale", *parts(rule, Scalar), "t"]
+    order = [*hypers(rule), "first_lr", "clip_value", "clip_norm", "clip_eps", "unscale", *parts(rule, Scalar), "t"]
     common: list[str] = []
     own: dict[int, list[str]] = {i: [] for i in numbers}
     for name in sorted(told.numbers, key=order.index):
-        said = {i: _value(optimizer, name, numbers[i], [p for p in members if p.group == i]) for i in numbers}
+        said = {i: _value(optimizer, name, i, numbers[i], [p for p in members if p.group == i]) for i in numbers}
         if len({*said.values()}) == 1:
             common.append(f"{name}={said.popitem()[1]}")
         else:
@@ -168,10 +171,12 @@ def _numbers(
             yield from _labelled("", f"{_called(optimizer.param_groups, i)}: {', '.join(values)}")
 
 
-def _value(optimizer: "Optimizer", name: str, numbers: Numbers, members: Iterable[Served]) -> str:
+def _value(optimizer: "Optimizer", name: str, group: int, numbers: Numbers, members: Iterable[Served]) -> str:
     """A number in force; of those that parameters have for themselves, the smallest and the largest."""
     if name in ("clip_norm", "clip_eps"):
         return f"{getattr(optimizer, name):.10g}"
+    if name == "first_lr":
+        return f"{first_lr(optimizer.param_groups[group], numbers['lr']):.10g}"
     if name in numbers:
         return f"{numbers[name]:.10g}"
     # The next step is the one after those that are counted.

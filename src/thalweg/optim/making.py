@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
-from thalweg.formula import Rule, Scalar, Sum, Wrapper, wrapped
+from thalweg.formula import Rule, Scalar, Sum, Wrapper, like, wrapped
 from thalweg.formula.compose import summing
-from thalweg.formula.rule import once, parts
+from thalweg.formula.rule import derived, once, parts
 from thalweg.wrappers import WeightAverage
 
 from . import surface
@@ -26,7 +26,7 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
     """
     if not (isinstance(rule, type) and issubclass(rule, Rule)):
         raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")
-    if taken := {"params", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & {*rule.declared}:
+    if taken := {"params", "like", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & {*rule.declared}:
         raise TypeError(f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes; rename it")
     return _made(rule)
 
@@ -59,20 +59,22 @@ def _pickled(made: Any) -> Any:
     if _standing(made.__module__, made.__qualname__) is made or not issubclass(made, Optimizer):
         return str(made.__qualname__)
     rule = made.rule
-    inner = next(c for c in rule.__mro__ if "wrappers" not in vars(c))
+    inner = next(c for c in rule.__mro__ if not derived(c))
     found = _standing(inner.__module__, inner.__qualname__)
     if found is not inner and getattr(found, "rule", None) is not inner:
         raise pickle.PicklingError(
             f"{inner.__module__}.{inner.__qualname__} cannot be found under this name; write the rule in a module"
         )
-    return _unpickled, (inner.__module__, inner.__qualname__, rule.wrappers)
+    return _unpickled, (inner.__module__, inner.__qualname__, rule.wrappers, rule.followed)
 
 
-def _unpickled(module: str, name: str, wrappers: Sequence[type[Wrapper]]) -> type[Optimizer]:
+def _unpickled(
+    module: str, name: str, wrappers: Sequence[type[Wrapper]], convention: str | None = None
+) -> type[Optimizer]:
     importlib.import_module(module)
     found = _standing(module, name)
-    rule = found.rule if issubclass(found, Optimizer) else found
-    return _made(reduce(wrapped, wrappers, rule))
+    rule = reduce(wrapped, wrappers, found.rule if issubclass(found, Optimizer) else found)
+    return _made(rule if convention is None else like(rule, convention))
 
 
 def _standing(module: str, name: str) -> Any:

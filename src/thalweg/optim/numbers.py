@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.formula import Rule
-from thalweg.formula.chain import NUMBERS
+from thalweg.formula.chain import NUMBERS, shrink
 from thalweg.formula.kernel import Task
 from thalweg.formula.rule import decay_kind
 
 from . import surface
+
+# Where torch's schedulers note a group's learning rate, the peak of OneCycleLR first: it begins far below.
+FIRST_LR = ("max_lr", "initial_lr")
 
 
 def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0) -> dict[str, float]:
@@ -27,9 +30,15 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
     kind = group.get("decay", decay_kind(rule))
     if kind == "l2":
         found["l2"] = found["weight_decay"]
-    elif kind == "decoupled":
-        found["shrink"] = found["lr"] * found["weight_decay"]
+    elif kind in surface.DECAYS:
+        first = first_lr(group, found["lr"]) or 1.0  # a rate of 0 moves nothing, whatever it was at first
+        found["shrink"] = shrink(kind, found["lr"], first, found["weight_decay"])
     return found
+
+
+def first_lr(group: Mapping[str, Any], lr: float) -> float:
+    """The learning rate before any schedule: what torch's schedulers note in the group, else the present one."""
+    return float(next((group[key] for key in FIRST_LR if key in group), lr))
 
 
 @dataclass(frozen=True)

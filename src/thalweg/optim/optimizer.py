@@ -36,7 +36,8 @@ class Optimizer(torch.optim.Optimizer):
     Subclasses are made from rules by `optimizer`. Besides the rule's own arguments each takes
 
     ``maximize``    climb instead of descend;
-    ``decay``       ``"l2"`` or ``"decoupled"``, where the rule leaves weight decay to the chain;
+    ``decay``       who does weight decay and what scales it, where the rule leaves it to the chain: ``"l2"``,
+                    ``"decoupled"``, ``"independent"`` or ``"corrected"``, as `thalweg.formula.Decay` says;
     ``clip_value``  limit each coordinate of the gradient to +-clip_value;
     ``ema``         keep an exponential moving average of the weights with this decay (0.999); see `averaged`;
     ``clip_norm``   scale the gradients so that their norm is at most clip_norm (the gradients in memory are not
@@ -48,6 +49,9 @@ class Optimizer(torch.optim.Optimizer):
     ``clear``       set the gradients to 0 once they are used, in the same pass over memory;
     ``amp_fused``   have `torch.amp.GradScaler` leave unscaling to `step`, which saves a pass over memory. Frameworks
                     that clip gradients themselves (Lightning) refuse such an optimizer.
+
+    ``like``        (rules that have conventions) another library's, or the paper's, conventions and defaults, where
+                    no argument says otherwise: ``"torch"``, ``"tf1"``, ``"keras"``, ``"optax"``, ``"paper"``.
 
     The first four and all of the rule's may differ by parameter group; the others are attributes of the optimizer
     and may be changed between steps. So may ``grad_scale``, what the loss was multiplied by: a number or a tensor.
@@ -74,6 +78,8 @@ class Optimizer(torch.optim.Optimizer):
     def __init__(self, params: Any, *arguments: Any, **options: Any) -> None:
         name = type(self).__name__
         known = surface.defaults(self.whole)
+        if (convention := options.pop("like", None)) is not None:
+            known = surface.conventional(self.whole, name, convention)
         positional = [key for key in known if key not in surface.CHAIN]
         if len(arguments) > len(positional):
             raise TypeError(
@@ -85,7 +91,7 @@ class Optimizer(torch.optim.Optimizer):
             raise TypeError(f"{name} got {twice.pop()!r} twice, by place and by name")
         whole = {key: options.pop(key, value) for key, value in surface.WHOLE.items()}
         options = {**by_place, **options}
-        surface.check(self.whole, name, options)
+        surface.check(self.whole, name, {**known, **options})
         surface.check_whole(name, whole)
         vars(self).update(whole)
         self._checked: tuple[Any, ...] = ()

@@ -8,7 +8,7 @@ from thalweg.formula.compose import start_value, tested
 from thalweg.formula.rule import parts
 
 from . import surface
-from .numbers import group_numbers
+from .numbers import FIRST_LR, group_numbers
 
 Group = dict[str, Any]
 Numbers = dict[str, float]
@@ -23,7 +23,7 @@ class Settings:
     def __init__(self, rule: type[Rule]) -> None:
         self._rule = rule
         self._scalars = {n: s for n, s in parts(rule, Scalar).items() if s.scope != "tensor"}
-        self._keys = (*surface.defaults(rule), *self._scalars)
+        self._keys = (*surface.defaults(rule), *self._scalars, *FIRST_LR)
         self._said: object = None
         self._numbers: list[Numbers] = []
         self._switches: tuple[Switches, ...] = ()

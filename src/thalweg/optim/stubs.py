@@ -28,7 +28,7 @@ OPTIMIZERS: dict[str, type[Optimizer]]
 
 _TYPES = {
     "lr": "float | torch.Tensor",
-    "decay": 'Literal["l2", "decoupled"]',
+    "decay": 'Literal["l2", "decoupled", "independent", "corrected"]',
     "clip_value": "float | None",
     "clip_norm": "float | None",
     "clip_scope": 'Literal["all", "tensor"]',
@@ -53,12 +53,17 @@ def _class(rule: type[Rule]) -> str:
         if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
             lines.append("        *,")
             keyword_only = True
-        lines.append(f"        {name}: {_type(name, parameter.default)} = {_literal(parameter.default)},")
+        kind = _conventions(rule) if name == "like" else _type(name, parameter.default)
+        lines.append(f"        {name}: {kind} = {_literal(parameter.default)},")
     return "\n".join([*lines, "    ) -> None: ...", ""])
 
 
 def _literal(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _conventions(rule: type[Rule]) -> str:
+    return f"Literal[{', '.join(_literal(name) for name in rule.conventions)}] | None"
 
 
 def _type(name: str, value: object) -> str:

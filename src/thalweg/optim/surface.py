@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from thalweg.formula import Rule, Switch
+from thalweg.formula import Hyper, Rule, Switch, like
+from thalweg.formula.rule import DECAYS as KINDS
 from thalweg.formula.rule import decay_kind, hypers, once, parts
 
 # torch's choices between implementations: there is one here, so they are refused rather than ignored.
@@ -17,22 +18,22 @@ WHOLE: Mapping[str, Any] = {
 }  # fmt: skip
 SCOPES = ("all", "tensor")
 NONFINITE = ("raise", "skip", "pass")
-DECAYS = ("l2", "decoupled")
+# The kinds of weight decay that the chain does, so that they can be chosen.
+DECAYS = tuple(kind for kind in KINDS if kind != "own")
 
 
 def defaults(rule: type[Rule]) -> dict[str, Any]:
     """The keyword arguments of the rule's optimizer that parameter groups may override, with their defaults."""
     found: dict[str, Any] = {}
-    for name, hyper in hypers(rule).items():
-        if name == "ema":
-            continue  # the chain's, below
-        if hyper.of:
-            found[hyper.of] = (*found.get(hyper.of, ()), hyper.default)
+    settable = {**hypers(rule), **parts(rule, Switch)}
+    for name in (name for name in rule.declared if name in settable and name != "ema"):  # that is the chain's, below
+        declared = settable[name]
+        if isinstance(declared, Hyper) and declared.of:
+            found[declared.of] = (*found.get(declared.of, ()), declared.default)
         else:
-            found[name] = hyper.default
-    switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
+            found[name] = declared.default
     decay = {"decay": decay_kind(rule)} if decay_kind(rule) in DECAYS else {}
-    return {**found, **switches, **decay, "maximize": False, "clip_value": None, "ema": None}
+    return {**found, **decay, "maximize": False, "clip_value": None, "ema": None}
 
 
 def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,9 +53,17 @@ def signature(rule: type[Rule]) -> inspect.Signature:
     ordered = [kinds("params", kinds.POSITIONAL_OR_KEYWORD)]
     ordered += [
         kinds(name, kinds.POSITIONAL_OR_KEYWORD if name in own else kinds.KEYWORD_ONLY, default=value)
-        for name, value in {**defaults(rule), **WHOLE}.items()
+        for name, value in {**defaults(rule), **WHOLE, **({"like": None} if rule.conventions else {})}.items()
     ]
     return inspect.Signature(ordered)
+
+
+def conventional(rule: type[Rule], name: str, convention: object) -> dict[str, Any]:
+    """The `defaults` of the rule by another library's conventions; ``name`` is what the user called."""
+    if convention not in rule.conventions:
+        known = ", ".join(map(repr, rule.conventions)) or "no conventions but its own"
+        raise ValueError(f"{name}: like={convention!r} is none of its conventions; it has {known}")
+    return defaults(like(rule, str(convention)))
 
 
 def numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
@@ -132,6 +141,6 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     if merged["clip_value"] is not None and not merged["clip_value"] > 0:
         raise ValueError(f"{name}: clip_value must be above 0, or None for no clipping, got {merged['clip_value']!r}")
     if "decay" in merged and merged["decay"] not in DECAYS:
-        raise ValueError(f"{name}: decay must be 'l2' or 'decoupled', got {merged['decay']!r}")
+        raise ValueError(f"{name}: decay must be one of {', '.join(DECAYS)}, got {merged['decay']!r}")
     if merged.get("nesterov") and not (merged.get("momentum", 0) > 0 and merged.get("dampening", 0) == 0):
         raise ValueError(f"{name}: nesterov needs momentum above 0 and dampening 0, as in torch")

@@ -1,18 +1,40 @@
-"""The catalogue: one update rule a file. A rule is in it once it stands on a line of this one."""
+"""The catalogue: one update rule a file. A rule is in it once it stands on a line of this one, from old to new."""
 
 from thalweg.formula import Rule
 
-from .adagrad import Adagrad
-from .adam import Adam
-from .adamw import AdamW
-from .lion import Lion
-from .momentum import Momentum
-from .rmsprop import RMSprop
-from .sgd import SGD
+# isort: off
+from .sgd import SGD as SGD
+from .momentum import Momentum as Momentum
+from .nag import NAG as NAG
+from .rprop import Rprop as Rprop
+from .adagrad import Adagrad as Adagrad
+from .adadelta import Adadelta as Adadelta
+from .rmsprop import RMSprop as RMSprop
+from .adam import Adam as Adam
+from .adamax import Adamax as Adamax
+from .nadam import NAdam as NAdam
+from .adamw import AdamW as AdamW
+from .lars import LARS as LARS
+from .amsgrad import AMSGrad as AMSGrad
+from .signum import Signum as Signum
+from .lamb import LAMB as LAMB
+from .radam import RAdam as RAdam
+from .adabound import AdaBound as AdaBound
+from .amsbound import AMSBound as AMSBound
+from .adabelief import AdaBelief as AdaBelief
+from .adan import Adan as Adan
+from .lion import Lion as Lion
+from .stableadamw import StableAdamW as StableAdamW
+from .prodigy import Prodigy as Prodigy
+from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
+from .schedulefreeadamw import ScheduleFreeAdamW as ScheduleFreeAdamW
+from .ademamix import AdEMAMix as AdEMAMix
+from .adopt import ADOPT as ADOPT
+from .mars import MARS as MARS
+# isort: on
 
 CATALOGUE: dict[str, type[Rule]] = {
-    rule.__name__.lower(): rule
-    for rule in (SGD, Momentum, Adagrad, RMSprop, Adam, AdamW, Lion)
-}  # fmt: skip
-
-__all__ = ["CATALOGUE", "SGD", "Adagrad", "Adam", "AdamW", "Lion", "Momentum", "RMSprop"]
+    name.lower(): rule
+    for name, rule in tuple(vars().items())
+    if isinstance(rule, type) and rule is not Rule and issubclass(rule, Rule)
+}

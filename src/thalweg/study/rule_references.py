@@ -2,6 +2,8 @@
 
 adamw                             of the catalogue
 sgd:momentum=0.9:nesterov=true    a variant: these values are fixed, neither searched nor default
+rmsprop:like=tf1                  another library's conventions and defaults
+momentum+lookahead:k=10           with a wrapper around it, or several
 my_rules.py:SignMomentum          a Rule, or an optimizer class made of one, in a file
 package.module:SignMomentum       likewise, in an installed module
 """
@@ -11,16 +13,21 @@ import importlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
+from typing import TypeVar
 
 from thalweg.closest import closest
-from thalweg.formula import Rule, Switch
-from thalweg.formula.rule import hypers, parts, text
+from thalweg.formula import FormulaError, Rule, Switch, Wrapper, like, wrapped
+from thalweg.formula.rule import derived, hypers, parts, text
 from thalweg.rules import CATALOGUE
+from thalweg.wrappers import WRAPPERS
 
 from .cells import Value
 from .errors import StudyError
 from .loading import existing_file, file_hash, load_file, where
+
+D = TypeVar("D", Rule, Wrapper)
 
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -53,53 +60,82 @@ def resolve_rule(reference: str | type) -> ResolvedRule:
     source, options = _split(reference.strip())
     rule = find_rule(source)
     fixed = _fixed_values(rule, options, source)
-    base = next((name for name, known in CATALOGUE.items() if known is rule), rule.__name__)
-    label = ":".join([base, *(f"{k}={_written(v)}" for k, v in fixed.items())])
-    settings = ", ".join(k if v is True else f"{k}={_written(v)}" for k, v in fixed.items())
+    label = ":".join([_label(rule), *(f"{k}={_written(v)}" for k, v in fixed.items())])
+    like_it = [f"like={rule.followed}"] if rule.followed else []
+    settings = ", ".join([*like_it, *(k if v is True else f"{k}={_written(v)}" for k, v in fixed.items())])
     name = rule.__name__ + (f" ({settings})" if settings else "")
     written = text(rule)
     # A rule in a file may use helper functions beside it, which its own text does not show: the file counts too.
-    beside = file_hash(_rule_file(source)) if _is_file(source) else ""
+    beside = "".join(map(file_hash, files_of(source)))
     digest = hashlib.sha256((written + beside).encode()).hexdigest()
     return ResolvedRule(rule, label, name, _absolute(source), digest, written, fixed)
 
 
 def find_rule(source: str) -> type[Rule]:
     """The rule itself, from a reference without fixed values. Workers call it too."""
+    place, _, convention = source.partition(":like=")
+    first, *around = _parts(place)
+    rule = _found(first, Rule, CATALOGUE)
+    try:
+        rule = reduce(wrapped, [_found(each, Wrapper, WRAPPERS) for each in around], rule)
+    except FormulaError as error:
+        raise StudyError(f"rule {source}: {error}") from error
+    if not convention:
+        return rule
+    if convention not in rule.conventions:
+        known = sorted(rule.conventions)
+        listed = f"It has: {', '.join(known)}." if known else "It has none but its own."
+        raise StudyError(f"rule {place} has no convention {convention!r}{ending(convention, known)} {listed}")
+    return like(rule, convention)
+
+
+def files_of(source: str) -> list[Path]:
+    """The files that a reference names."""
+    return [_file_of(part, source) for part in _parts(source) if _is_file(part)]
+
+
+def _found(source: str, kind: type[D], catalogue: Mapping[str, type[D]]) -> type[D]:
+    """A rule, or a wrapper: of the catalogue, in a file, or in an installed module."""
+    called = kind.__name__.lower()
     if ":" not in source:
-        found = CATALOGUE.get(source.lower())
+        found = catalogue.get(source.lower())
         if found is None:
-            names = sorted(CATALOGUE)
+            names = sorted(catalogue)
             raise StudyError(
-                f"there is no rule {source!r}{ending(source.lower(), names)} The catalogue: {', '.join(names)}. "
-                "A rule of your own is given as my_rules.py:ClassName."
+                f"there is no {called} {source!r}{ending(source.lower(), names)} The catalogue: {', '.join(names)}. "
+                f"A {called} of your own is given as my_{called}s.py:ClassName."
             )
         return found
     place, _, name = source.rpartition(":")
     if _is_file(source):
-        path = _rule_file(source)
+        path = _file_of(source, source)
         try:
             module = load_file(path)
         except StudyError:
             raise
         except Exception as problem:
-            raise StudyError(f"rule {source}: importing {path.name} failed: {where(problem, path)}") from problem
+            raise StudyError(f"{called} {source}: importing {path.name} failed: {where(problem, path)}") from problem
     else:
         try:
             module = importlib.import_module(place)
         except ImportError as problem:
-            raise StudyError(f"rule {source}: cannot import the module {place}: {problem}") from problem
+            raise StudyError(f"{called} {source}: cannot import the module {place}: {problem}") from problem
     found = getattr(module, name, None)
-    rule = found if isinstance(found, type) and issubclass(found, Rule) else getattr(found, "rule", None)
-    if isinstance(rule, type) and issubclass(rule, Rule) and rule is not Rule:
-        return rule
+    chosen = found if isinstance(found, type) and issubclass(found, kind) else getattr(found, "rule", None)
+    if isinstance(chosen, type) and issubclass(chosen, kind) and chosen is not kind:
+        return chosen
     offered = sorted(
-        k for k, v in vars(module).items() if isinstance(v, type) and issubclass(v, Rule) and v is not Rule
+        k for k, v in vars(module).items() if isinstance(v, type) and issubclass(v, kind) and v is not kind
     )
-    listed = f"Rules in it: {', '.join(offered)}." if offered else "It defines no subclass of thalweg.Rule."
+    listed = (
+        f"{kind.__name__}s in it: {', '.join(offered)}."
+        if offered
+        else f"It defines no subclass of thalweg.{kind.__name__}."
+    )
     if found is None:
         raise StudyError(f"{place} has no {name!r}{ending(name, offered)} {listed}")
-    raise StudyError(f"{name} in {place} is no subclass of thalweg.Rule, nor an optimizer made of one. {listed}")
+    made = ", nor an optimizer made of one" if kind is Rule else ""
+    raise StudyError(f"{name} in {place} is no subclass of thalweg.{kind.__name__}{made}. {listed}")
 
 
 def reference_to(given: type) -> str:
@@ -110,20 +146,29 @@ def reference_to(given: type) -> str:
             f"{given.__module__}.{given.__qualname__} is no update rule: give a name of the catalogue, a subclass of "
             "thalweg.Rule, or an optimizer class made of one"
         )
-    for name, known in CATALOGUE.items():
-        if known is rule:
+    inner = next(c for c in rule.__mro__ if issubclass(c, Rule) and not derived(c))
+    around = "".join("+" + _place(wrapper, WRAPPERS) for wrapper in rule.wrappers)
+    return _place(inner, CATALOGUE) + around + (f":like={rule.followed}" if rule.followed else "")
+
+
+def _place(declared: type[D], catalogue: Mapping[str, type[D]]) -> str:
+    """The text by which another process finds a rule or wrapper."""
+    for name, known in catalogue.items():
+        if known is declared:
             return name
-    if "." in rule.__qualname__:
-        raise StudyError(f"{rule.__qualname__} is defined inside a function or class: move it to the top of its file")
-    if rule.__module__ == "__main__" or rule.__module__.startswith("thalweg_file_"):
-        file = getattr(sys.modules[rule.__module__], "__file__", None)
+    if "." in declared.__qualname__:
+        raise StudyError(
+            f"{declared.__qualname__} is defined inside a function or class: move it to the top of its file"
+        )
+    if declared.__module__ == "__main__" or declared.__module__.startswith("thalweg_file_"):
+        file = getattr(sys.modules[declared.__module__], "__file__", None)
         if file is None or not Path(file).is_file():
             raise StudyError(
-                f"{rule.__name__} was typed into an interactive session, where worker processes cannot find it: "
+                f"{declared.__name__} was typed into an interactive session, where worker processes cannot find it: "
                 "save it in a file and import it from there"
             )
-        return f"{Path(file).resolve()}:{rule.__name__}"
-    return f"{rule.__module__}:{rule.__name__}"
+        return f"{Path(file).resolve()}:{declared.__name__}"
+    return f"{declared.__module__}:{declared.__name__}"
 
 
 def _split(reference: str) -> tuple[str, dict[str, str]]:
@@ -138,7 +183,8 @@ def _split(reference: str) -> tuple[str, dict[str, str]]:
         if name in options:
             raise StudyError(f"rule {reference}: {name} is given twice")
         options[name] = value
-    return ":".join(pieces[:first]), options
+    convention = options.pop("like", None)
+    return ":".join(pieces[:first]) + (f":like={convention.lower()}" if convention else ""), options
 
 
 def _fixed_values(rule: type[Rule], options: Mapping[str, str], source: str) -> dict[str, Value]:
@@ -170,13 +216,29 @@ def _written(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.12g}"
 
 
+def _parts(source: str) -> list[str]:
+    """The rule, then what is wrapped around it, from the inside out; without the convention."""
+    return [part.strip() for part in source.partition(":like=")[0].split("+")]
+
+
+def _label(rule: type[Rule]) -> str:
+    """What a rule is called that is not in the catalogue as it is: with its wrappers and conventions."""
+    inner = next(c for c in rule.__mro__ if issubclass(c, Rule) and not derived(c))
+    called = next((name for name, known in CATALOGUE.items() if known is inner), inner.__name__)
+    around = [next((n for n, known in WRAPPERS.items() if known is w), w.__name__) for w in rule.wrappers]
+    return "+".join([called, *around]) + (f":like={rule.followed}" if rule.followed else "")
+
+
 def _is_file(source: str) -> bool:
     return source.rpartition(":")[0].endswith(".py")
 
 
-def _rule_file(source: str) -> Path:
-    return existing_file(source.rpartition(":")[0], f"rule {source}")
+def _file_of(part: str, source: str) -> Path:
+    return existing_file(part.rpartition(":")[0], f"rule {source}")
 
 
 def _absolute(source: str) -> str:
-    return f"{_rule_file(source)}:{source.rpartition(':')[2]}" if _is_file(source) else source
+    """The reference with the paths of its files in full: workers may stand in another folder."""
+    convention = source.partition(":like=")[1:]
+    whole = [f"{_file_of(p, source)}:{p.rpartition(':')[2]}" if _is_file(p) else p for p in _parts(source)]
+    return "+".join(whole) + "".join(convention)

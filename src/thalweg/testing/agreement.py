@@ -73,7 +73,10 @@ class Agreement(Suite):
                 ulps = 1 if kept[0].dtype in HALF else 8
                 within_ulps(kept, right, ulps, f"{after} the state {declared.key!r} is further than the last place")
             # The next step starts from what is stored.
-            states = [{name: made.state[p][declared.key].float() for name, declared in live.items()} for p in params]
+            states = [
+                {name: made.state[p][declared.key].to(torch.float32, copy=True) for name, declared in live.items()}
+                for p in params
+            ]
             now = [
                 replace(each, weight=p.detach().float(), states=of)
                 for each, p, of in zip(now, params, states, strict=True)

@@ -120,7 +120,7 @@ class Chain(Suite):
             require(same, "clear=True has not set the gradients to 0 where they are")
         same_bits(params, params_of(plain), "with clear=True the weights are others")
 
-    @pytest.mark.parametrize("decay", ["l2", "decoupled", "own"])
+    @pytest.mark.parametrize("decay", ["l2", "decoupled", "independent", "corrected", "own"])
     def test_weight_decay(self, subject: Subject, decay: str) -> None:
         """Weight decay in each form the rule takes, as the formula of its chain says."""
         kind = decay_kind(subject.rule)

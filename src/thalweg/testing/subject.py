@@ -58,8 +58,8 @@ class Subject:
         kind = group.get("decay", decay_kind(self.rule))
         if kind == "l2":
             known["l2"] = known["weight_decay"]
-        elif kind == "decoupled":
-            known["shrink"] = known["lr"] * known["weight_decay"]
+        elif kind in surface.DECAYS:  # without a schedule, so the first lr is the present one
+            known["shrink"] = known["weight_decay"] * (1.0 if kind == "independent" else known["lr"])
         return known
 
     def shifted(self, factor: float) -> dict[str, Any]:
