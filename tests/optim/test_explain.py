@@ -87,6 +87,9 @@ CASES: list[tuple[type[Optimizer], dict[str, Any]]] = [
     (thalweg.SGD, {"lr": 0.1, "momentum": 0.9, "clip_norm": 0.5, "clip_value": 0.2, "nonfinite": "skip"}),
     (thalweg.SGD, {"lr": 0.1, "clip_norm": 0.5, "clip_scope": "tensor", "clip_eps": 0.1, "nonfinite": "raise"}),
     (thalweg.RMSprop, {"momentum": 0.5, "centered": True, "weight_decay": 0.1, "clear": True, "clip_value": 0.5}),
+    (thalweg.RMSprop, {"like": "tf1", "momentum": 0.5}),
+    (thalweg.AdamW, {"decay": "independent"}),
+    (thalweg.AdamW, {"decay": "corrected"}),
     (thalweg.Lion, {"weight_decay": 0.1, "nonfinite": "raise"}),
     (Cautiously, {"lr": 0.01, "clip_norm": 0.5, "ema": 0.5}),
     *((optimizer(rule), {}) for rule in CONTRACT),
@@ -106,7 +109,7 @@ def read(text: str) -> tuple[Story, dict[str, float], dict[str, tuple[str, str]]
         if label == "numbers":
             numbers |= {name: float(value) for name, value in re.findall(r"(\w+)=([^,\s]+)", said)}
         elif label == "state":
-            found = re.findall(r"(\w+) is '(\w+)'(?: \(starts as (\w+)\))?", said)
+            found = re.findall(r"(\w+) is '(\w+)'(?: \(starts a[st] ([\w.]+)\))?", said)
             states |= {name: (key, start) for name, key, start in found}
         elif said.startswith("reads "):
             reads, _, writes = said.removeprefix("reads ").partition(", writes ")
@@ -139,9 +142,7 @@ def test_following_the_text_gives_what_the_step_gives(
         tensors = {"w": weight, "g": weight.grad}
         for name, (key, start) in states.items():
             begun = (
-                tensors[start]
-                if start in tensors
-                else torch.full((33,), float(options.get(start, start) or 0), dtype=torch.float64)
+                tensors[start] if start in tensors else torch.full((33,), float(start or 0), dtype=torch.float64)
             )
             tensors[name] = dict(made.state[weight]).get(key, begun)
         memory = {name: tensor.detach().numpy().copy() for name, tensor in tensors.items()}

@@ -31,7 +31,7 @@ MISTAKES = {
     "thalweg.AdamW(model.parameters(), betas=(0.9,))": 'Argument "betas" to "AdamW" has incompatible type',
     "thalweg.AdamW(model.parameters(), nonfinite='ignore')": 'Argument "nonfinite" to "AdamW"',
     "thalweg.Lion(model.parameters(), eps=1e-8)": 'Unexpected keyword argument "eps"',
-    "thalweg.SGD(model.parameters(), 0.1, 0.9, 0.0, 0.0, False, 'l2')": "Too many positional arguments",
+    "thalweg.SGD(model.parameters(), 0.1, 0.9, 0.0, 0.0, False, False, 'l2')": "Too many positional arguments",
     "thalweg.AdamW()": 'Missing positional argument "params"',
 }
 

@@ -84,7 +84,7 @@ def explain(optimizer: "Optimizer") -> Explanation:
         members = [p for p in everyone if p.group in places]
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
-        lines += _states(told, parts(rule, State))
+        lines += _states(told, parts(rule, State), [numbers[i] for i in places])
         lines += _readers(told, members)
         lines += _passes(told, optimizer.nonfinite)
     return Explanation("\n".join(lines))
@@ -185,13 +185,21 @@ def _value(optimizer: "Optimizer", name: str, group: int, numbers: Numbers, memb
     return low if low == high else f"{low} to {high}"
 
 
-def _states(told: Story, declared: Mapping[str, State]) -> Iterator[str]:
+def _states(told: Story, declared: Mapping[str, State], numbers: Sequence[Numbers]) -> Iterator[str]:
     """Under which keys the rule's states are kept, and what those start as that do not start at 0."""
     used = {name for walk in told.walks for name in (*walk.reads, *walk.writes)}
     live = {name: state for name, state in declared.items() if name in used}
     if live:
-        starts = {name: f" (starts as {state.start})" if state.start else "" for name, state in live.items()}
+        starts = {name: _start(state.start, numbers) for name, state in live.items()}
         yield from _labelled("state", ", ".join(f"{name} is {live[name].key!r}{starts[name]}" for name in live))
+
+
+def _start(start: str | float, numbers: Sequence[Numbers]) -> str:
+    """What a state starts as, if not 0 in every group."""
+    if start in ("w", "g"):
+        return f" (starts as {start})"
+    values = {of[start] if isinstance(start, str) else start for of in numbers}
+    return f" (starts at {', '.join(f'{value:g}' for value in sorted(values))})" if values != {0.0} else ""
 
 
 def _readers(told: Story, members: Sequence[Served]) -> Iterator[str]:

@@ -25,7 +25,7 @@ DECAYS = tuple(kind for kind in KINDS if kind != "own")
 def defaults(rule: type[Rule]) -> dict[str, Any]:
     """The keyword arguments of the rule's optimizer that parameter groups may override, with their defaults."""
     found: dict[str, Any] = {}
-    settable = {**hypers(rule), **parts(rule, Switch)}
+    settable: dict[str, Hyper | Switch] = {**hypers(rule), **parts(rule, Switch)}
     for name in (name for name in rule.declared if name in settable and name != "ema"):  # that is the chain's, below
         declared = settable[name]
         if isinstance(declared, Hyper) and declared.of:
