@@ -1,10 +1,12 @@
 """Which rule is timed on which tensors, in which chain: the cells of the tables."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 from shapes import MODELS, Model
-from thalweg.optim import OPTIMIZERS
+from thalweg.optim import OPTIMIZERS, Optimizer, wrap
 from thalweg.speed.cases import FROM_MEMORY, least_bytes
+from thalweg.wrappers import WRAPPERS
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,10 @@ CHAINS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One line of a table; rule, model and chain by their keys in OPTIMIZERS, MODELS and CHAINS."""
+    """One line of a table; rule, model and chain by their keys in OPTIMIZERS, MODELS and CHAINS.
+
+    A rule may have wrappers: adamw+lookahead.
+    """
 
     rule: str
     model_key: str
@@ -37,6 +42,12 @@ class Cell:
         return f"{self.rule}/{self.model_key}/{self.chain}"
 
     @property
+    def made(self) -> type[Optimizer]:
+        """The optimizer."""
+        rule, *around = self.rule.split("+")
+        return reduce(wrap, (WRAPPERS[name] for name in around), OPTIMIZERS[rule])
+
+    @property
     def model(self) -> Model:
         """The tensors."""
         return MODELS[self.model_key]
@@ -44,11 +55,14 @@ class Cell:
     @property
     def floor_bytes(self) -> int | None:
         """The least that thalweg's call can move; None for tensors that stay in the cache, where it says nothing."""
-        moved = least_bytes(self.rule) + CHAINS[self.chain].bytes
+        moved = least_bytes(self.made.rule) + CHAINS[self.chain].bytes
         return moved * self.model.weights if self.model.weights > FROM_MEMORY else None
 
 
-# AdamW everywhere; every rule on many small tensors and on one large; what else is common, or known to be hard for us.
+# The rules of the tables, which torch has in a form of its own or people write first; the others: `CATALOGUE`.
+RULES = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw", "lion")
+# AdamW everywhere; each of them on many small tensors and on one large; what else is common, or known to be hard
+# for us.
 _MORE = {("sgd", "mlp"), ("momentum", "resnet18"), ("lion", "gpt2")}
 
 
@@ -61,6 +75,12 @@ def _measured(rule: str, model: str, chain: str) -> bool:
 # From small to large, since the allocator keeps more to itself once larger blocks have been freed.
 CELLS = {
     cell.name: cell
-    for cell in (Cell(rule, model, chain) for model in MODELS for chain in CHAINS for rule in OPTIMIZERS)
+    for cell in (Cell(rule, model, chain) for model in MODELS for chain in CHAINS for rule in RULES)
     if _measured(cell.rule, cell.model_key, cell.chain)
+}
+
+# Every rule on one large tensor, and each wrapper around AdamW; the average is an option of every rule.
+CATALOGUE = {
+    cell.name: cell
+    for cell in (Cell(rule, "25m", "step") for rule in (*OPTIMIZERS, "adamw+cautious", "adamw+lookahead"))
 }

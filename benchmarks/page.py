@@ -123,8 +123,9 @@ The chains:
   the norm: the shortest chain torch allows. thalweg's is one call: `clip_norm=1.0, ema=0.999, clear=True,
   nonfinite="skip"` and `optimizer.grad_scale`.
 
-AdamW is timed on all tensors in all chains; every rule on 500 tensors of 1,000 and on one of 25M; a few more lines
-are what people train those models with, or known to be hard for thalweg."""
+AdamW is timed on all tensors in all chains; each of these rules on 500 tensors of 1,000 and on one of 25M; a few more
+lines are what people train those models with, or known to be hard for thalweg. Every rule of the catalogue on 25M:
+[CATALOGUE.md](CATALOGUE.md)."""
 
 
 def _chain_table(chain: str, results: Sequence[Result]) -> str:
@@ -134,20 +135,20 @@ def _chain_table(chain: str, results: Sequence[Result]) -> str:
     rows = [
         [
             *_named(r),
-            *(_milliseconds(r, side) for side in ("thalweg", *(f"torch {form}" for form in forms))),
+            *(milliseconds(r, side) for side in ("thalweg", *(f"torch {form}" for form in forms))),
             r.best.removeprefix("torch "),
-            *_ratio(r, r.best),
+            *ratio_words(r, r.best),
             *_floor(r),
         ]
         for r in mine
     ]
-    return f"### {CHAINS[chain].title}\n\n{_markdown([*headings, 'of the floor'], rows)}" if mine else ""
+    return f"### {CHAINS[chain].title}\n\n{markdown([*headings, 'of the floor'], rows)}" if mine else ""
 
 
 def _peer_table(results: Sequence[Result]) -> str:
     """The other libraries, one line for each of their sides."""
     rows = [
-        [*_named(r), peer, _milliseconds(r, "thalweg"), _milliseconds(r, peer), *_ratio(r, peer)]
+        [*_named(r), peer, milliseconds(r, "thalweg"), milliseconds(r, peer), *ratio_words(r, peer)]
         for r in results
         for peer in PEERS
         if r.has(peer)
@@ -157,18 +158,20 @@ def _peer_table(results: Sequence[Result]) -> str:
         "own class, so only its Lion stands here."
     )
     headings = ["rule", "tensors", "library", "thalweg", "library's", "times faster", "quartiles"]
-    return f"### Other libraries, step\n\n{words}\n\n{_markdown(headings, rows)}" if rows else ""
+    return f"### Other libraries, step\n\n{words}\n\n{markdown(headings, rows)}" if rows else ""
 
 
 def _named(result: Result) -> tuple[str, str]:
     return OPTIMIZERS[result.cell.rule].__name__, result.cell.model.title
 
 
-def _milliseconds(result: Result, side: str) -> str:
+def milliseconds(result: Result, side: str) -> str:
+    """A side's median, with three digits; nothing where there is no such side."""
     return f"{result.timing.median(side) * 1e3:.3g}" if result.has(side) else ""
 
 
-def _ratio(result: Result, side: str) -> tuple[str, str]:
+def ratio_words(result: Result, side: str) -> tuple[str, str]:
+    """How many times longer a side takes than thalweg, and the quartiles."""
     if result.timing.disturbed:
         return "void", ""
     low, middle, high = result.timing.ratio(side, "thalweg")
@@ -187,8 +190,8 @@ def _floor(result: Result) -> tuple[str, str]:
     return f"{floor * 1e3:.3g}", f"{floor / result.timing.median('thalweg'):.0%}"
 
 
-def _markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table, numbers to the right."""
-    text = {"rule", "tensors", "best of torch", "library"}
+    text = {"rule", "tensors", "best of torch", "library", "best", "wrapped"}
     rule = ["---" if heading in text else "---:" for heading in headings]
     return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *rows))

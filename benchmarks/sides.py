@@ -28,6 +28,28 @@ _TORCH: Mapping[str, tuple[type[torch.optim.Optimizer], Mapping[str, float]]] = 
     "rmsprop": (torch.optim.RMSprop, {}),
     "adam": (torch.optim.Adam, {}),
     "adamw": (torch.optim.AdamW, {}),
+    "nag": (torch.optim.SGD, {"lr": 1e-2, "momentum": 0.9, "nesterov": True}),
+    "rprop": (torch.optim.Rprop, {}),
+    "adadelta": (torch.optim.Adadelta, {}),
+    "adamax": (torch.optim.Adamax, {}),
+    "nadam": (torch.optim.NAdam, {}),
+    "radam": (torch.optim.RAdam, {}),
+    "amsgrad": (torch.optim.Adam, {"amsgrad": True}),
+}
+# pytorch_optimizer's class where torch has none, and what makes it the same rule. Its ADOPT, LARS, LAMB and MARS
+# are others.
+_PYTORCH_OPTIMIZER: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "lion": ("Lion", {}),
+    "signum": ("SignSGD", {"lr": 1e-4, "momentum": 0.9}),
+    "adabound": ("AdaBound", {}),
+    "amsbound": ("AdaBound", {"ams_bound": True}),
+    "adabelief": ("AdaBelief", {"rectify": True, "weight_decay": 0.0}),
+    "adan": ("Adan", {}),
+    "stableadamw": ("StableAdamW", {}),
+    "prodigy": ("Prodigy", {}),
+    "schedulefreesgd": ("ScheduleFreeSGD", {}),
+    "schedulefreeadamw": ("ScheduleFreeAdamW", {}),
+    "ademamix": ("AdEMAMix", {}),
 }
 _FORMS = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 # Other libraries' packages, by the name their sides begin with. pytorch_optimizer's AdamW is torch's own class.
@@ -81,6 +103,8 @@ def check(found: Mapping[str, Side], cleared: bool) -> None:
             raise RuntimeError(f"{name} left gradients that are not 0, so the sides do not do the same work")
     moved = _distance(ours[1].params, before)
     for name, side in others:
+        if name == "thalweg, not wrapped":  # which does less
+            continue
         # A decay left out would be 1e-2, twice rounded weights under Lion's small steps are 3e-4.
         if not _distance(side.params, ours[1].params) < 2e-3 * moved:
             raise RuntimeError(f"{name} and {ours[0]} take different steps, so their times cannot be compared")
@@ -109,7 +133,7 @@ def _makers(cell: Cell) -> Iterator[tuple[str, Callable[[Parameters], Step]]]:
 
 
 def _thalweg(cell: Cell, params: Parameters) -> Step:
-    made = OPTIMIZERS[cell.rule]
+    made = cell.made
     if cell.chain == "step":
         return made(params).step
     if cell.chain == "clip":
@@ -128,6 +152,8 @@ def _torch_forms(rule: str) -> dict[str, Make]:
     """The optimizers torch has for the rule; for Lion, eager code as one writes it oneself."""
     if rule == "lion":
         return {"foreach": EagerLion}
+    if rule not in _TORCH:
+        return {}
     made, options = _TORCH[rule]
     known = inspect.signature(made).parameters
     return {
@@ -138,7 +164,7 @@ def _torch_forms(rule: str) -> dict[str, Make]:
 def _made(made: type[torch.optim.Optimizer], options: Mapping[str, Any], params: Parameters) -> torch.optim.Optimizer:
     """torch's optimizer, with momentum's average at 0, where torch would start from the first gradient."""
     optimizer = made(params, **options)
-    for p in params if "momentum" in options else ():
+    for p in params if "dampening" in options else ():
         optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
     return optimizer
 
@@ -210,15 +236,26 @@ def installed_peers() -> dict[str, str]:
 
 
 def _peers(rule: str) -> Iterator[tuple[str, Callable[[Parameters], Step]]]:
-    """Other libraries' AdamW and Lion, set to torch's defaults."""
-    known = installed_peers() if rule in ("adamw", "lion") else {}
-    if "optimi" in known:
+    """Other libraries' optimizers for the rule, set to do the same."""
+    known = installed_peers()
+    if "optimi" in known and rule in ("adamw", "lion"):
         yield "optimi", partial(_optimi, rule, None)
         yield "optimi foreach", partial(_optimi, rule, True)
-    if "pytorch_optimizer" in known and rule == "lion":
-        import pytorch_optimizer
+    if "pytorch_optimizer" in known and rule in _PYTORCH_OPTIMIZER:
+        yield "pytorch_optimizer", partial(_pytorch_optimizer, rule)
+    if "+" in rule:
+        yield "thalweg, not wrapped", partial(_step, OPTIMIZERS[rule.partition("+")[0]])
 
-        yield "pytorch_optimizer", partial(_step, pytorch_optimizer.Lion)
+
+def _pytorch_optimizer(rule: str, params: Parameters) -> Step:
+    import pytorch_optimizer
+
+    name, options = _PYTORCH_OPTIMIZER[rule]
+    made = getattr(pytorch_optimizer, name)(params, **options)
+    if hasattr(made, "train"):
+        made.train()
+    step: Step = made.step
+    return step
 
 
 def _optimi(rule: str, foreach: bool | None, params: Parameters) -> Step:

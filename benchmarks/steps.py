@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 import thalweg
-from cells import CELLS
+from cells import CATALOGUE, CELLS
 from page import Circumstances, Result, page
 from sides import installed_peers
 from thalweg.cpu import cpu_name
@@ -51,26 +51,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     names = [name for name in CELLS if not chosen.only or any(part in name for part in chosen.only)]
     if not names:
-        _say(f"steps.py: no line's name has {' or '.join(chosen.only)} in it; there are {', '.join(CELLS)}")
+        say(f"steps.py: no line's name has {' or '.join(chosen.only)} in it; there are {', '.join(CELLS)}")
         return 2
     # A part must not take the place of the whole.
     path = chosen.page or (None if chosen.only or chosen.quick else HERE / "RESULTS.md")
     if path and not path.parent.is_dir():
-        _say(f"steps.py: {path.parent} is no folder; make it, or name another page")
+        say(f"steps.py: {path.parent} is no folder; make it, or name another page")
         return 2
     rounds, attempts = (3, 1) if chosen.quick else (chosen.rounds, ATTEMPTS)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout` ends it as Ctrl-C does
-    began, results, code = time.monotonic(), list[Result](), 0
+    began, found, code = time.monotonic(), list[Result](), 0
     expected = len(names) * len(ENVIRONMENTS)
     try:
-        for result in _results(names, rounds, attempts, chosen.threads):
-            results.append(result)
-            _say(f"{len(results):3} of {expected}  {_line(result)}")
+        for result in results(names, rounds, attempts, chosen.threads):
+            found.append(result)
+            say(f"{len(found):3} of {expected}  {_line(result)}")
     except KeyboardInterrupt:
-        _say("stopped; writing what there is")
+        say("stopped; writing what there is")
         code = 130
     except WorkerFailed as failure:
-        _say(f"steps.py: {failure}; writing what there is")
+        say(f"steps.py: {failure}; writing what there is")
         code = 1
     around = Circumstances(
         cpu=cpu_name(),
@@ -80,12 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         date=date.today().isoformat(),
         rounds=rounds,
         minutes=(time.monotonic() - began) / 60,
-        missing=expected - len(results),
+        missing=expected - len(found),
     )
-    text = page(results, around, WORDS)
+    text = page(found, around, WORDS)
     if path:
         path.write_text(text, encoding="utf-8")
-        _say(f"Page: {path}")
+        say(f"Page: {path}")
     else:
         print(text, end="")
     return code
@@ -98,8 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         help="lines with this in their name, which is like adamw/gpt2/step; may be given several times",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="3 rounds, disturbed or not: to try, not to quote")
-    parser.add_argument("--rounds", type=_at_least(2), default=9, help="rounds for each line, 2 or more (default 9)")
-    parser.add_argument("--threads", type=_at_least(1), default=2, help="threads for all sides (default 2)")
+    parser.add_argument("--rounds", type=at_least(2), default=9, help="rounds for each line, 2 or more (default 9)")
+    parser.add_argument("--threads", type=at_least(1), default=2, help="threads for all sides (default 2)")
     parser.add_argument(
         "--page", type=Path,
         help="where to write; as a rule benchmarks/RESULTS.md, or the terminal with --only or --quick",
@@ -107,9 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _results(names: Sequence[str], rounds: int, attempts: int, threads: int) -> Iterator[Result]:
+def results(
+    names: Sequence[str], rounds: int, attempts: int, threads: int, allocators: Sequence[str] = tuple(ENVIRONMENTS)
+) -> Iterator[Result]:
     """Every line, as each is done: one process for each allocator."""
-    for allocator, settings in ENVIRONMENTS.items():
+    for allocator in allocators:
+        settings = ENVIRONMENTS[allocator]
         plainly = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
         command = [sys.executable, str(HERE / "worker.py"), *map(str, (rounds, attempts, threads)), *names]
         # In a process group of its own, so that Ctrl-C reaches this process alone, which then ends the other.
@@ -129,7 +132,9 @@ def _results(names: Sequence[str], rounds: int, attempts: int, threads: int) -> 
 
 def _result(allocator: str, written: Mapping[str, Any]) -> Result:
     seconds = {name: tuple(times) for name, times in written["seconds"].items()}
-    return Result(allocator, CELLS[written["cell"]], Timing(seconds, written["others"]), written["plain"])
+    return Result(
+        allocator, {**CELLS, **CATALOGUE}[written["cell"]], Timing(seconds, written["others"]), written["plain"]
+    )
 
 
 def _line(result: Result) -> str:
@@ -140,7 +145,9 @@ def _line(result: Result) -> str:
     return f"{result.allocator:8}{result.cell.name:26}{timing.median('thalweg') * 1e3:8.2f} ms  {ratio}"
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def at_least(least: int) -> Callable[[str], int]:
+    """What argparse reads such a number with."""
+
     def whole(written: str) -> int:
         if not written.isdecimal() or int(written) < least:
             raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, not {written}")
@@ -149,7 +156,8 @@ def _at_least(least: int) -> Callable[[str], int]:
     return whole
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """To the person who waits; the page may go to standard output."""
     print(sentence, file=sys.stderr, flush=True)
 
 

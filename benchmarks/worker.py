@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from cells import CELLS, Cell
+from cells import CATALOGUE, CELLS, Cell
 from sides import check, sides
 from thalweg.speed.measure import Timing, measure, wait_for_quiet
 from thalweg.speed.plain import PlainPass, plain_passes
@@ -20,7 +20,7 @@ def main(rounds: int, attempts: int, threads: int, names: list[str]) -> None:
     torch.set_num_threads(threads)
     plain: dict[str, PlainPass] = {}
     for name in names:
-        cell = CELLS[name]
+        cell = {**CELLS, **CATALOGUE}[name]
         if cell.floor_bytes and not plain:
             plain.update(plain_passes())
         beside = plain if cell.floor_bytes else {}

@@ -67,6 +67,8 @@ class Rule(Declaring, base=True):
 
     needed = True
     year: ClassVar[int | None] = None
+    kind: ClassVar[str] = ""
+    """The family it belongs to, in a word or two: momentum, adaptive, sign, layer-wise."""
     conventions: ClassVar[Mapping[str, Mapping[str, float | bool | str]]] = MappingProxyType({})
     """How other libraries, or the paper, have it: defaults by hyperparameter and switch, and ``decay``; see `like`."""
     followed: ClassVar[str | None] = None

@@ -6,7 +6,7 @@ from .radam import rectification
 
 
 class AdaBelief(Rule):
-    """Adam that divides by how far gradients stray from their average, not by how large they are.
+    """Adam scaled by how far gradients stray from their average.
 
     Source:  Zhuang et al. 2020, arXiv:2010.07468, Algorithm 1; rectify: as in RAdam, arXiv:1908.03265.
     Departs: as in the authors' package adabelief-pytorch, rectify is on and eps counts twice: added to s at every step,
@@ -15,6 +15,7 @@ class AdaBelief(Rule):
     """
 
     year = 2020
+    kind = "adaptive"
     conventions = {
         "tf1": {"eps": 1e-14, "weight_decay": 0.0},
         "optax": {"rectify": False},

@@ -16,7 +16,7 @@ from thalweg.formula import (
 
 
 class AdaBound(Rule):
-    """Adam whose rate for each weight is held between two bounds that close in on one rate: it ends as SGD.
+    """Adam whose rates are held between bounds that close in: it ends as SGD.
 
     Source:  Luo, Xiong, Liu & Sun 2019, arXiv:1902.09843, Algorithm 2; amsbound: its Algorithm 3.
     Departs: as the authors' package adabound: Adam's bias corrections are in the rate before it is bounded (the paper
@@ -25,6 +25,7 @@ class AdaBound(Rule):
     """
 
     year = 2019
+    kind = "adaptive"
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.999, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

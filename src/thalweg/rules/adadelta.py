@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, State, log_uniform, one_minus_lo
 
 
 class Adadelta(Rule):
-    """Scales the gradient by the recent size of the steps over its own recent size: the units of a weight, without lr.
+    """Divides by the gradient's recent size and multiplies by the steps': needs no lr.
 
     Source:  Zeiler 2012, arXiv:1212.5701, Algorithm 1.
     Departs: the step is multiplied by lr (1), as in torch.optim.Adadelta; the average of the steps is taken before.
@@ -13,6 +13,7 @@ class Adadelta(Rule):
     """
 
     year = 2012
+    kind = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {"lr": 1e-3, "rho": 0.95, "eps": 1e-8},

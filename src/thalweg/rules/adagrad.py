@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, State, Switch, log_uniform, sqrt
 
 
 class Adagrad(Rule):
-    """Divides each coordinate by the root of all its squared gradients so far: progress is equal, and slows down.
+    """Divides by the root of all squared gradients so far: equal progress, slowing down.
 
     Source:  Duchi, Hazan & Singer 2011, JMLR 12, section 1.1 (diagonal form).
     Departs: as torch.optim.Adagrad: the accumulator starts at initial_accumulator_value (0), eps stands outside
@@ -13,6 +13,7 @@ class Adagrad(Rule):
     """
 
     year = 2011
+    kind = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {"initial_accumulator_value": 0.1, "eps": 0.0},

@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, State, Switch, abs, log_uniform,
 
 
 class Adamax(Rule):
-    """Adam by the largest recent gradient instead of the mean square: no step is longer than lr.
+    """Adam scaled by the largest recent gradient instead of the mean square.
 
     Source:  Kingma & Ba 2015, arXiv:1412.6980, Algorithm 2.
     Departs: eps enters the maximum with the gradient, as in torch.optim.Adamax; the paper has none (and divides by 0
@@ -13,6 +13,7 @@ class Adamax(Rule):
     """
 
     year = 2014
+    kind = "adaptive"
     conventions = {
         "torch": {},
         "keras": {"lr": 1e-3, "eps": 1e-7, "eps_added": True},

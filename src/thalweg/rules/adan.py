@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, State, log_uniform, one_minus_lo
 
 
 class Adan(Rule):
-    """Nesterov momentum for adaptive steps, by averaging the gradient and its change since the step before.
+    """Nesterov momentum for adaptive steps: averages the gradient and its change.
 
     Source:  Xie, Zhou, Li, Lin & Yan 2022, arXiv:2208.06677, Algorithm 1; betas as the authors' package has them,
              1 minus the paper's, and its bias corrections.
@@ -12,6 +12,7 @@ class Adan(Rule):
     """
 
     year = 2022
+    kind = "adaptive"
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.98, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.92, one_minus_log_uniform(1e-2, 0.5, trials=25, axis="beta3"), of="betas", below=1.0)

@@ -17,7 +17,7 @@ from thalweg.formula import (
 
 
 class AdEMAMix(Rule):
-    """AdamW with a second, much longer average of the gradient beside the first.
+    """AdamW with a second, much longer average of the gradient.
 
     Source:  Pagliardini, Ablin & Grangier 2024, arXiv:2409.03137, Algorithm 1, and its warm-up of alpha and beta3
              over ``warmup`` steps (section 3; 0: none, for runs that are shorter than the average).
@@ -25,6 +25,7 @@ class AdEMAMix(Rule):
     """
 
     year = 2024
+    kind = "adaptive"
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.999, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, State, clip, log_uniform, maximu
 
 
 class ADOPT(Rule):
-    """Adam that scales each gradient by the mean square before it, then averages: it converges for every beta2.
+    """Adam that scales by the mean square before the gradient: converges for every beta2.
 
     Source:  Taniguchi et al. 2024, arXiv:2411.02853, Algorithm 2 of the revised version (with the clip at t^(1/4)).
     Departs: nothing from the authors' package, whose first step only notes the gradient; but decoupled decay, which the
@@ -12,6 +12,7 @@ class ADOPT(Rule):
     """
 
     year = 2024
+    kind = "adaptive"
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.9999, one_minus_log_uniform(1e-5, 0.2, trials=25), of="betas", below=1.0)

@@ -6,7 +6,7 @@ from .adam import Adam
 
 
 class AMSGrad(Adam):
-    """Adam that divides by the largest mean square so far, so that the rate of a weight never grows.
+    """Adam scaled by the largest mean square so far: no weight's rate grows again.
 
     Source:  Reddi, Kale & Kumar 2018, arXiv:1904.09237, Algorithm 2.
     Departs: as torch.optim.Adam(amsgrad=True); the paper corrects no bias and has no eps (like="paper").

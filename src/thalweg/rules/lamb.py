@@ -22,7 +22,7 @@ def direction(w, g, m, v, beta1, beta2, eps, c1, c2, weight_decay):
 
 
 class LAMB(Rule):
-    """AdamW whose step, in each tensor, is as long as lr times the tensor's own norm: for very large batches.
+    """AdamW whose step, in each tensor, is lr times the tensor's norm: for large batches.
 
     Source:  You et al. 2020, arXiv:1904.00962, Algorithm 2, with the identity for its phi.
     Departs: averages are bias-corrected, as in the authors' experiments. Where weight decay is 0 the ratio of the norms
@@ -31,6 +31,7 @@ class LAMB(Rule):
     """
 
     year = 2019
+    kind = "layer-wise"
     conventions = {"optax": {"weight_decay": 0.0, "always_adapt": True}, "paper": {"always_adapt": True}}
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)

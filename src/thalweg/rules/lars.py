@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, State, Sum, log_uniform, one_min
 
 
 class LARS(Rule):
-    """Momentum whose rate, in each tensor, is in proportion to the tensor's norm over its gradient's.
+    """Momentum at a rate in proportion to each tensor's norm over its gradient's.
 
     Source:  You, Gitman & Ginsburg 2017, arXiv:1708.03888, Algorithm 1 (lr stands inside the momentum).
     Departs: where weight decay is 0, or either norm, the rate is lr itself: what is exempt from decay, as biases and
@@ -12,6 +12,7 @@ class LARS(Rule):
     """
 
     year = 2017
+    kind = "layer-wise"
     lr = Hyper(1.0, log_uniform(1e-2, 100.0))
     momentum = Hyper(0.9, one_minus_log_uniform(5e-3, 0.3, trials=10, axis="beta1"), below=1.0)
     weight_decay = Decay("own", 1e-4, log_uniform(1e-6, 1e-2, trials=25))

@@ -9,7 +9,7 @@ def corrected(g, previous, gamma, beta1):
 
 
 class MARS(Rule):
-    """AdamW on gradients whose variance is reduced by their change since the step before.
+    """AdamW on gradients with a share of their change taken in: less noise.
 
     Source:  Yuan et al. 2024, arXiv:2411.10438, Algorithm 2 (MARS-AdamW) in the approximate form of its section 3.3,
              with the gradient of the last step in place of one computed twice.
@@ -18,6 +18,7 @@ class MARS(Rule):
     """
 
     year = 2024
+    kind = "adaptive"
     lr = Hyper(3e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.95, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.99, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

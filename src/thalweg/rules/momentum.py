@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, State, Switch, log_uniform, one_
 
 
 class Momentum(Rule):
-    """Steps along the moving average of the gradient, the form in which courses teach momentum.
+    """Steps along the moving average of the gradient, as courses teach momentum.
 
     Source:  Polyak 1964; this form: Lopès-Quintas, "Modern weight updates" (2024), equation (1).
     Departs: heavy_ball keeps the running sum instead, as Polyak, torch.optim.SGD and TensorFlow 1 do. The same path
@@ -13,6 +13,7 @@ class Momentum(Rule):
     """
 
     year = 1964
+    kind = "momentum"
     conventions = {
         "torch": {"lr": 1e-3, "heavy_ball": True},
         "tf1": {"lr": 1e-2, "momentum": 0.99, "heavy_ball": True},

@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, Scalar, State, log_uniform, one_
 
 
 class NAdam(Rule):
-    """Adam that looks ahead as Nesterov's momentum does, with a momentum that warms up.
+    """Adam that looks ahead as NAG does, with a momentum that warms up.
 
     Source:  Dozat 2016, "Incorporating Nesterov momentum into Adam", Algorithm 8 with the schedule of its section 3.
     Departs: nothing from torch.optim.NAdam (momentum_decay 0.004). Keras's schedule is 250 times as fast, and optax's
@@ -12,6 +12,7 @@ class NAdam(Rule):
     """
 
     year = 2016
+    kind = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {"lr": 1e-3, "eps": 1e-7, "momentum_decay": 1e6},

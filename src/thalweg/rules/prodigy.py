@@ -17,7 +17,7 @@ from thalweg.formula import (
 
 
 class Prodigy(Rule):
-    """Adam that finds its own rate: lr multiplies d, an estimate of how far the weights have to go, which only grows.
+    """Adam that finds its own rate: an estimate of how far the weights have to go.
 
     Source:  Mishchenko & Defazio 2023, arXiv:2306.06101, Algorithm 4, at the scale of the authors' package prodigyopt.
     Departs: eps counts with the new d, the rest of the step with the old one, as in that package. d is one for all
@@ -26,6 +26,7 @@ class Prodigy(Rule):
     """
 
     year = 2023
+    kind = "parameter-free"
     lr = Hyper(1.0, log_uniform(0.1, 10.0))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.999, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

@@ -15,7 +15,7 @@ def rectification(t, beta2, threshold):
 
 
 class RAdam(Rule):
-    """Adam without adaptive steps until their scale is known, and with short ones for a while: a warm-up by theory.
+    """Adam whose steps are short until their scale is known: a warm-up by theory.
 
     Source:  Liu et al. 2020, arXiv:1908.03265, Algorithm 2.
     Departs: adaptive from rho > threshold (5) on, as in torch.optim.RAdam and optax; in the paper from 4, one step
@@ -24,6 +24,7 @@ class RAdam(Rule):
     """
 
     year = 2019
+    kind = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {"eps": 1e-7, "eps_hat": False},

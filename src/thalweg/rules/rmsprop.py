@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, State, Switch, log_uniform, one_
 
 
 class RMSprop(Rule):
-    """Divides the gradient by the root of its recent mean square: AdaGrad with a memory that fades.
+    """Divides by the root of the recent mean square: AdaGrad with a memory that fades.
 
     Source:  Hinton, Srivastava & Swersky 2012, "Neural networks for machine learning", lecture 6e.
              centered: Graves 2013, arXiv:1308.0850, equation 38.
@@ -15,6 +15,7 @@ class RMSprop(Rule):
     """
 
     year = 2012
+    kind = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {

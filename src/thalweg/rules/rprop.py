@@ -4,7 +4,7 @@ from thalweg.formula import Hyper, Rule, State, clip, log_uniform, sign, where
 
 
 class Rprop(Rule):
-    """Steps by the gradient's sign alone; each weight's step grows while the sign stays, and shrinks when it turns.
+    """Steps by the gradient's sign; a weight's step grows until the sign turns.
 
     Source:  Riedmiller & Braun 1993, "A direct adaptive method for faster backpropagation learning: the RPROP
              algorithm", in the form iRprop- of Igel & Hüsken 2000: where the sign turns, the weight waits a step.
@@ -13,6 +13,7 @@ class Rprop(Rule):
     """
 
     year = 1993
+    kind = "sign"
     conventions = {"torch": {}, "optax": {"lr": 1e-3}}
     lr = Hyper(1e-2, log_uniform(1e-5, 1.0))
     eta_minus = Hyper(0.5, of="etas", below=1.0)

@@ -6,7 +6,7 @@ from .schedulefreesgd import average, averaging, onward
 
 
 class ScheduleFreeAdamW(Rule):
-    """AdamW at a constant rate, with an average of its path to test: no schedule, and no end to plan for.
+    """AdamW at a constant rate; tested is an average of its path: no end to plan for.
 
     Source:  Defazio et al. 2024, arXiv:2405.15682, Algorithm 1.
     Departs: as the authors' package schedulefree: v is corrected, where the paper scales the rate instead.
@@ -14,6 +14,7 @@ class ScheduleFreeAdamW(Rule):
     """
 
     year = 2024
+    kind = "schedule-free"
     lr = Hyper(2.5e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", low=1e-3, below=1.0)
     beta2 = Hyper(0.999, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

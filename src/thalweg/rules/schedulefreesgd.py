@@ -37,7 +37,7 @@ def average(w, z, beta):
 
 
 class ScheduleFreeSGD(Rule):
-    """SGD at a constant rate, with an average of its path to test: no schedule, and no end to plan for.
+    """SGD at a constant rate; tested is an average of its path: no end to plan for.
 
     Source:  Defazio et al. 2024, arXiv:2405.15682, equations 3 to 5; weights of the average by the square of the
              largest rate so far, and warm-up, as in the authors' package schedulefree.
@@ -45,6 +45,7 @@ class ScheduleFreeSGD(Rule):
     """
 
     year = 2024
+    kind = "schedule-free"
     lr = Hyper(1.0, log_uniform(1e-3, 100.0))
     momentum = Hyper(0.9, one_minus_log_uniform(5e-3, 0.3, trials=10, axis="beta1"), low=1e-3, below=1.0)
     weight_decay = Decay("l2", 0.0, log_uniform(1e-6, 1e-2, trials=25))

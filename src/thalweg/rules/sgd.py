@@ -16,6 +16,7 @@ class SGD(Rule):
     """
 
     year = 1951
+    kind = "momentum"
     conventions = {
         "torch": {},
         "tf1": {"lr": 1e-2},

@@ -4,7 +4,7 @@ from thalweg.formula import Decay, Hyper, Rule, State, Sum, log_uniform, maximum
 
 
 class StableAdamW(Rule):
-    """AdamW that shortens the steps of a tensor whose gradients are larger than its mean square says.
+    """AdamW with shorter steps where gradients outgrow their mean square.
 
     Source:  Wortsman et al. 2023, arXiv:2304.13013, Algorithm 2; the limit is Adafactor's, arXiv:1804.04235, section 6.
     Departs: the paper's betas that depend on t are the usual averages with their bias corrected: the same numbers.
@@ -12,6 +12,7 @@ class StableAdamW(Rule):
     """
 
     year = 2023
+    kind = "adaptive"
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.99, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

@@ -1,0 +1,159 @@
+"""How the command shows the catalogue: the rules in a table, and one rule on a screen."""
+
+import re
+from collections.abc import Iterator, Mapping
+from math import inf
+
+from rich.console import ConsoleRenderable, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from thalweg.formula.chain import shrink
+from thalweg.formula.compose import tested
+from thalweg.formula.declare import Hyper, State, Switch
+from thalweg.formula.expression import Expression, constant, number
+from thalweg.formula.rule import Declaring, Rule, Wrapper, decay_kind, hypers, parts, text
+from thalweg.formula.text import story
+from thalweg.terminal import first_line, table
+
+
+def rules_table(catalogue: Mapping[str, type[Rule]]) -> Table:
+    """The catalogue, one rule a line, kind by kind."""
+    made = table("rule", "year", "state", "what it does", right=("year",))
+    for column in made.columns[:3]:
+        column.no_wrap = True
+    for kind in dict.fromkeys(rule.kind for rule in catalogue.values()):
+        made.add_row(Text(kind, "italic"))
+        for name, rule in catalogue.items():
+            if rule.kind == kind:
+                made.add_row(Text(f"  {name}", "bold"), str(rule.year or ""), state_count(rule), first_line(rule))
+    return made
+
+
+def wrappers_table(catalogue: Mapping[str, type[Wrapper]]) -> Table:
+    """What goes around any rule, one wrapper a line."""
+    made = table("wrapper", "state", "what it does")
+    for column in made.columns[:2]:
+        column.no_wrap = True
+    for name, wrapper in catalogue.items():
+        made.add_row(Text(name, "bold"), state_count(wrapper), first_line(wrapper))
+    return made
+
+
+def state_count(declaring: type[Declaring]) -> str:
+    """How many numbers are kept per weight; a range when options add some."""
+    states = parts(declaring, State).values()
+    always = sum(state.when is None for state in states)
+    return str(always) if always == len(states) else f"{always} to {len(states)}"
+
+
+def rule_card(rule: type[Rule]) -> RenderableType:
+    """All that a rule says of itself, but for its text: source, formulas, numbers, conventions."""
+    summary, sections = documented(rule)
+    facts = [str(rule.year or ""), rule.kind, f"{state_count(rule)} numbers kept per weight", _decay(rule)]
+    head = Text.assemble((rule.__name__, "bold"), "  ", " · ".join(fact for fact in facts if fact))
+    about = table("", "")
+    about.show_header = False
+    about.columns[0].no_wrap = True
+    for name, said in sections.items():
+        about.add_row(Text(name, "bold"), said)
+    # Formulas go on in the next line only where the terminal is too narrow for them.
+    told = Text("\n".join(formulas(rule)))
+    shown: list[ConsoleRenderable | str] = [head, summary, "", about, "", Text("The step", "bold"), told, ""]
+    shown.append(_numbers(rule))
+    if rule.conventions:
+        shown += ["", _conventions(rule)]
+    return Group(*shown)
+
+
+def documented(declaring: type[Declaring]) -> tuple[str, dict[str, str]]:
+    """The first line of its docstring, and the sections after it (Source, Departs, Search), each as one line."""
+    lines = (declaring.__doc__ or "").strip().splitlines()
+    sections: dict[str, str] = {}
+    name = ""
+    for line in lines[1:]:
+        begun = re.match(r"\s*([A-Z]\w+):\s+(.*)", line)
+        if begun:
+            name, said = begun.groups()
+            # A wrapped rule has those of the rule, then those of its wrappers.
+            sections[name] = f"{sections[name]} {said}" if name in sections else said
+        elif name and line.strip():
+            sections[name] += " " + line.strip()
+    return (lines[0].strip() if lines else ""), sections
+
+
+def formulas(rule: type[Rule]) -> Iterator[str]:
+    """One step under the defaults, pass by pass, as `Optimizer.explain` writes it."""
+    numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
+    on = {name: switch.default for name, switch in parts(rule, Switch).items()}
+    on |= {name: numbers[name] != 0 for name in tested(rule)}
+    told = story(rule, on, _chain(rule))
+    for i, walk in enumerate(told.walks):
+        if walk.before:
+            yield "  once a step" if i == 0 else "  then once"
+            yield from (f"    {line}" for line in walk.before)
+        yield "  for every weight"
+        yield from (f"    {line}" for line in walk.lines)
+    if told.after:
+        yield "  kept for the next step"
+        yield from (f"    {line}" for line in told.after)
+
+
+def _chain(rule: type[Rule]) -> dict[str, Expression]:
+    """What to write for the numbers of the chain: nothing is clipped, and decay stands where the rule has it."""
+    kind = decay_kind(rule)
+    beside = kind in ("decoupled", "independent", "corrected")
+    given = [number(name) for name in ("lr", "first_lr", "weight_decay")]
+    return {
+        "unscale": constant(1.0),
+        "clip_value": constant(inf),
+        "clip_scale": constant(1.0),
+        "l2": number("weight_decay") if kind == "l2" else constant(0.0),
+        "shrink": shrink(kind, *given) if beside else constant(0.0),
+    }
+
+
+def _decay(rule: type[Rule]) -> str:
+    kind = decay_kind(rule)
+    return {"own": "weight decay of its own", "none": "no weight decay"}.get(kind, f"{kind} weight decay")
+
+
+def _numbers(rule: type[Rule]) -> Table:
+    """The numbers a user may set: default and search box."""
+    made = table("hyperparameter", "default", "searched by compare", right=("default",))
+    made.columns[0].no_wrap = made.columns[1].no_wrap = True
+    for hyper_name, hyper in hypers(rule).items():
+        made.add_row(hyper_name, f"{hyper.default:g}", searched(hyper))
+    for switch_name, switch in parts(rule, Switch).items():
+        made.add_row(switch_name, str(switch.default).lower(), "no (a switch)")
+    return made
+
+
+def searched(hyper: Hyper) -> str:
+    """The search box in words."""
+    return str(hyper.search) if hyper.search else "no"
+
+
+def _conventions(rule: type[Rule]) -> Table:
+    """What each convention changes of the defaults."""
+    made = table("like=", "means")
+    made.columns[0].no_wrap = True
+    for name, given in rule.conventions.items():
+        made.add_row(name, ", ".join(f"{k}={_value(v)}" for k, v in given.items()) or "these defaults")
+    return made
+
+
+def _value(value: float | bool | str) -> str:
+    return str(value).lower() if isinstance(value, bool | str) else f"{value:g}"
+
+
+def rule_text(rule: type[Rule], *, colour: bool) -> RenderableType | str:
+    """The rule as its author wrote it; coloured for a terminal."""
+    source = text(rule)
+    if not colour:
+        return source
+    from rich.syntax import Syntax
+
+    # The ANSI themes use the terminal's own colours, so the text reads on dark and on light backgrounds.
+    return Syntax(source, "python", theme="ansi_dark", background_color="default", word_wrap=True)
+
