@@ -7,6 +7,7 @@ from torch import nn
 
 from thalweg.closest import did_you_mean
 from thalweg.formula import Rule
+from thalweg.rules import left_to_torch
 
 from . import surface
 from .catalogue import OPTIMIZERS
@@ -58,6 +59,8 @@ def _optimizer_class(rule: object) -> type[Optimizer]:
     if isinstance(rule, str):
         if found := OPTIMIZERS.get(rule.lower()):
             return found
+        if left := left_to_torch(rule):
+            raise ValueError(left)
         meant = did_you_mean(rule.lower(), OPTIMIZERS, otherwise=".")
         raise ValueError(
             f"there is no rule {rule!r}{meant} The catalogue: {', '.join(sorted(OPTIMIZERS))}. "

@@ -38,3 +38,18 @@ CATALOGUE: dict[str, type[Rule]] = {
     for name, rule in tuple(vars().items())
     if isinstance(rule, type) and rule is not Rule and issubclass(rule, Rule)
 }
+
+# What torch.optim has and the catalogue does not, and why.
+_LEFT_TO_TORCH = {
+    "ASGD": "an average of the weights stands beside every rule (ema=), or is the rule (ScheduleFreeSGD)",
+    "LBFGS": "it computes the loss several times a step, so it is no formula of one gradient",
+    "SparseAdam": "it updates only the rows of an embedding that a sparse gradient names",
+}
+
+
+def left_to_torch(name: str) -> str | None:
+    """A sentence on a rule that is left to torch.optim; None for any other name."""
+    for theirs, why in _LEFT_TO_TORCH.items():
+        if theirs.lower() == name.lower():
+            return f"{theirs} is left to torch.optim.{theirs}: {why}."
+    return None

@@ -20,7 +20,7 @@ from typing import TypeVar
 from thalweg.closest import closest
 from thalweg.formula import FormulaError, Rule, Switch, Wrapper, like, wrapped
 from thalweg.formula.rule import derived, hypers, parts, text
-from thalweg.rules import CATALOGUE
+from thalweg.rules import CATALOGUE, left_to_torch
 from thalweg.wrappers import WRAPPERS
 
 from .cells import Value
@@ -100,6 +100,8 @@ def _found(source: str, kind: type[D], catalogue: Mapping[str, type[D]]) -> type
     if ":" not in source:
         found = catalogue.get(source.lower())
         if found is None:
+            if left := left_to_torch(source):
+                raise StudyError(left)
             names = sorted(catalogue)
             raise StudyError(
                 f"there is no {called} {source!r}{ending(source.lower(), names)} The catalogue: {', '.join(names)}. "

@@ -1,0 +1,83 @@
+"""What `thalweg rules` and `thalweg show` say, and that the documentation says the same."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from thalweg.catalogue_view import documented, formulas
+from thalweg.cli import main
+from thalweg.formula import like, wrapped
+from thalweg.rules import CATALOGUE, left_to_torch
+from thalweg.wrappers import WRAPPERS
+
+PAGE = Path(__file__).parents[1] / "docs" / "rules.md"
+
+
+def test_the_page_has_the_table() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "thalweg", "rules"],
+        env={**os.environ, "COLUMNS": "116"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    table = "\n".join(line.rstrip() for line in done.stdout.partition("\nState:")[0].rstrip().splitlines())
+    assert f"```\n{table}\n```" in PAGE.read_text(encoding="utf-8"), f"put this into docs/rules.md:\n{table}"
+    for name in (*CATALOGUE, *WRAPPERS):
+        assert f" {name} " in f" {table.replace(chr(10), ' ')} "
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_rule_shows_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rule = CATALOGUE[name]
+    assert main(["show", name]) == 0
+    said = capsys.readouterr().out
+    summary, sections = documented(rule)
+    assert len(summary) <= 86
+    assert {"Source", "Departs"} <= {*sections} <= {"Source", "Departs", "Search"}
+    for expected in (rule.__name__, str(rule.year), rule.kind, "Source", "Departs", "The step", "searched by compare"):
+        assert expected in said
+    assert f"class {rule.__name__}(" in said
+    for convention in rule.conventions:
+        assert f"\n{convention} " in said
+
+
+def test_formulas_are_those_of_the_step() -> None:
+    assert [*formulas(CATALOGUE["momentum"])] == [
+        "  for every weight",
+        "    g = g + weight_decay * w",
+        "    v <- momentum * v + (1 - momentum) * g",
+        "    d = lr * v",
+        "    w <- w - d",
+    ]
+    assert "    v <- momentum * v + g" in [*formulas(like(CATALOGUE["momentum"], "tf1"))]
+    assert "    w <- w - (d + lr / first_lr * weight_decay * w)" in [*formulas(like(CATALOGUE["adamw"], "paper"))]
+    told = [*formulas(CATALOGUE["lamb"])]
+    assert told.count("  for every weight") == 2
+    assert "    of_w = sum(w * w)  # of each parameter" in told
+    assert "  kept for the next step" in [*formulas(CATALOGUE["prodigy"])]
+
+
+def test_a_wrapped_rule_names_both_sources() -> None:
+    _, sections = documented(wrapped(CATALOGUE["adamw"], WRAPPERS["lookahead"]))
+    assert "1711.05101" in sections["Source"]
+    assert "1907.08610" in sections["Source"]
+
+
+@pytest.mark.parametrize("name", ["ASGD", "lbfgs", "SparseAdam"])
+def test_left_to_torch(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = left_to_torch(name)
+    assert said is not None
+    assert main(["show", name]) == 2
+    assert main(["compare", "digits-mlp", "-r", name]) == 2
+    assert "".join(capsys.readouterr().err.split()).count("".join(said.split())) == 2
+    assert left_to_torch("adam") is None
+
+
+def test_show_of_what_is_made_from_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "momentum+lookahead:like=tf1"]) == 0
+    said = capsys.readouterr().out
+    assert "LookaheadMomentum" in said
+    assert "slow <- where(back > 0" in said
+    assert main(["show", "adamw+lokahead"]) == 2
+    assert "did you mean lookahead?" in capsys.readouterr().err
