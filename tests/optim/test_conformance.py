@@ -65,7 +65,12 @@ SETTINGS: dict[str, Settings] = {
         {"amsgrad": False},
     ],
     "adamax": [{"weight_decay": 0.1, "maximize": True}, {"eps_added": True, "eps": 1e-4}, {}],
-    "nadam": [{"weight_decay": 0.1}, {"momentum_decay": 1.0, "maximize": True}, {}],
+    "nadam": [
+        {"weight_decay": 0.1},
+        {"momentum_decay": 1.0, "maximize": True},
+        {"constant_momentum": True, "eps_hat": True, "eps": 1e-4},
+        {},
+    ],
     "radam": [{"weight_decay": 0.1, "betas": (0.9, 0.99)}, {"eps_hat": False, "threshold": 4.0}, {}],
     "adabound": [{"amsbound": True, "betas": (0.9, 0.5)}, {"weight_decay": 0.1, "gamma": 0.1, "maximize": True}],
     "amsbound": [{"betas": (0.9, 0.5)}, {"amsbound": False}],

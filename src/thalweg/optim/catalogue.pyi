@@ -265,6 +265,8 @@ class NAdam(Optimizer):
         eps: float = 1e-08,
         weight_decay: float = 0.0,
         momentum_decay: float = 0.004,
+        constant_momentum: bool = False,
+        eps_hat: bool = False,
         *,
         decay: Literal["l2", "decoupled", "independent", "corrected"] = "l2",
         maximize: bool = False,
