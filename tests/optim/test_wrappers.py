@@ -15,7 +15,7 @@ from thalweg.formula.rule import Wrapper, decay_kind, text, wrapped
 from thalweg.optim import OPTIMIZERS, Optimizer, optimizer, wrap
 from thalweg.rules import CATALOGUE, AdamW
 from thalweg.testing import oracle
-from thalweg.wrappers import WRAPPERS, Cautious
+from thalweg.wrappers import WRAPPERS, Cautious, Lookahead
 
 SHAPES = [(7, 5), (64,), (), (3,)]
 
@@ -76,12 +76,13 @@ def test_every_wrapper_goes_around(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("wrapper", [Cautious, Lookahead], ids=lambda wrapper: wrapper.__name__)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
-def test_around_every_rule(name: str, dtype: torch.dtype, tolerance: float) -> None:
+def test_around_every_rule(name: str, wrapper: type[Wrapper], dtype: torch.dtype, tolerance: float) -> None:
     params, kind = start(dtype), decay_kind(CATALOGUE[name])
     decay: dict[str, Any] = {} if kind == "none" else {"weight_decay": 0.1} | ({"decay": "l2"} if kind != "own" else {})
-    found = train(wrap(OPTIMIZERS[name], Cautious)(params, lr=0.01, **decay), params)
-    rule = wrapped(CATALOGUE[name], Cautious)
+    found = train(wrap(OPTIMIZERS[name], wrapper)(params, lr=0.01, **decay), params)
+    rule = wrapped(CATALOGUE[name], wrapper)
     own = {"weight_decay": 0.1} if kind == "own" else {"l2": 0.1} if decay else {}
     values = torch_reader.values_of(rule, lr=0.01, **own)
     rows = [[g.to(dtype).double() for g in gradients(seed)] for seed in range(12)]

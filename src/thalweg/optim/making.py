@@ -26,7 +26,8 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
     """
     if not (isinstance(rule, type) and issubclass(rule, Rule)):
         raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")
-    if taken := {"params", "like", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & {*rule.declared}:
+    own = {*rule.declared} - ({*WeightAverage.declared} if WeightAverage in rule.wrappers else set())
+    if taken := {"params", "like", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & own:
         raise TypeError(f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes; rename it")
     return _made(rule)
 
@@ -37,7 +38,8 @@ class _Made(type):
 
 @once
 def _made(rule: type[Rule]) -> type[Optimizer]:
-    whole = wrapped(rule, WeightAverage)
+    averaged = rule.wrappers[-1:] == (WeightAverage,)  # asked for by name, as a comparison does
+    whole = rule if averaged else wrapped(rule, WeightAverage)
     members = {
         "rule": rule,
         "whole": whole,

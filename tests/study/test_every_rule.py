@@ -1,0 +1,128 @@
+"""A comparison takes every rule of the catalogue, wrapped and by other conventions too."""
+
+from pathlib import Path
+
+import pytest
+
+import thalweg
+from thalweg.formula import like
+from thalweg.rules import CATALOGUE
+from thalweg.study import Serial, StudyError
+from thalweg.study.rule_references import find_rule, resolve_rule
+from thalweg.wrappers import WRAPPERS, Cautious, Lookahead
+
+QUICK = """
+    import torch
+
+    def train(trial):
+        torch.manual_seed(trial.seed("init"))
+        x = torch.randn(64, 8, generator=torch.Generator().manual_seed(trial.seed("data")))
+        model = torch.nn.Linear(8, 1)
+        optimizer = trial.optimizer(model)
+        for epoch in trial.epochs(8):
+            optimizer.zero_grad()
+            torch.nn.functional.mse_loss(model(x), x.sum(1, keepdim=True)).backward()
+            optimizer.step()
+            with trial.evaluation():
+                loss = torch.nn.functional.mse_loss(model(x), x.sum(1, keepdim=True)).item()
+            trial.report(valid_loss=loss, test_loss=loss)
+"""
+CONVENTIONS = [f"{name}:like={one}" for name, rule in CATALOGUE.items() for one in rule.conventions]
+WRAPPED = [
+    *(f"adamw+{name}" for name in WRAPPERS),
+    "adamw+weightaverage:ema=0.5",
+    "momentum+lookahead:like=tf1:k=2",
+    "mars+lookahead+cautious",
+]
+
+
+def test_every_rule(script, tmp_path: Path) -> None:
+    """Each is trained: the default, a draw of everything it searches, and the winner again."""
+    found = thalweg.compare(
+        script(QUICK), [*CATALOGUE, *WRAPPED], trials=2, seeds=2, store=tmp_path / "all.sqlite", engine=Serial()
+    )
+    statuses = {(run.rule, run.status) for run in found.runs}
+    assert {rule for rule, _ in statuses} == {*CATALOGUE, *WRAPPED}
+    # A drawn rate may be too large for a task of three steps; nothing may fail.
+    assert {status for _, status in statuses} <= {"done", "diverged"}
+    average, plain = (
+        next(run for run in found.runs if run.rule == f"adamw{which}") for which in ("+weightaverage:ema=0.5", "")
+    )
+    assert average.curves["test_loss"] != plain.curves["test_loss"]
+    assert all((rule, "done") in statuses for rule in (*CATALOGUE, *WRAPPED))
+
+
+@pytest.mark.parametrize("reference", [*CONVENTIONS, *WRAPPED])
+def test_a_reference_is_its_own_label(reference: str) -> None:
+    """So that what is printed can be typed again, and workers find the same rule."""
+    found = resolve_rule(reference)
+    assert found.label == reference
+    assert find_rule(found.source) is found.rule
+    assert resolve_rule(found.label).hash == found.hash
+
+
+def test_conventions_and_wrappers_are_part_of_what_a_rule_is() -> None:
+    references = [
+        "rmsprop",
+        "rmsprop:like=tf1",
+        "rmsprop+lookahead",
+        "rmsprop+lookahead+cautious",
+        "rmsprop:like=keras",
+    ]
+    assert len({resolve_rule(each).hash for each in references}) == len(references)
+
+
+def test_classes_are_found_again() -> None:
+    wrapped = thalweg.wrap(thalweg.wrap(thalweg.AdamW, Lookahead), Cautious)
+    assert resolve_rule(wrapped).label == "adamw+lookahead+cautious"
+    assert resolve_rule(like(CATALOGUE["rmsprop"], "tf1")).label == "rmsprop:like=tf1"
+    assert resolve_rule(wrapped).rule is wrapped.rule
+
+
+def test_a_wrapper_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    text = """
+from thalweg.formula import Hyper, Rule, Wrapper
+
+class Plain(Rule):
+    lr = Hyper(0.1)
+
+    @staticmethod
+    def step(g, lr):
+        return lr * g
+
+class Halved(Wrapper):
+    share = Hyper(0.5)
+
+    @staticmethod
+    def step(d, share):
+        return share * d
+"""
+    path.write_text(text)
+    found = resolve_rule(f"{path}:Plain+{path}:Halved+lookahead:share=0.25")
+    assert found.label == "Plain+Halved+lookahead:share=0.25"
+    assert found.fixed == {"share": 0.25}
+    assert found.source == f"{path}:Plain+{path}:Halved+lookahead"
+    path.write_text(text + "\n# changed\n")
+    assert resolve_rule(f"{path}:Plain").hash != found.hash
+    with pytest.raises(StudyError, match=r"has no 'Halve'; did you mean Halved\? Wrappers in it: Halved"):
+        resolve_rule(f"adamw+{path}:Halve")
+    with pytest.raises(StudyError, match=r"Plain in .* is no subclass of thalweg\.Wrapper"):
+        resolve_rule(f"adamw+{path}:Plain")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("rmsprop:like=tf2", r"rule rmsprop has no convention 'tf2'; did you mean tf1\? It has: keras, optax"),
+        ("lion:like=torch", "rule lion has no convention 'torch'. It has none but its own"),
+        ("adamw+lokahead", r"there is no wrapper 'lokahead'; did you mean lookahead\? The catalogue: cautious"),
+        ("adamw+", "there is no wrapper ''"),
+        ("adamw+lookahead+lookahead", "both declare 'k'"),
+        ("adamw+lookahead:slow_stp=1", "has no hyperparameter 'slow_stp'; did you mean slow_step"),
+        ("lbfgs", r"LBFGS is left to torch\.optim\.LBFGS"),
+    ],
+)
+def test_refused_in_words(reference: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        resolve_rule(reference)
