@@ -35,7 +35,15 @@ def test_every_rule_shows_itself(name: str, capsys: pytest.CaptureFixture[str]) 
     summary, sections = documented(rule)
     assert len(summary) <= 86
     assert {"Source", "Departs"} <= {*sections} <= {"Source", "Departs", "Search"}
-    for expected in (rule.__name__, str(rule.year), rule.kind, "Source", "Departs", "The step", "searched by compare"):
+    for expected in (
+        rule.__name__,
+        str(rule.year),
+        rule.family,
+        "Source",
+        "Departs",
+        "The step",
+        "searched by compare",
+    ):
         assert expected in said
     assert f"class {rule.__name__}(" in said
     for convention in rule.conventions:

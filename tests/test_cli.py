@@ -1,11 +1,16 @@
 """The command: what it prints, how it refuses, and that it stays quick where it can."""
 
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -74,6 +79,9 @@ def refusal(capsys, *tokens):
         ["report", "--help"],
         ["speed", "--help"],
         ["doctor", "--help"],
+        ["train", "--help"],
+        ["train", "quadratic-deep", "adamm"],
+        ["verify", "--help"],
         ["speed", "--rounds", "0"],
         ["shwo"],
     ],
@@ -94,7 +102,7 @@ def test_rules_lists_the_catalogue(capsys):
     shown = capsys.readouterr().out
     assert all(name in shown for name in CATALOGUE)
     assert "1951" in shown
-    assert "decoupled" in shown
+    assert "layer-wise" in shown
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -102,7 +110,7 @@ def test_show_prints_the_text_that_runs(capsys, name):
     assert main(["show", name]) == 0
     shown = capsys.readouterr().out
     assert f"class {CATALOGUE[name].__name__}(" in shown
-    assert "def step(g" in shown
+    assert "def step(" in shown
     assert "\x1b" not in shown
     assert "hyperparameter" in shown
 
@@ -126,14 +134,16 @@ def test_tasks_shows_how_a_script_is_written(capsys):
     assert "my_script.py:train" in shown
 
 
-@pytest.mark.parametrize("tokens", [["rules"], ["tasks"], ["compare", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "tokens", [["rules"], ["tasks"], ["compare", "--help"], ["train", "--help"], ["verify", "--help"]], ids=" ".join
+)
 def test_output_fits_into_80_columns(tokens):
     lines = command(*tokens).stdout.splitlines()
     assert (
         max(
             len(line)
             for line in lines
-            if "trial.report" not in line and "my_script" not in line and "optimizer =" not in line
+            if not any(word in line for word in ("trial.report", "my_script", "optimizer =", "trial.evaluation"))
         )
         <= 80
     )
@@ -179,6 +189,28 @@ def test_output_fits_into_80_columns(tokens):
         (["compare", "good.py:train", "-r", "sgd", "--store", "good.py"], "not an SQLite file"),
         (["compare", "good.py:train", "-r", "sgd", "--report", "no/such/page.html"], "no folder"),
         (["compare", "good.py:train", "-r", "sgd", "--report", "."], "folder"),
+        (["train", "digits-mlp"], "RULE"),
+        (["train", "digits-mpl", "sgd"], "digits-mlp"),
+        (["train", "digits-mlp", "adamm"], "adam"),
+        (["train", "good.py", "sgd"], "good.py:train"),
+        (["train", "missing.py:train", "sgd"], "missing.py"),
+        (["train", "good.py:train", "bad_formula.py:Mine"], "bad_formula.py"),
+        (["train", "digits-mlp", "sgd", "--lr", "fast"], "--lr"),
+        (["train", "digits-mlp", "sgd", "--lr", "-1"], "at least 0"),
+        (["train", "digits-mlp", "sgd", "--set", "momentum"], "name=value"),
+        (["train", "digits-mlp", "sgd", "--set", "momentum=high"], "neither a number nor true or false"),
+        (["train", "digits-mlp", "sgd", "--set", "momentun=0.9"], "did you mean momentum?"),
+        (["train", "digits-mlp", "sgd", "--set", "nesterov=1"], "switch"),
+        (["train", "digits-mlp", "sgd", "--lr", "1", "--set", "lr=2"], "lr is given twice"),
+        (["train", "digits-mlp", "sgd", "--schedule", "cosin"], "did you mean cosine?"),
+        (["train", "digits-mlp", "sgd", "--like", "tf2"], "did you mean tf1?"),
+        (["train", "digits-mlp", "sgd", "--seed", "-1"], "seed must be a whole number"),
+        (["train", "digits-mlp", "sgd", "--seed", "1.5"], "not a whole number"),
+        (["train", "digits-mlp", "sgd", "--option", "instance=2"], "has no option"),
+        (["train", "quadratic-deep", "sgd", "--option", "instance"], "name=value"),
+        (["train", "quadratic-deep", "sgd", "--option", "instance=two"], "neither a whole number"),
+        (["train", "quadratic-deep", "sgd", "--option", "instance=0"], "at least 1"),
+        (["verify", "--json", "--markdown"], "exclude each other"),
         (["speed", "--rounds", "2.5"], "not a whole number"),
         (["speed", "--rounds", "0"], "at least 2"),
         (["speed", "--rounds", "-3"], "at least 2"),
@@ -329,6 +361,95 @@ def test_compare_writes_the_page_when_asked(capsys, folder):
     assert Path("thalweg-diverges-train.sqlite").exists()
     assert "diverged" in shown.err
     assert "diverged" in shown.out
+
+
+# -- one training
+
+
+def test_train_says_what_came_of_it(capsys):
+    options = ["--lr", "0.01", "--set", "momentum=0.9", "--schedule", "cosine", "--option", "instance=2", "--seed", "3"]
+    assert main(["train", "quadratic-deep", "momentum", *options, "--like", "tf1"]) == 0
+    shown = capsys.readouterr()
+    first, values, *metrics = shown.out.splitlines()
+    assert first.startswith("quadratic-deep:instance=2, momentum:like=tf1, seed 3: done after 700 steps")
+    assert values == "  lr=0.01 momentum=0.9 weight_decay=0 heavy_ball=true"
+    assert [line.split()[0] for line in metrics] == ["train_loss", "valid_loss", "test_loss"]
+    assert "347.358 -> " in metrics[2]
+    assert [line.split()[1] for line in shown.err.splitlines()] == [str(10 * k) for k in range(11)]
+
+
+def test_train_gives_json_alone(folder):
+    Path("loud.py").write_text(scripts.GOOD.replace("def train(trial):\n", "def train(trial):\n    print('loud')\n"))
+    done = command("train", "good.py:train", "sgd", "--lr", "0.1", "--json", cwd=folder)
+    found = json.loads(done.stdout, parse_constant=lambda text: pytest.fail(text))
+    assert found["values"]["lr"] == 0.1
+    assert found["curves"]["test_loss"]["epochs"] == [0, 1, 2]
+    assert found["final"]["test_loss"] == found["curves"]["test_loss"]["values"][-1]
+    assert json.loads(command("train", "loud.py:train", "sgd", "--json", cwd=folder).stdout)["status"] == "done"
+
+
+@pytest.mark.parametrize(("script", "expected"), [("raises", "no data here"), ("without_train", "trian")])
+def test_a_training_that_fails_exits_with_1(capsys, folder, script, expected):
+    assert main(["train", f"{script}.py:train", "sgd"]) == 1
+    shown = capsys.readouterr()
+    assert "failed after 0 steps" in shown.out
+    assert expected in shown.out
+    assert "Traceback" not in shown.err
+
+
+def test_train_draws_its_curves_on_a_terminal():
+    shown = on_a_terminal("train", "quadratic-deep", "momentum", "--lr", "0.01")
+    assert "── train_loss" in shown
+    assert "epoch 100 of 100  train_loss" in shown
+    assert any("\u2800" < character <= "\u28ff" for character in shown)
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def on_a_terminal(*tokens):
+    """What the command shows on a terminal of 24 lines of 80 columns, without the control sequences."""
+    own, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "COLUMNS")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "thalweg.cli", *tokens],
+        stdout=its, stderr=its, env={**environment, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(its)
+    shown = b""
+    while True:
+        try:
+            part = os.read(own, 65536)
+        except OSError:  # so Linux says that the other side is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(own)
+    assert process.wait(timeout=60) == 0
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r", "\n")
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_training_with_a_sentence(folder):
+    Path("endless.py").write_text(scripts.SLOW.replace("range(5)", "range(10**9)"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "thalweg.cli", "train", "endless.py:train", "sgd"], stderr=subprocess.PIPE, text=True
+    )
+    assert "epoch 0" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "stopped. A training is not stored" in said
+
+
+@pytest.mark.slow
+def test_verify_repeats_every_published_figure():
+    done = command("verify", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0, [figure["problem"] for figure in found["figures"] if figure["problem"]]
+    assert len(found["figures"]) > 30
+    assert "repeating the published runs" in done.stderr
 
 
 def test_a_closed_pipe_is_silent(tmp_path):

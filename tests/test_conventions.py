@@ -171,14 +171,21 @@ class TestDecay:
         train(other, copied, late, 4)
         assert torch.equal(weight, copied)
 
-    def test_without_a_schedule_a_changed_lr_is_the_first(self) -> None:
-        """Nothing has noted another one: a rate that is set by hand is taken as it is."""
+    def test_a_rate_that_is_set_by_hand(self) -> None:
+        """The first lr is the one of construction; a group that came to such decay later has none but the present."""
         weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
         made = thalweg.AdamW([weight], lr=0.1, weight_decay=0.5, decay="independent")
         made.param_groups[0]["lr"] = 0.05
         weight.grad = torch.zeros(1, dtype=torch.float64)
         made.step()
-        assert weight.item() == pytest.approx(0.5)
+        assert weight.item() == pytest.approx(1 - 0.5 * 0.05 / 0.1)
+        assert made.state_dict()["param_groups"][0]["first_lr"] == 0.1
+        late = thalweg.AdamW([weight], lr=0.1, weight_decay=0.5)
+        assert "first_lr" not in late.param_groups[0]
+        late.param_groups[0].update(lr=0.05, decay="independent")
+        before = weight.item()
+        late.step()
+        assert weight.item() == pytest.approx(before / 2)
 
 
 class TestConverters:

@@ -8,7 +8,7 @@ Public names are loaded when first used, so the command line's help does not wai
 ``Optimizer``             what they all are; ``NonFiniteGradient`` what they may raise
 ``param_groups``          a model's parameters in groups: weight decay where it belongs, learning rates by depth
 ``create``                an optimizer on those groups: ``create("adamw", model, lr=3e-4)``
-``compare``               an honest comparison of rules on a training task
+``compare``               an honest comparison of rules on a training task; ``train`` a single training
 """
 
 from importlib import import_module
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .formula import Rule, Wrapper
     from .optim import *
-    from .study import compare
+    from .study import compare, train
     from .wrappers import Cautious
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ _ELSEWHERE = {
     "Wrapper": "thalweg.formula",
     "Cautious": "thalweg.wrappers",
     "compare": "thalweg.study",
+    "train": "thalweg.study",
 }
 
 

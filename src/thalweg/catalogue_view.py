@@ -18,14 +18,14 @@ from thalweg.terminal import first_line, table
 
 
 def rules_table(catalogue: Mapping[str, type[Rule]]) -> Table:
-    """The catalogue, one rule a line, kind by kind."""
+    """The catalogue, one rule a line, family by family."""
     made = table("rule", "year", "state", "what it does", right=("year",))
     for column in made.columns[:3]:
         column.no_wrap = True
-    for kind in dict.fromkeys(rule.kind for rule in catalogue.values()):
-        made.add_row(Text(kind, "italic"))
+    for family in dict.fromkeys(rule.family for rule in catalogue.values()):
+        made.add_row(Text(family, "italic"))
         for name, rule in catalogue.items():
-            if rule.kind == kind:
+            if rule.family == family:
                 made.add_row(Text(f"  {name}", "bold"), str(rule.year or ""), state_count(rule), first_line(rule))
     return made
 
@@ -50,7 +50,7 @@ def state_count(declaring: type[Declaring]) -> str:
 def rule_card(rule: type[Rule]) -> RenderableType:
     """All that a rule says of itself, but for its text: source, formulas, numbers, conventions."""
     summary, sections = documented(rule)
-    facts = [str(rule.year or ""), rule.kind, f"{state_count(rule)} numbers kept per weight", _decay(rule)]
+    facts = [str(rule.year or ""), rule.family, f"{state_count(rule)} numbers kept per weight", _decay(rule)]
     head = Text.assemble((rule.__name__, "bold"), "  ", " · ".join(fact for fact in facts if fact))
     about = table("", "")
     about.show_header = False
@@ -156,4 +156,3 @@ def rule_text(rule: type[Rule], *, colour: bool) -> RenderableType | str:
 
     # The ANSI themes use the terminal's own colours, so the text reads on dark and on light backgrounds.
     return Syntax(source, "python", theme="ansi_dark", background_color="default", word_wrap=True)
-

@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,13 @@ from thalweg.terminal import Refused, complain, did_you_mean, out, refusing
 
 # What `pip install thalweg` leaves out and comparisons need.
 COMPARE_PACKAGES = {"scipy", "joblib", "sklearn", "msgspec", "plotly"}
+
+# What becomes of the work when Ctrl-C ends a verb.
+STOPPED = {
+    "compare": " Nothing that had finished is lost, and the same command goes on where it stopped.",
+    "train": " A training is not stored: the same command starts it anew, with the same result.",
+    "verify": " Nothing was judged: the same command starts anew.",
+}
 
 
 def _whole(_kind: object, tokens: Sequence[Token]) -> int:
@@ -39,31 +46,40 @@ app = App(
 
 @app.command(sort_key=0)
 def rules() -> None:
-    """List the update rules: name, year, numbers kept per weight, weight decay, one line."""
+    """List the update rules: name, year, family, numbers kept per weight, weight decay, one line."""
+    from thalweg.catalogue_view import rules_table, wrappers_table
     from thalweg.rules import CATALOGUE
-    from thalweg.terminal import rules_table
+    from thalweg.wrappers import WRAPPERS
 
     console = out()
     console.print(rules_table(CATALOGUE))
-    console.print("\nState: numbers kept per weight; options may add some. The text of a rule: thalweg show adamw")
+    console.print()
+    console.print(wrappers_table(WRAPPERS))
+    console.print(
+        "\nState: numbers kept per weight; options may add some. All of a rule: thalweg show adamw. In a comparison: "
+        "-r adamw,momentum+lookahead,rmsprop:like=tf1. Left to torch.optim: ASGD, LBFGS, SparseAdam."
+    )
 
 
 @app.command(sort_key=1)
 def show(rule: str, /) -> None:
-    """Show a rule: its hyperparameters, then the text that runs.
+    """Show a rule: source, formulas, hyperparameters, conventions, then the text that runs.
 
     Parameters
     ----------
     rule
-        A name from `thalweg rules`, or my_rules.py:ClassName.
+        A name from `thalweg rules`, also with a wrapper or convention (adamw+lookahead, rmsprop:like=tf1); or
+        my_rules.py:ClassName.
     """
-    from thalweg.rules import CATALOGUE
-    from thalweg.terminal import rule_card, rule_text
+    from thalweg.catalogue_view import rule_card, rule_text
+    from thalweg.rules import CATALOGUE, left_to_torch
 
     found = CATALOGUE.get(rule.lower())
     if found is None:
-        if ":" not in rule:
+        if ":" not in rule and "+" not in rule:
             names = ", ".join(CATALOGUE)
+            if left := left_to_torch(rule):
+                raise Refused(left)
             raise Refused(f'there is no rule "{rule}".{did_you_mean(rule, CATALOGUE)} The catalogue: {names}.')
         from thalweg.study.errors import StudyError
         from thalweg.study.rule_references import resolve_rule
@@ -84,9 +100,12 @@ def show(rule: str, /) -> None:
 def tasks() -> None:
     """List the training problems, and show how a script of your own becomes one."""
     from thalweg.tasks import TASKS
-    from thalweg.terminal import SCRIPT, tasks_table
+    from thalweg.terminal import SCRIPT, options_table, tasks_table
 
-    out().print(tasks_table(TASKS))
+    console = out()
+    console.print(tasks_table(TASKS))
+    console.print()
+    console.print(options_table(TASKS))
     print(SCRIPT)
 
 
@@ -164,6 +183,94 @@ def compare(
 
 
 @app.command(sort_key=4)
+def train(
+    task: str,
+    rule: str,
+    /,
+    *,
+    lr: float | None = None,
+    set: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    like: str | None = None,
+    schedule: str = "none",
+    seed: Whole = 0,
+    option: Annotated[list[str] | None, Parameter(name="--option", negative=())] = None,
+    json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+) -> int:
+    """Train once and watch: one rule, one setting, one seed. Exit code 1 if the training diverges or fails.
+
+    Parameters
+    ----------
+    task
+        A name from `thalweg tasks`, or my_script.py:train.
+    rule
+        A name from `thalweg rules`, as for compare; or my_rules.py:Name.
+    lr
+        The learning rate; the rule's default unless given.
+    set
+        Another hyperparameter, by the name in `thalweg show`: --set momentum=0.9. Repeat for more.
+    like
+        Another library's conventions and defaults: torch, tf1, keras, optax, paper.
+    schedule
+        Of the learning rate: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd.
+    seed
+        Of the run.
+    option
+        An option of the task: --option instance=2. Repeat for more.
+    json
+        Print the result, with all curves, as JSON.
+    """
+    from thalweg.study import StudyError
+    from thalweg.study import train as run
+    from thalweg.study.task_references import epochs_of, resolve_task
+    from thalweg.terminal import hyperparameters, task_options
+    from thalweg.training_view import as_json, outcome, watching
+
+    with refusing(StudyError):
+        values = hyperparameters(set or [], lr)
+        options = task_options(option or [])
+        found_task = resolve_task(task, options)
+        title = f"{found_task.name}, {rule}" + (f" like {like}" if like else "") + f", seed {seed}"
+        # What a script prints goes where the curves are: standard output is for the result.
+        with watching(title, epochs_of(found_task)) as on_report, redirect_stdout(sys.stderr):
+            found = run(
+                task,
+                rule,
+                seed=seed,
+                like=like,
+                schedule=schedule,
+                task_options=options,
+                on_report=on_report,
+                **values,
+            )
+    print(as_json(found) if json else outcome(found))
+    return 0 if found.status == "done" else 1
+
+
+@app.command(sort_key=5)
+def verify(
+    *,
+    json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    markdown: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+) -> int:
+    """Repeat training runs that others have published, and compare. Exit code 1 if a figure is not met.
+
+    Takes less than a minute. docs/verification.md has the table and what it shows.
+
+    Parameters
+    ----------
+    json
+        Print JSON.
+    markdown
+        Print the table as Markdown.
+    """
+    if json and markdown:
+        raise Refused("--json and --markdown exclude each other: give one of them.")
+    from thalweg.verify.command import run
+
+    return run(json=json, markdown=markdown)
+
+
+@app.command(sort_key=6)
 def report(study: Path, /, *, out: Path | None = None) -> None:
     """Write one HTML page about a comparison, finished or not. It works offline.
 
@@ -188,7 +295,7 @@ def report(study: Path, /, *, out: Path | None = None) -> None:
     print(f"{found.verdict.sentences[0]}\nPage: {page}")
 
 
-@app.command(sort_key=5)
+@app.command(sort_key=7)
 def speed(
     *,
     rounds: Whole = 15,
@@ -218,7 +325,7 @@ def speed(
     run(rounds=rounds, threads=threads, as_json=json)
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=8)
 def doctor(
     optimizer: str | None = None,
     /,
@@ -302,8 +409,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
         complain(f"comparisons need the package {error.name}. Install what they need: pip install 'thalweg[compare]'")
         return 2
     except KeyboardInterrupt:
-        kept = " Nothing that had finished is lost, and the same command goes on where it stopped."
-        complain("stopped." + (kept if given[:1] == ["compare"] else ""))
+        complain("stopped." + STOPPED.get(given[0] if given else "", ""))
         return 130
     except OSError as error:
         return _output_failed(error)

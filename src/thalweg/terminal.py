@@ -5,13 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from thalweg.closest import closest
-from thalweg.formula.declare import Hyper, State, Switch
-from thalweg.formula.rule import Rule, decay_kind, hypers, parts, text
 
 if TYPE_CHECKING:
     from thalweg.tasks import Task
@@ -66,50 +64,6 @@ def first_line(documented: object) -> str:
     return (documented.__doc__ or "").strip().partition("\n")[0].strip()
 
 
-def rules_table(catalogue: dict[str, type[Rule]]) -> Table:
-    """The catalogue, one rule a line."""
-    made = table("rule", "year", "state", "decay", "what it does", right=("year",))
-    for column in made.columns[:4]:
-        column.no_wrap = True
-    for name, rule in catalogue.items():
-        made.add_row(Text(name, "bold"), str(rule.year or ""), state_count(rule), decay_kind(rule), first_line(rule))
-    return made
-
-
-def state_count(rule: type[Rule]) -> str:
-    """How many numbers the rule keeps per weight; a range when options add some."""
-    states = parts(rule, State).values()
-    always = sum(state.when is None for state in states)
-    return str(always) if always == len(states) else f"{always} to {len(states)}"
-
-
-def rule_card(rule: type[Rule]) -> RenderableType:
-    """The numbers a user may set: default and search box."""
-    made = table("hyperparameter", "default", "searched by compare", right=("default",))
-    made.columns[0].no_wrap = made.columns[1].no_wrap = True
-    for hyper_name, hyper in hypers(rule).items():
-        made.add_row(hyper_name, f"{hyper.default:g}", searched(hyper))
-    for switch_name, switch in parts(rule, Switch).items():
-        made.add_row(switch_name, str(switch.default).lower(), "no (a switch)")
-    return made
-
-
-def searched(hyper: Hyper) -> str:
-    """The search box in words."""
-    return str(hyper.search) if hyper.search else "no"
-
-
-def rule_text(rule: type[Rule], *, colour: bool) -> RenderableType | str:
-    """The rule as its author wrote it; coloured for a terminal."""
-    source = text(rule)
-    if not colour:
-        return source
-    from rich.syntax import Syntax
-
-    # The ANSI themes use the terminal's own colours, so the text reads on dark and on light backgrounds.
-    return Syntax(source, "python", theme="ansi_dark", background_color="default", word_wrap=True)
-
-
 SCRIPT = """
 A script of your own is a task too: thalweg compare my_script.py:train -r sgd,adamw
 
@@ -123,7 +77,8 @@ A script of your own is a task too: thalweg compare my_script.py:train -r sgd,ad
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
+            with trial.evaluation():                # averaged weights, where the rule has them
+                trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
 
 What it prints is not shown while it is compared."""
 
@@ -136,3 +91,47 @@ def tasks_table(tasks: "Mapping[str, Task]") -> Table:
         splitless = dict.fromkeys(metric.partition("_")[2] for metric in task.metrics if metric.startswith("valid_"))
         made.add_row(Text(name, "bold"), ", ".join(splitless), str(task.epochs), task.summary)
     return made
+
+
+def options_table(tasks: "Mapping[str, Task]") -> Table:
+    """What the tasks leave open, one option a line."""
+    made = table("option", "default", "what it is")
+    made.columns[0].no_wrap = True
+    for name, task in tasks.items():
+        for option, about in task.options.items():
+            made.add_row(f"{name}:{option}=", str(about.default).lower(), about.meaning)
+    return made
+
+
+def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, float | bool]:
+    """``--set name=value`` and ``--lr``, read."""
+    found: dict[str, float | bool] = {} if lr is None else {"lr": lr}
+    for name, written in _assignments("--set", assigned):
+        if name in found:
+            raise Refused(f"{name} is given twice.")
+        found[name] = _value("--set", name, written)
+    return found
+
+
+def task_options(assigned: Iterable[str]) -> dict[str, int | bool]:
+    """``--option name=value``, read."""
+    from thalweg.study.task_references import read_option
+
+    return {name: read_option(written) for name, written in _assignments("--option", assigned)}
+
+
+def _assignments(flag: str, assigned: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for given in assigned:
+        name, equals, written = (part.strip() for part in given.partition("="))
+        if not (name and equals and written):
+            raise Refused(f'{flag} takes name=value; got "{given}".')
+        yield name, written
+
+
+def _value(flag: str, name: str, written: str) -> float | bool:
+    if written.lower() in ("true", "false"):
+        return written.lower() == "true"
+    try:
+        return float(written)
+    except ValueError:
+        raise Refused(f'{flag} {name}={written}: "{written}" is neither a number nor true or false.') from None

@@ -141,9 +141,7 @@ def test_following_the_text_gives_what_the_step_gives(
         story, numbers, states = read(made.explain())
         tensors = {"w": weight, "g": weight.grad}
         for name, (key, start) in states.items():
-            begun = (
-                tensors[start] if start in tensors else torch.full((33,), float(start or 0), dtype=torch.float64)
-            )
+            begun = tensors[start] if start in tensors else torch.full((33,), float(start or 0), dtype=torch.float64)
             tensors[name] = dict(made.state[weight]).get(key, begun)
         memory = {name: tensor.detach().numpy().copy() for name, tensor in tensors.items()}
         after, scalars = follow(story, memory, numbers)

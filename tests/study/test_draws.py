@@ -23,7 +23,8 @@ class Circular(Rule):
 
 def test_trial_0_is_the_default():
     assert configuration(AdamW, {}, 0, 50, 3) == defaults(AdamW, {}) == {
-        "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 1e-2, "amsgrad": False
+        "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 1e-2, "eps_root": 0.0,
+        "amsgrad": False, "eps_hat": False, "correct_first": False, "bias_correction": True,
     }  # fmt: skip
 
 

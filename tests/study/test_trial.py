@@ -1,3 +1,4 @@
+import dataclasses
 import textwrap
 
 import pytest
@@ -140,6 +141,35 @@ def test_an_accuracy_just_beyond_one_is_rounding(script):
     assert found.curves["valid_accuracy"].values == (1.0,)
 
 
+def test_evaluation_holds_the_weights_to_test_and_gives_the_trained_ones_back(script):
+    lines = """
+        for _ in trial.epochs(2):
+            o.zero_grad(); l().backward(); o.step()
+            with trial.evaluation():
+                tested = l().item()
+            trial.report(valid_loss=l(), test_loss=tested)
+    """
+    text = body(lines)
+    plain = run(script(text), "sgd:lr=0.1")
+    averaged = run(script(text.replace("(m)\n", "(m, ema=0.9)\n", 1), "averaged.py"), "sgd:lr=0.1")
+    assert plain.curves["valid_loss"] == plain.curves["test_loss"] == averaged.curves["valid_loss"]
+    assert averaged.curves["test_loss"] != averaged.curves["valid_loss"]
+
+
+def test_a_schedule_is_part_of_the_cell(script):
+    plan = resolve(study(script(), "sgd:lr=0.01", trials=1))
+    cell = plan.cell(plan.rules[0], 0, 1)
+    scheduled = dataclasses.replace(cell, schedule="linear")
+    assert run_cell(scheduled).curves != run_cell(cell).curves
+
+
+def test_options_of_the_task_are_part_of_the_cell_and_of_its_name():
+    plans = [resolve(study(f"quadratic-deep{options}", "sgd")) for options in ("", ":instance=1", ":instance=2")]
+    assert [plan.task for plan in plans] == ["quadratic-deep", "quadratic-deep", "quadratic-deep:instance=2"]
+    keys = [plan.cell(plan.rules[0], 0, 1).key for plan in plans]
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_seeds_are_apart_by_axis_and_alike_across_rules(script):
     lines = STEP + "trial.report(valid_loss=trial.seed('init'), test_loss=trial.seed('data'))"
     reference = script(body(lines))
@@ -171,10 +201,11 @@ def test_the_key_is_made_of_what_determines_the_result():
     same = Cell("t", "h", "adam", "r", {"amsgrad": False, "lr": 0.1}, 3, {"torch": "2"}, 7, "here", "there")
     assert cell.key == same.key
     others = [
-        Cell(*{**dict.fromkeys(("task", "task_hash", "rule", "rule_hash")), **cell.identity(), name: value}.values())
+        Cell(**{**cell.identity(), name: value})
         for name, value in {
             "task": "u", "task_hash": "i", "rule": "sgd", "rule_hash": "s",
             "values": {"lr": 0.2, "amsgrad": False}, "seed": 4, "versions": {"torch": "3"},
+            "options": {"instance": 2}, "schedule": "cosine",
         }.items()
     ]  # fmt: skip
-    assert len({cell.key, *(other.key for other in others)}) == 8
+    assert len({cell.key, *(other.key for other in others)}) == 10

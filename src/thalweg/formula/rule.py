@@ -67,7 +67,7 @@ class Rule(Declaring, base=True):
 
     needed = True
     year: ClassVar[int | None] = None
-    kind: ClassVar[str] = ""
+    family: ClassVar[str] = ""
     """The family it belongs to, in a word or two: momentum, adaptive, sign, layer-wise."""
     conventions: ClassVar[Mapping[str, Mapping[str, float | bool | str]]] = MappingProxyType({})
     """How other libraries, or the paper, have it: defaults by hyperparameter and switch, and ``decay``; see `like`."""
@@ -203,6 +203,8 @@ def _check_declarations(rule: type[Declaring]) -> None:
     for name, value in rule.declared.items():
         if name in NUMBERS or name in SWITCHES:
             refuse(name, "the chain around every rule uses this name; choose another")
+        if hasattr(Rule, name):
+            refuse(name, "every rule has an attribute of this name, with another meaning; choose another")
         if isinstance(value, Decay) and value.kind not in DECAYS:
             refuse(name, f"the kind of decay is one of {', '.join(DECAYS)}, not {value.kind!r}")
         if isinstance(value, Decay) and value.kind != "own" and "lr" not in numbers:

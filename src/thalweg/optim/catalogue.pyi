@@ -130,7 +130,7 @@ class Rprop(Optimizer):
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
-        like: Literal["torch", "optax"] | None = None,
+        like: Literal["torch"] | None = None,
     ) -> None: ...
 
 class Adagrad(Optimizer):
@@ -443,6 +443,7 @@ class AdaBound(Optimizer):
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        like: Literal["tf1"] | None = None,
     ) -> None: ...
 
 class AMSBound(Optimizer):
@@ -467,6 +468,7 @@ class AMSBound(Optimizer):
         nonfinite: Literal["pass", "raise", "skip"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        like: Literal["tf1"] | None = None,
     ) -> None: ...
 
 class AdaBelief(Optimizer):

@@ -14,8 +14,9 @@ from thalweg.formula.rule import decay_kind
 
 from . import surface
 
-# Where torch's schedulers note a group's learning rate, the peak of OneCycleLR first: it begins far below.
-FIRST_LR = ("max_lr", "initial_lr")
+# Where a group's first learning rate is noted: by OneCycleLR, which begins far below its peak; by the optimizer, where
+# its decay needs it; by torch's other schedulers.
+FIRST_LR = ("max_lr", "first_lr", "initial_lr")
 
 
 def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0) -> dict[str, float]:
@@ -37,7 +38,7 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
 
 
 def first_lr(group: Mapping[str, Any], lr: float) -> float:
-    """The learning rate before any schedule: what torch's schedulers note in the group, else the present one."""
+    """The learning rate before any schedule, as it is noted in the group; else the present one."""
     return float(next((group[key] for key in FIRST_LR if key in group), lr))
 
 

@@ -127,6 +127,8 @@ class Optimizer(torch.optim.Optimizer):
     def _start_scalars(self, group: dict[str, Any]) -> None:
         """Give a new group the scalars it keeps; in what is kept for all, it takes part."""
         numbers = surface.numbers(self.whole, group)
+        if group.get("decay") in ("independent", "corrected"):
+            group.setdefault("first_lr", numbers["lr"])
         for name, scalar in parts(self.whole, Scalar).items():
             if scalar.scope != "tensor":
                 start = start_value(scalar.start, numbers)

@@ -15,7 +15,7 @@ class AdaBelief(Rule):
     """
 
     year = 2020
-    kind = "adaptive"
+    family = "adaptive"
     conventions = {
         "tf1": {"eps": 1e-14, "weight_decay": 0.0},
         "optax": {"rectify": False},

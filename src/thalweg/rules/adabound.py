@@ -25,7 +25,8 @@ class AdaBound(Rule):
     """
 
     year = 2019
-    kind = "adaptive"
+    family = "adaptive"
+    conventions = {"tf1": {}}
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.999, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

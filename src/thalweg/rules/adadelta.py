@@ -13,7 +13,7 @@ class Adadelta(Rule):
     """
 
     year = 2012
-    kind = "adaptive"
+    family = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {"lr": 1e-3, "rho": 0.95, "eps": 1e-8},

@@ -13,7 +13,7 @@ class Adagrad(Rule):
     """
 
     year = 2011
-    kind = "adaptive"
+    family = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {"initial_accumulator_value": 0.1, "eps": 0.0},

@@ -17,7 +17,7 @@ class Adam(Rule):
     """
 
     year = 2014
-    kind = "adaptive"
+    family = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {"eps_hat": True},

@@ -13,7 +13,7 @@ class Adamax(Rule):
     """
 
     year = 2014
-    kind = "adaptive"
+    family = "adaptive"
     conventions = {
         "torch": {},
         "keras": {"lr": 1e-3, "eps": 1e-7, "eps_added": True},

@@ -12,7 +12,7 @@ class Adan(Rule):
     """
 
     year = 2022
-    kind = "adaptive"
+    family = "adaptive"
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.98, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.92, one_minus_log_uniform(1e-2, 0.5, trials=25, axis="beta3"), of="betas", below=1.0)

@@ -31,7 +31,7 @@ class LAMB(Rule):
     """
 
     year = 2019
-    kind = "layer-wise"
+    family = "layer-wise"
     conventions = {"optax": {"weight_decay": 0.0, "always_adapt": True}, "paper": {"always_adapt": True}}
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)

@@ -12,7 +12,7 @@ class LARS(Rule):
     """
 
     year = 2017
-    kind = "layer-wise"
+    family = "layer-wise"
     lr = Hyper(1.0, log_uniform(1e-2, 100.0))
     momentum = Hyper(0.9, one_minus_log_uniform(5e-3, 0.3, trials=10, axis="beta1"), below=1.0)
     weight_decay = Decay("own", 1e-4, log_uniform(1e-6, 1e-2, trials=25))

@@ -11,7 +11,7 @@ class Lion(Rule):
     """
 
     year = 2023
-    kind = "sign"
+    family = "sign"
     lr = Hyper(1e-4, log_uniform(1e-6, 1e-2))
     beta1 = Hyper(0.9, choice(0.9, 0.95, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.99, choice(0.98, 0.99, trials=10), of="betas", below=1.0)

@@ -18,7 +18,7 @@ class MARS(Rule):
     """
 
     year = 2024
-    kind = "adaptive"
+    family = "adaptive"
     lr = Hyper(3e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.95, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.99, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

@@ -13,7 +13,7 @@ class Momentum(Rule):
     """
 
     year = 1964
-    kind = "momentum"
+    family = "momentum"
     conventions = {
         "torch": {"lr": 1e-3, "heavy_ball": True},
         "tf1": {"lr": 1e-2, "momentum": 0.99, "heavy_ball": True},

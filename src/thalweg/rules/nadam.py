@@ -13,7 +13,7 @@ class NAdam(Rule):
     """
 
     year = 2016
-    kind = "adaptive"
+    family = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {"lr": 1e-3, "eps": 1e-7, "constant_momentum": True, "eps_hat": True},

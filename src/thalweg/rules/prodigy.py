@@ -26,7 +26,7 @@ class Prodigy(Rule):
     """
 
     year = 2023
-    kind = "parameter-free"
+    family = "parameter-free"
     lr = Hyper(1.0, log_uniform(0.1, 10.0))
     beta1 = Hyper(0.9, one_minus_log_uniform(4e-3, 0.5, trials=10), of="betas", below=1.0)
     beta2 = Hyper(0.999, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

@@ -24,7 +24,7 @@ class RAdam(Rule):
     """
 
     year = 2019
-    kind = "adaptive"
+    family = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {"eps": 1e-7, "eps_hat": False},

@@ -15,7 +15,7 @@ class RMSprop(Rule):
     """
 
     year = 2012
-    kind = "adaptive"
+    family = "adaptive"
     conventions = {
         "torch": {},
         "tf1": {

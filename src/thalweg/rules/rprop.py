@@ -13,8 +13,8 @@ class Rprop(Rule):
     """
 
     year = 1993
-    kind = "sign"
-    conventions = {"torch": {}, "optax": {"lr": 1e-3}}
+    family = "sign"
+    conventions = {"torch": {}}
     lr = Hyper(1e-2, log_uniform(1e-5, 1.0))
     eta_minus = Hyper(0.5, of="etas", below=1.0)
     eta_plus = Hyper(1.2, of="etas", low=1.0)

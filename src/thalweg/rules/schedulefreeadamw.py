@@ -14,7 +14,7 @@ class ScheduleFreeAdamW(Rule):
     """
 
     year = 2024
-    kind = "schedule-free"
+    family = "schedule-free"
     lr = Hyper(2.5e-3, log_uniform(1e-5, 1e-1))
     beta1 = Hyper(0.9, choice(0.9, 0.95, 0.98, trials=10), of="betas", low=1e-3, below=1.0)
     beta2 = Hyper(0.999, one_minus_log_uniform(1e-4, 0.2, trials=25), of="betas", below=1.0)

@@ -45,7 +45,7 @@ class ScheduleFreeSGD(Rule):
     """
 
     year = 2024
-    kind = "schedule-free"
+    family = "schedule-free"
     lr = Hyper(1.0, log_uniform(1e-3, 100.0))
     momentum = Hyper(0.9, one_minus_log_uniform(5e-3, 0.3, trials=10, axis="beta1"), low=1e-3, below=1.0)
     weight_decay = Decay("l2", 0.0, log_uniform(1e-6, 1e-2, trials=25))

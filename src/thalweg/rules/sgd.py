@@ -16,7 +16,7 @@ class SGD(Rule):
     """
 
     year = 1951
-    kind = "momentum"
+    family = "momentum"
     conventions = {
         "torch": {},
         "tf1": {"lr": 1e-2},

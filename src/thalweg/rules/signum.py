@@ -11,7 +11,7 @@ class Signum(Rule):
     """
 
     year = 2018
-    kind = "sign"
+    family = "sign"
     lr = Hyper(1e-4, log_uniform(1e-6, 1e-2))
     momentum = Hyper(0.9, choice(0.9, 0.95, trials=10, axis="beta1"), below=1.0)
     weight_decay = Decay("decoupled", 0.0, log_uniform(1e-2, 10.0, trials=25))

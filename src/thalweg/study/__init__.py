@@ -6,6 +6,7 @@ from .errors import StudyError
 from .events import Event, Finished, Phase, Started
 from .results import Comparison, RuleRow
 from .spec import Study
+from .train import Training, train
 
 __all__ = [
     "Comparison",
@@ -18,5 +19,7 @@ __all__ = [
     "Started",
     "Study",
     "StudyError",
+    "Training",
     "compare",
+    "train",
 ]

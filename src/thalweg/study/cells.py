@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from thalweg.tasks.task import Choice
+
 Value = float | bool
 Status = Literal["done", "diverged", "failed", "died"]
 
@@ -32,8 +34,10 @@ class Cell:
     ``values``     every hyperparameter and switch, by name.
     ``seed``       the run's seed; `thalweg.study.trial.Trial.seed` derives one per axis from it.
     ``versions``   of the packages that compute the result.
+    ``options``    the task's options, all of them by name; ``schedule`` the learning rate's, by name.
 
-    The fields after these say where the parts are found and which trial this is; they are not part of the key.
+    ``trial``, ``task_source`` and ``rule_source`` say which trial this is and where the parts are found; they are not
+    part of the key.
     """
 
     task: str
@@ -46,6 +50,8 @@ class Cell:
     trial: int = 0
     task_source: str = ""
     rule_source: str = ""
+    options: Mapping[str, Choice] = field(default_factory=dict)
+    schedule: str = "none"
 
     def identity(self) -> dict[str, object]:
         """What the key is made of."""
@@ -57,6 +63,8 @@ class Cell:
             "values": dict(sorted(self.values.items())),
             "seed": self.seed,
             "versions": dict(sorted(self.versions.items())),
+            "options": dict(sorted(self.options.items())),
+            "schedule": self.schedule,
         }
 
     @property

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -76,7 +77,7 @@ def run_study(
 
 def default_store(task: str) -> Path:
     """The store of a task unless another is named: in the current folder."""
-    return Path("thalweg-" + task.replace(".py:", "-") + ".sqlite")
+    return Path("thalweg-" + re.sub("[:=]", "-", task.replace(".py:", "-")) + ".sqlite")
 
 
 class _Runner:

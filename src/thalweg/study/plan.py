@@ -1,7 +1,9 @@
 """A comparison, resolved: all that is needed to name every one of its trainings, as plain data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from thalweg.tasks.task import Choice
 
 from .cells import Cell, Value
 
@@ -36,6 +38,7 @@ class Plan:
     ``metric``        the metric asked for; None: chosen from what the task reports.
     ``tuning_seed``   of all trials; ``fresh_seeds`` of the re-runs, shared by all rules.
     ``versions``      of the packages that compute results.
+    ``options``       the task's options, all of them by name.
     """
 
     task: str
@@ -48,6 +51,7 @@ class Plan:
     tuning_seed: int
     fresh_seeds: tuple[int, ...]
     versions: Mapping[str, str]
+    options: Mapping[str, Choice] = field(default_factory=dict)
 
     @property
     def trials(self) -> int:
@@ -72,6 +76,7 @@ class Plan:
             trial=trial,
             task_source=self.task_source,
             rule_source=rule.source,
+            options=self.options,
         )
 
     def search_cells(self) -> list[Cell]:

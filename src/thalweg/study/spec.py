@@ -19,7 +19,7 @@ COMPUTING = ("thalweg", "torch")
 class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A comparison as the user writes it.
 
-    ``task``        ``digits-mlp``, or ``my_script.py:train``.
+    ``task``        ``digits-mlp``, ``quadratic-deep:instance=2``, or ``my_script.py:train``.
     ``rules``       ``adamw``, ``sgd:momentum=0.9``, ``my_rules.py:SignMomentum``.
     ``trials``      configurations tried for each rule, the default included.
     ``seeds``       fresh seeds with which the default and the winner of each rule are re-run; at least 2.
@@ -69,6 +69,7 @@ def resolve(asked: Study) -> Plan:
         tuning_seed=run_seed(asked.study_seed, 0),
         fresh_seeds=tuple(run_seed(asked.study_seed, 1 + i) for i in range(asked.seeds)),
         versions={name: installed(name) for name in COMPUTING},
+        options=task.options,
     )
 
 

@@ -3,8 +3,9 @@
 import hashlib
 import platform
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
@@ -16,13 +17,16 @@ import numpy as np
 import torch
 
 from thalweg.formula import Rule
-from thalweg.optim import build
+from thalweg.formula.rule import layers
+from thalweg.optim import Optimizer, build
+from thalweg.tasks.task import Choice
 
 from .cells import Cell, Curve, Run, Status, Value
 from .errors import StudyError
 from .loading import file_hash, folder_on_path, where
 from .metric import is_share, name_problem
-from .rule_references import ResolvedRule, resolve_rule
+from .rule_references import ResolvedRule, files_of, resolve_rule
+from .schedules import Schedule, constant, find_schedule
 from .task_references import find_train, script_path
 
 
@@ -43,19 +47,42 @@ class Trial:
     optimizer = trial.optimizer(model)
     for epoch in trial.epochs(10):
         ...
-        trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
+        with trial.evaluation():
+            trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
     """
 
-    def __init__(self, seed: int, rule: type[Rule], values: Mapping[str, Value]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        rule: type[Rule],
+        values: Mapping[str, Value],
+        *,
+        options: Mapping[str, Choice] | None = None,
+        schedule: Schedule = constant,
+        on_report: Callable[[int, Mapping[str, float]], None] | None = None,
+    ) -> None:
         self._seed = seed
         self._rule = rule
         self._values = values
-        self._optimizers: list[torch.optim.Optimizer] = []
+        self._options = dict(options or {})
+        self._schedule = schedule
+        self._on_report = on_report
+        self._optimizers: list[Optimizer] = []
         self._step_seconds: list[float] = []
         self._curves: dict[str, tuple[list[int], list[float]]] = {}
         self._epoch = 0
         self._in_epochs = False
         self._diverged = ""
+
+    @property
+    def options(self) -> Mapping[str, Choice]:
+        """What was chosen of the task's options, all of them by name; a script of your own has none."""
+        return self._options
+
+    @property
+    def run_seed(self) -> int:
+        """The run's seed itself, for what another library drew from it; anything else takes `seed`."""
+        return self._seed
 
     def seed(self, axis: str) -> int:
         """A seed for one source of chance (``init``, ``data``, ``dropout``): 63 bits.
@@ -66,7 +93,7 @@ class Trial:
         digest = hashlib.sha256(f"{self._seed}/{axis}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 
-    def optimizer(self, model_or_params: Any, **options: Any) -> torch.optim.Optimizer:
+    def optimizer(self, model_or_params: Any, **options: Any) -> Optimizer:
         """The optimizer under trial, for a model, its parameters, or parameter groups.
 
         Rule and hyperparameters come from the trial; ``options`` is what belongs to the task, not to the rule
@@ -78,19 +105,37 @@ class Trial:
                 f"or fix it in the rule's name, for instance adamw:{chosen[0]}={options[chosen[0]]}"
             )
         params = model_or_params.parameters() if hasattr(model_or_params, "parameters") else model_or_params
-        made: torch.optim.Optimizer = build(self._rule, params, self._values, **options)
+        made = build(self._rule, params, self._values, **options)
         self._time_steps(made)
         self._optimizers.append(made)
         return made
 
     def epochs(self, count: int) -> Iterator[int]:
-        """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running."""
+        """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running.
+
+        At the start of each, every group's learning rate is its first one times the schedule's factor.
+        """
         self._in_epochs = True
         for epoch in range(count):
             if self._diverged:
                 return
             self._epoch = epoch + 1
+            if self._schedule is not constant:
+                self._set_rates(self._schedule(epoch, count))
             yield epoch
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Within, the parameters hold the weights to test, where these are not the ones that are trained.
+
+        So it is with averages (``ema=0.999``) and Schedule-Free; for other rules nothing changes. Evaluate in it,
+        and take no steps.
+        """
+        with ExitStack() as inside:
+            for optimizer in self._optimizers:
+                if _tests_other_weights(optimizer):
+                    inside.enter_context(optimizer.averaged())
+            yield
 
     def report(self, **metrics: float) -> None:
         """Values at the end of an epoch (or, once before the first step, at initialisation).
@@ -117,6 +162,8 @@ class Trial:
                 value = min(max(value, 0.0), 1.0)  # a mean in float32 may end just outside
             epochs.append(self._epoch)
             values.append(value)
+        if self._on_report:
+            self._on_report(self._epoch, {name: self._curves[name][1][-1] for name in metrics})
 
     def check(self, loss: Any) -> None:
         """End the run as diverged if this loss is not finite. Optional: saves the rest of an epoch."""
@@ -128,7 +175,14 @@ class Trial:
         self._diverged = message
         raise Diverged(message)
 
-    def _time_steps(self, optimizer: torch.optim.Optimizer) -> None:
+    def _set_rates(self, factor: float) -> None:
+        for group in (group for optimizer in self._optimizers for group in optimizer.param_groups):
+            if "lr" not in group:
+                raise StudyError(f"{self._rule.__name__} has no learning rate lr, so no schedule can change it")
+            # torch's schedulers keep a group's first rate under this name too.
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def _time_steps(self, optimizer: Optimizer) -> None:
         started = 0.0
 
         def before(*_: Any) -> None:
@@ -158,27 +212,34 @@ class Trial:
             return "it never called trial.report(valid_loss=..., ...), so there is nothing to compare"
         if not self._step_seconds:
             return "it never called optimizer.step(), so nothing was trained"
+        if self._schedule is not constant and not self._in_epochs:
+            return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
         if not any(name.startswith("valid_") for name in self._curves):
             return "it reports no validation metric, so no winner could be chosen: add valid_loss=... to trial.report"
         return ""
 
 
-def run_cell(cell: Cell) -> Run:
-    """Train once. The result depends on the cell alone: one thread, every generator seeded, the script loaded anew.
+@dataclass(frozen=True)
+class Ending:
+    """How a training ended; see `thalweg.study.cells.Run`."""
 
-    What the script raises is recorded as ``failed``. Raises `StudyError` if the script or the rule is no longer
-    the one that the comparison was started with.
+    status: Status
+    message: str
+    seconds: float
+
+
+def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = None) -> Ending:
+    """Train once, on one thread and with every generator seeded. What the training raises is its ending.
+
+    ``path`` is the script's, for the line in the message.
     """
-    path = script_path(cell.task_source)
-    rule = _unchanged(cell, path)
-    trial = Trial(cell.seed, rule, cell.values)
     status: Status = "done"
     message = ""
     started = perf_counter()
     with _one_thread(), folder_on_path(path) if path else nullcontext():
         _seed_everything(trial.seed("everything else"))
         try:
-            find_train(cell.task_source)(trial)
+            train(trial)
             message = trial._complaint()
             status = "failed" if message else "done"
         except Diverged:
@@ -189,15 +250,28 @@ def run_cell(cell: Cell) -> Run:
             status, message = "failed", where(problem, path)
     if trial._diverged:  # also when the script caught the exception
         status, message = "diverged", trial._diverged
+    return Ending(status, message, perf_counter() - started)
+
+
+def run_cell(cell: Cell) -> Run:
+    """Train once. The result depends on the cell alone: one thread, every generator seeded, the script loaded anew.
+
+    What the script raises is recorded as ``failed``. Raises `StudyError` if the script or the rule is no longer
+    the one that the comparison was started with.
+    """
+    path = script_path(cell.task_source)
+    rule = _unchanged(cell, path)
+    trial = Trial(cell.seed, rule, cell.values, options=cell.options, schedule=find_schedule(cell.schedule))
+    ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
     return Run(
         key=cell.key,
         rule=cell.rule,
         trial=cell.trial,
         seed=cell.seed,
         values=cell.values,
-        status=status,
-        message=message,
-        seconds=perf_counter() - started,
+        status=ending.status,
+        message=ending.message,
+        seconds=ending.seconds,
         host=platform.node(),
         **trial._outcome(),
     )
@@ -206,16 +280,15 @@ def run_cell(cell: Cell) -> Run:
 def _unchanged(cell: Cell, path: Path | None) -> type[Rule]:
     if path and file_hash(path) != cell.task_hash:
         raise StudyError(f"{path.name} was changed while the comparison was running: start the same command again")
-    place = Path(cell.rule_source.rpartition(":")[0])
-    found = _resolved(cell.rule_source, file_hash(place) if place.suffix == ".py" else "")
+    found = _resolved(cell.rule_source, tuple(map(file_hash, files_of(cell.rule_source))))
     if found.hash != cell.rule_hash:
         raise StudyError(f"the rule {cell.rule} was changed while the comparison was running: start it again")
     return found.rule
 
 
 @lru_cache(maxsize=64)
-def _resolved(source: str, _file_hash: str) -> ResolvedRule:
-    """A rule, loaded once for each state of its file: it keeps nothing between runs, and its kernel is made once."""
+def _resolved(source: str, _file_hashes: tuple[str, ...]) -> ResolvedRule:
+    """A rule, loaded once for each state of its files: it keeps nothing between runs, and its kernel is made once."""
     return resolve_rule(source)
 
 
@@ -248,6 +321,11 @@ def _number(name: str, given: Any) -> float:
 
 def _moment(epoch: int) -> str:
     return f"at the end of epoch {epoch}" if epoch else "before training"
+
+
+def _tests_other_weights(optimizer: Optimizer) -> bool:
+    own = any("evaluate" in formulas for formulas in layers(optimizer.rule))
+    return own or any(group.get("ema") for group in optimizer.param_groups)
 
 
 def _state_bytes(optimizer: torch.optim.Optimizer) -> int:

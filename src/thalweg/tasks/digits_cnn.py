@@ -32,7 +32,8 @@ def train(trial: Trial) -> None:
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        trial.report(**evaluate(model, data))
+        with trial.evaluation():
+            trial.report(**evaluate(model, data))
 
 
 TASK = Task(
