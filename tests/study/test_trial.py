@@ -156,6 +156,22 @@ def test_evaluation_holds_the_weights_to_test_and_gives_the_trained_ones_back(sc
     assert averaged.curves["test_loss"] != averaged.curves["valid_loss"]
 
 
+@pytest.mark.parametrize(("rule", "more"), [("schedulefreesgd", ""), ("sgd", ", ema=0.9")])
+def test_weights_that_are_not_to_be_tested_are_refused(script, rule, more):
+    """A script without trial.evaluation() would test Schedule-Free and averages at the wrong weights, without a word."""
+    lines = """
+        trial.report(valid_loss=l())
+        for _ in trial.epochs(2):
+            o.zero_grad(); l().backward(); o.step()
+            trial.report(valid_loss=l())
+    """
+    found = run(script(body(lines).replace("(m)\n", f"(m{more})\n", 1)), rule)
+    assert found.status == "failed"
+    assert "tests other weights than it trains" in found.message
+    assert "with trial.evaluation():" in found.message
+    assert run(script(body(lines)), "sgd").status == "done"
+
+
 def test_a_schedule_is_part_of_the_cell(script):
     plan = resolve(study(script(), "sgd:lr=0.01", trials=1))
     cell = plan.cell(plan.rules[0], 0, 1)

@@ -72,6 +72,7 @@ class Trial:
         self._curves: dict[str, tuple[list[int], list[float]]] = {}
         self._epoch = 0
         self._in_epochs = False
+        self._evaluated = False
         self._diverged = ""
 
     @property
@@ -131,6 +132,7 @@ class Trial:
         So it is with averages (``ema=0.999``) and Schedule-Free; for other rules nothing changes. Evaluate in it,
         and take no steps.
         """
+        self._evaluated = True
         with ExitStack() as inside:
             for optimizer in self._optimizers:
                 if _tests_other_weights(optimizer):
@@ -145,6 +147,11 @@ class Trial:
         """
         if not metrics:
             raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
+        if self._step_seconds and not self._evaluated and any(map(_tests_other_weights, self._optimizers)):
+            raise StudyError(
+                f"{self._rule.__name__} tests other weights than it trains, so its values must be computed with those "
+                "in place: evaluate inside `with trial.evaluation():`, which changes nothing for other rules"
+            )
         if not self._in_epochs and (self._curves or self._step_seconds):
             self._epoch += 1
         for name, given in metrics.items():
