@@ -41,7 +41,8 @@ def train(trial) -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        with torch.no_grad():
+        # Schedule-Free rules and averages test other weights than they train: within, these are in place.
+        with torch.no_grad(), trial.evaluation():
             trial.report(
                 train_loss=loss.item(),
                 valid_loss=cross_entropy(model(x_valid), y_valid).item(),

@@ -158,7 +158,7 @@ def test_evaluation_holds_the_weights_to_test_and_gives_the_trained_ones_back(sc
 
 @pytest.mark.parametrize(("rule", "more"), [("schedulefreesgd", ""), ("sgd", ", ema=0.9")])
 def test_weights_that_are_not_to_be_tested_are_refused(script, rule, more):
-    """A script without trial.evaluation() would test Schedule-Free and averages at the wrong weights, without a word."""
+    """A script without trial.evaluation() would test Schedule-Free and averages at the wrong weights."""
     lines = """
         trial.report(valid_loss=l())
         for _ in trial.epochs(2):
