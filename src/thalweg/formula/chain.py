@@ -12,8 +12,9 @@ from .vocabulary import clip, minimum, sqrt, where
 
 # The numbers the chain reads, with the values that leave the rule alone.
 NUMBERS = {"unscale": 1.0, "clip_value": float("inf"), "clip_scale": 1.0, "l2": 0.0, "shrink": 0.0}
-# The choices that change what is written: the gradient is set to 0; norms are added up on the way.
-SWITCHES = {"clear": False, "measured": False}
+# The choices that change what is read or written: the gradient is set to 0; norms are added up on the way; L2 has no
+# share in any weight, so that a pass that only adds up need not read them.
+SWITCHES = {"clear": False, "measured": False, "without_l2": False}
 
 
 def limited(g: Any, unscale: Any, clip_value: Any) -> Any:
@@ -21,9 +22,9 @@ def limited(g: Any, unscale: Any, clip_value: Any) -> Any:
     return clip(unscale * g, -clip_value, clip_value)
 
 
-def regularised(g: Any, w: Any, clip_scale: Any, l2: Any) -> Any:
+def regularised(g: Any, w: Any, clip_scale: Any, l2: Any, without_l2: bool) -> Any:
     """The gradient the rule sees: scaled to the norm's limit, with L2's share, l2 * w."""
-    return clip_scale * g + l2 * w
+    return clip_scale * g if without_l2 else clip_scale * g + l2 * w
 
 
 def first_or_kept(state: Any, g: Any, t: Any) -> Any:

@@ -70,7 +70,7 @@ def limited_norm_totals(values: Values) -> dict[str, Any]:
 def seen(rule: type[Rule], values: Values) -> dict[str, Any]:
     """The values as the rule sees them: the chain's gradient, states started, coefficients prepared."""
     g = chain.limited(values["g"], values["unscale"], values["clip_value"])
-    g = chain.regularised(g, values["w"], values["clip_scale"], values["l2"])
+    g = chain.regularised(g, values["w"], values["clip_scale"], values["l2"], values["without_l2"])
     live = live_states(rule, values)
     first = {name for name, state in live.items() if state.start == "g"}
     started = {name: chain.first_or_kept(values[name], g, values["t"]) for name in first}

@@ -59,7 +59,7 @@ def least_bytes(rule: type[Rule]) -> int:
     """What a step of the rule moves for each weight in float32: in each pass, what is read and what is written."""
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
     switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
-    traced = program(rule, {**switches, **{name: numbers[name] != 0 for name in tested(rule)}})
+    traced = program(rule, {"without_l2": True, **switches, **{name: numbers[name] != 0 for name in tested(rule)}})
     passes = (*traced.sums, traced.update)
     read = [leaves([*walk.totals.values(), *walk.writes.values()], "weight") for walk in passes]
     return 4 * sum(len(names) + len(walk.writes) for names, walk in zip(read, passes, strict=True))
