@@ -375,18 +375,21 @@ class TestWordless(Plain):
 
 @thalweg.optimizer
 class HalfAFormula(Rule):
-    """With the switch on it uses a state that then does not exist."""
+    """With both switches on it uses a state that then does not exist."""
 
     lr = Hyper(0.05)
     kept = Hyper(0.0)
     peaked = Switch(False)
+    steep = Switch(False)
     top = State("top", when="kept")
 
     @staticmethod
-    def step(g, top, lr, kept, peaked):
+    def step(g, top, lr, kept, peaked, steep):
         if kept:
             top = top + g
-        return lr * (g + top if peaked else g), top
+        if peaked:
+            g = g + top if steep else g
+        return lr * g, top
 
 
 class TestHalfAFormula(Plain):

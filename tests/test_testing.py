@@ -55,7 +55,7 @@ THOROUGH: dict[str, tuple[set[str], str]] = {
     "DecaysWithoutLr": ({"test_state_is_created_without_moving"}, "zero gradients and lr = 0 move the weights"),
     "SearchesTooFar": ({"test_search_stays_within_what_is_allowed"}, "which its search (log-uniform 0.1 to 2) may"),
     "Wordless": ({"test_is_documented"}, "Wordless has no docstring"),
-    "HalfAFormula": ({"test_every_form_is_a_formula"}, "'peaked': True, 'kept': False} the formula has no meaning"),
+    "HalfAFormula": ({"test_every_form_is_a_formula"}, "'peaked': True, 'steep': True, 'kept': False} the"),
     "FallbackDisagrees": (
         {"test_fallback_is_the_kernel", "test_layout", "test_half_precision"},
         "the torch reader and the kernel disagree",

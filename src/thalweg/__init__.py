@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .formula import Rule, Wrapper
     from .optim import *
     from .study import compare, train
-    from .wrappers import Cautious
+    from .wrappers import Cautious, Lookahead, WeightAverage
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,8 @@ _ELSEWHERE = {
     "Rule": "thalweg.formula",
     "Wrapper": "thalweg.formula",
     "Cautious": "thalweg.wrappers",
+    "Lookahead": "thalweg.wrappers",
+    "WeightAverage": "thalweg.wrappers",
     "compare": "thalweg.study",
     "train": "thalweg.study",
 }

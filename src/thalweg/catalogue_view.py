@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from thalweg.formula.chain import shrink
-from thalweg.formula.compose import tested
+from thalweg.formula.compose import usual_switches
 from thalweg.formula.declare import Hyper, State, Switch
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.rule import Declaring, Rule, Wrapper, decay_kind, hypers, parts, text
@@ -84,10 +84,7 @@ def documented(declaring: type[Declaring]) -> tuple[str, dict[str, str]]:
 
 def formulas(rule: type[Rule]) -> Iterator[str]:
     """One step under the defaults, pass by pass, as `Optimizer.explain` writes it."""
-    numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
-    on = {name: switch.default for name, switch in parts(rule, Switch).items()}
-    on |= {name: numbers[name] != 0 for name in tested(rule)}
-    told = story(rule, on, _chain(rule))
+    told = story(rule, usual_switches(rule), _chain(rule))
     for i, walk in enumerate(told.walks):
         if walk.before:
             yield "  once a step" if i == 0 else "  then once"

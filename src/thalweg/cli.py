@@ -73,10 +73,11 @@ def show(rule: str, /) -> None:
     """
     from thalweg.catalogue_view import rule_card, rule_text
     from thalweg.rules import CATALOGUE, left_to_torch
+    from thalweg.wrappers import WRAPPERS
 
     found = CATALOGUE.get(rule.lower())
     if found is None:
-        if ":" not in rule and "+" not in rule:
+        if not {":", "+", "."} & {*rule} and rule.lower() not in WRAPPERS:
             names = ", ".join(CATALOGUE)
             if left := left_to_torch(rule):
                 raise Refused(left)

@@ -77,8 +77,8 @@ def settings_table(view: View) -> Table:
     made = table("rule", "tuned setting")
     for rule in view.rules:
         setting = Text(rule.winner if rule.winner is not None else "not known yet")
-        if rule.default_won:
-            setting.append(" (the default won)", "dim")
+        if rule.remark:
+            setting.append(f" ({rule.remark})", "dim")
         if rule.near_edge:
             setting.append(f" (near the edge of its search: {', '.join(rule.near_edge)})", "yellow")
         made.add_row(Text(rule.label, "bold"), setting)

@@ -145,3 +145,49 @@ def test_hooks_change_it_before_and_see_it_after() -> None:
     loaded.load_state_dict(made.state_dict())
     assert seen == [torch.float32]
     assert torch.equal(loaded.state[twin[0].weight]["exp_avg"], made.state[model[0].weight]["exp_avg"].float() * 2)
+
+
+@pytest.mark.parametrize(
+    ("made", "other", "message"),
+    [
+        (thalweg.SGD, thalweg.AdamW, "its states are 'momentum_buffer', and 'exp_avg', 'exp_avg_sq' of AdamW is not"),
+        (torch.optim.RMSprop, thalweg.Adagrad, "its states are 'square_avg', and 'sum' of Adagrad"),
+    ],
+)
+def test_the_states_of_another_optimizer_are_refused(made: Any, other: Any, message: str) -> None:
+    """torch would take them without a word, and begin anew at a step that is not the first."""
+    model, twin = network(), network()
+    begun = made(model.parameters(), lr=0.1, **({"momentum": 0.9} if made is thalweg.SGD else {}))
+    train(model, begun)
+    fresh = other(twin.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match=message):
+        fresh.load_state_dict(begun.state_dict())
+    assert not fresh.state
+    assert fresh.param_groups[0].keys() == other(twin.parameters(), lr=0.1).param_groups[0].keys()
+
+
+def test_renamed_states_are_refused() -> None:
+    model = network()
+    made = thalweg.AdamW(model.parameters(), lr=0.1)
+    train(model, made)
+    saved = made.state_dict()
+    for kept in saved["state"].values():
+        kept["expavg"] = kept.pop("exp_avg")
+    with pytest.raises(ValueError, match="its states are 'expavg', and 'exp_avg' of AdamW is not among them"):
+        made.load_state_dict(saved)
+
+
+def test_a_state_that_is_missing_alone_is_created() -> None:
+    """Momentum that is switched on by a checkpoint's user, and a state that somebody keeps beside ours."""
+    model = network()
+    made = thalweg.SGD(model.parameters(), lr=0.1)
+    train(model, made)
+    saved = made.state_dict()
+    saved["param_groups"][0]["momentum"] = 0.9
+    made.load_state_dict(saved)
+    train(model, made)
+    assert all("momentum_buffer" in made.state[p] for p in model.parameters())
+    beside = made.state_dict()
+    for kept in beside["state"].values():
+        kept["note"] = torch.ones(2)
+    made.load_state_dict(beside)

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
@@ -342,3 +343,23 @@ def stored(store):
             connection.close()
     except sqlite3.OperationalError:
         return 0
+
+
+def test_a_rule_with_nothing_to_search_is_said_not_to_be_tuned(script, tmp_path):
+    text = """
+        from thalweg.formula import Hyper, Rule
+
+        class Plain(Rule):
+            lr = Hyper(0.01)
+
+            @staticmethod
+            def step(g, lr):
+                return lr * g
+    """
+    path = tmp_path / "plain.py"
+    path.write_text(textwrap.dedent(text))
+    found = run(script(), ("sgd", f"{path}:Plain"))
+    said = " ".join(found.verdict.sentences)
+    assert "Plain: nothing to search, so it ran with its values as given, not tuned." in said
+    assert "For Plain no trial" not in said
+    assert "Plain" not in " ".join(run(script(), ("sgd",), store="alone.sqlite").verdict.sentences)

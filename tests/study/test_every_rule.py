@@ -107,6 +107,9 @@ class Halved(Wrapper):
     assert resolve_rule(f"{path}:Plain").hash != found.hash
     with pytest.raises(StudyError, match=r"has no 'Halve'; did you mean Halved\? Wrappers in it: Halved"):
         resolve_rule(f"adamw+{path}:Halve")
+    path.write_text("import thalweg\n" + text.replace("class Plain", "@thalweg.optimizer\nclass Plain"))
+    with pytest.raises(StudyError, match=r"has no 'Plane'; did you mean Plain\? Rules in it: Plain"):
+        resolve_rule(f"{path}:Plane")
     with pytest.raises(StudyError, match=r"Plain in .* is no subclass of thalweg\.Wrapper"):
         resolve_rule(f"adamw+{path}:Plain")
 
@@ -120,6 +123,8 @@ class Halved(Wrapper):
         ("adamw+", "there is no wrapper ''"),
         ("adamw+lookahead+lookahead", "both declare 'k'"),
         ("adamw+lookahead:slow_stp=1", "has no hyperparameter 'slow_stp'; did you mean slow_step"),
+        ("lookahead", r"lookahead is a wrapper, which goes around a rule: write adamw\+lookahead"),
+        ("my_rules.py", r"rule my_rules.py: say which class of it, for instance my_rules.py:MyRule"),
         ("lbfgs", r"LBFGS is left to torch\.optim\.LBFGS"),
     ],
 )

@@ -124,7 +124,7 @@ def test_a_bad_rule_is_refused_in_words(rule, words):
 
 
 def test_a_bad_rule_file_is_refused_in_words(rules):
-    assert "has no 'Plane'; did you mean Plain? Rules in it: Plain." in refusal(f"{rules}:Plane")
+    assert "has no 'Plane'; did you mean Plain? Rules in it: Made, Plain." in refusal(f"{rules}:Plane")
     assert "number in" in refusal(f"{rules}:number")
     rules.write_text("def broken(:\n")
     assert "my_rules.py:1 is not valid Python" in refusal(f"{rules}:Plain")

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from thalweg.formula import State, torch_reader
+from thalweg.formula.compose import usual_switches
 from thalweg.formula.kernel import passes
 from thalweg.formula.rule import parts
 from thalweg.formula.team import SERIAL_BELOW, library
@@ -74,7 +75,7 @@ def kernel() -> dict[str, float]:
     started()  # LLVM itself wants a moment
     types = tuple((name, "float32") for name in ("w", "g", *parts(AdamW, State)))
     began = time.perf_counter()
-    assembly = passes(AdamW, (("amsgrad", False),), types).update.assembly
+    assembly = passes(AdamW, tuple(usual_switches(AdamW).items()), types).update.assembly
     seconds = [time.perf_counter() - began]
     with tempfile.TemporaryDirectory() as folder, _cache_in(Path(folder) / "cache"):
         for compiled in (True, False):

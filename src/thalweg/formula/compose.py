@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import chain
-from .declare import Scalar, State, Sum
+from .declare import Scalar, State, Sum, Switch
 from .expression import Expression, constant, leaves, number, weight
 from .language import FormulaError
-from .rule import Rule, hypers, layers, once, parts
+from .rule import Rule, derived, hypers, layers, once, parts
 
 Values = Mapping[str, Any]
 
@@ -174,8 +174,18 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
     values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
     try:
         return _traced(rule, values)
-    except (TypeError, UnboundLocalError) as error:
-        raise FormulaError(f"{rule.__module__}.{rule.__qualname__}: {error}") from error
+    except UnboundLocalError as error:
+        raise FormulaError(
+            f"{called(rule)}: {error}: under some switch nothing assigns to it; assign in both branches, or before"
+        ) from error
+    except TypeError as error:
+        raise FormulaError(f"{called(rule)}: {error}") from error
+
+
+def called(rule: type[Rule]) -> str:
+    """The name of the class that its author wrote, without what has been wrapped around it."""
+    inner = next(c for c in rule.__mro__ if not derived(c))
+    return f"{inner.__module__}.{inner.__qualname__}"
 
 
 def _traced(rule: type[Rule], values: Values) -> Program:
@@ -216,6 +226,14 @@ def tested(rule: type[Rule]) -> tuple[str, ...]:
     names = {state.when for state in parts(rule, State).values()}
     names |= {name for formulas in layers(rule) for formula in formulas.values() for name in formula.tested}
     return tuple(name for name in hypers(rule) if name in names)
+
+
+@once
+def usual_switches(rule: type[Rule]) -> Mapping[str, bool]:
+    """What the rule's own `if`s test, as it is under the defaults."""
+    numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
+    switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
+    return {**switches, **{name: numbers[name] != 0 for name in tested(rule)}}
 
 
 def _with(rule: type[Rule], name: str, values: Values) -> dict[str, Any]:

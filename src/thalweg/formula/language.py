@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, NoReturn
 
+from thalweg.closest import did_you_mean
+
 from . import vocabulary
 
 ALLOWED = (
@@ -146,11 +148,21 @@ class _Check(ast.NodeVisitor):
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             test = test.operand
         if not isinstance(test, ast.Name) or test.id not in self.switches:
+            named = test.id if isinstance(test, ast.Name) else ""
             self.refuse(
                 node,
                 "an `if` may only test a switch, or a hyperparameter for being 0 (if nesterov: / if not momentum:); "
-                "on a weight or a number write where(condition, x, y)",
+                f"on a weight or a number write where(condition, x, y){did_you_mean(named, self.switches)}",
             )
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        self.refuse(node, "`and` and `or` are not in the language: put one where(condition, x, y) inside another")
+
+    def visit_For(self, node: ast.For) -> None:
+        self.refuse(node, "`for` is not in the language: write the formula for one weight; totals are declared as Sum")
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.refuse(node, "write x = ..., without a type: everything is a number per weight")
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         if not isinstance(node.op, _OPERATORS):
@@ -164,7 +176,9 @@ class _Check(ast.NodeVisitor):
 
     def visit_Compare(self, node: ast.Compare) -> None:
         if len(node.ops) != 1 or not isinstance(node.ops[0], _OPERATORS):
-            self.refuse(node, "compare two values with < <= > or >=")
+            self.refuse(
+                node, "compare two values with < <= > or >=; == and chains like 0 < x < 1 are not in the language"
+            )
         self.visit_all(node.left, *node.comparators)
 
     def visit_Tuple(self, node: ast.Tuple) -> None:
@@ -179,12 +193,19 @@ class _Check(ast.NodeVisitor):
             self.refuse(node, f"{node.id!r} is not a parameter, a variable assigned above, or a constant")
 
     def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _WORDS:
+            word = node.func.attr
+            self.refuse(node, f"write {word}(...), with from thalweg.formula import {word}, instead of .{word}(...)")
         if not isinstance(node.func, ast.Name) or node.keywords:
             self.refuse(node, f"call functions by their plain name, without keywords. Allowed: {ALLOWED}")
         called = self.outside(node.func.id)
         if called is not abs and called not in _WORDS.values():
             if not isinstance(called, FunctionType):
                 word = f"; import it: from thalweg.formula import {node.func.id}"
+                if node.func.id in ("sum", "mean", "norm", "dot"):
+                    self.refuse(
+                        node, f"{node.func.id!r} is over many weights: declare a Sum and add it up in sums(...)"
+                    )
                 hint = word if node.func.id in _WORDS else "; define a helper above the rule" if called is None else ""
                 self.refuse(node, f"{node.func.id!r} is not a function of the language{hint}. Allowed: {ALLOWED}")
             elif called in self.seen:

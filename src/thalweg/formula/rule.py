@@ -278,9 +278,42 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
     if sums and {*found["sums"].returned} != {*sums}:
         raise FormulaError(f"{where}.sums returns {', '.join(found['sums'].returned)}; declared are {', '.join(sums)}")
     for name in found["step"].returned if "step" in found else ():
+        if name in scalars:
+            raise FormulaError(f"{where}.step: {name} is a Scalar; prepare or after returns its next value")
         if name not in states:
-            raise FormulaError(f"{where}.step: after the step itself, return states by their names; {name!r} is none")
+            shown = repr(name) if name else "an expression"
+            raise FormulaError(
+                f"{where}.step: after the step itself, return states by their names (m = ..., then return d, m); "
+                f"{shown} is none"
+            )
     for name in found["follow"].returned if "follow" in found else ():
         if name not in states and name != "w":
             raise FormulaError(f"{where}.follow returns w and states by their names; {name!r} is none")
+    _check_use(rule, found)
     return found
+
+
+def _check_use(rule: type[Declaring], formulas: Mapping[str, Formula]) -> None:
+    """Refuse what is declared and forgotten in the formulas: training would look plausible without it."""
+
+    def refuse(name: str, what: str) -> None:
+        raise FormulaError(f"{rule.__module__}.{rule.__qualname__}.{name}: {what}")
+
+    asked = {name for formula in formulas.values() for name in formula.parameters}
+    returned = {name for function, formula in formulas.items() if function != "sums" for name in formula.returned}
+    states, scalars = parts(rule, State), parts(rule, Scalar)
+    for name, state in states.items():
+        if name not in asked | returned:
+            refuse(name, "no formula asks for this state or returns it; leave it out")
+        if name not in returned and state.start not in ("w", "g"):
+            refuse(name, f"no formula returns its next value, so it stays as it starts; write return d, {name} in step")
+    for name, scalar in scalars.items():
+        if name not in returned and not isinstance(scalar.start, str):
+            refuse(name, f"prepare and after do not return its next value, so it stays {scalar.start:g}")
+    started: set[object] = {state.start for state in states.values()} | {state.when for state in states.values()}
+    started |= {scalar.start for scalar in scalars.values()}
+    started |= {hyper.search.over for hyper in hypers(rule).values() if hyper.search}
+    chained = set() if decay_kind(rule) in ("own", "none") else {"lr", "weight_decay"}
+    for name in (*hypers(rule), *parts(rule, Switch)):
+        if name not in asked | started | chained:
+            refuse(name, "no formula asks for it, so it would do nothing; leave it out")

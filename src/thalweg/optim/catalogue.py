@@ -2,12 +2,12 @@
 
 from thalweg.rules import CATALOGUE
 
-from .making import optimizer
+from .making import made_of
 from .optimizer import Optimizer
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {}
 for _name, _rule in CATALOGUE.items():
-    _made = optimizer(_rule)
+    _made = made_of(_rule)
     # Pickle finds a class by module and name: the optimizer is here, the rule stays where it is written.
     _made.__module__ = __name__
     globals()[_rule.__name__] = OPTIMIZERS[_name] = _made

@@ -5,6 +5,12 @@ from typing import Any
 
 import torch
 
+from thalweg.formula import Rule, Scalar, State
+from thalweg.formula.compose import live_states
+from thalweg.formula.rule import parts
+
+from . import surface
+
 Saved = dict[str, Any]
 
 
@@ -50,6 +56,35 @@ def with_options(saved: Saved, groups: Sequence[Mapping[str, Any]], options: Seq
     pairs = zip(saved["param_groups"], groups, strict=False)
     filled = [{**{key: own[key] for key in options if key in own}, **theirs} for theirs, own in pairs]
     return {**saved, "param_groups": [*filled, *saved["param_groups"][len(filled) :]]}
+
+
+def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) -> None:
+    """Raise ValueError for the states of another optimizer, or of parameters of another shape.
+
+    A state that is missing alone is created when it is needed, as when momentum is switched on; one that is there
+    alone does no harm. Both together mean that the averages are there, under names that nobody reads.
+    """
+    known = {state.key for state in parts(rule, State).values()} | {"step"}
+    known |= {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
+    for theirs, own in zip(saved["param_groups"], groups, strict=False):
+        said = {**surface.defaults(rule), **own, **theirs}
+        values = {**surface.numbers(rule, said), **surface.switches(rule, said)}
+        needed = {state.key for state in live_states(rule, values).values()}
+        for number, param in zip(theirs["params"], own["params"], strict=False):
+            kept = saved["state"].get(number, {})
+            kept = {key: value for key, value in kept.items() if isinstance(value, torch.Tensor)}
+            strange, missing = sorted(kept.keys() - known), sorted(needed - kept.keys())
+            if strange and missing:
+                raise ValueError(
+                    f"the checkpoint is of another optimizer: its states are {_some(strange)}, and {_some(missing)} "
+                    f"of {rule.__name__.removeprefix('WeightAverage')} is not among them"
+                )
+            for key in needed & kept.keys():
+                if kept[key].shape != param.shape:
+                    raise ValueError(
+                        f"the checkpoint's state {key!r} has the shape {tuple(kept[key].shape)}, its parameter "
+                        f"{tuple(param.shape)}: was it made for another model?"
+                    )
 
 
 def restored(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> list[tuple[torch.Tensor, dict[str, torch.Tensor]]]:

@@ -10,6 +10,7 @@ from functools import reduce
 from typing import Any
 
 from thalweg.formula import Rule, Scalar, Sum, Wrapper, like, wrapped
+from thalweg.formula.check import check
 from thalweg.formula.compose import summing
 from thalweg.formula.rule import derived, once, parts
 from thalweg.wrappers import WeightAverage
@@ -29,7 +30,8 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
     own = {*rule.declared} - ({*WeightAverage.declared} if WeightAverage in rule.wrappers else set())
     if taken := {"params", "like", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & own:
         raise TypeError(f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes; rename it")
-    return _made(rule)
+    check(rule)
+    return made_of(rule)
 
 
 class _Made(type):
@@ -37,7 +39,8 @@ class _Made(type):
 
 
 @once
-def _made(rule: type[Rule]) -> type[Optimizer]:
+def made_of(rule: type[Rule]) -> type[Optimizer]:
+    """The optimizer class of a rule that is known to be sound, as the catalogue's are."""
     averaged = rule.wrappers[-1:] == (WeightAverage,)  # asked for by name, as a comparison does
     whole = rule if averaged else wrapped(rule, WeightAverage)
     members = {
@@ -76,7 +79,7 @@ def _unpickled(
     importlib.import_module(module)
     found = _standing(module, name)
     rule = reduce(wrapped, wrappers, found.rule if issubclass(found, Optimizer) else found)
-    return _made(rule if convention is None else like(rule, convention))
+    return made_of(rule if convention is None else like(rule, convention))
 
 
 def _standing(module: str, name: str) -> Any:
@@ -100,7 +103,9 @@ def wrap(made: type[Optimizer] | type[Rule], wrapper: type[Wrapper]) -> type[Opt
     if not (isinstance(made, type) and issubclass(made, Optimizer | Rule)):
         raise TypeError(f"thalweg.wrap takes a thalweg optimizer, or a Rule, as a class; got {made!r}")
     rule = made.rule if issubclass(made, Optimizer) else made
-    return _made(wrapped(rule, wrapper))
+    whole = wrapped(rule, wrapper)
+    check(whole)
+    return made_of(whole)
 
 
 def build(

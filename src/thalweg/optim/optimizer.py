@@ -114,7 +114,7 @@ class Optimizer(torch.optim.Optimizer):
         known = surface.defaults(self.whole)
         given = {key: value for key, value in param_group.items() if key in known}
         name = type(self).__name__
-        surface.check_group(name, param_group)
+        surface.check_group(self.whole, name, param_group)
         surface.check(self.whole, name, {**self.defaults, **given})
         super().add_param_group(param_group)
         params = self.param_groups[-1]["params"]
@@ -175,6 +175,7 @@ class Optimizer(torch.optim.Optimizer):
         def sort(_optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
             sorted_by_name = loading.by_name(saved, self.param_groups)
             loaded.update(loading.with_options(sorted_by_name, self.param_groups, surface.CHAIN))
+            loading.refuse(loaded, self.param_groups, self.whole)
             return loaded
 
         def restore(_optimizer: torch.optim.Optimizer) -> None:

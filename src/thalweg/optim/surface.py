@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from thalweg.closest import closest
 from thalweg.formula import Hyper, Rule, Switch, like
 from thalweg.formula.rule import DECAYS as KINDS
 from thalweg.formula.rule import decay_kind, hypers, once, parts
@@ -91,9 +92,14 @@ def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, bool]:
     return {name: bool(group[name]) for name in parts(rule, Switch)}
 
 
-def check_group(name: str, group: Mapping[str, Any]) -> None:
-    """Raise for what a parameter group cannot say."""
+def check_group(rule: type[Rule], name: str, group: Mapping[str, Any]) -> None:
+    """Raise for what a parameter group cannot say. Keys of the user's own are his, unless they look like a slip."""
+    known = defaults(rule)
+    if "weight_decay" not in known and group.get("weight_decay"):
+        raise TypeError(f"{name} takes no weight decay, but a group has weight_decay={group['weight_decay']!r}")
     for key in group:
+        if key not in known and (meant := closest(key, known, cutoff=0.85)):
+            raise TypeError(f"{name}: a group has {key!r}; did you mean {meant!r}?")
         if key in WHOLE:
             raise TypeError(f"{name}: {key!r} belongs to the optimizer as a whole, not to a group")
         if key in IMPLEMENTATION:

@@ -101,7 +101,7 @@ def winner(rule: RuleView) -> str:
     """The setting that won the search."""
     if rule.winner is None:
         return "not known yet"
-    text = f"<code>{escaped(rule.winner)}</code>" + (" (the default won)" if rule.default_won else "")
+    text = f"<code>{escaped(rule.winner)}</code>" + (f" ({rule.remark})" if rule.remark else "")
     edge = f'<span class="range">near the edge of its search: {escaped(", ".join(rule.near_edge))}</span>'
     return text + (edge if rule.near_edge else "")
 

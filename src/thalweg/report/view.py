@@ -40,7 +40,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class RuleView:
-    """All that is shown of one rule. ``label`` is unique and short; ``name`` is for sentences."""
+    """All that is shown of one rule. ``label`` is unique and short; ``name`` is for sentences.
+
+    ``searched``  whether it has anything to search.
+    """
 
     label: str
     name: str
@@ -49,6 +52,7 @@ class RuleView:
     tuned: Interval | None
     winner: str | None
     default_won: bool
+    searched: bool
     near_edge: tuple[str, ...]
     trials: tuple[Trial, ...]
     expected_best: tuple[tuple[int, float], ...]
@@ -61,6 +65,11 @@ class RuleView:
     step_ratio: float | None
     state_bytes: int
     seconds: float
+
+    @property
+    def remark(self) -> str:
+        """What there is to say of the winner; "" if nothing."""
+        return "nothing to search" if not self.searched else "the default won" if self.default_won else ""
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,9 @@ def command(plan: Plan, comparison: Comparison) -> str:
 
 def _reference(rule: PlannedRule) -> str:
     """The rule as it was asked for: where it is found, then its fixed values."""
-    fixed = rule.label.partition(":")[2]
-    return f"{rule.source}:{fixed}" if fixed else rule.source
+    # The convention stands in both.
+    fixed = [piece for piece in rule.label.split(":")[1:] if not piece.startswith("like=")]
+    return ":".join([rule.source, *fixed])
 
 
 def _rule(row: RuleRow, planned: PlannedRule, metric: Metric, index: int) -> RuleView:
@@ -90,6 +91,7 @@ def _rule(row: RuleRow, planned: PlannedRule, metric: Metric, index: int) -> Rul
         tuned=_interval(row.tuned),
         winner=None if row.winner_trial is None else setting(row.winner_values, searched),
         default_won=row.winner_trial == 0,
+        searched=bool(planned.searched),
         near_edge=row.near_edge,
         trials=tuple(_trial(run, searched, metric) for run in row.trials),
         expected_best=tuple((n, value) for n, value in enumerate(row.best_after, 1) if isfinite(value)),

@@ -21,7 +21,8 @@ class Prodigy(Rule):
 
     Source:  Mishchenko & Defazio 2023, arXiv:2306.06101, Algorithm 4, at the scale of the authors' package prodigyopt.
     Departs: eps counts with the new d, the rest of the step with the old one, as in that package. d is one for all
-             groups, so their lr should be equal, or 0. No bias correction, as there by default.
+             groups, so their lr should be equal, or 0. No bias correction, as there by default. States are multiples
+             of d and d^2, far below what half precision holds, so they are kept in float32 at least.
     Search:  lr stays near 1: it scales what is estimated.
     """
 
@@ -39,9 +40,9 @@ class Prodigy(Rule):
     toward = Sum("all")
     size = Sum("all")
     start = State("p0", start="w")
-    m = State("exp_avg")
-    v = State("exp_avg_sq")
-    s = State("s")
+    m = State("exp_avg", dtype="float32")
+    v = State("exp_avg_sq", dtype="float32")
+    s = State("s", dtype="float32")
 
     @staticmethod
     def prepare(lr, beta2, d, d0):

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from thalweg.formula import Rule, Switch
-from thalweg.formula.compose import program, tested
+from thalweg.formula import Rule
+from thalweg.formula.compose import program, usual_switches
 from thalweg.formula.expression import leaves
-from thalweg.formula.rule import hypers, parts
 from thalweg.optim import OPTIMIZERS, Optimizer
 
 Step = Callable[[], object]
@@ -57,9 +56,7 @@ MLP: Shapes = [(128, 784), (128,), (64, 128), (64,), (10, 64), (10,)]
 
 def least_bytes(rule: type[Rule]) -> int:
     """What a step of the rule moves for each weight in float32: in each pass, what is read and what is written."""
-    numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
-    switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
-    traced = program(rule, {"without_l2": True, **switches, **{name: numbers[name] != 0 for name in tested(rule)}})
+    traced = program(rule, {"without_l2": True, **usual_switches(rule)})
     passes = (*traced.sums, traced.update)
     read = [leaves([*walk.totals.values(), *walk.writes.values()], "weight") for walk in passes]
     return 4 * sum(len(names) + len(walk.writes) for names, walk in zip(read, passes, strict=True))

@@ -31,6 +31,7 @@ class Contestant:
 
     ``tuned``         the judged metric over the fresh seeds.
     ``default_won``   its search found nothing better than the default.
+    ``searched``      whether it has anything to search; if not, its defaults were all there was to try.
     ``diverged``, ``failed``  how many of the tuned re-runs.
     ``at_edge``       hyperparameters of the winner at an edge of the search box.
     """
@@ -39,6 +40,7 @@ class Contestant:
     name: str
     tuned: Interval
     default_won: bool = False
+    searched: bool = True
     diverged: int = 0
     failed: int = 0
     at_edge: tuple[str, ...] = ()
@@ -182,7 +184,11 @@ def _tuning(setting: Setting, rules: Sequence[Contestant], tuning: Mapping[str, 
             sizes = [f"{rule.name} ({_size(setting.unit, tuning[rule.label])})" for rule in moved]
             clauses.append(f"{words} {listed(sizes)}")
     found = [f"Tuning {'; it '.join(clauses)}."] if clauses else []
-    still = [rule.name for rule in rules if rule.default_won]
+    alone = [rule.name for rule in rules if not rule.searched]
+    if alone:
+        them, their = ("it", "its") if len(alone) == 1 else ("they", "their")
+        found.append(f"{listed(alone)}: nothing to search, so {them} ran with {their} values as given, not tuned.")
+    still = [rule.name for rule in rules if rule.default_won and rule.searched]
     if still:
         their = "its default" if len(still) == 1 else "their defaults"
         found.append(f"For {listed(still)} no trial did better on validation than {their}.")

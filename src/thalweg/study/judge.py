@@ -172,12 +172,14 @@ def _verdict(
         trials=plan.trials,
         judged_on_validation=metric.judged_on == "valid",
     )
+    searched = {rule.label: bool(rule.searched) for rule in plan.rules}
     contestants = [
         Contestant(
             label=row.rule,
             name=row.name,
             tuned=row.tuned,
             default_won=row.winner_trial == 0,
+            searched=searched[row.rule],
             diverged=_count(row.tuned_runs, "diverged"),
             failed=_count(row.tuned_runs, "failed", "died"),
             at_edge=row.near_edge,

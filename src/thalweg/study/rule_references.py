@@ -103,6 +103,10 @@ def _found(source: str, kind: type[D], catalogue: Mapping[str, type[D]]) -> type
             if left := left_to_torch(source):
                 raise StudyError(left)
             names = sorted(catalogue)
+            if source.endswith(".py"):
+                raise StudyError(f"{called} {source}: say which class of it, for instance {source}:MyRule")
+            if kind is Rule and source.lower() in WRAPPERS:
+                raise StudyError(f"{source} is a wrapper, which goes around a rule: write adamw+{source.lower()}")
             raise StudyError(
                 f"there is no {called} {source!r}{ending(source.lower(), names)} The catalogue: {', '.join(names)}. "
                 f"A {called} of your own is given as my_{called}s.py:ClassName."
@@ -123,12 +127,11 @@ def _found(source: str, kind: type[D], catalogue: Mapping[str, type[D]]) -> type
         except ImportError as problem:
             raise StudyError(f"{called} {source}: cannot import the module {place}: {problem}") from problem
     found = getattr(module, name, None)
-    chosen = found if isinstance(found, type) and issubclass(found, kind) else getattr(found, "rule", None)
+    chosen: object = found if isinstance(found, type) and issubclass(found, kind) else _rule_of(found)
     if isinstance(chosen, type) and issubclass(chosen, kind) and chosen is not kind:
         return chosen
-    offered = sorted(
-        k for k, v in vars(module).items() if isinstance(v, type) and issubclass(v, kind) and v is not kind
-    )
+    classes = {k: v for k, v in vars(module).items() if isinstance(v, type) and v is not kind}
+    offered = sorted(k for k, v in classes.items() if issubclass(v, kind) or (kind is Rule and _rule_of(v)))
     listed = (
         f"{kind.__name__}s in it: {', '.join(offered)}."
         if offered
@@ -138,6 +141,12 @@ def _found(source: str, kind: type[D], catalogue: Mapping[str, type[D]]) -> type
         raise StudyError(f"{place} has no {name!r}{ending(name, offered)} {listed}")
     made = ", nor an optimizer made of one" if kind is Rule else ""
     raise StudyError(f"{name} in {place} is no subclass of thalweg.{kind.__name__}{made}. {listed}")
+
+
+def _rule_of(made: object) -> type[Rule] | None:
+    """The rule that an optimizer class was made of."""
+    rule = getattr(made, "rule", None)
+    return rule if isinstance(rule, type) and issubclass(rule, Rule) else None
 
 
 def reference_to(given: type) -> str:

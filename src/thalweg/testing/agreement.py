@@ -117,7 +117,8 @@ class Agreement(Suite):
         for phase, arguments in enumerate(phases):
             made.param_groups[0].update(arguments)
             run(made, rows[3 * phase : 3 * phase + 3])
-        changed = [Subject(subject.made, arguments).values() for arguments in phases]
+        first = subject.numbers().get("lr")
+        changed = [Subject(subject.made, arguments).values(first_lr=first) for arguments in phases]
         truth = oracle.trained(subject.rule, weights(torch.float64), rows, lambda step: changed[step // 3])
         self.close(
             params,
