@@ -20,7 +20,7 @@ from sides import installed_peers
 from steps import ATTEMPTS, WorkerFailed, at_least, results, say
 from thalweg.cpu import cpu_name
 from thalweg.optim import Optimizer
-from thalweg.speed.cases import least_bytes
+from thalweg.speed.cases import least_bytes, traffic
 
 PAGE = Path(__file__).resolve().parent / "CATALOGUE.md"
 FORMS = ("torch loop", "torch foreach", "torch fused", "pytorch_optimizer")
@@ -76,6 +76,7 @@ def page(found: Sequence[Result], threads: int, rounds: int, missing: int) -> st
     ]
     if wrapped:
         lines += [_WRAPPED, markdown(_WRAPPER_HEADINGS, [_wrapper_row(r) for r in wrapped])]
+    lines.append("Bandwidth of the plain passes, the median over all lines: " + _bandwidths(found) + ".")
     if missing:
         lines.append(f"**Stopped early**: {missing} lines were not measured.")
     return "\n\n".join(lines) + "\n"
@@ -89,10 +90,11 @@ _WORDS = (
     "without another form: no library at hand has the same formula (docs/sources.md says what proves them)."
 )
 _WRAPPED = (
-    "Wrappers around AdamW. **bytes**: what the wrapped step moves in relation to AdamW's; **time**: what it takes in "
-    "relation to AdamW's."
+    "Wrappers around AdamW. **bytes** and **reads**: what the wrapped step moves, and what it reads, in relation to "
+    "AdamW's; **time**: what it takes in relation to AdamW's. A pass that only adds up has no writes to overlap its "
+    "reads with: compare the bandwidth of `sum(w)` with that of `w *= 1` below."
 )
-_WRAPPER_HEADINGS = ["wrapped", "thalweg", "AdamW", "bytes", "time", "quartiles"]
+_WRAPPER_HEADINGS = ["wrapped", "thalweg", "AdamW", "bytes", "reads", "time", "quartiles"]
 
 
 def _row(result: Result) -> list[str]:
@@ -107,15 +109,26 @@ def _row(result: Result) -> list[str]:
     ]  # fmt: skip
 
 
+def _bandwidths(found: Sequence[Result]) -> str:
+    names = found[0].plain if found else {}
+    speeds = {
+        name: statistics.median(r.plain[name] / r.timing.median(name) / 1e9 for r in found if name in r.plain)
+        for name in names
+    }
+    return ", ".join(f"`{name}` {speed:.0f} GB/s" for name, speed in speeds.items())
+
+
 def _wrapper_row(result: Result) -> list[str]:
     plain: type[Optimizer] = thalweg.AdamW
     more = least_bytes(result.cell.made.rule) / least_bytes(plain.rule)
+    reads = traffic(result.cell.made.rule)[0] / traffic(plain.rule)[0]
     seconds = result.timing.seconds
     ratios = [a / b for a, b in zip(seconds["thalweg"], seconds["thalweg, not wrapped"], strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
     return [
         result.cell.rule, milliseconds(result, "thalweg"), milliseconds(result, "thalweg, not wrapped"),
-        f"{more:.2f}", "void" if result.timing.disturbed else f"{middle:.2f}", f"{low:.2f} to {high:.2f}",
+        f"{more:.2f}", f"{reads:.2f}", "void" if result.timing.disturbed else f"{middle:.2f}",
+        f"{low:.2f} to {high:.2f}",
     ]  # fmt: skip
 
 
