@@ -1,5 +1,6 @@
 """The examples do what their first lines say."""
 
+import json
 import os
 import subprocess
 import sys
@@ -41,6 +42,15 @@ def test_own_script_and_rule_are_compared(tmp_path: Path) -> None:
     assert "test accuracy" in output
 
 
+@pytest.mark.parametrize("name", ["tiger.py:Tiger", "amos.py:Amos"])
+def test_rules_in_one_file_are_shown_and_trained(name: str, tmp_path: Path) -> None:
+    reference = f"{EXAMPLES / name}"
+    assert "The step" in run("-m", "thalweg", "show", reference, folder=tmp_path)
+    for rule in (reference, f"{reference}+lookahead+cautious"):
+        output = run("-m", "thalweg", "train", "digits-mlp", rule, "--json", folder=tmp_path)
+        assert json.loads(output)["final"]["test_accuracy"] > 0.8
+
+
 def test_own_rule_conforms(tmp_path: Path) -> None:
     output = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / "test_own_rule.py"), folder=tmp_path)
     assert " passed" in output
@@ -49,5 +59,5 @@ def test_own_rule_conforms(tmp_path: Path) -> None:
 
 def test_every_example_is_run() -> None:
     assert {p.name for p in EXAMPLES.glob("*.py")} == {
-        "own_rule.py", "test_own_rule.py", "drop_in.py", "own_script.py",
+        "own_rule.py", "tiger.py", "amos.py", "test_own_rule.py", "drop_in.py", "own_script.py",
     }  # fmt: skip

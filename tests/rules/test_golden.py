@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from thalweg.formula import Rule, torch_reader
+from thalweg.formula import Rule, like, torch_reader, wrapped
+from thalweg.formula.check import check
 from thalweg.formula.rule import hypers
 from thalweg.optim import OPTIMIZERS, Optimizer
 from thalweg.rules import CATALOGUE
+from thalweg.wrappers import WRAPPERS
 
 GRADIENTS = (1.0, 1.0, -0.5, 0.25, 1.0, 2.0, -1.0, 0.5)
 
@@ -161,6 +163,13 @@ class TestCatalogue:
             assert defaults[name] == 0 or 0 <= search.position(defaults[name], defaults) <= 1
             for draw in (0.0, 0.37, 0.999):
                 assert numbers[name].problem(search.value(draw, defaults)) is None
+
+    def test_formulas_hold_under_every_switch(self, rule: type[Rule]) -> None:
+        """The catalogue is not tried when it is imported, as a user's rule is when its optimizer is made."""
+        for each in (rule, *(like(rule, convention) for convention in rule.conventions)):
+            check(each)
+            for wrapper in WRAPPERS.values():
+                check(wrapped(each, wrapper))
 
     def test_made_into_an_optimizer(self, rule: type[Rule]) -> None:
         made = OPTIMIZERS[rule.__name__.lower()]
