@@ -236,7 +236,7 @@ def _check_declarations(rule: type[Declaring]) -> None:
             refuse(name, f"its search is divided by 1 - {hyper.search.over}, which is not a hyperparameter")
         inside = hyper.search is None or 0 <= hyper.search.position(hyper.default, defaults) <= 1
         # Another library's default may lie outside; the box is the rule's own.
-        if not inside and hyper.default != 0 and "followed" not in vars(rule):
+        if not inside and hyper.default != 0 and getattr(rule, "followed", None) is None:
             refuse(name, f"its default {hyper.default:g} lies outside its search: {hyper.search}")
 
 
