@@ -230,9 +230,11 @@ class TorchLaunch:
                     norms[i] = [_total(squares[name], grad) for name in MEASURED]
             # A formula may hand on what it was given (previous = w): copied before anything is written.
             found = {n: value.clone() if id(value) in read else value for n, value in found.items()}
-            targets = {"w": self.params[i], "g": grad}
+            if found.pop("g", None) is not None:
+                grad.zero_()  # also where one number stands for all, which nothing could be copied into
+            targets = {"w": self.params[i], **{name: self.states[i][key] for name, key in self._keys.items()}}
             for name, value in found.items():
-                (targets[name] if name in targets else self.states[i][self._keys[name]]).copy_(torch.as_tensor(value))
+                targets[name].copy_(torch.as_tensor(value))
         self._measured = Measured(MEASURED, norms, np.arange(len(self.params)), len(self.params))
 
     def measured(self) -> Measured:

@@ -236,6 +236,8 @@ class Optimizer(torch.optim.Optimizer):
         if one_pass and plan.direct and not self.clear and self._direct(plan, numbers):
             return
         plan, grads = self._gathered(plan, switches)
+        if self.clear:
+            grads.refuse_to_clear()
         clipped_apart = self.clip_norm is not None and self.clip_scope == "tensor"
         steps = stepping.begun(plan.launches, numbers, by_tensor=clipped_apart or self.totals_by_tensor)
         # A clip by value would hide an infinity, so what is guarded is the gradient before it.

@@ -74,6 +74,14 @@ class Grads:
     present: Sequence[torch.Tensor]
     """The parameters that have one."""
 
+    def refuse_to_clear(self) -> None:
+        """Raise for gradients that torch will not have written, before anything has moved."""
+        if not torch.is_inference_mode_enabled() and any(g.is_inference() for g in self.held if g is not None):
+            raise RuntimeError(
+                "a gradient was made under torch.inference_mode(), so clear=True cannot set it to 0: make it outside, "
+                "or step with clear=False"
+            )
+
     @torch.no_grad()
     def cleared(self) -> None:
         """Complete what the kernels have done: the gradients are 0, and no longer part of a graph."""

@@ -95,9 +95,8 @@ class Contract(Suite):
         for rate, row in zip(rates, gradients(6), strict=True):
             made.param_groups[0]["lr"] = rate
             run(made, [row])
-        truth = oracle.trained(
-            subject.rule, weights(torch.float64), gradients(6), lambda step: subject.values(lr=rates[step])
-        )
+        values = [subject.values(first_lr=subject.lr, lr=rate) for rate in rates]
+        truth = oracle.trained(subject.rule, weights(torch.float64), gradients(6), lambda step: values[step])
         self.close(
             params_of(made),
             oracle.weights_of(truth),
