@@ -157,3 +157,8 @@ def test_mistakes_are_answered_in_words(given, message):
     with pytest.raises(StudyError) as found:
         thalweg.train(**{"task": "quadratic-deep", "rule": "sgd", **given})
     assert message in str(found.value)
+
+
+def test_a_value_that_is_given_twice_is_refused():
+    with pytest.raises(StudyError, match="lr is given twice: in 'sgd:lr=0.1' and as 0.2; leave one out"):
+        train("quadratic-deep", "sgd:lr=0.1", lr=0.2)

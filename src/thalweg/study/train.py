@@ -93,6 +93,8 @@ def train(
         raise StudyError(f"seed must be a whole number, at least 0; got {seed!r}")
     label, source, options = _found_task(task, task_options)
     used, name, fixed = _found_rule(rule, like)
+    if twice := sorted(fixed.keys() & hyperparameters.keys()):
+        raise StudyError(f"{twice[0]} is given twice: in {rule!r} and as {hyperparameters[twice[0]]!r}; leave one out")
     values = defaults(used, {**fixed, **_checked(used, name, hyperparameters)})
     factor = schedule if callable(schedule) else find_schedule(schedule)
 
