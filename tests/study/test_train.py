@@ -160,5 +160,5 @@ def test_mistakes_are_answered_in_words(given, message):
 
 
 def test_a_value_that_is_given_twice_is_refused():
-    with pytest.raises(StudyError, match="lr is given twice: in 'sgd:lr=0.1' and as 0.2; leave one out"):
-        train("quadratic-deep", "sgd:lr=0.1", lr=0.2)
+    with pytest.raises(StudyError, match=r"lr is given twice: in 'sgd:lr=0.1' and as 0.2; leave one out"):
+        thalweg.train("quadratic-deep", "sgd:lr=0.1", lr=0.2)
