@@ -13,7 +13,7 @@ class MARS(Rule):
 
     Source:  Yuan et al. 2024, arXiv:2411.10438, Algorithm 2 (MARS-AdamW) in the approximate form of its section 3.3,
              with the gradient of the last step in place of one computed twice.
-    Departs: the correction starts with the second gradient, as in the paper; in the authors' code with the first. Every
+    Departs: the correction starts with the second gradient; in the authors' code with the first, against 0. Every
              tensor is treated alike; the authors leave those without two dimensions to AdamW (use groups).
     """
 
