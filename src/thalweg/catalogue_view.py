@@ -8,12 +8,11 @@ from rich.console import ConsoleRenderable, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.formula.chain import shrink
 from thalweg.formula.compose import usual_switches
 from thalweg.formula.declare import Hyper, State, Switch
-from thalweg.formula.expression import Expression, constant, number
+from thalweg.formula.expression import Expression, constant
 from thalweg.formula.rule import Declaring, Rule, Wrapper, decay_kind, hypers, parts, text
-from thalweg.formula.text import story
+from thalweg.formula.text import decay_terms, story
 from thalweg.terminal import first_line, table
 
 
@@ -98,15 +97,11 @@ def formulas(rule: type[Rule]) -> Iterator[str]:
 
 def _chain(rule: type[Rule]) -> dict[str, Expression]:
     """What to write for the numbers of the chain: nothing is clipped, and decay stands where the rule has it."""
-    kind = decay_kind(rule)
-    beside = kind in ("decoupled", "independent", "corrected")
-    given = [number(name) for name in ("lr", "first_lr", "weight_decay")]
     return {
         "unscale": constant(1.0),
         "clip_value": constant(inf),
         "clip_scale": constant(1.0),
-        "l2": number("weight_decay") if kind == "l2" else constant(0.0),
-        "shrink": shrink(kind, *given) if beside else constant(0.0),
+        **decay_terms(decay_kind(rule)),
     }
 
 

@@ -77,10 +77,8 @@ def show(rule: str, /) -> None:
 
     found = CATALOGUE.get(rule.lower())
     if found is None:
-        if not {":", "+", "."} & {*rule} and rule.lower() not in WRAPPERS:
+        if not ({":", "+", "."} & {*rule} or rule.lower() in WRAPPERS or left_to_torch(rule)):
             names = ", ".join(CATALOGUE)
-            if left := left_to_torch(rule):
-                raise Refused(left)
             raise Refused(f'there is no rule "{rule}".{did_you_mean(rule, CATALOGUE)} The catalogue: {names}.')
         from thalweg.study.errors import StudyError
         from thalweg.study.rule_references import resolve_rule

@@ -12,7 +12,7 @@ from . import chain
 from .declare import Scalar, State, Sum, Switch
 from .expression import Expression, constant, leaves, number, weight
 from .language import FormulaError
-from .rule import Rule, derived, hypers, layers, once, parts
+from .rule import Rule, hypers, inner, layers, once, parts
 
 Values = Mapping[str, Any]
 
@@ -184,8 +184,7 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
 
 def called(rule: type[Rule]) -> str:
     """The name of the class that its author wrote, without what has been wrapped around it."""
-    inner = next(c for c in rule.__mro__ if not derived(c))
-    return f"{inner.__module__}.{inner.__qualname__}"
+    return f"{inner(rule).__module__}.{inner(rule).__qualname__}"
 
 
 def _traced(rule: type[Rule], values: Values) -> Program:

@@ -179,12 +179,17 @@ def decay_kind(rule: type[Declaring]) -> str:
 
 def text(rule: type[Rule]) -> str:
     """The rule as its author wrote it, with the rules it inherits its formulas from."""
-    inner = [c for c in rule.__mro__ if issubclass(c, Rule) and c is not Rule and not derived(c)]
-    written = "\n\n".join(inspect.getsource(c).rstrip() for c in (*reversed(rule.wrappers), *inner))
+    classes = [c for c in rule.__mro__ if issubclass(c, Rule) and c is not Rule and not derived(c)]
+    written = "\n\n".join(inspect.getsource(c).rstrip() for c in (*reversed(rule.wrappers), *classes))
     if rule.followed is None:
         return written
     settings = ", ".join(f"{name}={value!r}" for name, value in rule.conventions[rule.followed].items())
     return f"{written}\n\n# like={rule.followed!r}: {settings}"
+
+
+def inner(rule: type[Rule]) -> type[Rule]:
+    """The class that its author wrote, below what `wrapped` and `like` have made of it."""
+    return next(c for c in rule.__mro__ if issubclass(c, Rule) and not derived(c))
 
 
 def derived(rule: type[Declaring]) -> bool:

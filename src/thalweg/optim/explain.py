@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from thalweg.formula import Scalar, State
-from thalweg.formula.chain import shrink
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.rule import decay_kind, hypers, parts
-from thalweg.formula.text import Line, Norm, Story, Walk, story
+from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, story
 
 from . import reading, state, surface
 from .numbers import first_lr
@@ -140,13 +139,12 @@ def _norms(optimizer: "Optimizer", numbers: Sequence[Numbers]) -> tuple[Norm, ..
 def _given(decay: str, numbers: Sequence[Numbers]) -> dict[str, Expression]:
     """What to write for the chain's numbers: what the user gave, and constants where they do nothing in any group."""
     unscale = numbers[0]["unscale"]
-    given = [number(name) for name in ("lr", "first_lr", "weight_decay")]
+    terms = decay_terms(decay)
     return {
         "unscale": constant(unscale) if abs(unscale) == 1 else number("unscale"),
         "clip_value": number("clip_value") if any(isfinite(of["clip_value"]) for of in numbers) else constant(inf),
         "clip_scale": constant(1.0),
-        "l2": number("weight_decay") if any(of["l2"] for of in numbers) else constant(0.0),
-        "shrink": shrink(decay, *given) if any(of["shrink"] for of in numbers) else constant(0.0),
+        **{name: term if any(of[name] for of in numbers) else constant(0.0) for name, term in terms.items()},
     }
 
 

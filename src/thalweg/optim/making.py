@@ -12,7 +12,7 @@ from typing import Any
 from thalweg.formula import Rule, Scalar, Sum, Wrapper, like, wrapped
 from thalweg.formula.check import check
 from thalweg.formula.compose import summing
-from thalweg.formula.rule import derived, once, parts
+from thalweg.formula.rule import inner, once, parts
 from thalweg.wrappers import WeightAverage
 
 from . import surface
@@ -64,13 +64,13 @@ def _pickled(made: Any) -> Any:
     if _standing(made.__module__, made.__qualname__) is made or not issubclass(made, Optimizer):
         return str(made.__qualname__)
     rule = made.rule
-    inner = next(c for c in rule.__mro__ if not derived(c))
-    found = _standing(inner.__module__, inner.__qualname__)
-    if found is not inner and getattr(found, "rule", None) is not inner:
+    own = inner(rule)
+    found = _standing(own.__module__, own.__qualname__)
+    if found is not own and getattr(found, "rule", None) is not own:
         raise pickle.PicklingError(
-            f"{inner.__module__}.{inner.__qualname__} cannot be found under this name; write the rule in a module"
+            f"{own.__module__}.{own.__qualname__} cannot be found under this name; write the rule in a module"
         )
-    return _unpickled, (inner.__module__, inner.__qualname__, rule.wrappers, rule.followed)
+    return _unpickled, (own.__module__, own.__qualname__, rule.wrappers, rule.followed)
 
 
 def _unpickled(

@@ -11,15 +11,15 @@ package.module:SignMomentum       likewise, in an installed module
 import hashlib
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from thalweg.closest import closest
 from thalweg.formula import FormulaError, Rule, Switch, Wrapper, like, wrapped
-from thalweg.formula.rule import derived, hypers, parts, text
+from thalweg.formula.rule import hypers, inner, parts, text
 from thalweg.rules import CATALOGUE, left_to_torch
 from thalweg.wrappers import WRAPPERS
 
@@ -60,7 +60,7 @@ def resolve_rule(reference: str | type) -> ResolvedRule:
     source, options = _split(reference.strip())
     rule = find_rule(source)
     fixed = _fixed_values(rule, options, source)
-    label = ":".join([_label(rule), *(f"{k}={_written(v)}" for k, v in fixed.items())])
+    label = ":".join([_spelled(rule, _short), *(f"{k}={_written(v)}" for k, v in fixed.items())])
     like_it = [f"like={rule.followed}"] if rule.followed else []
     settings = ", ".join([*like_it, *(k if v is True else f"{k}={_written(v)}" for k, v in fixed.items())])
     name = rule.__name__ + (f" ({settings})" if settings else "")
@@ -127,11 +127,11 @@ def _found(source: str, kind: type[D], catalogue: Mapping[str, type[D]]) -> type
         except ImportError as problem:
             raise StudyError(f"{called} {source}: cannot import the module {place}: {problem}") from problem
     found = getattr(module, name, None)
-    chosen: object = found if isinstance(found, type) and issubclass(found, kind) else _rule_of(found)
+    chosen: object = found if isinstance(found, type) and issubclass(found, kind) else rule_of(found)
     if isinstance(chosen, type) and issubclass(chosen, kind) and chosen is not kind:
         return chosen
     classes = {k: v for k, v in vars(module).items() if isinstance(v, type) and v is not kind}
-    offered = sorted(k for k, v in classes.items() if issubclass(v, kind) or (kind is Rule and _rule_of(v)))
+    offered = sorted(k for k, v in classes.items() if issubclass(v, kind) or (kind is Rule and rule_of(v)))
     listed = (
         f"{kind.__name__}s in it: {', '.join(offered)}."
         if offered
@@ -143,30 +143,43 @@ def _found(source: str, kind: type[D], catalogue: Mapping[str, type[D]]) -> type
     raise StudyError(f"{name} in {place} is no subclass of thalweg.{kind.__name__}{made}. {listed}")
 
 
-def _rule_of(made: object) -> type[Rule] | None:
-    """The rule that an optimizer class was made of."""
-    rule = getattr(made, "rule", None)
-    return rule if isinstance(rule, type) and issubclass(rule, Rule) else None
+def rule_of(given: object) -> type[Rule] | None:
+    """A rule itself, or the one that an optimizer class was made of; None for anything else."""
+    rule = given if isinstance(given, type) and issubclass(given, Rule) else getattr(given, "rule", None)
+    return rule if isinstance(rule, type) and issubclass(rule, Rule) and rule is not Rule else None
 
 
 def reference_to(given: type) -> str:
     """The text by which another process finds a Rule subclass, or an optimizer class with ``.rule``."""
-    rule = given if issubclass(given, Rule) else getattr(given, "rule", None)
-    if not (isinstance(rule, type) and issubclass(rule, Rule)) or rule is Rule:
+    rule = rule_of(given)
+    if rule is None:
         raise StudyError(
             f"{given.__module__}.{given.__qualname__} is no update rule: give a name of the catalogue, a subclass of "
             "thalweg.Rule, or an optimizer class made of one"
         )
-    inner = next(c for c in rule.__mro__ if issubclass(c, Rule) and not derived(c))
-    around = "".join("+" + _place(wrapper, WRAPPERS) for wrapper in rule.wrappers)
-    return _place(inner, CATALOGUE) + around + (f":like={rule.followed}" if rule.followed else "")
+    return _spelled(rule, _place)
 
 
-def _place(declared: type[D], catalogue: Mapping[str, type[D]]) -> str:
+def _spelled(rule: type[Rule], call: Callable[[type[Any], Mapping[str, type[Any]]], str]) -> str:
+    """A rule by what its parts are called: the rule, its wrappers from the inside out, its convention."""
+    called = [call(inner(rule), CATALOGUE), *(call(wrapper, WRAPPERS) for wrapper in rule.wrappers)]
+    return "+".join(called) + (f":like={rule.followed}" if rule.followed else "")
+
+
+def _known(declared: type[Any], catalogue: Mapping[str, type[Any]]) -> str | None:
+    """Its name in the catalogue."""
+    return next((name for name, known in catalogue.items() if known is declared), None)
+
+
+def _short(declared: type[Any], catalogue: Mapping[str, type[Any]]) -> str:
+    """What a rule or wrapper is called in a label."""
+    return _known(declared, catalogue) or declared.__name__
+
+
+def _place(declared: type[Any], catalogue: Mapping[str, type[Any]]) -> str:
     """The text by which another process finds a rule or wrapper."""
-    for name, known in catalogue.items():
-        if known is declared:
-            return name
+    if name := _known(declared, catalogue):
+        return name
     if "." in declared.__qualname__:
         raise StudyError(
             f"{declared.__qualname__} is defined inside a function or class: move it to the top of its file"
@@ -230,14 +243,6 @@ def _written(value: Value) -> str:
 def _parts(source: str) -> list[str]:
     """The rule, then what is wrapped around it, from the inside out; without the convention."""
     return [part.strip() for part in source.partition(":like=")[0].split("+")]
-
-
-def _label(rule: type[Rule]) -> str:
-    """What a rule is called that is not in the catalogue as it is: with its wrappers and conventions."""
-    inner = next(c for c in rule.__mro__ if issubclass(c, Rule) and not derived(c))
-    called = next((name for name, known in CATALOGUE.items() if known is inner), inner.__name__)
-    around = [next((n for n, known in WRAPPERS.items() if known is w), w.__name__) for w in rule.wrappers]
-    return "+".join([called, *around]) + (f":like={rule.followed}" if rule.followed else "")
 
 
 def _is_file(source: str) -> bool:

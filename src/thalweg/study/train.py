@@ -13,7 +13,7 @@ from .cells import Curve, Status, Value
 from .draws import defaults
 from .errors import StudyError
 from .loading import refuse_inside_a_loaded_file
-from .rule_references import ending, resolve_rule
+from .rule_references import ending, resolve_rule, rule_of
 from .schedules import Schedule, find_schedule
 from .task_references import find_train, resolve_task, script_path
 
@@ -136,8 +136,8 @@ def _found_rule(rule: str | type, convention: str | None) -> tuple[type[Rule], s
     """The rule, what it is called, and the values that its text fixes."""
     if isinstance(rule, type):
         # The class itself, which may live in a notebook: no other process has to find it.
-        own = rule if issubclass(rule, Rule) else getattr(rule, "rule", None)
-        if not (isinstance(own, type) and issubclass(own, Rule)) or own is Rule:
+        own = rule_of(rule)
+        if own is None:
             raise StudyError(f"{rule.__qualname__} is no update rule: give a name, a Rule, or an optimizer made of one")
         return _like(own, convention), own.__name__, {}
     found = resolve_rule(rule if convention is None else f"{rule}:like={convention}")
