@@ -253,7 +253,16 @@ hold:
   %new = function NEW
   %failed_new = call i32 %new(ptr %asked, ptr %keeper_at)
   %keeper = load ptr, ptr %keeper_at
-  br label %layout
+  ; Torch reads the gradient's address, then counts the reference: in between (some 100 ns when the count is in another
+  ; core's cache) the last other reference may go. If the parameter still has the gradient, it was alive. If not,
+  ; what the handle holds may be dead, so it is never touched again, at the price of a lost reference.
+  %held_implementation = load i64, ptr %keeper
+  %implementation_now = load volatile i64, ptr %asked
+  %alive = icmp eq i64 %held_implementation, %implementation_now
+  br i1 %alive, label %layout, label %lost
+lost:
+  store ptr null, ptr %keeper_at
+  br label %end
 layout:
   %gradient = phi ptr [ %asked, %present ], [ %keeper, %hold ]
   %like_weight = call i1 @at(ptr %task, ptr %gradient, ptr %row, i64 2, ptr %room)
@@ -262,8 +271,8 @@ layout:
   %there = select i1 %like_weight, i64 %place_there, i64 0
   br label %end
 end:
-  %found = phi i64 [ 3, %weight ], [ 1, %grad ], [ %status, %layout ]
-  %address = phi i64 [ 0, %weight ], [ 0, %grad ], [ %there, %layout ]
+  %found = phi i64 [ 3, %weight ], [ 1, %grad ], [ 3, %lost ], [ %status, %layout ]
+  %address = phi i64 [ 0, %weight ], [ 0, %grad ], [ 0, %lost ], [ %there, %layout ]
   %found_at = place_in %founds, %i
   store i64 %found, ptr %found_at
   %address_at = place_in %grads_at, %i
