@@ -1,0 +1,148 @@
+"""The layers' functions: as those of torch.nn.functional, and faster on the CPU where the tensors are large enough.
+
+Which calls kernels serve is said in `served`; below the sizes here, too, torch's own function is called.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from . import channels, tokens
+from .served import served
+from .tokens import TokenNorm
+
+# Numbers in x from which on kernels are worth their call, measured (docs/norms.md): torch's RMSNorm is a chain of
+# plain operations, its LayerNorm and BatchNorm are single ones, and good.
+RMS_FROM = 2**13
+LAYER_FROM = 2**18
+PLANES_FROM = 2**16
+COLUMNS_FROM = 2**20
+
+
+def rms_norm(
+    x: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """As torch.nn.functional.rms_norm: x of shape (..., *normalized_shape), divided by its root mean square.
+
+    ``eps``  None: the smallest number that 1 can grow by, in x's type.
+    """
+    norm = TokenNorm(tuple(normalized_shape), _eps(x, eps), centred=False)
+    if x.numel() >= RMS_FROM and _fits(norm, x, weight, None) and (weight is None or weight.dtype == x.dtype):
+        return tokens.normalise(norm, x, None, weight, None)[0]
+    return functional.rms_norm(x, list(normalized_shape), weight, eps)
+
+
+def layer_norm(
+    x: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """As torch.nn.functional.layer_norm: x of shape (..., *normalized_shape), less its mean, by its deviation."""
+    norm = TokenNorm(tuple(normalized_shape), eps, centred=True)
+    if x.numel() >= LAYER_FROM and _fits(norm, x, weight, bias):
+        return tokens.normalise(norm, x, None, weight, bias)[0]
+    return functional.layer_norm(x, list(normalized_shape), weight, bias, eps)
+
+
+def add_rms_norm(
+    x: Tensor,
+    residual: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(rms_norm(x + residual), x + residual), in one walk over memory."""
+    norm = TokenNorm(tuple(normalized_shape), _eps(x, eps), centred=False)
+    if (weight is None or weight.dtype == x.dtype) and (found := _added(norm, x, residual, weight, None)):
+        return found
+    total = x + residual
+    return rms_norm(total, normalized_shape, weight, eps), total
+
+
+def add_layer_norm(
+    x: Tensor,
+    residual: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> tuple[Tensor, Tensor]:
+    """(layer_norm(x + residual), x + residual), in one walk over memory."""
+    norm = TokenNorm(tuple(normalized_shape), eps, centred=True)
+    if found := _added(norm, x, residual, weight, bias):
+        return found
+    total = x + residual
+    return layer_norm(total, normalized_shape, weight, bias, eps), total
+
+
+def batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """As torch.nn.functional.batch_norm: x of shape (n, channels, ...), each channel normalised over all else.
+
+    In training the running estimates become (1 - momentum) * themselves + momentum * the batch's, the variance's
+    unbiased. Otherwise they are what x is normalised with, which is torch's function whatever the size.
+    """
+    running = (running_mean, running_var)
+    if not training or not _fits_channels(x, weight, bias, *running):
+        return functional.batch_norm(x, *running, weight, bias, training, momentum, eps)
+    by_channel = channels.normalise(x, weight, bias, eps)
+    if running_mean is not None and running_var is not None:
+        count = x.numel() // x.shape[1]
+        unbiased = by_channel.variance * (count / (count - 1))
+        with torch.no_grad():
+            running_mean.mul_(1 - momentum).add_(by_channel.mean, alpha=momentum)
+            running_var.mul_(1 - momentum).add_(unbiased, alpha=momentum)
+    return by_channel.y
+
+
+def _eps(x: Tensor, eps: float | None) -> float:
+    return torch.finfo(x.dtype).eps if eps is None and x.is_floating_point() else eps or 0.0
+
+
+def _added(
+    norm: TokenNorm, x: Tensor, residual: Tensor, weight: Tensor | None, bias: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    alike = x.shape == residual.shape and x.dtype == residual.dtype
+    if alike and x.numel() >= RMS_FROM and _fits(norm, x, weight, bias) and _fits(norm, residual, weight, bias):
+        y, total = tokens.normalise(norm, x, residual, weight, bias)
+        return y, total
+    return None
+
+
+def _fits(norm: TokenNorm, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> bool:
+    """Whether kernels serve the call; torch says what is wrong with one whose shapes do not agree."""
+    shape = norm.shape
+    parameters = [p for p in (weight, bias) if p is not None]
+    return (
+        served(x, weight, bias)
+        and 0 < len(shape) <= x.dim()
+        and x.shape[-len(shape) :] == shape
+        and all(p.shape == shape and p.is_contiguous() for p in parameters)
+        and x.is_contiguous()
+    )
+
+
+def _fits_channels(x: Tensor, *others: Tensor | None) -> bool:
+    if x.dim() < 2 or x.numel() < PLANES_FROM or not served(x, *others):
+        return False
+    count = x.shape[1]
+    present = [t for t in others if t is not None]
+    running = others[2:]
+    return (
+        all(t.shape == (count,) and t.is_contiguous() for t in present)
+        and len({t is None for t in running}) == 1
+        and x.numel() > count
+        and (channels.planes_in(x) or (x.numel() >= COLUMNS_FROM and channels.channels_last_in(x)))
+    )
