@@ -112,22 +112,30 @@ def results(
 ) -> Iterator[Result]:
     """Every line, as each is done: one process for each allocator."""
     for allocator in allocators:
-        settings = ENVIRONMENTS[allocator]
-        plainly = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-        command = [sys.executable, str(HERE / "worker.py"), *map(str, (rounds, attempts, threads)), *names]
-        # In a process group of its own, so that Ctrl-C reaches this process alone, which then ends the other.
-        with subprocess.Popen(
-            command, env={**plainly, **settings}, stdout=subprocess.PIPE, text=True, process_group=0
-        ) as worker:
-            try:
-                assert worker.stdout is not None
-                for line in worker.stdout:
-                    yield _result(allocator, json.loads(line))
-                ended = worker.wait()
-            finally:
-                worker.terminate()
-        if ended:
-            raise WorkerFailed(f"the process with the {allocator} allocator ended with {ended}, see above")
+        for written in measured("worker.py", (*map(str, (rounds, attempts, threads)), *names), allocator):
+            yield _result(allocator, written)
+
+
+def measured(script: str, arguments: Sequence[str], allocator: str) -> Iterator[Mapping[str, Any]]:
+    """What a process with this allocator writes, line by line, as it is done."""
+    plainly = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    # In a process group of its own, so that Ctrl-C reaches this process alone, which then ends the other.
+    with subprocess.Popen(
+        [sys.executable, str(HERE / script), *arguments],
+        env={**plainly, **ENVIRONMENTS[allocator]},
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as worker:
+        try:
+            assert worker.stdout is not None
+            for line in worker.stdout:
+                yield json.loads(line)
+            ended = worker.wait()
+        finally:
+            worker.terminate()
+    if ended:
+        raise WorkerFailed(f"the process with the {allocator} allocator ended with {ended}, see above")
 
 
 def _result(allocator: str, written: Mapping[str, Any]) -> Result:

@@ -6,12 +6,13 @@ python benchmarks/worker.py ROUNDS ATTEMPTS THREADS CELL...
 import gc
 import json
 import sys
+from collections.abc import Mapping
 
 import torch
 
 from cells import CATALOGUE, CELLS, Cell
 from sides import check, sides
-from thalweg.speed.measure import Timing, measure, wait_for_quiet
+from thalweg.speed.measure import Call, Timing, measure, wait_for_quiet
 from thalweg.speed.plain import PlainPass, plain_passes
 
 
@@ -37,12 +38,18 @@ def timed(cell: Cell, plain: dict[str, PlainPass], rounds: int, attempts: int) -
     found = sides(cell)
     check(found, cleared=cell.chain == "full")
     calls = {name: side.call for name, side in found.items()} | {name: p.call for name, p in plain.items()}
-    before = {name: side.refill for name, side in found.items()}
+    return undisturbed(cell.name, calls, rounds, attempts, before={name: side.refill for name, side in found.items()})
+
+
+def undisturbed(
+    name: str, calls: Mapping[str, Call], rounds: int, attempts: int, before: Mapping[str, Call] | None = None
+) -> Timing:
+    """A timing, taken again while others use the machine, ``attempts`` times at most."""
     for _ in range(attempts - 1):
         timing = measure(calls, rounds, before=before)
         if not timing.disturbed:
             return timing
-        print(f"{cell.name}: others took {timing.others:.0%} of the machine; again", file=sys.stderr, flush=True)
+        print(f"{name}: others took {timing.others:.0%} of the machine; again", file=sys.stderr, flush=True)
         wait_for_quiet(seconds=10)
     return measure(calls, rounds, before=before)
 

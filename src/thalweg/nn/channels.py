@@ -2,17 +2,19 @@
 
 import ctypes
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from thalweg.formula.vectors import SIZES
+
 from . import columns, lines
-from .differentiable import gradients
+from .differentiable import applied, gradients
 from .launch import address, fresh, name, real_type, run, vector_width
-from .served import plain
+from .served import NAMES, plain
 
 # A plane shorter than this leaves most of a vector empty.
 SHORTEST_PLANE = 16
@@ -33,7 +35,7 @@ class BatchResult:
 def normalise(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> BatchResult:
     """x of shape (n, channels, ...), laid out as `channels_last_in` or `planes_in` say."""
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias)):
-        y, own, variance = _Normalised.apply(x, weight, bias, eps)  # type: ignore[no-untyped-call]
+        y, own, variance = applied(_Normalised, x, weight, bias, eps)
     else:
         y, own, variance = _layout(x, weight, bias).normalised(x, weight, bias, eps)
     return BatchResult(y, own[0], variance)
@@ -152,23 +154,29 @@ class _Columns:
 
 def _layout(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> _Planes | _Columns:
     examples, channels = x.shape[:2]
-    places = x.numel() // channels
-    if planes_in(x):
-        length = places // examples
-        kind = lines.Lines(
-            x=str(name(x)), weight=name(weight), bias=name(bias), centred=True, along=False, residual=False,
-            width=vector_width(length, x),
-        )  # fmt: skip
-        return _Planes(
-            kind, channels, (channels, 1, examples, length, channels * length, max(1, lines.CHUNK // length))
-        )
+    make = _planes if planes_in(x) else _columns
+    return make(examples, channels, x.numel(), NAMES[x.dtype], name(weight), name(bias))
+
+
+# Training asks for the same few over and over.
+@lru_cache(maxsize=1024)
+def _planes(examples: int, channels: int, numbers: int, x: str, weight: str | None, bias: str | None) -> _Planes:
+    length = numbers // channels // examples
+    width = vector_width(length, x)
+    kind = lines.Lines(x, weight, bias, centred=True, along=False, residual=False, width=width)
+    return _Planes(kind, channels, (channels, 1, examples, length, channels * length, max(1, lines.CHUNK // length)))
+
+
+@lru_cache(maxsize=1024)
+def _columns(_: int, channels: int, numbers: int, x: str, weight: str | None, bias: str | None) -> _Columns:
+    places = numbers // channels
     tile = min(channels, _TILE)
-    block = max(8, min(128, _BLOCK_BYTES // (tile * x.element_size())))
-    parts = max(1, min(_MOST_PARTS, x.numel() // _NUMBERS_A_PART))
+    block = max(8, min(128, _BLOCK_BYTES // (tile * SIZES[x])))
+    parts = max(1, min(_MOST_PARTS, numbers // _NUMBERS_A_PART))
     part = -(-places // (parts * block)) * block  # a whole number of blocks
     parts, tiles = -(-places // part), -(-channels // tile)
     return _Columns(
-        columns.Columns(str(name(x)), name(weight), name(bias), vector_width(channels, x)),
+        columns.Columns(x, weight, bias, vector_width(channels, x)),
         channels, parts, parts * tiles,
         (places, channels, part, tiles, tile, block), (parts, places, part, channels),
     )  # fmt: skip

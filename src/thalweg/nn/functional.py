@@ -28,10 +28,13 @@ def rms_norm(
 
     ``eps``  None: the smallest number that 1 can grow by, in x's type.
     """
-    norm = TokenNorm(tuple(normalized_shape), _eps(x, eps), centred=False)
-    if x.numel() >= RMS_FROM and _fits(norm, x, weight, None) and (weight is None or weight.dtype == x.dtype):
-        return tokens.normalise(norm, x, None, weight, None)[0]
-    return functional.rms_norm(x, list(normalized_shape), weight, eps)
+    # Small calls go on at once: a microsecond counts there.
+    if x.numel() >= RMS_FROM:
+        norm = TokenNorm(tuple(normalized_shape), _eps(x, eps), centred=False)
+        # torch's result would be of the larger type.
+        if (weight is None or weight.dtype == x.dtype) and _fits(norm, x, weight, None):
+            return tokens.normalise(norm, x, None, weight, None)[0]
+    return functional.rms_norm(x, normalized_shape, weight, eps)
 
 
 def layer_norm(
@@ -42,10 +45,11 @@ def layer_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """As torch.nn.functional.layer_norm: x of shape (..., *normalized_shape), less its mean, by its deviation."""
-    norm = TokenNorm(tuple(normalized_shape), eps, centred=True)
-    if x.numel() >= LAYER_FROM and _fits(norm, x, weight, bias):
-        return tokens.normalise(norm, x, None, weight, bias)[0]
-    return functional.layer_norm(x, list(normalized_shape), weight, bias, eps)
+    if x.numel() >= LAYER_FROM:
+        norm = TokenNorm(tuple(normalized_shape), eps, centred=True)
+        if _fits(norm, x, weight, bias):
+            return tokens.normalise(norm, x, None, weight, bias)[0]
+    return functional.layer_norm(x, normalized_shape, weight, bias, eps)
 
 
 def add_rms_norm(

@@ -50,10 +50,10 @@ def real_type(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def vector_width(length: int, x: Tensor) -> int:
+def vector_width(length: int, x: str) -> int:
     """Numbers in a vector: four of the processor's at a time, so that additions overlap; fewer on short lines."""
     width = 64 if length > 32 else 32 if length > 16 else 16
-    return width // 2 if x.dtype == torch.float64 else width
+    return width // 2 if x == "float64" else width
 
 
 def fresh(like: Tensor) -> Tensor:

@@ -61,7 +61,8 @@ class Lines:
     @property
     def z(self) -> Expression:
         """The normalised value."""
-        return formulas.normalised(X, MEAN if self.centred else ZERO, SCALE)
+        z: Expression = formulas.normalised(X, MEAN if self.centred else ZERO, SCALE)
+        return z
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import ctypes
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -9,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .differentiable import gradients
+from .differentiable import applied, gradients
 from .launch import address, fresh, name, real_type, run, vector_width
 from .lines import Lines, backward, forward
-from .served import plain
+from .served import NAMES, plain
 
 # A claim has a row of its own for the weight's gradients: so many numbers are worth one. Fewer, while there are few
 # claims, so that threads have something to share.
@@ -45,10 +46,25 @@ class _Walk:
     per: int
     claims: int
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int, ...]:
         """As `lines.SIZES` names them."""
         return self.lines, self.per, 1, self.length, 0, 1
+
+    @cached_property
+    def forward(self) -> str:
+        """The kernel's text."""
+        return forward(self.kind)
+
+    @cached_property
+    def backward(self) -> str:
+        """The text of the gradient's kernel, where nothing but y has one."""
+        return backward(replace(self.kind, residual=False))
+
+    @cached_property
+    def backward_of_both(self) -> str:
+        """The text of the gradient's kernel, where the sum has one too."""
+        return backward(replace(self.kind, residual=True))
 
 
 def normalise(
@@ -57,16 +73,16 @@ def normalise(
     """(y,), or (y, x + residual) if there is a residual. All are contiguous, of types that kernels read."""
     inputs = (x, residual, weight, bias)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs):
-        results: tuple[Tensor, ...] = _Normalised.apply(norm, *inputs)  # type: ignore[no-untyped-call]
+        results: tuple[Tensor, ...] = applied(_Normalised, norm, *inputs)
         return results
-    return _normalised(_walk(norm, *inputs), norm, *inputs)[0]
+    return _normalised(_walk_of(norm, *inputs), norm, *inputs)[0]
 
 
 class _Normalised(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, norm: TokenNorm, *inputs: Tensor | None) -> tuple[Tensor, ...]:
         x, _, weight, bias = inputs
-        walk = _walk(norm, *inputs)  # type: ignore[arg-type]
+        walk = _walk_of(norm, *inputs)  # type: ignore[arg-type]
         results, own = _normalised(walk, norm, *inputs)  # type: ignore[arg-type]
         ctx.save_for_backward(results[1] if walk.kind.residual else x, weight, bias, own)
         ctx.norm, ctx.walk = norm, walk
@@ -83,21 +99,25 @@ class _Normalised(torch.autograd.Function):
             if dsum is not None and dx is not None:
                 dx = dx + dsum
         else:
-            walk = replace(ctx.walk, kind=replace(ctx.walk.kind, residual=dsum is not None))
-            dx, dweight, dbias = _input_gradients(walk, x, weight, bias, own, dy, dsum)
+            dx, dweight, dbias = _gradients(ctx.walk, x, weight, bias, own, dy, dsum)
         _, wants_x, wants_residual, *_ = ctx.needs_input_grad
         return None, dx if wants_x else None, dx if wants_residual else None, dweight, dbias
 
 
-def _walk(norm: TokenNorm, x: Tensor, residual: Tensor | None, weight: Tensor | None, bias: Tensor | None) -> _Walk:
-    length = prod(norm.shape)
-    lines = x.numel() // length
-    kind = Lines(
-        x=str(name(x)), weight=name(weight), bias=name(bias), centred=norm.centred, along=True,
-        residual=residual is not None, width=vector_width(length, x),
-    )  # fmt: skip
-    few = min(_FEW_CLAIMS, x.numel() // _AT_LEAST)
-    most = min(lines, _MOST_CLAIMS, max(1, few, x.numel() // _NUMBERS_A_CLAIM))
+def _walk_of(norm: TokenNorm, x: Tensor, residual: Tensor | None, weight: Tensor | None, bias: Tensor | None) -> _Walk:
+    names = NAMES[x.dtype], name(weight), name(bias)
+    return _walk(norm.centred, prod(norm.shape), x.numel(), *names, residual is not None)
+
+
+# Training asks for the same few over and over.
+@lru_cache(maxsize=1024)
+def _walk(
+    centred: bool, length: int, numbers: int, x: str, weight: str | None, bias: str | None, residual: bool
+) -> _Walk:
+    lines = numbers // length
+    kind = Lines(x, weight, bias, centred, along=True, residual=residual, width=vector_width(length, x))
+    few = min(_FEW_CLAIMS, numbers // _AT_LEAST)
+    most = min(lines, _MOST_CLAIMS, max(1, few, numbers // _NUMBERS_A_CLAIM))
     per = -(-lines // most)
     return _Walk(kind, lines, length, per, -(-lines // per))
 
@@ -115,11 +135,11 @@ def _normalised(
         x.data_ptr(), address(residual), address(weight), address(bias), y.data_ptr(), address(total),
         at, at + walk.lines * own.element_size(), 0, ctypes.addressof(eps),
     )  # fmt: skip
-    run(forward(walk.kind), walk.claims, places, walk.sizes, x.numel())
+    run(walk.forward, walk.claims, places, walk.sizes, x.numel())
     return (y,) if total is None else (y, total), own
 
 
-def _input_gradients(
+def _gradients(
     walk: _Walk, x: Tensor, weight: Tensor | None, bias: Tensor | None, own: Tensor, dy: Tensor, dsum: Tensor | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     dy, dsum = dy.contiguous(), None if dsum is None else dsum.contiguous()
@@ -135,7 +155,7 @@ def _input_gradients(
         x.data_ptr(), dy.data_ptr(), address(dsum), address(weight), at, at + walk.lines * own.element_size(),
         dx.data_ptr(), address(rows.get("weight")), address(rows.get("bias")),
     )  # fmt: skip
-    run(backward(walk.kind), walk.claims, places, walk.sizes, x.numel())
+    run(walk.backward if dsum is None else walk.backward_of_both, walk.claims, places, walk.sizes, x.numel())
     dweight, dbias = (
         None if parameter is None else rows[key].sum(0).to(parameter.dtype).view_as(parameter)
         for key, parameter in (("weight", weight), ("bias", bias))
