@@ -1,9 +1,10 @@
 """A training script of one's own, compared fairly:
 
     thalweg compare examples/own_script.py:train -r sgd,adamw,lion --trials 10 --seeds 5
+    thalweg compare examples/own_script.py:train -r adamw --vary norm=none,layer --trials 10 --seeds 5
 
 The loop is any loop. What the comparison needs is that the optimizer comes from the trial, seeds come from the
-trial, and each epoch is reported.
+trial, and each epoch is reported. What the script reads in trial.options, here the norm, can be varied too.
 """
 
 import torch
@@ -28,7 +29,8 @@ def data() -> tuple[torch.Tensor, ...]:
 def train(trial) -> None:
     x, x_valid, x_test, y, y_valid, y_test = data()
     torch.manual_seed(trial.seed("init"))
-    model = nn.Sequential(nn.Linear(13, 16), nn.ReLU(), nn.Linear(16, 3))
+    norm = {"none": nn.Identity, "layer": nn.LayerNorm}[trial.options.get("norm", "none")]
+    model = nn.Sequential(nn.Linear(13, 16), norm(16), nn.ReLU(), nn.Linear(16, 3))
     optimizer = trial.optimizer(model)
     order = torch.Generator().manual_seed(trial.seed("data"))
 

@@ -114,6 +114,7 @@ def compare(
     /,
     *,
     rules: Annotated[list[str], Parameter(name=["--rules", "-r"], negative=())],
+    vary: Annotated[list[str] | None, Parameter(name="--vary", negative=())] = None,
     trials: Whole = 25,
     seeds: Whole = 5,
     metric: str | None = None,
@@ -123,7 +124,7 @@ def compare(
     report: Path | None = None,
     json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
 ) -> None:
-    """Compare update rules on a task: equal tuning, re-runs with other seeds, a verdict.
+    """Compare update rules, or options of a task: equal tuning, re-runs with other seeds, a verdict.
 
     What has been run is stored; the same command goes on where it was stopped.
 
@@ -133,6 +134,9 @@ def compare(
         A name from `thalweg tasks`, or my_script.py:train.
     rules
         Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. Your own: my_rules.py:Name.
+    vary
+        Values of a task's option to compare, with each rule: --vary norm=batch,layer. Repeat for combinations. A script
+        of your own reads trial.options["norm"].
     trials
         Settings tried for each rule, the default included.
     seeds
@@ -155,14 +159,18 @@ def compare(
     from thalweg.report import write
     from thalweg.study import StudyError
     from thalweg.study import compare as run
+    from thalweg.terminal import varied_options
 
     if report is not None:
         _writable_page(report, store)
     wanted = [name.strip() for given in rules for name in given.split(",") if name.strip()]
+    with refusing(StudyError):
+        varied = varied_options(vary or [])
     with refusing(StudyError), progress(metric) as on_event:
         found = run(
             task,
             wanted,
+            vary=varied,
             trials=trials,
             seeds=seeds,
             study_seed=study_seed,
@@ -214,7 +222,8 @@ def train(
     seed
         Of the run.
     option
-        An option of the task: --option instance=2. Repeat for more.
+        An option of the task, or what a script of your own reads in trial.options: --option instance=2. Repeat for
+        more.
     json
         Print the result, with all curves, as JSON.
     """

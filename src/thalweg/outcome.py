@@ -48,9 +48,9 @@ def print_outcome(found: Comparison, console: Console, report: Path | None = Non
 
 
 def outcome_table(view: View) -> Table:
-    """One rule a row; under each mean its interval."""
+    """One rule or combination a row; under each mean its interval."""
     made = table(
-        "rule",
+        view.kind,
         "default",
         "tuned",
         "lost runs",
@@ -74,7 +74,7 @@ def outcome_table(view: View) -> Table:
 
 def settings_table(view: View) -> Table:
     """What won each search."""
-    made = table("rule", "tuned setting")
+    made = table(view.kind, "tuned setting")
     for rule in view.rules:
         setting = Text(rule.winner if rule.winner is not None else "not known yet")
         if rule.remark:
@@ -143,6 +143,7 @@ def as_json(found: Comparison, report: Path | None = None) -> str:
         "rules": [
             {
                 "rule": row.rule,
+                "options": dict(row.options),
                 "default": interval(shown[row.rule].default),
                 "tuned": interval(shown[row.rule].tuned),
                 "winner_trial": row.winner_trial,

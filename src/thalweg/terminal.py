@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +13,7 @@ from thalweg.closest import closest
 
 if TYPE_CHECKING:
     from thalweg.tasks import Task
+    from thalweg.tasks.task import Choice
 
 
 class Refused(Exception):
@@ -80,6 +81,7 @@ A script of your own is a task too: thalweg compare my_script.py:train -r sgd,ad
             with trial.evaluation():                # averaged weights, where the rule has them
                 trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
 
+What it reads in trial.options["norm"] can be compared: --vary norm=batch,layer
 What it prints is not shown while it is compared."""
 
 
@@ -99,39 +101,40 @@ def options_table(tasks: "Mapping[str, Task]") -> Table:
     made.columns[0].no_wrap = True
     for name, task in tasks.items():
         for option, about in task.options.items():
-            made.add_row(f"{name}:{option}=", str(about.default).lower(), about.meaning)
+            words = f" ({', '.join(about.choices)})" if about.choices else ""
+            made.add_row(f"{name}:{option}=", str(about.default).lower(), about.meaning + words)
     return made
 
 
-def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, float | bool]:
+def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, Any]:
     """``--set name=value`` and ``--lr``, read."""
-    found: dict[str, float | bool] = {} if lr is None else {"lr": lr}
-    for name, written in _assignments("--set", assigned):
-        if name in found:
-            raise Refused(f"{name} is given twice.")
-        found[name] = _value("--set", name, written)
-    return found
+    from thalweg.study.rule_references import assignments, read_value
+
+    given = [] if lr is None else [f"lr={lr!r}"]
+    found = assignments([*given, *assigned], "--set", "it as name=value")
+    return {name: read_value(written) for name, written in found.items()}
 
 
-def task_options(assigned: Iterable[str]) -> dict[str, int | bool]:
+def task_options(assigned: Iterable[str]) -> "dict[str, Choice]":
     """``--option name=value``, read."""
+    from thalweg.study.rule_references import assignments
     from thalweg.study.task_references import read_option
 
-    return {name: read_option(written) for name, written in _assignments("--option", assigned)}
+    found = assignments(assigned, "--option", "it as name=value")
+    return {name: read_option(written) for name, written in found.items()}
 
 
-def _assignments(flag: str, assigned: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for given in assigned:
-        name, equals, written = (part.strip() for part in given.partition("="))
-        if not (name and equals and written):
-            raise Refused(f'{flag} takes name=value; got "{given}".')
-        yield name, written
+def varied_options(assigned: Iterable[str]) -> "dict[str, list[Choice]]":
+    """``--vary name=value,value``, read."""
+    from thalweg.study.errors import StudyError
+    from thalweg.study.rule_references import assignments
+    from thalweg.study.task_references import read_option
 
-
-def _value(flag: str, name: str, written: str) -> float | bool:
-    if written.lower() in ("true", "false"):
-        return written.lower() == "true"
-    try:
-        return float(written)
-    except ValueError:
-        raise Refused(f'{flag} {name}={written}: "{written}" is neither a number nor true or false.') from None
+    form, twice = "it as name=value,value", "write all of its values in one"
+    found = {
+        name: [value.strip() for value in written.split(",")]
+        for name, written in assignments(assigned, "--vary", form, twice).items()
+    }
+    if empty := next((name for name, values in found.items() if "" in values), None):
+        raise StudyError(f"--vary: {empty} has an empty value between its commas; write {form}")
+    return {name: [read_option(value) for value in values] for name, values in found.items()}

@@ -9,24 +9,10 @@ import textwrap
 import time
 
 import pytest
+from comparing import rows, run
 
 from thalweg.study import Comparison, Finished, Phase, Started, StudyError, compare
 from thalweg.study.engines import LocalProcesses, Serial
-from thalweg.study.store import MEASURED
-
-
-def run(task, rules=("sgd", "adam"), store="s.sqlite", events=None, **settings):
-    settings = {"trials": 3, "seeds": 3, "engine": Serial(), **settings}
-    return compare(task, rules, store=store, on_event=None if events is None else events.append, **settings)
-
-
-def rows(store):
-    """What is stored, apart from times and hosts."""
-    with sqlite3.connect(store) as connection:
-        names = [c[1] for c in connection.execute("PRAGMA table_info(run)") if c[1] not in MEASURED]
-        found = connection.execute(f"SELECT {', '.join(names)} FROM run ORDER BY key").fetchall()
-    connection.close()
-    return found
 
 
 @pytest.fixture(autouse=True)

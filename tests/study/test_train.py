@@ -149,8 +149,8 @@ def test_divergence_is_told():
         ({"task_options": {"reshuffle": 0}}, "reshuffle is a switch"),
         ({"task": "digits-mlp", "task_options": {"instance": 2}}, "digits-mlp has no option 'instance'. It has none."),
         ({"task": "quadratic-deep:instance"}, "write options as name=value"),
-        ({"task": "quadratic-deep:instance=two"}, "neither a whole number nor true or false"),
-        ({"task": small, "task_options": {"instance": 2}}, "a function takes no task_options"),
+        ({"task": "quadratic-deep:instance=two"}, "instance must be a whole number, at least 1; got 'two'"),
+        ({"task": small, "task_options": {"in stance": 2}}, "an option has a name such as 'norm'; got 'in stance'"),
     ],
 )
 def test_mistakes_are_answered_in_words(given, message):

@@ -26,7 +26,6 @@ def page(view: "View") -> str:
         "fig-training": figures.training(view),
     }
     drawn = {name: figure for name, figure in drawn.items() if figure["data"]}
-    labels = ", ".join(rule.label for rule in view.rules)
     parts = (
         sections.table(view, "fig-intervals" in drawn),
         sections.pairs(view),
@@ -39,8 +38,8 @@ def page(view: "View") -> str:
         sections.provenance(view),
     )
     return Template(_resource("page.html")).substitute(
-        title=escaped(f"{view.task}: {labels}"),
-        heading=f"{escaped(labels)} on {escaped(view.task)}",
+        title=escaped(view.heading),
+        heading=escaped(view.heading),
         facts=escaped(sections.facts(view)),
         verdict=sections.verdict(view),
         sections="\n".join(part for part in parts if part),

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from thalweg.stats.wording import counted
+
 from .palette import Look
 from .view import Interval, Metric, RuleView, View
 
@@ -32,8 +34,8 @@ def label(text: str) -> str:
 
 def facts(view: View) -> str:
     """How much was run and what it is judged by, in one line."""
-    rules, judged = len(view.rules), view.metric.test.replace("_", " ")
-    line = f"{rules} rules, {view.trials} trials each, judged by {judged} over {view.seeds} fresh seeds"
+    compared, judged = counted(len(view.rules), view.kind), view.metric.test.replace("_", " ")
+    line = f"{compared}, {view.trials} trials each, judged by {judged} over {view.seeds} fresh seeds"
     unfinished = f". Not finished: {view.missing} runs are still to do" if view.missing else ""
     return f"{line}{unfinished}."
 
@@ -48,7 +50,7 @@ def verdict(view: View) -> str:
 def table(view: View, drawn: bool) -> str:
     """Default and tuned, with intervals; what it lost and cost; the winner's setting."""
     metric = view.metric
-    heads = ("rule", "default", "tuned", "lost runs", "time of a step", "tuned setting")
+    heads = (view.kind, "default", "tuned", "lost runs", "time of a step", "tuned setting")
     rows = [
         f'<tr><th scope="row">{swatch(rule)}{label(rule.label)}</th>'
         f'<td class="number">{interval(metric, rule.default)}</td>'
@@ -180,7 +182,7 @@ def problems(view: View) -> str:
     """What did not end well, and why."""
     if not view.problems:
         return section("Failures", "None: every run ended with a finite value.", "")
-    heads = ("rule", "run", "outcome", "message")
+    heads = (view.kind, "run", "outcome", "message")
     rows = [
         f'<tr><th scope="row">{escaped(problem.rule)}</th><td>{escaped(problem.run)}</td>'
         f'<td>{escaped(problem.outcome)}</td><td class="message">{escaped(problem.message)}</td></tr>'
@@ -199,7 +201,7 @@ def problems(view: View) -> str:
 
 def cost(view: View) -> str:
     """Time and memory."""
-    heads = ("rule", "one step", "relative to the first", "optimizer state", "all its runs")
+    heads = (view.kind, "one step", "relative to the first", "optimizer state", "all its runs")
     rows = [
         f'<tr><th scope="row">{swatch(rule)}{label(rule.label)}</th>'
         f'<td class="number">{escaped(duration(rule.step_seconds)) if rule.step_seconds is not None else ""}</td>'

@@ -40,7 +40,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class RuleView:
-    """All that is shown of one rule. ``label`` is unique and short; ``name`` is for sentences.
+    """All that is shown of one of those compared. ``label`` is unique and short; ``name`` is for sentences.
 
     ``searched``  whether it has anything to search.
     """
@@ -132,9 +132,15 @@ class Problem:
 
 @dataclass(frozen=True)
 class View:
-    """One comparison, ready to be shown."""
+    """One comparison, ready to be shown.
+
+    ``heading``  what was compared on what, short.
+    ``kind``     what each of those compared is, in words: a rule, or a contender where the task's options differ.
+    """
 
     task: str
+    heading: str
+    kind: str
     summary: str
     metric: Metric
     verdicts: tuple[str, ...]

@@ -10,6 +10,7 @@ from thalweg.stats.paired import Difference
 from thalweg.study.cells import Run
 from thalweg.study.plan import Plan, PlannedRule
 from thalweg.study.results import Comparison, RuleRow
+from thalweg.study.varying import written_again
 
 from .palette import look
 from .view import Curve, Interval, Metric, Pair, Problem, RuleView, Trial, View
@@ -21,6 +22,8 @@ def view_of(comparison: Comparison) -> View:
     planned = {rule.label: rule for rule in plan.rules}
     return View(
         task=plan.task,
+        heading=heading(plan),
+        kind="contender" if plan.rules[0].options else "rule",
         summary=plan.task_summary,
         metric=metric,
         verdicts=comparison.verdict.sentences,
@@ -65,20 +68,27 @@ def run_name(run: Run, plan: Plan) -> str:
     return run.which if run.seed == plan.tuning_seed else f"re-run of {run.which}, seed {run.seed}"
 
 
+def heading(plan: Plan) -> str:
+    """What is compared on what, short: adamw, lion with norm=batch,layer on digits-cnn."""
+    rules, vary = ", ".join(dict.fromkeys(rule.rule or rule.label for rule in plan.rules)), _varied(plan)
+    options = " and ".join(vary)
+    compared = options if plan.rule_name else f"{rules} with {options}" if vary else rules
+    return f"{compared} on {plan.place}"
+
+
+def _varied(plan: Plan) -> list[str]:
+    return written_again(rule.options for rule in plan.rules)
+
+
 def command(plan: Plan, comparison: Comparison) -> str:
     """The command that makes this comparison again, or goes on with it."""
-    words = ["thalweg", "compare", plan.task_source or plan.task, "-r", ",".join(map(_reference, plan.rules))]
+    words = ["thalweg", "compare", plan.task_source or plan.task, "-r"]
+    words += [",".join(dict.fromkeys(rule.reference for rule in plan.rules))]
+    words += [word for given in _varied(plan) for word in ("--vary", given)]
     words += ["--trials", str(plan.trials), "--seeds", str(plan.seeds), "--study-seed", str(plan.study_seed)]
     words += ["--metric", plan.metric] if plan.metric else []
     words += ["--store", str(comparison.path)] if comparison.path else []
     return shlex.join(words)
-
-
-def _reference(rule: PlannedRule) -> str:
-    """The rule as it was asked for: where it is found, then its fixed values."""
-    # The convention stands in both.
-    fixed = [piece for piece in rule.label.split(":")[1:] if not piece.startswith("like=")]
-    return ":".join([rule.source, *fixed])
 
 
 def _rule(row: RuleRow, planned: PlannedRule, metric: Metric, index: int) -> RuleView:

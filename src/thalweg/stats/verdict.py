@@ -212,7 +212,7 @@ def _caveats(
 
 def _scope(rules: Sequence[Contestant], pairs: Sequence[Difference], tuning: Mapping[str, Difference]) -> str:
     """Which intervals are meant, for all sentences at once."""
-    seeds = f"over new seeds ({rules[0].tuned.n} were run, the same for all rules)"
+    seeds = f"over new seeds ({rules[0].tuned.n} were run, the same for all)"
     known = [*pairs, *tuning.values()]
     if not known:
         return f"This is about one configuration {seeds}; another search might pick another."

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from thalweg.tasks.task import Choice
@@ -36,8 +36,8 @@ class Cell:
     ``versions``   of the packages that compute the result.
     ``options``    the task's options, all of them by name; ``schedule`` the learning rate's, by name.
 
-    ``trial``, ``task_source`` and ``rule_source`` say which trial this is and where the parts are found; they are not
-    part of the key.
+    Not part of the key: ``trial`` and ``contender``, its number and the label of what it belongs to in this comparison;
+    ``varied``, the options that the comparison varies; ``task_source`` and ``rule_source``, where the parts are found.
     """
 
     task: str
@@ -52,6 +52,8 @@ class Cell:
     rule_source: str = ""
     options: Mapping[str, Choice] = field(default_factory=dict)
     schedule: str = "none"
+    contender: str = ""
+    varied: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, object]:
         """What the key is made of."""
@@ -86,6 +88,7 @@ class Run:
     ``steps``         optimizer steps taken.
     ``state_bytes``   bytes of optimizer state at the end.
     ``seconds``       wall clock of the whole training; ``step_seconds`` the median of one optimizer step.
+    ``rule``          the label of what it belongs to.
     ``host``          the machine that ran it. Times and host are measured, all else is determined by the cell.
     """
 
@@ -107,3 +110,7 @@ class Run:
     def which(self) -> str:
         """The configuration, in words."""
         return "default" if self.trial == 0 else f"trial {self.trial}"
+
+    def known_as(self, cell: Cell) -> "Run":
+        """The same run under number and label of a cell with its key: several comparisons, and trials, may share it."""
+        return replace(self, rule=cell.contender or cell.rule, trial=cell.trial)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from thalweg.cpu import cpu_name
+from thalweg.tasks.task import Choice
 
 from .cells import Cell, Run
 from .engines import Engine, LocalProcesses, WorkerDied
@@ -33,6 +34,7 @@ def compare(
     seeds: int = 5,
     study_seed: int = 0,
     metric: str | None = None,
+    vary: Mapping[str, Sequence[Choice]] | None = None,
     store: str | Path | None = None,
     workers: int | None = None,
     engine: Engine | None = None,
@@ -42,6 +44,9 @@ def compare(
 
     ``task``, ``rules``, ``trials``, ``seeds``, ``study_seed``, ``metric``: see `Study`; rules may also be Rule
     subclasses and optimizer classes.
+    ``vary``      options of the task with the values to compare: ``{"norm": ["batch", "layer"]}``. Each rule is trained
+                  with every combination; seeds and drawn configurations are the same for all combinations of a rule.
+                  A script of your own reads what was chosen, ``trial.options["norm"]``.
     ``store``     the SQLite file of results, ``thalweg-<task>.sqlite`` in the current folder unless given. What is
                   in it is not run again: the same call goes on where an earlier one stopped, and more trials or
                   seeds add to it. A script is known by its own text: after a change in what it imports, name
@@ -53,7 +58,8 @@ def compare(
     Raises `StudyError`, whose text says what to do, for anything that the caller can put right.
     """
     refuse_inside_a_loaded_file()
-    asked = study(task, rules, trials=trials, seeds=seeds, study_seed=study_seed, metric=metric)
+    varied = {} if vary is None else vary
+    asked = study(task, rules, trials=trials, seeds=seeds, study_seed=study_seed, metric=metric, vary=varied)
     return run_study(asked, store=store, engine=engine or LocalProcesses(workers), on_event=on_event)
 
 
@@ -77,7 +83,7 @@ def run_study(
 
 def default_store(task: str) -> Path:
     """The store of a task unless another is named: in the current folder."""
-    return Path("thalweg-" + re.sub("[:=]", "-", task.replace(".py:", "-")) + ".sqlite")
+    return Path("thalweg-" + re.sub(r"[:=/\\]", "-", task.replace(".py:", "-")) + ".sqlite")
 
 
 class _Runner:
@@ -103,7 +109,7 @@ class _Runner:
             self._check_script()
         self.provenance = self.store.begin(plan, provenance())
         self.total = len(search) + len(rerun)
-        for run in (self.have[key] for key in search if key in self.have):
+        for run in (self.have[key].known_as(cell) for key, cell in search.items() if key in self.have):
             if run.status == "done":
                 self._check_first(run)
         self.tell(Started(self.total, sum(key in self.have for key in (*search, *rerun))))
@@ -114,17 +120,17 @@ class _Runner:
 
     def _phase(self, name: str, cells: Mapping[str, Cell], before: int = 0) -> None:
         missing = [cell for key, cell in cells.items() if key not in self.have]
-        stored = tuple(self.have[key] for key in cells if key in self.have)
+        stored = tuple(self.have[key].known_as(cell) for key, cell in cells.items() if key in self.have)
         done = len(stored)
         self.tell(Phase(name, len(cells), stored))
         with closing(self.engine.map(_train, missing)) as results:
             for cell, result in results:
                 run = _dead(cell, result) if isinstance(result, WorkerDied) else result
-                self._check_first(run)
+                self._check_first(run.known_as(cell))
                 self.store.add(cell, run)
                 self.have[run.key] = run
                 done += 1
-                self.tell(Finished(run, before + done, self.total))
+                self.tell(Finished(run.known_as(cell), before + done, self.total))
 
     def _check_script(self) -> None:
         """Import the user's file once, in a worker, before anything is trained."""
@@ -143,7 +149,7 @@ class _Runner:
             return
         if run.status in ("failed", "died"):
             raise StudyError(
-                f"the first training of {self.plan.task} (rule {run.rule}) failed, so the comparison stops: "
+                f"the first training of {self.plan.task} ({run.rule}) failed, so the comparison stops: "
                 f"{run.message}. What it prints is shown by compare(..., engine=Serial())"
             )
         if run.status == "done":

@@ -1,7 +1,7 @@
 """From stored runs to a `Comparison`: nothing here trains, and nothing is kept but what the runs say."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, median
@@ -63,7 +63,7 @@ def _rule_runs(plan: Plan, rule: PlannedRule, have: Mapping[str, Run], metric: M
     def runs(trial: int, seeds: Sequence[int]) -> tuple[Run, ...]:
         cells = [plan.cell(rule, trial, seed) for seed in seeds]
         # Two trials that drew the same values share a run: each is shown under its own number.
-        return tuple(replace(have[c.key], trial=trial) for c in cells if c.key in have)
+        return tuple(have[cell.key].known_as(cell) for cell in cells if cell.key in have)
 
     trials = tuple(run for k in range(plan.trials) for run in runs(k, [plan.tuning_seed]))
     best = winner(trials, metric) if metric and len(trials) == plan.trials else None
@@ -102,6 +102,7 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         step_ratio=step / first if step and first else None,
         state_bytes=max((run.state_bytes for run in found.tuned or found.trials), default=0),
         seconds=sum(run.seconds for run in found.all),
+        options=rule.options,
     )
 
 
@@ -166,7 +167,7 @@ def _verdict(
     tuning: Mapping[str, Difference],
 ) -> Verdict:
     setting = Setting(
-        task=plan.task,
+        task=plan.place,
         metric=metric.judgement.replace("_", " ").replace("valid ", "validation "),
         unit=Unit(share=metric.is_share),
         trials=plan.trials,

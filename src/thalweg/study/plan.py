@@ -10,13 +10,15 @@ from .cells import Cell, Value
 
 @dataclass(frozen=True)
 class PlannedRule:
-    """One rule of a plan.
+    """One of those compared: a rule, and what it is given of the task's options that are varied.
 
-    ``label``     unique in the comparison; ``name`` for sentences; ``source`` where a worker finds it.
+    ``label``     unique in the comparison; ``name`` for sentences; ``source`` where a worker finds the rule.
     ``hash``      the sha256 of its text; ``year``, ``text`` for the report.
     ``trials``    the configuration of each trial, every hyperparameter and switch by name; trial 0 is the default.
     ``searched``  which hyperparameters were searched, each with its box in words.
     ``edges``     per trial, the searched hyperparameters within 10% of an edge of their box.
+    ``rule``      the rule's own label, which its runs are known by; "" where it is ``label``.
+    ``options``   its values of the varied options, by name.
     """
 
     label: str
@@ -27,6 +29,15 @@ class PlannedRule:
     trials: tuple[Mapping[str, Value], ...]
     searched: Mapping[str, str]
     edges: tuple[tuple[str, ...], ...]
+    rule: str = ""
+    options: Mapping[str, Choice] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> str:
+        """The rule as it is asked for: where it is found, then its fixed values."""
+        # The convention stands in both.
+        fixed = [piece for piece in (self.rule or self.label).split(":")[1:] if not piece.startswith("like=")]
+        return ":".join([self.source, *fixed])
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,8 @@ class Plan:
     ``metric``        the metric asked for; None: chosen from what the task reports.
     ``tuning_seed``   of all trials; ``fresh_seeds`` of the re-runs, shared by all rules.
     ``versions``      of the packages that compute results.
-    ``options``       the task's options, all of them by name.
+    ``options``       the task's options by name; those that are varied stand with each of ``rules``.
+    ``rule_name``     of the one rule of all, for sentences, where what is varied is all that differs.
     """
 
     task: str
@@ -52,6 +64,12 @@ class Plan:
     fresh_seeds: tuple[int, ...]
     versions: Mapping[str, str]
     options: Mapping[str, Choice] = field(default_factory=dict)
+    rule_name: str = ""
+
+    @property
+    def place(self) -> str:
+        """On what it is compared, for sentences: the task, and the rule where that is the same for all."""
+        return f"{self.task} with {self.rule_name}" if self.rule_name else self.task
 
     @property
     def trials(self) -> int:
@@ -68,7 +86,7 @@ class Plan:
         return Cell(
             task=self.task,
             task_hash=self.task_hash,
-            rule=rule.label,
+            rule=rule.rule or rule.label,
             rule_hash=rule.hash,
             values=rule.trials[trial],
             seed=seed,
@@ -76,7 +94,9 @@ class Plan:
             trial=trial,
             task_source=self.task_source,
             rule_source=rule.source,
-            options=self.options,
+            options={**self.options, **rule.options},
+            contender=rule.label,
+            varied=tuple(rule.options),
         )
 
     def search_cells(self) -> list[Cell]:

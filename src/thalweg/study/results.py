@@ -7,12 +7,13 @@ result.verdict.sentences[0]
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
 from thalweg.stats.verdict import Verdict
+from thalweg.tasks.task import Choice
 
 from .cells import Run, Value
 from .metric import Metric
@@ -21,10 +22,11 @@ from .plan import Plan
 
 @dataclass(frozen=True)
 class RuleRow:
-    """One rule's line of the table.
+    """One line of the table: a rule, or, where options of the task are varied, a rule with one combination of them.
 
-    ``rule``           its label, unique in the comparison: ``adamw``, ``sgd:momentum=0.9``.
-    ``name``           its name in sentences: ``AdamW``, ``SGD (momentum=0.9)``.
+    ``rule``           its label, unique in the comparison: ``adamw``, ``sgd:momentum=0.9``, ``adamw norm=layer``, or,
+                       where one rule is compared with itself, ``norm=layer``.
+    ``name``           its name in sentences: ``AdamW``, ``SGD (momentum=0.9)``, ``AdamW with norm=layer``.
     ``trials``         the search on the tuning seed; trial 0 is the default. Only those that have been run.
     ``default_runs``   the default, re-run with the fresh seeds; ``tuned_runs`` the search's winner likewise
                        (the same runs when the default won). In the order of the seeds. Empty if not run yet.
@@ -40,6 +42,7 @@ class RuleRow:
     ``step_seconds``   median over its runs of the median time of one optimizer step; ``step_ratio`` the same
                        relative to the first rule.
     ``state_bytes``    optimizer state of the winner; ``seconds`` the time of all its runs together.
+    ``options``        its values of the varied options, by name.
     """
 
     rule: str
@@ -62,6 +65,7 @@ class RuleRow:
     step_ratio: float | None
     state_bytes: int
     seconds: float
+    options: Mapping[str, Choice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,9 @@ class Comparison:
 
     ``plan``         what was compared, resolved: task, rules, trials, seeds (`Plan`).
     ``metric``       what it is judged by; None when nothing has been reported yet.
-    ``rows``         one line a rule, in the order given.
-    ``pairs``        tuned against tuned, every pair of rules: intervals that hold together for all of them.
-    ``tuning``       tuned minus default of each rule, by label; hold together likewise.
+    ``rows``         one line a rule and combination, in the order given.
+    ``pairs``        tuned against tuned, every two rows: intervals that hold together for all of them.
+    ``tuning``       tuned minus default of each row, by label; hold together likewise.
     ``verdict``      the answer in sentences.
     ``missing``      runs still to do; 0 when the comparison is finished.
     ``provenance``   versions, machine, when it was started; plain JSON values.

@@ -11,7 +11,7 @@ package.module:SignMomentum       likewise, in an installed module
 import hashlib
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -59,7 +59,7 @@ def resolve_rule(reference: str | type) -> ResolvedRule:
         raise StudyError(f"a rule is a name such as 'adamw', or a Rule class; got {reference!r}")
     source, options = _split(reference.strip())
     rule = find_rule(source)
-    fixed = _fixed_values(rule, options, source)
+    fixed = checked(rule, {name: read_value(written) for name, written in options.items()}, f"rule {source}")
     label = ":".join([_spelled(rule, _short), *(f"{k}={_written(v)}" for k, v in fixed.items())])
     like_it = [f"like={rule.followed}"] if rule.followed else []
     settings = ", ".join([*like_it, *(k if v is True else f"{k}={_written(v)}" for k, v in fixed.items())])
@@ -199,41 +199,54 @@ def _split(reference: str) -> tuple[str, dict[str, str]]:
     """The source, and the fixed values as written. Everything from the first part with `=` on is a value."""
     pieces = reference.split(":")
     first = next((i for i, piece in enumerate(pieces) if "=" in piece and i > 0), len(pieces))
-    options: dict[str, str] = {}
-    for piece in pieces[first:]:
-        name, equals, value = (part.strip() for part in piece.partition("="))
-        if not equals or not name or not value:
-            raise StudyError(f"rule {reference}: write fixed values as name=value, separated by colons; got {piece!r}")
-        if name in options:
-            raise StudyError(f"rule {reference}: {name} is given twice")
-        options[name] = value
+    options = assignments(pieces[first:], f"rule {reference}", "fixed values as name=value, separated by colons")
     convention = options.pop("like", None)
     return ":".join(pieces[:first]) + (f":like={convention.lower()}" if convention else ""), options
 
 
-def _fixed_values(rule: type[Rule], options: Mapping[str, str], source: str) -> dict[str, Value]:
+def assignments(pieces: Iterable[str], where: str, form: str, twice: str = "leave one out") -> dict[str, str]:
+    """Pieces of text that give a name a value, read; ``form``, ``twice``: what to write instead, in the complaint."""
+    found: dict[str, str] = {}
+    for piece in pieces:
+        name, equals, written = (part.strip() for part in piece.partition("="))
+        if not (name and equals and written):
+            raise StudyError(f"{where}: write {form}; got {piece!r}")
+        if name in found:
+            raise StudyError(f"{where}: {name} is given twice; {twice}")
+        found[name] = written
+    return found
+
+
+def read_value(written: str) -> Any:
+    """A hyperparameter's value from text: a switch, a number, or else the text, for `checked` to refuse."""
+    if written.lower() in WORDS:
+        return WORDS[written.lower()]
+    try:
+        return float(written)
+    except ValueError:
+        return written
+
+
+def checked(rule: type[Rule], given: Mapping[str, object], where: str) -> dict[str, Value]:
+    """Hyperparameters as numbers and switches; `StudyError` for a name the rule has not, or a value it refuses."""
     numbers, switches = hypers(rule), parts(rule, Switch)
-    fixed: dict[str, Value] = {}
-    for name, written in options.items():
+    found: dict[str, Value] = {}
+    for name, value in given.items():
         if name in switches:
-            if written.lower() not in WORDS:
-                raise StudyError(f"rule {source}: {name} is a switch: write {name}=true or {name}=false, not {written}")
-            fixed[name] = WORDS[written.lower()]
+            if not isinstance(value, bool):
+                raise StudyError(f"{where}: {name} is a switch, true or false; got {value!r}")
+            found[name] = value
         elif name in numbers:
-            try:
-                value = float(written)
-            except ValueError:
-                raise StudyError(f"rule {source}: {name}={written} is not a number") from None
-            if problem := numbers[name].problem(value):
-                raise StudyError(f"rule {source}: {name} {problem}")
-            fixed[name] = value
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise StudyError(f"{where}: {name} must be a number; got {value!r}")
+            if problem := numbers[name].problem(float(value)):
+                raise StudyError(f"{where}: {name} {problem}")
+            found[name] = float(value)
         else:
             known = [*numbers, *switches]
-            raise StudyError(
-                f"rule {source} has no hyperparameter {name!r}{ending(name, known)} It has: {', '.join(known)}."
-            )
+            raise StudyError(f"{where} has no hyperparameter {name!r}{ending(name, known)} It has: {', '.join(known)}.")
     # In the order of the rule, so that one variant has one label.
-    return {name: fixed[name] for name in (*numbers, *switches) if name in fixed}
+    return {name: found[name] for name in (*numbers, *switches) if name in found}
 
 
 def _written(value: Value) -> str:

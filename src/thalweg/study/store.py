@@ -50,7 +50,6 @@ class Store:
 
         Raises `StudyError` when the file holds a comparison on another task.
         """
-        written = _text(plan)
         with _kept_safe(self.path):
             last = self._connection.execute(
                 "SELECT task, plan, provenance FROM study ORDER BY id DESC LIMIT 1"
@@ -59,13 +58,14 @@ class Store:
                 raise StudyError(
                     f"{self.path} holds a comparison on {last[0]}, not on {plan.task}: name another store for this one"
                 )
-            if last and last[1] == written:
+            # Not the text: an earlier thalweg wrote fewer fields.
+            if last and msgspec.json.decode(last[1], type=Plan) == plan:
                 kept: Mapping[str, object] = json.loads(last[2])
                 return kept
             with self._connection:
                 self._connection.execute(
                     "INSERT INTO study (task, plan, provenance) VALUES (?, ?, ?)",
-                    (plan.task, written, json.dumps(dict(provenance), sort_keys=True)),
+                    (plan.task, _text(plan), json.dumps(dict(provenance), sort_keys=True)),
                 )
         return provenance
 

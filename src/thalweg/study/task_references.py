@@ -2,7 +2,7 @@
 
 digits-mlp                     one that comes with thalweg
 quadratic-deep:instance=2      the same with options
-path/to/my_script.py:train     a function in a script
+path/to/my_script.py:train     a function in a script, with options likewise: it reads them in trial.options
 """
 
 from collections.abc import Callable, Mapping
@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.tasks import TASKS, Task
-from thalweg.tasks.task import Choice
+from thalweg.tasks.task import Choice, whole_number_problem
 
 from .errors import StudyError
 from .loading import existing_file, file_hash, load_file, where
-from .rule_references import WORDS, ending
+from .rule_references import WORDS, assignments, ending
 
 
 @dataclass(frozen=True)
 class ResolvedTask:
     """A training problem: ``source`` is how workers find it, ``hash`` its version or its file's sha256.
 
-    ``options``  all of the task's options, by name; those that are not the default stand in ``name`` too.
+    ``options``  of a built-in task all, by name, of a script those given; what is not the default stands in ``name``
+                 and ``source`` too.
+    ``given``    the options that were not left to the task.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ResolvedTask:
     hash: str
     summary: str = ""
     options: Mapping[str, Choice] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()
 
 
 def resolve_task(reference: str, options: Mapping[str, Choice] | None = None) -> ResolvedTask:
@@ -41,15 +44,11 @@ def resolve_task(reference: str, options: Mapping[str, Choice] | None = None) ->
         raise StudyError(f"a task is a name such as 'digits-mlp', or 'my_script.py:train'; got {reference!r}")
     named, *rest = reference.split(":")
     if task := TASKS.get(named):
-        chosen = _chosen(task, {**_written_options(task, rest), **(options or {})})
-        label = ":".join([named, *(f"{k}={str(v).lower()}" for k, v in chosen.items() if v != task.options[k].default)])
-        return ResolvedTask(label, label, f"version {task.version}", task.summary, chosen)
-    if options:
-        raise StudyError(f"{reference} takes no options, so not {next(iter(options))}: they belong to built-in tasks")
-    place, colon, function = reference.rpartition(":")
-    if not colon and reference.endswith(".py"):
+        return _built_in(task, {**_written_options(reference, rest), **(options or {})})
+    place, function, rest = _script(reference)
+    if not place and reference.endswith(".py"):
         raise StudyError(f"{reference}: say which function trains, for instance {reference}:train")
-    if not place.endswith(".py"):
+    if not place:
         names = list(TASKS)
         raise StudyError(
             f"there is no task {reference!r}{ending(reference, names)} Tasks: {', '.join(names)}. "
@@ -57,8 +56,14 @@ def resolve_task(reference: str, options: Mapping[str, Choice] | None = None) ->
         )
     if not function.isidentifier():
         raise StudyError(f"{reference}: after the colon stands the function that trains, for instance {place}:train")
-    path = existing_file(place, f"task {reference}")
-    return ResolvedTask(f"{path.name}:{function}", f"{path}:{function}", file_hash(path))
+    path = existing_file(place, f"task {place}:{function}")
+    given = {**_written_options(reference, rest), **(options or {})}
+    for option, value in given.items():
+        if problem := option_problem(option, value):
+            raise StudyError(f"task {path.name}:{function}: {problem}")
+    told = [option_text(option, value) for option, value in sorted(given.items())]
+    label, source = (":".join([f"{found}:{function}", *told]) for found in (path.name, path))
+    return ResolvedTask(label, source, file_hash(path), "", given, frozenset(given))
 
 
 def epochs_of(task: ResolvedTask) -> int | None:
@@ -69,8 +74,8 @@ def epochs_of(task: ResolvedTask) -> int | None:
 
 def script_path(source: str) -> Path | None:
     """The file of a user's script; None for a built-in task."""
-    place = source.rpartition(":")[0]
-    return Path(place) if place.endswith(".py") else None
+    place, _, _ = _script(source)
+    return Path(place) if place else None
 
 
 def find_train(source: str) -> Callable[[Any], Any]:
@@ -81,7 +86,7 @@ def find_train(source: str) -> Callable[[Any], Any]:
     path = script_path(source)
     if path is None:
         return TASKS[source.partition(":")[0]].train
-    function = source.rpartition(":")[2]
+    _, function, _ = _script(source)
     try:
         module = load_file(path)
     except StudyError:
@@ -112,34 +117,75 @@ def check_task(source: str) -> str:
     return ""
 
 
-def _written_options(task: Task, pieces: list[str]) -> dict[str, Choice]:
-    """Options as text: ``instance=2``, ``reshuffle=false``."""
-    found: dict[str, Choice] = {}
-    for piece in pieces:
-        name, equals, written = (part.strip() for part in piece.partition("="))
-        if not equals:
-            raise StudyError(f"task {task.name}: write options as name=value, separated by colons; got {piece!r}")
-        found[name] = read_option(written)
-    return found
-
-
 def read_option(written: str) -> Choice:
-    """An option's value from text: a word for a switch, else a whole number."""
+    """An option's value from text: a switch, a whole number, or else the word itself."""
     if written.lower() in WORDS:
         return WORDS[written.lower()]
     try:
         return int(written)
     except ValueError:
-        raise StudyError(f"{written} is neither a whole number nor true or false") from None
+        return written
 
 
-def _chosen(task: Task, given: Mapping[str, Choice]) -> dict[str, Choice]:
-    """All options of a task, those given and the defaults of the others."""
+def option_text(name: str, value: Choice) -> str:
+    """An option and its value as they are written: norm=layer, reshuffle=false."""
+    return f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+
+
+def option_problem(name: object, value: object) -> str:
+    """What is wrong with an option of a script, whose own options nobody declares; "" if nothing is."""
+    if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
+        return f"an option has a name such as 'norm'; got {name!r}"
+    # Their very types: what inherits from them, numpy's words and enumerations, cannot be stored, or reads otherwise.
+    if type(value) is bool:
+        return ""
+    if type(value) is int:
+        return f"{name} {problem}" if (problem := whole_number_problem(value)) else ""
+    if type(value) is not str:
+        return (
+            f"{name} is a word, a whole number or a switch; got {value!r}: give a number with a fraction as a word, "
+            f"'0.5', and read float(trial.options[{name!r}])"
+        )
+    if not value or not value.isprintable() or value != value.strip() or {*value} & {*",:="}:
+        return f"{name} must be a word without commas, colons and equals signs; got {value!r}"
+    read = read_option(value)
+    return "" if read == value else f"{name}: the word {value!r} would be read as {read}; give that, or another word"
+
+
+def check_options(task: ResolvedTask, options: Mapping[str, Choice]) -> None:
+    """Raise `StudyError` where the task has no such option, or the option no such value."""
+    if built_in := TASKS.get(task.source.partition(":")[0]):
+        _check(built_in, options)
+    elif problem := next((p for name, value in options.items() if (p := option_problem(name, value))), ""):
+        raise StudyError(f"task {task.name}: {problem}")
+
+
+def _script(reference: str) -> tuple[str, str, list[str]]:
+    """A script's path, its function, and its options as written; without a path where no script is named."""
+    before, mark, after = reference.rpartition(".py:")
+    function, *options = after.split(":")
+    return before + mark.removesuffix(":"), function, options
+
+
+def _built_in(task: Task, given: Mapping[str, Choice]) -> ResolvedTask:
+    _check(task, given)
+    chosen = {name: given.get(name, option.default) for name, option in task.options.items()}
+    told = [option_text(name, value) for name, value in chosen.items() if value != task.options[name].default]
+    label = ":".join([task.name, *told])
+    return ResolvedTask(label, label, f"version {task.version}", task.summary, chosen, frozenset(given))
+
+
+def _written_options(task: str, pieces: list[str]) -> dict[str, Choice]:
+    """Options as text: ``instance=2``, ``reshuffle=false``, ``norm=layer``."""
+    written = assignments(pieces, f"task {task}", "options as name=value, separated by colons")
+    return {name: read_option(text) for name, text in written.items()}
+
+
+def _check(task: Task, given: Mapping[str, Choice]) -> None:
     for name, value in given.items():
         if name not in task.options:
             known = list(task.options)
             has = f"It has: {', '.join(known)}." if known else "It has none."
-            raise StudyError(f"the task {task.name} has no option {name!r}{ending(name, known)} {has}")
+            raise StudyError(f"the task {task.name} has no option {name!r}{ending(str(name), known)} {has}")
         if problem := task.options[name].problem(value):
             raise StudyError(f"the task {task.name}: {name} {problem}")
-    return {name: given.get(name, option.default) for name, option in task.options.items()}

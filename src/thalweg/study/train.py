@@ -5,17 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thalweg import formula
-from thalweg.formula import Rule, Switch
-from thalweg.formula.rule import hypers, parts
+from thalweg.formula import Rule
 from thalweg.tasks.task import Choice
 
 from .cells import Curve, Status, Value
 from .draws import defaults
 from .errors import StudyError
 from .loading import refuse_inside_a_loaded_file
-from .rule_references import ending, resolve_rule, rule_of
+from .rule_references import checked, resolve_rule, rule_of
 from .schedules import Schedule, find_schedule
-from .task_references import find_train, resolve_task, script_path
+from .task_references import find_train, option_problem, resolve_task, script_path
 
 Report = Callable[[int, Mapping[str, float]], None]
 
@@ -80,7 +79,7 @@ def train(
     ``seed``             of the run; the training's seeds are derived from it.
     ``like``             another library's conventions and defaults: "torch", "tf1", "keras", "optax", "paper".
     ``schedule``         of the learning rate, by name (`thalweg.study.schedules`), or a function of epoch and epochs.
-    ``task_options``     of a task that has them: ``{"instance": 2}``.
+    ``task_options``     ``{"instance": 2}``: of a built-in task, those it has; your own reads ``trial.options``.
     ``on_report``        called after each report with the epoch and the values reported.
     ``hyperparameters``  of the rule, by the names in `thalweg show`; others keep their default.
 
@@ -95,15 +94,17 @@ def train(
     used, name, fixed = _found_rule(rule, like)
     if twice := sorted(fixed.keys() & hyperparameters.keys()):
         raise StudyError(f"{twice[0]} is given twice: in {rule!r} and as {hyperparameters[twice[0]]!r}; leave one out")
-    values = defaults(used, {**fixed, **_checked(used, name, hyperparameters)})
+    values = defaults(used, {**fixed, **checked(used, hyperparameters, name)})
     factor = schedule if callable(schedule) else find_schedule(schedule)
 
     # Here, not at the top: torch is imported when something is to be trained.
     from .trial import Trial, conduct
 
-    trial = Trial(seed, used, values, options=options, schedule=factor, on_report=on_report)
+    path = None if callable(source) else script_path(source)
+    to_read = options if path or callable(source) else ()
+    trial = Trial(seed, used, values, options=options, to_read=to_read, schedule=factor, on_report=on_report)
     run = source if callable(source) else lambda trial: find_train(source)(trial)
-    ended = conduct(trial, run, None if callable(source) else script_path(source))
+    ended = conduct(trial, run, path)
     outcome = trial._outcome()
     return Training(
         task=label,
@@ -125,9 +126,10 @@ def _found_task(
 ) -> tuple[str, str | Callable[[Any], object], Mapping[str, Choice]]:
     """The task's label, where its function is found (or the function itself), and all of its options."""
     if callable(task):
-        if options:
-            raise StudyError("a function takes no task_options: they belong to built-in tasks")
-        return getattr(task, "__name__", "function"), task, {}
+        given = dict(options or {})
+        if problem := next((p for name, value in given.items() if (p := option_problem(name, value))), ""):
+            raise StudyError(f"task_options: {problem}")
+        return getattr(task, "__name__", "function"), task, given
     found = resolve_task(task, options)
     return found.name, found.source, found.options
 
@@ -149,24 +151,3 @@ def _like(rule: type[Rule], convention: str | None) -> type[Rule]:
         return rule if convention is None else formula.like(rule, convention)
     except ValueError as problem:
         raise StudyError(str(problem)) from problem
-
-
-def _checked(rule: type[Rule], name: str, given: Mapping[str, Value]) -> dict[str, Value]:
-    """The hyperparameters as numbers and switches; `StudyError` for a name the rule has not, or a value it refuses."""
-    numbers, switches = hypers(rule), parts(rule, Switch)
-    found: dict[str, Value] = {}
-    for key, value in given.items():
-        if key in switches:
-            if not isinstance(value, bool):
-                raise StudyError(f"{name}: {key} is a switch, True or False; got {value!r}")
-            found[key] = value
-        elif key in numbers:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise StudyError(f"{name}: {key} must be a number; got {value!r}")
-            if problem := numbers[key].problem(float(value)):
-                raise StudyError(f"{name}: {key} {problem}")
-            found[key] = float(value)
-        else:
-            known = [*numbers, *switches]
-            raise StudyError(f"{name} has no hyperparameter {key!r}{ending(key, known)} It has: {', '.join(known)}.")
-    return found

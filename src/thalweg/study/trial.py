@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +19,7 @@ import torch
 from thalweg.formula import Rule
 from thalweg.formula.rule import layers
 from thalweg.optim import Optimizer, build
+from thalweg.stats.wording import listed
 from thalweg.tasks.task import Choice
 
 from .cells import Cell, Curve, Run, Status, Value
@@ -37,6 +38,31 @@ class Diverged(Exception):
     ends with a finite value, however bad, is done and counts with that value: any bound would be a guess about the
     task, since a loss may begin at 0, fall below it, or rise while the accuracy does.
     """
+
+
+class _Options(Mapping[str, Choice]):
+    """A training's options, which remember which of them it has read."""
+
+    def __init__(self, chosen: Mapping[str, Choice]) -> None:
+        self._chosen = dict(chosen)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Choice:
+        value = self._chosen[name]
+        self.read.add(name)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._chosen  # to ask whether there is one is not to read it
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._chosen)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __repr__(self) -> str:
+        return repr(self._chosen)
 
 
 class Trial:
@@ -58,13 +84,15 @@ class Trial:
         values: Mapping[str, Value],
         *,
         options: Mapping[str, Choice] | None = None,
+        to_read: Iterable[str] = (),
         schedule: Schedule = constant,
         on_report: Callable[[int, Mapping[str, float]], None] | None = None,
     ) -> None:
         self._seed = seed
         self._rule = rule
         self._values = values
-        self._options = dict(options or {})
+        self._options = _Options(options or {})
+        self._to_read = tuple(to_read)
         self._schedule = schedule
         self._on_report = on_report
         self._optimizers: list[Optimizer] = []
@@ -77,7 +105,7 @@ class Trial:
 
     @property
     def options(self) -> Mapping[str, Choice]:
-        """What was chosen of the task's options, all of them by name; a script of your own has none."""
+        """What was chosen of the task's options, all of them by name; a script of your own has those it was given."""
         return self._options
 
     @property
@@ -223,7 +251,12 @@ class Trial:
             return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
         if not any(name.startswith("valid_") for name in self._curves):
             return "it reports no validation metric, so no winner could be chosen: add valid_loss=... to trial.report"
-        return ""
+        return self._unread()
+
+    def _unread(self) -> str:
+        """Which of the options that it had to read it did not; "" if it read them."""
+        unread = [f"trial.options[{name!r}]" for name in self._to_read if name not in self._options.read]
+        return f"it never read {listed(unread)}, so what was chosen there changed nothing" if unread else ""
 
 
 @dataclass(frozen=True)
@@ -264,12 +297,27 @@ def run_cell(cell: Cell) -> Run:
     """Train once. The result depends on the cell alone: one thread, every generator seeded, the script loaded anew.
 
     What the script raises is recorded as ``failed``. Raises `StudyError` if the script or the rule is no longer
-    the one that the comparison was started with.
+    the one that the comparison was started with, or if the training ended without having read what is varied.
     """
     path = script_path(cell.task_source)
     rule = _unchanged(cell, path)
-    trial = Trial(cell.seed, rule, cell.values, options=cell.options, schedule=find_schedule(cell.schedule))
+    # A script's options were all given on purpose; a task of ours may leave one alone that plays no part.
+    to_read = cell.options if path else cell.varied
+    trial = Trial(
+        cell.seed,
+        rule,
+        cell.values,
+        options=cell.options,
+        to_read=to_read,
+        schedule=find_schedule(cell.schedule),
+    )
     ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
+    if ending.status == "failed" and ending.message == trial._unread():
+        # Not a failed run, which would count against what it belongs to: what is asked for cannot be compared.
+        raise StudyError(
+            f"the training of {cell.task} ({cell.contender or cell.rule}) compares nothing: {ending.message}. "
+            "Read it in every case, or do not vary it"
+        )
     return Run(
         key=cell.key,
         rule=cell.rule,

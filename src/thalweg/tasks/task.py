@@ -5,7 +5,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-Choice = int | bool
+from thalweg.closest import did_you_mean
+
+Choice = int | bool | str
 
 
 class Trial(Protocol):
@@ -50,19 +52,41 @@ class Trial(Protocol):
 
 @dataclass(frozen=True)
 class Option:
-    """Something a task leaves open: a switch when its default is one, else a whole number from ``least`` on."""
+    """Something a task leaves open: a switch or a word when its default is one, else a whole number.
+
+    ``least``    of a whole number.
+    ``choices``  of a word: all that it may be.
+    """
 
     default: Choice
     meaning: str
     least: int = 0
+    choices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.default, str) and self.default not in self.choices:
+            raise ValueError(f"the default {self.default!r} must be one of the choices {self.choices}")
 
     def problem(self, value: object) -> str:
         """What is wrong with a value, in words; "" if nothing is."""
         if isinstance(self.default, bool):
             return "" if isinstance(value, bool) else f"is a switch, true or false; got {value!r}"
-        if isinstance(value, bool) or not isinstance(value, int) or value < self.least:
-            return f"must be a whole number, at least {self.least}; got {value!r}"
-        return ""
+        if isinstance(self.default, str):
+            if value in self.choices:
+                return ""
+            meant = did_you_mean(value.lower(), self.choices) if isinstance(value, str) else ""
+            return f"must be one of {', '.join(self.choices)}; got {value!r}{meant}"
+        return whole_number_problem(value, self.least)
+
+
+def whole_number_problem(value: object, least: int | None = None) -> str:
+    """What is wrong with a whole number of at most 64 bits, which is what results are stored with; "" if nothing is."""
+    above = "" if least is None else f", at least {least}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        return f"must be a whole number{above}; got {value!r}"
+    if value.bit_length() > 63:
+        return f"must be a whole number of at most 64 bits{above}; got one of {value.bit_length() + 1}"
+    return f"must be a whole number{above}; got {value}" if least is not None and value < least else ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,21 @@
+"""Small comparisons in this process, and what they leave in their store."""
+
+import sqlite3
+
+from thalweg.study import compare
+from thalweg.study.engines import Serial
+from thalweg.study.store import MEASURED
+
+
+def run(task, rules=("sgd", "adam"), store="s.sqlite", events=None, **settings):
+    settings = {"trials": 3, "seeds": 3, "engine": Serial(), **settings}
+    return compare(task, rules, store=store, on_event=None if events is None else events.append, **settings)
+
+
+def rows(store):
+    """What is stored, apart from times and hosts."""
+    with sqlite3.connect(store) as connection:
+        names = [c[1] for c in connection.execute("PRAGMA table_info(run)") if c[1] not in MEASURED]
+        found = connection.execute(f"SELECT {', '.join(names)} FROM run ORDER BY key").fetchall()
+    connection.close()
+    return found
