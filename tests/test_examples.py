@@ -42,6 +42,16 @@ def test_own_script_and_rule_are_compared(tmp_path: Path) -> None:
     assert "test accuracy" in output
 
 
+def test_own_script_is_compared_with_and_without_a_norm(tmp_path: Path) -> None:
+    output = run(
+        "-m", "thalweg", "compare", f"{EXAMPLES / 'own_script.py'}:train", "-r", "adamw", "--vary", "norm=none,layer",
+        "--trials", "2", "--seeds", "2", "--json", folder=tmp_path,
+    )  # fmt: skip
+    found = json.loads(output)
+    assert found["verdict"][0].startswith("On own_script.py:train with AdamW, after 2 trials each, ")
+    assert [rule["options"] for rule in found["rules"]] == [{"norm": "none"}, {"norm": "layer"}]
+
+
 @pytest.mark.parametrize("name", ["tiger.py:Tiger", "amos.py:Amos"])
 def test_rules_in_one_file_are_shown_and_trained(name: str, tmp_path: Path) -> None:
     reference = f"{EXAMPLES / name}"

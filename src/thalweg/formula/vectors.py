@@ -97,6 +97,12 @@ class Vectors:
         lanes = ", ".join(f"i64 {i}" for i in range(self.width))
         return self.new(f"icmp slt <{self.width} x i64> <{lanes}>, {self.spread('i64', so_many)}")
 
+    def masked(self, value: str, mask: str | None) -> str:
+        """A vector, 0 where the mask is off."""
+        if mask is None:
+            return value
+        return self.new(f"select <{self.width} x i1> {mask}, {self.vector} {value}, {self.vector} zeroinitializer")
+
     def _computed(self, e: Expression, known: Registers) -> str:
         if e.op == "constant":
             return self.spread(self.real, literal(e.arguments[0], self.real))

@@ -12,9 +12,9 @@ from torch.nn import functional
 from thalweg.formula.vectors import SIZES
 
 from . import columns, lines
-from .differentiable import applied, gradients
+from .differentiable import applied, gradients, stand_in
 from .launch import address, fresh, name, real_type, run, vector_width
-from .served import NAMES, plain
+from .served import NAMES, served
 
 # A plane shorter than this leaves most of a vector empty.
 SHORTEST_PLANE = 16
@@ -37,7 +37,7 @@ def normalise(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float)
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias)):
         y, own, variance = applied(_Normalised, x, weight, bias, eps)
     else:
-        y, own, variance = _layout(x, weight, bias).normalised(x, weight, bias, eps)
+        y, own, variance = _layout(x, name(weight), name(bias)).normalised(x, weight, bias, eps)
     return BatchResult(y, own[0], variance)
 
 
@@ -60,27 +60,31 @@ class _Normalised(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        layout = _layout(x, weight, bias)
+        layout = _layout(x, name(weight), name(bias))
         y, own, variance = layout.normalised(x, weight, bias, eps)
-        ctx.save_for_backward(x, weight, bias, own)
-        ctx.layout, ctx.eps = layout, eps
+        ctx.save_for_backward(x, weight, own)
+        ctx.layout, ctx.eps, ctx.types = layout, eps, [None if p is None else p.dtype for p in (weight, bias)]
         ctx.mark_non_differentiable(own, variance)
         ctx.set_materialize_grads(False)
         return y, own, variance
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-        x, weight, bias, own = ctx.saved_tensors
         if dy is None:
             return None, None, None, None
-        if torch.is_grad_enabled() or not plain(dy):
-            return *gradients(partial(_by_torch, ctx.eps), (x, weight, bias), dy), None
-        dx, found = ctx.layout.input_gradients(x, weight, own, dy)
-        dweight, dbias = (
-            None if parameter is None else gradient.to(parameter.dtype)
-            for gradient, parameter in zip(found, (weight, bias), strict=True)
-        )
-        return dx, dweight, dbias, None
+        x, weight, own = ctx.saved_tensors
+        layout: _Planes | _Columns = ctx.layout
+        if torch.is_grad_enabled() or not (_reads(layout, x, weight, own) and served(dy)):
+            bias = stand_in(ctx.types[1], (layout.channels,))
+            found = gradients(partial(_by_torch, ctx.eps), (x, weight, bias), dy)
+        else:
+            dx, own_gradients = layout.input_gradients(x, weight, own, dy)
+            parameters = (
+                None if dtype is None else gradient.to(dtype)
+                for gradient, dtype in zip(own_gradients, ctx.types, strict=True)
+            )
+            found = (dx, *parameters)
+        return *(g if wanted else None for g, wanted in zip(found, ctx.needs_input_grad, strict=False)), None
 
 
 @dataclass(frozen=True)
@@ -152,17 +156,29 @@ class _Columns:
         return dx, found
 
 
-def _layout(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> _Planes | _Columns:
+def _reads(layout: _Planes | _Columns, x: Tensor, weight: Tensor | None, own: Tensor) -> bool:
+    """Whether what was kept is as it was: hooks on saved tensors may return others."""
+    return (
+        served(x, weight, own)
+        and (planes_in(x) or channels_last_in(x))
+        and _layout(x, name(weight), layout.kind.bias) == layout
+        and own.dtype == real_type(x)
+        and own.shape == (2, layout.channels)
+        and all(kept is None or kept.is_contiguous() for kept in (weight, own))
+    )
+
+
+def _layout(x: Tensor, weight: str | None, bias: str | None) -> _Planes | _Columns:
     examples, channels = x.shape[:2]
     make = _planes if planes_in(x) else _columns
-    return make(examples, channels, x.numel(), NAMES[x.dtype], name(weight), name(bias))
+    return make(examples, channels, x.numel(), NAMES[x.dtype], weight, bias)
 
 
 # Training asks for the same few over and over.
 @lru_cache(maxsize=1024)
 def _planes(examples: int, channels: int, numbers: int, x: str, weight: str | None, bias: str | None) -> _Planes:
     length = numbers // channels // examples
-    width = vector_width(length, x)
+    width = vector_width(length, lines.WIDEST, x)
     kind = lines.Lines(x, weight, bias, centred=True, along=False, residual=False, width=width)
     return _Planes(kind, channels, (channels, 1, examples, length, channels * length, max(1, lines.CHUNK // length)))
 
@@ -176,7 +192,7 @@ def _columns(_: int, channels: int, numbers: int, x: str, weight: str | None, bi
     part = -(-places // (parts * block)) * block  # a whole number of blocks
     parts, tiles = -(-places // part), -(-channels // tile)
     return _Columns(
-        columns.Columns(x, weight, bias, vector_width(channels, x)),
+        columns.Columns(x, weight, bias, vector_width(channels, columns.WIDEST, x)),
         channels, parts, parts * tiles,
         (places, channels, part, tiles, tile, block), (parts, places, part, channels),
     )  # fmt: skip

@@ -16,6 +16,8 @@ from . import formulas
 from .lines import BIAS, DY, EPS, MEAN, MEAN_G, MEAN_GZ, SCALE, SPREAD, WEIGHT, X
 from .loops import Body, Loops
 
+# Numbers in a vector at most, of float32, measured.
+WIDEST = 64
 # A claim is one part of the rows in one tile of the columns; of a part, BLOCK rows are worked on at a time.
 SIZES = ("ROWS", "COLUMNS", "PART", "TILES", "TILE", "BLOCK")
 # What has a row for each part: MEANS, SQUARES, PRODUCTS and GRADIENTS, all float64.
@@ -65,24 +67,23 @@ def statistics(kind: Columns) -> str:
         n, m = (walk.as_double(count) for count in (block.done, block.rows))
 
         def group(column: str, mask: str | None) -> None:
-            lanes = {name: walk.variable(walk.vector, "zeroinitializer") for name in ("sum", "squares")}
+            total, squares = (walk.variable(wide.vector, "zeroinitializer") for _ in range(2))
             with block.each_row(column) as at:
-                walk.add_to(lanes["sum"], walk.vector, walk.read(kind.x, "X", at, mask))
-            total = walk.get(lanes["sum"], walk.vector)
-            mean = walk.new(f"fdiv {walk.vector} {total}, {walk.spread(walk.real, walk.rounded(m))}")
+                walk.add_to(total, wide.vector, walk.doubled(walk.read(kind.x, "X", at, mask)))
+            rows = wide.spread("double", m)
+            mean = wide.new(f"fdiv {wide.vector} {walk.get(total, wide.vector)}, {rows}")
             with block.each_row(column) as at:
-                far = walk.new(f"fsub {walk.vector} {walk.read(kind.x, 'X', at, mask)}, {mean}")
-                walk.add_to(lanes["squares"], walk.vector, walk.new(f"fmul {walk.vector} {far}, {far}"))
+                far = wide.new(f"fsub {wide.vector} {walk.doubled(walk.read(kind.x, 'X', at, mask))}, {mean}")
+                walk.add_to(squares, wide.vector, wide.new(f"fmul {wide.vector} {far}, {far}"))
             slot = walk.plus(block.row_of_sums, column)
             known: Registers = {
                 _N: wide.spread("double", n),
-                _M: wide.spread("double", m),
+                _M: rows,
                 _MEAN_N: wide.load("float64", walk.place("float64", "MEANS", slot), mask),
-                _MEAN_M: walk.doubled(mean),
+                _MEAN_M: mean,
             }
             walk.accumulate("MEANS", slot, wide.value(more_mean, known), mask)
-            own = walk.doubled(walk.get(lanes["squares"], walk.vector))
-            between = wide.value(more_squares, known)
+            own, between = walk.get(squares, wide.vector), wide.value(more_squares, known)
             walk.accumulate("SQUARES", slot, wide.new(f"fadd {wide.vector} {own}, {between}"), mask)
 
         block.each_group(group)

@@ -43,7 +43,7 @@ class Conversion:
 
     def __str__(self) -> str:
         rows = [(change.name or "(the model)", f"{change.before} -> {change.after}") for change in self.changed]
-        rows += [(name or "(the model)", f"{kind}, left as it is") for name, kind in self.left]
+        rows += [(name or "(the model)", f"left as it is: {kind}") for name, kind in self.left]
         if not rows:
             return "no normalisation layers"
         width = max(len(name) for name, _ in rows)
@@ -61,7 +61,7 @@ def convert(model: nn.Module, to: Literal["thalweg", "torch"] = "thalweg", *, rm
     own for instance, are left as they are, and listed.
 
     ``rms``  also make every LayerNorm an RMSNorm, which keeps its weight and eps and loses its bias: this is another
-             function, and the model has to be trained with it.
+             function, and the model has to be trained with it. The norms of nn.TransformerEncoderLayer stay LayerNorm.
 
     Raises ValueError for another ``to``, TypeError if ``model`` is no module.
     """
@@ -71,10 +71,15 @@ def convert(model: nn.Module, to: Literal["thalweg", "torch"] = "thalweg", *, rm
         raise ValueError(f"to must be 'thalweg' or 'torch', got {to!r}")
     pairs = _PAIRS if to == "thalweg" else {ours: torchs for torchs, ours in _PAIRS.items()}
     changed, left, replaced = [], [], False
+    # Its kernel for inference computes LayerNorm itself, from the layers' weights and biases.
+    encoders = [module for module in model.modules() if isinstance(module, nn.TransformerEncoderLayer)]
+    needed = {id(norm) for encoder in encoders for norm in (encoder.norm1, encoder.norm2)}
     for name, module in model.named_modules():
         before = type(module)
         after = pairs.get(before, before)
-        if rms and before in (nn.LayerNorm, layers.LayerNorm):
+        if rms and before in (nn.LayerNorm, layers.LayerNorm) and id(module) in needed:
+            left.append((name, f"{_called(after)}, which TransformerEncoderLayer needs"))
+        elif rms and before in (nn.LayerNorm, layers.LayerNorm):
             after = layers.RMSNorm if to == "thalweg" else nn.RMSNorm
             module._parameters.pop("bias")
             replaced = True

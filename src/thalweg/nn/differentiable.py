@@ -18,7 +18,14 @@ def gradients(
     """The gradients of ``function(*inputs)`` by those inputs that want one, themselves differentiable if asked for."""
     further = torch.is_grad_enabled()
     with torch.enable_grad():
-        y = function(*inputs)
-    wanted = [x for x in inputs if x is not None and x.requires_grad]
+        # By views of them: the hooks of the inputs themselves are run by whoever asked for this gradient.
+        views = [None if x is None else x.view_as(x) for x in inputs]
+        y = function(*views)
+    wanted = [x for x in views if x is not None and x.requires_grad]
     found = iter(torch.autograd.grad(y, wanted, dy, create_graph=further, allow_unused=True))
-    return tuple(next(found) if x is not None and x.requires_grad else None for x in inputs)
+    return tuple(next(found) if x is not None and x.requires_grad else None for x in views)
+
+
+def stand_in(dtype: torch.dtype | None, shape: Sequence[int]) -> Tensor | None:
+    """For a bias, whose value no gradient depends on: so it need not be kept, and may be changed meanwhile."""
+    return None if dtype is None else torch.zeros(tuple(shape), dtype=dtype, requires_grad=True)

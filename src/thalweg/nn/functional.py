@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from . import channels, tokens
-from .served import served
+from .served import alike, served
 from .tokens import TokenNorm
 
 # Numbers in x from which on kernels are worth their call, measured (docs/norms.md): torch's RMSNorm is a chain of
 # plain operations, its LayerNorm and BatchNorm are single ones, and good.
-RMS_FROM = 2**13
+RMS_FROM = 2**14
 LAYER_FROM = 2**18
 PLANES_FROM = 2**16
 COLUMNS_FROM = 2**20
@@ -29,7 +29,7 @@ def rms_norm(
     ``eps``  None: the smallest number that 1 can grow by, in x's type.
     """
     # Small calls go on at once: a microsecond counts there.
-    if x.numel() >= RMS_FROM:
+    if _large(x, RMS_FROM):
         norm = TokenNorm(tuple(normalized_shape), _eps(x, eps), centred=False)
         # torch's result would be of the larger type.
         if (weight is None or weight.dtype == x.dtype) and _fits(norm, x, weight, None):
@@ -45,7 +45,7 @@ def layer_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """As torch.nn.functional.layer_norm: x of shape (..., *normalized_shape), less its mean, by its deviation."""
-    if x.numel() >= LAYER_FROM:
+    if _large(x, LAYER_FROM):
         norm = TokenNorm(tuple(normalized_shape), eps, centred=True)
         if _fits(norm, x, weight, bias):
             return tokens.normalise(norm, x, None, weight, bias)[0]
@@ -98,28 +98,40 @@ def batch_norm(
     In training the running estimates become (1 - momentum) * themselves + momentum * the batch's, the variance's
     unbiased. Otherwise they are what x is normalised with, which is torch's function whatever the size.
     """
-    running = (running_mean, running_var)
-    if not training or not _fits_channels(x, weight, bias, *running):
-        return functional.batch_norm(x, *running, weight, bias, training, momentum, eps)
+    estimates = (running_mean, running_var)
+    if not training or not _fits_channels(x, weight, bias, *estimates):
+        return functional.batch_norm(x, *estimates, weight, bias, training, momentum, eps)
     by_channel = channels.normalise(x, weight, bias, eps)
     if running_mean is not None and running_var is not None:
         count = x.numel() // x.shape[1]
         unbiased = by_channel.variance * (count / (count - 1))
         with torch.no_grad():
-            running_mean.mul_(1 - momentum).add_(by_channel.mean, alpha=momentum)
-            running_var.mul_(1 - momentum).add_(unbiased, alpha=momentum)
+            for running, of_batch in ((running_mean, by_channel.mean), (running_var, unbiased)):
+                # Rounded once, where memory holds fewer bits.
+                wide = running.to(of_batch.dtype) if running.dtype == torch.bfloat16 else running
+                running.copy_(wide.mul_(1 - momentum).add_(of_batch, alpha=momentum))
     return by_channel.y
 
 
+def _large(x: Tensor, least: int) -> bool:
+    """Whether x has so many numbers. What stands for a tensor while a model is recorded is not asked."""
+    return isinstance(x, Tensor) and not x.is_nested and x.numel() >= least
+
+
 def _eps(x: Tensor, eps: float | None) -> float:
-    return torch.finfo(x.dtype).eps if eps is None and x.is_floating_point() else eps or 0.0
+    """As torch chooses it: for half precision, which is computed in float32, that of float32."""
+    return (
+        torch.finfo(x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32).eps if eps is None else eps
+    )
 
 
 def _added(
     norm: TokenNorm, x: Tensor, residual: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor] | None:
-    alike = x.shape == residual.shape and x.dtype == residual.dtype
-    if alike and x.numel() >= RMS_FROM and _fits(norm, x, weight, bias) and _fits(norm, residual, weight, bias):
+    if not (_large(x, RMS_FROM) and _large(residual, RMS_FROM)):
+        return None
+    same = x.shape == residual.shape and x.dtype == residual.dtype
+    if same and _fits(norm, x, weight, bias) and _fits(norm, residual, weight, bias):
         y, total = tokens.normalise(norm, x, residual, weight, bias)
         return y, total
     return None
@@ -134,18 +146,20 @@ def _fits(norm: TokenNorm, x: Tensor, weight: Tensor | None, bias: Tensor | None
         and 0 < len(shape) <= x.dim()
         and x.shape[-len(shape) :] == shape
         and all(p.shape == shape and p.is_contiguous() for p in parameters)
+        and alike(x, parameters)
         and x.is_contiguous()
     )
 
 
 def _fits_channels(x: Tensor, *others: Tensor | None) -> bool:
-    if x.dim() < 2 or x.numel() < PLANES_FROM or not served(x, *others):
+    if not _large(x, PLANES_FROM) or x.dim() < 2 or not served(x, *others):
         return False
     count = x.shape[1]
     present = [t for t in others if t is not None]
     running = others[2:]
     return (
         all(t.shape == (count,) and t.is_contiguous() for t in present)
+        and alike(x, present)
         and len({t is None for t in running}) == 1
         and x.numel() > count
         and (channels.planes_in(x) or (x.numel() >= COLUMNS_FROM and channels.channels_last_in(x)))

@@ -17,7 +17,7 @@ from .served import NAMES
 
 # From so many bytes on, memory comes from the system afresh and costs a page fault every 4 kB, which takes longer
 # than the work itself; pages of 2 MB, which Linux gives on request, cost 500 times fewer.
-_LARGE = 8 * 2**20
+_LARGE = 1 * 2**20
 _PAGE = 4096
 _HUGE_PAGES = 14  # Linux's MADV_HUGEPAGE
 
@@ -50,9 +50,9 @@ def real_type(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def vector_width(length: int, x: str) -> int:
-    """Numbers in a vector: four of the processor's at a time, so that additions overlap; fewer on short lines."""
-    width = 64 if length > 32 else 32 if length > 16 else 16
+def vector_width(length: int, widest: int, x: str) -> int:
+    """Numbers in a vector: several of the processor's at a time, so that additions overlap; fewer on short runs."""
+    width = next(width for width in (16, 32, 64) if width >= min(length, widest))
     return width // 2 if x == "float64" else width
 
 

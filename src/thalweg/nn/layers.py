@@ -18,14 +18,14 @@ class RMSNorm(torch.nn.RMSNorm):
     """
 
     @overload
-    def forward(self, x: Tensor) -> Tensor: ...
+    def forward(self, input: Tensor) -> Tensor: ...
     @overload
-    def forward(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]: ...
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """x of shape (..., *normalized_shape). With a residual of x's shape: (norm of the sum, the sum)."""
+    def forward(self, input: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]: ...
+    def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """(..., *normalized_shape) to the same. With a residual of that shape: (norm of the sum, the sum)."""
         if residual is None:
-            return functional.rms_norm(x, self.normalized_shape, self.weight, self.eps)
-        return functional.add_rms_norm(x, residual, self.normalized_shape, self.weight, self.eps)
+            return functional.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+        return functional.add_rms_norm(input, residual, self.normalized_shape, self.weight, self.eps)
 
 
 class LayerNorm(torch.nn.LayerNorm):
@@ -35,20 +35,20 @@ class LayerNorm(torch.nn.LayerNorm):
     """
 
     @overload
-    def forward(self, x: Tensor) -> Tensor: ...
+    def forward(self, input: Tensor) -> Tensor: ...
     @overload
-    def forward(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]: ...
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """x of shape (..., *normalized_shape). With a residual of x's shape: (norm of the sum, the sum)."""
+    def forward(self, input: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]: ...
+    def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """(..., *normalized_shape) to the same. With a residual of that shape: (norm of the sum, the sum)."""
         if residual is None:
-            return functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
-        return functional.add_layer_norm(x, residual, self.normalized_shape, self.weight, self.bias, self.eps)
+            return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+        return functional.add_layer_norm(input, residual, self.normalized_shape, self.weight, self.bias, self.eps)
 
 
 class _BatchNorm(torch.nn.modules.batchnorm._BatchNorm):
-    def forward(self, x: Tensor) -> Tensor:
-        """x of shape (n, channels, ...)."""
-        self._check_input_dim(x)  # type: ignore[no-untyped-call]
+    def forward(self, input: Tensor) -> Tensor:
+        """(n, channels, ...) to the same."""
+        self._check_input_dim(input)  # type: ignore[no-untyped-call]
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
@@ -57,7 +57,7 @@ class _BatchNorm(torch.nn.modules.batchnorm._BatchNorm):
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         updated = not self.training or self.track_running_stats
         return functional.batch_norm(
-            x,
+            input,
             self.running_mean if updated else None,
             self.running_var if updated else None,
             self.weight,

@@ -129,12 +129,6 @@ class Loops(Vectors):
         """A number of type ``real`` as float64."""
         return number if self.real == "double" else self.new(f"fpext float {number} to double")
 
-    def masked(self, value: str, mask: str | None) -> str:
-        """A vector, 0 where the mask is off."""
-        if mask is None:
-            return value
-        return self.new(f"select <{self.width} x i1> {mask}, {self.vector} {value}, {self.vector} zeroinitializer")
-
     # Memory: ``name`` says whose address.
 
     def place(self, dtype: str, name: str, index: str) -> str:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .differentiable import applied, gradients
+from .differentiable import applied, gradients, stand_in
 from .launch import address, fresh, name, real_type, run, vector_width
-from .lines import Lines, backward, forward
-from .served import NAMES, plain
+from .lines import WIDE_LINE, WIDEST, Lines, backward, forward
+from .served import NAMES, TYPES, served
 
 # A claim has a row of its own for the weight's gradients: so many numbers are worth one. Fewer, while there are few
 # claims, so that threads have something to share.
@@ -51,6 +51,19 @@ class _Walk:
         """As `lines.SIZES` names them."""
         return self.lines, self.per, 1, self.length, 0, 1
 
+    def reads(self, x: Tensor, weight: Tensor | None, own: Tensor) -> bool:
+        """Whether what was kept is as it was: hooks on saved tensors may return others."""
+        return (
+            served(x, weight, own)
+            and NAMES[x.dtype] == self.kind.x
+            and x.numel() == self.lines * self.length
+            and name(weight) == self.kind.weight
+            and (weight is None or weight.numel() == self.length)
+            and own.dtype == real_type(x)
+            and own.shape == (2, self.lines)
+            and all(kept is None or kept.is_contiguous() for kept in (x, weight, own))
+        )
+
     @cached_property
     def forward(self) -> str:
         """The kernel's text."""
@@ -81,27 +94,32 @@ def normalise(
 class _Normalised(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, norm: TokenNorm, *inputs: Tensor | None) -> tuple[Tensor, ...]:
-        x, _, weight, bias = inputs
+        x, residual, weight, bias = inputs
         walk = _walk_of(norm, *inputs)  # type: ignore[arg-type]
         results, own = _normalised(walk, norm, *inputs)  # type: ignore[arg-type]
-        ctx.save_for_backward(results[1] if walk.kind.residual else x, weight, bias, own)
-        ctx.norm, ctx.walk = norm, walk
+        ctx.save_for_backward(results[1] if residual is not None else x, weight, own)
+        ctx.norm, ctx.walk, ctx.bias_type = norm, walk, None if bias is None else bias.dtype
         ctx.set_materialize_grads(False)
+        if residual is not None and not any(ctx.needs_input_grad[1:3]):
+            ctx.mark_non_differentiable(results[1])
         return results
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor | None, dsum: Tensor | None = None) -> tuple[Tensor | None, ...]:
-        x, weight, bias, own = ctx.saved_tensors
-        if dy is None:
-            return None, dsum, dsum, None, None
-        if torch.is_grad_enabled() or not (plain(dy) and (dsum is None or plain(dsum))):
+        x, weight, own = ctx.saved_tensors
+        _, wants_x, wants_residual, wants_weight, wants_bias = ctx.needs_input_grad
+        walk: _Walk = ctx.walk
+        dx, dweight, dbias = dsum, None, None
+        if dy is not None and not torch.is_grad_enabled() and walk.reads(x, weight, own) and served(dy, dsum):
+            dx, dweight, dbias = _gradients(walk, ctx.norm, x, weight, own, dy, dsum)
+        elif dy is not None:
+            bias = stand_in(ctx.bias_type, ctx.norm.shape)
             dx, dweight, dbias = gradients(ctx.norm.by_torch, (x, weight, bias), dy)
-            if dsum is not None and dx is not None:
-                dx = dx + dsum
-        else:
-            dx, dweight, dbias = _gradients(ctx.walk, x, weight, bias, own, dy, dsum)
-        _, wants_x, wants_residual, *_ = ctx.needs_input_grad
-        return None, dx if wants_x else None, dx if wants_residual else None, dweight, dbias
+            dx = dx + dsum if dx is not None and dsum is not None else dx
+        return (
+            None, dx if wants_x else None, dx if wants_residual else None,
+            dweight if wants_weight else None, dbias if wants_bias else None,
+        )  # fmt: skip
 
 
 def _walk_of(norm: TokenNorm, x: Tensor, residual: Tensor | None, weight: Tensor | None, bias: Tensor | None) -> _Walk:
@@ -115,7 +133,10 @@ def _walk(
     centred: bool, length: int, numbers: int, x: str, weight: str | None, bias: str | None, residual: bool
 ) -> _Walk:
     lines = numbers // length
-    kind = Lines(x, weight, bias, centred, along=True, residual=residual, width=vector_width(length, x))
+    kind = Lines(
+        x, weight, bias, centred, along=True, residual=residual, width=vector_width(length, WIDEST, x),
+        together=4 if length > WIDE_LINE else 1,
+    )  # fmt: skip
     few = min(_FEW_CLAIMS, numbers // _AT_LEAST)
     most = min(lines, _MOST_CLAIMS, max(1, few, numbers // _NUMBERS_A_CLAIM))
     per = -(-lines // most)
@@ -140,15 +161,15 @@ def _normalised(
 
 
 def _gradients(
-    walk: _Walk, x: Tensor, weight: Tensor | None, bias: Tensor | None, own: Tensor, dy: Tensor, dsum: Tensor | None
+    walk: _Walk, norm: TokenNorm, x: Tensor, weight: Tensor | None, own: Tensor, dy: Tensor, dsum: Tensor | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     dy, dsum = dy.contiguous(), None if dsum is None else dsum.contiguous()
     dx = fresh(x)
     # What kernels add up in starts from 0.
     rows = {
-        key: torch.zeros(walk.claims, walk.length, dtype=own.dtype)
-        for key, parameter in (("weight", weight), ("bias", bias))
-        if parameter is not None
+        parameter: torch.zeros(walk.claims, walk.length, dtype=own.dtype)
+        for parameter, wanted in (("weight", walk.kind.weight), ("bias", walk.kind.bias))
+        if wanted
     }
     at = own.data_ptr()
     places = (
@@ -157,7 +178,7 @@ def _gradients(
     )  # fmt: skip
     run(walk.backward if dsum is None else walk.backward_of_both, walk.claims, places, walk.sizes, x.numel())
     dweight, dbias = (
-        None if parameter is None else rows[key].sum(0).to(parameter.dtype).view_as(parameter)
-        for key, parameter in (("weight", weight), ("bias", bias))
+        rows[parameter].sum(0).to(TYPES[kind]).view(norm.shape) if kind else None
+        for parameter, kind in (("weight", walk.kind.weight), ("bias", walk.kind.bias))
     )
     return dx, dweight, dbias

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .task import Trial
+
 if TYPE_CHECKING:  # tasks are listed without torch
     from collections.abc import Iterator
 
@@ -17,14 +19,17 @@ if TYPE_CHECKING:  # tasks are listed without torch
 SPLIT_SEED = 1797
 METRICS = ("train_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy")
 
-STATEMENT = (
-    "Data: scikit-learn's digits, 1,797 images of 8x8 pixels in 10 classes; pixels divided by 16, so in [0, 1]. "
-    "Split once for all runs, class by class: numpy RandomState(1797) permutes each class, classes in order; "
-    "the first 60% (rounded) train, the next 20% validate, the rest test. "
-    "Loss: cross entropy, mean over the batch. Batches of 64 without replacement, reshuffled each epoch; "
-    "the last batch holds the remainder. Losses and accuracies are over the whole of each part, "
-    "before training and after each epoch."
-)
+
+def statement(batch: str) -> str:
+    """What the digits tasks have in common, in words; ``batch`` says how large theirs are."""
+    return (
+        "Data: scikit-learn's digits, 1,797 images of 8x8 pixels in 10 classes; pixels divided by 16, so in [0, 1]. "
+        "Split once for all runs, class by class: numpy RandomState(1797) permutes each class, classes in order; "
+        "the first 60% (rounded) train, the next 20% validate, the rest test. "
+        f"Loss: cross entropy, mean over the batch. Batches of {batch} without replacement, reshuffled each epoch; "
+        "the last batch holds the remainder. Losses and accuracies are over the whole of each part, "
+        "before training and after each epoch."
+    )
 
 
 @dataclass(frozen=True)
@@ -80,14 +85,34 @@ def batches(part: Part, size: int, seed: int) -> "Iterator[list[tuple[Tensor, Te
 
 
 def evaluate(model: "nn.Module", data: Digits) -> dict[str, float]:
-    """Losses and accuracies over whole parts, under the names in `METRICS`."""
+    """Losses and accuracies over whole parts, under the names in `METRICS`, with the model in evaluation mode."""
     import torch
     from torch.nn.functional import cross_entropy
 
     found: dict[str, float] = {}
+    model.eval()
     with torch.no_grad():
         for name, part in (("train", data.train), ("valid", data.valid), ("test", data.test)):
             scores = model(part.images)
             found[f"{name}_loss"] = float(cross_entropy(scores, part.classes))
             found[f"{name}_accuracy"] = float((scores.argmax(1) == part.classes).double().mean())
+    model.train()
     return {name: found[name] for name in METRICS}
+
+
+def fit(trial: Trial, model: "nn.Module", epochs: int, batch: int) -> None:
+    """Train a model from images, (n, 64), to a score for each class, (n, 10); report as `statement` says."""
+    from torch.nn.functional import cross_entropy
+
+    data = load()
+    optimizer = trial.optimizer(model)
+    shuffled = batches(data.train, batch, trial.seed("data"))
+    trial.report(**evaluate(model, data))
+    for _ in trial.epochs(epochs):
+        for images, classes in next(shuffled):
+            loss = cross_entropy(model(images), classes)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        with trial.evaluation():
+            trial.report(**evaluate(model, data))

@@ -1,6 +1,6 @@
 """digits-cnn: a small convolutional network on handwritten digits."""
 
-from .digits import METRICS, STATEMENT, batches, evaluate, load
+from .digits import METRICS, fit, statement
 from .task import Task, Trial
 
 EPOCHS, BATCH = 15, 64
@@ -11,7 +11,6 @@ def train(trial: Trial) -> None:
     import torch
     from torch import nn
 
-    data = load()
     torch.manual_seed(trial.seed("init"))
     model = nn.Sequential(
         nn.Unflatten(1, (1, 8, 8)),
@@ -23,17 +22,7 @@ def train(trial: Trial) -> None:
         nn.Flatten(),
         nn.Linear(512, 10),
     )
-    optimizer = trial.optimizer(model)
-    shuffled = batches(data.train, BATCH, trial.seed("data"))
-    trial.report(**evaluate(model, data))
-    for _ in trial.epochs(EPOCHS):
-        for images, classes in next(shuffled):
-            loss = nn.functional.cross_entropy(model(images), classes)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        with trial.evaluation():
-            trial.report(**evaluate(model, data))
+    fit(trial, model, EPOCHS, BATCH)
 
 
 TASK = Task(
@@ -42,7 +31,7 @@ TASK = Task(
     statement=(
         "Model: convolution 3x3 of 1 to 16 channels, ReLU, convolution 3x3 of 16 to 32 channels, ReLU (both padded "
         "by 1), maximum over 2x2, dense 512-10; with biases, PyTorch's initialisation. "
-        f"{EPOCHS} epochs. {STATEMENT}"
+        f"{EPOCHS} epochs. {statement(str(BATCH))}"
     ),
     version="1",
     metrics=METRICS,

@@ -98,7 +98,7 @@ def orders(trial: Trial) -> "Iterator[Tensor]":
     import torch
 
     if not trial.options["reshuffle"]:
-        yield from repeat(torch.tensor(order(EXAMPLES, trial.run_seed, trial.options["op_seed"])))
+        yield from repeat(torch.tensor(order(EXAMPLES, trial.run_seed, int(trial.options["op_seed"]))))
     chance = torch.Generator().manual_seed(trial.seed("data"))
     while True:
         yield torch.randperm(EXAMPLES, generator=chance)
