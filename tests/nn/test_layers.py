@@ -278,7 +278,6 @@ class TestRefused:
                 made(torch.ones(shape))
             assert made.eval()(torch.ones(shape)).isfinite().all()
 
-    @pytest.mark.xfail(strict=True, reason="kernels take element types together that torch refuses")
     def test_types_that_torch_refuses_together(self) -> None:
         kinds = (torch.float32, torch.float64, torch.bfloat16)
         wrong = []
@@ -299,7 +298,7 @@ class TestRefused:
                         for home in (functional, torch.nn.functional):
                             try:
                                 fates.append(call(home).dtype)
-                            except RuntimeError as error:
+                            except (RuntimeError, ValueError) as error:
                                 fates.append(type(error))
                         if fates[0] != fates[1]:
                             wrong.append((a, b, c, *fates))
@@ -323,7 +322,6 @@ class TestExtremes:
                     if abs(value) < 1e15:  # squares of more than that are infinite in float32
                         assert not bool((mine.isinf() & theirs.isfinite()).any()), (value, spread, i)
 
-    @pytest.mark.xfail(strict=True, reason="a rounded mean's distance from 1e30 is squared in float32: infinite")
     def test_the_variance_of_large_constants(self) -> None:
         for layer in (CHANNELS[0], CHANNELS[1]):
             for made in layer.pair():
@@ -378,14 +376,12 @@ class TestBfloat16:
             # Half a unit is the rounding; gradients are differences of terms as large as the largest.
             assert bool((error <= unit * true.abs() + 1e-5 * true.abs().max()).all())
 
-    @pytest.mark.xfail(strict=True, reason="eps=None is bfloat16's where torch computes with float32's")
     def test_rms_norm_without_eps(self) -> None:
         x = 1e-3 * drawn((2, 16))
         for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
             found, expected = (home.rms_norm(x.to(dtype), (16,)) for home in (functional, torch.nn.functional))
             assert apart(found, expected) < 1e-2
 
-    @pytest.mark.xfail(strict=True, reason="running statistics in bfloat16 are rounded twice a step, torch's once")
     def test_running_statistics(self) -> None:
         layer = Layer("BatchNorm1d", (400,), (8, 400, 40))
         ours, _ = layer.pair(torch.bfloat16)

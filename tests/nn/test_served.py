@@ -1,6 +1,7 @@
 """Wherever torch follows a tensor in its own ways, the layers are torch's: kernels stay away, or are right."""
 
 import copy
+import inspect
 import subprocess
 import sys
 import threading
@@ -132,7 +133,6 @@ class TestTransforms:
 
         same(layer, asked)
 
-    @pytest.mark.xfail(strict=True, reason="backward does not see that the gradient it is given is dual")
     def test_forward_over_an_earlier_graph(self, layer: Layer) -> None:
         def asked(module: torch.nn.Module) -> Any:
             x = layer.x(0, F64).requires_grad_()
@@ -265,8 +265,10 @@ class TestRecorded:
 
         same(layer, asked)
 
-    @pytest.mark.xfail(strict=True, reason="a proxy's size decides in functional; torch's own layers are leaves to fx")
-    def test_symbolic_trace(self, layer: Layer) -> None:
+    def test_symbolic_trace(self, layer: Layer, request: pytest.FixtureRequest) -> None:
+        if layer.of_batches:
+            reason = "its checks ask a proxy for its dimensions: only torch.nn's own modules are leaves to torch.fx"
+            request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
         ours, torchs = (torch.fx.symbolic_trace(net) for net in self.net(layer)[::-1])
         assert apart(ours(layer.x()), torchs(layer.x())) < 1e-5
 
@@ -385,7 +387,6 @@ def run(script: str) -> None:
 ZERO = "torch._efficientzerotensor((4, 16))"
 
 
-@pytest.mark.xfail(strict=True, reason="a tensor of zeros without memory is read: the process dies")
 @pytest.mark.parametrize(
     "script",
     [
@@ -398,23 +399,20 @@ def test_zeros_without_memory(script: str) -> None:
     run(script)
 
 
-@pytest.mark.xfail(strict=True, reason="an unpacked tensor's type is not looked at: the process dies, or reads beyond")
 def test_saved_tensors_that_come_back_in_another_type() -> None:
     run(
         "x = torch.randn(4096, 512, requires_grad=True)\n"
         "with torch.autograd.graph.saved_tensors_hooks(lambda t: t.bfloat16(), lambda t: t):\n"
-        "    y = functional.layer_norm(x, (512,))\n"
-        "try:\n"
-        "    y.sum().backward()\n"
-        "except RuntimeError:\n"
-        "    pass\n"
-        "else:\n"
-        "    raise SystemExit(1)\n"
+        "    y = functional.add_layer_norm(x, torch.zeros(4096, 512), (512,))[0]\n"
+        "dy = torch.randn(4096, 512)\n"
+        "y.backward(dy)\n"
+        "other = x.detach().clone().requires_grad_()\n"
+        "torch.nn.functional.layer_norm(other, (512,)).backward(dy)\n"
+        "assert (x.grad - other.grad).norm() < 0.01 * other.grad.norm()\n"
     )
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
-@pytest.mark.xfail(strict=True, reason="a nested tensor has no shape to look at")
 def test_nested_tensors() -> None:
     rows = [drawn((2, 8), 1, torch.float32), drawn((3, 8), 2, torch.float32)]
     for home in (torch.nn, thalweg.nn):
@@ -423,11 +421,12 @@ def test_nested_tensors() -> None:
             assert apart(mine, torch.nn.LayerNorm(8)(theirs)) < 1e-6
 
 
-@pytest.mark.xfail(strict=True, reason="forward's argument is x, torch's is input")
 def test_the_inputs_name() -> None:
     for layer in LAYERS:
         for module in reversed(layer.pair()):
-            module(input=layer.x())
+            (argument, *_) = inspect.signature(type(module).forward).parameters.keys() - {"self", "residual"}
+            assert argument in inspect.signature(type(layer.pair()[1]).forward).parameters
+            module(**{argument: layer.x()})
 
 
 def test_layouts_that_are_not_strided() -> None:

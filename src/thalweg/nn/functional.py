@@ -16,7 +16,7 @@ from .tokens import TokenNorm
 # Numbers in x from which on kernels are worth their call, measured (docs/norms.md): torch's RMSNorm is a chain of
 # plain operations, its LayerNorm and BatchNorm are single ones, and good.
 RMS_FROM = 2**14
-LAYER_FROM = 2**18
+LAYER_FROM = 2**22
 PLANES_FROM = 2**16
 COLUMNS_FROM = 2**20
 

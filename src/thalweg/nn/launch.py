@@ -17,7 +17,7 @@ from .served import NAMES
 
 # From so many bytes on, memory comes from the system afresh and costs a page fault every 4 kB, which takes longer
 # than the work itself; pages of 2 MB, which Linux gives on request, cost 500 times fewer.
-_LARGE = 1 * 2**20
+_LARGE = 4 * 2**20
 _PAGE = 4096
 _HUGE_PAGES = 14  # Linux's MADV_HUGEPAGE
 

@@ -18,14 +18,14 @@ class RMSNorm(torch.nn.RMSNorm):
     """
 
     @overload
-    def forward(self, input: Tensor) -> Tensor: ...
+    def forward(self, x: Tensor) -> Tensor: ...
     @overload
-    def forward(self, input: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]: ...
-    def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]: ...
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """(..., *normalized_shape) to the same. With a residual of that shape: (norm of the sum, the sum)."""
         if residual is None:
-            return functional.rms_norm(input, self.normalized_shape, self.weight, self.eps)
-        return functional.add_rms_norm(input, residual, self.normalized_shape, self.weight, self.eps)
+            return functional.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+        return functional.add_rms_norm(x, residual, self.normalized_shape, self.weight, self.eps)
 
 
 class LayerNorm(torch.nn.LayerNorm):
