@@ -32,9 +32,10 @@ format: .venv/dev ## put the code in the house's form
 	$(BIN)/ruff format src tests examples benchmarks
 	$(BIN)/ruff check --fix src tests examples benchmarks
 
-bench: .venv/bench ## rules x tensors x chains against torch: benchmarks/RESULTS.md; every rule: CATALOGUE.md
+bench: .venv/bench ## rules x tensors x chains against torch: benchmarks/RESULTS.md; every rule: CATALOGUE.md; layers: NORMS.md
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/catalogue.py
+	$(BIN)/python benchmarks/norms.py
 
 stubs: .venv/dev ## the optimizers' signatures, after a rule has changed
 	$(BIN)/python -m thalweg.optim.stubs

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import norm_cells
+import norms
 from cells import CATALOGUE, CELLS, RULES, Cell
 from page import Circumstances, Result, page
 from shapes import MODELS
@@ -142,3 +144,21 @@ def test_mistakes(arguments: list[str], sentence: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("layer", [*norm_cells.MODELS, "RMSNorm", "x + residual, LayerNorm", "BatchNorm2d"])
+def test_both_sides_of_a_layer_do_the_same_work(layer: str) -> None:
+    cell = next(cell for cell in norm_cells.CELLS.values() if cell.layer == layer)
+    ours, torchs = (
+        torch.cat([x.detach().flatten() for x in (found if isinstance(found, tuple) else (found,))])
+        for found in (call() for call in norm_cells.sides(cell).values())
+    )
+    assert (ours - torchs).norm() < 1e-5 * torchs.norm()
+
+
+def test_the_layers_page() -> None:
+    cell = norm_cells.CELLS["RMSNorm/8192x1024/contiguous/forward"]
+    timing = Timing({"thalweg": (0.01,) * 3, "torch": (0.05,) * 3, "w *= 1": (0.01,) * 3}, 0.0)
+    text = norms.page([norms.Result("default", cell, timing, {"w *= 1": 670_000_000})], 2, 3, 1)
+    assert "| RMSNorm | 8192x1024 | contiguous | 10 | 50 | 5.00 | 5.00 to 5.00 | 1 | 10% |" in text
+    assert "**Stopped early**: 1 lines" in text

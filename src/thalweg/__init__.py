@@ -8,6 +8,7 @@ Public names are loaded when first used, so the command line's help does not wai
 ``Optimizer``             what they all are; ``NonFiniteGradient`` what they may raise
 ``param_groups``          a model's parameters in groups: weight decay where it belongs, learning rates by depth
 ``create``                an optimizer on those groups: ``create("adamw", model, lr=3e-4)``
+``nn``                    normalisation layers, drop-in for torch.nn, and where to place them
 ``compare``               an honest comparison of rules on a training task; ``train`` a single training
 """
 
@@ -15,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import nn
     from .formula import Rule, Wrapper
     from .optim import *
     from .study import compare, train
@@ -36,6 +38,8 @@ _ELSEWHERE = {
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
+    if name == "nn":
+        return import_module("thalweg.nn")
     try:
         home = import_module(_ELSEWHERE.get(name, "thalweg.optim"))
     except ModuleNotFoundError as error:
@@ -51,4 +55,4 @@ def __dir__() -> list[str]:
     from . import optim
 
     functions = {"optimizer", "wrap", "param_groups", "create"}
-    return sorted({*globals(), *_ELSEWHERE, *functions, *(name for name in vars(optim) if name[0].isupper())})
+    return sorted({*globals(), *_ELSEWHERE, "nn", *functions, *(name for name in vars(optim) if name[0].isupper())})

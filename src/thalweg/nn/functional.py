@@ -17,8 +17,8 @@ from .tokens import TokenNorm
 # plain operations, its LayerNorm and BatchNorm are single ones, and good.
 RMS_FROM = 2**14
 LAYER_FROM = 2**22
-PLANES_FROM = 2**16
-COLUMNS_FROM = 2**20
+PLANES_FROM = 2**18
+COLUMNS_FROM = 2**22
 
 
 def rms_norm(
@@ -60,9 +60,10 @@ def add_rms_norm(
     eps: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(rms_norm(x + residual), x + residual), in one walk over memory."""
-    norm = TokenNorm(tuple(normalized_shape), _eps(x, eps), centred=False)
-    if (weight is None or weight.dtype == x.dtype) and (found := _added(norm, x, residual, weight, None)):
-        return found
+    if _large(x, RMS_FROM):
+        norm = TokenNorm(tuple(normalized_shape), _eps(x, eps), centred=False)
+        if (weight is None or weight.dtype == x.dtype) and (found := _added(norm, x, residual, weight, None)):
+            return found
     total = x + residual
     return rms_norm(total, normalized_shape, weight, eps), total
 
@@ -76,9 +77,10 @@ def add_layer_norm(
     eps: float = 1e-5,
 ) -> tuple[Tensor, Tensor]:
     """(layer_norm(x + residual), x + residual), in one walk over memory."""
-    norm = TokenNorm(tuple(normalized_shape), eps, centred=True)
-    if found := _added(norm, x, residual, weight, bias):
-        return found
+    if _large(x, RMS_FROM):
+        norm = TokenNorm(tuple(normalized_shape), eps, centred=True)
+        if found := _added(norm, x, residual, weight, bias):
+            return found
     total = x + residual
     return layer_norm(total, normalized_shape, weight, bias, eps), total
 
@@ -104,13 +106,18 @@ def batch_norm(
     by_channel = channels.normalise(x, weight, bias, eps)
     if running_mean is not None and running_var is not None:
         count = x.numel() // x.shape[1]
-        unbiased = by_channel.variance * (count / (count - 1))
-        with torch.no_grad():
-            for running, of_batch in ((running_mean, by_channel.mean), (running_var, unbiased)):
-                # Rounded once, where memory holds fewer bits.
-                wide = running.to(of_batch.dtype) if running.dtype == torch.bfloat16 else running
-                running.copy_(wide.mul_(1 - momentum).add_(of_batch, alpha=momentum))
+        _move(running_mean, by_channel.mean, momentum, 1.0)
+        _move(running_var, by_channel.variance, momentum, count / (count - 1))  # unbiased
     return by_channel.y
+
+
+def _move(running: Tensor, of_batch: Tensor, momentum: float, factor: float) -> None:
+    """running = (1 - momentum) * running + momentum * factor * of_batch, rounded once where memory holds fewer bits."""
+    with torch.no_grad():
+        wide = running.float() if running.dtype == torch.bfloat16 else running
+        wide.mul_(1 - momentum).add_(of_batch, alpha=momentum * factor)
+        if wide is not running:
+            running.copy_(wide)
 
 
 def _large(x: Tensor, least: int) -> bool:
@@ -128,8 +135,6 @@ def _eps(x: Tensor, eps: float | None) -> float:
 def _added(
     norm: TokenNorm, x: Tensor, residual: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> tuple[Tensor, Tensor] | None:
-    if not (_large(x, RMS_FROM) and _large(residual, RMS_FROM)):
-        return None
     same = x.shape == residual.shape and x.dtype == residual.dtype
     if same and _fits(norm, x, weight, bias) and _fits(norm, residual, weight, bias):
         y, total = tokens.normalise(norm, x, residual, weight, bias)
