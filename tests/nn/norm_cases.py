@@ -10,7 +10,7 @@ from torch import Tensor
 import thalweg.nn
 
 # The sizes from which on kernels serve: small cases exercise them where these are 1.
-SIZES = ("RMS_FROM", "LAYER_FROM", "ADD_LAYER_FROM", "PLANES_FROM", "COLUMNS_FROM")
+SIZES = ("RMS_FROM", "LAYER_FROM", "PLANES_FROM", "COLUMNS_FROM")
 
 # Each gives the same numbers ("expanded": those of the first example), by differentiable operations.
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {

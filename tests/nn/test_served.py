@@ -401,10 +401,10 @@ def test_zeros_without_memory(script: str) -> None:
 
 def test_saved_tensors_that_come_back_in_another_type() -> None:
     run(
-        "x = torch.randn(4096, 512, requires_grad=True)\n"
+        "x = torch.randn(8192, 512, requires_grad=True)\n"
         "with torch.autograd.graph.saved_tensors_hooks(lambda t: t.bfloat16(), lambda t: t):\n"
-        "    y = functional.add_layer_norm(x, torch.zeros(4096, 512), (512,))[0]\n"
-        "dy = torch.randn(4096, 512)\n"
+        "    y = functional.add_layer_norm(x, torch.zeros(8192, 512), (512,))[0]\n"
+        "dy = torch.randn(8192, 512)\n"
         "y.backward(dy)\n"
         "other = x.detach().clone().requires_grad_()\n"
         "torch.nn.functional.layer_norm(other, (512,)).backward(dy)\n"

@@ -17,7 +17,6 @@ from .tokens import TokenNorm
 # plain operations, its LayerNorm and BatchNorm are single ones, and good.
 RMS_FROM = 2**14
 LAYER_FROM = 2**22
-ADD_LAYER_FROM = 2**19
 PLANES_FROM = 2**18
 COLUMNS_FROM = 2**22
 
@@ -78,7 +77,7 @@ def add_layer_norm(
     eps: float = 1e-5,
 ) -> tuple[Tensor, Tensor]:
     """(layer_norm(x + residual), x + residual), in one walk over memory."""
-    if _large(x, ADD_LAYER_FROM):
+    if _large(x, LAYER_FROM):
         norm = TokenNorm(tuple(normalized_shape), eps, centred=True)
         if found := _added(norm, x, residual, weight, bias):
             return found

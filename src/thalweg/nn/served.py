@@ -1,8 +1,8 @@
 """Which calls the kernels serve; all others get torch's own functions, with the same numbers.
 
 Kernels read memory behind torch's back, so they stay away wherever torch follows what is done with a tensor in another
-way than by `torch.autograd`: while `torch.compile`, `torch.export` or `torch.jit.trace` record, for tensors that the
-transforms of `torch.func` wrap, within forward-mode derivatives, under dispatch and function modes, and under autocast.
+way than by `torch.autograd`: while `torch.compile`, `torch.export` or `torch.jit.trace` record, under the transforms
+of `torch.func` and forward-mode derivatives, under dispatch and function modes, and under autocast.
 """
 
 from functools import cache
@@ -22,7 +22,8 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 def served(x: Tensor, *others: Tensor | None) -> bool:
     """Whether kernels may read these tensors: ordinary ones on the CPU, of a type they know, and nobody watching."""
-    return plain(x) and all(other is None or plain(other) for other in others) and _unwatched()
+    # What records is asked first, since it would record the other questions.
+    return _unwatched() and plain(x) and all(other is None or plain(other) for other in others)
 
 
 def plain(x: Tensor) -> bool:
@@ -48,6 +49,7 @@ def _unwatched() -> bool:
     return not (
         torch.compiler.is_compiling()
         or torch._C._get_tracing_state() is not None
+        or torch._C._are_functorch_transforms_active()
         or _len_torch_dispatch_stack()
         or _len_torch_function_stack()
         or forward_ad._current_level >= 0
