@@ -17,7 +17,7 @@ import thalweg
 from cells import CATALOGUE
 from page import Result, markdown, milliseconds, ratio_words
 from sides import installed_peers
-from steps import ATTEMPTS, WorkerFailed, at_least, results, say
+from steps import ATTEMPTS, at_least, gathered, results, say
 from thalweg.cpu import cpu_name
 from thalweg.optim import Optimizer
 from thalweg.speed.cases import least_bytes, traffic
@@ -37,18 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not names:
         say(f"catalogue.py: no rule has {' or '.join(chosen.only)} in its name; there are {', '.join(CATALOGUE)}")
         return 2
-    found: list[Result] = []
-    code = 0
-    try:
-        for result in results(names, chosen.rounds, ATTEMPTS, chosen.threads, allocators=("default",)):
-            found.append(result)
-            say(f"{len(found):3} of {len(names)}  {' '.join(_row(result))}")
-    except KeyboardInterrupt:
-        say("stopped; writing what there is")
-        code = 130
-    except WorkerFailed as failure:
-        say(f"catalogue.py: {failure}; writing what there is")
-        code = 1
+    measuring = results(names, chosen.rounds, ATTEMPTS, chosen.threads, allocators=("default",))
+    found, code = gathered(measuring, len(names), lambda result: " ".join(_row(result)), "catalogue.py")
     text = page(found, chosen.threads, chosen.rounds, missing=len(names) - len(found))
     if chosen.only:
         print(text, end="")

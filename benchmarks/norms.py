@@ -17,7 +17,7 @@ import torch
 import thalweg
 from norm_cells import CELLS, NormCell
 from page import markdown
-from steps import ATTEMPTS, ENVIRONMENTS, WORDS, WorkerFailed, at_least, measured, say
+from steps import ATTEMPTS, ENVIRONMENTS, WORDS, at_least, gathered, measured, say
 from thalweg.cpu import cpu_name
 from thalweg.speed.measure import DISTURBED, Timing
 
@@ -74,20 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not names:
         say(f"norms.py: no line's name has {' or '.join(chosen.only)} in it; there are {', '.join(CELLS)}")
         return 2
-    found: list[Result] = []
-    code, expected = 0, len(names) * len(ENVIRONMENTS)
+    expected = len(names) * len(ENVIRONMENTS)
     settings = (*map(str, (chosen.rounds, ATTEMPTS, chosen.threads)), *names)
-    try:
-        for allocator in ENVIRONMENTS:
-            for written in measured("norm_worker.py", settings, allocator):
-                found.append(_result(allocator, written))
-                say(f"{len(found):3} of {expected}  {found[-1].cell.name:60} {' '.join(found[-1].row[3:])}")
-    except KeyboardInterrupt:
-        say("stopped; writing what there is")
-        code = 130
-    except WorkerFailed as failure:
-        say(f"norms.py: {failure}; writing what there is")
-        code = 1
+    measuring = (
+        _result(allocator, written)
+        for allocator in ENVIRONMENTS
+        for written in measured("norm_worker.py", settings, allocator)
+    )
+    found, code = gathered(measuring, expected, lambda r: f"{r.cell.name:60} {' '.join(r.row[3:])}", "norms.py")
     text = page(found, chosen.threads, chosen.rounds, expected - len(found))
     if chosen.only:
         print(text, end="")

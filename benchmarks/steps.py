@@ -11,10 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -41,6 +41,8 @@ WORDS = {
     + "). torch's loop and foreach, which need temporaries, do not have to fetch them from the system each step.",
 }
 
+T = TypeVar("T")
+
 
 class WorkerFailed(RuntimeError):
     """The measuring process ended before its last line."""
@@ -60,18 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     rounds, attempts = (3, 1) if chosen.quick else (chosen.rounds, ATTEMPTS)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout` ends it as Ctrl-C does
-    began, found, code = time.monotonic(), list[Result](), 0
-    expected = len(names) * len(ENVIRONMENTS)
-    try:
-        for result in results(names, rounds, attempts, chosen.threads):
-            found.append(result)
-            say(f"{len(found):3} of {expected}  {_line(result)}")
-    except KeyboardInterrupt:
-        say("stopped; writing what there is")
-        code = 130
-    except WorkerFailed as failure:
-        say(f"steps.py: {failure}; writing what there is")
-        code = 1
+    began, expected = time.monotonic(), len(names) * len(ENVIRONMENTS)
+    found, code = gathered(results(names, rounds, attempts, chosen.threads), expected, _line, "steps.py")
     around = Circumstances(
         cpu=cpu_name(),
         threads=chosen.threads,
@@ -89,6 +81,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print(text, end="")
     return code
+
+
+def gathered(measuring: Iterable[T], expected: int, line: Callable[[T], str], script: str) -> tuple[list[T], int]:
+    """What is measured until it ends, or is stopped, or its process fails; and the exit code. Each line is said."""
+    found: list[T] = []
+    try:
+        for result in measuring:
+            found.append(result)
+            say(f"{len(found):3} of {expected}  {line(result)}")
+    except KeyboardInterrupt:
+        say("stopped; writing what there is")
+        return found, 130
+    except WorkerFailed as failure:
+        say(f"{script}: {failure}; writing what there is")
+        return found, 1
+    return found, 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -98,9 +98,7 @@ class _Planes:
     def normalised(
         self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        y = fresh(x)
-        own = torch.empty(2, self.channels, dtype=real_type(x))
-        variance = torch.empty(self.channels, dtype=torch.float64)
+        y, own, variance = _results(x, self.channels)
         number, (mean, scale) = ctypes.c_double(eps), _rows(own)
         places = (
             x.data_ptr(), 0, address(weight), address(bias), y.data_ptr(), 0,
@@ -130,9 +128,7 @@ class _Columns:
     def normalised(
         self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        y = fresh(x)
-        own = torch.empty(2, self.channels, dtype=real_type(x))
-        variance = torch.empty(self.channels, dtype=torch.float64)
+        y, own, variance = _results(x, self.channels)
         parts = torch.zeros(2, self.parts * self.channels, dtype=torch.float64)
         number, n = ctypes.c_double(eps), x.numel()
         run(columns.statistics(self.kind), self.claims, (x.data_ptr(), *_rows(parts)), self.sizes, n)
@@ -154,6 +150,12 @@ class _Columns:
         written = (*both, address(weight), *_rows(means), dx.data_ptr())
         run(columns.input_gradients(self.kind), self.claims, written, self.sizes, n)
         return dx, found
+
+
+def _results(x: Tensor, channels: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory for y, for each channel's mean and scale, and for its variance."""
+    own = torch.empty(2, channels, dtype=real_type(x))
+    return fresh(x), own, torch.empty(channels, dtype=torch.float64)
 
 
 def _reads(layout: _Planes | _Columns, x: Tensor, weight: Tensor | None, own: Tensor) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from thalweg.formula.expression import Expression, number
+from thalweg.formula.llvm import compute_type
 from thalweg.formula.vectors import Registers
 
 from . import formulas
@@ -45,7 +46,7 @@ class Columns:
     @property
     def real(self) -> str:
         """What is computed in, and the type of a column's own numbers."""
-        return "float64" if self.x == "float64" else "float32"
+        return compute_type({"x": self.x})
 
 
 def joined(n: Expression, mean_n: Expression, m: Expression, mean_m: Expression) -> tuple[Expression, Expression]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from . import channels, tokens
+from .launch import real_type
 from .served import alike, served
 from .tokens import TokenNorm
 
@@ -26,7 +27,7 @@ def rms_norm(
 ) -> Tensor:
     """As torch.nn.functional.rms_norm: x of shape (..., *normalized_shape), divided by its root mean square.
 
-    ``eps``  None: the smallest number that 1 can grow by, in x's type.
+    ``eps``  None: the smallest number that 1 can grow by, in the type that is computed in.
     """
     # Small calls go on at once: a microsecond counts there.
     if _large(x, RMS_FROM):
@@ -127,9 +128,7 @@ def _large(x: Tensor, least: int) -> bool:
 
 def _eps(x: Tensor, eps: float | None) -> float:
     """As torch chooses it: for half precision, which is computed in float32, that of float32."""
-    return (
-        torch.finfo(x.dtype if x.dtype in (torch.float32, torch.float64) else torch.float32).eps if eps is None else eps
-    )
+    return torch.finfo(real_type(x)).eps if eps is None else eps
 
 
 def _added(

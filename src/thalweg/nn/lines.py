@@ -10,6 +10,7 @@ from functools import cache, reduce
 from itertools import chain
 
 from thalweg.formula.expression import Expression, constant, number
+from thalweg.formula.llvm import compute_type
 from thalweg.formula.vectors import Registers, Vectors
 
 from . import formulas
@@ -62,7 +63,7 @@ class Lines:
     @property
     def real(self) -> str:
         """What is computed in, and the type of a line's own numbers."""
-        return "float64" if self.x == "float64" else "float32"
+        return compute_type({"x": self.x})
 
     @property
     def z(self) -> Expression:
