@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +13,6 @@ from thalweg.closest import closest
 
 if TYPE_CHECKING:
     from thalweg.tasks import Task
-    from thalweg.tasks.task import Choice
 
 
 class Refused(Exception):
@@ -104,37 +103,3 @@ def options_table(tasks: "Mapping[str, Task]") -> Table:
             words = f" ({', '.join(about.choices)})" if about.choices else ""
             made.add_row(f"{name}:{option}=", str(about.default).lower(), about.meaning + words)
     return made
-
-
-def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, Any]:
-    """``--set name=value`` and ``--lr``, read."""
-    from thalweg.study.rule_references import assignments, read_value
-
-    given = [] if lr is None else [f"lr={lr!r}"]
-    found = assignments([*given, *assigned], "--set", "it as name=value")
-    return {name: read_value(written) for name, written in found.items()}
-
-
-def task_options(assigned: Iterable[str]) -> "dict[str, Choice]":
-    """``--option name=value``, read."""
-    from thalweg.study.rule_references import assignments
-    from thalweg.study.task_references import read_option
-
-    found = assignments(assigned, "--option", "it as name=value")
-    return {name: read_option(written) for name, written in found.items()}
-
-
-def varied_options(assigned: Iterable[str]) -> "dict[str, list[Choice]]":
-    """``--vary name=value,value``, read."""
-    from thalweg.study.errors import StudyError
-    from thalweg.study.rule_references import assignments
-    from thalweg.study.task_references import read_option
-
-    form, twice = "it as name=value,value", "write all of its values in one"
-    found = {
-        name: [value.strip() for value in written.split(",")]
-        for name, written in assignments(assigned, "--vary", form, twice).items()
-    }
-    if empty := next((name for name, values in found.items() if "" in values), None):
-        raise StudyError(f"--vary: {empty} has an empty value between its commas; write {form}")
-    return {name: [read_option(value) for value in values] for name, values in found.items()}

@@ -1,3 +1,4 @@
+import subprocess
 import textwrap
 
 import pytest
@@ -35,3 +36,22 @@ def script(tmp_path):
         return f"{tmp_path / name}:train"
 
     return write
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """A function that mounts a real tmpfs; the test is skipped where that is not allowed."""
+    places = []
+
+    def mount(options):
+        place = tmp_path / f"mount{len(places)}"
+        place.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True)
+        if done.returncode:
+            pytest.skip("mounting a small file system needs root")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in places:
+        subprocess.run(["umount", place], check=True)

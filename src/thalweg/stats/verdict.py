@@ -34,6 +34,7 @@ class Contestant:
     ``searched``      whether it has anything to search; if not, its defaults were all there was to try.
     ``diverged``, ``failed``  how many of the tuned re-runs.
     ``at_edge``       hyperparameters of the winner at an edge of the search box.
+    ``unlike``        how its default, trained twice with one seed, came out differently; "" if it did not.
     """
 
     label: str
@@ -44,111 +45,216 @@ class Contestant:
     diverged: int = 0
     failed: int = 0
     at_edge: tuple[str, ...] = ()
+    unlike: str = ""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rules share. ``metric`` in words ("test accuracy"); ``trials`` of each search."""
+    """What all rules share. ``metric`` in words ("test accuracy"); ``trials`` of the longest search.
+
+    ``minutes``  of training that each search was given; None: as many trials for all.
+    """
 
     task: str
     metric: str
     unit: Unit
     trials: int
     judged_on_validation: bool = False
+    minutes: float | None = None
 
     @property
     def budget(self) -> str:
         """What each rule was given, in words."""
+        if self.minutes is not None:
+            return f"after {self.minutes:.3g} minutes each"
         return f"after {self.trials} trials each" if self.trials > 1 else "with defaults, nothing tuned"
 
 
+@dataclass(frozen=True)
+class Procedural:
+    """What was found of the procedures "tune with this budget, then train".
+
+    ``budget``     in words: "8 trials".
+    ``names``      of those compared, by label, the best mean first; ``intervals`` of their means, by label.
+    ``pairs``      every two in that order; ``tuning`` against the default, by label; ``switching`` from ``first`` to
+                   the best of the others, ``tuned`` and ``default``.
+    ``noise_floor``  how far a comparison of the best with itself goes.
+    """
+
+    budget: str
+    names: Mapping[str, str]
+    intervals: Mapping[str, Interval]
+    pairs: Sequence[Difference]
+    tuning: Mapping[str, Difference]
+    switching: Mapping[str, Difference]
+    first: str
+    noise_floor: float
+
+
+@dataclass(frozen=True)
+class _Field:
+    """Those compared at one level: configurations found, or procedures. The best mean first."""
+
+    names: Mapping[str, str]
+    means: Mapping[str, Interval]
+    between: Mapping[tuple[str, str], Difference]
+
+    @property
+    def leader(self) -> str:
+        return next(iter(self.names))
+
+    @property
+    def others(self) -> list[str]:
+        return list(self.names)[1:]
+
+    @property
+    def towards(self) -> list[Difference]:
+        return [self.between[self.leader, other] for other in self.others]
+
+    @property
+    def won(self) -> bool:
+        return bool(self.others) and all(found.answer == "better" for found in self.towards)
+
+
 def verdict(
-    setting: Setting, rules: Sequence[Contestant], pairs: Sequence[Difference], tuning: Mapping[str, Difference]
+    setting: Setting,
+    rules: Sequence[Contestant],
+    pairs: Sequence[Difference],
+    tuning: Mapping[str, Difference],
+    procedural: Procedural | None = None,
 ) -> Verdict:
-    """Say what was found.
+    """Say what was found: of the procedures where that is known, then of the configurations.
 
     ``rules`` at least one, the best mean first, each with the same number of seeds; ``pairs`` every two of them in
     that order, tuned against tuned; ``tuning`` tuned minus default, by label, of the rules that tuning changed.
     """
-    between = {(pair.first, pair.second): pair for pair in pairs}
-    leader, others = rules[0], rules[1:]
-    towards = [between[leader.label, other.label] for other in others]
-    level = setting.unit.value(leader.tuned.mean, leader.tuned)
-    if not others:
-        answer = [f"On {setting.task}, {setting.budget}, {leader.name} reaches {setting.metric} {level}."]
-        answer.append("There is nothing to compare it with.")
+    found = _Field(
+        {rule.label: rule.name for rule in rules}, {rule.label: rule.tuned for rule in rules}, _by_pair(pairs)
+    )
+    if procedural is None:
+        main, budget, more = found, setting.budget, []
     else:
-        answer = [
-            f"On {setting.task}, {setting.budget}, {_answer(leader, others, towards)}.",
-            f"{setting.metric[:1].upper()}{setting.metric[1:]}: {_measured(setting, leader, others, towards)}.",
-        ]
-    won = bool(others) and all(found.answer == "better" for found in towards)
+        main = _Field(procedural.names, procedural.intervals, _by_pair(procedural.pairs))
+        budget, more = f"tuned with {procedural.budget} each", _configurations(setting, found)
     return Verdict(
         (
-            *answer,
-            *_other_pairs(rules, between),
+            *_answers(setting, main, budget),
+            *_other_pairs(main),
+            *more,
             *_lost(setting, rules),
-            *_tuning(setting, rules, tuning),
-            *_caveats(setting, rules, pairs, tuning),
+            *(_gains(setting, procedural, found.names) if procedural else _tuning(setting, rules, tuning)),
+            *_caveats(setting, rules),
+            *(_floor(setting, procedural) if procedural else []),
+            _scope(rules, pairs, tuning, procedural),
         ),
-        leader.label if won else None,
+        main.leader if main.won else None,
     )
 
 
-def _answer(leader: Contestant, others: Sequence[Contestant], towards: Sequence[Difference]) -> str:
+def _by_pair(pairs: Sequence[Difference]) -> dict[tuple[str, str], Difference]:
+    return {(pair.first, pair.second): pair for pair in pairs}
+
+
+def _answers(setting: Setting, field: _Field, budget: str) -> list[str]:
+    """The answer, and the numbers that carry it."""
+    leader, mean = field.names[field.leader], field.means[field.leader]
+    if not field.others:
+        level = setting.unit.value(mean.mean, mean)
+        return [
+            f"On {setting.task}, {budget}, {leader} reaches {setting.metric} {level}.",
+            "There is nothing to compare it with.",
+        ]
+    return [
+        f"On {setting.task}, {budget}, {_answer(field)}.",
+        f"{setting.metric[:1].upper()}{setting.metric[1:]}: {_measured(setting, field)}.",
+    ]
+
+
+def _answer(field: _Field) -> str:
     """AdamW is better than SGD; cannot tell AdamW from Lion or Momentum."""
-    tied = [other.name for other, found in zip(others, towards, strict=True) if found.answer != "better"]
-    if tied:
-        return f"cannot tell {leader.name} from {_few(tied, 'or')}"
-    return f"{leader.name} is better than {_few([other.name for other in others])}"
+    leader = field.names[field.leader]
+    answers = {field.names[o]: found.answer for o, found in zip(field.others, field.towards, strict=True)}
+    unclear = [name for name, answer in answers.items() if answer not in ("better", "equal within noise")]
+    equal = [name for name, answer in answers.items() if answer == "equal within noise"]
+    if unclear:
+        told = f"cannot tell {leader} from {_few(unclear, 'or')}"
+        return f"{told}; it is equal to {_few(equal)} within noise" if equal else told
+    if equal:
+        return f"{_few([leader, *equal])} are equal within noise"
+    return f"{leader} is better than {_few(list(answers))}"
 
 
-def _measured(setting: Setting, leader: Contestant, others: Sequence[Contestant], towards: Sequence[Difference]) -> str:
+def _measured(setting: Setting, field: _Field) -> str:
     """The numbers behind the answer: the leader against those it is tied with, or, if it won, against the next."""
-    unit, shown = setting.unit, []
-    tied = [(o, found) for o, found in zip(others, towards, strict=True) if found.answer != "better"]
-    for other, found in tied[:NAMED] or [(others[0], towards[0])]:
-        level = unit.value(other.tuned.mean, other.tuned)
-        which = other.name if tied or len(others) == 1 else f"{other.name}, the next"
+    unit, shown, mean = setting.unit, [], field.means[field.leader]
+    every = list(zip(field.others, field.towards, strict=True))
+    tied = [(other, found) for other, found in every if found.answer != "better"]
+    for other, found in tied[:NAMED] or every[:1]:
+        level = unit.value(field.means[other].mean, field.means[other])
+        which = field.names[other] if tied or len(every) == 1 else f"{field.names[other]}, the next"
         shown.append(f"{level} ({which}; difference {_size(unit, found)})")
-    numbers = f"{unit.value(leader.tuned.mean, leader.tuned)} ({leader.name}) against {listed(shown)}"
-    reasons = {found.why for _, found in tied}
-    if "noise" in reasons:
-        more = [found.more_seeds for _, found in tied if found.why == "noise"]
-        known = [seeds for seeds in more if seeds is not None]
-        if len(known) == len(more):
-            return f"{numbers}; about {counted(max(known), 'more seed')} might tell"
-        return f"{numbers}; it would take many more seeds to tell"
-    if "constant" in reasons:
+    numbers = f"{unit.value(mean.mean, mean)} ({field.names[field.leader]}) against {listed(shown)}"
+    noisy = [found for _, found in tied if found.why == "noise"]
+    if noisy:
+        return f"{numbers}; {_what_would_tell(noisy)}"
+    if any(found.why == "constant" for _, found in tied):
         return f"{numbers}: more seeds would show it, or a script that uses trial.seed"
+    if any(found.answer == "equal within noise" for _, found in tied):
+        noise = max(found.noise for _, found in tied)
+        return f"{numbers}; another seed alone moves it by {unit.size(noise)}"
     return numbers
+
+
+def _what_would_tell(noisy: Sequence[Difference]) -> str:
+    """How many more runs would: of trials or of seeds, whichever is enough for all of the pairs and fewer."""
+    enough = {}
+    for thing, needed in (
+        ("more trial", [found.more_trials for found in noisy]),
+        ("more seed", [found.more_seeds for found in noisy]),
+    ):
+        known = [count for count in needed if count is not None]
+        if len(known) == len(needed):
+            enough[thing] = max(known)
+    if not enough:
+        return "it would take many more runs to tell"
+    thing = min(enough, key=lambda name: enough[name])
+    return f"about {counted(enough[thing], thing)} might tell"
 
 
 def _size(unit: Unit, found: Difference) -> str:
     """+1.3 points, +0.9 to +1.7."""
     seeds = counted(found.interval.n, "seed")
     if found.why == "equal":
-        return f"0 in each of {seeds}"
+        return "0" if found.procedure else f"0 in each of {seeds}"
     if found.why == "constant":
         return f"{unit.difference(found.interval)} in each of {seeds}, so that the noise is unknown"
     return f"{unit.difference(found.interval)}, {unit.bounds(found.interval)}"
 
 
-def _other_pairs(ranked: Sequence[Contestant], between: Mapping[tuple[str, str], Difference]) -> list[str]:
+def _configurations(setting: Setting, field: _Field) -> list[str]:
+    """What the whole search found, in one sentence."""
+    if not field.others:
+        return []
+    found = f"after {setting.minutes:.3g} minutes" if setting.minutes else f"in all {setting.trials} trials"
+    return [f"Of the configurations found {found}: {_answer(field)} ({_measured(setting, field)})."]
+
+
+def _other_pairs(field: _Field) -> list[str]:
     """Who beats whom, the sentence before apart; rules that beat the same ones stand together."""
+    ranked = list(field.names)
     if len(ranked) < 3:
         return []
-    told = all(between[ranked[0].label, other.label].answer == "better" for other in ranked[1:])
     groups: dict[tuple[str, ...], list[str]] = {}
     doubtful = 0
     for place, rule in enumerate(ranked):
-        if place == 0 and told:
+        if place == 0 and field.won:
             continue
         below = ranked[place + 1 :]
-        beaten = tuple(other.name for other in below if between[rule.label, other.label].answer == "better")
+        answers = {other: field.between[rule, other].answer for other in below}
+        beaten = tuple(field.names[other] for other in below if answers[other] == "better")
         doubtful += (len(below) - len(beaten)) * (place > 0)
         if beaten:
-            groups.setdefault(beaten, []).append(rule.name)
+            groups.setdefault(beaten, []).append(field.names[rule])
     clauses = [
         f"{_few(names)} {'is' if len(names) == 1 else 'are each'} better than {_few(beaten)}"
         for beaten, names in groups.items()
@@ -173,52 +279,99 @@ def _lost(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
     return found
 
 
+def _gains(setting: Setting, found: Procedural, names: Mapping[str, str]) -> list[str]:
+    """What gains more: tuning the first, or going over to another?"""
+    unit, first = setting.unit, names[found.first]
+    tuned = (
+        f"Tuning {first} with {found.budget} instead of taking its default: {_size(unit, found.tuning[found.first])}"
+    )
+    if not found.switching:
+        return [f"{tuned}."]
+    switch = found.switching["tuned"]
+    default = found.switching["default"]
+    other = names[switch.first]
+    return [
+        f"{tuned}. Going over from {first} to {other}: {_size(unit, switch)} with both tuned, "
+        f"{_size(unit, default)} with both defaults."
+    ]
+
+
+def _floor(setting: Setting, found: Procedural) -> list[str]:
+    if not found.noise_floor:
+        return []
+    return [
+        f"Noise floor: {next(iter(found.names.values()))} compared with itself, with other draws and seeds, differs by "
+        f"up to {setting.unit.size(found.noise_floor)} in 19 of 20 cases."
+    ]
+
+
 def _tuning(setting: Setting, rules: Sequence[Contestant], tuning: Mapping[str, Difference]) -> list[str]:
     """What tuning gained: how it compares with what another rule gains is for the reader."""
     if setting.trials == 1:
         return []
     clauses = []
-    for answer, words in (("better", "helped"), ("worse", "hurt"), ("cannot tell", "may or may not have helped")):
-        moved = [rule for rule in rules if not rule.default_won and tuning[rule.label].answer == answer]
+    for answers, words in (
+        (("better",), "helped"),
+        (("worse",), "hurt"),
+        (("cannot tell", "equal within noise"), "may or may not have helped"),
+    ):
+        moved = [rule for rule in rules if not rule.default_won and tuning[rule.label].answer in answers]
         if moved:
             sizes = [f"{rule.name} ({_size(setting.unit, tuning[rule.label])})" for rule in moved]
             clauses.append(f"{words} {listed(sizes)}")
-    found = [f"Tuning {'; it '.join(clauses)}."] if clauses else []
-    alone = [rule.name for rule in rules if not rule.searched]
-    if alone:
-        them, their = ("it", "its") if len(alone) == 1 else ("they", "their")
-        found.append(f"{listed(alone)}: nothing to search, so {them} ran with {their} values as given, not tuned.")
-    still = [rule.name for rule in rules if rule.default_won and rule.searched]
-    if still:
-        their = "its default" if len(still) == 1 else "their defaults"
-        found.append(f"For {listed(still)} no trial did better on validation than {their}.")
-    return found
+    return [f"Tuning {'; it '.join(clauses)}."] if clauses else []
 
 
-def _caveats(
-    setting: Setting, rules: Sequence[Contestant], pairs: Sequence[Difference], tuning: Mapping[str, Difference]
-) -> list[str]:
+def _caveats(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
     found = []
+    if setting.trials > 1:
+        alone = [rule.name for rule in rules if not rule.searched]
+        if alone:
+            them, their = ("it", "its") if len(alone) == 1 else ("they", "their")
+            found.append(f"{listed(alone)}: nothing to search, so {them} ran with {their} values as given, not tuned.")
+        still = [rule.name for rule in rules if rule.default_won and rule.searched]
+        if still:
+            their = "its default" if len(still) == 1 else "their defaults"
+            found.append(f"For {listed(still)} no trial did better on validation than {their}.")
     if setting.judged_on_validation:
         found.append(
             f"The task reports no test value, so {setting.metric} chose the winners and judges them, which flatters "
             "tuned rules; report a test metric."
         )
+    unlike = next((rule for rule in rules if rule.unlike), None)
+    if unlike is not None:
+        found.append(
+            f"The script does not repeat itself: {unlike.name}'s default, trained twice with one seed, differed "
+            f"({unlike.unlike}). Give every generator it uses a seed from trial.seed."
+        )
     edges = [f"{rule.name} ({', '.join(rule.at_edge)})" for rule in rules if rule.at_edge]
     if edges:
         found.append(f"At an edge of the search, where a wider one may find better: {listed(edges)}.")
-    return [*found, _scope(rules, pairs, tuning)]
+    return found
 
 
-def _scope(rules: Sequence[Contestant], pairs: Sequence[Difference], tuning: Mapping[str, Difference]) -> str:
+def _scope(
+    rules: Sequence[Contestant],
+    pairs: Sequence[Difference],
+    tuning: Mapping[str, Difference],
+    procedural: Procedural | None,
+) -> str:
     """Which intervals are meant, for all sentences at once."""
     seeds = f"over new seeds ({rules[0].tuned.n} were run, the same for all)"
+    if procedural is not None:
+        level = f"{100 * next(iter(procedural.intervals.values())).level:g}%"
+        several = f", with Holm's correction for the {len(pairs)} pairs" if len(pairs) > 1 else ""
+        return (
+            f"Ranges: {level} intervals{several}, over new searches and new seeds; "
+            f"of the configurations found, {seeds}."
+        )
     known = [*pairs, *tuning.values()]
     if not known:
         return f"This is about one configuration {seeds}; another search might pick another."
     families = [(len(pairs), "pairs"), (len(tuning), "changes by tuning")]
-    jointly = [f"jointly for the {number} {what}" for number, what in families if number > 1]
-    ranges = ", ".join((f"{100 * known[0].interval.level:g}% intervals", *jointly, seeds))
+    corrected = [f"the {number} {what}" for number, what in families if number > 1]
+    holm = [f"with Holm's correction for {' and for '.join(corrected)}"] if corrected else []
+    ranges = ", ".join((f"{100 * known[0].interval.level:g}% intervals", *holm, seeds))
     return f"Ranges: {ranges}. They are about these configurations; another search might pick others."
 
 

@@ -39,6 +39,11 @@ class Unit:
             return "unknown"
         return f"{self.value(interval.low, interval)} to {self.value(interval.high, interval)}"
 
+    def size(self, value: float) -> str:
+        """A difference's size without its direction: 0.4 points."""
+        text = f"{100 * value:.2g}" if self.share else f"{value:.2g}"
+        return f"{text} points" if self.share else text
+
     def _signed(self, value: float, interval: Interval) -> str:
         if abs(value) >= HUGE:
             return f"{value:+.3g}"

@@ -1,11 +1,12 @@
 """What is compared, one training, who runs them, where results live."""
 
-from .compare import compare
+from .compare import compare, run_study
 from .engines import LocalProcesses, Serial
 from .errors import StudyError
 from .events import Event, Finished, Phase, Started
-from .results import Comparison, RuleRow
+from .results import Comparison, RuleRow, Suite
 from .spec import Study
+from .study_file import read_study
 from .train import Training, train
 
 __all__ = [
@@ -19,7 +20,10 @@ __all__ = [
     "Started",
     "Study",
     "StudyError",
+    "Suite",
     "Training",
     "compare",
+    "read_study",
+    "run_study",
     "train",
 ]

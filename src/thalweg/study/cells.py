@@ -9,6 +9,7 @@ from typing import Literal
 from thalweg.tasks.task import Choice
 
 Value = float | bool
+Argument = float | str | None
 Status = Literal["done", "diverged", "failed", "died"]
 
 
@@ -34,7 +35,10 @@ class Cell:
     ``values``     every hyperparameter and switch, by name.
     ``seed``       the run's seed; `thalweg.study.trial.Trial.seed` derives one per axis from it.
     ``versions``   of the packages that compute the result.
-    ``options``    the task's options, all of them by name; ``schedule`` the learning rate's, by name.
+    ``options``    the task's options, all of them by name; ``schedule`` the learning rate's, by name; ``chain`` the
+                   arguments of the optimizer that the comparison chooses (`thalweg.study.settings.Settings`).
+    ``held``       sources of chance that do not follow the run's seed, each with the seed that it follows instead.
+    ``repeat``     0, or 1 for the same training once more, to see whether it gives the same.
 
     Not part of the key: ``trial`` and ``contender``, its number and the label of what it belongs to in this comparison;
     ``varied``, the options that the comparison varies; ``task_source`` and ``rule_source``, where the parts are found.
@@ -52,12 +56,19 @@ class Cell:
     rule_source: str = ""
     options: Mapping[str, Choice] = field(default_factory=dict)
     schedule: str = "none"
+    chain: Mapping[str, Argument] = field(default_factory=dict)
+    held: Mapping[str, int] = field(default_factory=dict)
+    repeat: int = 0
     contender: str = ""
     varied: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, object]:
         """What the key is made of."""
+        # Left out where nothing was chosen, so that the keys of earlier comparisons stand.
+        chosen = {"chain": dict(sorted(self.chain.items())), "held": dict(sorted(self.held.items()))}
         return {
+            **{name: value for name, value in chosen.items() if value},
+            **({"repeat": self.repeat} if self.repeat else {}),
             "task": self.task,
             "task_hash": self.task_hash,
             "rule": self.rule,

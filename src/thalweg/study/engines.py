@@ -37,6 +37,13 @@ class Engine(Protocol):
         """Let go of the workers."""
 
 
+def checked_workers(workers: int | None) -> int | None:
+    """A number of workers as it was given; `StudyError` unless it is one, or None."""
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise StudyError(f"workers must be a whole number, at least 1; got {workers!r}")
+    return workers
+
+
 class Serial:
     """In this process, one after the other: for debuggers. A crash in the script takes everything with it."""
 
@@ -56,9 +63,7 @@ class LocalProcesses:
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-            raise StudyError(f"workers must be a whole number, at least 1; got {workers!r}")
-        self.workers = workers or cpu_count()
+        self.workers = checked_workers(workers) or cpu_count()
         # A pool of its own, not joblib's shared one, so that stopping it harms nobody else.
         self._pool: ProcessPoolExecutor | None = None
 

@@ -7,13 +7,16 @@ from .cells import Run
 
 @dataclass(frozen=True)
 class Started:
-    """The comparison begins: of ``total`` runs, ``done`` are in the store already.
+    """The comparison on a task begins: of ``total`` runs, ``done`` are in the store already.
 
-    ``total`` counts the re-runs of two configurations a rule; it falls if a rule's default wins its search.
+    ``total`` counts the most re-runs that there can be; it falls where a rule's default does well in its search.
+    ``task``, ``of``   which task it is of those compared on, "2 of 3".
     """
 
     total: int
     done: int
+    task: str = ""
+    of: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True)

@@ -1,74 +1,116 @@
 """From stored runs to a `Comparison`: nothing here trains, and nothing is kept but what the runs say."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, median
 
+from thalweg.stats.holm import holm_together
 from thalweg.stats.intervals import t_interval
-from thalweg.stats.paired import Difference, difference
+from thalweg.stats.paired import Difference, difference, p_value
+from thalweg.stats.pool import Pool, to_rerun
+from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.tuning_curve import best_after
-from thalweg.stats.verdict import Contestant, Setting, Verdict, verdict
-from thalweg.stats.wording import Unit
 
 from .cells import Run, Status
 from .errors import StudyError
 from .metric import Metric, choose_metric
 from .plan import Plan, PlannedRule
+from .procedures import Procedures, procedures
 from .results import Comparison, RuleRow
-from .select import Scores, winner
+from .same import differences
+from .select import Scores, budgets_of, ranking, within
+from .verdicts import said
 
 LEVEL = 0.95
 
 
 def judge(plan: Plan, provenance: Mapping[str, object], have: Mapping[str, Run], path: Path | None) -> Comparison:
     """Everything that a comparison says, from its plan and the runs there are, by key."""
-    known = {key: have[key] for key in (cell.key for cell in plan.search_cells()) if key in have}
-    metric = _metric(plan, known)
+    metric = _metric(plan, have)
     found = [_rule_runs(plan, rule, have, metric) for rule in plan.rules]
-    every = {run.key: run for rule in found for run in rule.all}
-    rows = _rows(found, metric, list(every.values()))
+    every = list({run.key: run for rule in found for run in rule.all}.values())
+    rows = _rows(found, metric, every)
     pairs, tuning = _differences(rows, metric)
     missing = _missing(plan, found, have)
-    said = _verdict(plan, metric, rows, pairs, tuning) if metric and not missing else _unfinished(len(every), missing)
-    return Comparison(plan, metric, rows, pairs, tuning, said, missing, provenance, path)
+    budgets = _procedures(found, metric, every) if metric and not missing else ()
+    told = said(plan, metric, rows, pairs, tuning, budgets, len(every), missing)
+    return Comparison(plan, metric, rows, pairs, tuning, told, missing, provenance, path, budgets)
+
+
+def to_train_again(plan: Plan, have: Mapping[str, Run]) -> dict[str, tuple[int, ...]]:
+    """The trials of each rule that fresh seeds judge, by label; while a search is not done, the most there can be."""
+    metric = _metric(plan, have)
+    return {rule.label: _rule_runs(plan, rule, have, metric).chosen for rule in plan.rules}
 
 
 @dataclass(frozen=True)
 class _RuleRuns:
-    """A rule's runs by their part in the comparison; ``best`` is the winning trial, None while not known."""
+    """A rule's runs by their part in the comparison.
+
+    ``trials``   of the search, as far as they are there and began in time; ``ranked`` the best first, None while the
+                 search is not done.
+    ``chosen``   the trials that are trained again; ``again`` those runs, by trial number, in the order of the seeds.
+    ``repeated`` the default's run with the tuning seed, once more.
+    ``budgets``  the sizes of its virtual studies.
+    """
 
     rule: PlannedRule
     trials: tuple[Run, ...]
-    best: int | None
-    default: tuple[Run, ...]
-    tuned: tuple[Run, ...]
+    ranked: tuple[int, ...] | None
+    chosen: tuple[int, ...]
+    again: Mapping[int, tuple[Run, ...]]
+    repeated: Run | None
+    budgets: tuple[int, ...]
     seeds: int
 
     @property
+    def best(self) -> int | None:
+        return None if self.ranked is None else self.ranked[0]
+
+    @property
+    def default(self) -> tuple[Run, ...]:
+        return self.again.get(0, ())
+
+    @property
+    def tuned(self) -> tuple[Run, ...]:
+        return () if self.best is None else self.again.get(self.best, ())
+
+    @property
     def all(self) -> tuple[Run, ...]:
-        return tuple({run.key: run for run in (*self.trials, *self.default, *self.tuned)}.values())
+        again = (run for runs in self.again.values() for run in runs)
+        return tuple({run.key: run for run in (*self.trials, *again)}.values())
 
 
 def _metric(plan: Plan, have: Mapping[str, Run]) -> Metric | None:
-    reported = {name for run in have.values() for name in run.curves}
+    known = [have[key] for key in (cell.key for cell in plan.search_cells()) if key in have]
     try:
-        return choose_metric(plan.metric, reported)
+        return choose_metric(plan.metric, {name for run in known for name in run.curves})
     except StudyError:
         return None
 
 
 def _rule_runs(plan: Plan, rule: PlannedRule, have: Mapping[str, Run], metric: Metric | None) -> _RuleRuns:
-    def runs(trial: int, seeds: Sequence[int]) -> tuple[Run, ...]:
-        cells = [plan.cell(rule, trial, seed) for seed in seeds]
+    def runs(trial: int, seeds: Sequence[int], repeat: int = 0) -> tuple[Run, ...]:
+        cells = [plan.cell(rule, trial, seed, repeat) for seed in seeds]
         # Two trials that drew the same values share a run: each is shown under its own number.
         return tuple(have[cell.key].known_as(cell) for cell in cells if cell.key in have)
 
-    trials = tuple(run for k in range(plan.trials) for run in runs(k, [plan.tuning_seed]))
-    best = winner(trials, metric) if metric and len(trials) == plan.trials else None
-    tuned = () if best is None else runs(best, plan.fresh_seeds)
-    return _RuleRuns(rule, trials, best, runs(0, plan.fresh_seeds), tuned, plan.seeds)
+    begun = tuple(run for k in range(plan.trials) for run in runs(k, [plan.tuning_seed]))
+    trials = tuple(within(begun, plan.minutes))
+    done = len(trials) == plan.trials or len(trials) < len(begun) or _spent(trials, plan.minutes)
+    ranked = ranking(trials, metric) if metric and trials and done else None
+    budgets = budgets_of(plan.budgets, plan.minutes, len(trials) if done else plan.trials)
+    # While it is not known how the default ranks, it is taken to be the worst: the number of runs can only fall.
+    chosen = to_rerun(ranked or (*range(1, plan.trials), 0), budgets)
+    again = {trial: runs(trial, plan.fresh_seeds) for trial in chosen} if ranked else {0: runs(0, plan.fresh_seeds)}
+    repeated = next(iter(runs(0, [plan.tuning_seed], repeat=1)), None)
+    return _RuleRuns(rule, trials, ranked, chosen, again, repeated, budgets, plan.seeds)
+
+
+def _spent(trials: Sequence[Run], minutes: float | None) -> bool:
+    return minutes is not None and sum(run.seconds for run in trials) >= 60 * minutes
 
 
 def _rows(found: Sequence[_RuleRuns], metric: Metric | None, every: Sequence[Run]) -> tuple[RuleRow, ...]:
@@ -81,6 +123,7 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
     default = _scores(found.default, metric, every) if len(found.default) == found.seeds else None
     tuned = _scores(found.tuned, metric, every) if len(found.tuned) == found.seeds else None
     step = _step_seconds(found.all)
+    valid = _valid(found, metric, every)
     return RuleRow(
         rule=rule.label,
         name=rule.name,
@@ -92,7 +135,7 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         default_values=rule.trials[0],
         winner_trial=best,
         winner_values={} if best is None else rule.trials[best],
-        best_after=_curve(found, metric, every),
+        best_after=best_after(valid, higher_is_better=metric.higher_is_better) if metric and valid else (),
         near_edge=rule.edges[best] if best else (),
         diverged=_count(found.all, "diverged"),
         failed=_count(found.all, "failed", "died"),
@@ -101,9 +144,23 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         step_seconds=step,
         step_ratio=step / first if step and first else None,
         state_bytes=max((run.state_bytes for run in found.tuned or found.trials), default=0),
-        seconds=sum(run.seconds for run in found.all),
+        seconds=sum(run.seconds for run in (*found.all, *((found.repeated,) if found.repeated else ()))),
         options=rule.options,
+        again=found.again,
+        repeated=found.repeated,
+        unlike=_unlike(found),
+        sensitivity=sensitivity(valid[1:], higher_is_better=metric.higher_is_better)
+        if metric and len(valid) > 1 and rule.searched
+        else None,
     )
+
+
+def _unlike(found: _RuleRuns) -> tuple[str, ...]:
+    """What the default's two runs with one seed do not have in common."""
+    if not found.trials or not found.repeated:
+        return ()
+    first = found.trials[0]
+    return differences(first, replace(found.repeated, key=first.key), ("the first time", "the second"))
 
 
 def _scores(runs: Sequence[Run], metric: Metric | None, every: Sequence[Run]) -> list[float] | None:
@@ -114,12 +171,13 @@ def _scores(runs: Sequence[Run], metric: Metric | None, every: Sequence[Run]) ->
     return known if len(known) == len(runs) else None
 
 
-def _curve(found: _RuleRuns, metric: Metric | None, every: Sequence[Run]) -> tuple[float, ...]:
-    if metric is None or found.best is None:
-        return ()
+def _valid(found: _RuleRuns, metric: Metric | None, every: Sequence[Run]) -> list[float]:
+    """The validation value of each trial; empty while the search is not done."""
+    if metric is None or found.ranked is None:
+        return []
     scores = Scores(metric.selection, metric.higher_is_better, every)
     known = [score for run in found.trials if (score := scores.score(run, last=3)) is not None]
-    return best_after(known, higher_is_better=metric.higher_is_better) if len(known) == len(found.trials) else ()
+    return known if len(known) == len(found.trials) else []
 
 
 def _differences(
@@ -131,77 +189,56 @@ def _differences(
     up = metric.higher_is_better
     tuned = {row.rule: row.tuned.values for row in rows if row.tuned}
     default = {row.rule: row.default.values for row in rows if row.default}
-    ranked = sorted(tuned, key=lambda rule: mean(tuned[rule]), reverse=up)
-    two = list(combinations(ranked, 2))
-    pairs = tuple(
-        difference(a, b, tuned[a], tuned[b], higher_is_better=up, level=LEVEL, together=len(two)) for a, b in two
-    )
-    moved = [row.rule for row in rows if row.winner_trial]
-    tuning = {
-        rule: difference(
-            f"tuned {rule}",
-            f"default {rule}",
-            tuned[rule],
-            default[rule],
-            higher_is_better=up,
-            level=LEVEL,
-            together=len(moved),
+
+    def family(named: Sequence[tuple[str, str, Sequence[float], Sequence[float]]]) -> tuple[Difference, ...]:
+        together = holm_together([p_value(a, b) for _, _, a, b in named], 1 - LEVEL)
+        return tuple(
+            difference(*each, higher_is_better=up, level=LEVEL, together=share)
+            for each, share in zip(named, together, strict=True)
         )
-        for rule in moved
-    }
-    return pairs, tuning
+
+    ranked = sorted(tuned, key=lambda rule: mean(tuned[rule]), reverse=up)
+    pairs = family([(a, b, tuned[a], tuned[b]) for a, b in combinations(ranked, 2)])
+    moved = [row.rule for row in rows if row.winner_trial]
+    changes = family([(f"tuned {rule}", f"default {rule}", tuned[rule], default[rule]) for rule in moved])
+    return pairs, dict(zip(moved, changes, strict=True))
+
+
+def _procedures(found: Sequence[_RuleRuns], metric: Metric, every: Sequence[Run]) -> tuple[Procedures, ...]:
+    """One for each budget that every rule's pool is large enough for."""
+    pools = {rule.rule.label: pool for rule in found if (pool := _pool(rule, metric, every))}
+    if len(pools) < len(found):
+        return ()
+    each = zip(*(rule.budgets for rule in found), strict=False)
+    return tuple(
+        procedures(
+            pools,
+            dict(zip(pools, sizes, strict=True)),
+            higher_is_better=metric.higher_is_better,
+            level=LEVEL,
+            possible=metric.possible,
+        )
+        for sizes in each
+    )
+
+
+def _pool(found: _RuleRuns, metric: Metric, every: Sequence[Run]) -> Pool | None:
+    tuning = _scores(found.trials, metric, every)
+    fresh = {trial: _scores(runs, metric, every) for trial, runs in found.again.items()}
+    if found.ranked is None or tuning is None or any(values is None for values in fresh.values()):
+        return None
+    return Pool(found.ranked, tuple(tuning), {trial: tuple(values) for trial, values in fresh.items() if values})
 
 
 def _missing(plan: Plan, found: Sequence[_RuleRuns], have: Mapping[str, Run]) -> int:
     """Runs still to do, or to do again because their process died."""
-    winners = {r.rule.label: r.best for r in found}
-    cells = {cell.key for cell in (*plan.search_cells(), *plan.fresh_cells(winners))}
-    return len(cells - have.keys())
+    search = [plan.cell(r.rule, k, plan.tuning_seed) for r in found for k in range(_wanted(r, plan))]
+    again = plan.fresh_cells({r.rule.label: r.chosen for r in found})
+    return len({cell.key for cell in (*search, *plan.repeat_cells(), *again)} - have.keys())
 
 
-def _verdict(
-    plan: Plan,
-    metric: Metric,
-    rows: Sequence[RuleRow],
-    pairs: Sequence[Difference],
-    tuning: Mapping[str, Difference],
-) -> Verdict:
-    setting = Setting(
-        task=plan.place,
-        metric=metric.judgement.replace("_", " ").replace("valid ", "validation "),
-        unit=Unit(share=metric.is_share),
-        trials=plan.trials,
-        judged_on_validation=metric.judged_on == "valid",
-    )
-    searched = {rule.label: bool(rule.searched) for rule in plan.rules}
-    contestants = [
-        Contestant(
-            label=row.rule,
-            name=row.name,
-            tuned=row.tuned,
-            default_won=row.winner_trial == 0,
-            searched=searched[row.rule],
-            diverged=_count(row.tuned_runs, "diverged"),
-            failed=_count(row.tuned_runs, "failed", "died"),
-            at_edge=row.near_edge,
-        )
-        for row in sorted(rows, key=lambda row: row.tuned.mean if row.tuned else 0.0, reverse=metric.higher_is_better)
-        if row.tuned
-    ]
-    if len(contestants) < len(rows):
-        return Verdict((f"Cannot tell: no re-run of some rule ever reported {metric.judgement}.",))
-    return verdict(setting, contestants, pairs, tuning)
-
-
-def _unfinished(done: int, missing: int) -> Verdict:
-    if not missing:
-        return Verdict(("Cannot tell: no run reported the metric that the comparison is judged by.",))
-    return Verdict(
-        (
-            f"The comparison is not finished: {done} of {done + missing} runs are stored; "
-            "the same command goes on where it stopped.",
-        )
-    )
+def _wanted(found: _RuleRuns, plan: Plan) -> int:
+    return plan.trials if found.ranked is None and plan.minutes is None else max(len(found.trials), 1)
 
 
 def _count(runs: Sequence[Run], *statuses: Status) -> int:

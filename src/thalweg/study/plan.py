@@ -1,11 +1,12 @@
 """A comparison, resolved: all that is needed to name every one of its trainings, as plain data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from thalweg.tasks.task import Choice
 
 from .cells import Cell, Value
+from .settings import Settings, is_setting, settings_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class PlannedRule:
     ``searched``  which hyperparameters were searched, each with its box in words.
     ``edges``     per trial, the searched hyperparameters within 10% of an edge of their box.
     ``rule``      the rule's own label, which its runs are known by; "" where it is ``label``.
-    ``options``   its values of the varied options, by name.
+    ``options``   its values of what is varied, by name: options of the task, and settings.
     """
 
     label: str
@@ -50,6 +51,9 @@ class Plan:
     ``tuning_seed``   of all trials; ``fresh_seeds`` of the re-runs, shared by all rules.
     ``versions``      of the packages that compute results.
     ``options``       the task's options by name; those that are varied stand with each of ``rules``.
+    ``settings``      that all have; ``held`` the sources of chance that are the same in every run.
+    ``budgets``       of the virtual studies, in trials: each at most a third of the pool.
+    ``minutes``       of training that each rule's search may take; None: as long as its trials take.
     ``rule_name``     of the one rule of all, for sentences, where what is varied is all that differs.
     """
 
@@ -65,6 +69,10 @@ class Plan:
     versions: Mapping[str, str]
     options: Mapping[str, Choice] = field(default_factory=dict)
     rule_name: str = ""
+    settings: Settings = field(default_factory=Settings)
+    held: tuple[str, ...] = ()
+    budgets: tuple[int, ...] = ()
+    minutes: float | None = None
 
     @property
     def place(self) -> str:
@@ -81,8 +89,10 @@ class Plan:
         """Fresh seeds of the re-runs."""
         return len(self.fresh_seeds)
 
-    def cell(self, rule: PlannedRule, trial: int, seed: int) -> Cell:
+    def cell(self, rule: PlannedRule, trial: int, seed: int, repeat: int = 0) -> Cell:
         """One training of the plan."""
+        settings = settings_of(self.settings, rule.options)
+        options = {name: value for name, value in rule.options.items() if not is_setting(name)}
         return Cell(
             task=self.task,
             task_hash=self.task_hash,
@@ -94,20 +104,24 @@ class Plan:
             trial=trial,
             task_source=self.task_source,
             rule_source=rule.source,
-            options={**self.options, **rule.options},
+            options={**self.options, **options},
+            schedule=settings.schedule,
+            chain=settings.chain,
+            held=dict.fromkeys(self.held, self.tuning_seed),
+            repeat=repeat,
             contender=rule.label,
-            varied=tuple(rule.options),
+            varied=tuple(options),
         )
 
     def search_cells(self) -> list[Cell]:
         """The search: every rule's trials on the tuning seed, rules taking turns so that an early look is balanced."""
         return [self.cell(rule, k, self.tuning_seed) for k in range(self.trials) for rule in self.rules]
 
-    def fresh_cells(self, winners: Mapping[str, int | None]) -> list[Cell]:
-        """The re-runs: each rule's default and winner (trial number by label), once per fresh seed.
+    def repeat_cells(self) -> list[Cell]:
+        """Each rule's default once more, as it was: does the script give the same again?"""
+        return [self.cell(rule, 0, self.tuning_seed, repeat=1) for rule in self.rules]
 
-        A winner not known yet is taken not to be the default, so that the number of runs can only fall.
-        """
-        known = {label: self.trials - 1 if k is None else k for label, k in winners.items()}
-        chosen = [(rule, k) for rule in self.rules for k in dict.fromkeys((0, known[rule.label]))]
-        return [self.cell(rule, k, seed) for seed in self.fresh_seeds for rule, k in chosen]
+    def fresh_cells(self, chosen: Mapping[str, Sequence[int]]) -> list[Cell]:
+        """The re-runs: the chosen trials of each rule (numbers by label), once per fresh seed."""
+        each = [(rule, k) for rule in self.rules for k in chosen[rule.label]]
+        return [self.cell(rule, k, seed) for seed in self.fresh_seeds for rule, k in each]

@@ -9,15 +9,22 @@ result.verdict.sentences[0]
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
+from thalweg.stats.sensitivity import Share
 from thalweg.stats.verdict import Verdict
 from thalweg.tasks.task import Choice
 
 from .cells import Run, Value
+from .errors import StudyError
 from .metric import Metric
 from .plan import Plan
+from .procedures import Procedures
+
+if TYPE_CHECKING:
+    from .across import Across
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,11 @@ class RuleRow:
     ``step_seconds``   median over its runs of the median time of one optimizer step; ``step_ratio`` the same
                        relative to the first rule.
     ``state_bytes``    optimizer state of the winner; ``seconds`` the time of all its runs together.
-    ``options``        its values of the varied options, by name.
+    ``options``        its values of what is varied, by name.
+    ``again``          every re-run with the fresh seeds, by trial: default, winner, and what wins virtual studies.
+    ``repeated``       the default's run with the tuning seed, once more; ``unlike``: what of it was not the same as the
+                       first time, in words. A script that draws from a generator of its own does not repeat itself.
+    ``sensitivity``    the shares of the search box within 1% and 5% of the best on validation.
     """
 
     rule: str
@@ -66,6 +77,10 @@ class RuleRow:
     state_bytes: int
     seconds: float
     options: Mapping[str, Choice] = field(default_factory=dict)
+    again: Mapping[int, tuple[Run, ...]] = field(default_factory=dict)
+    repeated: Run | None = None
+    unlike: tuple[str, ...] = ()
+    sensitivity: tuple[Share, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +90,9 @@ class Comparison:
     ``plan``         what was compared, resolved: task, rules, trials, seeds (`Plan`).
     ``metric``       what it is judged by; None when nothing has been reported yet.
     ``rows``         one line a rule and combination, in the order given.
-    ``pairs``        tuned against tuned, every two rows: intervals that hold together for all of them.
-    ``tuning``       tuned minus default of each row, by label; hold together likewise.
+    ``pairs``        the configurations found, every two rows: an interval excludes 0 where Holm's test rejects.
+    ``tuning``       tuned minus default of each row, by label; likewise.
+    ``procedures``   what is said of tuning with n trials, whatever it finds: one for each budget (`Procedures`).
     ``verdict``      the answer in sentences.
     ``missing``      runs still to do; 0 when the comparison is finished.
     ``provenance``   versions, machine, when it was started; plain JSON values.
@@ -92,6 +108,7 @@ class Comparison:
     missing: int
     provenance: Mapping[str, object]
     path: Path | None
+    procedures: tuple[Procedures, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -101,17 +118,57 @@ class Comparison:
     @property
     def runs(self) -> tuple[Run, ...]:
         """Every run of the comparison, once."""
-        every = (run for row in self.rows for run in (*row.trials, *row.default_runs, *row.tuned_runs))
+        every = (run for row in self.rows for runs in (row.trials, *row.again.values()) for run in runs)
         return tuple({run.key: run for run in every}.values())
 
     @classmethod
     def load(cls, path: str | Path) -> "Comparison":
+        """Read a store with one comparison and compute everything again. Works while it is being written to.
+
+        Raises `StudyError` if the file is not a store of thalweg, cannot be read, or holds several tasks: `Suite`.
+        """
+        return Suite.load(path).only
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Comparisons of the same rules on one task or several, in one store.
+
+    ``comparisons``  one a task; ``path`` the store.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    path: Path | None
+
+    @property
+    def only(self) -> Comparison:
+        """The comparison, where it is one; `StudyError` otherwise."""
+        if len(self.comparisons) != 1:
+            tasks = ", ".join(found.plan.task for found in self.comparisons)
+            raise StudyError(f"{self.path} holds comparisons on several tasks ({tasks}): read it with Suite.load")
+        return self.comparisons[0]
+
+    @property
+    def across(self) -> "Across | None":
+        """What the tasks say together; None with one, or while some are not finished."""
+        from .across import across  # across reads Comparisons, so it knows this file
+
+        return across(self.comparisons)
+
+    @property
+    def missing(self) -> int:
+        """Runs still to do."""
+        return sum(found.missing for found in self.comparisons)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Suite":
         """Read a store and compute everything again. Works while a comparison is writing to it.
 
         Raises `StudyError` if the file is not a store of thalweg, or cannot be read.
         """
         from .judge import judge  # judge builds Comparisons, so it knows this file
-        from .store import read
+        from .store import read_contents
 
         place = Path(path).expanduser().absolute()
-        return judge(*read(place), place)
+        found = read_contents(place)
+        return cls(tuple(judge(plan, origin, found.runs, place) for plan, origin in found.latest), place)

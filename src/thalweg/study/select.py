@@ -1,14 +1,16 @@
-"""Which trial wins a search, and which number a run counts with."""
+"""How a search's trials rank, which of them are trained again, and which number a run counts with."""
 
 from collections.abc import Iterable, Sequence
 from math import inf
+
+from thalweg.stats.pool import largest_budget
 
 from .cells import Run
 from .metric import Metric
 
 
-def winner(trials: Sequence[Run], metric: Metric) -> int:
-    """The index of the best trial on validation.
+def ranking(trials: Sequence[Run], metric: Metric) -> tuple[int, ...]:
+    """The indices of a search's trials, from the best on validation to the worst.
 
     Best: by the mean of the last 3 evaluations; ties by validation loss, likewise; then the earlier trial, so the
     default wins what it ties. Diverged and failed trials rank last.
@@ -22,7 +24,27 @@ def winner(trials: Sequence[Run], metric: Metric) -> int:
         loss = run.curves["valid_loss"].end() if "valid_loss" in run.curves else inf
         return (0, -value if metric.higher_is_better else value, loss, index)
 
-    return min(range(len(trials)), key=rank)
+    return tuple(sorted(range(len(trials)), key=rank))
+
+
+def within(runs: Sequence[Run], minutes: float | None) -> Sequence[Run]:
+    """A search's trials, from the first on, as many as began within the given minutes of training; None: all."""
+    if minutes is None:
+        return runs
+    spent, count = 0.0, 0
+    for run in runs:
+        if spent >= 60 * minutes:
+            break
+        spent, count = spent + run.seconds, count + 1
+    return runs[:count]
+
+
+def budgets_of(plan_budgets: Sequence[int], minutes: float | None, size: int) -> tuple[int, ...]:
+    """The sizes of a rule's virtual studies: as planned, or, where minutes count, a third of what they held."""
+    if minutes is None:
+        return tuple(plan_budgets)
+    third = largest_budget(size)
+    return (third,) if third > 1 else ()
 
 
 class Scores:

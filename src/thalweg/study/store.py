@@ -8,8 +8,9 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,27 @@ CREATE TABLE run (
 """
 
 
+@dataclass(frozen=True)
+class Contents:
+    """Everything in a store.
+
+    ``studies``  from the first to the latest, each with its provenance; ``latest`` the last one of each task.
+    ``runs``     every run, by key; ``rows`` the same as they stand in the file: by key, then by column.
+    """
+
+    studies: tuple[tuple[Plan, Mapping[str, object]], ...]
+    runs: Mapping[str, Run]
+    rows: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def latest(self) -> tuple[tuple[Plan, Mapping[str, object]], ...]:
+        """One study a task, in the order in which the tasks were begun."""
+        found: dict[str, tuple[Plan, Mapping[str, object]]] = {}
+        for plan, provenance in self.studies:
+            found[plan.task] = (plan, provenance)
+        return tuple(found.values())
+
+
 class Store:
     """A store open for writing. Make one with `open_store`."""
 
@@ -45,28 +67,27 @@ class Store:
         self.path = path
         self._connection = connection
 
-    def begin(self, plan: Plan, provenance: Mapping[str, object]) -> Mapping[str, object]:
-        """Make this the file's study, unless it already is; returns the provenance that is kept.
+    def check_tasks(self, tasks: Collection[str]) -> None:
+        """Raise `StudyError` when the file holds a comparison on a task that is not one of these."""
+        with _kept_safe(self.path):
+            held = [task for (task,) in self._connection.execute("SELECT DISTINCT task FROM study ORDER BY id")]
+        if strange := next((task for task in held if task not in tasks), None):
+            raise StudyError(
+                f"{self.path} holds a comparison on {strange}, not on {', '.join(tasks)}: name another store for this"
+            )
 
-        Raises `StudyError` when the file holds a comparison on another task.
-        """
+    def begin(self, plan: Plan, provenance: Mapping[str, object]) -> Mapping[str, object]:
+        """Make this the file's study of its task, unless it already is; returns the provenance that is kept."""
         with _kept_safe(self.path):
             last = self._connection.execute(
-                "SELECT task, plan, provenance FROM study ORDER BY id DESC LIMIT 1"
+                "SELECT plan, provenance FROM study WHERE task = ? ORDER BY id DESC LIMIT 1", (plan.task,)
             ).fetchone()
-            if last and last[0] != plan.task:
-                raise StudyError(
-                    f"{self.path} holds a comparison on {last[0]}, not on {plan.task}: name another store for this one"
-                )
             # Not the text: an earlier thalweg wrote fewer fields.
-            if last and msgspec.json.decode(last[1], type=Plan) == plan:
-                kept: Mapping[str, object] = json.loads(last[2])
+            if last and msgspec.json.decode(last[0], type=Plan) == plan:
+                kept: Mapping[str, object] = json.loads(last[1])
                 return kept
             with self._connection:
-                self._connection.execute(
-                    "INSERT INTO study (task, plan, provenance) VALUES (?, ?, ?)",
-                    (plan.task, _text(plan), json.dumps(dict(provenance), sort_keys=True)),
-                )
+                self._add_study(plan, provenance)
         return provenance
 
     def add(self, cell: Cell, run: Run) -> None:
@@ -97,6 +118,30 @@ class Store:
         with _kept_safe(self.path):
             return _runs(self._connection)
 
+    def contents(self) -> Contents:
+        """Everything in the file."""
+        with _kept_safe(self.path):
+            return _contents(self._connection)
+
+    def take(self, studies: Iterable[tuple[Plan, Mapping[str, object]]], rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keep what other stores hold, all of it or nothing: studies, the latest last, and rows as they stand there.
+
+        A row whose key is here is refused, unless the process of the one here died.
+        """
+        with _kept_safe(self.path), self._connection:
+            for plan, provenance in studies:
+                self._add_study(plan, provenance)
+            for row in rows:
+                self._connection.execute("DELETE FROM run WHERE key = ? AND status = 'died'", (row["key"],))
+                columns, values = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
+                self._connection.execute(f"INSERT INTO run ({columns}) VALUES ({values})", tuple(row.values()))
+
+    def _add_study(self, plan: Plan, provenance: Mapping[str, object]) -> None:
+        self._connection.execute(
+            "INSERT INTO study (task, plan, provenance) VALUES (?, ?, ?)",
+            (plan.task, _text(plan), json.dumps(dict(provenance), sort_keys=True)),
+        )
+
 
 @contextmanager
 def open_store(path: Path) -> Iterator[Store]:
@@ -115,11 +160,19 @@ def open_store(path: Path) -> Iterator[Store]:
         os.close(handle)
 
 
-def read(path: Path) -> tuple[Plan, Mapping[str, object], dict[str, Run]]:
-    """The latest study in a file, its provenance, and every run, by key. Works beside a writer.
+def read_contents(path: Path) -> Contents:
+    """Everything in a file, as it was at one moment. Works beside a writer; raises as `open_store` does."""
+    with _reader(path) as connection:
+        connection.execute("BEGIN")  # one snapshot: no row without its study
+        found = _contents(connection)
+        if not found.studies:
+            raise StudyError(f"{path} holds no study: the comparison was stopped before it began")
+        return found
 
-    Raises `StudyError` as `open_store` does.
-    """
+
+@contextmanager
+def _reader(path: Path) -> Iterator[sqlite3.Connection]:
+    """A store that is there, open for reading."""
     if not path.is_file():
         raise StudyError(f"there is no store {path}: thalweg compare makes one")
     if not os.access(path, os.R_OK):
@@ -127,10 +180,7 @@ def read(path: Path) -> tuple[Plan, Mapping[str, object], dict[str, Run]]:
     with _kept_safe(path), closing(_open(f"file:{quote(str(path))}?{_reading(path)}")) as connection:
         if not _check(connection, path):
             raise StudyError(f"{path} holds no study: it is empty")
-        last = connection.execute("SELECT plan, provenance FROM study ORDER BY id DESC LIMIT 1").fetchone()
-        if last is None:
-            raise StudyError(f"{path} holds no study: the comparison was stopped before it began")
-        return msgspec.json.decode(last[0], type=Plan), json.loads(last[1]), _runs(connection)
+        yield connection
 
 
 def _reading(path: Path) -> str:
@@ -200,6 +250,18 @@ def _check(connection: sqlite3.Connection, path: Path) -> bool:
             f"{path} was written by a newer thalweg (format {version}; this one reads {VERSION}): upgrade thalweg"
         )
     return True
+
+
+def _contents(connection: sqlite3.Connection) -> Contents:
+    studies = connection.execute("SELECT plan, provenance FROM study ORDER BY id").fetchall()
+    found = connection.execute("SELECT * FROM run")
+    names = [column[0] for column in found.description]
+    rows = (dict(zip(names, values, strict=True)) for values in found)
+    return Contents(
+        tuple((msgspec.json.decode(plan, type=Plan), json.loads(provenance)) for plan, provenance in studies),
+        _runs(connection),
+        {row["key"]: row for row in rows},
+    )
 
 
 def _runs(connection: sqlite3.Connection) -> dict[str, Run]:

@@ -22,7 +22,7 @@ from thalweg.optim import Optimizer, build
 from thalweg.stats.wording import listed
 from thalweg.tasks.task import Choice
 
-from .cells import Cell, Curve, Run, Status, Value
+from .cells import Argument, Cell, Curve, Run, Status, Value
 from .errors import StudyError
 from .loading import file_hash, folder_on_path, where
 from .metric import is_share, name_problem
@@ -86,6 +86,8 @@ class Trial:
         options: Mapping[str, Choice] | None = None,
         to_read: Iterable[str] = (),
         schedule: Schedule = constant,
+        chain: Mapping[str, Argument] | None = None,
+        held: Mapping[str, int] | None = None,
         on_report: Callable[[int, Mapping[str, float]], None] | None = None,
     ) -> None:
         self._seed = seed
@@ -94,6 +96,8 @@ class Trial:
         self._options = _Options(options or {})
         self._to_read = tuple(to_read)
         self._schedule = schedule
+        self._chain = dict(chain or {})
+        self._held = dict(held or {})
         self._on_report = on_report
         self._optimizers: list[Optimizer] = []
         self._step_seconds: list[float] = []
@@ -117,9 +121,9 @@ class Trial:
         """A seed for one source of chance (``init``, ``data``, ``dropout``): 63 bits.
 
         It is the same for every rule and configuration of a run, so that rules start from the same weights and
-        see the same batches: their differences are paired.
+        see the same batches: their differences are paired. A source that the comparison holds has one seed in all runs.
         """
-        digest = hashlib.sha256(f"{self._seed}/{axis}".encode()).digest()
+        digest = hashlib.sha256(f"{self._held.get(axis, self._seed)}/{axis}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 
     def optimizer(self, model_or_params: Any, **options: Any) -> Optimizer:
@@ -133,8 +137,12 @@ class Trial:
                 f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out, "
                 f"or fix it in the rule's name, for instance adamw:{chosen[0]}={options[chosen[0]]}"
             )
+        if chosen := sorted(set(options) & set(self._chain)):
+            raise StudyError(
+                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out here or there"
+            )
         params = model_or_params.parameters() if hasattr(model_or_params, "parameters") else model_or_params
-        made = build(self._rule, params, self._values, **options)
+        made = build(self._rule, params, self._values, **options, **self._chain)
         self._time_steps(made)
         self._optimizers.append(made)
         return made
@@ -310,6 +318,8 @@ def run_cell(cell: Cell) -> Run:
         options=cell.options,
         to_read=to_read,
         schedule=find_schedule(cell.schedule),
+        chain=cell.chain,
+        held=cell.held,
     )
     ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
     if ending.status == "failed" and ending.message == trial._unread():

@@ -1,4 +1,4 @@
-"""Options of the task that a comparison varies, as it varies the rule: their values, combinations and names."""
+"""What a comparison varies, as it varies the rule: options of the task, and settings; their values and names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
@@ -7,6 +7,7 @@ from typing import Any
 from thalweg.tasks.task import Choice
 
 from .errors import StudyError
+from .settings import is_setting, setting
 from .task_references import ResolvedTask, check_options, option_problem, option_text
 
 
@@ -24,6 +25,8 @@ def combinations(task: ResolvedTask, vary: Mapping[str, Sequence[Choice]]) -> tu
     refuses.
     """
     for name, values in vary.items():
+        if is_setting(name):
+            continue
         if name in task.given:
             raise StudyError(
                 f"{name} is fixed in {task.name} and varied too: leave {name}= out of the task, or do not vary it"
@@ -50,7 +53,9 @@ def written_again(combined: Iterable[Mapping[str, Choice]]) -> list[str]:
 def _values(name: str, given: Any) -> tuple[Choice, ...]:
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise StudyError(f"vary: the values of {name} are a list, such as ['batch', 'layer']; got {given!r}")
-    if problem := next((p for value in given if (p := option_problem(name, value))), ""):
+    if is_setting(name):
+        given = [setting(name, value) for value in given]
+    elif problem := next((p for value in given if (p := option_problem(name, value))), ""):
         raise StudyError(f"vary: {problem}")
     written = [option_text(name, value) for value in given]
     if twice := next((text for text in written if written.count(text) > 1), None):

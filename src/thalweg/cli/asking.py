@@ -1,0 +1,99 @@
+"""From what stands on the command line to what the library takes."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from thalweg.terminal import did_you_mean
+
+if TYPE_CHECKING:
+    from thalweg.study.engines import Engine
+    from thalweg.study.spec import Study
+    from thalweg.tasks.task import Choice
+
+
+def asked_for(task: str, given: dict[str, Any]) -> "Study":
+    """The study that the command line asks for, from a file or from its options alone."""
+    from thalweg.study.errors import StudyError
+    from thalweg.study.spec import study
+    from thalweg.study.study_file import is_study_file, read_study
+
+    found = {name: value for name, value in given.items() if name not in ("rules", "vary", "budgets", "hold")}
+    for name in ("rules", "hold"):
+        if name in given:
+            found[name] = tuple(_words(given[name]))
+    if "vary" in given:
+        found["vary"] = varied_options(given["vary"])
+    if "budgets" in given:
+        found["budgets"] = _budgets(_words(given["budgets"]))
+    if is_study_file(task):
+        return read_study(task, **found)
+    if "rules" not in found:
+        raise StudyError("name the rules to compare: -r sgd,adamw (thalweg rules lists them), or give a study.toml")
+    tasks = _words([task])
+    return study(tasks[0] if len(tasks) == 1 else tasks, found.pop("rules"), **found)
+
+
+def chosen_engine(name: str, workers: int | None, address: str | None) -> "Engine":
+    """Who runs the trainings, by name."""
+    from thalweg.study.engines import LocalProcesses
+    from thalweg.study.errors import StudyError
+
+    if name == "ray":
+        from thalweg.study.ray_engine import RayCluster
+
+        return RayCluster(address, workers)
+    if name != "local":
+        raise StudyError(f"--engine is local or ray; got {name!r}.{did_you_mean(name, ('local', 'ray'))}")
+    if address is not None:
+        raise StudyError("--address is that of a Ray cluster: add --engine ray, or leave it out")
+    return LocalProcesses(workers)
+
+
+def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, Any]:
+    """``--set name=value`` and ``--lr``, read."""
+    from thalweg.study.rule_references import assignments, read_value
+
+    given = [] if lr is None else [f"lr={lr!r}"]
+    found = assignments([*given, *assigned], "--set", "it as name=value")
+    return {name: read_value(written) for name, written in found.items()}
+
+
+def task_options(assigned: Iterable[str]) -> "dict[str, Choice]":
+    """``--option name=value``, read."""
+    from thalweg.study.rule_references import assignments
+    from thalweg.study.task_references import read_option
+
+    found = assignments(assigned, "--option", "it as name=value")
+    return {name: read_option(written) for name, written in found.items()}
+
+
+def varied_options(assigned: Iterable[str]) -> "dict[str, list[Choice]]":
+    """``--vary name=value,value``, read."""
+    from thalweg.study.errors import StudyError
+    from thalweg.study.rule_references import assignments
+    from thalweg.study.task_references import read_option
+
+    form, twice = "it as name=value,value", "write all of its values in one"
+    found = {
+        name: [value.strip() for value in written.split(",")]
+        for name, written in assignments(assigned, "--vary", form, twice).items()
+    }
+    if empty := next((name for name, values in found.items() if "" in values), None):
+        raise StudyError(f"--vary: {empty} has an empty value between its commas; write {form}")
+    return {name: [read_option(value) for value in values] for name, values in found.items()}
+
+
+def _words(given: Iterable[str]) -> list[str]:
+    """What stands between commas."""
+    return [name.strip() for each in given for name in each.split(",") if name.strip()]
+
+
+def _budgets(written: list[str]) -> tuple[int, ...]:
+    from thalweg.study.errors import StudyError
+
+    if written == ["none"]:
+        return ()
+    try:
+        return tuple(int(each) for each in written)
+    except ValueError:
+        raise StudyError(f"--budget is a whole number of trials, or none; got {', '.join(written)}") from None

@@ -1,0 +1,210 @@
+"""Verbs that train: compare, train, and what is done with a study's results."""
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from thalweg.terminal import Refused, out, refusing
+
+from .app import Flag, Whole, app
+from .asking import asked_for, chosen_engine, hyperparameters, task_options
+from .pages import writable_page, writing
+
+Several = Annotated[list[str] | None, Parameter(negative=())]
+
+
+@app.command(sort_key=3)
+def compare(
+    task: str,
+    /,
+    *,
+    rules: Annotated[list[str] | None, Parameter(name=["--rules", "-r"], negative=())] = None,
+    vary: Several = None,
+    trials: Whole | None = None,
+    seeds: Whole | None = None,
+    budget: Annotated[list[str] | None, Parameter(name="--budget", negative=())] = None,
+    minutes: float | None = None,
+    schedule: str | None = None,
+    decay: str | None = None,
+    clip_norm: str | None = None,
+    clip_value: str | None = None,
+    hold: Several = None,
+    metric: str | None = None,
+    store: Path | None = None,
+    engine: str = "local",
+    workers: Whole | None = None,
+    address: str | None = None,
+    study_seed: Whole | None = None,
+    report: Path | None = None,
+    json: Flag = False,
+) -> None:
+    """Compare update rules, or options of a task: equal tuning, re-runs with other seeds, a verdict.
+
+    What has been run is stored; the same command goes on where it was stopped.
+
+    Parameters
+    ----------
+    task
+        A name from `thalweg tasks`, or my_script.py:train; several with commas between. Or study.toml, with all of
+        this in a file, before which what is given here stands.
+    rules
+        Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. Your own: my_rules.py:Name.
+    vary
+        Values to compare, with each rule, of an option of the task: --vary norm=batch,layer; or of schedule, decay,
+        clip_norm, clip_value: --vary schedule=none,cosine. Repeat for combinations. A script of your own reads
+        trial.options["norm"].
+    trials
+        Settings tried for each rule, the default included; 25 unless given.
+    seeds
+        Fresh seeds with which default and best settings are re-run; 5 unless given.
+    budget
+        Trials of the tuning that is judged, at most a third of --trials, and that much unless given. Repeat for more.
+        none: judge only the settings found, with fewer re-runs.
+    minutes
+        Of training that each rule's search may take, instead of all trials.
+    schedule
+        Of the learning rate, for all: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd.
+    decay
+        Kind of weight decay, for all: l2, decoupled.
+    clip_norm
+        Largest norm of all gradients together, for all; none: no clipping.
+    clip_value
+        Largest size of each gradient's numbers, for all; none: no clipping.
+    hold
+        Sources of chance that are the same in every run: --hold init. Repeat for more.
+    metric
+        What it is judged by: accuracy, loss. Unless given, accuracy where it is reported, else loss.
+    store
+        The file of results. Unless given, thalweg-TASK.sqlite in this folder.
+    engine
+        local: processes on this machine. ray: a Ray cluster.
+    workers
+        Processes, one thread each. Unless given, as many as there are CPUs. What a training prints is not shown.
+    address
+        Of the Ray cluster. Unless given, RAY_ADDRESS, or else one that is started here.
+    study_seed
+        Number of the study, 0 unless given: another number gives other draws and seeds.
+    report
+        Also write the page to this file.
+    json
+        Print the result as JSON instead of tables.
+    """
+    from thalweg.outcome import as_json, print_outcome
+    from thalweg.progress import progress
+    from thalweg.report import write
+    from thalweg.study import StudyError, run_study
+
+    if report is not None:
+        writable_page(report, store)
+    given = {
+        "rules": rules, "vary": vary, "trials": trials, "seeds": seeds, "budgets": budget, "minutes": minutes,
+        "schedule": schedule, "decay": decay, "clip_norm": clip_norm, "clip_value": clip_value, "hold": hold,
+        "metric": metric, "study_seed": study_seed,
+    }  # fmt: skip
+    with refusing(StudyError):
+        asked = asked_for(task, {name: value for name, value in given.items() if value is not None})
+        runs = chosen_engine(engine, workers, address)
+    with refusing(StudyError), progress(asked.metric) as on_event:
+        found = run_study(asked, store=store, engine=runs, on_event=on_event)
+    # The answer first: a page that cannot be written must not take it away.
+    if json:
+        print(as_json(found, report))
+    else:
+        print_outcome(found, out(), report)
+    if report is not None:
+        with writing(report):
+            write(found, report)
+
+
+@app.command(sort_key=4)
+def train(
+    task: str,
+    rule: str,
+    /,
+    *,
+    lr: float | None = None,
+    set: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    like: str | None = None,
+    schedule: str = "none",
+    seed: Whole = 0,
+    option: Annotated[list[str] | None, Parameter(name="--option", negative=())] = None,
+    json: Flag = False,
+) -> int:
+    """Train once and watch: one rule, one setting, one seed. Exit code 1 if the training diverges or fails.
+
+    Parameters
+    ----------
+    task
+        A name from `thalweg tasks`, or my_script.py:train.
+    rule
+        A name from `thalweg rules`, as for compare; or my_rules.py:Name.
+    lr
+        The learning rate; the rule's default unless given.
+    set
+        Another hyperparameter, by the name in `thalweg show`: --set momentum=0.9. Repeat for more.
+    like
+        Another library's conventions and defaults: torch, tf1, keras, optax, paper.
+    schedule
+        Of the learning rate: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd.
+    seed
+        Of the run.
+    option
+        An option of the task, or what a script of your own reads in trial.options: --option instance=2. Repeat for
+        more.
+    json
+        Print the result, with all curves, as JSON.
+    """
+    from thalweg.study import StudyError
+    from thalweg.study import train as run
+    from thalweg.study.task_references import epochs_of, resolve_task
+    from thalweg.training_view import as_json, outcome, watching
+
+    with refusing(StudyError):
+        values = hyperparameters(set or [], lr)
+        options = task_options(option or [])
+        found_task = resolve_task(task, options)
+        title = f"{found_task.name}, {rule}" + (f" like {like}" if like else "") + f", seed {seed}"
+        # What a script prints goes where the curves are: standard output is for the result.
+        with watching(title, epochs_of(found_task)) as on_report, redirect_stdout(sys.stderr):
+            found = run(
+                task,
+                rule,
+                seed=seed,
+                like=like,
+                schedule=schedule,
+                task_options=options,
+                on_report=on_report,
+                **values,
+            )
+    print(as_json(found) if json else outcome(found))
+    return 0 if found.status == "done" else 1
+
+
+@app.command(sort_key=6)
+def report(study: Path, /, *, out: Path | None = None) -> None:
+    """Write one HTML page about a comparison, finished or not. It works offline.
+
+    Parameters
+    ----------
+    study
+        The file of results that `thalweg compare` made.
+    out
+        The page. Unless given, beside the study, with the ending .html.
+    """
+    from thalweg.report import write
+    from thalweg.study import StudyError, Suite
+
+    with refusing(StudyError):
+        found = Suite.load(study)
+    page = out if out is not None else study.with_suffix(".html")
+    if not any(each.runs for each in found.comparisons):
+        raise Refused(f"{study} holds no finished run yet, so there is nothing to report: run thalweg compare first.")
+    writable_page(page, study)
+    with writing(page):
+        write(found, page)
+    for each in found.comparisons:
+        print(each.verdict.sentences[0])
+    print(f"Page: {page}")
