@@ -23,11 +23,11 @@ from thalweg.rules import CATALOGUE
 SMALL = ("--trials", "2", "--seeds", "2", "--workers", "1")
 
 
-def command(*tokens, module="thalweg.cli", **options):
+def command(*tokens, **options):
     """The command in a process of its own, as the shell runs it."""
     environment = {**os.environ, "COLUMNS": "80", **options.pop("env", {})}
     return subprocess.run(
-        [sys.executable, "-m", module, *map(str, tokens)],
+        [sys.executable, "-m", "thalweg", *map(str, tokens)],
         capture_output=True, text=True, timeout=120, env=environment, **options,
     )  # fmt: skip
 
@@ -321,9 +321,8 @@ def test_report_into_a_folder_that_cannot_be_written(capsys, study, tmp_path):
 @pytest.mark.parametrize(
     "tokens", [["frob"], ["show", "adamm"], ["compare", "digits-mlp", "-r", "sgd:lr=-1"]], ids=" ".join
 )
-@pytest.mark.parametrize("module", ["thalweg", "thalweg.cli"])
-def test_the_process_exits_with_2(tokens, module, tmp_path):
-    done = command(*tokens, module=module, cwd=tmp_path)
+def test_the_process_exits_with_2(tokens, tmp_path):
+    done = command(*tokens, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("thalweg: ")
@@ -437,7 +436,7 @@ def on_a_terminal(*tokens):
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("CI", "COLUMNS")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "thalweg.cli", *tokens],
+        [sys.executable, "-m", "thalweg", *tokens],
         stdout=its, stderr=its, env={**environment, "TERM": "xterm"},
     )  # fmt: skip
     os.close(its)
@@ -459,7 +458,7 @@ def on_a_terminal(*tokens):
 def test_ctrl_c_ends_a_training_with_a_sentence(folder):
     Path("endless.py").write_text(scripts.SLOW.replace("range(5)", "range(10**9)"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "thalweg.cli", "train", "endless.py:train", "sgd"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "thalweg", "train", "endless.py:train", "sgd"], stderr=subprocess.PIPE, text=True
     )
     assert "epoch 0" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
@@ -479,7 +478,7 @@ def test_verify_repeats_every_published_figure():
 
 
 def test_a_closed_pipe_is_silent(tmp_path):
-    program = f"{sys.executable} -m thalweg.cli show adam | head -c 10; exit ${{PIPESTATUS[0]}}"
+    program = f"{sys.executable} -m thalweg show adam | head -c 10; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     assert done.returncode in (0, 141)  # 0: it had written all before the pipe was closed
@@ -490,7 +489,7 @@ def test_standard_output_on_a_full_disk():
         pytest.skip("needs /dev/full")
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "thalweg.cli", "rules"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+            [sys.executable, "-m", "thalweg", "rules"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
         )
     assert done.returncode == 2
     assert "No space left" in done.stderr
@@ -500,7 +499,7 @@ def test_standard_output_on_a_full_disk():
 @pytest.mark.slow
 def test_ctrl_c_loses_nothing(folder):
     tokens = ["compare", "slow.py:train", "-r", "sgd,adamw", "--trials", "20", "--seeds", "2", "--workers", "1"]
-    process = subprocess.Popen([sys.executable, "-m", "thalweg.cli", *tokens], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "thalweg", *tokens], stderr=subprocess.PIPE, text=True)
     store, deadline = Path("thalweg-slow-train.sqlite"), time.monotonic() + 60
     while time.monotonic() < deadline and not _stored(store):
         time.sleep(0.2)

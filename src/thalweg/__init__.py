@@ -9,7 +9,8 @@ Public names are loaded when first used, so the command line's help does not wai
 ``param_groups``          a model's parameters in groups: weight decay where it belongs, learning rates by depth
 ``create``                an optimizer on those groups: ``create("adamw", model, lr=3e-4)``
 ``nn``                    normalisation layers, drop-in for torch.nn, and where to place them
-``compare``               an honest comparison of rules on a training task; ``train`` a single training
+``compare``               an honest comparison of rules on a training task; ``train`` a single training;
+                          ``lr_find`` a range of learning rates
 """
 
 from importlib import import_module
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import nn
     from .formula import Rule, Wrapper
+    from .notebook import show
     from .optim import *
-    from .study import compare, train
+    from .study import compare, lr_find, train
     from .wrappers import Cautious, Lookahead, WeightAverage
 
 __version__ = "0.1.0"
@@ -31,6 +33,8 @@ _ELSEWHERE = {
     "Lookahead": "thalweg.wrappers",
     "WeightAverage": "thalweg.wrappers",
     "compare": "thalweg.study",
+    "show": "thalweg.notebook",
+    "lr_find": "thalweg.study",
     "train": "thalweg.study",
 }
 

@@ -53,8 +53,8 @@ def figure(found: LearningRates, width: int) -> Group:
     """The judged metric over the learning rates, and under it what is good (━), best (●) and does not train (×)."""
     last = len(found.rates) - 1
     columns = max(min(width - LABELS - 4, COLUMNS * last + 1), 10)  # the last rate's label is as wide as 4 beyond
-    # What blew up would flatten all else: nothing beyond the start is drawn.
-    drawn = [rate.mean for rate in found.rates if rate.status == "done"] + [found.start]
+    # What blew up would flatten all else: it is drawn at the edge of those that train.
+    drawn = [rate.mean for rate in found.rates if rate.status == "done"]
     scaled = wants_logarithm([drawn])
     low, high = limits([[log10(value) for value in drawn] if scaled else drawn])
     shown = [_height(rate.mean, scaled, low, high) for rate in found.rates]

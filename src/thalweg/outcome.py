@@ -1,40 +1,28 @@
 """A finished comparison in the terminal: the verdict, the table, what the numbers mean, where things lie."""
 
-import json
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.report.sections import duration, size
-from thalweg.report.view import Interval, Metric, RuleView, View
-from thalweg.report.viewing import finite, view_of
-from thalweg.stats.paired import Difference
-from thalweg.study.results import Comparison
+from thalweg.outcome_json import as_json
+from thalweg.report.markup import duration, size
+from thalweg.report.view import Interval, Metric, Page, RuleView, View
+from thalweg.report.viewing import view_of
+from thalweg.study.results import Comparison, Suite
 from thalweg.terminal import table
 
+__all__ = ["as_json", "print_outcome"]
 
-def print_outcome(found: Comparison, console: Console, report: Path | None = None) -> None:
+
+def print_outcome(found: Comparison | Suite, console: Console, report: Path | None = None) -> None:
     """Everything a person wants to know at the end."""
-    view = view_of(found)
-    first, *others = view.verdicts
-    console.print(Text(first, "bold"))
-    for sentence in others:
-        console.print(Text(sentence))
-    console.print()
-    console.print(outcome_table(view))
-    console.print()
-    console.print(settings_table(view))
-    console.print()
-    judged = view.metric.test.replace("_", " ")
-    console.print(
-        Text(
-            f"Default and tuned: mean {judged} over {view.seeds} fresh seeds ({view.metric.better} is better); under "
-            "it, its own 95% interval.",
-            "dim",
-        )
-    )
+    page = view_of(found)
+    if len(page.tasks) > 1:
+        _print_together(page, console)
+    for view in page.tasks:
+        _print_task(view, console, alone=len(page.tasks) == 1)
     # Plain print: a path must stay in one piece, to be copied.
     if found.path is not None:
         print(f"Results: {found.path}")
@@ -47,41 +35,75 @@ def print_outcome(found: Comparison, console: Console, report: Path | None = Non
     )
 
 
-def outcome_table(view: View) -> Table:
-    """One rule or combination a row; under each mean its interval."""
-    made = table(
-        view.kind,
-        "default",
-        "tuned",
-        "lost runs",
-        "step",
-        "state",
-        right=("default", "tuned", "lost runs", "step", "state"),
+def _print_together(page: Page, console: Console) -> None:
+    """What the tasks say together."""
+    if page.across is not None:
+        first, *others = page.across.sentences
+        console.print(Text(first, "bold"))
+        for sentence in others:
+            console.print(Text(sentence))
+        console.print()
+
+
+def _print_task(view: View, console: Console, *, alone: bool) -> None:
+    first, *others = view.verdicts
+    console.print(Text(first, "bold"))
+    # Of several tasks only the numbers behind each answer; all that is said of one is on the page.
+    for sentence in others if alone else others[:1]:
+        console.print(Text(sentence))
+    console.print()
+    console.print(means_table(view))
+    console.print()
+    console.print(settings_table(view))
+    console.print()
+    if alone:
+        console.print(Text(_about(view), "dim"))
+    else:
+        console.print(Text(f"Mean {view.metric.judged} ({view.metric.better} is better), 95% intervals.\n", "dim"))
+
+
+def _about(view: View) -> str:
+    judged = f"{view.metric.judged} ({view.metric.better} is better)"
+    seeds = f"over {view.seeds} fresh seeds"
+    if view.judged is None:
+        return f"Default and tuned: mean {judged} {seeds}; under it, its own 95% interval."
+    return (
+        f"Mean {judged}; under it, its own 95% interval. Tuned with {view.judged.words}: over new searches and seeds; "
+        f"default and found: {seeds}."
     )
+
+
+def means_table(view: View) -> Table:
+    """One rule or combination a row; under each mean its interval."""
+    budget = view.judged
+    heads = ["default", *([f"tuned, {budget.words}"] if budget else []), "found" if budget else "tuned", "lost runs"]
+    made = table(view.kind, *heads, right=heads)
     for column in made.columns[1:]:
         column.no_wrap = True
     for rule in view.rules:
+        judged = [value(view.metric, budget.means.get(rule.label))] if budget else []
         made.add_row(
             Text(rule.label, "bold"),
             value(view.metric, rule.default),
+            *judged,
             value(view.metric, rule.tuned),
             lost(rule),
-            step(rule),
-            size(rule.state_bytes),
         )
     return made
 
 
 def settings_table(view: View) -> Table:
-    """What won each search."""
-    made = table(view.kind, "tuned setting")
+    """What won each search, and what it costs."""
+    made = table(view.kind, f"found in {view.trials} trials", "step", "state", right=("step", "state"))
+    for column in made.columns[2:]:
+        column.no_wrap = True
     for rule in view.rules:
         setting = Text(rule.winner if rule.winner is not None else "not known yet")
         if rule.remark:
             setting.append(f" ({rule.remark})", "dim")
         if rule.near_edge:
             setting.append(f" (near the edge of its search: {', '.join(rule.near_edge)})", "yellow")
-        made.add_row(Text(rule.label, "bold"), setting)
+        made.add_row(Text(rule.label, "bold"), setting, step(rule), size(rule.state_bytes))
     return made
 
 
@@ -108,61 +130,3 @@ def step(rule: RuleView) -> Text:
         return Text("")
     text = Text(duration(rule.step_seconds))
     return text.append(f"\nx {rule.step_ratio:.2f}", "dim") if rule.step_ratio is not None else text
-
-
-def as_json(found: Comparison, report: Path | None = None) -> str:
-    """The result for programs: what the table shows, unrounded. No NaN, no infinity."""
-
-    def interval(given: Interval | None) -> dict[str, object] | None:
-        if given is None:
-            return None
-        return {"mean": given.mean, "low": given.low, "high": given.high, "runs": given.runs}
-
-    def change(given: Difference) -> dict[str, object]:
-        """First minus second."""
-        return {
-            "first": given.first,
-            "second": given.second,
-            "difference": given.interval.mean,
-            "low": given.interval.low,
-            "high": given.interval.high,
-            "answer": given.answer,
-            "more_seeds": given.more_seeds,
-        }
-
-    view = view_of(found)
-    shown = {rule.label: rule for rule in view.rules}
-    result = {
-        "task": view.task,
-        "metric": {"chosen_on": view.metric.valid, "judged_on": view.metric.test, "better": view.metric.better},
-        "trials": view.trials,
-        "seeds": view.seeds,
-        "missing": view.missing,
-        "verdict": view.verdicts,
-        "best": found.verdict.best,
-        "rules": [
-            {
-                "rule": row.rule,
-                "options": dict(row.options),
-                "default": interval(shown[row.rule].default),
-                "tuned": interval(shown[row.rule].tuned),
-                "winner_trial": row.winner_trial,
-                "winner_values": dict(row.winner_values),
-                "near_edge": row.near_edge,
-                "best_after": row.best_after,
-                "diverged": row.diverged,
-                "failed": row.failed,
-                "step_seconds": row.step_seconds,
-                "step_ratio": row.step_ratio,
-                "state_bytes": row.state_bytes,
-                "seconds": row.seconds,
-            }
-            for row in found.rows
-        ],
-        "pairs": [change(pair) for pair in found.pairs],
-        "tuning": [{"rule": rule, **change(found.tuning[rule])} for rule in found.tuning],
-        "provenance": dict(found.provenance),
-        "store": str(found.path) if found.path else None,
-        "report": str(report) if report else None,
-    }
-    return json.dumps(finite(result), indent=2, allow_nan=False)

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from thalweg.report.sections import duration
+from thalweg.report.markup import duration
 from thalweg.stats.wording import Unit
 from thalweg.study.cells import Run
 from thalweg.study.errors import StudyError
@@ -37,9 +37,10 @@ def progress(metric: str | None) -> Iterator[Callable[[Event], None]]:
 
 @dataclass
 class Tally:
-    """What has happened so far."""
+    """What has happened so far on the task at hand; ``task`` says which of several: "2 of 3: spiral"."""
 
     wanted: str | None
+    task: str = ""
     total: int = 0
     done: int = 0
     stored: int = 0
@@ -54,7 +55,7 @@ class Tally:
     def take(self, event: Event) -> None:
         """Count one event."""
         if isinstance(event, Started):
-            self.total, self.done, self.stored = event.total, event.done, event.done
+            self._begin(event)
         elif isinstance(event, Phase):
             self.phase = event.name
             for run in event.stored:
@@ -63,6 +64,19 @@ class Tally:
             self.done, self.total = event.done, event.total
             self.ended += 1
             self._count(event.run)
+
+    def _begin(self, event: Started) -> None:
+        """A task begins: what was counted on an earlier one says nothing of it."""
+        if event.of[0] > 1:
+            self.ended, self.phase, self.diverged, self.failed = 0, "starting", 0, 0
+            self.best, self.metric, self.started = {}, None, monotonic()
+        self.total, self.done, self.stored = event.total, event.done, event.done
+        number, of = event.of
+        self.task = f"{number} of {of}: {event.task}" if of > 1 else ""
+
+    def about(self, text: str) -> str:
+        """A text that says on which task it is, where there are several."""
+        return f"{self.task}, {text}" if self.task else text
 
     def _count(self, run: Run) -> None:
         self.diverged += run.status == "diverged"
@@ -118,7 +132,7 @@ class Shown:
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[pace]}"),
@@ -131,10 +145,12 @@ class Shown:
         self.tally.take(event)
         tally = self.tally
         if isinstance(event, Started) and event.done:
-            console.print(tally.resumed() + ".")
+            console.print(tally.about(tally.resumed()) + ".", markup=False)
         if isinstance(event, Finished) and event.run.status in ("failed", "died") and tally.failed <= FAILURES_SHOWN:
             console.print(Text(run_words(event.run), "red"))
-        self.bar.update(self.line, description=tally.phase, total=tally.total, completed=tally.done, pace=tally.pace())
+        self.bar.update(
+            self.line, description=tally.about(tally.phase), total=tally.total, completed=tally.done, pace=tally.pace()
+        )
 
     def __rich__(self) -> Group:
         lost = self.tally.lost()
@@ -155,11 +171,12 @@ class Plain:
         tally = self.tally
         if isinstance(event, Started):
             start = tally.resumed() if event.done else f"{event.total} runs"
-            self._say(start)
+            self._say(tally.about(start))
         elif isinstance(event, Phase):
             if event.done == event.total:
                 return
-            self._say(f"{event.name}: {event.total} runs" + (f", {event.done} stored" if event.done else ""))
+            stored = f", {event.done} stored" if event.done else ""
+            self._say(tally.about(f"{event.name}: {event.total} runs{stored}"))
         else:
             if event.run.status != "done" and tally.diverged + tally.failed <= FAILURES_SHOWN:
                 self._say(run_words(event.run))
@@ -168,7 +185,7 @@ class Plain:
 
     def _state(self) -> str:
         tally = self.tally
-        parts = (f"{tally.done} of {tally.total} runs", tally.pace(), tally.lost(), tally.bests())
+        parts = (tally.about(f"{tally.done} of {tally.total} runs"), tally.pace(), tally.lost(), tally.bests())
         return "; ".join(text for text in parts if text)
 
     def _say(self, text: str) -> None:

@@ -54,7 +54,10 @@ def test_a_comparison_from_start_to_verdict(script):
     assert [e.name for e in events if isinstance(e, Phase)] == ["search", "re-runs"]
     finished = [e for e in events if isinstance(e, Finished)]
     assert [e.done for e in finished] == list(range(1, len(finished) + 1))
-    assert finished[-1].total == len(finished) == len(found.runs)
+    repeats = [row.repeated for row in found.rows]
+    assert finished[-1].total == len(finished) == len(found.runs) + len(repeats)
+    assert all(repeated.curves == row.trials[0].curves for repeated, row in zip(repeats, found.rows, strict=True))
+    assert not any(row.unlike for row in found.rows)
     assert Comparison.load("s.sqlite") == found
 
 
@@ -87,7 +90,7 @@ def test_a_store_may_be_read_while_it_is_half_full(script):
             looks.append(Comparison.load("s.sqlite"))
 
     found = compare(task, ["sgd", "adam"], trials=3, seeds=2, store="s.sqlite", engine=Serial(), on_event=look)
-    assert [look.missing for look in looks][:4] == [13, 12, 11, 10]
+    assert [look.missing for look in looks][:4] == [15, 14, 13, 12]
     assert all(earlier.missing > later.missing for earlier, later in itertools.pairwise(looks))
     assert looks[0].verdict.sentences[0].startswith("The comparison is not finished: 1 of 14 runs")
     assert looks[6].rows[0].winner_trial is not None
@@ -201,7 +204,7 @@ def test_a_stored_comparison_knows_that_it_is_whole(script):
     # A default that nothing beats: fewer runs than a comparison plans with.
     run(task, ("sgd:lr=0.01",))
     run(task, ("sgd:lr=0.01",), events=events)
-    assert (events[0].done, events[0].total) == (4, 4)
+    assert (events[0].done, events[0].total) == (5, 5)
 
 
 def test_a_failure_at_the_first_stops_the_comparison_and_is_not_kept(script):

@@ -17,7 +17,7 @@ from thalweg.study.export import as_csv, as_json, as_parquet, export
 from thalweg.study.judge import judge
 from thalweg.study.results import Suite
 from thalweg.study.spec import resolve, study
-from thalweg.study.tables import Table, tables
+from thalweg.study.tables import FIRST, Table, tables
 
 NAMES = ("runs", "curves", "rules", "procedures", "pairs")
 
@@ -96,6 +96,10 @@ def test_the_tables_say_what_the_comparison_does(found):
     every = trained(found)
     assert {row["status"] for row in runs.rows} == {"done", "diverged", "failed"}
     assert [row["key"] for row in runs.rows] == [each.key for each in every]
+    assert tuple(runs.columns)[: len(FIRST)] == FIRST
+    # Hyperparameters that only some rules have stand beside those of all.
+    hyper = [place for place, name in enumerate(runs.columns) if name.startswith("hyper_")]
+    assert hyper == list(range(hyper[0], hyper[0] + len(hyper)))
     planned = {rule.label: rule for rule in found.plan.rules}
     for row, each in zip(runs.rows, every, strict=True):
         hypers = {

@@ -103,9 +103,8 @@ def test_a_point_is_the_training_it_says():
     found = lr_find("quadratic-deep", "adam", engine=Serial(), low=1e-3, high=0.1, points=4, seed=7, epochs=2)
     assert found.seeds == (7, 8)
     rate = found.rates[2]
-    for seed, value in zip(found.seeds, rate.values, strict=True):
-        alone = thalweg.train("quadratic-deep", "adam", lr=rate.lr, seed=seed)
-        assert alone.curves["valid_loss"].values[2] == value
+    alone = thalweg.train("quadratic-deep", "adam", lr=rate.lr, seed=8)
+    assert alone.curves["valid_loss"].values[2] == rate.values[1] != rate.values[0]
     assert rate.train is not None
 
 
@@ -341,7 +340,8 @@ def test_what_blew_up_does_not_flatten_the_figure():
     found = table([9.0], [2.0], [4.0], [1e70])
     stream = io.StringIO()
     Console(file=stream, width=80).print(lr_view.figure(found, 80))
-    assert "10 │" in stream.getvalue()
+    assert " 9 │" in stream.getvalue()
+    assert " 2 │" in stream.getvalue()
     assert "e+" not in stream.getvalue()
 
 

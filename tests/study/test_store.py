@@ -10,7 +10,7 @@ import pytest
 from thalweg.study import Comparison, StudyError
 from thalweg.study.cells import Curve, Run
 from thalweg.study.spec import resolve, study
-from thalweg.study.store import APPLICATION_ID, open_store, read
+from thalweg.study.store import APPLICATION_ID, open_store, read_contents
 
 PLAN = resolve(study("digits-mlp", ["adam", "sgd"], trials=4, seeds=2))
 CELLS = PLAN.search_cells()
@@ -35,8 +35,9 @@ def test_what_is_kept_comes_back_as_it_was(tmp_path):
         assert store.begin(PLAN, {"created": "today"}) == {"created": "today"}
         store.add(CELLS[0], run_of(CELLS[0]))
         store.add(CELLS[1], diverged)
-        assert read(path)[2].keys() == {CELLS[0].key, CELLS[1].key}  # a reader beside the writer
-    plan, provenance, runs = read(path)
+        assert read_contents(path).runs.keys() == {CELLS[0].key, CELLS[1].key}  # a reader beside the writer
+    found = read_contents(path)
+    ((plan, provenance), runs) = found.latest[-1], found.runs
     assert plan == PLAN
     assert provenance == {"created": "today"}
     assert runs == {CELLS[0].key: run_of(CELLS[0]), CELLS[1].key: diverged}
@@ -58,7 +59,7 @@ def test_the_latest_study_is_the_files_study_and_its_first_provenance_stays(tmp_
         store.begin(PLAN, {"n": 1})
         assert store.begin(PLAN, {"n": 2}) == {"n": 1}
         assert store.begin(bigger, {"n": 3}) == {"n": 3}
-    assert read(path)[:2] == (bigger, {"n": 3})
+    assert read_contents(path).latest[-1] == (bigger, {"n": 3})
 
 
 def test_another_task_needs_another_store(tmp_path):
@@ -103,7 +104,7 @@ def test_a_damaged_file_is_refused(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     with pytest.raises(StudyError, match=r"damaged|not an SQLite file"):
-        read(path)
+        read_contents(path)
 
 
 def test_places_that_cannot_hold_a_store(tmp_path):
@@ -180,7 +181,7 @@ def test_a_full_disk_loses_nothing_that_was_kept(mounted):
     with pytest.raises(StudyError, match=r"disk is full.*What it holds is safe"):
         overfill(path)
     subprocess.run(["mount", "-o", "remount,size=20m", path.parent], check=True)
-    kept = read(path)[2]
+    kept = read_contents(path).runs
     assert len(kept) > 2
     with open_store(path) as store:
         assert store.runs() == kept
@@ -192,7 +193,7 @@ def test_a_file_that_may_not_grow_loses_nothing_that_was_kept(tmp_path):
     path = tmp_path / "s.sqlite"
     with pytest.raises(StudyError, match=r"disk is full.*What it holds is safe"):
         overfill(path, pages=30)
-    assert len(read(path)[2]) > 2
+    assert len(read_contents(path).runs) > 2
 
 
 def test_a_read_only_place_is_refused_for_writing_but_read(mounted):
@@ -202,4 +203,4 @@ def test_a_read_only_place_is_refused_for_writing_but_read(mounted):
         store.add(CELLS[0], run_of(CELLS[0]))
     subprocess.run(["mount", "-o", "remount,ro", path.parent], check=True)
     assert os.strerror(errno.EROFS) in refusal(path)
-    assert read(path)[2] == {CELLS[0].key: run_of(CELLS[0])}
+    assert read_contents(path).runs == {CELLS[0].key: run_of(CELLS[0])}

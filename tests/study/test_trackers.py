@@ -13,12 +13,12 @@ from thalweg.study import Finished, compare
 from thalweg.study.engines import Serial
 from thalweg.study.errors import StudyError
 from thalweg.study.store import open_store
+from thalweg.study.tracker_adapters import _need
 from thalweg.study.trackers import (
     MLflow,
     TensorBoard,
     TrackerWarning,
     WandB,
-    _need,
     config_of,
     epochs_of,
     following,
@@ -95,12 +95,8 @@ def test_every_run_arrives_once_and_whole(compared):
     for kept in tracker.runs:
         config = kept["config"]
         run = runs[config["name"]]
-        assert (config["rule"], config["trial"], config["seed"], config["task"]) == (
-            run.rule,
-            run.trial,
-            run.seed,
-            "mine",
-        )
+        told = [config[name] for name in ("rule", "trial", "seed", "key", "task")]
+        assert told == [run.rule, run.trial, run.seed, run.key, "mine"]
         assert {name: config[f"hyper/{name}"] for name in run.values} == dict(run.values)
         assert kept["status"] == run.status
         assert {
@@ -237,7 +233,7 @@ def offline(monkeypatch):
 def _logged(data):
     """The records of a file in LevelDB's log format, after wandb's own 7 bytes: blocks of 32 KiB, pieces within them.
 
-    A piece is a checksum, its length, and whether it is a whole record (1), its first (2), a middle (3) or last one (4).
+    A piece is a checksum, its length, and whether it is a whole record (1), its first, a middle or last one (2, 3, 4).
     """
     place, record = 7, b""
     while place + 7 <= len(data):

@@ -147,7 +147,7 @@ def test_combinations_of_a_rule_share_draws_and_seeds_and_no_run(rules, vary):
         mine = plan.rules[count * place : count * (place + 1)]
         assert {rule.reference for rule in mine} == {reference}
         assert all((rule.trials, rule.edges) == (mine[0].trials, mine[0].edges) for rule in mine)
-    cells = [*plan.search_cells(), *plan.fresh_cells(dict.fromkeys(rule.label for rule in plan.rules))]
+    cells = [*plan.search_cells(), *plan.fresh_cells(dict.fromkeys((rule.label for rule in plan.rules), (0, 1)))]
     owners = {(cell.key, cell.contender) for cell in cells}
     assert len({key for key, _ in owners}) == len(owners)
     assert len({rule.label for rule in plan.rules}) == len(plan.rules)
@@ -350,7 +350,7 @@ def test_the_command_on_the_page_makes_it_again(script):
     assert "-r adamw,sgd:momentum=0.9 --vary norm=layer,none --vary wide=true,false --trials 1" in words
     before = rows("s.sqlite")
     done = subprocess.run(
-        words.replace("thalweg", f"{sys.executable} -m thalweg.cli", 1), shell=True, capture_output=True, text=True
+        words.replace("thalweg", f"{sys.executable} -m thalweg", 1), shell=True, capture_output=True, text=True
     )
     assert "all 24 runs were already stored" in done.stderr, done.stderr
     assert rows("s.sqlite") == before
@@ -397,7 +397,7 @@ def test_a_comparison_that_was_interrupted_in_its_process_goes_on(script):
         tokens += ["--trials", "3", "--seeds", "2", "--workers", "2", "--store", store, "--json"]
         environment = {**os.environ, "CI": "1"}
         return subprocess.Popen(
-            [sys.executable, "-m", "thalweg.cli", *tokens],
+            [sys.executable, "-m", "thalweg", *tokens],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
 

@@ -21,6 +21,9 @@ COMPARE_PACKAGES = {"scipy", "joblib", "sklearn", "msgspec", "plotly"}
 STOPPED = {
     "compare": " Nothing that had finished is lost, and the same command goes on where it stopped.",
     "train": " A training is not stored: the same command starts it anew, with the same result.",
+    "lr-find": " Nothing is stored: the same command starts anew, with the same result.",
+    "rerun": " Nothing was changed: the same command starts it anew.",
+    "merge": " Nothing was written, or everything: the same command does what is left.",
     "verify": " Nothing was judged: the same command starts anew.",
 }
 

@@ -5,7 +5,7 @@ from thalweg.terminal import Refused, refusing
 from .app import Flag, Whole, app
 
 
-@app.command(sort_key=5)
+@app.command(sort_key=11)
 def verify(
     *,
     json: Flag = False,
@@ -29,7 +29,7 @@ def verify(
     return run(json=json, markdown=markdown)
 
 
-@app.command(sort_key=7)
+@app.command(sort_key=12)
 def speed(
     *,
     rounds: Whole = 15,
@@ -59,7 +59,7 @@ def speed(
     run(rounds=rounds, threads=threads, as_json=json)
 
 
-@app.command(sort_key=8)
+@app.command(sort_key=13)
 def doctor(
     optimizer: str | None = None,
     /,

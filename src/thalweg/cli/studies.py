@@ -183,6 +183,94 @@ def train(
     return 0 if found.status == "done" else 1
 
 
+@app.command(name="lr-find", sort_key=5)
+def lr_find(
+    task: str,
+    rule: str = "adamw",
+    /,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    points: Whole = 13,
+    seeds: Whole = 2,
+    epochs: Whole | None = None,
+    metric: str | None = None,
+    set: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    like: str | None = None,
+    schedule: str = "none",
+    seed: Whole = 0,
+    option: Annotated[list[str] | None, Parameter(name="--option", negative=())] = None,
+    workers: Whole | None = None,
+    json: Flag = False,
+) -> None:
+    """Find a range of learning rates: a short training for each, all from the same start, and the curve over them.
+
+    Parameters
+    ----------
+    task
+        A name from `thalweg tasks`, or my_script.py:train.
+    rule
+        A name from `thalweg rules`, as for compare; or my_rules.py:Name.
+    low
+        The smallest rate. Unless given, the low end of the rule's search (`thalweg show`).
+    high
+        The largest rate. Unless given, the high end of it.
+    points
+        How many rates, at least 4, equally far apart on a logarithmic scale.
+    seeds
+        Trainings of each rate, with the same seeds for all rates.
+    epochs
+        Of each training. Unless given, a tenth of the whole, but at least 3.
+    metric
+        What is judged, on validation: loss, accuracy. Unless given, the loss where it is reported.
+    set
+        Another hyperparameter, by the name in `thalweg show`: --set momentum=0.9. Repeat for more.
+    like
+        Another library's conventions and defaults: torch, tf1, keras, optax, paper.
+    schedule
+        Of the whole training, of which the first epochs are run: none, cosine, warm-restarts, trapezoidal, warm-up,
+        linear, wsd.
+    seed
+        The first of the seeds.
+    option
+        An option of the task, or what a script of your own reads in trial.options: --option instance=2. Repeat for
+        more.
+    workers
+        Processes, one thread each. Unless given, as many as there are CPUs. What a training prints is not shown.
+    json
+        Print the result as JSON.
+    """
+    from thalweg.lr_view import as_json, print_rates, watching
+    from thalweg.study import StudyError
+    from thalweg.study.lr_find import lr_find as run
+
+    with refusing(StudyError):
+        values = hyperparameters(set or [], None)
+        options = task_options(option or [])
+    with refusing(StudyError), watching(f"{task}, {rule}") as on_run:
+        found = run(
+            task,
+            rule,
+            low=low,
+            high=high,
+            points=points,
+            seeds=seeds,
+            seed=seed,
+            epochs=epochs,
+            metric=metric,
+            like=like,
+            schedule=schedule,
+            task_options=options,
+            workers=workers,
+            on_run=on_run,
+            **values,
+        )
+    if json:
+        print(as_json(found))
+    else:
+        print_rates(found, out())
+
+
 @app.command(sort_key=6)
 def report(study: Path, /, *, out: Path | None = None) -> None:
     """Write one HTML page about a comparison, finished or not. It works offline.
@@ -208,3 +296,62 @@ def report(study: Path, /, *, out: Path | None = None) -> None:
     for each in found.comparisons:
         print(each.verdict.sentences[0])
     print(f"Page: {page}")
+
+
+@app.command(sort_key=7)
+def rerun(store: Path, row: str, /) -> int:
+    """Train one row of a study again and compare, to the last bit. Exit code 1 if it is not the same.
+
+    Parameters
+    ----------
+    store
+        The file of results that `thalweg compare` made. It stays as it is.
+    row
+        The row's key, or its first digits, at least 4, as the report and `thalweg export` show them.
+    """
+    from thalweg.study import StudyError
+    from thalweg.study.rerun import rerun as run
+
+    with refusing(StudyError):
+        found = run(store, row)
+    print("\n".join(found.sentences))
+    return 0 if found.same else 1
+
+
+@app.command(sort_key=8)
+def merge(into: Path, /, *others: Path) -> None:
+    """Put the results of other studies into one. Comparisons that differ only in their rules become one.
+
+    Parameters
+    ----------
+    into
+        The store that receives everything; it is made if it is not there.
+    others
+        The stores to read; they stay as they are. Rows that contradict each other are refused, and nothing is written.
+    """
+    from thalweg.study import StudyError
+    from thalweg.study.merge import merge as run
+
+    with refusing(StudyError):
+        print("\n".join(run(into, *others).sentences))
+
+
+@app.command(sort_key=9)
+def export(study: Path, /, *, out: Path, format: str = "csv") -> None:
+    """Write a study as tables for other programs: runs, curves, rules, procedures, pairs.
+
+    Parameters
+    ----------
+    study
+        The file of results that `thalweg compare` made.
+    out
+        The folder for the tables; for JSON also one file, tables.json.
+    format
+        csv, json, or parquet (which needs pip install 'thalweg[parquet]').
+    """
+    from thalweg.study import StudyError, Suite
+    from thalweg.study.export import export as run
+
+    with refusing(StudyError):
+        for path in run(Suite.load(study), out, format):
+            print(path)

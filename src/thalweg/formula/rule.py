@@ -80,6 +80,13 @@ class Rule(Declaring, base=True):
         name = type(self).__name__
         raise TypeError(f"{name} is a rule, not an optimizer; thalweg.optimizer({name}) makes the optimizer class")
 
+    @classmethod
+    def _repr_html_(cls) -> str | None:
+        # Of a class, IPython asks class methods only.
+        from thalweg.notebook import rule_html
+
+        return rule_html(cls)
+
 
 class Wrapper(Declaring, base=True):
     """Base of what goes around any rule: it sees the rule's step d, and may change it or follow the weight.

@@ -1,25 +1,25 @@
-"""A comparison as one self-contained HTML page."""
+"""Comparisons as one self-contained HTML page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thalweg.study.results import Comparison
+    from thalweg.study.results import Comparison, Suite
 
 __all__ = ["render", "write"]
 
 
-def render(comparison: "Comparison") -> str:
+def render(found: "Comparison | Suite") -> str:
     """The page as text."""
     from .page import page
     from .viewing import view_of
 
-    return page(view_of(comparison))
+    return page(view_of(found))
 
 
-def write(comparison: "Comparison", path: str | Path) -> Path:
+def write(found: "Comparison | Suite", path: str | Path) -> Path:
     """Write the page, whole or not at all. Raises `OSError` when it cannot be written."""
     from .atomic import write_atomically
 
-    write_atomically(Path(path), render(comparison))
+    write_atomically(Path(path), render(found))
     return Path(path)

@@ -1,24 +1,27 @@
-"""The page's figures: from a `View` to plain plotly dictionaries. Data first; the page adds only its theme."""
+"""The figures of one task: from a `View` to plain plotly dictionaries. Data first; the page adds only its theme."""
 
-from collections.abc import Iterable, Sequence
-from math import isfinite, log10
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 
+from . import axes
+from .axes import Figure
 from .view import Curve, Interval, Metric, RuleView, Trial, View
 
-Figure = dict[str, Any]
+# More seeds than these are drawn as a band: so many lines hide each other.
+LINES = 5
 
 
 def intervals(view: View) -> Figure:
-    """The default and the tuned setting of each rule on the test metric, with intervals."""
+    """The default, and what tuning gives, of each rule on the test metric, with intervals."""
     traces = []
-    for rule in reversed(view.rules):
-        for label, shift, found in (("tuned", 0.16, rule.tuned), ("default", -0.16, rule.default)):
+    how = f"tuned with {view.judged.words}" if view.judged else "tuned"
+    for place, rule in enumerate(reversed(view.rules)):
+        for label, shift, found in ((how, 0.16, view.headline[rule.label]), ("default", -0.16, rule.default)):
             if found is not None:
-                traces.append(_interval(view.metric, rule, label, found, shift))
+                traces.append(_interval(view.metric, rule, label, found, place + shift))
     count = len(view.rules)
-    layout = _layout(80 + 56 * count)
-    layout["xaxis"] = {**_axis(view.metric), "title": {"text": _title(view.metric, "test")}}
+    layout = axes.layout(72 + 52 * count)
+    layout["xaxis"] = {**axes.axis(view.metric), "title": {"text": axes.title(view.metric, "test")}}
     layout["yaxis"] = {
         "tickvals": list(range(count)),
         "ticktext": [rule.label for rule in reversed(view.rules)],
@@ -29,24 +32,20 @@ def intervals(view: View) -> Figure:
         "automargin": True,
     }
     layout["margin"]["t"] = 8
-    for index, rule in enumerate(reversed(view.rules)):
-        for trace in traces:
-            if trace["legendgroup"] == rule.label:
-                trace["y"] = [index + trace["y"][0]]
     return {"data": traces, "layout": layout}
 
 
-def _interval(metric: Metric, rule: RuleView, label: str, found: Interval, shift: float) -> Figure:
+def _interval(metric: Metric, rule: RuleView, label: str, found: Interval, place: float) -> Figure:
     colour = rule.look.light
-    bars = found.low is not None and found.high is not None
-    tuned = label == "tuned"
+    default = label == "default"
+    runs = f", {found.runs} runs" if found.runs is not None else ""
     return {
         "type": "scatter",
         "mode": "markers",
         "name": f"{rule.label}, {label}",
         "legendgroup": rule.label,
         "x": [found.mean],
-        "y": [shift],
+        "y": [place],
         "error_x": {
             "type": "data",
             "symmetric": False,
@@ -55,15 +54,15 @@ def _interval(metric: Metric, rule: RuleView, label: str, found: Interval, shift
             "color": colour,
             "thickness": 2,
             "width": 5,
-            "visible": bars,
+            "visible": found.low is not None and found.high is not None,
         },
         "marker": {
-            "symbol": rule.look.symbol if tuned else f"{rule.look.symbol}-open",
-            "size": 11 if tuned else 9,
+            "symbol": f"{rule.look.symbol}-open" if default else rule.look.symbol,
+            "size": 9 if default else 11,
             "color": colour,
             "line": {"color": colour, "width": 1.5},
         },
-        "hovertemplate": f"{label}: {_words(metric, found)}, {found.runs} runs<extra>{rule.label}</extra>",
+        "hovertemplate": f"{label}: {_words(metric, found)}{runs}<extra>{rule.label}</extra>",
     }
 
 
@@ -77,11 +76,15 @@ def best_so_far(view: View) -> Figure:
     """The validation metric one may expect of the best of n trials; the trials themselves as points."""
     metric = view.metric
     curves = [value for rule in view.rules for _, value in rule.expected_best]
+    curves += [bound for rule in view.rules for _, low, high in rule.best_band for bound in (low, high)]
     finished = [trial.value for rule in view.rules for trial in rule.trials if trial.value is not None]
-    scale = _scale(metric, curves or finished)
+    scale = axes.Scale(metric, curves or finished)
     traces: list[Figure] = []
     for rule in view.rules:
         shown = [trial for trial in rule.trials if trial.value is not None]
+        if rule.best_band:
+            n, low, high = zip(*rule.best_band, strict=True)
+            traces.append(_band(rule, n, low, high, scale))
         traces.append(
             {
                 "type": "scatter",
@@ -89,7 +92,7 @@ def best_so_far(view: View) -> Figure:
                 "name": f"{rule.label}, trials",
                 "legendgroup": rule.label,
                 "x": [trial.number + 1 for trial in shown],
-                "y": [_inside(trial.value, scale) for trial in shown if trial.value is not None],
+                "y": [axes.inside(trial.value, scale) for trial in shown if trial.value is not None],
                 "text": [_about(trial, metric) for trial in shown],
                 "hovertemplate": "%{text}<extra>" + rule.label + "</extra>",
                 "opacity": 0.45,
@@ -109,17 +112,17 @@ def best_so_far(view: View) -> Figure:
                 "hovertemplate": "best of %{x} trials: %{y}<extra>" + rule.label + "</extra>",
             }
         )
-    layout = _layout(380)
+    layout = axes.layout(380)
     layout["xaxis"] = {"title": {"text": "trials"}, "rangemode": "tozero", "zeroline": False}
-    layout["yaxis"] = {**_axis(metric), **scale.axis}
-    layout["annotations"] = [_heading(_title(metric, "valid"), 1)]
+    layout["yaxis"] = {**axes.axis(metric), **scale.axis}
+    layout["annotations"] = [axes.heading(axes.title(metric, "valid"), 1)]
     return {"data": traces, "layout": layout}
 
 
 def sensitivity(view: View) -> Figure:
     """Every trial: its learning rate against the validation metric. What diverged stands in a strip below."""
     metric = view.metric
-    scale = _scale(metric, [t.value for rule in view.rules for t in rule.trials if t.value is not None], whole=True)
+    scale = axes.Scale(metric, [t.value for rule in view.rules for t in rule.trials if t.value is not None], whole=True)
     lost = [rule for rule in view.rules if any(trial.value is None for trial in rule.trials)]
     traces: list[Figure] = []
     for rule in view.rules:
@@ -167,14 +170,14 @@ def sensitivity(view: View) -> Figure:
                 }
             )
     strip = min(0.4, 0.07 * len(lost)) if lost else 0.0
-    layout = _layout(400 + 24 * len(lost))
+    layout = axes.layout(400 + 24 * len(lost))
     layout["xaxis"] = {"title": {"text": "learning rate"}, "type": "log", "exponentformat": "power", "dtick": 1}
     layout["yaxis"] = {
-        **_axis(metric),
+        **axes.axis(metric),
         **scale.axis,
         "domain": [strip + 0.1 if lost else 0, 1],
     }
-    layout["annotations"] = [_heading(_title(metric, "valid"), 1)]
+    layout["annotations"] = [axes.heading(axes.title(metric, "valid"), 1)]
     if lost:
         layout["xaxis"]["anchor"] = "y2"
         layout["yaxis2"] = {
@@ -187,12 +190,12 @@ def sensitivity(view: View) -> Figure:
             "fixedrange": True,
             "showgrid": False,
         }
-        layout["annotations"].append(_heading("diverged or failed", strip))
+        layout["annotations"].append(axes.heading("diverged or failed", strip))
     return {"data": traces, "layout": layout}
 
 
 def training(view: View) -> Figure:
-    """The re-runs of each tuned rule: every seed as a thin line, their mean as a thick one."""
+    """The re-runs of each winner: their mean, and every seed as a thin line, or, of many, the band they lie in."""
     metric = view.metric
     end = max((curve.at[-1] for rule in view.rules for curve in rule.curves if curve.at), default=0.0)
     # The first steps are steep and alike: the axis is made for what comes after them.
@@ -203,11 +206,15 @@ def training(view: View) -> Figure:
         for at, value in zip(curve.at, curve.values, strict=True)
         if at >= 0.15 * end
     ]
-    scale = _scale(metric, later, whole=True)
+    scale = axes.Scale(metric, later, whole=True)
     traces: list[Figure] = []
     for rule in view.rules:
-        traces += [_seed(rule, curve) for curve in rule.curves]
-        at, means = mean_curve(rule.curves)
+        at, low, high = over_seeds(rule.curves, (min, max))
+        if len(rule.curves) > LINES:
+            traces += [_band(rule, at, low, high, scale)] if at else []
+        else:
+            traces += [_seed(rule, curve) for curve in rule.curves]
+        at, means = over_seeds(rule.curves, (_mean,))
         if at:
             traces.append(
                 {
@@ -222,11 +229,30 @@ def training(view: View) -> Figure:
                     "hovertemplate": "mean at %{x}: %{y}<extra>" + rule.label + "</extra>",
                 }
             )
-    layout = _layout(380)
+    layout = axes.layout(380)
     layout["xaxis"] = {"title": {"text": "epoch"}, "zeroline": False}
-    layout["yaxis"] = {**_axis(metric), **scale.axis}
-    layout["annotations"] = [_heading(_title(metric, "valid"), 1)]
+    layout["yaxis"] = {**axes.axis(metric), **scale.axis}
+    layout["annotations"] = [axes.heading(axes.title(metric, "valid"), 1)]
     return {"data": traces, "layout": layout}
+
+
+def _band(
+    rule: RuleView, at: Sequence[float], low: Sequence[float], high: Sequence[float], scale: axes.Scale
+) -> Figure:
+    """The area between two curves, as one outline."""
+    outline = [*high, *reversed(low)]
+    return {
+        "type": "scatter",
+        "mode": "none",
+        "name": f"{rule.label}, range",
+        "legendgroup": rule.label,
+        "x": [*at, *reversed(at)],
+        "y": [axes.inside(value, scale) for value in outline],
+        "fill": "toself",
+        "fillcolor": rule.look.light,
+        "opacity": 0.16,
+        "hoverinfo": "skip",
+    }
 
 
 def _seed(rule: RuleView, curve: Curve) -> Figure:
@@ -243,40 +269,17 @@ def _seed(rule: RuleView, curve: Curve) -> Figure:
     }
 
 
-def mean_curve(curves: Sequence[Curve]) -> tuple[list[float], list[float]]:
-    """The mean over seeds, at the points that every seed reached with a finite value."""
+def over_seeds(curves: Sequence[Curve], takes: Sequence[Callable[[Sequence[float]], float]]) -> tuple[list[float], ...]:
+    """The points that every seed reached with a finite value, then what each function makes of the values there."""
     if not curves:
-        return [], []
+        return ([], *([] for _ in takes))
     tables = [dict(zip(curve.at, curve.values, strict=True)) for curve in curves]
     shared = [at for at in curves[0].at if all(isfinite(table.get(at, float("nan"))) for table in tables)]
-    return shared, [sum(table[at] for table in tables) / len(tables) for at in shared]
+    return (shared, *([take([table[at] for table in tables]) for at in shared] for take in takes))
 
 
-class _scale:
-    """A vertical axis: logarithmic when losses span decades; around the curves when far points would flatten them."""
-
-    def __init__(self, metric: Metric, values: Iterable[float], *, whole: bool = False) -> None:
-        known = sorted(value for value in values if isfinite(value))
-        low, high = (known[0], known[-1]) if known else (0.0, 1.0)
-        self.log = metric.better == "lower" and low > 0 and high / low > 30
-        if self.log:
-            low, high = log10(low), log10(high)
-        room = 0.08 * (high - low) or 0.05 * (abs(high) or 1.0)
-        self.low, self.high = (low - room, high + room)
-        if not whole and known:
-            # Room on the bad side, for the points that are worse than the mean.
-            extra = 0.35 * (high - low)
-            self.low, self.high = (
-                (self.low - extra, self.high) if metric.better == "higher" else (self.low, self.high + extra)
-            )
-        self.axis: Figure = {"range": [self.low, self.high], **({"type": "log"} if self.log else {})}
-
-
-def _inside(value: float, scale: _scale) -> float:
-    """A point beyond the axis is drawn on its edge; its label keeps the true value."""
-    if scale.log:
-        return float(min(max(value, 10**scale.low), 10**scale.high))
-    return min(max(value, scale.low), scale.high)
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _about(trial: Trial, metric: Metric) -> str:
@@ -285,30 +288,9 @@ def _about(trial: Trial, metric: Metric) -> str:
     return f"{which}: {value}<br>{trial.setting}"
 
 
-def _title(metric: Metric, split: str) -> str:
-    name = metric.valid if split == "valid" else metric.test
-    return f"{name.replace('_', ' ')} ({metric.better} is better)"
-
-
-def _heading(text: str, y: float) -> Figure:
-    """An axis title above the axis, at its left end: it costs no width, which phones lack."""
-    where: Figure = {"xref": "paper", "yref": "paper", "x": 0, "y": y, "xanchor": "left", "yanchor": "bottom"}
-    return {**where, "text": text, "showarrow": False}
-
-
-def _axis(metric: Metric) -> Figure:
-    axis: Figure = {"automargin": True, "zeroline": False}
-    if metric.is_share:
-        axis |= {"tickformat": ".1~%", "hoverformat": ".2%"}
-    else:
-        axis |= {"hoverformat": ".4~g"}
-    return axis
-
-
-def _layout(height: int) -> Figure:
-    return {
-        "height": height,
-        "margin": {"l": 48, "r": 12, "t": 28, "b": 48},
-        "hovermode": "closest",
-        "showlegend": False,  # the page has one, which wraps, and switches a rule off in every figure
-    }
+FIGURES: Mapping[str, Callable[[View], Figure]] = {
+    "intervals": intervals,
+    "best": best_so_far,
+    "lr": sensitivity,
+    "training": training,
+}

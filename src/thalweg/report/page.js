@@ -6,6 +6,8 @@
   const touch = window.matchMedia("(pointer: coarse)");
 
   const hidden = new Set();
+  // Drawn so far: a page of many tasks has more figures than one waits for.
+  const drawn = new Set();
 
   // Figures carry the colours for a light page; each has its fixed counterpart for a dark one.
   function themed(value) {
@@ -30,8 +32,10 @@
     };
   }
 
-  function draw() {
-    for (const [id, figure] of Object.entries(figures)) {
+  function draw(ids) {
+    for (const id of ids) {
+      const figure = figures[id];
+      drawn.add(id);
       const layout = { ...themed(figure.layout), template: template(), autosize: true, dragmode: touch.matches ? false : "zoom" };
       if (narrow.matches) {
         layout.margin = { ...layout.margin, l: 40, r: 6 };
@@ -50,9 +54,22 @@
       for (const same of document.querySelectorAll("button[data-rule]")) {
         if (same.dataset.rule === rule) same.setAttribute("aria-pressed", String(!hidden.has(rule)));
       }
-      draw();
+      draw(drawn);
     });
   }
-  draw();
-  for (const query of [dark, narrow, touch]) query.addEventListener("change", draw);
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (isIntersecting) {
+        watcher.unobserve(target);
+        draw([target.id]);
+      }
+    }
+  }, { rootMargin: "800px" });
+  for (const [id, figure] of Object.entries(figures)) {
+    const place = document.getElementById(id);
+    place.style.minHeight = `${figure.layout.height}px`;
+    watcher.observe(place);
+  }
+  for (const query of [dark, narrow, touch]) query.addEventListener("change", () => draw(drawn));
+  window.addEventListener("beforeprint", () => draw(Object.keys(figures)));
 })();

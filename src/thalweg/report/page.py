@@ -1,54 +1,88 @@
-"""One comparison as one HTML page that needs nothing else: no request, no file beside it."""
+"""One comparison, or several, as one HTML page that needs nothing else: no request, no file beside it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Any
 
 from thalweg import __version__
 
-from . import figures, sections
+from . import across_figures, across_sections, closing_sections, figure_sections, sections
+from .figures import FIGURES
+from .markup import Part, colour_styles, escaped
 from .palette import COLOURS
-from .sections import escaped
 from .viewing import finite
 
 if TYPE_CHECKING:
-    from .view import View
+    from .axes import Figure
+    from .view import Page, View
 
 
-def page(view: "View") -> str:
+def page(shown: "Page") -> str:
     """The whole page as text."""
-    drawn = {
-        "fig-intervals": figures.intervals(view),
-        "fig-best": figures.best_so_far(view),
-        "fig-lr": figures.sensitivity(view),
-        "fig-training": figures.training(view),
-    }
-    drawn = {name: figure for name, figure in drawn.items() if figure["data"]}
-    parts = (
-        sections.table(view, "fig-intervals" in drawn),
-        sections.pairs(view),
-        sections.best_so_far(view) if "fig-best" in drawn else "",
-        sections.sensitivity(view) if "fig-lr" in drawn else "",
-        sections.training(view) if "fig-training" in drawn else "",
-        sections.problems(view),
-        sections.cost(view),
-        sections.reading(view),
-        sections.provenance(view),
-    )
+    drawn = figures(shown)
+    several = len(shown.tasks) > 1
+    first = shown.tasks[0]
     return Template(_resource("page.html")).substitute(
-        title=escaped(view.heading),
-        heading=escaped(view.heading),
-        facts=escaped(sections.facts(view)),
-        verdict=sections.verdict(view),
-        sections="\n".join(part for part in parts if part),
+        title=escaped(shown.heading),
+        heading=escaped(shown.heading),
+        facts=escaped(across_sections.facts(shown) if several else sections.facts(first)),
+        verdict=across_sections.verdict(shown) if several else sections.verdict(first, "fig-intervals" in drawn),
+        sections="\n".join(_several(shown, drawn.keys()) if several else _single(shown, drawn.keys())),
         version=escaped(__version__),
-        css=_resource("page.css") + sections.colour_styles(view),
+        css=_resource("page.css") + colour_styles(shown.rules),
         script=_resource("page.js"),
         plotly=_plotly(),
         figures=embedded({"figures": drawn, "colours": dict(COLOURS)}),
     )
+
+
+def figures(shown: "Page") -> dict[str, "Figure"]:
+    """Every figure that has something to show, by the name of its place on the page."""
+    found = {f"fig-{name}{view.mark}": draw(view) for view in shown.tasks for name, draw in FIGURES.items()}
+    looks = {rule.label: rule.look for rule in shown.rules}
+    if shown.across is not None and shown.across.profile is not None:
+        found["fig-profile"] = across_figures.profile(shown.across.profile, looks)
+    if shown.across is not None and shown.across.ranking is not None:
+        found["fig-ranks"] = across_figures.ranks(shown.across.ranking, looks)
+    return {name: figure for name, figure in found.items() if figure["data"]}
+
+
+def _single(shown: "Page", drawn: Iterable[str]) -> list[str]:
+    (view,) = shown.tasks
+    parts = [*_task(view, set(drawn)), closing_sections.reading(shown), closing_sections.again(shown)]
+    return [part.html() for part in (*parts, closing_sections.provenance(view))]
+
+
+def _several(shown: "Page", drawn: Iterable[str]) -> list[str]:
+    known = set(drawn)
+    found = [part.html() for part in across_sections.together(shown, known)]
+    for view in shown.tasks:
+        parts = (*_task(view, known), closing_sections.provenance(view))
+        found.append(
+            f'<section class="task" id="task{view.mark}" aria-label="{escaped(view.task)}">\n'
+            f"<h2>{escaped(view.task)}</h2>\n{sections.verdict(view, f'fig-intervals{view.mark}' in known)}\n"
+            + "\n".join(part.html(3) for part in parts)
+            + "\n</section>"
+        )
+    return [*found, closing_sections.reading(shown).html(), closing_sections.again(shown).html()]
+
+
+def _task(view: "View", drawn: set[str]) -> list[Part]:
+    """The parts on one task, after its verdict."""
+    parts = (
+        sections.means(view),
+        sections.pairs(view),
+        sections.tuning(view),
+        figure_sections.best_so_far(view) if f"fig-best{view.mark}" in drawn else None,
+        figure_sections.sensitivity(view) if f"fig-lr{view.mark}" in drawn else None,
+        figure_sections.training(view) if f"fig-training{view.mark}" in drawn else None,
+        closing_sections.problems(view),
+        closing_sections.cost(view),
+        closing_sections.kept(view),
+    )
+    return [part for part in parts if part is not None]
 
 
 def embedded(value: Mapping[str, Any]) -> str:

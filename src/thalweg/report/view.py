@@ -1,21 +1,29 @@
-"""What the page shows: small frozen values, computed once from a comparison, read by figures, tables and text."""
+"""What the page shows: small frozen values, computed once from comparisons, read by figures, tables and text."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .palette import Look
+
+if TYPE_CHECKING:
+    from thalweg.stats.sensitivity import Share
+    from thalweg.study.across import Across
 
 Outcome = Literal["done", "diverged", "failed", "died"]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95% interval over ``runs`` runs; no bounds when there were too few runs for an interval."""
+    """A mean with its 95% interval; no bounds when there were too few runs for one.
+
+    ``runs``  how many runs it is the mean of; None: of a procedure, over new searches and seeds.
+    """
 
     mean: float
     low: float | None
     high: float | None
-    runs: int
+    runs: int | None
 
 
 @dataclass(frozen=True)
@@ -39,10 +47,24 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A run in the store that one may want to train again: its key's first digits, and what it gave."""
+
+    key: str
+    run: str
+    outcome: Outcome
+    value: float | None
+
+
+@dataclass(frozen=True)
 class RuleView:
     """All that is shown of one of those compared. ``label`` is unique and short; ``name`` is for sentences.
 
-    ``searched``  whether it has anything to search.
+    ``searched``    whether it has anything to search.
+    ``best_band``   intervals of the first of ``expected_best``: (n, low, high).
+    ``shares``      of the search box, within some tolerance of the best.
+    ``again``       the re-runs of its default and winner.
+    ``repeats``     whether its default, trained twice with one seed, gave the same, in words.
     """
 
     label: str
@@ -56,7 +78,11 @@ class RuleView:
     near_edge: tuple[str, ...]
     trials: tuple[Trial, ...]
     expected_best: tuple[tuple[int, float], ...]
+    best_band: tuple[tuple[int, float, float], ...]
+    shares: "tuple[Share, ...]"
     curves: tuple[Curve, ...]
+    again: tuple[Kept, ...]
+    repeats: str
     diverged: int
     failed: int
     default_lost: int
@@ -94,6 +120,10 @@ class Metric:
         text = f"{100 * value:+.2f}" if self.is_share else f"{value:+.3g}"
         return text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text
 
+    def size(self, value: float) -> str:
+        """A difference without its direction."""
+        return self.change(abs(value)).removeprefix("+")
+
     @property
     def unit(self) -> str:
         """What a difference is counted in."""
@@ -109,15 +139,43 @@ class Metric:
         """The split that judges."""
         return self.test.partition("_")[0]
 
+    @property
+    def judged(self) -> str:
+        """What judges, in words: test accuracy."""
+        return self.test.replace("_", " ")
+
 
 @dataclass(frozen=True)
 class Pair:
-    """A difference over the shared seeds (``title`` says of what), and what may be said of the first."""
+    """A difference (``title`` says of what), and what may be said of the first.
+
+    ``chance``  P(the first is better than the second), for one training of each.
+    ``quiet``   smaller than what a comparison of a rule with itself shows, and no interval that leaves out 0.
+    """
 
     title: str
     difference: Interval
-    together: int
     answer: str
+    chance: Interval | None = None
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What is said of the procedure "tune with so many trials, then train".
+
+    ``words``     how many, in words; ``trials`` by label.
+    ``means``     and ``noise_floor`` by label.
+    ``pairs``     every two; ``tuning`` of each against its default; ``switching`` from the first to the best other.
+    """
+
+    words: str
+    trials: Mapping[str, int]
+    means: Mapping[str, Interval]
+    noise_floor: Mapping[str, float]
+    pairs: tuple[Pair, ...]
+    tuning: tuple[Pair, ...]
+    switching: tuple[Pair, ...]
 
 
 @dataclass(frozen=True)
@@ -128,6 +186,7 @@ class Problem:
     run: str
     outcome: Outcome
     message: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -136,6 +195,9 @@ class View:
 
     ``heading``  what was compared on what, short.
     ``kind``     what each of those compared is, in words: a rule, or a contender where the task's options differ.
+    ``mark``     what the names of its figures end with, so that those of several tasks differ.
+    ``budgets``  the smallest first; the verdict speaks of the last.
+    ``standing`` of each against the best mean: best, equal to it within noise, cannot be told from it, worse.
     """
 
     task: str
@@ -146,9 +208,53 @@ class View:
     verdicts: tuple[str, ...]
     missing: int
     rules: tuple[RuleView, ...]
+    budgets: tuple[Budget, ...]
     pairs: tuple[Pair, ...]
+    tuning: tuple[Pair, ...]
+    standing: Mapping[str, str]
     problems: tuple[Problem, ...]
     provenance: tuple[tuple[str, str], ...]
-    command: str
     trials: int
     seeds: int
+    mark: str = ""
+
+    @property
+    def judged(self) -> Budget | None:
+        """The budget that the verdict speaks of; None where it speaks of the configurations found."""
+        return self.budgets[-1] if self.budgets else None
+
+    @property
+    def headline(self) -> Mapping[str, Interval | None]:
+        """The means that the verdict speaks of, by label."""
+        found = self.judged
+        return {rule.label: found.means.get(rule.label) if found else rule.tuned for rule in self.rules}
+
+    @property
+    def seconds(self) -> float:
+        """Of all runs together."""
+        return sum(rule.seconds for rule in self.rules)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that is shown, of one task or several.
+
+    ``command``  makes the comparison again, or goes on with it; ``again`` trains one of its runs again.
+    ``across``   what the tasks say together; None with one, or while some are not finished.
+    """
+
+    heading: str
+    tasks: tuple[View, ...]
+    across: "Across | None"
+    command: str
+    again: str
+
+    @property
+    def missing(self) -> int:
+        """Runs still to do."""
+        return sum(view.missing for view in self.tasks)
+
+    @property
+    def rules(self) -> tuple[RuleView, ...]:
+        """Those compared, as they look everywhere."""
+        return tuple({rule.label: rule for view in self.tasks for rule in view.rules}.values())

@@ -1,23 +1,41 @@
-"""From a comparison to what is shown of it."""
+"""From comparisons to what is shown of them."""
 
-import shlex
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from thalweg.stats.intervals import Interval as Found
-from thalweg.stats.paired import Difference
+from thalweg.study.across import headline
 from thalweg.study.cells import Run
 from thalweg.study.plan import Plan, PlannedRule
-from thalweg.study.results import Comparison, RuleRow
-from thalweg.study.varying import written_again
+from thalweg.study.results import Comparison, RuleRow, Suite
 
+from . import commands
+from .commands import heading
 from .palette import look
-from .view import Curve, Interval, Metric, Pair, Problem, RuleView, Trial, View
+from .view import Curve, Kept, Metric, Page, Problem, RuleView, Trial, View
+from .viewing_pairs import budget, found_pair, shown_interval
+
+# Digits of a key that are shown; `thalweg rerun` takes as few.
+KEY = 12
 
 
-def view_of(comparison: Comparison) -> View:
+def view_of(found: Comparison | Suite) -> Page:
     """Everything the page shows."""
+    suite = Suite((found,), found.path) if isinstance(found, Comparison) else found
+    plans, several = [each.plan for each in suite.comparisons], len(suite.comparisons) > 1
+    return Page(
+        heading=heading(*plans),
+        tasks=tuple(
+            task_view(each, f"-{number}" if several else "") for number, each in enumerate(suite.comparisons, 1)
+        ),
+        across=suite.across,
+        command=commands.again(plans, suite.path),
+        again=commands.rerun(suite.path),
+    )
+
+
+def task_view(comparison: Comparison, mark: str = "") -> View:
+    """What is shown of one task; ``mark`` as in `View`."""
     plan, metric = comparison.plan, metric_of(comparison)
     planned = {rule.label: rule for rule in plan.rules}
     return View(
@@ -28,19 +46,26 @@ def view_of(comparison: Comparison) -> View:
         metric=metric,
         verdicts=comparison.verdict.sentences,
         missing=comparison.missing,
-        rules=tuple(_rule(row, planned[row.rule], metric, index) for index, row in enumerate(comparison.rows)),
-        pairs=tuple(_pair(f"{found.first} minus {found.second}", found) for found in comparison.pairs)
-        + tuple(_pair(f"{label}: tuned minus default", found) for label, found in comparison.tuning.items()),
+        rules=tuple(_rule(row, planned[row.rule], plan, metric, index) for index, row in enumerate(comparison.rows)),
+        budgets=tuple(budget(found, plan.minutes) for found in comparison.procedures),
+        pairs=tuple(found_pair(f"{found.first} minus {found.second}", found) for found in comparison.pairs),
+        tuning=tuple(found_pair(f"{label}: found minus default", found) for label, found in comparison.tuning.items()),
+        standing=_standing(comparison),
         problems=tuple(
-            Problem(run.rule, run_name(run, plan), run.status, run.message)
+            Problem(run.rule, run_name(run, plan), run.status, run.message, run.key[:KEY])
             for run in comparison.runs
             if run.status != "done"
         ),
         provenance=tuple(_provenance(comparison)),
-        command=command(plan, comparison),
         trials=plan.trials,
         seeds=plan.seeds,
+        mark=mark,
     )
+
+
+def command(plan: Plan, comparison: Comparison) -> str:
+    """The command that makes this comparison again, or goes on with it."""
+    return commands.again([plan], comparison.path)
 
 
 def metric_of(comparison: Comparison) -> Metric:
@@ -68,48 +93,40 @@ def run_name(run: Run, plan: Plan) -> str:
     return run.which if run.seed == plan.tuning_seed else f"re-run of {run.which}, seed {run.seed}"
 
 
-def heading(plan: Plan) -> str:
-    """What is compared on what, short: adamw, lion with norm=batch,layer on digits-cnn."""
-    rules, vary = ", ".join(dict.fromkeys(rule.rule or rule.label for rule in plan.rules)), _varied(plan)
-    options = " and ".join(vary)
-    compared = options if plan.rule_name else f"{rules} with {options}" if vary else rules
-    return f"{compared} on {plan.place}"
+def _standing(comparison: Comparison) -> dict[str, str]:
+    """What the verdict says of each against the best mean, which stands first in its pairs."""
+    pairs = headline(comparison)
+    if not pairs:
+        return {}
+    words = {"better": "worse", "cannot tell": "cannot be told", "equal within noise": "equal within noise"}
+    best = pairs[0].first
+    return {best: "best"} | {pair.second: words[pair.answer] for pair in pairs if pair.first == best}
 
 
-def _varied(plan: Plan) -> list[str]:
-    return written_again(rule.options for rule in plan.rules)
-
-
-def command(plan: Plan, comparison: Comparison) -> str:
-    """The command that makes this comparison again, or goes on with it."""
-    words = ["thalweg", "compare", plan.task_source or plan.task, "-r"]
-    words += [",".join(dict.fromkeys(rule.reference for rule in plan.rules))]
-    words += [word for given in _varied(plan) for word in ("--vary", given)]
-    words += ["--trials", str(plan.trials), "--seeds", str(plan.seeds), "--study-seed", str(plan.study_seed)]
-    words += ["--metric", plan.metric] if plan.metric else []
-    words += ["--store", str(comparison.path)] if comparison.path else []
-    return shlex.join(words)
-
-
-def _rule(row: RuleRow, planned: PlannedRule, metric: Metric, index: int) -> RuleView:
+def _rule(row: RuleRow, planned: PlannedRule, plan: Plan, metric: Metric, index: int) -> RuleView:
     searched = planned.searched
+    again = {run.key: run for run in (*row.default_runs, *row.tuned_runs)}
     return RuleView(
         label=row.rule,
         name=row.name,
         look=look(index),
-        default=_interval(row.default),
-        tuned=_interval(row.tuned),
+        default=shown_interval(row.default) if row.default else None,
+        tuned=shown_interval(row.tuned) if row.tuned else None,
         winner=None if row.winner_trial is None else setting(row.winner_values, searched),
         default_won=row.winner_trial == 0,
         searched=bool(planned.searched),
         near_edge=row.near_edge,
         trials=tuple(_trial(run, searched, metric) for run in row.trials),
         expected_best=tuple((n, value) for n, value in enumerate(row.best_after, 1) if isfinite(value)),
+        best_band=tuple(_band(row, metric)),
+        shares=row.sensitivity or (),
         curves=tuple(
             Curve(str(run.seed), tuple(map(float, curve.epochs)), curve.values)
             for run in row.tuned_runs
             if (curve := run.curves.get(metric.valid)) is not None
         ),
+        again=tuple(_kept(run, plan, metric) for run in again.values()),
+        repeats=_repeats(row),
         diverged=row.diverged,
         failed=row.failed,
         default_lost=row.default_lost,
@@ -121,11 +138,11 @@ def _rule(row: RuleRow, planned: PlannedRule, metric: Metric, index: int) -> Rul
     )
 
 
-def _interval(found: Found | None) -> Interval | None:
-    if found is None:
-        return None
-    bounded = isfinite(found.low) and isfinite(found.high)
-    return Interval(found.mean, found.low if bounded else None, found.high if bounded else None, found.n)
+def _band(row: RuleRow, metric: Metric) -> list[tuple[int, float, float]]:
+    low, high = (0.0, 1.0) if metric.is_share else (float("-inf"), float("inf"))
+    each = enumerate(zip(row.best_after, row.best_after_half, strict=False), 1)
+    band = [(n, max(mean - half, low), min(mean + half, high)) for n, (mean, half) in each if isfinite(mean + half)]
+    return band if len(band) > 1 else []
 
 
 def _trial(run: Run, searched: Mapping[str, str], metric: Metric) -> Trial:
@@ -140,28 +157,27 @@ def _trial(run: Run, searched: Mapping[str, str], metric: Metric) -> Trial:
     )
 
 
-def _pair(title: str, found: Difference) -> Pair:
-    interval = _interval(found.interval)
-    assert interval is not None
-    return Pair(title, interval, found.together, _answer(found))
+def _kept(run: Run, plan: Plan, metric: Metric) -> Kept:
+    curve = run.curves.get(metric.test) if run.status == "done" else None
+    return Kept(run.key[:KEY], run_name(run, plan), run.status, curve.values[-1] if curve and curve.values else None)
 
 
-def _answer(found: Difference) -> str:
-    if found.answer != "cannot tell":
-        return found.answer
-    if found.why == "equal":
-        return "equal in every seed"
-    if found.why == "constant":
-        return "cannot tell: the same difference in every seed"
-    if found.more_seeds is None:
-        return "cannot tell"
-    return f"cannot tell; about {found.more_seeds} more seed{'s' * (found.more_seeds != 1)} might"
+def _repeats(row: RuleRow) -> str:
+    if row.repeated is None:
+        return "not trained twice yet"
+    return f"not the same: {'; '.join(row.unlike)}" if row.unlike else "the same to the last bit"
 
 
 def _provenance(comparison: Comparison) -> list[tuple[str, str]]:
     plan = comparison.plan
+    chain = {name: "none" if value is None else value for name, value in plan.settings.chain.items()}
     facts = {
-        "task": f"{plan.task} ({plan.task_hash[:12]})",
+        "task": f"{plan.task} ({plan.task_hash[:12]})" + (f": {plan.task_summary}" if plan.task_summary else ""),
+        "options": _words(plan.options),
+        "schedule, decay, clipping": _words({"schedule": plan.settings.schedule, **chain}),
+        "budgets judged": _words([f"{n} trials" for n in plan.budgets]) or ("none" if plan.minutes is None else ""),
+        "minutes": f"{plan.minutes:g} of training for each search" if plan.minutes is not None else "",
+        "the same in every run": _words(list(plan.held)),
         "study seed": str(plan.study_seed),
         "tuning seed": str(plan.tuning_seed),
         "fresh seeds": ", ".join(map(str, plan.fresh_seeds)),
@@ -169,7 +185,7 @@ def _provenance(comparison: Comparison) -> list[tuple[str, str]]:
     }
     told = {name.replace("_", " "): _words(value) for name, value in comparison.provenance.items()}
     store = {"store": str(comparison.path)} if comparison.path else {}
-    return list({**facts, **told, **store}.items())
+    return [(name, words) for name, words in {**facts, **told, **store}.items() if words]
 
 
 def _words(value: object) -> str:

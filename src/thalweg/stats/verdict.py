@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from .intervals import Interval
 from .paired import Difference
@@ -23,6 +24,10 @@ class Verdict:
 
     def __str__(self) -> str:
         return " ".join(self.sentences)
+
+    def _repr_html_(self) -> str:
+        first, *others = (escape(sentence) for sentence in self.sentences)
+        return f"<p><strong>{first}</strong></p>" + "".join(f"<p>{sentence}</p>" for sentence in others)
 
 
 @dataclass(frozen=True)

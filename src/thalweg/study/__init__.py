@@ -4,6 +4,9 @@ from .compare import compare, run_study
 from .engines import LocalProcesses, Serial
 from .errors import StudyError
 from .events import Event, Finished, Phase, Started
+from .lr_find import lr_find
+from .lr_range import LearningRates
+from .ray_engine import RayCluster
 from .results import Comparison, RuleRow, Suite
 from .spec import Study
 from .study_file import read_study
@@ -13,8 +16,10 @@ __all__ = [
     "Comparison",
     "Event",
     "Finished",
+    "LearningRates",
     "LocalProcesses",
     "Phase",
+    "RayCluster",
     "RuleRow",
     "Serial",
     "Started",
@@ -23,6 +28,7 @@ __all__ = [
     "Suite",
     "Training",
     "compare",
+    "lr_find",
     "read_study",
     "run_study",
     "train",

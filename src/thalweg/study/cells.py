@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -125,3 +125,11 @@ class Run:
     def known_as(self, cell: Cell) -> "Run":
         """The same run under number and label of a cell with its key: several comparisons, and trials, may share it."""
         return replace(self, rule=cell.contender or cell.rule, trial=cell.trial)
+
+
+def once(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Runs by key, each the first time: two trials that drew the same values share one, and the earlier names it."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        found.setdefault(run.key, run)
+    return tuple(found.values())

@@ -50,7 +50,7 @@ def configuration(
     if trial == 0:
         return values
     sides = searched(rule, fixed, trials)
-    for name in _ordered(sides):
+    for name in in_order(sides):
         draw = uniform(study_seed, trial, sides[name].axis or name)
         values[name] = float(sides[name].value(draw, values))
     return values
@@ -64,7 +64,7 @@ def at_an_edge(
     return tuple(name for name, side in sides.items() if not 0.1 <= side.position(float(values[name]), values) <= 0.9)
 
 
-def _ordered(sides: Mapping[str, Search]) -> list[str]:
+def in_order(sides: Mapping[str, Search]) -> list[str]:
     """The names, each after the one that its value is divided by 1 minus."""
     done: list[str] = []
 

@@ -9,11 +9,11 @@ from statistics import mean, median
 from thalweg.stats.holm import holm_together
 from thalweg.stats.intervals import t_interval
 from thalweg.stats.paired import Difference, difference, p_value
-from thalweg.stats.pool import Pool, to_rerun
+from thalweg.stats.pool import Pool, largest_budget, procedure, to_rerun
 from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.tuning_curve import best_after
 
-from .cells import Run, Status
+from .cells import Run, Status, once
 from .errors import StudyError
 from .metric import Metric, choose_metric
 from .plan import Plan, PlannedRule
@@ -30,12 +30,13 @@ def judge(plan: Plan, provenance: Mapping[str, object], have: Mapping[str, Run],
     """Everything that a comparison says, from its plan and the runs there are, by key."""
     metric = _metric(plan, have)
     found = [_rule_runs(plan, rule, have, metric) for rule in plan.rules]
-    every = list({run.key: run for rule in found for run in rule.all}.values())
+    every = once(run for rule in found for run in rule.all)
     rows = _rows(found, metric, every)
     pairs, tuning = _differences(rows, metric)
     missing = _missing(plan, found, have)
     budgets = _procedures(found, metric, every) if metric and not missing else ()
-    told = said(plan, metric, rows, pairs, tuning, budgets, len(every), missing)
+    done = len(every) + sum(rule.repeated is not None for rule in found)
+    told = said(plan, metric, rows, pairs, tuning, budgets, done, missing)
     return Comparison(plan, metric, rows, pairs, tuning, told, missing, provenance, path, budgets)
 
 
@@ -79,8 +80,7 @@ class _RuleRuns:
 
     @property
     def all(self) -> tuple[Run, ...]:
-        again = (run for runs in self.again.values() for run in runs)
-        return tuple({run.key: run for run in (*self.trials, *again)}.values())
+        return once((*self.trials, *(run for runs in self.again.values() for run in runs)))
 
 
 def _metric(plan: Plan, have: Mapping[str, Run]) -> Metric | None:
@@ -152,7 +152,18 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         sensitivity=sensitivity(valid[1:], higher_is_better=metric.higher_is_better)
         if metric and len(valid) > 1 and rule.searched
         else None,
+        best_after_half=_half_widths(valid, found.ranked) if valid and found.ranked else (),
     )
+
+
+def _half_widths(valid: Sequence[float], ranked: tuple[int, ...]) -> tuple[float, ...]:
+    """Of the intervals of `best_after`, for n up to a third of the trials."""
+    # The pool's test values are here the validation values that rank it: they have no noise but that of the draws.
+    # A loss that ran away must not overflow when it is squared.
+    scale = max(map(abs, valid)) or 1.0
+    scaled = tuple(value / scale for value in valid)
+    pool = Pool(ranked, scaled, {0: (scaled[0], scaled[0])})
+    return tuple(scale * procedure(pool, n).half(LEVEL) for n in range(1, largest_budget(pool.size) + 1))
 
 
 def _unlike(found: _RuleRuns) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import importlib.util
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,10 @@ def load_file(path: Path) -> ModuleType:
 
     Whatever the file raises at import is raised.
     """
+    if not path.is_file():
+        raise StudyError(
+            f"{path} is not there on {platform.node()}: every machine that trains must find it under this path"
+        )
     name = f"thalweg_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:

@@ -26,7 +26,7 @@ from .loading import refuse_inside_a_loaded_file
 from .lr_range import LearningRates, ShortRun, judged
 from .rule_references import ResolvedRule, checked, find_rule, reference_to, resolve_rule
 from .schedules import Schedule, find_schedule
-from .train import _found_task
+from .train import found_task
 
 Task = str | Callable[[Any], object]
 
@@ -70,7 +70,7 @@ def lr_find(
     for name, given, least in (("points", points, 4), ("seeds", seeds, 1), ("seed", seed, 0), ("epochs", epochs, 1)):
         if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < least):
             raise StudyError(f"{name} must be a whole number, at least {least}; got {given!r}")
-    label, source, options = _found_task(task, task_options)
+    label, source, options = found_task(task, task_options)
     found = _rule(rule, like)
     values = defaults(found.rule, {**found.fixed, **checked(found.rule, hyperparameters, f"rule {found.label}")})
     rates = grid(*box(found, hyperparameters, values, low, high), points)

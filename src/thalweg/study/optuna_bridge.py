@@ -18,7 +18,7 @@ from thalweg.stats.tuning_curve import expected_best
 from thalweg.stats.wording import counted
 
 from .cells import Value
-from .draws import _ordered, defaults, searched
+from .draws import in_order, defaults, searched
 from .errors import StudyError
 from .rule_references import resolve_rule
 
@@ -189,7 +189,7 @@ def _searched(rule: str | type, trials: int) -> tuple[dict[str, Value], dict[str
         raise StudyError(f"trials must be a whole number, at least 1; got {trials!r}")
     found = resolve_rule(rule)
     sides = searched(found.rule, found.fixed, trials)
-    return defaults(found.rule, found.fixed), {name: sides[name] for name in _ordered(sides)}
+    return defaults(found.rule, found.fixed), {name: sides[name] for name in in_order(sides)}
 
 
 def _drawn_name(name: str, side: Search) -> str:

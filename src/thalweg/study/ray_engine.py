@@ -23,7 +23,7 @@ R = TypeVar("R")
 DRIVER = Path(__file__).with_name("ray_driver.py")
 # Ray itself would try for two minutes, then end the process.
 ANSWERING = 5.0  # seconds, until the address takes a connection
-CONNECTING = 60.0  # seconds, until Ray is connected, or has started here
+CONNECTING = 100.0  # seconds, until Ray is connected, or has started here: a busy machine takes half of it
 ENDING = 15.0  # seconds, for an orderly end
 
 

@@ -17,13 +17,15 @@ from thalweg.stats.sensitivity import Share
 from thalweg.stats.verdict import Verdict
 from thalweg.tasks.task import Choice
 
-from .cells import Run, Value
+from .cells import Run, Value, once
 from .errors import StudyError
 from .metric import Metric
 from .plan import Plan
 from .procedures import Procedures
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from .across import Across
 
 
@@ -42,7 +44,8 @@ class RuleRow:
                        training, or, if it has none, with the worst value of the whole study.
     ``winner_trial``   the trial with the best validation value; 0 means that the default won. None: not known yet.
     ``best_after``     expected best validation value after n trials (n = 1 is the default alone), n - 1 others at
-                       random; empty until the search is complete.
+                       random; empty until the search is complete. ``best_after_half``: half-widths of the first ones'
+                       95% intervals, over new searches with this tuning seed, for n up to a third of the trials.
     ``near_edge``      hyperparameters of the winner within 10% of an edge of the search box.
     ``diverged``, ``failed``             how many of all its runs; ``tuned_lost``, ``default_lost`` how many of the
                                          re-runs did not end well.
@@ -81,6 +84,7 @@ class RuleRow:
     repeated: Run | None = None
     unlike: tuple[str, ...] = ()
     sensitivity: tuple[Share, ...] | None = None
+    best_after_half: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,23 @@ class Comparison:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """Every run of the comparison, once."""
-        every = (run for row in self.rows for runs in (row.trials, *row.again.values()) for run in runs)
-        return tuple({run.key: run for run in every}.values())
+        """Every run that the comparison judges by, once: all but the defaults' repeats."""
+        return once(run for row in self.rows for runs in (row.trials, *row.again.values()) for run in runs)
+
+    def __repr__(self) -> str:
+        rules = ", ".join(row.rule for row in self.rows)
+        return f"<Comparison of {rules} on {self.plan.task}: {self.verdict.sentences[0]}>"
+
+    def figures(self) -> "dict[str, Figure]":
+        """Figures that notebooks show, by name: `thalweg.notebook.figures`."""
+        from thalweg.notebook import figures  # what shows a comparison knows it, and is asked only here
+
+        return figures(self)
+
+    def _repr_html_(self) -> str:
+        from thalweg.notebook import comparison_html
+
+        return comparison_html(self)
 
     @classmethod
     def load(cls, path: str | Path) -> "Comparison":
@@ -159,6 +177,20 @@ class Suite:
     def missing(self) -> int:
         """Runs still to do."""
         return sum(found.missing for found in self.comparisons)
+
+    def __repr__(self) -> str:
+        return f"<Suite of {', '.join(map(repr, self.comparisons))}>"
+
+    def figures(self) -> "dict[str, Figure]":
+        """Figures that notebooks show, by name: `thalweg.notebook.figures`."""
+        from thalweg.notebook import figures
+
+        return figures(self)
+
+    def _repr_html_(self) -> str:
+        from thalweg.notebook import comparison_html
+
+        return comparison_html(self)
 
     @classmethod
     def load(cls, path: str | Path) -> "Suite":

@@ -1,6 +1,6 @@
 """A training that is stopped early: by its first reports one sees whether a learning rate is of the right size."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from math import ceil
 from typing import Any
@@ -36,7 +36,7 @@ class ShortTrial(Trial):
         """The epochs asked for; else a tenth of the training, and where its length is not known, the least."""
         return self._asked or max(LEAST, ceil((self.planned or 0) / 10))
 
-    def epochs(self, count: int) -> Any:
+    def epochs(self, count: int) -> Iterator[int]:
         """As in every trial."""
         self.planned = count
         return super().epochs(count)

@@ -106,6 +106,8 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 def study(task: str | Sequence[str], rules: Sequence[str | type] | str | type, **settings: Any) -> Study:
     """A `Study` from Python: rules may also be Rule subclasses or optimizer classes. Raises `StudyError`."""
     given = (rules,) if isinstance(rules, str | type) else tuple(rules)
+    if not isinstance(task, str | Sequence):
+        raise StudyError(f"a task is a name such as 'digits-mlp', or 'my_script.py:train'; got {task!r}")
     chosen = task if isinstance(task, str) else tuple(task)
     names = tuple(rule if isinstance(rule, str) else _reference(rule) for rule in given)
     if unknown := sorted(set(settings) - set(Study.__struct_fields__)):

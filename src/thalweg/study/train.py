@@ -90,7 +90,7 @@ def train(
     refuse_inside_a_loaded_file()
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise StudyError(f"seed must be a whole number, at least 0; got {seed!r}")
-    label, source, options = _found_task(task, task_options)
+    label, source, options = found_task(task, task_options)
     used, name, fixed = _found_rule(rule, like)
     if twice := sorted(fixed.keys() & hyperparameters.keys()):
         raise StudyError(f"{twice[0]} is given twice: in {rule!r} and as {hyperparameters[twice[0]]!r}; leave one out")
@@ -121,7 +121,7 @@ def train(
     )
 
 
-def _found_task(
+def found_task(
     task: str | Callable[[Any], object], options: Mapping[str, Choice] | None
 ) -> tuple[str, str | Callable[[Any], object], Mapping[str, Choice]]:
     """The task's label, where its function is found (or the function itself), and all of its options."""

@@ -1,0 +1,136 @@
+"""What notebooks show: comparisons, rules, figures. Terminals get the same as text.
+
+thalweg.show("adamw")                       # the rule's card
+found = thalweg.compare("digits-mlp", ["sgd", "adamw"])
+found                                       # verdict and table
+found.figures()["training"]                 # a plotly figure
+"""
+
+from collections.abc import Mapping
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from thalweg.formula.rule import Rule
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from thalweg.optim import Optimizer
+    from thalweg.report.view import Page
+    from thalweg.study.results import Comparison, Suite
+
+WIDTH = 110  # of a rule's card, in characters
+
+STYLE = """
+.thalweg .first { font-size: 1.2em; font-weight: 600; }
+.thalweg .mean { font-weight: 600; }
+.thalweg .range { display: block; font-size: .85em; opacity: .75; }
+.thalweg th, .thalweg td { vertical-align: top; text-align: left; }
+.thalweg .number { text-align: right; white-space: nowrap; }
+.thalweg .swatch { width: .8em; height: .8em; margin-right: .45em; }
+"""
+
+
+class Card:
+    """A rule as it shows itself: in a notebook, and with `print`."""
+
+    def __init__(self, rule: type[Rule]) -> None:
+        self.rule = rule
+
+    def __repr__(self) -> str:
+        return "\n".join(line.rstrip() for line in _card(self.rule)[0].splitlines())
+
+    def _repr_html_(self) -> str:
+        return _card(self.rule)[1]
+
+
+def show(rule: "str | type[Rule] | type[Optimizer] | Optimizer") -> Card:
+    """A rule's card: source, formulas, hyperparameters, conventions.
+
+    ``rule``  a name, as in a comparison (``adamw``, ``adamw+lookahead``, ``rmsprop:like=tf1``, ``my_rules.py:Name``);
+              a Rule; an optimizer of thalweg or its class. Raises `StudyError` for a name that is none.
+    """
+    if isinstance(rule, str):
+        from thalweg.study.rule_references import resolve_rule
+
+        return Card(resolve_rule(rule).rule)
+    found = getattr(rule, "rule", rule)
+    if not (isinstance(found, type) and issubclass(found, Rule) and found.formulas):
+        raise TypeError(f"show takes a rule, its name, or an optimizer made from one; got {rule!r}")
+    return Card(found)
+
+
+def rule_html(rule: type[Rule]) -> str | None:
+    """A rule's card as HTML; None of `Rule` itself, which has nothing to show."""
+    return _card(rule)[1] if rule.formulas else None
+
+
+def _card(rule: type[Rule]) -> tuple[str, str]:
+    """As text and as HTML, without colours of its own: notebooks are light or dark."""
+    from rich.console import Console
+
+    from thalweg.catalogue_view import rule_card
+
+    console = Console(record=True, file=StringIO(), width=WIDTH, highlight=False, force_jupyter=False)
+    console.print(rule_card(rule))
+    shown = console.export_html(
+        inline_styles=True, code_format='<pre style="overflow-x: auto; white-space: pre">{code}</pre>', clear=False
+    )
+    return console.export_text(), shown
+
+
+def comparison_html(found: "Comparison | Suite") -> str:
+    """Verdict and table of each task; first, what several say together."""
+    from thalweg.report.across_sections import overview
+    from thalweg.report.markup import colour_styles, escaped
+    from thalweg.report.sections import means
+    from thalweg.report.viewing import view_of
+
+    page = view_of(found)
+    parts = [_sentences(page.across.sentences), overview(page)] if page.across else []
+    for view in page.tasks:
+        parts += [_sentences(view.verdicts), means(view).content]
+    style = STYLE + colour_styles(page.rules)
+    return f'<div class="thalweg" aria-label="{escaped(page.heading)}"><style>{style}</style>{"".join(parts)}</div>'
+
+
+def _sentences(said: tuple[str, ...]) -> str:
+    from thalweg.report.markup import escaped
+
+    first, *others = (escaped(text) for text in said)
+    return f'<p class="first">{first}</p>' + "".join(f"<p>{text}</p>" for text in others)
+
+
+def figures(found: "Comparison | Suite") -> "dict[str, Figure]":
+    """The page's figures as plotly's own, which notebooks show: ``intervals``, ``best``, ``lr``, ``training``.
+
+    Of several tasks each name is followed by the task, ``training digits-mlp``; and there are ``profile`` and
+    ``ranks``, where these are known. A figure that has nothing to show is left out.
+    """
+    from plotly.graph_objects import Figure
+
+    from thalweg.report.page import figures as drawn
+    from thalweg.report.viewing import finite, view_of
+
+    page = view_of(found)
+    return {_name(name, page): Figure(finite(_with_legend(figure))) for name, figure in drawn(page).items()}
+
+
+def _name(place: str, page: "Page") -> str:
+    name = place.removeprefix("fig-")
+    for view in page.tasks:
+        if view.mark and name.endswith(view.mark):
+            return f"{name.removesuffix(view.mark)} {view.task}"
+    return name
+
+
+def _with_legend(figure: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry for each of those compared; on the page the legend stands above the figure."""
+    # The last trace of a rule is its line or its largest mark.
+    last = {trace["legendgroup"]: number for number, trace in enumerate(figure["data"])}
+    traces = [
+        {**trace, "showlegend": last[trace["legendgroup"]] == number, "name": trace["legendgroup"]}
+        for number, trace in enumerate(figure["data"])
+    ]
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"}
+    return {"data": traces, "layout": {**figure["layout"], "showlegend": True, "legend": legend}}

@@ -1,0 +1,66 @@
+"""A comparison in the words of the command line."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from thalweg.stats.pool import largest_budget
+from thalweg.study.plan import Plan
+from thalweg.study.varying import written_again
+
+
+def heading(*plans: Plan) -> str:
+    """What is compared on what, short: adamw, lion with norm=batch,layer on digits-cnn."""
+    plan = plans[0]
+    rules, vary = ", ".join(dict.fromkeys(rule.rule or rule.label for rule in plan.rules)), _varied(plan)
+    options = " and ".join(vary)
+    compared = options if plan.rule_name else f"{rules} with {options}" if vary else rules
+    return f"{compared} on {', '.join(each.place for each in plans)}"
+
+
+def again(plans: Sequence[Plan], store: Path | None) -> str:
+    """The command that makes the comparison again, or goes on with it; a line each where tasks differ in more."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for plan in plans:
+        alike.setdefault(_settings(plan, store), []).append(plan.task_source or plan.task)
+    lines = (["thalweg", "compare", ",".join(tasks), *words] for words, tasks in alike.items())
+    return "\n".join(map(shlex.join, lines))
+
+
+def rerun(store: Path | None) -> str:
+    """The command that trains one run again."""
+    return f"thalweg rerun {shlex.quote(str(store)) if store else 'STORE'} KEY"
+
+
+def _varied(plan: Plan) -> list[str]:
+    return written_again(rule.options for rule in plan.rules)
+
+
+def _settings(plan: Plan, store: Path | None) -> tuple[str, ...]:
+    """All but the task."""
+    words = ["-r", ",".join(dict.fromkeys(rule.reference for rule in plan.rules))]
+    words += [word for given in _varied(plan) for word in ("--vary", given)]
+    words += ["--trials", str(plan.trials), "--seeds", str(plan.seeds), "--study-seed", str(plan.study_seed)]
+    words += [*_budgets(plan), *_common(plan)]
+    words += ["--hold", ",".join(plan.held)] if plan.held else []
+    words += ["--metric", plan.metric] if plan.metric else []
+    words += ["--store", str(store)] if store else []
+    return tuple(words)
+
+
+def _budgets(plan: Plan) -> list[str]:
+    if plan.minutes is not None:
+        return ["--minutes", f"{plan.minutes:.12g}"]
+    third = largest_budget(plan.trials)
+    if plan.budgets == ((third,) if third > 1 else ()):
+        return []
+    return [word for budget in plan.budgets or ("none",) for word in ("--budget", str(budget))]
+
+
+def _common(plan: Plan) -> list[str]:
+    """The settings that all have, where they are not as the task has them."""
+    words = ["--schedule", plan.settings.schedule] if plan.settings.schedule != "none" else []
+    for name, value in plan.settings.chain.items():
+        written = "none" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
+        words += [f"--{name.replace('_', '-')}", written]
+    return words
