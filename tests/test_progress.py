@@ -75,6 +75,47 @@ def test_a_stored_comparison_says_only_that():
     assert stream.getvalue() == "all 4 runs were already stored\n"
 
 
+SEVERAL = (
+    Started(10, 4, "digits-mlp", (1, 2)),
+    *EVENTS[1:],
+    Started(8, 2, "spiral[x]", (2, 2)),
+    Phase("search", 6, (run("sgd", 0, 0.5), run("sgd", 3, 0.1, "diverged"))),
+    Finished(run("sgd", 1, 0.25), 8, 8),
+)
+
+
+def test_a_second_task_starts_anew():
+    tally = Tally(None)
+    for event in SEVERAL:
+        tally.take(event)
+    assert (tally.done, tally.total, tally.ended) == (8, 8, 1)
+    assert tally.lost() == "1 diverged"
+    assert tally.bests() == "best valid accuracy: sgd 50.0%"
+    assert tally.task == "2 of 2: spiral[x]"
+
+
+def test_lines_say_which_task_it_is():
+    stream = StringIO()
+    plain = Plain(Tally(None), Console(file=stream, soft_wrap=True))
+    for event in SEVERAL:
+        plain.on_event(event)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "1 of 2: digits-mlp, 4 of 10 runs were already stored"
+    assert "2 of 2: spiral[x], 2 of 8 runs were already stored" in lines
+    assert "2 of 2: spiral[x], search: 6 runs, 2 stored" in lines
+    assert lines[-1].startswith("2 of 2: spiral[x], 8 of 8 runs; ")
+
+
+def test_the_live_display_says_which_task_it_is():
+    stream = StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, color_system=None)
+    shown = Shown(Tally(None))
+    for event in SEVERAL:
+        shown.on_event(event, console)
+    console.print(shown)
+    assert "2 of 2: spiral[x], search" in stream.getvalue().splitlines()[-3]
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_live_display_fits(width):
     stream = StringIO()

@@ -11,6 +11,7 @@ Public names are loaded when first used, so the command line's help does not wai
 ``nn``                    normalisation layers, drop-in for torch.nn, and where to place them
 ``compare``               an honest comparison of rules on a training task; ``train`` a single training;
                           ``lr_find`` a range of learning rates
+``show``                  a rule's card, in a notebook and in a terminal
 """
 
 from importlib import import_module

@@ -25,8 +25,8 @@ STYLE = """
 .thalweg .first { font-size: 1.2em; font-weight: 600; }
 .thalweg .mean { font-weight: 600; }
 .thalweg .range { display: block; font-size: .85em; opacity: .75; }
-.thalweg th, .thalweg td { vertical-align: top; text-align: left; }
-.thalweg .number { text-align: right; white-space: nowrap; }
+.thalweg th, .thalweg td { vertical-align: top; text-align: left; padding: .25em .7em; }
+.thalweg th.number, .thalweg td.number { text-align: right; white-space: nowrap; }
 .thalweg .swatch { width: .8em; height: .8em; margin-right: .45em; }
 """
 

@@ -1,15 +1,20 @@
 """Comparisons made by hand: every case the report must show, without training anything."""
 
 import random
+from dataclasses import replace
+from itertools import combinations
 from math import exp, log10
 
 from thalweg.stats.intervals import t_interval
 from thalweg.stats.paired import difference
+from thalweg.stats.pool import Pool, largest_budget, to_rerun
+from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.verdict import Verdict
 from thalweg.study.cells import Curve, Run
 from thalweg.study.metric import Metric
 from thalweg.study.plan import Plan, PlannedRule
-from thalweg.study.results import Comparison, RuleRow
+from thalweg.study.procedures import procedures
+from thalweg.study.results import Comparison, RuleRow, Suite
 
 HOSTILE = '</script><img src="http://evil.example/x.png" onerror="alert(1)">&"\''
 
@@ -50,12 +55,16 @@ def search(label, best, where, edge, trials, lower, chance):
     return made
 
 
-def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, failing=True, missing=0) -> Comparison:
+def comparison(
+    trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, failing=True, missing=0, task="digits-mlp", chance=3
+) -> Comparison:
     """A comparison of a few rules; ``hostile`` puts markup wherever a user's text may stand."""
-    chance = random.Random(3)
+    chance = random.Random(chance)
     metric = Metric("loss" if lower else "accuracy", not lower)
-    task = f"my {HOSTILE} script.py:train" if hostile else "digits-mlp"
-    rows, planned = [], []
+    task = f"my {HOSTILE} script.py:train" if hostile else task
+    rows, planned, pools = [], [], {}
+    third = largest_budget(trials) if not missing else 0
+    budgets = (third,) if third > 1 else ()
     for label, best, where, edge, step in rules:
         made = search(label, best, where, edge, trials, lower, chance)
         if failing and label == "lion":
@@ -64,13 +73,17 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
         pick = min if lower else max
         winner = pick((t for t in made if t.status == "done"), key=lambda t: t.curves[metric.selection].end())
         again = {}
-        for number in (0, winner.trial):
+        ranking = ranked(made, metric)
+        for number in to_rerun(ranking, budgets):
             far = abs(log10(made[number].values["lr"]) - where)
             again[number] = tuple(
                 run(label, number, 100 + s, made[number].values, best, far, chance, lower=lower) for s in range(seeds)
             )
         ends = {n: [r.curves[metric.judgement].end() for r in runs] for n, runs in again.items()}
         finished = sorted((t.curves[metric.selection].end() for t in made if t.status == "done"), reverse=lower)
+        tuning = tuple(counted(t, metric.judgement) for t in made)
+        pools[label] = Pool(ranking, tuning, {n: tuple(values) for n, values in ends.items()})
+        shares = sensitivity([counted(t, metric.selection) for t in made[1:]], higher_is_better=not lower)
         curve = tuple(finished[int((len(finished) - 1) * (1 - 0.6 / (n + 1)))] for n in range(trials))
         rows.append(
             RuleRow(
@@ -79,7 +92,9 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
                 winner_trial=winner.trial, winner_values=winner.values, best_after=curve,
                 near_edge=("lr",) if label == "sgd" else (), diverged=sum(t.status == "diverged" for t in made),
                 failed=sum(t.status == "failed" for t in made), default_lost=0, tuned_lost=0, step_seconds=step,
-                step_ratio=step / rules[0][4], state_bytes=37_000, seconds=31.5,
+                step_ratio=step / rules[0][4], state_bytes=37_000, seconds=31.5, again=again, repeated=made[0],
+                unlike=("valid_loss differs from epoch 2 on",) if label == "lion" else (), sensitivity=shares,
+                best_after_half=tuple(0.01 * n for n in range(third)),
             )
         )  # fmt: skip
         planned.append(
@@ -89,8 +104,7 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
         )  # fmt: skip
     pairs = tuple(
         difference(a.rule, b.rule, a.tuned.values, b.tuned.values, higher_is_better=not lower, together=6)
-        for i, a in enumerate(rows)
-        for b in rows[i + 1 :]
+        for a, b in combinations(sorted(rows, key=lambda row: row.tuned.mean, reverse=not lower), 2)
     )
     tuning = {
         r.rule: difference(r.rule, r.rule, r.tuned.values, r.default.values, higher_is_better=not lower, together=4)
@@ -107,6 +121,7 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
         7,
         tuple(range(100, 100 + seeds)),
         {"thalweg": "0.1.0", "torch": "2.13.0"},
+        budgets=budgets,
     )
     verdict = Verdict(
         (
@@ -125,6 +140,38 @@ def comparison(trials=25, seeds=5, *, rules=RULES, hostile=False, lower=False, f
         tuning,
         verdict,
         missing,
-        {"cpu": "Some CPU, 2 cores", "python": "3.11.7"},
+        {"cpu": "Some CPU, 2 cores", "python": "3.11.7", "commit": "0123abc+"},
         None,
+        tuple(
+            procedures(pools, dict.fromkeys(pools, n), higher_is_better=not lower, level=0.95, possible=metric.possible)
+            for n in budgets
+        ),
     )
+
+
+def ranked(trials, metric):
+    """Numbers of the trials, the best on validation first, those that did not end well last."""
+
+    def place(run):
+        value = run.curves[metric.selection].end()
+        return (run.status != "done", -value if metric.higher_is_better else value)
+
+    return tuple(run.trial for run in sorted(trials, key=place))
+
+
+def counted(run, metric):
+    """What a run counts with: one that was lost, with its value before training."""
+    values = run.curves[metric].values
+    return values[-1] if run.status == "done" else values[0]
+
+
+def suite(tasks=3, **given) -> Suite:
+    """The same rules on several tasks, every second one judged by a loss."""
+    names = ("spiral", "digits-mlp", "quadratic-deep")
+    named = [names[i] if i < 3 else f"task-{i}" for i in range(tasks)]
+    made = [comparison(task=name, lower=i % 2 == 1, chance=i, **given) for i, name in enumerate(named)]
+    said = [
+        replace(each, verdict=Verdict((f"On {each.plan.task}, cannot tell AdamW from Lion.", "Test: 1 against 2.")))
+        for each in made
+    ]
+    return Suite(tuple(said), None)

@@ -50,6 +50,8 @@ class Visit:
         self.page.route("**/*", self._judge)
         self.own = path.as_uri()
         self.page.goto(self.own)
+        # As for print: all figures, also those that nobody has scrolled to.
+        self.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
         self.wait_for("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 4")
         self.page.wait_for_timeout(300)
 
@@ -90,6 +92,32 @@ def test_the_page_is_drawn_and_asks_for_nothing(browser, page_file, scheme, widt
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 24, 28)")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_several_tasks_are_drawn(browser, tmp_path, width):
+    found = write(handmade.suite(3, trials=6, seeds=2), tmp_path / "page.html")
+    with Visit(browser, found, viewport={"width": width, "height": 844}) as visit:
+        page = visit.page
+        assert visit.asked == []
+        assert visit.said == []
+        assert page.locator(".plot.js-plotly-plot").count() == page.locator(".plot").count() == 13
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.locator(".answers a").nth(1).click()
+        assert abs(page.evaluate("document.getElementById('task-2').getBoundingClientRect().y")) < 5
+
+
+def test_figures_wait_until_they_are_near(browser, tmp_path):
+    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 844})
+    page = context.new_page()
+    page.goto(write(handmade.suite(3, trials=6, seeds=2), tmp_path / "page.html").as_uri())
+    page.wait_for_timeout(500)
+    drawn = page.locator(".plot.js-plotly-plot").count()
+    assert 0 < drawn < 13
+    page.locator("#fig-training-3").scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    assert page.locator("#fig-training-3.js-plotly-plot").count() == 1
+    context.close()
 
 
 def test_figures_follow_the_theme_and_the_width(browser, page_file):

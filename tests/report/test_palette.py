@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from thalweg.report.markup import SHAPES
 from thalweg.report.palette import COLOURS, SYMBOLS, look
-from thalweg.report.sections import SHAPES
 
 # Machado, Oliveira & Fernandes 2009, severity 1: linear RGB as the three kinds of colour blindness see it.
 SEEN = {

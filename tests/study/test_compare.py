@@ -1,12 +1,9 @@
 import itertools
 import os
-import random
-import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 from comparing import rows, run
@@ -283,42 +280,6 @@ def test_a_rule_of_the_script_that_is_run_reaches_the_workers(script, tmp_path):
     (tmp_path / "main.py").write_text(MAIN.replace('if __name__ == "__main__":', "if True:"))
     shown = subprocess.run([sys.executable, "main.py", task], capture_output=True, text=True)
     assert "main.py starts a comparison while it is being imported" in shown.stderr
-
-
-KILLED = """
-import sys
-from thalweg.study import compare
-compare(sys.argv[1], ["sgd", "adam", "lion"], trials=12, seeds=3, store=sys.argv[2], workers=2)
-"""
-
-
-@pytest.mark.slow
-def test_killing_it_five_times_changes_nothing(script, tmp_path):
-    task = script()
-    chance = random.Random(5)
-
-    def start(store):
-        return subprocess.Popen([sys.executable, "-c", KILLED, task, store], start_new_session=True)
-
-    assert start("whole.sqlite").wait(120) == 0
-    killed, counts = 0, []
-    while killed < 5:
-        process = start("killed.sqlite")
-        before = counts[-1] if counts else 0
-        deadline = time.monotonic() + 60
-        # Wait until it stores runs, then strike at a random moment, also in the midst of one.
-        while time.monotonic() < deadline and process.poll() is None and stored("killed.sqlite") <= before:
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.05))
-        process.send_signal(signal.SIGKILL)
-        if process.wait() != -signal.SIGKILL:
-            break  # it finished before all five
-        killed += 1
-        counts.append(stored("killed.sqlite"))
-    assert killed == 5, f"the comparison was over after {killed} kills: {counts}"
-    assert start("killed.sqlite").wait(120) == 0
-    assert rows("killed.sqlite") == rows("whole.sqlite")
-    assert Comparison.load("killed.sqlite").verdict == Comparison.load("whole.sqlite").verdict
 
 
 def stored(store):

@@ -52,7 +52,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     seeds: int = 5
     study_seed: int = 0
     metric: str | None = None
-    vary: Mapping[str, tuple[Choice, ...]] = {}
+    vary: Mapping[str, Any] = {}
     schedule: str = "none"
     decay: str | None = None
     clip_norm: float | str | None = None

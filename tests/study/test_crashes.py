@@ -1,0 +1,95 @@
+"""Killed at twenty random moments, parent or worker: nothing lost, nothing double, the same result."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from comparing import rows
+from test_compare import stored
+
+from thalweg.study import Comparison
+
+STUDY = """
+import sys
+from thalweg.study import compare
+compare(sys.argv[1], ["sgd", "adam", "lion"], trials=12, seeds=3, store=sys.argv[2], workers=2)
+"""
+
+
+def workers_of(process):
+    """The processes that train: those of the parent's children that loky started."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            words = (folder / "cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == process.pid and "LokyProcess" in words:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    task = script()
+    chance = random.Random(20)
+
+    def start(store):
+        return subprocess.Popen([sys.executable, "-c", STUDY, task, store], start_new_session=True)
+
+    assert start("whole.sqlite").wait(300) == 0
+    struck = {"parent": 0, "worker": 0}
+    process = start("killed.sqlite")
+    before = 0
+    while sum(struck.values()) < 20:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None and stored("killed.sqlite") <= before:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.05))
+        whole = stored("killed.sqlite")
+        assert whole >= before, "a row was lost"
+        before = whole
+        if process.poll() is not None:
+            assert process.returncode == 0
+            break
+        victims = workers_of(process)
+        if victims and chance.random() < 0.4:
+            subprocess.run(["kill", "-9", str(chance.choice(victims))], check=False)
+            struck["worker"] += 1
+        else:
+            process.send_signal(signal.SIGKILL)
+            assert process.wait(60) == -signal.SIGKILL
+            struck["parent"] += 1
+            process = start("killed.sqlite")
+    assert process.wait(300) == 0
+    # A training that was killed twice is recorded as such, and trained again by the next call.
+    assert start("killed.sqlite").wait(300) == 0
+    assert sum(struck.values()) == 20, struck
+    assert min(struck.values()) >= 4, struck
+    assert rows("killed.sqlite") == rows("whole.sqlite")
+    assert Comparison.load("killed.sqlite").verdict == Comparison.load("whole.sqlite").verdict
+
+
+@pytest.mark.slow
+def test_two_parents_on_one_store(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    task = script()
+    both = [
+        subprocess.Popen([sys.executable, "-c", STUDY, task, "s.sqlite"], stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    told = [process.communicate(timeout=300)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], told
+    loser = told[0] if both[0].returncode else told[1]
+    assert "another thalweg compare is writing to it" in loser
+    alone = subprocess.run([sys.executable, "-c", STUDY, task, "alone.sqlite"], timeout=300, check=True)
+    assert alone.returncode == 0
+    assert rows("s.sqlite") == rows("alone.sqlite")
