@@ -19,9 +19,9 @@ RULES = ("adam", "adamw", "sgd", "momentum", "rmsprop", "lion")
 class Told:
     """Of one comparison, in which no procedure is better than another.
 
-    ``procedures``   whether one was called better, by budget.
+    ``procedures``      whether one was called better, by budget.
     ``configurations``  whether one was called better; ``wrong`` whether it was one that is not; ``missed`` whether some
-                     pair's interval does not hold the true difference of the two configurations found.
+                        pair's interval does not hold the true difference of the two configurations found.
     """
 
     procedures: dict[int, bool]
@@ -81,7 +81,7 @@ def _told(world: World, plan: Plan, found: Comparison) -> Told:
         difference = true[pair.first] - true[pair.second]
         missed.append(not pair.interval.low <= difference <= pair.interval.high)
         claims.append(pair.answer in ("better", "worse"))
-        wrong.append(claims[-1] and (pair.interval.mean > 0) != (difference > 0))
+        wrong.append(claims[-1] and pair.interval.mean * difference <= 0)
     return Told(
         {
             n: any(pair.answer in ("better", "worse") for pair in each.pairs)

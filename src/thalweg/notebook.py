@@ -90,7 +90,7 @@ def comparison_html(found: "Comparison | Suite") -> str:
     parts = [_sentences(page.across.sentences), overview(page)] if page.across else []
     for view in page.tasks:
         parts += [_sentences(view.verdicts), means(view).content]
-    style = STYLE + colour_styles(page.rules)
+    style = STYLE + colour_styles(rule for view in page.tasks for rule in view.rules)
     return f'<div class="thalweg" aria-label="{escaped(page.heading)}"><style>{style}</style>{"".join(parts)}</div>'
 
 

@@ -1,5 +1,7 @@
 """The colours: told apart by everyone, and readable on both backgrounds."""
 
+import re
+from importlib.resources import files
 from itertools import combinations
 
 import numpy as np
@@ -52,3 +54,12 @@ def test_markers_still_tell_rules_apart_when_colours_repeat():
 
 def test_every_marker_has_its_shape_in_the_legend() -> None:
     assert set(SYMBOLS) == set(SHAPES)
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+@pytest.mark.parametrize("cell", ["good", "fair", "poor", "bad"])
+def test_coloured_cells_can_be_read(theme, cell):
+    css = files("thalweg.report").joinpath("page.css").read_text(encoding="utf-8")
+    background = re.findall(rf"--{cell}: (#\w+)", css)[theme]
+    for ink in ("ink", "quiet"):
+        assert contrast(re.findall(rf"--{ink}: (#\w+)", css)[theme], background) >= 4.5

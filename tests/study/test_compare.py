@@ -89,7 +89,7 @@ def test_a_store_may_be_read_while_it_is_half_full(script):
     found = compare(task, ["sgd", "adam"], trials=3, seeds=2, store="s.sqlite", engine=Serial(), on_event=look)
     assert [look.missing for look in looks][:4] == [15, 14, 13, 12]
     assert all(earlier.missing > later.missing for earlier, later in itertools.pairwise(looks))
-    assert looks[0].verdict.sentences[0].startswith("The comparison is not finished: 1 of 14 runs")
+    assert looks[0].verdict.sentences[0].startswith("The comparison is not finished: 1 of 16 runs")
     assert looks[6].rows[0].winner_trial is not None
     assert looks[-1] == found
 

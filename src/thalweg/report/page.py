@@ -31,7 +31,7 @@ def page(shown: "Page") -> str:
         verdict=across_sections.verdict(shown) if several else sections.verdict(first, "fig-intervals" in drawn),
         sections="\n".join(_several(shown, drawn.keys()) if several else _single(shown, drawn.keys())),
         version=escaped(__version__),
-        css=_resource("page.css") + colour_styles(shown.rules),
+        css=_resource("page.css") + colour_styles(rule for view in shown.tasks for rule in view.rules),
         script=_resource("page.js"),
         plotly=_plotly(),
         figures=embedded({"figures": drawn, "colours": dict(COLOURS)}),

@@ -102,10 +102,10 @@ def _block(call: Call, prepare: Call, repetitions: int) -> float:
 
 def _others() -> Callable[[], float | None]:
     """From now on: a function that says what share of the machine others have taken since."""
-    busy, own, began = _busy_seconds(), time.process_time(), time.perf_counter()
+    busy, own, began = busy_seconds(), time.process_time(), time.perf_counter()
 
     def share() -> float | None:
-        wall, after = time.perf_counter() - began, _busy_seconds()
+        wall, after = time.perf_counter() - began, busy_seconds()
         if busy is None or after is None:
             return None
         return max(0.0, (after - busy) - (time.process_time() - own)) / (wall * (os.cpu_count() or 1))
@@ -113,7 +113,7 @@ def _others() -> Callable[[], float | None]:
     return share
 
 
-def _busy_seconds() -> float | None:
+def busy_seconds() -> float | None:
     """CPU time that all processes, and other machines on this host, have taken since boot."""
     try:
         fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]

@@ -9,8 +9,9 @@ nothing of the winner's good luck in it.
 Its interval answers for new draws and new seeds. It is a jackknife over the trials (which never understates the
 variance on average: Efron & Stein 1981, Annals of Statistics 9:586), plus what the seeds have in common across
 configurations, as in two-way clustering (Cameron, Gelbach & Miller 2011, JBES 29:238): variance over seeds, less what
-the trials' part holds of it already. Its quantile is Student's t with degrees of freedom after Satterthwaite 1946, but
-at most N / n for each pool: so many disjoint studies are in it. How well it covers: docs/calibration.md.
+the trials' part holds of it already. Its quantile is Student's t with degrees of freedom after Satterthwaite 1946, of
+three parts: how configurations differ, of which N / n for each pool is the most, as so many disjoint studies are in it;
+the noise of the trainings; what seeds have in common. How well it covers: docs/calibration.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -194,10 +195,12 @@ def _estimate(parts: Sequence[_Part]) -> Estimate:
     variance = trials + common
     studies = sum(part.pool.size / part.n for part in parts)
     noise = min(drawn_cells, trials)
+    # Of a sum of variances, each of count - 1 degrees.
+    of_cells = (count - 1) * drawn_cells**2 / float((cells[1:] ** 2).sum()) if drawn_cells else inf
     return Estimate(
         mean=float(by_trial.sum(axis=0).mean()) + fixed,
         se=sqrt(variance),
-        df=_degrees(squares, common, count, studies),
+        df=_degrees(((trials - noise, min(_freedom(squares), studies)), (noise, of_cells), (common, count - 1))),
         trials_part=trials - noise,
         seeds_part=noise + common,
         noise=sqrt(float(np.mean([_noise(part) for part in parts]))),
@@ -246,17 +249,17 @@ def _log_choose(total: NDArray[np.int64], taken: int) -> Array:
     return np.where(total < taken, -inf, found)
 
 
-def _degrees(squares: Array, common: float, seeds: int, studies: float) -> float:
-    """Satterthwaite's: of a sum of squares 2 S^2 / var(S), and of a sum of independent variances the like."""
-    total = float(squares.sum())
+def _degrees(parts: Sequence[tuple[float, float]]) -> float:
+    """Satterthwaite's, of a sum of independent variances, each given with its own; at least 1."""
+    variance = sum(part for part, _ in parts)
+    lost = sum(part**2 / freedom for part, freedom in parts if part)
+    return max(variance**2 / lost, 1.0) if lost else parts[-1][1]
+
+
+def _freedom(squares: Array) -> float:
+    """The like of a sum S of independent squares: 2 S^2 / var(S)."""
     spread = len(squares) * float(squares.var(ddof=1)) if len(squares) > 1 else 0.0
-    lost = spread / 2 + common**2 / (seeds - 1)
-    variance = total + common
-    if lost <= 0 or variance <= 0:
-        return float(seeds - 1)
-    # With the default alone (n = 1) nothing was drawn, and only the seeds count.
-    most = studies if total > 0 else inf
-    return max(min(variance**2 / lost, most), 1.0)
+    return 2 * float(squares.sum()) ** 2 / spread if spread else inf
 
 
 def _noise(part: _Part) -> float:

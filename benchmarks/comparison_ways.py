@@ -1,0 +1,111 @@
+"""One way of running the trainings of `comparison.py`, in this process: ``WAY TASK TRIALS WORKERS FOLDER``."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+RULE = "adamw"
+
+
+def main(way: str, task: str, trials: int, workers: int, folder: Path) -> None:
+    """Run the trainings; nothing is returned, since only the time counts."""
+    if way == "bare":
+        for values, seed in _drawn(task, trials):
+            bare(task, values, seed)
+    elif way == "optuna":
+        _optuna(task, trials, workers)
+    else:
+        from thalweg.study import LocalProcesses, Serial, compare
+
+        engine = Serial() if way == "serial" else LocalProcesses(workers)
+        compare(task, RULE, trials=_searched(trials), seeds=2, budgets=(), store=folder / "s.sqlite", engine=engine)
+
+
+def _searched(trials: int) -> int:
+    """Trials of a comparison with so many trainings: the default's repeat and four re-runs are trainings too."""
+    return trials - 5
+
+
+def bare(task: str, values: Mapping[str, Any], seed: int) -> list[dict[str, float]]:
+    """The training itself: the task's function, given an optimizer, seeds and nothing else."""
+    import torch
+
+    from thalweg.tasks import TASKS
+
+    torch.set_num_threads(1)
+    trial = _Bare(values, seed)
+    TASKS[task].train(trial)
+    return trial.reported
+
+
+class _Bare:
+    """The least that a task asks for."""
+
+    def __init__(self, values: Mapping[str, Any], seed: int) -> None:
+        self.values, self._seed = values, seed
+        self.options: Mapping[str, Any] = {}
+        self.run_seed = seed
+        self.reported: list[dict[str, float]] = []
+
+    def seed(self, axis: str) -> int:
+        return hash((self._seed, axis)) % 2**32
+
+    def optimizer(self, model_or_params: Any, **options: Any) -> Any:
+        from thalweg.optim import build
+        from thalweg.rules import CATALOGUE
+
+        return build(CATALOGUE[RULE], model_or_params.parameters(), self.values, **options)
+
+    def epochs(self, count: int) -> Iterator[int]:
+        return iter(range(count))
+
+    def evaluation(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def report(self, **metrics: float) -> None:
+        self.reported.append(metrics)
+
+    def check(self, loss: Any) -> None:
+        pass
+
+
+def _drawn(task: str, trials: int) -> list[tuple[Mapping[str, Any], int]]:
+    """The very trainings of the comparison: its search, the repeat, and four re-runs."""
+    from thalweg.study.spec import resolve, study
+
+    plan = resolve(study(task, RULE, trials=_searched(trials), seeds=2, budgets=()))
+    cells = [*plan.search_cells(), *plan.repeat_cells(), *plan.fresh_cells({RULE: (0, 1)})]
+    return [(cell.values, cell.seed) for cell in cells]
+
+
+def _optuna(task: str, trials: int, workers: int) -> None:
+    """The same number of trainings as one would write them with Optuna: ask, train in a pool, tell."""
+    import optuna
+
+    from thalweg.study.optuna_bridge import suggest
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    # Spawned: a fork after torch has used its threads is not safe, and a user's script has used them.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        running: dict[Future[list[dict[str, float]]], optuna.Trial] = {}
+        for _ in range(trials):
+            while len(running) >= workers:
+                _tell(study, running)
+            trial = study.ask()
+            running[pool.submit(bare, task, suggest(trial, RULE, _searched(trials)), trial.number)] = trial
+        while running:
+            _tell(study, running)
+
+
+def _tell(study: Any, running: dict[Future[list[dict[str, float]]], Any]) -> None:
+    for future in wait(running, return_when=FIRST_COMPLETED).done:
+        study.tell(running.pop(future), future.result()[-1]["valid_loss"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5]))
