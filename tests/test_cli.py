@@ -39,6 +39,7 @@ def folder(tmp_path, monkeypatch):
     for name, text in vars(scripts).items():
         if name.isupper():
             (tmp_path / f"{name.lower()}.py").write_text(text)
+    (tmp_path / "bad.toml").write_text('task = "digits-mlp"\nrules = ["sgd"]\ntrails = 3\n')
     return tmp_path
 
 
@@ -82,6 +83,10 @@ def refusal(capsys, *tokens):
         ["train", "--help"],
         ["train", "quadratic-deep", "adamm"],
         ["verify", "--help"],
+        ["lr-find", "--help"],
+        ["export", "--help"],
+        ["merge", "--help"],
+        ["rerun", "--help"],
         ["speed", "--rounds", "0"],
         ["shwo"],
     ],
@@ -213,6 +218,24 @@ def test_output_fits_into_80_columns(tokens):
         (["compare", "good.py:train", "-r", "sgd", "--vary", "a b=a,c"], "an option has a name such as 'norm'"),
         (["compare", "good.py:train", "-r", "sgd", "--vary", "norm=a,b", *SMALL], "never read trial.options['norm']"),
         (["compare", "quadratic-deep", "-r", "sgd", "--vary", "op_seed=2,3", *SMALL], "never read trial.options"),
+        (["compare", "digits-mlp,digits-mlp", "-r", "sgd"], "digits-mlp is listed twice"),
+        (["compare", "digits-mlp", "-r", "sgd", "--budget", "9"], "needs a pool of at least 27"),
+        (["compare", "digits-mlp", "-r", "sgd", "--budget", "some"], "a whole number of trials, or none"),
+        (["compare", "digits-mlp", "-r", "sgd", "--minutes", "0"], "minutes must be a number above 0"),
+        (["compare", "digits-mlp", "-r", "sgd", "--schedule", "cosin"], "did you mean cosine?"),
+        (["compare", "digits-mlp", "-r", "sgd", "--vary", "schedule=none,cosin"], "did you mean cosine?"),
+        (["compare", "digits-mlp", "-r", "sgd", "--clip-norm", "-1"], "clip_norm is a number above 0"),
+        (["compare", "digits-mlp", "-r", "sgd", "--decay", "l3"], "did you mean l2?"),
+        (["compare", "digits-mlp", "-r", "sgd", "--engine", "rai"], 'Did you mean "ray"?'),
+        (["compare", "digits-mlp", "-r", "sgd", "--address", "here:1"], "add --engine ray"),
+        (["compare", "missing.toml"], "there is no file missing.toml"),
+        (["compare", "bad.toml"], "bad.toml: there is no setting 'trails'; did you mean trials?"),
+        (["rerun", "missing.sqlite", "abcd"], "no store"),
+        (["merge", "into.sqlite"], "other"),
+        (["merge", "into.sqlite", "missing.sqlite"], "missing.sqlite"),
+        (["export", "missing.sqlite", "--out", "tables"], "no store"),
+        (["lr-find", "digits-mpl"], "digits-mlp"),
+        (["lr-find", "digits-mlp", "sgd", "--low", "1", "--high", "0.1"], "low"),
         (["train", "digits-mlp"], "RULE"),
         (["train", "digits-mpl", "sgd"], "digits-mlp"),
         (["train", "digits-mlp", "adamm"], "adam"),
@@ -367,6 +390,56 @@ def test_what_a_script_prints_stays_out_of_json(folder):
     done = command("compare", "loud.py:train", "-r", "sgd", *SMALL, "--json", cwd=folder)
     assert json.loads(done.stdout)["rules"][0]["failed"] == 0
     assert "loud\n" not in done.stderr
+
+
+def test_a_row_is_trained_again(capsys, study):
+    with closing(sqlite3.connect(study)) as connection:
+        (key,) = connection.execute("SELECT key FROM run WHERE trial = 1 LIMIT 1").fetchone()
+    assert main(["rerun", str(study), key[:12]]) == 0
+    assert f"(row {key[:12]}), trained again: the same, to the last bit." in capsys.readouterr().out
+    assert "has no row 0123456789" in refusal(capsys, "rerun", study, "0123456789")
+
+
+def test_studies_are_put_together(capsys, folder, study):
+    task = f"{study.parent / 'good.py'}:train"
+    assert main(["compare", task, "-r", "lion", *SMALL, "--store", "lion.sqlite"]) == 0
+    capsys.readouterr()
+    assert main(["merge", "both.sqlite", str(study), "lion.sqlite"]) == 0
+    assert "both.sqlite" in capsys.readouterr().out
+    assert [row.rule for row in Comparison.load("both.sqlite").rows] == ["sgd", "sgd:momentum=0.9", "adamw", "lion"]
+
+
+def test_tables_are_written_for_other_programs(capsys, folder, study):
+    assert main(["export", str(study), "--out", "tables"]) == 0
+    written = capsys.readouterr().out.split()
+    assert {Path(path).name for path in written} == {
+        f"{n}.csv" for n in ("runs", "curves", "rules", "procedures", "pairs")
+    }
+    assert len(Path("tables/runs.csv").read_text().splitlines()) > 10
+
+
+def test_a_study_in_a_file_on_two_tasks(capsys, folder):
+    Path("other.py").write_text(Path("good.py").read_text())
+    Path("study.toml").write_text(
+        'tasks = ["good.py:train", "other.py:train"]\nrules = ["sgd", "adamw"]\ntrials = 2\nseeds = 2\n'
+    )
+    assert main(["compare", "study.toml", "--workers", "1", "--store", "two.sqlite", "--report", "two.html"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "On good.py:train" in shown
+    assert "On other.py:train" in shown
+    assert "of the 2 tasks" in shown
+    assert Path("two.html").stat().st_size > 1e6
+    assert main(["compare", "study.toml", "--workers", "1", "--store", "two.sqlite", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [each["task"] for each in told["tasks"]] == ["good.py:train", "other.py:train"]
+
+
+def test_lr_find_shows_a_range(capsys, folder):
+    words = ["lr-find", "good.py:train", "sgd", "--points", "4", "--seeds", "1", "--workers", "1"]
+    assert main(words) == 0
+    assert "range" in capsys.readouterr().out
+    assert main([*words, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["rates"]) == 4
 
 
 def test_report_is_written_beside_the_study(capsys, study):

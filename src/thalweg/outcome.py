@@ -94,7 +94,7 @@ def means_table(view: View) -> Table:
 
 def settings_table(view: View) -> Table:
     """What won each search, and what it costs."""
-    made = table(view.kind, f"found in {view.trials} trials", "step", "state", right=("step", "state"))
+    made = table(view.kind, f"found in {view.search}", "step", "state", right=("step", "state"))
     for column in made.columns[2:]:
         column.no_wrap = True
     for rule in view.rules:

@@ -4,9 +4,11 @@ from statistics import mean
 
 import pytest
 
-from thalweg.stats.intervals import t_interval
-from thalweg.stats.paired import difference
-from thalweg.stats.verdict import Contestant, Setting, verdict
+from thalweg.stats.holm import holm_together
+from thalweg.stats.intervals import Interval, t_interval
+from thalweg.stats.paired import difference, p_value, procedure_difference
+from thalweg.stats.pool import Estimate
+from thalweg.stats.verdict import Contestant, Procedural, Setting, verdict
 from thalweg.stats.wording import Unit
 
 ADAMW = [0.972, 0.975, 0.974, 0.976, 0.973]
@@ -14,29 +16,78 @@ SGD = [0.960, 0.963, 0.964, 0.958, 0.960]
 LION = [0.970, 0.978, 0.972, 0.977, 0.970]
 
 
-def say(up=True, share=True, trials=25, on_validation=False, changes=(), defaults=(), **rules):
+NAMES = {"adamw": "AdamW", "sgd": "SGD", "lion": "Lion"}
+
+
+def family(pairs, up):
+    """With Holm's correction."""
+    together = holm_together([p_value(a, b) for _, _, a, b in pairs])
+    return [difference(*each, higher_is_better=up, together=k) for each, k in zip(pairs, together, strict=True)]
+
+
+def say(
+    up=True,
+    share=True,
+    trials=25,
+    on_validation=False,
+    minutes=None,
+    changes=(),
+    defaults=(),
+    procedural=None,
+    **rules,
+):
     """``defaults`` are given for the rules that tuning changed."""
     changes, defaults = dict(changes), dict(defaults)
-    names = {"adamw": "AdamW", "sgd": "SGD", "lion": "Lion"}
-    setting = Setting("digits-mlp", "test accuracy" if share else "test loss", Unit(share), trials, on_validation)
+    metric = "test accuracy" if share else "test loss"
+    setting = Setting("digits-mlp", metric, Unit(share), trials, on_validation, minutes)
     ranked = sorted(rules, key=lambda label: mean(rules[label]), reverse=up)
     contestants = [
         Contestant(
             label,
-            names.get(label, label),
+            NAMES.get(label, label),
             t_interval(rules[label]),
             default_won=label not in defaults,
             **changes.get(label, {}),
         )
         for label in ranked
     ]
-    two = list(combinations(ranked, 2))
-    pairs = [difference(a, b, rules[a], rules[b], higher_is_better=up, together=len(two)) for a, b in two]
-    tuning = {
-        label: difference("tuned", "default", rules[label], before, higher_is_better=up, together=len(defaults))
-        for label, before in defaults.items()
-    }
-    return verdict(setting, contestants, pairs, tuning)
+    pairs = family([(a, b, rules[a], rules[b]) for a, b in combinations(ranked, 2)], up)
+    tuning = family([("tuned", "default", rules[label], before) for label, before in defaults.items()], up)
+    return verdict(setting, contestants, pairs, dict(zip(defaults, tuning, strict=True)), procedural)
+
+
+def estimate(mean, se, noise=0.002):
+    return Estimate(mean, se, 8.0, 0.8 * se**2, 0.2 * se**2, noise, 0.95)
+
+
+def procedural(means, se=0.001, budget="8 trials", floor=0.004):
+    """Of procedures with these means, each known to ``se``; the default of all is 0.8."""
+
+    def against(first, second, by, together=1):
+        found = estimate(by, se)
+        return procedure_difference(first, second, found, trials=25, seeds=5, higher_is_better=True, together=together)
+
+    order = sorted(means, key=lambda label: -means[label])
+    two = list(combinations(order, 2))
+    together = holm_together([estimate(means[a] - means[b], se).p for a, b in two])
+    first = next(iter(means))
+    best = next((label for label in order if label != first), None)
+    half = estimate(0, se).half()
+    return Procedural(
+        budget=budget,
+        names={label: NAMES[label] for label in order},
+        intervals={k: Interval(means[k], means[k] - half, means[k] + half, 0.002, 0.95, ()) for k in order},
+        pairs=[against(a, b, means[a] - means[b], k) for (a, b), k in zip(two, together, strict=True)],
+        tuning={label: against("tuned", "default", means[label] - 0.8) for label in order},
+        switching={}
+        if best is None
+        else {
+            "tuned": against(best, first, means[best] - means[first]),
+            "default": against(f"default {best}", f"default {first}", 0.0),
+        },
+        first=first,
+        noise_floor=floor,
+    )
 
 
 def test_the_first_sentence_is_the_answer_and_the_second_has_the_numbers():
@@ -63,7 +114,7 @@ def test_noise_is_called_noise_with_a_guess_at_what_would_help():
 
 def test_a_hopeless_case_gives_no_number():
     said = say(adamw=[0.97, 0.95, 0.96], lion=[0.95, 0.97, 0.9601])
-    assert said.sentences[1].endswith("; it would take many more seeds to tell.")
+    assert said.sentences[1].endswith("; it would take many more runs to tell.")
 
 
 def test_three_rules_with_a_winner():
@@ -103,7 +154,7 @@ def test_eight_rules_stay_readable():
         said.sentences[2],
     )
     assert max(map(len, said.sentences)) < 320
-    assert "jointly for the 28 pairs" in said.sentences[-1]
+    assert "with Holm's correction for the 28 pairs" in said.sentences[-1]
 
 
 def test_many_rules_are_counted_rather_than_named():
@@ -154,7 +205,7 @@ def test_tuning_stands_beside_switching():
     assert "For AdamW no trial did better on validation than its default." in text
     both = str(say(adamw=ADAMW, sgd=SGD, defaults={"sgd": [v - 0.4 for v in ADAMW], "adamw": LION}))
     assert "; it may or may not have helped AdamW (" in both
-    assert "jointly for the 2 changes by tuning" in both
+    assert "with Holm's correction for the 2 changes by tuning, over new seeds" in both
     untuned = say(trials=1, adamw=ADAMW, sgd=SGD)
     assert untuned.sentences[0] == "On digits-mlp, with defaults, nothing tuned, AdamW is better than SGD."
     assert "Tuning" not in str(untuned)
@@ -163,7 +214,10 @@ def test_tuning_stands_beside_switching():
 def test_which_intervals_are_meant_is_said_once():
     text = str(say(adamw=ADAMW, sgd=SGD, lion=LION))
     assert text.count("95%") == text.count("these configurations") == text.count("seeds (5 were run") == 1
-    assert "Ranges: 95% intervals, jointly for the 3 pairs, over new seeds (5 were run, the same for all" in text
+    assert (
+        "Ranges: 95% intervals, with Holm's correction for the 3 pairs, over new seeds (5 were run, the same for all"
+        in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,3 +233,122 @@ def test_which_intervals_are_meant_is_said_once():
 )
 def test_caveats(change, words):
     assert words in str(say(adamw=ADAMW, sgd=SGD, **change))
+
+
+def test_both_families_are_named():
+    said = say(adamw=ADAMW, sgd=SGD, lion=LION, defaults={"sgd": [v - 0.4 for v in ADAMW], "adamw": LION})
+    assert "with Holm's correction for the 3 pairs and for the 2 changes by tuning, over" in said.sentences[-1]
+
+
+def test_one_pair_needs_no_correction():
+    assert "Holm" not in str(say(adamw=ADAMW, sgd=SGD))
+
+
+def wide(level, tilt=0, spread=0.01):
+    """20 seeds about a level, which do not go with those of another tilt."""
+    order = [(7 * i + 11 * tilt * i * i) % 20 for i in range(20)]
+    return [level + spread * (place - mean(order)) / 5.9 for place in order]
+
+
+def test_equal_within_noise():
+    said = say(adamw=wide(0.9), sgd=wide(0.9001, tilt=1))
+    assert said.best is None
+    assert said.sentences[0] == "On digits-mlp, after 25 trials each, SGD and AdamW are equal within noise."
+    assert re.search(r"; another seed alone moves it by (1|1\.0|0\.9\d) points\.$", said.sentences[1])
+
+
+def test_equal_to_one_and_unclear_to_another():
+    said = say(adamw=wide(0.9), sgd=wide(0.9001, tilt=1), lion=wide(0.89, tilt=3, spread=0.05))
+    assert said.sentences[0].endswith("cannot tell SGD from Lion; it is equal to AdamW within noise.")
+
+
+def test_the_procedures_answer_first_and_the_configurations_after():
+    found = procedural({"sgd": 0.95, "adamw": 0.97})
+    said = say(adamw=ADAMW, sgd=SGD, procedural=found)
+    assert said.best == "adamw"
+    assert said.sentences[:3] == (
+        "On digits-mlp, tuned with 8 trials each, AdamW is better than SGD.",
+        "Test accuracy: 97.0% (AdamW) against 95.0% (SGD; difference +2.0 points, +1.8 to +2.2).",
+        "Of the configurations found in all 25 trials: AdamW is better than SGD (97.4% (AdamW) against 96.1% "
+        "(SGD; difference +1.3 points, +0.9 to +1.7)).",
+    )
+    assert said.sentences[-1] == (
+        "Ranges: 95% intervals, over new searches and new seeds; of the configurations found, over new seeds "
+        "(5 were run, the same for all)."
+    )
+
+
+def test_of_procedures_and_configurations_the_procedures_decide():
+    said = say(adamw=ADAMW, sgd=SGD, procedural=procedural({"sgd": 0.95, "adamw": 0.9515}))
+    assert said.best is None
+    assert said.sentences[0] == "On digits-mlp, tuned with 8 trials each, cannot tell AdamW from SGD."
+    assert re.search(r"; about \d+ more trials? might tell\.$", said.sentences[1])
+    assert "Of the configurations found in all 25 trials: AdamW is better than SGD" in said.sentences[2]
+
+
+def test_the_better_procedure_need_not_have_the_better_configuration():
+    said = say(adamw=ADAMW, sgd=SGD, procedural=procedural({"adamw": 0.93, "sgd": 0.96}))
+    assert said.best == "sgd"
+    assert said.sentences[0].endswith("SGD is better than AdamW.")
+    assert "AdamW is better than SGD (97.4%" in said.sentences[2]
+
+
+def test_procedures_that_are_equal_within_noise():
+    said = say(adamw=ADAMW, sgd=SGD, procedural=procedural({"adamw": 0.95, "sgd": 0.95}, se=0.0002))
+    assert said.sentences[0].endswith("AdamW and SGD are equal within noise.")
+    assert said.sentences[1].endswith("; another seed alone moves it by 0.2 points.")
+
+
+def test_what_gains_more_tuning_or_switching():
+    text = str(say(adamw=ADAMW, sgd=SGD, procedural=procedural({"sgd": 0.95, "adamw": 0.97})))
+    assert (
+        "Tuning SGD with 8 trials instead of taking its default: +15.0 points, +14.8 to +15.2. Going over from SGD to "
+        "AdamW: +2.0 points, +1.8 to +2.2 with both tuned, 0 points, -0.2 to +0.2 with both defaults." in text
+    )
+    assert "may or may not have helped" not in text  # of configurations: said only where procedures are not known
+
+
+def test_the_noise_floor_is_told_where_it_is_known():
+    found = {"sgd": 0.95, "adamw": 0.97}
+    text = str(say(adamw=ADAMW, sgd=SGD, procedural=procedural(found)))
+    assert "AdamW compared with itself, with other draws and seeds, differs by up to 0.4 points in 19 of 20" in text
+    assert "Noise floor" not in str(say(adamw=ADAMW, sgd=SGD, procedural=procedural(found, floor=0.0)))
+
+
+def test_three_procedures_are_corrected_for_three_pairs():
+    found = procedural({"sgd": 0.95, "adamw": 0.97, "lion": 0.93})
+    said = say(adamw=ADAMW, sgd=SGD, lion=LION, procedural=found)
+    assert said.best == "adamw"
+    assert said.sentences[2] == "SGD is better than Lion."
+    assert "with Holm's correction for the 3 pairs, over new searches and new seeds" in said.sentences[-1]
+
+
+def test_one_procedure_alone():
+    said = say(adamw=ADAMW, procedural=procedural({"adamw": 0.97}))
+    assert said.sentences[0] == "On digits-mlp, tuned with 8 trials each, AdamW reaches test accuracy 97.0%."
+    assert "Going over" not in str(said)
+    assert "Of the configurations" not in str(said)
+
+
+def test_minutes_are_named_where_they_count():
+    said = say(adamw=ADAMW, sgd=SGD, minutes=12.5)
+    assert said.sentences[0] == "On digits-mlp, after 12.5 minutes each, AdamW is better than SGD."
+    found = procedural({"sgd": 0.95, "adamw": 0.97}, budget="4.17 minutes")
+    said = say(adamw=ADAMW, sgd=SGD, minutes=12.5, procedural=found)
+    assert "tuned with 4.17 minutes each" in said.sentences[0]
+    assert said.sentences[2].startswith("Of the configurations found after 12.5 minutes: ")
+
+
+def test_a_script_that_does_not_repeat_itself_is_named():
+    text = str(say(adamw=ADAMW, sgd=SGD, changes={"sgd": {"unlike": "valid_loss 0.2 the first time, 0.3 the second"}}))
+    assert (
+        "The script does not repeat itself: SGD's default, trained twice with one seed, differed (valid_loss 0.2 the "
+        "first time, 0.3 the second). Give every generator it uses a seed from trial.seed." in text
+    )
+    assert "repeat itself" not in str(say(adamw=ADAMW, sgd=SGD))
+
+
+def test_a_rule_with_nothing_to_search_is_not_called_tuned():
+    text = str(say(adamw=ADAMW, sgd=SGD, changes={"sgd": {"searched": False}}))
+    assert "SGD: nothing to search, so it ran with its values as given, not tuned." in text
+    assert "For AdamW no trial did better" in text

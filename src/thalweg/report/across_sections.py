@@ -16,7 +16,7 @@ def facts(page: Page) -> str:
     view = page.tasks[0]
     compared = f"{counted(len(page.rules), view.kind)} on {counted(len(page.tasks), 'task')}"
     spent = f"{hours(sum(each.seconds for each in page.tasks))} core-hours"
-    return f"{compared}, {view.trials} trials and {view.seeds} fresh seeds each, {spent}{unfinished(page.missing)}."
+    return f"{compared}, {view.search} and {view.seeds} fresh seeds each, {spent}{unfinished(page.missing)}."
 
 
 def verdict(page: Page) -> str:

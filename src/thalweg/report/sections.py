@@ -11,7 +11,7 @@ from .view import Budget, Metric, Pair, RuleView, View
 def facts(view: View) -> str:
     """How much was run and what it is judged by, in one line."""
     compared = counted(len(view.rules), view.kind)
-    line = f"{compared}, {view.trials} trials each, judged by {view.metric.judged} over {view.seeds} fresh seeds"
+    line = f"{compared}, {view.search} each, judged by {view.metric.judged} over {view.seeds} fresh seeds"
     return f"{line}{unfinished(view.missing)}."
 
 
@@ -43,7 +43,7 @@ def picture(view: View) -> str:
 def means(view: View) -> Part:
     """Each rule's means, with intervals; what it lost; the configuration found."""
     metric = view.metric
-    found = f"found in {view.trials} trials" if view.budgets else "tuned"
+    found = f"found in {view.search}" if view.budgets else "tuned"
     heads = [view.kind, "default", *(f"tuned, {budget.words}" for budget in view.budgets), found]
     heads += [*(["noise floor"] if view.judged else []), "lost runs", "configuration found"]
 
@@ -64,8 +64,8 @@ def means(view: View) -> Part:
         )
     else:
         text += (
-            f"Default: as the rule comes. Tuned: the best of {view.trials} trials on validation. Both are for these "
-            f"configurations, over new seeds ({view.seeds} were run)."
+            f"Default: as the rule comes. Tuned: the best on validation of a search of {view.search}. "
+            f"Both are for these configurations, over new seeds ({view.seeds} were run)."
         )
     rows = [one(rule) for rule in view.rules]
     return Part("Default and tuned", text, table(heads, rows, range(1, len(heads) - 1), name="Default and tuned"))

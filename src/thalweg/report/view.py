@@ -195,6 +195,7 @@ class View:
 
     ``heading``  what was compared on what, short.
     ``kind``     what each of those compared is, in words: a rule, or a contender where the task's options differ.
+    ``search``   what each search was given, in words: trials, or minutes.
     ``mark``     what the names of its figures end with, so that those of several tasks differ.
     ``budgets``  the smallest first; the verdict speaks of the last.
     ``standing`` of each against the best mean: best, equal to it within noise, cannot be told from it, worse.
@@ -214,7 +215,7 @@ class View:
     standing: Mapping[str, str]
     problems: tuple[Problem, ...]
     provenance: tuple[tuple[str, str], ...]
-    trials: int
+    search: str
     seeds: int
     mark: str = ""
 

@@ -57,7 +57,7 @@ def task_view(comparison: Comparison, mark: str = "") -> View:
             if run.status != "done"
         ),
         provenance=tuple(_provenance(comparison)),
-        trials=plan.trials,
+        search=f"{plan.trials} trials" if plan.minutes is None else f"{plan.minutes:.3g} minutes",
         seeds=plan.seeds,
         mark=mark,
     )
@@ -193,7 +193,7 @@ def _words(value: object) -> str:
         return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_words, value))
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def finite(value: Any) -> Any:

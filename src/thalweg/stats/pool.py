@@ -73,7 +73,7 @@ class Pool:
 class Estimate:
     """A mean over new studies and new seeds, or a difference of two, with its parts.
 
-    ``se``, ``df``  standard error and degrees of freedom; ``p`` the two-sided probability of as large a value under 0.
+    ``se``, ``df``  standard error, 0 where nothing varies so that it is not known, and degrees of freedom.
     ``trials_part``  the part of the variance that more trials shrink; ``seeds_part`` that more fresh seeds do.
     ``noise``        standard deviation of one training from seed to seed, root mean square over what was re-run,
                      weighted as in the mean.
@@ -90,8 +90,8 @@ class Estimate:
 
     @property
     def p(self) -> float:
-        """Two-sided p-value of "it is 0"."""
-        return 2.0 * float(stdtr(self.df, -abs(self.mean) / self.se)) if self.se > 0 else float(self.mean == 0)
+        """Two-sided p-value of "it is 0"; 1 where the spread is not known."""
+        return 2.0 * float(stdtr(self.df, -abs(self.mean) / self.se)) if self.se > 0 else 1.0
 
     def half(self, level: float = 0.95, together: float = 1) -> float:
         """Half-width of the interval; ``together``: Bonferroni's number of intervals that shall hold at once."""
@@ -177,14 +177,14 @@ def _estimate(parts: Sequence[_Part]) -> Estimate:
     longest = max(part.pool.size for part in parts)
     contributions = np.zeros(longest)
     by_trial = np.zeros((longest, count))
-    fixed = 0.0
+    fixed = np.zeros(longest)
     for part in parts:
         contributions[: part.pool.size] += part.sign * deletions(part.pool, part.n, part.pool.values())
         for trial, win in enumerate(part.wins):
             if trial in part.pool.fresh:
                 by_trial[trial] += part.sign * win * np.array(part.pool.fresh[trial])
             else:
-                fixed += part.sign * win * part.pool.tuning[trial]
+                fixed[trial] += part.sign * win * part.pool.tuning[trial]
     squares = contributions[1:] ** 2
     trials = float(squares.sum())
     cells = by_trial.var(axis=1, ddof=1) / count
@@ -196,10 +196,12 @@ def _estimate(parts: Sequence[_Part]) -> Estimate:
     studies = sum(part.pool.size / part.n for part in parts)
     noise = min(drawn_cells, trials)
     # Of a sum of variances, each of count - 1 degrees.
-    of_cells = (count - 1) * drawn_cells**2 / float((cells[1:] ** 2).sum()) if drawn_cells else inf
+    of_cells = (count - 1) / float(((cells[1:] / drawn_cells) ** 2).sum()) if drawn_cells else inf
+    mean, se = float(by_trial.sum(axis=0).mean() + fixed.sum()), sqrt(variance)
+    rounding = 1e-12 * max(float(abs(part.pool.values()).max()) for part in parts)
     return Estimate(
-        mean=float(by_trial.sum(axis=0).mean()) + fixed,
-        se=sqrt(variance),
+        mean=mean if abs(mean) > rounding else 0.0,
+        se=se if se > rounding else 0.0,
         df=_degrees(((trials - noise, min(_freedom(squares), studies)), (noise, of_cells), (common, count - 1))),
         trials_part=trials - noise,
         seeds_part=noise + common,
@@ -252,14 +254,15 @@ def _log_choose(total: NDArray[np.int64], taken: int) -> Array:
 def _degrees(parts: Sequence[tuple[float, float]]) -> float:
     """Satterthwaite's, of a sum of independent variances, each given with its own; at least 1."""
     variance = sum(part for part, _ in parts)
-    lost = sum(part**2 / freedom for part, freedom in parts if part)
-    return max(variance**2 / lost, 1.0) if lost else parts[-1][1]
+    lost = sum((part / variance) ** 2 / freedom for part, freedom in parts if part)
+    return max(1 / lost, 1.0) if lost else parts[-1][1]
 
 
 def _freedom(squares: Array) -> float:
     """The like of a sum S of independent squares: 2 S^2 / var(S)."""
-    spread = len(squares) * float(squares.var(ddof=1)) if len(squares) > 1 else 0.0
-    return 2 * float(squares.sum()) ** 2 / spread if spread else inf
+    total = float(squares.sum())
+    spread = len(squares) * float((squares / total).var(ddof=1)) if total and len(squares) > 1 else 0.0
+    return 2 / spread if spread else inf
 
 
 def _noise(part: _Part) -> float:
