@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ import pytest
 import scripts_for_cli as scripts
 from thalweg.cli import main
 from thalweg.rules import CATALOGUE
+from thalweg.study import Comparison
 
 SMALL = ("--trials", "2", "--seeds", "2", "--workers", "1")
 
@@ -225,13 +227,13 @@ def test_output_fits_into_80_columns(tokens):
         (["compare", "digits-mlp", "-r", "sgd", "--schedule", "cosin"], "did you mean cosine?"),
         (["compare", "digits-mlp", "-r", "sgd", "--vary", "schedule=none,cosin"], "did you mean cosine?"),
         (["compare", "digits-mlp", "-r", "sgd", "--clip-norm", "-1"], "clip_norm is a number above 0"),
-        (["compare", "digits-mlp", "-r", "sgd", "--decay", "l3"], "did you mean l2?"),
+        (["compare", "digits-mlp", "-r", "sgd", "--decay", "L2"], "decay is l2 or decoupled; got 'L2'"),
         (["compare", "digits-mlp", "-r", "sgd", "--engine", "rai"], 'Did you mean "ray"?'),
         (["compare", "digits-mlp", "-r", "sgd", "--address", "here:1"], "add --engine ray"),
         (["compare", "missing.toml"], "there is no file missing.toml"),
         (["compare", "bad.toml"], "bad.toml: there is no setting 'trails'; did you mean trials?"),
         (["rerun", "missing.sqlite", "abcd"], "no store"),
-        (["merge", "into.sqlite"], "other"),
+        (["merge", "into.sqlite"], "name at least one store"),
         (["merge", "into.sqlite", "missing.sqlite"], "missing.sqlite"),
         (["export", "missing.sqlite", "--out", "tables"], "no store"),
         (["lr-find", "digits-mpl"], "digits-mlp"),
@@ -412,9 +414,7 @@ def test_studies_are_put_together(capsys, folder, study):
 def test_tables_are_written_for_other_programs(capsys, folder, study):
     assert main(["export", str(study), "--out", "tables"]) == 0
     written = capsys.readouterr().out.split()
-    assert {Path(path).name for path in written} == {
-        f"{n}.csv" for n in ("runs", "curves", "rules", "procedures", "pairs")
-    }
+    assert [Path(path).stem for path in written] == ["runs", "curves", "rules", "procedures", "pairs"]
     assert len(Path("tables/runs.csv").read_text().splitlines()) > 10
 
 

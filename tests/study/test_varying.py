@@ -352,7 +352,7 @@ def test_the_command_on_the_page_makes_it_again(script):
     done = subprocess.run(
         words.replace("thalweg", f"{sys.executable} -m thalweg", 1), shell=True, capture_output=True, text=True
     )
-    assert "all 24 runs were already stored" in done.stderr, done.stderr
+    assert "all 32 runs were already stored" in done.stderr, done.stderr
     assert rows("s.sqlite") == before
 
 

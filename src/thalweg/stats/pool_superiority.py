@@ -19,8 +19,9 @@ def superiority(
     """P(a new study of the first, n trials, gives a better training than one of the second, m trials).
 
     The variance: a jackknife over the trials, taken to be drawn together, and one over the seeds. As in
-    `thalweg.stats.superiority.brunner_munzel_interval` it is turned into a number of win-or-loss trials, at least the
-    k disjoint studies that the smaller pool holds, for Wilson's interval with Student's t of 2 (k - 1) degrees.
+    `thalweg.stats.superiority.brunner_munzel_interval` it is turned into a number of win-or-loss trials, from k to 2 k,
+    for Wilson's interval with Student's t of 2 (k - 1) degrees; k: the disjoint studies that the smaller pool holds, or
+    the seeds, whichever are more.
     """
 
     def beats(a: Array, wins_a: Array, b: Array, wins_b: Array) -> float:
@@ -43,8 +44,8 @@ def superiority(
     seeds = first.seeds
     left = np.array([beats(np.delete(a, j, 1), wins_a, np.delete(b, j, 1), wins_b) for j in range(seeds)])
     variance = float((parts**2).sum()) + (seeds - 1) * float(left.var())
-    k = max(min(first.size / n, second.size / m), 2.0)
-    trials = max(estimate * (1 - estimate) / variance, k) if variance else k
+    k = max(min(first.size / n, second.size / m), seeds)
+    trials = min(max(estimate * (1 - estimate) / variance, k), 2 * k) if variance else k
     freedom = 2 * (k - 1)
     low, high = score_interval(estimate, trials, float(stdtrit(freedom, (1 + level) / 2)))
     p_value = 2 * float(stdtr(freedom, -abs(estimate - 0.5) * 2 * sqrt(trials)))
