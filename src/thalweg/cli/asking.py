@@ -28,7 +28,7 @@ def asked_for(task: str, given: dict[str, Any]) -> "Study":
     if is_study_file(task):
         return read_study(task, **found)
     if "rules" not in found:
-        raise StudyError("name the rules to compare, --rules sgd,adamw (thalweg rules lists them), or give a study.toml")
+        raise StudyError("name the rules to compare, --rules sgd,adamw (see thalweg rules), or give a study.toml")
     tasks = _words([task])
     return study(tasks[0] if len(tasks) == 1 else tasks, found.pop("rules"), **found)
 

@@ -18,7 +18,7 @@ from thalweg.stats.tuning_curve import expected_best
 from thalweg.stats.wording import counted
 
 from .cells import Value
-from .draws import in_order, defaults, searched
+from .draws import defaults, in_order, searched
 from .errors import StudyError
 from .rule_references import resolve_rule
 
