@@ -387,6 +387,22 @@ def test_a_store_from_before_options_were_varied_is_read_and_goes_on(script):
     connection.close()
 
 
+def test_a_finished_store_from_before_defaults_ran_twice_is_finished(script):
+    found = run(script(), ["sgd", "adam"])
+    with sqlite3.connect("s.sqlite") as connection:
+        plan = json.loads(connection.execute("SELECT plan FROM study").fetchone()[0])
+        for name in ("settings", "held", "budgets", "minutes", "repeats"):
+            del plan[name]
+        connection.execute("UPDATE study SET plan = ?", (json.dumps(plan),))
+        gone = connection.execute("DELETE FROM run WHERE json_extract(cell, '$.repeat') = 1")
+        assert gone.rowcount == 2
+    connection.close()
+    earlier = Comparison.load("s.sqlite")
+    assert earlier.missing == 0
+    assert earlier.verdict == found.verdict
+    assert [row.tuned for row in earlier.rows] == [row.tuned for row in found.rows]
+
+
 def test_a_comparison_that_was_interrupted_in_its_process_goes_on(script):
     """Ctrl-C on the real command, then the same command again; against one that nobody disturbed."""
     slow = textwrap.dedent(NORMS).replace("def train(trial):\n", "def train(trial):\n    time.sleep(0.1)\n")

@@ -54,6 +54,7 @@ class Plan:
     ``settings``      that all have; ``held`` the sources of chance that are the same in every run.
     ``budgets``       of the virtual studies, in trials: each at most a third of the pool.
     ``minutes``       of training that each rule's search may take; None: as long as its trials take.
+    ``repeats``       whether each default runs twice; earlier comparisons, which are in stores, did not.
     ``rule_name``     of the one rule of all, for sentences, where what is varied is all that differs.
     """
 
@@ -73,6 +74,7 @@ class Plan:
     held: tuple[str, ...] = ()
     budgets: tuple[int, ...] = ()
     minutes: float | None = None
+    repeats: bool = False
 
     @property
     def place(self) -> str:
@@ -119,7 +121,7 @@ class Plan:
 
     def repeat_cells(self) -> list[Cell]:
         """Each rule's default once more, as it was: does the script give the same again?"""
-        return [self.cell(rule, 0, self.tuning_seed, repeat=1) for rule in self.rules]
+        return [self.cell(rule, 0, self.tuning_seed, repeat=1) for rule in self.rules if self.repeats]
 
     def fresh_cells(self, chosen: Mapping[str, Sequence[int]]) -> list[Cell]:
         """The re-runs: the chosen trials of each rule (numbers by label), once per fresh seed."""

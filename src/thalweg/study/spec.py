@@ -158,6 +158,7 @@ def _plan(asked: Study, reference: str) -> Plan:
         held=asked.hold,
         budgets=_budgets(asked),
         minutes=asked.minutes,
+        repeats=True,
     )
 
 
