@@ -32,10 +32,12 @@ format: .venv/dev ## put the code in the house's form
 	$(BIN)/ruff format src tests examples benchmarks
 	$(BIN)/ruff check --fix src tests examples benchmarks
 
-bench: .venv/bench ## rules x tensors x chains against torch: benchmarks/RESULTS.md; every rule: CATALOGUE.md; layers: NORMS.md
+bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a comparison's cost, and whether its intervals hold
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/catalogue.py
 	$(BIN)/python benchmarks/norms.py
+	$(BIN)/python benchmarks/comparison.py
+	$(BIN)/python benchmarks/calibration.py
 
 stubs: .venv/dev ## the optimizers' signatures, after a rule has changed
 	$(BIN)/python -m thalweg.optim.stubs

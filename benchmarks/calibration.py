@@ -1,6 +1,6 @@
 """How often the comparison's statistics are right where the truth is known, into benchmarks/CALIBRATION.md.
 
-python benchmarks/calibration.py                  # about ten minutes of one core; the numbers are the same every time
+python benchmarks/calibration.py                  # a quarter of an hour of one core; the same numbers every time
 python benchmarks/calibration.py --studies 200 --only equal
 """
 
@@ -28,6 +28,7 @@ from simulated import (
     noncentral,
     share_of,
     summed,
+    tuning_covered,
 )
 from steps import at_least, say
 from thalweg.stats.paired import Answer
@@ -105,8 +106,19 @@ def covered(studies: int) -> str:
             _table(known),
             "With other noise, all published worlds together, and the one that is covered least:",
             markdown(["noise", "n", "inside", "the least"], rows),
+            "The interval of what tuning gains over the default, likewise:",
+            markdown(["n", "inside", "the least"], _tuning(max(studies // 4, 20))),
         ]
     )
+
+
+def _tuning(studies: int) -> list[list[str]]:
+    rows = []
+    for n in BUDGETS:
+        found = {world.name: tuning_covered(world, n, studies) for world in published()}
+        least = min(found, key=lambda name: found[name].value)
+        rows.append([f"{n}", _percent(summed(list(found.values()))), f"{least}, {_percent(found[least])}"])
+    return rows
 
 
 def equal_rules(studies: int) -> str:
@@ -122,7 +134,7 @@ def equal_rules(studies: int) -> str:
     for rules in (2, 6):
         for common in (0.0, 0.5):
             words = f"configurations, {rules} rules" + (", half the noise common" if common else "")
-            told = configurations(studies, 5, rules=rules, common=common)
+            told = configurations(studies * (3 if rules == 2 else 1), 5, rules=rules, common=common)
             rows.append(_claims(words, "", share_of(told, *CLAIMS), None))
     return "\n\n".join(
         [

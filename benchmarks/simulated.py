@@ -118,6 +118,18 @@ def coverage(world: World, n: int, studies: int, *, size: int = 75, seeds: int =
     )
 
 
+def tuning_covered(world: World, n: int, studies: int, *, size: int = 75, seeds: int = 5) -> Share:
+    """How often the interval of what n trials gain over the default alone holds the truth."""
+    rng = generator("tuning", world.name, n, size, seeds)
+    truth = float(winners(world, rng, n, TRUTH).mean() - world.at(np.array([world.default]))[0])
+    inside = 0
+    for _ in range(studies):
+        each = pool(world, rng, budgets=(n,), size=size, seeds=seeds)
+        found = gain(each, n, each, 1)
+        inside += abs(found.mean - truth) <= found.half()
+    return Share(inside, studies)
+
+
 @dataclass(frozen=True)
 class Gains:
     """What `gain` finds between two rules that are the same thing.

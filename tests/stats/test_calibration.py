@@ -22,6 +22,7 @@ from simulated import (
     noncentral,
     share_of,
     summed,
+    tuning_covered,
 )
 from worlds import made_up, published
 
@@ -31,7 +32,7 @@ WORLDS = published()
 NAMED = {world.name: world for world in (*WORLDS, *made_up())}
 PROBLEMS = sorted({world.task for world in WORLDS})
 BUDGETS = (5, 25)
-CELL = 200
+CELL = 250
 CLAIMS = ("better", "worse")
 
 
@@ -85,6 +86,14 @@ def test_it_holds_with_other_noise(change):
         assert 0.89 <= inside.value <= 0.995, (n, inside)
 
 
+def test_what_tuning_gains_is_covered_but_for_a_default_that_is_nearly_the_best():
+    for n in BUDGETS:
+        found = {world.name: tuning_covered(world, n, 40) for world in WORLDS}
+        hardest = found.pop("quadratic_deep SGD")
+        assert 0.90 <= summed(list(found.values())).value <= 0.98, n
+        assert 0.5 <= hardest.value <= 0.9, (n, hardest)
+
+
 def test_the_limit_is_known():
     """A peak that 1 draw in 40 hits: the interval can be wrong more often, but not most of the time."""
     found = coverage(NAMED["narrow peak"], 5, CELL)
@@ -108,15 +117,15 @@ def test_procedures_that_are_the_same_are_told_apart_in_less_than_7_percent(twin
 
 
 def test_of_six_procedures_likewise():
-    found = summed([any_claim(world, n, 6, 10) for world in WORLDS for n in BUDGETS])
-    assert found.total == 300
+    found = summed([any_claim(world, n, 6, 8) for world in WORLDS for n in BUDGETS])
+    assert found.total == 240
     assert found.count <= binom.ppf(0.999, found.total, 0.05), found
 
 
 @pytest.mark.parametrize("rules", [2, 6])
 @pytest.mark.parametrize("common", [0.0, 0.5])
 def test_configurations_that_are_the_same_are_told_apart_in_less_than_7_percent(rules, common):
-    studies = 3000 if rules == 2 else 600
+    studies = 3000 if rules == 2 else 400
     found = share_of(configurations(studies, 5, rules=rules, common=common), *CLAIMS)
     assert found.count <= binom.ppf(0.999, studies, 0.05), found
     assert found.value > 0.02
@@ -150,7 +159,7 @@ def test_the_power_for_procedures_is_about_what_theory_gives(twins, planted):
     assert summed([each.said(planted, "worse") for each in twins]).value < 0.025
 
 
-@pytest.mark.parametrize(("seeds", "rightly"), [(5, 0.02), (20, 0.7), (50, 0.97)])
+@pytest.mark.parametrize(("seeds", "rightly"), [(5, 0.005), (20, 0.6), (50, 0.9)])
 def test_equal_within_noise_is_seldom_wrong_and_right_with_many_seeds(seeds, rightly):
     right, wrong = (share_of(configurations(1500, seeds, planted=by), "equal within noise") for by in (0.0, 1.0))
     assert wrong.value <= 0.05 + 2 * sqrt(0.05 * 0.95 / wrong.total), wrong

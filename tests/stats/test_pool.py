@@ -97,14 +97,46 @@ def test_the_variance_is_the_jackknifes_and_what_the_seeds_share():
     found = procedure(Pool(ranking, (0.0,) * size, {k: tuple(values[k]) for k in range(size)}), n)
     wins = winning(ranking, n)
     by_seed = np.array([walked(ranking, values[:, j], n) for j in range(seeds)])
-    cells = sum(wins[k] ** 2 * values[k].var(ddof=1) / seeds for k in range(1, size))
+    cells = [wins[k] ** 2 * values[k].var(ddof=1) / seeds for k in range(size)]
     jackknife = float(
         (deletions(Pool(ranking, tuple(values.mean(1)), {0: (0.0,) * seeds}), n, values.mean(1)) ** 2).sum()
     )
-    assert by_seed.var(ddof=1) / seeds > cells  # the seeds do share something
-    assert found.se**2 == pytest.approx(jackknife + by_seed.var(ddof=1) / seeds - cells)
+    shared = by_seed.var(ddof=1) / seeds - sum(cells)
+    assert shared > 0
+    assert found.se**2 == pytest.approx(jackknife + cells[0] + shared)
     assert found.trials_part + found.seeds_part == pytest.approx(found.se**2)
     assert found.noise == pytest.approx(sqrt(sum(wins[k] * values[k].var(ddof=1) for k in range(size))))
+
+
+def test_where_only_configurations_differ_there_are_no_more_degrees_than_disjoint_studies():
+    """Trials that vary alike have many degrees by Satterthwaite, but 12 of them hold three studies of four."""
+    level = np.arange(12.0)
+    ranking = (*range(11, 0, -1), 0)
+    found = Pool(ranking, tuple(level), {k: (level[k],) * 5 for k in range(12)})
+    assert procedure(found, 4).df == pytest.approx(3)
+    assert procedure(found, 3).df <= 4
+    # Against the default, of which nothing was drawn, there are no more.
+    assert gain(found, 4, found, 1).df == pytest.approx(3)
+    # As many disjoint ones of each of the two.
+    assert gain(found, 4, replace(found, ranking=(*ranking[1:11], 11, 0)), 4).df <= 6
+
+
+def test_where_only_seeds_differ_there_are_the_degrees_of_all_that_were_drawn():
+    """One noise for all, in 11 trials that are equally good: many more degrees than the 4 of each."""
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((12, 5))
+    noise[0] = noise[0, 0]  # the default always gives the same
+    ranking = tuple(int(k) for k in (*rng.permutation(np.arange(1, 12)), 0))
+    found = procedure(Pool(ranking, (0.0,) * 12, {k: tuple(noise[k] - noise[k].mean()) for k in range(12)}), 2)
+    assert found.df > 15
+
+
+def test_what_the_seeds_do_not_share_is_never_taken_off():
+    """The default's noise counts in full, even where another's happens to make up for it."""
+    default = (1.0, -1.0, 2.0, -2.0)
+    found = Pool((1, 0, 2), (0.0, 0.0, 0.0), {0: default, 1: tuple(-v for v in default)})
+    assert winning(found.ranking, 2) == pytest.approx([0.5, 0.5, 0])
+    assert procedure(found, 2).se ** 2 == pytest.approx(0.5**2 * np.var(default, ddof=1) / 4)
 
 
 def test_the_default_alone_is_a_t_interval_of_its_seeds():

@@ -6,12 +6,13 @@ other trials, drawn without replacement; its result is the test value, with a fr
 validation. The mean over all virtual studies estimates the mean over new studies, and is a U-statistic: unbiased, with
 nothing of the winner's good luck in it.
 
-Its interval answers for new draws and new seeds. It is a jackknife over the trials (which never understates the
-variance on average: Efron & Stein 1981, Annals of Statistics 9:586), plus what the seeds have in common across
-configurations, as in two-way clustering (Cameron, Gelbach & Miller 2011, JBES 29:238): variance over seeds, less what
-the trials' part holds of it already. Its quantile is Student's t with degrees of freedom after Satterthwaite 1946, of
-three parts: how configurations differ, of which N / n for each pool is the most, as so many disjoint studies are in it;
-the noise of the trainings; what seeds have in common. How well it covers: docs/calibration.md.
+Its interval answers for new draws and new seeds. It is a jackknife over the trials (which does not understate the
+variance on average: Efron & Stein 1981, Annals of Statistics 9:586), plus what that cannot see: the noise of the
+default, which is never left out, and what the seeds have in common across configurations, as in two-way clustering
+(Cameron, Gelbach & Miller 2011, JBES 29:238): variance over seeds, less what the configurations have for themselves.
+Its quantile is Student's t with degrees of freedom after Satterthwaite 1946, of three parts: how configurations differ,
+at most N / n for each pool, as so many disjoint studies are in it; the noise of the drawn; the default and the seeds.
+How well it covers, and where it does not: docs/calibration.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -189,11 +190,12 @@ def _estimate(parts: Sequence[_Part]) -> Estimate:
     trials = float(squares.sum())
     cells = by_trial.var(axis=1, ddof=1) / count
     together = float(by_trial.sum(axis=0).var(ddof=1)) / count
-    # The default is in every virtual study: the jackknife over the others sees nothing of its noise.
-    drawn_cells = float(cells[1:].sum())
-    common = max(together - drawn_cells, 0.0)
-    variance = trials + common
-    studies = sum(part.pool.size / part.n for part in parts)
+    # The jackknife over the drawn trials has their noise in it, and nothing of the default's or of what seeds share.
+    drawn_cells, default = float(cells[1:].sum()), float(cells[0])
+    unseen = default + max(together - drawn_cells - default, 0.0)
+    variance = trials + unseen
+    # The default alone (n = 1) was not drawn.
+    studies = sum(part.pool.size / part.n for part in parts if part.n > 1)
     noise = min(drawn_cells, trials)
     # Of a sum of variances, each of count - 1 degrees.
     of_cells = (count - 1) / float(((cells[1:] / drawn_cells) ** 2).sum()) if drawn_cells else inf
@@ -202,9 +204,9 @@ def _estimate(parts: Sequence[_Part]) -> Estimate:
     return Estimate(
         mean=mean if abs(mean) > rounding else 0.0,
         se=se if se > rounding else 0.0,
-        df=_degrees(((trials - noise, min(_freedom(squares), studies)), (noise, of_cells), (common, count - 1))),
+        df=_degrees(((trials - noise, min(_freedom(squares), studies)), (noise, of_cells), (unseen, count - 1))),
         trials_part=trials - noise,
-        seeds_part=noise + common,
+        seeds_part=noise + unseen,
         noise=sqrt(float(np.mean([_noise(part) for part in parts]))),
         covered=min(float(part.wins[list(part.pool.fresh)].sum()) for part in parts),
     )

@@ -24,6 +24,9 @@ def superiority(
     the seeds, whichever are more.
     """
 
+    if first.seeds != second.seeds:
+        raise ValueError("pools that are compared have the same fresh seeds")
+
     def beats(a: Array, wins_a: Array, b: Array, wins_b: Array) -> float:
         return probability_of_superiority(
             a.ravel().tolist(),
