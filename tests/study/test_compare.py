@@ -169,6 +169,7 @@ DIES = """
 """
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_died_is_trained_again_by_the_next_call(script, tmp_path):
     task, events = script(DIES.replace('"deadly"', repr(str(tmp_path / "deadly")))), []
     (tmp_path / "deadly").touch()

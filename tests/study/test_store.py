@@ -66,7 +66,10 @@ def test_another_task_needs_another_store(tmp_path):
     with open_store(tmp_path / "s.sqlite") as store:
         store.begin(PLAN, {})
         with pytest.raises(StudyError, match="holds a comparison on digits-mlp, not on digits-cnn"):
-            store.begin(resolve(study("digits-cnn", "adam")), {})
+            store.check_tasks(["digits-cnn"])
+        store.check_tasks(["digits-cnn", "digits-mlp"])
+        store.begin(resolve(study("digits-cnn", "adam")), {})
+        assert [plan.task for plan, _ in store.contents().latest] == ["digits-mlp", "digits-cnn"]
 
 
 def test_what_is_not_a_store_is_refused_and_left_alone(tmp_path):

@@ -403,6 +403,7 @@ def test_a_finished_store_from_before_defaults_ran_twice_is_finished(script):
     assert [row.tuned for row in earlier.rows] == [row.tuned for row in found.rows]
 
 
+@pytest.mark.slow
 def test_a_comparison_that_was_interrupted_in_its_process_goes_on(script):
     """Ctrl-C on the real command, then the same command again; against one that nobody disturbed."""
     slow = textwrap.dedent(NORMS).replace("def train(trial):\n", "def train(trial):\n    time.sleep(0.1)\n")
