@@ -138,7 +138,7 @@ def test_a_comparison_finds_the_same_as_on_this_machine(script, tmp_path, monkey
     task = script()
     found = run(task, store="ray.sqlite", engine=shared)
     again = run(task, store="local.sqlite", engine=LocalProcesses(2))
-    assert len(rows("ray.sqlite")) == len(found.runs) > 0
+    assert len(rows("ray.sqlite")) == len(found.runs) + len(found.rows)  # the defaults run twice
     assert rows("ray.sqlite") == rows("local.sqlite")
     assert found.verdict == again.verdict
 
@@ -157,7 +157,7 @@ SLOW = """
             o.zero_grad()
             (m(torch.ones(1, 2)) ** 2).sum().backward()
             o.step()
-            time.sleep(0.25)
+            time.sleep(4)
             trial.report(valid_loss=(m(torch.ones(1, 2)) ** 2).sum())
 """
 
