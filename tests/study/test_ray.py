@@ -157,7 +157,7 @@ SLOW = """
             o.zero_grad()
             (m(torch.ones(1, 2)) ** 2).sum().backward()
             o.step()
-            time.sleep(1.5)
+            time.sleep(0.75)
             trial.report(valid_loss=(m(torch.ones(1, 2)) ** 2).sum())
 """
 
