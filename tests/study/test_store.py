@@ -6,20 +6,15 @@ import sys
 from dataclasses import replace
 
 import pytest
+from comparing import run_of
 
 from thalweg.study import Comparison, StudyError
-from thalweg.study.cells import Curve, Run
+from thalweg.study.cells import Run
 from thalweg.study.spec import resolve, study
 from thalweg.study.store import APPLICATION_ID, open_store, read_contents
 
 PLAN = resolve(study("digits-mlp", ["adam", "sgd"], trials=4, seeds=2))
 CELLS = PLAN.search_cells()
-
-
-def run_of(cell, size=3):
-    curve = Curve(tuple(range(size)), tuple(0.1 * i for i in range(size)))
-    known = (cell.key, cell.rule, cell.trial, cell.seed, cell.values)
-    return Run(*known, "done", "", {"valid_loss": curve}, 5, 8, 1.5, 1e-4, "h")
 
 
 def refusal(path):
@@ -149,25 +144,6 @@ def test_one_writer_at_a_time_and_the_lock_dies_with_its_process(tmp_path):
         other.communicate()
     with open_store(path) as store:
         store.begin(PLAN, {})
-
-
-@pytest.fixture
-def mounted(tmp_path):
-    """A function that mounts a real tmpfs; the test is skipped where that is not allowed."""
-    places = []
-
-    def mount(options):
-        place = tmp_path / f"mount{len(places)}"
-        place.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True)
-        if done.returncode:
-            pytest.skip("mounting a small file system needs root")
-        places.append(place)
-        return place
-
-    yield mount
-    for place in places:
-        subprocess.run(["umount", place], check=True)
 
 
 def overfill(path, pages=None):

@@ -27,4 +27,5 @@ app = App(
     suppress_keyboard_interrupt=False,  # main answers Ctrl-C, in words
 )
 
+Several = Annotated[list[str] | None, Parameter(negative=())]
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]

@@ -9,11 +9,9 @@ from cyclopts import Parameter
 
 from thalweg.terminal import Refused, out, refusing
 
-from .app import Flag, Whole, app
+from .app import Flag, Several, Whole, app
 from .asking import asked_for, chosen_engine, hyperparameters, task_options
 from .pages import writable_page, writing
-
-Several = Annotated[list[str] | None, Parameter(negative=())]
 
 
 @app.command(sort_key=3)
@@ -25,7 +23,7 @@ def compare(
     vary: Several = None,
     trials: Whole | None = None,
     seeds: Whole | None = None,
-    budget: Annotated[list[str] | None, Parameter(name="--budget", negative=())] = None,
+    budget: Several = None,
     minutes: float | None = None,
     schedule: str | None = None,
     decay: str | None = None,
@@ -126,11 +124,11 @@ def train(
     /,
     *,
     lr: float | None = None,
-    set: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    set: Several = None,
     like: str | None = None,
     schedule: str = "none",
     seed: Whole = 0,
-    option: Annotated[list[str] | None, Parameter(name="--option", negative=())] = None,
+    option: Several = None,
     json: Flag = False,
 ) -> int:
     """Train once and watch: one rule, one setting, one seed. Exit code 1 if the training diverges or fails.
@@ -195,11 +193,11 @@ def lr_find(
     seeds: Whole = 2,
     epochs: Whole | None = None,
     metric: str | None = None,
-    set: Annotated[list[str] | None, Parameter(name="--set", negative=())] = None,
+    set: Several = None,
     like: str | None = None,
     schedule: str = "none",
     seed: Whole = 0,
-    option: Annotated[list[str] | None, Parameter(name="--option", negative=())] = None,
+    option: Several = None,
     workers: Whole | None = None,
     json: Flag = False,
 ) -> None:

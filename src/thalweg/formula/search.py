@@ -32,9 +32,11 @@ class Search:
         """The hyperparameter at a uniform ``draw`` in [0, 1); ``others`` are the values it may depend on."""
         if self.kind == "choice":
             return self.choices[int(draw * len(self.choices))]
-        value = exp(log(self.low) + draw * (log(self.high) - log(self.low)))
-        if self.kind == "one minus log":
-            value = 1.0 - value
+        return self.hyperparameter(exp(log(self.low) + draw * (log(self.high) - log(self.low))), others)
+
+    def hyperparameter(self, drawn: float, others: Mapping[str, float]) -> float:
+        """The hyperparameter of a ``drawn`` quantity, which lies between ``low`` and ``high``."""
+        value = 1.0 - drawn if self.kind == "one minus log" else drawn
         return value / (1.0 - others[self.over]) if self.over else value
 
     def position(self, value: float, others: Mapping[str, float]) -> float:

@@ -76,8 +76,8 @@ def _sentences(wins: WinMatrix, ranking: Ranking | None, names: Mapping[str, str
         f"{names[label]} is better than {listed([names[other] for other in others])}"
         for label, others in beaten.items()
     ]
-    if any(len(others) == len(names) - 1 for others in beaten.values()):
-        best = next(label for label, others in beaten.items() if len(others) == len(names) - 1)
+    best = next((label for label, others in beaten.items() if len(others) == len(names) - 1), None)
+    if best is not None:
         found = [f"On each of the {tasks} tasks {names[best]} is better than all others."]
     elif everywhere:
         found = [f"On each of the {tasks} tasks: {'; '.join(everywhere)}. No rule is the best on all."]

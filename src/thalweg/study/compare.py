@@ -21,7 +21,7 @@ from .loading import refuse_inside_a_loaded_file
 from .metric import choose_metric
 from .plan import Plan
 from .results import Comparison, Suite
-from .select import within
+from .select import is_over
 from .spec import Study, installed, plans, study
 from .store import Store, open_store
 from .task_references import check_task, script_path
@@ -152,14 +152,12 @@ class _Runner:
         for rule in plan.rules:
             cells = [plan.cell(rule, k, plan.tuning_seed) for k in range(plan.trials)]
             have = [self.have[cell.key] for cell in cells if cell.key in self.have]
-            if len(have) == len(cells) or len(within(have, plan.minutes)) < len(have):
+            if is_over(have, plan.trials, plan.minutes):
                 continue
             spent = sum(run.seconds for run in have)
-            left = 60 * plan.minutes - spent
-            if left > 0:
-                fits = int(left / (2 * spent / len(have))) if spent else 1
-                missing = [cell for cell in cells if cell.key not in self.have]
-                found.update(_by_key(missing[: max(fits, 1)]))
+            fits = int((60 * plan.minutes - spent) / (2 * spent / len(have))) if spent else 1
+            missing = [cell for cell in cells if cell.key not in self.have]
+            found.update(_by_key(missing[: max(fits, 1)]))
         repeats = {cell.key: cell for cell in plan.repeat_cells() if cell.key not in self.have}
         return {**found, **repeats}
 

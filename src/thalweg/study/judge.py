@@ -20,7 +20,7 @@ from .plan import Plan, PlannedRule
 from .procedures import Procedures, procedures
 from .results import Comparison, RuleRow
 from .same import differences
-from .select import Scores, budgets_of, ranking, within
+from .select import Scores, budgets_of, is_over, ranking, within
 from .verdicts import said
 
 LEVEL = 0.95
@@ -99,7 +99,7 @@ def _rule_runs(plan: Plan, rule: PlannedRule, have: Mapping[str, Run], metric: M
 
     begun = tuple(run for k in range(plan.trials) for run in runs(k, [plan.tuning_seed]))
     trials = tuple(within(begun, plan.minutes))
-    done = len(trials) == plan.trials or len(trials) < len(begun) or _spent(trials, plan.minutes)
+    done = is_over(begun, plan.trials, plan.minutes)
     ranked = ranking(trials, metric) if metric and trials and done else None
     budgets = budgets_of(plan.budgets, plan.minutes, len(trials) if done else plan.trials)
     # While it is not known how the default ranks, it is taken to be the worst: the number of runs can only fall.
@@ -107,10 +107,6 @@ def _rule_runs(plan: Plan, rule: PlannedRule, have: Mapping[str, Run], metric: M
     again = {trial: runs(trial, plan.fresh_seeds) for trial in chosen} if ranked else {0: runs(0, plan.fresh_seeds)}
     repeated = next(iter(runs(0, [plan.tuning_seed], repeat=1)), None)
     return _RuleRuns(rule, trials, ranked, chosen, again, repeated, budgets, plan.seeds)
-
-
-def _spent(trials: Sequence[Run], minutes: float | None) -> bool:
-    return minutes is not None and sum(run.seconds for run in trials) >= 60 * minutes
 
 
 def _rows(found: Sequence[_RuleRuns], metric: Metric | None, every: Sequence[Run]) -> tuple[RuleRow, ...]:

@@ -59,7 +59,7 @@ def suggest(trial: "BaseTrial", rule: str | type, trials: int) -> dict[str, Valu
     """
     values, sides = _searched(rule, trials)
     for name, side in sides.items():
-        values[name] = _hyperparameter(side, _suggested(trial, _drawn_name(name, side), side), values)
+        values[name] = side.hyperparameter(_suggested(trial, _drawn_name(name, side), side), values)
     return values
 
 
@@ -201,12 +201,6 @@ def _suggested(trial: "BaseTrial", name: str, side: Search) -> float:
     if side.kind == "choice":
         return float(trial.suggest_categorical(name, side.choices))
     return float(trial.suggest_float(name, side.low, side.high, log=True))
-
-
-def _hyperparameter(side: Search, drawn: float, values: Mapping[str, Value]) -> float:
-    """What `Search.value` makes of a draw, from where the draw has its scale."""
-    value = 1.0 - drawn if side.kind == "one minus log" else drawn
-    return value / (1.0 - values[side.over]) if side.over else value
 
 
 def _optuna() -> Any:

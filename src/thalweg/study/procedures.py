@@ -57,11 +57,19 @@ def procedures(
         low, high = max(found.mean - half, possible[0]), min(found.mean + half, possible[1])
         return Interval(found.mean, low, high, found.noise, level, ())
 
-    def between(first: str, second: str, n: int, m: int, names: tuple[str, str], together: int = 1) -> Difference:
+    def between(
+        first: str,
+        second: str,
+        n: int,
+        m: int,
+        names: tuple[str, str],
+        found: Estimate | None = None,
+        together: int = 1,
+    ) -> Difference:
         a, b = pools[first], pools[second]
         return procedure_difference(
             *names,
-            gain(a, n, b, m),
+            found or gain(a, n, b, m),
             trials=min(a.size, b.size),
             seeds=a.seeds,
             higher_is_better=higher_is_better,
@@ -72,13 +80,15 @@ def procedures(
 
     ranked = sorted(pools, key=lambda label: means[label].mean, reverse=higher_is_better)
     two = list(combinations(ranked, 2))
-    together = holm_together([gain(pools[a], trials[a], pools[b], trials[b]).p for a, b in two], 1 - level)
+    gains = [gain(pools[a], trials[a], pools[b], trials[b]) for a, b in two]
+    together = holm_together([found.p for found in gains], 1 - level)
     return Procedures(
         trials=trials,
         means=means,
         intervals={label: interval(found) for label, found in means.items()},
         pairs=tuple(
-            between(a, b, trials[a], trials[b], (a, b), share) for (a, b), share in zip(two, together, strict=True)
+            between(a, b, trials[a], trials[b], (a, b), found, share)
+            for (a, b), found, share in zip(two, gains, together, strict=True)
         ),
         tuning={
             label: between(label, label, trials[label], 1, (f"tuned {label}", f"default {label}")) for label in pools

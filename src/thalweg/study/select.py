@@ -39,6 +39,11 @@ def within(runs: Sequence[Run], minutes: float | None) -> Sequence[Run]:
     return runs[:count]
 
 
+def is_over(runs: Sequence[Run], trials: int, minutes: float | None) -> bool:
+    """Whether a search of at most so many trials begins no more: all have run, or the minutes are spent."""
+    return len(runs) == trials or (minutes is not None and sum(run.seconds for run in runs) >= 60 * minutes)
+
+
 def budgets_of(plan_budgets: Sequence[int], minutes: float | None, size: int) -> tuple[int, ...]:
     """The sizes of a rule's virtual studies: as planned, or, where minutes count, a third of what they held."""
     if minutes is None:
