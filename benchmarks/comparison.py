@@ -1,11 +1,12 @@
 """What a comparison costs beside its trainings, into benchmarks/COMPARISON.md.
 
-python benchmarks/comparison.py               # about ten minutes on a machine left alone
+python benchmarks/comparison.py               # about twenty minutes on a machine left alone
 
-Four ways to run the same trainings, in random order in each round, each in a process of its own, start-up included:
+Five ways to run the same trainings, in random order in each round, each in a process of its own, start-up included:
 *bare*, one after another in a loop without thalweg's comparison; *serial*, ``compare(engine=Serial())``; *study*, the
 comparison with a process for each CPU; *optuna*, a script that asks Optuna's RandomSampler and trains in a process pool
-of as many.
+of as many; *apart*, the bare loop in as many processes that share nothing, each with its part of the trainings: no way
+of sharing out the work can be faster on this machine.
 """
 
 import argparse
@@ -27,15 +28,15 @@ from thalweg.cpu import cpu_name
 from thalweg.speed.measure import DISTURBED, busy_seconds
 
 PAGE = Path(__file__).resolve().parent / "COMPARISON.md"
-WAYS = ("bare", "serial", "study", "optuna")
+WAYS = ("bare", "serial", "study", "optuna", "apart")
 ATTEMPTS = 3
 
 
 def main() -> int:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=at_least(2), default=5)
-    parser.add_argument("--trials", type=at_least(2), default=60)
+    parser.add_argument("--rounds", type=at_least(2), default=3)
+    parser.add_argument("--trials", type=at_least(10), default=200)
     parser.add_argument("--task", default="digits-mlp")
     parser.add_argument("--workers", type=at_least(1), default=2)
     given = parser.parse_args()
@@ -85,6 +86,7 @@ def _page(given: argparse.Namespace, rounds: list[Mapping[str, float]]) -> str:
 
     rows = [
         ["one after another / study", "how many times as fast a study is", *ratio("bare", "study")],
+        ["one after another / apart", "how many times as fast it could be", *ratio("bare", "apart")],
         ["serial / bare", "what the harness adds", *ratio("serial", "bare")],
         ["optuna / study", "how many times as long Optuna takes", *ratio("optuna", "study")],
     ]

@@ -16,6 +16,12 @@ def main(way: str, task: str, trials: int, workers: int, folder: Path) -> None:
     if way == "bare":
         for values, seed in _drawn(task, trials):
             bare(task, values, seed)
+    elif way == "apart":
+        apart = [get_context("spawn").Process(target=_part, args=(task, trials, workers, n)) for n in range(workers)]
+        for each in apart:
+            each.start()
+        for each in apart:
+            each.join()
     elif way == "optuna":
         _optuna(task, trials, workers)
     else:
@@ -40,6 +46,11 @@ def bare(task: str, values: Mapping[str, Any], seed: int) -> list[dict[str, floa
     trial = _Bare(values, seed)
     TASKS[task].train(trial)
     return trial.reported
+
+
+def _part(task: str, trials: int, workers: int, number: int) -> None:
+    for values, seed in _drawn(task, trials)[number::workers]:
+        bare(task, values, seed)
 
 
 class _Bare:

@@ -12,7 +12,7 @@ from pathlib import Path
 import handmade
 import pytest
 
-from thalweg.report import render
+from thalweg.report import render, write
 from thalweg.report.atomic import write_atomically
 from thalweg.report.page import embedded
 from thalweg.report.viewing import view_of
@@ -225,6 +225,16 @@ def test_tasks_with_studies_of_their_own_have_commands_of_their_own():
     one, two = handmade.comparison(trials=6), handmade.comparison(trials=12, task="spiral")
     lines = view_of(Suite((one, two), None)).command.splitlines()
     assert [line.split()[2] for line in lines] == ["digits-mlp", "spiral"]
+
+
+def test_commands_are_given_from_the_folder_of_the_page(tmp_path):
+    found = replace(handmade.comparison(), path=tmp_path / "data" / "a study.sqlite")
+    beside = view_of(found, tmp_path)
+    assert "--store 'data/a study.sqlite'" in beside.command
+    assert beside.again == "thalweg rerun 'data/a study.sqlite' KEY"
+    assert ("store", "data/a study.sqlite") in beside.tasks[0].provenance
+    assert str(tmp_path) not in write(found, tmp_path / "page.html").read_text()
+    assert str(tmp_path) in view_of(found, tmp_path / "elsewhere").command
 
 
 def test_nothing_lost_is_said_too():

@@ -57,6 +57,36 @@ def test_a_worker_that_dies_is_retried_once_and_the_rest_goes_on(engine, tmp_pat
     assert found == {1: 1, 2: 2, once: once, 3: 3, 4: 4}
 
 
+def leave_open(path):
+    global left_open
+    left_open = path.open("w")
+    left_open.write("all of it")
+
+
+def test_what_a_script_left_open_is_written(tmp_path):
+    engine = LocalProcesses(1)
+    list(engine.map(leave_open, [tmp_path / "log"]))
+    engine.close()
+    assert (tmp_path / "log").read_text() == "all of it"
+
+
+class Interrupted(list):
+    """Its last item cannot be had: what Ctrl-C does right after work was handed out."""
+
+    def __getitem__(self, index):
+        if index == len(self) - 1:
+            raise KeyboardInterrupt
+        return super().__getitem__(index)
+
+
+def test_an_interrupt_right_after_work_was_handed_out_is_quiet(engine, capfd):
+    # An exception in the pool's own thread would be a warning, which is an error here.
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            list(engine.map(double, Interrupted([1, 2, 3, 4])))
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True, "two"])
 def test_a_bad_number_of_workers_is_refused(workers):
     with pytest.raises(StudyError, match="workers must be a whole number, at least 1"):

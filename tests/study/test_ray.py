@@ -143,13 +143,12 @@ def test_a_comparison_finds_the_same_as_on_this_machine(script, tmp_path, monkey
     assert found.verdict == again.verdict
 
 
-SLOW = """
+HELD = """
+    import os
     import time
     import torch
 
     def train(trial):
-        with open("STARTS", "a") as starts:
-            starts.write("started\\n")
         torch.manual_seed(trial.seed("init"))
         m = torch.nn.Linear(2, 1)
         o = trial.optimizer(m)
@@ -157,38 +156,49 @@ SLOW = """
             o.zero_grad()
             (m(torch.ones(1, 2)) ** 2).sum().backward()
             o.step()
-            time.sleep(0.75)
             trial.report(valid_loss=(m(torch.ones(1, 2)) ** 2).sum())
+            if os.path.exists("FOLDER/hold"):
+                open(f"FOLDER/{os.getpid()}", "w").close()
+            while os.path.exists("FOLDER/hold"):
+                time.sleep(0.01)
 """
 
 
 @on_a_cluster
 def test_a_node_that_is_killed_loses_nothing_and_doubles_nothing(script, tmp_path, monkeypatch, cluster, engine, capfd):
     monkeypatch.chdir(tmp_path)
-    starts = tmp_path / "starts"
-    task = script(SLOW.replace("STARTS", str(starts)))
+    (held := tmp_path / "held").mkdir()
+    task = script(HELD.replace("FOLDER", str(held)))
     doomed = cluster.add_node(num_cpus=2, **SMALL)
     capfd.readouterr()
 
-    def started():
-        return len(starts.read_text().splitlines())
+    def until(condition):
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def processes():
+        return [int(each.name) for each in held.iterdir() if each.name != "hold"]
 
     class Watched(list):
         def append(self, event):
             super().append(event)
-            if len(finished := [e for e in self if isinstance(e, Finished)]) == 5:
-                # All four CPUs are at work.
-                while started() < len(finished) + 4:
-                    time.sleep(0.01)
+            if isinstance(event, Finished) and sum(isinstance(each, Finished) for each in self) == 5:
+                # All four CPUs are in the middle of a training when two of them go.
+                (held / "hold").touch()
+                until(lambda: len(processes()) == 4)
                 cluster.remove_node(doomed, allow_graceful=False)
+                until(lambda: sum(map(alive, processes())) == 2)
+                (held / "hold").unlink()
 
     events = Watched()
     found = run(task, store="ray.sqlite", engine=engine, events=events, trials=5)
     keys = [e.run.key for e in events if isinstance(e, Finished)]
+    assert len(processes()) == 4
     assert len(keys) == len(set(keys)) == len(rows("ray.sqlite"))
     assert found.complete
     assert {r.status for r in found.runs} == {"done"}
-    assert started() - 2 <= len(keys) < started()
     assert capfd.readouterr() == ("", "")
     run(task, store="local.sqlite", engine=LocalProcesses(2), trials=5)
     assert rows("ray.sqlite") == rows("local.sqlite")

@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 __all__ = ["render", "write"]
 
 
-def render(found: "Comparison | Suite") -> str:
-    """The page as text."""
+def render(found: "Comparison | Suite", folder: Path | None = None) -> str:
+    """The page as text; ``folder``: where it will lie, so that its commands can be given from there."""
     from .page import page
     from .viewing import view_of
 
-    return page(view_of(found))
+    return page(view_of(found, folder))
 
 
 def write(found: "Comparison | Suite", path: str | Path) -> Path:
     """Write the page, whole or not at all. Raises `OSError` when it cannot be written."""
     from .atomic import write_atomically
 
-    write_atomically(Path(path), render(found))
+    write_atomically(Path(path), render(found, Path(path).parent))
     return Path(path)

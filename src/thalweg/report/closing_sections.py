@@ -83,8 +83,8 @@ def kept(view: View) -> Part:
 def again(page: Page) -> Part:
     """The commands."""
     text = (
-        "The first command makes this comparison again, or goes on with it where runs are missing. The other trains "
-        "one run again, by its key, and says whether it comes out the same."
+        "In the folder of this page, the first command makes the comparison again, or goes on with it where runs are "
+        "missing. The other trains one run again, by its key, and says whether it comes out the same."
     )
     return Part("Make it again", text, f"<pre>{escaped(page.command)}</pre><pre>{escaped(page.again)}</pre>")
 

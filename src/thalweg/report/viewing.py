@@ -1,7 +1,9 @@
 """From comparisons to what is shown of them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from thalweg.study.across import headline
@@ -19,9 +21,12 @@ from .viewing_pairs import budget, found_pair, shown_interval
 KEY = 12
 
 
-def view_of(found: Comparison | Suite) -> Page:
-    """Everything the page shows."""
+def view_of(found: Comparison | Suite, folder: Path | None = None) -> Page:
+    """Everything the page shows. ``folder``: where the page lies; a store below it is named as it is seen from there."""
     suite = Suite((found,), found.path) if isinstance(found, Comparison) else found
+    if folder is not None and suite.path is not None and suite.path.resolve().is_relative_to(folder.resolve()):
+        near = suite.path.resolve().relative_to(folder.resolve())
+        suite = Suite(tuple(replace(each, path=near) for each in suite.comparisons), near)
     plans, several = [each.plan for each in suite.comparisons], len(suite.comparisons) > 1
     return Page(
         heading=heading(*plans),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 WITHIN = (0.01, 0.05)
 
@@ -45,7 +45,7 @@ def sensitivity(
     shares = []
     for tolerance in within:
         count, total, tail = int((away <= tolerance * abs(best)).sum()), found.size, (1 - level) / 2
-        low = float(beta.ppf(tail, count, total - count + 1)) if count else 0.0
-        high = float(beta.ppf(1 - tail, count + 1, total - count)) if count < total else 1.0
+        low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
+        high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
         shares.append(Share(tolerance, count, total, low, high))
     return tuple(shares)

@@ -1,5 +1,8 @@
 """Who runs the trainings. The only file that knows joblib."""
 
+import atexit
+import gc
+import io
 import os
 import re
 import signal
@@ -7,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
@@ -17,6 +20,9 @@ from .errors import StudyError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# The longest that loky's thread is waited for, should it hang.
+HANDED_OUT_S = 5.0
 
 
 class WorkerDied(Exception):
@@ -66,6 +72,7 @@ class LocalProcesses:
         self.workers = checked_workers(workers) or cpu_count()
         # A pool of its own, not joblib's shared one, so that stopping it harms nobody else.
         self._pool: ProcessPoolExecutor | None = None
+        self._last: Future[Any] | None = None
 
     def map(self, fn: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T, R | WorkerDied], None, None]:
         """See `Engine`. Closing the iterator before its end, or an interrupt, stops the workers at once."""
@@ -123,6 +130,7 @@ class LocalProcesses:
                     self.workers, initializer=_start_worker, initargs=(os.getpid(),), env=threads
                 )
             submitted: Future[R] = self._pool.submit(fn, item)
+            self._last = submitted
             return submitted
         except BrokenExecutor as problem:  # a worker died between two items
             failed: Future[R] = Future()
@@ -132,9 +140,15 @@ class LocalProcesses:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _stop(self, *, at_once: bool) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, kill_workers=at_once)
+        pool, last = self._pool, self._last
+        self._pool = self._last = None
+        if pool is None:
+            return
+        # loky's thread fails, loudly, if it is told to kill before it has handed out what it was given last.
+        deadline = time.monotonic() + HANDED_OUT_S
+        while last is not None and not (last.running() or last.done()) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        pool.shutdown(wait=True, kill_workers=at_once)
 
 
 def _how(problem: BrokenExecutor) -> str:
@@ -157,6 +171,7 @@ def _quiet_tracker() -> None:
 
 def _start_worker(parent: int) -> None:
     """A worker prints nothing, into whatever its parent shows; nor does it outlive its parent, even a killed one."""
+    atexit.register(_end_worker)  # the first to be registered is the last to run
     for stream in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
 
@@ -166,3 +181,11 @@ def _start_worker(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="thalweg-parent-watch").start()
+
+
+def _end_worker() -> None:
+    """End without taking every module apart, which takes torch a second; what scripts have left open is written."""
+    for each in gc.get_objects():
+        if type(each) in (io.TextIOWrapper, io.BufferedWriter) and not each.closed:
+            each.flush()
+    os._exit(0)
