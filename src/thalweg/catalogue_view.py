@@ -1,18 +1,16 @@
 """How the command shows the catalogue: the rules in a table, and one rule on a screen."""
 
 import re
-from collections.abc import Iterator, Mapping
-from math import inf
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from rich.console import ConsoleRenderable, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.formula.compose import usual_switches
 from thalweg.formula.declare import Hyper, State, Switch
-from thalweg.formula.expression import Expression, constant
 from thalweg.formula.rule import Declaring, Rule, Wrapper, decay_kind, hypers, parts, text
-from thalweg.formula.text import decay_terms, story
+from thalweg.formula.text import Line, sections, usual_story
+from thalweg.formula.typeset import letters_of, unicode
 from thalweg.terminal import first_line, table
 
 
@@ -46,23 +44,28 @@ def state_count(declaring: type[Declaring]) -> str:
     return str(always) if always == len(states) else f"{always} to {len(states)}"
 
 
-def rule_card(rule: type[Rule]) -> RenderableType:
-    """All that a rule says of itself, but for its text: source, formulas, numbers, conventions."""
-    summary, sections = documented(rule)
+def rule_card(rule: type[Rule], step: Iterable[str]) -> RenderableType:
+    """All that a rule says of itself, but for its text: source, ``step`` (its formulas), numbers, conventions."""
+    # Formulas go on in the next line only where the terminal is too narrow for them.
+    return Group(rule_head(rule), Text("\n".join(step)), "", rule_tables(rule))
+
+
+def rule_head(rule: type[Rule]) -> RenderableType:
+    """What the card says before the formulas."""
+    summary, said = documented(rule)
     facts = [str(rule.year or ""), rule.family, f"{state_count(rule)} numbers kept per weight", _decay(rule)]
     head = Text.assemble((rule.__name__, "bold"), "  ", " · ".join(fact for fact in facts if fact))
     about = table("", "")
     about.show_header = False
     about.columns[0].no_wrap = True
-    for name, said in sections.items():
-        about.add_row(Text(name, "bold"), said)
-    # Formulas go on in the next line only where the terminal is too narrow for them.
-    told = Text("\n".join(formulas(rule)))
-    shown: list[ConsoleRenderable | str] = [head, summary, "", about, "", Text("The step", "bold"), told, ""]
-    shown.append(_numbers(rule))
-    if rule.conventions:
-        shown += ["", _conventions(rule)]
-    return Group(*shown)
+    for name, told in said.items():
+        about.add_row(Text(name, "bold"), told)
+    return Group(head, summary, "", about, "", Text("The step", "bold"))
+
+
+def rule_tables(rule: type[Rule]) -> RenderableType:
+    """What it says after them."""
+    return Group(_numbers(rule), "", _conventions(rule)) if rule.conventions else _numbers(rule)
 
 
 def documented(declaring: type[Declaring]) -> tuple[str, dict[str, str]]:
@@ -81,28 +84,22 @@ def documented(declaring: type[Declaring]) -> tuple[str, dict[str, str]]:
     return (lines[0].strip() if lines else ""), sections
 
 
-def formulas(rule: type[Rule]) -> Iterator[str]:
-    """One step under the defaults, pass by pass, as `Optimizer.explain` writes it."""
-    told = story(rule, usual_switches(rule), _chain(rule))
-    for i, walk in enumerate(told.walks):
-        if walk.before:
-            yield "  once a step" if i == 0 else "  then once"
-            yield from (f"    {line}" for line in walk.before)
-        yield "  for every weight"
-        yield from (f"    {line}" for line in walk.lines)
-    if told.after:
-        yield "  kept for the next step"
-        yield from (f"    {line}" for line in told.after)
+def formulas(rule: type[Rule], spelled: Callable[[Line], str] = str) -> Iterator[str]:
+    """One step under the defaults, pass by pass: as `Optimizer.explain` writes it, unless ``spelled`` otherwise."""
+    for heading, lines in sections(usual_story(rule)):
+        yield f"  {heading}"
+        yield from (f"    {spelled(line)}" for line in lines)
 
 
-def _chain(rule: type[Rule]) -> dict[str, Expression]:
-    """What to write for the numbers of the chain: nothing is clipped, and decay stands where the rule has it."""
-    return {
-        "unscale": constant(1.0),
-        "clip_value": constant(inf),
-        "clip_scale": constant(1.0),
-        **decay_terms(decay_kind(rule)),
-    }
+def terminal_formulas(rule: type[Rule], encoding: str) -> list[str]:
+    """The same as mathematics, where a terminal of that encoding can show it."""
+    letters = ", ".join(f"{letter} is {name}" for name, letter in letters_of(usual_story(rule)).items())
+    printed = [*formulas(rule, unicode), *([f"  {letters}"] if letters else [])]
+    try:
+        "".join(printed).encode(encoding)
+    except UnicodeEncodeError:
+        return [*formulas(rule)]
+    return printed
 
 
 def _decay(rule: type[Rule]) -> str:

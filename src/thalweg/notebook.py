@@ -14,6 +14,7 @@ from thalweg.formula.rule import Rule
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+    from rich.console import Console, RenderableType
 
     from thalweg.optim import Optimizer
     from thalweg.report.view import Page
@@ -38,10 +39,13 @@ class Card:
         self.rule = rule
 
     def __repr__(self) -> str:
-        return "\n".join(line.rstrip() for line in _card(self.rule)[0].splitlines())
+        from thalweg.catalogue_view import formulas, rule_card
+
+        lines = _recorded(rule_card(self.rule, formulas(self.rule))).export_text().splitlines()
+        return "\n".join(line.rstrip() for line in lines)
 
     def _repr_html_(self) -> str:
-        return _card(self.rule)[1]
+        return _card_html(self.rule)
 
 
 def show(rule: "str | type[Rule] | type[Optimizer] | Optimizer") -> Card:
@@ -62,21 +66,30 @@ def show(rule: "str | type[Rule] | type[Optimizer] | Optimizer") -> Card:
 
 def rule_html(rule: type[Rule]) -> str | None:
     """A rule's card as HTML; None of `Rule` itself, which has nothing to show."""
-    return _card(rule)[1] if rule.formulas else None
+    return _card_html(rule) if rule.formulas else None
 
 
-def _card(rule: type[Rule]) -> tuple[str, str]:
-    """As text and as HTML, without colours of its own: notebooks are light or dark."""
+def _card_html(rule: type[Rule]) -> str:
+    """The formulas typeset, the rest as in a terminal; without colours of its own: notebooks are light or dark."""
+    from thalweg.catalogue_view import rule_head, rule_tables
+    from thalweg.formula.text import usual_story
+    from thalweg.formula.typeset import mathml_of
+
+    typeset = f'<div style="overflow-x: auto">{mathml_of(usual_story(rule))}</div>'
+    return _pre(rule_head(rule)) + typeset + _pre(rule_tables(rule))
+
+
+def _pre(shown: "RenderableType") -> str:
+    form = '<pre style="overflow-x: auto; white-space: pre">{code}</pre>'
+    return _recorded(shown).export_html(inline_styles=True, code_format=form)
+
+
+def _recorded(shown: "RenderableType") -> "Console":
     from rich.console import Console
 
-    from thalweg.catalogue_view import rule_card
-
     console = Console(record=True, file=StringIO(), width=WIDTH, highlight=False, force_jupyter=False)
-    console.print(rule_card(rule))
-    shown = console.export_html(
-        inline_styles=True, code_format='<pre style="overflow-x: auto; white-space: pre">{code}</pre>', clear=False
-    )
-    return console.export_text(), shown
+    console.print(shown)
+    return console
 
 
 def comparison_html(found: "Comparison | Suite") -> str:

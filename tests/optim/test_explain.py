@@ -13,6 +13,7 @@ from torch import nn
 import thalweg
 from contract_rules import CONTRACT
 from formula_follower import follow
+from thalweg.formula.expression import number
 from thalweg.formula.text import Line, Story, Walk
 from thalweg.optim import Optimizer, optimizer
 from thalweg.optim.explain import served
@@ -116,7 +117,7 @@ def read(text: str) -> tuple[Story, dict[str, float], dict[str, tuple[str, str]]
             walks.append(Walk(tuple(once), (), tuple(reads.split()), tuple(writes.split())))
             once = []
         elif formula := re.fullmatch(r"(\w+) (=|<-) ([^#]+?)(?:  # .*)?", said):
-            made = Line(formula[1], formula[3], formula[2] == "<-")
+            made = Line(formula[1], number(formula[3]), formula[2] == "<-")
             if label == "once a step":
                 once.append(made)
             else:

@@ -8,6 +8,8 @@ import handmade
 import pytest
 
 import thalweg
+from thalweg.formula.text import usual_story
+from thalweg.formula.typeset import mathml_of
 from thalweg.rules import CATALOGUE
 
 
@@ -58,9 +60,15 @@ def test_show_takes_names_rules_and_optimizers():
     assert {repr(card) for card in cards} == {repr(cards[0])}
     assert repr(cards[0]).startswith("AdamW  2017")
     assert "m <- beta1 * m + (1 - beta1) * g" in repr(cards[0])
-    # The same as text and as HTML.
-    assert words(in_a_notebook(cards[0])) == " ".join(repr(cards[0]).split())
-    assert "<-" not in in_a_notebook(cards[0])  # escaped
+    # The same as text and as HTML, but for the formulas, which a notebook sets.
+    shown = in_a_notebook(cards[0])
+    before, after = (part.split() for part in repr(cards[0]).split("once a step"))
+    text = words(shown).split()
+    assert text[: len(before)] == before
+    assert text[-1] == after[-1] == "decay=independent"
+    assert "<mi>m</mi>" in shown
+    assert mathml_of(usual_story(CATALOGUE["adamw"])) in shown
+    assert "<-" not in shown
 
 
 @pytest.mark.parametrize("given", [3, thalweg.Rule, int])

@@ -1,8 +1,13 @@
 """Verbs that tell what there is: rules, show, tasks."""
 
+from typing import TYPE_CHECKING
+
 from thalweg.terminal import Refused, did_you_mean, out, refusing
 
-from .app import app
+from .app import Flag, app
+
+if TYPE_CHECKING:
+    from thalweg.formula import Rule
 
 
 @app.command(sort_key=0)
@@ -23,7 +28,7 @@ def rules() -> None:
 
 
 @app.command(sort_key=1)
-def show(rule: str, /) -> None:
+def show(rule: str, /, *, latex: Flag = False, mathml: Flag = False) -> None:
     """Show a rule: source, formulas, hyperparameters, conventions, then the text that runs.
 
     Parameters
@@ -31,29 +36,47 @@ def show(rule: str, /) -> None:
     rule
         A name from `thalweg rules`, also with a wrapper or convention (adamw+lookahead, rmsprop:like=tf1); or
         my_rules.py:ClassName.
+    latex
+        Print the formulas only, to paste into LaTeX, Markdown or a Jupyter cell.
+    mathml
+        Print the formulas only, to paste into a web page.
     """
-    from thalweg.catalogue_view import rule_card, rule_text
-    from thalweg.rules import CATALOGUE, left_to_torch
-    from thalweg.wrappers import WRAPPERS
+    from thalweg.catalogue_view import rule_card, rule_text, terminal_formulas
 
-    found = CATALOGUE.get(rule.lower())
-    if found is None:
-        if not ({":", "+", "."} & {*rule} or rule.lower() in WRAPPERS or left_to_torch(rule)):
-            names = ", ".join(CATALOGUE)
-            raise Refused(f'there is no rule "{rule}".{did_you_mean(rule, CATALOGUE)} The catalogue: {names}.')
-        from thalweg.study.errors import StudyError
-        from thalweg.study.rule_references import resolve_rule
+    if latex and mathml:
+        raise Refused("--latex and --mathml each print one form of the formulas; give one of them.")
+    found = _rule(rule)
+    if latex or mathml:
+        from thalweg.formula.text import usual_story
+        from thalweg.formula.typeset import latex_of, mathml_of
 
-        with refusing(StudyError):
-            found = resolve_rule(rule).rule
+        print((latex_of if latex else mathml_of)(usual_story(found)))
+        return
     console = out()
-    console.print(rule_card(found))
+    console.print(rule_card(found, terminal_formulas(found, console.encoding)))
     console.print()
     text = rule_text(found, colour=console.is_terminal)
     if isinstance(text, str):
         print(text)  # not through rich, which would wrap it
     else:
         console.print(text)
+
+
+def _rule(name: str) -> "type[Rule]":
+    from thalweg.rules import CATALOGUE, left_to_torch
+    from thalweg.wrappers import WRAPPERS
+
+    found = CATALOGUE.get(name.lower())
+    if found is not None:
+        return found
+    if not ({":", "+", "."} & {*name} or name.lower() in WRAPPERS or left_to_torch(name)):
+        names = ", ".join(CATALOGUE)
+        raise Refused(f'there is no rule "{name}".{did_you_mean(name, CATALOGUE)} The catalogue: {names}.')
+    from thalweg.study.errors import StudyError
+    from thalweg.study.rule_references import resolve_rule
+
+    with refusing(StudyError):
+        return resolve_rule(name).rule
 
 
 @app.command(sort_key=2)

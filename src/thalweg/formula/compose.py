@@ -167,11 +167,7 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
 
     ``switches`` are the rule's and the chain's switches, and the rule's hyperparameters' being other than 0.
     """
-    names = {*hypers(rule), *parts(rule, Scalar), *parts(rule, Sum), *chain.NUMBERS, "t"}
-    values: dict[str, Any] = {**chain.SWITCHES, **{name: number(name) for name in names}}
-    values |= {name: weight(name) for name in ("w", "g", *parts(rule, State))}
-    # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
-    values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
+    values = symbols(rule, switches)
     try:
         return _traced(rule, values)
     except UnboundLocalError as error:
@@ -180,6 +176,16 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
         ) from error
     except TypeError as error:
         raise FormulaError(f"{called(rule)}: {error}") from error
+
+
+def symbols(rule: type[Rule], switches: Mapping[str, bool]) -> dict[str, Any]:
+    """What stands for a rule's numbers and operands when it is traced; ``switches`` as for `program`."""
+    names = {*hypers(rule), *parts(rule, Scalar), *parts(rule, Sum), *chain.NUMBERS, "t"}
+    values: dict[str, Any] = {**chain.SWITCHES, **{name: number(name) for name in names}}
+    values |= {name: weight(name) for name in ("w", "g", *parts(rule, State))}
+    # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
+    values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
+    return values
 
 
 def called(rule: type[Rule]) -> str:

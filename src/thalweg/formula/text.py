@@ -1,12 +1,13 @@
 """The `text` reader: a rule inside its chain as formulas to read, in the names its author gave.
 
-It writes what the compiled readers compute: the same passes, the switches resolved. Left out is only what does nothing
-(no clipping, no decay). Every formula is Python that evaluates, given the language's functions and `sum`.
+It tells what the compiled readers compute: the same passes, the switches resolved. Left out is only what does nothing
+(no clipping, no decay). A formula is a tree; its text is Python that evaluates, given the language's functions and
+`sum`, and `typeset` prints it as mathematics.
 """
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain as chained
@@ -16,29 +17,35 @@ from types import FrameType
 from typing import Any, Literal
 
 from . import chain
-from .compose import Pass, Program, program
+from .compose import Pass, Program, program, usual_switches
 from .declare import Scalar, State, Sum
-from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number
-from .rule import Rule, layers, parts
+from .expression import LEAVES, Expression, apply, constant, leaves, number, weight
+from .layout import written
+from .rule import Rule, decay_kind, layers, parts
 
 Norm = Literal["norm", "limited_norm"]
 SCOPES = {"tensor": "of each parameter", "group": "of each group", "all": "of all parameters"}
 
-# What binds stronger has a larger number; a name or a call is in one piece.
-_BINDS = {**dict.fromkeys(COMPARISONS, 1), "+": 2, "-": 2, "*": 3, "/": 3, "neg": 4, "**": 5}
-_WHOLE = 6
 # A part of so many operations that is needed twice gets a name, if its author gave it none.
 _WORTH_A_NAME = 3
 
 
 @dataclass(frozen=True)
 class Line:
-    """One formula: ``name = text`` is a value on the way, ``name <- text`` is ``stored``; ``note`` stands after it."""
+    """One formula: ``name = text`` is a value on the way, ``name <- text`` is ``stored``; ``note`` stands after it.
+
+    In ``value`` parts that have a name are leaves of that name; `sum`, of a total, is an operation of its own.
+    """
 
     name: str
-    text: str
+    value: Expression
     stored: bool = False
     note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The value as Python."""
+        return written(self.value)
 
     def __str__(self) -> str:
         return f"{self.name} {'<-' if self.stored else '='} {self.text}" + (f"  # {self.note}" if self.note else "")
@@ -102,6 +109,40 @@ def story(
     scalars = {name: _simplified(e, known) for name, e in traced.scalars.items()}
     after = writer.scalars(scalars, {name: scalar.scope for name, scalar in parts(rule, Scalar).items()})
     return Story(tuple(walks), after, tuple(sorted(writer.numbers - {*scopes})))
+
+
+def usual_story(
+    rule: type[Rule],
+    switches: Mapping[str, bool] | None = None,
+    decay: str | None = None,
+    *,
+    clip_value: bool = False,
+    clip_norm: bool = False,
+) -> Story:
+    """A step under the rule's own defaults, but for what is given.
+
+    ``switches``               of the rule, and whether its tested hyperparameters are other than 0.
+    ``decay``                  its kind, as for `Decay`; ``"none"`` for none.
+    ``clip_value``, ``clip_norm``  whether gradients are clipped so; by the norm of all of them together.
+    """
+    given = {
+        "unscale": constant(1.0),
+        "clip_value": number("clip_value") if clip_value else constant(inf),
+        "clip_scale": constant(1.0),
+        **decay_terms(decay_kind(rule) if decay is None else decay),
+    }
+    chosen = {**usual_switches(rule), **(switches or {})}
+    return story(rule, chosen, given, *((("limited_norm",), "all") if clip_norm else ()))
+
+
+def sections(told: Story) -> Iterator[tuple[str, tuple[Line, ...]]]:
+    """The lines of a story, each part under the heading that says when it is done."""
+    for i, walk in enumerate(told.walks):
+        if walk.before:
+            yield "once a step" if i == 0 else "then once", walk.before
+        yield "for every weight", walk.lines
+    if told.after:
+        yield "kept for the next step", told.after
 
 
 def decay_terms(kind: str) -> dict[str, Expression]:
@@ -247,7 +288,7 @@ class _Writer:
         """The lines of what does not depend on a weight and has not been told."""
         new = [e for e in needed if e.on_host and e not in self.told]
         self.told |= {*new}
-        return tuple(Line(self.names[e], _whole(e, self.names)) for e in new)
+        return tuple(Line(self.names[e], _named(e, self.names, top=True)) for e in new)
 
     def ordered(self, statements: Iterable[_Statement]) -> tuple[Line, ...]:
         """The lines in an order in which every name, where it is asked for, means what it should."""
@@ -259,17 +300,17 @@ class _Writer:
             ready = [s for s in pending if not asked[s] & later]
             # What others still ask for under the name that a statement takes for itself.
             lost = {
-                s: {e for other in pending if other != s for e in asked[other] - later if _inline(e, names) == s.name}
+                s: {e for other in pending if other != s for e in asked[other] - later if _name(e, names) == s.name}
                 for s in ready
             }
             chosen = next((s for s in ready if not lost[s]), ready[0])
             for e in lost[chosen]:  # as in a swap: it is kept under another name
                 old = self.fresh(f"old_{chosen.name}")
-                lines.append(Line(old, chosen.name))
+                lines.append(Line(old, _named(e, names)))
                 names[e] = old
-            text = _whole(chosen.value, names) if chosen.made else _inline(chosen.value, names)
-            text = f"sum({text})" if chosen.of and not chosen.stored else text
-            lines.append(Line(chosen.name, text, chosen.stored, SCOPES.get(chosen.of, "")))
+            value = _named(chosen.value, names, top=chosen.made)
+            value = Expression("sum", (value,)) if chosen.of and not chosen.stored else value
+            lines.append(Line(chosen.name, value, chosen.stored, SCOPES.get(chosen.of, "")))
             pending.remove(chosen)
         return tuple(lines)
 
@@ -285,11 +326,6 @@ class _Writer:
                 self.names[e] = self.fresh("x")
             size[e] = 0 if e in self.names else own
         return [e for e in below if e in self.names]
-
-
-def written(e: Expression) -> str:
-    """An expression as Python."""
-    return _inline(e, {})
 
 
 def _below(roots: Iterable[Expression]) -> list[Expression]:
@@ -316,32 +352,15 @@ def _asked(e: Expression, names: Mapping[Expression, str], top: bool = False) ->
     return {name for argument in e.arguments for name in _asked(argument, names)}
 
 
-def _inline(e: Expression, names: Mapping[Expression, str], least: int = 0) -> str:
-    """An expression as part of a text; in brackets, unless it binds at least so strongly."""
-    if e in names:
-        return names[e]
-    text = _whole(e, names)
-    return f"({text})" if _strength(e) < least else text
-
-
-def _strength(e: Expression) -> int:
-    if e.op == "constant" and e.arguments[0] < 0:
-        return _BINDS["neg"]
-    return _BINDS.get(e.op, _WHOLE)
-
-
-def _whole(e: Expression, names: Mapping[Expression, str]) -> str:
-    """An expression written out, from the names of its parts."""
-    if e.op == "constant":
-        return repr(e.arguments[0]).removesuffix(".0")
+def _named(e: Expression, names: Mapping[Expression, str], top: bool = False) -> Expression:
+    """An expression of the names of its parts; ``top``: it is written out, although it has one."""
+    if e in names and not top:
+        return number(names[e]) if e.on_host else weight(names[e])
     if e.op in LEAVES:
-        return str(e.arguments[0])
-    own = _strength(e)
-    if e.op == "neg":
-        return f"-{_inline(e.arguments[0], names, own)}"
-    if e.op in _BINDS:
-        # Of two that bind alike the left one is meant to go first; powers are the other way round.
-        left, right = (own + 1, _BINDS["neg"]) if e.op == "**" else (own, own + 1)
-        a, b = e.arguments
-        return f"{_inline(a, names, left)} {e.op} {_inline(b, names, right)}"
-    return f"{e.op}({', '.join(_inline(a, names) for a in e.arguments)})"
+        return e
+    return Expression(e.op, tuple(_named(a, names) for a in e.arguments))
+
+
+def _name(e: Expression, names: Mapping[Expression, str]) -> str:
+    """What an expression that has a name, or is one, is called."""
+    return names[e] if e in names else str(e.arguments[0])

@@ -22,7 +22,7 @@ KEY = 12
 
 
 def view_of(found: Comparison | Suite, folder: Path | None = None) -> Page:
-    """Everything the page shows. ``folder``: where the page lies; a store below it is named as it is seen from there."""
+    """Everything the page shows. ``folder``: where the page lies; a store below it is named as seen from there."""
     suite = Suite((found,), found.path) if isinstance(found, Comparison) else found
     if folder is not None and suite.path is not None and suite.path.resolve().is_relative_to(folder.resolve()):
         near = suite.path.resolve().relative_to(folder.resolve())
