@@ -37,6 +37,7 @@ bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a co
 	$(BIN)/python benchmarks/catalogue.py
 	$(BIN)/python benchmarks/norms.py
 	$(BIN)/python benchmarks/comparison.py
+	$(BIN)/python benchmarks/explorer.py
 	$(BIN)/python benchmarks/calibration.py
 
 stubs: .venv/dev ## the optimizers' signatures, after a rule has changed

@@ -9,10 +9,10 @@ from cyclopts import CycloptsError, UnknownCommandError
 
 from thalweg.terminal import Refused, complain, did_you_mean
 
-from . import catalogue, machine, studies
+from . import catalogue, explorer, machine, studies
 from .app import app
 
-__all__ = ["app", "catalogue", "machine", "main", "studies"]
+__all__ = ["app", "catalogue", "explorer", "machine", "main", "studies"]
 
 # What `pip install thalweg` leaves out and comparisons need.
 COMPARE_PACKAGES = {"scipy", "joblib", "sklearn", "msgspec", "plotly"}

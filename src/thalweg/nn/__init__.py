@@ -11,14 +11,40 @@ Where they stand (docs/placement.md), with any layer:
 ``LayerNormGRU``                            inside a recurrent cell
 """
 
-from . import functional
-from .blocks import ConvBlock, DenseBlock
-from .convert import Change, Conversion, convert
-from .layers import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm, RMSNorm
-from .recurrent import LayerNormGRU
-from .transformer import TransformerBlock, TransformerStack
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import functional
+    from .blocks import ConvBlock, DenseBlock
+    from .conversion import Change, Conversion, convert
+    from .layers import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm, RMSNorm
+    from .recurrent import LayerNormGRU
+    from .transformer import TransformerBlock, TransformerStack
 
 __all__ = [
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "Change", "ConvBlock", "Conversion", "DenseBlock", "LayerNorm",
     "LayerNormGRU", "RMSNorm", "TransformerBlock", "TransformerStack", "convert", "functional",
 ]  # fmt: skip
+
+_HOMES = {
+    **dict.fromkeys(("ConvBlock", "DenseBlock"), "blocks"),
+    **dict.fromkeys(("Change", "Conversion", "convert"), "conversion"),
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "RMSNorm"), "layers"),
+    "LayerNormGRU": "recurrent",
+    **dict.fromkeys(("TransformerBlock", "TransformerStack"), "transformer"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # `formulas` are wanted where torch is not.
+    if name == "functional":
+        return import_module(".functional", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,37 @@
+"""The explorer: the lecture's figures, alive, drawn by the very formulas that train.
+
+``write``    the page, one file that needs nothing else
+``descend``  what the figures show of a rule on a surface, as arrays
+"""
+
+from pathlib import Path as _Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .descent import Path, descend
+    from .surfaces import SURFACES, Surface
+
+__all__ = ["SURFACES", "Path", "Surface", "descend", "write"]
+
+
+def write(path: str | _Path) -> _Path:
+    """Write the page, whole or not at all. Raises `OSError` when it cannot be written."""
+    from thalweg.report.atomic import write_atomically
+
+    from .building import page
+
+    write_atomically(_Path(path), page())
+    return _Path(path)
+
+
+def __getattr__(name: str) -> Any:
+    # torch is loaded when a run is asked for, not to write the page.
+    if name in ("SURFACES", "Surface"):
+        from . import surfaces
+
+        return getattr(surfaces, name)
+    if name in ("Path", "descend"):
+        from . import descent
+
+        return getattr(descent, name)
+    raise AttributeError(f"module 'thalweg.explore' has no attribute {name!r}")

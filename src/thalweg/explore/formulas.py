@@ -1,0 +1,45 @@
+"""The formulas beside a figure, typeset."""
+
+from typing import Any
+
+from thalweg.formula.rule import decay_kind, hypers
+from thalweg.formula.text import usual_story
+from thalweg.formula.typeset import WORDS, mathml_of
+
+from .figure import Figure, Form, Words
+
+# In French, what the typeset formulas say in words.
+FRENCH = {
+    "once a step": "une fois par pas",
+    "then once": "puis une fois",
+    "for every weight": "pour chaque poids",
+    "kept for the next step": "gardé pour le pas suivant",
+    "of each parameter": "de chaque paramètre",
+    "of each group": "de chaque groupe",
+    "of all parameters": "de tous les paramètres",
+    "if": "si",
+    "otherwise": "sinon",
+}
+
+
+def shown_formulas(figure: Figure) -> list[dict[str, Any]]:
+    """Title and MathML of each, in the page's languages: the rules', then the figure's own."""
+    labels = [form.label for form in figure.forms] if figure.shown is None else figure.shown
+    rules = [(form.title, _typeset(form)) for form in figure.forms if form.label in labels]
+    own = [(title, Words(mathml, mathml)) for title, mathml in figure.formulas]
+    return [{"title": title._asdict(), "mathml": mathml._asdict()} for title, mathml in (*rules, *own)]
+
+
+def _typeset(form: Form) -> Words:
+    kind = form.decay or decay_kind(form.rule)
+    # Decay that is 0 unless somebody sets it is left out, as in the papers.
+    given = hypers(form.rule).get("weight_decay")
+    idle = form.decay is None and kind != "own" and (given is None or given.default == 0)
+    told = usual_story(
+        form.rule,
+        form.switches,
+        "none" if idle else kind,
+        clip_value=form.clip == "value",
+        clip_norm=form.clip == "norm",
+    )
+    return Words(mathml_of(told), mathml_of(told, {word: FRENCH[word] for word in WORDS}))

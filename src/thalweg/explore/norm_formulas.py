@@ -1,0 +1,46 @@
+"""The formulas of `thalweg.nn.formulas`, for the page: as JavaScript and typeset."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from thalweg.formula.expression import Expression, number
+from thalweg.formula.javascript import function
+from thalweg.formula.text import Line
+from thalweg.formula.typeset import mathml_lines
+from thalweg.formula.vocabulary import sqrt
+from thalweg.nn.formulas import normalised, output, scale
+
+from .figure import Words
+
+NORMS: Mapping[str, str] = {"batch": "BatchNorm", "layer": "LayerNorm", "rms": "RMSNorm"}
+
+# (x, mean, spread, eps) => [z], and (z, weight, bias) => [y]
+FUNCTIONS: Mapping[str, str] = {
+    "normalised": function(
+        ["x", "mean", "spread", "eps"],
+        [normalised(number("x"), number("mean"), scale(number("spread"), number("eps")))],
+    ),
+    "output": function(["z", "weight", "bias"], [output(number("z"), number("weight"), number("bias"))]),
+}
+
+
+def shown(*norms: str) -> tuple[tuple[Words, str], ...]:
+    """Norms as `Figure.formulas` wants them."""
+    return tuple((Words(NORMS[norm], NORMS[norm]), typeset(norm)) for norm in norms)
+
+
+def typeset(norm: str) -> str:
+    """A norm as MathML: "batch", "layer" or "rms". The line has m numbers."""
+    x, mu, sigma, m = (number(name) for name in ("x", "mu", "sigma", "m"))
+    each, mean = number("x_j"), 0.0 if norm == "rms" else mu
+    squares = each**2 if norm == "rms" else (each - mu) ** 2
+    lines = [] if norm == "rms" else [Line("mu", _total(each) / m)]
+    lines.append(Line("sigma", sqrt(_total(squares) / m)))
+    factor = scale(sigma**2, number("eps"))
+    lines.append(Line("z", x * factor if norm == "rms" else normalised(x, mean, factor)))
+    lines.append(Line("y", output(number("z"), number("gamma"), None if norm == "rms" else number("beta"))))
+    return mathml_lines(lines)
+
+
+def _total(value: Any) -> Expression:
+    return Expression("sum", (value,))

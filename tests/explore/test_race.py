@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from explorer_runs import complaints, run
+
+from thalweg.explore.descent import descend
+from thalweg.explore.figures.race import FAMILIES, FIGURE, FIRST
+from thalweg.explore.rates import GRID, LOWEST, RACE_SURFACES, RATES, SEEDS, STEPS
+from thalweg.explore.surfaces import SURFACES
+from thalweg.rules import CATALOGUE
+
+pytestmark = pytest.mark.slow
+
+ALL = {f"family.{family}": [label for label, rule in CATALOGUE.items() if rule.family == family] for family in FAMILIES}
+AVERAGED = [label for label in CATALOGUE if label.startswith("schedulefree")]
+
+
+def state_on(surface, **changes):
+    rates = {f"{label}.lr": lr for label, lr in RATES[surface].items()}
+    return {"surface": surface, "start": SURFACES[surface].start, **rates, **changes}
+
+
+def test_every_rule_of_the_catalogue_can_run():
+    offered = [label for each in FIGURE.controls if each.name.startswith("family.") for label in each.options]
+    assert sorted(offered) == sorted(CATALOGUE)
+
+
+def test_every_rule_takes_the_library_s_path(visit):
+    surface, steps = "beale", 30
+    panels = visit().draw("race", state_on(surface, steps=steps, **ALL))["panels"]
+    for label, line, loss in zip(CATALOGUE, panels[0]["marks"], panels[1]["marks"][1:], strict=False):
+        if label in AVERAGED:
+            continue
+        path = descend(CATALOGUE[label], surface, None, steps, lr=RATES[surface][label])
+        # Beale's plateau has walls on which the last bits of a step grow.
+        np.testing.assert_allclose(np.stack([line["x"], line["y"]], 1), path.weights, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(loss["y"], path.losses, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("surface", ["saddle", "noisy"])
+def test_the_program_ends_where_the_page_does(visit, surface):
+    there = visit()
+    families = {"family.schedule-free": AVERAGED, "family.sign": ["rprop", "lion"], "family.layer-wise": ["lars"]}
+    state = state_on(surface, steps=40, seed=7, **families)
+    drawn = there.draw("race", state)
+    names = [row[0] for row in drawn["table"]["rows"]]
+    program = there.python("race", state)
+    assert complaints(program) == ""
+    ends = run(program)
+    assert list(ends) == names
+    assert "ScheduleFreeSGD" in names
+    for name, line in zip(names, drawn["panels"][0]["marks"], strict=False):
+        np.testing.assert_allclose([line["x"][-1], line["y"][-1]], ends[name], rtol=1e-9, atol=1e-12)
+
+
+def test_a_surface_brings_its_start_and_rates_and_so_does_its_address(visit):
+    page = visit("#race").page
+    page.select_option("#control-surface", "rosenbrock")
+    page.wait_for_function("() => window.explorer.current.state.surface === 'rosenbrock'")
+    assert page.evaluate("window.explorer.current.state.start") == [-1.2, 1.0]
+    assert page.evaluate("window.explorer.current.state['sgd.lr']") == RATES["rosenbrock"]["sgd"]
+    page.wait_for_function("() => location.hash.includes('surface')")
+    assert page.evaluate("location.hash") == "#race?surface=rosenbrock"
+    again = visit("#race?surface=rosenbrock&sgd.lr=0.001").page
+    assert again.evaluate("window.explorer.current.state['adam.lr']") == RATES["rosenbrock"]["adam"]
+    assert again.evaluate("window.explorer.current.state['sgd.lr']") == 0.001
+
+
+def test_only_the_rates_of_those_who_race_are_shown(visit):
+    there = visit()
+    hidden = there.draw("race", {"family.sign": []})["hidden"]
+    assert {f"{label}.lr" for label in CATALOGUE} - {*hidden} == {f"{label}.lr" for label in FIRST if label != "lion"}
+    assert "seed" in hidden
+    assert "seed" not in there.draw("race", state_on("noisy"))["hidden"]
+    assert there.draw("race", {"family.momentum": [], "family.adaptive": [], "family.sign": []})["table"]["rows"] == []
+
+
+def test_rules_look_different(visit):
+    rows = visit().draw("race", {"steps": 3, **ALL})["table"]["rows"]
+    looks = {(look["colour"], look.get("dash")) for _, look, *_ in rows}
+    assert len(looks) == len(CATALOGUE)
+
+
+SEARCH = """([cases, grid, steps, seeds, lowest]) => {
+    const { SURFACES, train, settings, formOf, lossOf } = window.explorer;
+    return cases.map(([surface, label]) => {
+        const { call, start, noise } = SURFACES[surface];
+        const meanLoss = (lr, seed) => {
+            const n = settings(label, {}, { lr });
+            const see = (s) => call(...formOf(label, n).evaluate(n, s))[0] - (lowest[surface] ?? 0);
+            const { seen } = train(label, n, lossOf(surface, seed), start, steps, see);
+            const mean = seen.reduce((sum, each) => sum + each, 0) / seen.length;
+            return Number.isFinite(mean) ? mean : Infinity;
+        };
+        const means = grid.map((lr) => (noise ? seeds : [0]).reduce((sum, seed) => sum + meanLoss(lr, seed), 0));
+        return grid[means.indexOf(Math.min(...means))];
+    });
+}"""
+
+
+def test_rates_at_first_are_the_best_of_the_grid(visit):
+    cases = [("rosenbrock", label) for label in CATALOGUE]
+    cases += [(surface, label) for surface in RACE_SURFACES for label in FIRST]
+    found = visit().page.evaluate(SEARCH, [cases, GRID, STEPS, [*SEEDS], dict(LOWEST)])
+    assert found == [RATES[surface][label] for surface, label in cases]
