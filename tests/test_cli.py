@@ -89,6 +89,7 @@ def refusal(capsys, *tokens):
         ["export", "--help"],
         ["merge", "--help"],
         ["rerun", "--help"],
+        ["explore", "--out", os.devnull],
         ["speed", "--rounds", "0"],
         ["shwo"],
     ],
@@ -102,6 +103,19 @@ def test_torch_is_not_imported(tokens):
     )
     done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True, timeout=60)
     assert done.stderr.endswith("False False\n"), done.stderr
+
+
+def test_explore_writes_its_page_where_it_is_told(capsys, folder, monkeypatch):
+    assert main(["explore", "--out", "public/lecture"]) == 0
+    assert capsys.readouterr().out == "Page: public/lecture/index.html\n"
+    assert "<title>thalweg</title>" in (folder / "public/lecture/index.html").read_text()
+    asked = []
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) or len(asked) == 1)
+    page = (folder / "thalweg-explorer.html").resolve().as_uri()
+    for answer in ("Opened:", "No browser answers here."):
+        assert main(["explore", "race?steps=20&lang=fr"]) == 0
+        assert capsys.readouterr().out.startswith(answer)
+    assert asked == [f"{page}#race?steps=20&lang=fr"] * 2
 
 
 def test_rules_lists_the_catalogue(capsys):
@@ -168,6 +182,10 @@ def test_output_fits_into_80_columns(tokens):
         (["show"], "RULE"),
         (["show", "adamm"], 'Did you mean "adam"?'),
         (["show", "adamw", "lion"], "lion"),
+        (["show", "adamw", "--latex", "--mathml"], "--mathml"),
+        (["explore", "momentumm"], 'Did you mean "momentum"?'),
+        (["explore", "momentum", "race"], "race"),
+        (["explore", "--out", os.devnull], "cannot write"),
         (["show", "missing.py:Rule"], "missing.py"),
         (["show", "bad_formula.py:Mine"], "bad_formula.py"),
         (["compare", "digits-mlp"], "--rules"),

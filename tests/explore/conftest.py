@@ -77,8 +77,8 @@ def visit(browser, page_file):
     """Open the page: visit("#momentum", viewport=...)."""
     opened = []
 
-    def go(address="", **context):
-        opened.append(Visit(browser, page_file, address, **context))
+    def go(address="", path=None, **context):
+        opened.append(Visit(browser, path or page_file, address, **context))
         return opened[-1]
 
     yield go

@@ -2,9 +2,12 @@
 
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from thalweg.explore.building import page
@@ -65,7 +68,8 @@ def test_a_figure_is_said_in_both_languages_and_its_controls_are_sound(figure):
 
 
 def quiet(there):
-    there.page.wait_for_timeout(50)
+    # What was asked for is drawn in the next frame.
+    there.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert there.said == []
     assert there.asked == []
 
@@ -120,13 +124,11 @@ def test_everything_in_a_figure_can_be_used(visit, name):
         low, high = float(slider.get_attribute("min")), float(slider.get_attribute("max"))
         for share in (0.0, 1.0, 0.6):
             slider.fill(str(round(low + (high - low) * share)))
-            at.wait_for_timeout(20)
-        quiet(there)
+            quiet(there)
     for i in range(at.locator("#controls select:visible").count()):
         select = at.locator("#controls select:visible").nth(i)
         for value in [option.get_attribute("value") for option in select.locator("option").all()]:
             select.select_option(value)
-            at.wait_for_timeout(20)
             quiet(there)
     for i in range(at.locator("#controls input[type=checkbox]:visible").count()):
         at.locator("#controls input[type=checkbox]:visible").nth(i).click()
@@ -183,19 +185,42 @@ def test_a_figure_is_saved_as_svg_and_png(visit, name, tmp_path):
 
 
 @SLOW
+def test_from_the_command_to_the_numbers_in_a_program(visit, tmp_path):
+    """As the README has it: thalweg explore race; save what its Python button gives; python race.py."""
+    command = [sys.executable, "-m", "thalweg", "explore", "--out", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    there = visit("#race?steps=40", path=tmp_path / "index.html", accept_downloads=True)
+    there.page.locator("#program-button").click()
+    with there.page.expect_download() as found:
+        there.page.locator("#save").click()
+    assert found.value.suggested_filename == "race.py"
+    found.value.save_as(tmp_path / "race.py")
+    done = subprocess.run([sys.executable, "race.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    printed = dict(line.split(" [") for line in done.stdout.splitlines())
+    paths = [mark for mark in there.draw("race", {"steps": 40})["panels"][0]["marks"] if mark["kind"] == "line"]
+    ends = sorted((mark["x"][-1], mark["y"][-1]) for mark in paths)
+    told = sorted(tuple(map(float, numbers.strip("]").split(", "))) for numbers in printed.values())
+    np.testing.assert_allclose(told, ends, rtol=1e-9, atol=1e-300)
+
+
+@SLOW
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_stands_in_anyone_s_way(visit, name, scheme):
     import axe_playwright_python
 
     script = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    there = visit(f"#{name}", viewport=DESK, color_scheme=scheme)
+    there.page.locator("#program-button").click()
+    there.page.add_script_tag(content=script)
     for viewport in (DESK, PHONE):
-        there = visit(f"#{name}", viewport=viewport, color_scheme=scheme)
+        there.page.set_viewport_size(viewport)
         quiet(there)
         assert there.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
-        there.page.locator("#program-button").click()
-        there.page.add_script_tag(content=script)
-        found = there.page.evaluate("axe.run().then((found) => JSON.stringify(found.violations))")
+        found = there.page.evaluate(
+            "axe.run({ resultTypes: ['violations'] }).then((found) => JSON.stringify(found.violations))"
+        )
         bad = [each for each in json.loads(found) if each["impact"] in ("serious", "critical")]
         told = [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in bad]
         assert told == []

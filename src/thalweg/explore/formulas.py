@@ -1,5 +1,6 @@
 """The formulas beside a figure, typeset."""
 
+from collections.abc import Collection
 from typing import Any
 
 from thalweg.formula.rule import decay_kind, hypers
@@ -25,21 +26,25 @@ FRENCH = {
 def shown_formulas(figure: Figure) -> list[dict[str, Any]]:
     """Title and MathML of each, in the page's languages: the rules', then the figure's own."""
     labels = [form.label for form in figure.forms] if figure.shown is None else figure.shown
-    rules = [(form.title, _typeset(form)) for form in figure.forms if form.label in labels]
+    set_here = {control.name for control in figure.controls}
+    rules = [(form.title, _typeset(form, set_here)) for form in figure.forms if form.label in labels]
     own = [(title, Words(mathml, mathml)) for title, mathml in figure.formulas]
     return [{"title": title._asdict(), "mathml": mathml._asdict()} for title, mathml in (*rules, *own)]
 
 
-def _typeset(form: Form) -> Words:
+def _typeset(form: Form, set_here: Collection[str]) -> Words:
     kind = form.decay or decay_kind(form.rule)
     # Decay that is 0 unless somebody sets it is left out, as in the papers.
     given = hypers(form.rule).get("weight_decay")
     idle = form.decay is None and kind != "own" and (given is None or given.default == 0)
+    # So are options that are 0 and that no control of the figure sets.
+    unused = [name for name, hyper in hypers(form.rule).items() if f"{form.label}.{name}" not in set_here]
     told = usual_story(
         form.rule,
         form.switches,
         "none" if idle else kind,
         clip_value=form.clip == "value",
         clip_norm=form.clip == "norm",
+        fixed={name: 0.0 for name in unused if hypers(form.rule)[name].default == 0 and name != "weight_decay"},
     )
     return Words(mathml_of(told), mathml_of(told, {word: FRENCH[word] for word in WORDS}))

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from . import chain
 from .compose import Pass, Program, program, usual_switches
 from .declare import Scalar, State, Sum
+from .derivative import simple
 from .expression import LEAVES, Expression, apply, constant, leaves, number, weight
 from .layout import written
 from .rule import Rule, decay_kind, layers, parts
@@ -118,18 +119,21 @@ def usual_story(
     *,
     clip_value: bool = False,
     clip_norm: bool = False,
+    fixed: Mapping[str, float] | None = None,
 ) -> Story:
     """A step under the rule's own defaults, but for what is given.
 
     ``switches``               of the rule, and whether its tested hyperparameters are other than 0.
     ``decay``                  its kind, as for `Decay`; ``"none"`` for none.
     ``clip_value``, ``clip_norm``  whether gradients are clipped so; by the norm of all of them together.
+    ``fixed``                  hyperparameters that are written as these numbers.
     """
     given = {
         "unscale": constant(1.0),
         "clip_value": number("clip_value") if clip_value else constant(inf),
         "clip_scale": constant(1.0),
         **decay_terms(decay_kind(rule) if decay is None else decay),
+        **{name: constant(value) for name, value in (fixed or {}).items()},
     }
     chosen = {**usual_switches(rule), **(switches or {})}
     return story(rule, chosen, given, *((("limited_norm",), "all") if clip_norm else ()))
@@ -195,22 +199,8 @@ def _simplified(e: Expression, known: dict[Expression, Expression]) -> Expressio
 
 
 def _simple(op: str, a: list[Expression]) -> Expression:
-    values = [x.arguments[0] if x.op == "constant" else None for x in a]
-    if op == "*" and 0.0 in values:
-        return constant(0.0)
-    if op in ("*", "+") and (idle := {"*": 1.0, "+": 0.0}[op]) in values:
-        return a[1 - values.index(idle)]
-    if op == "*" and values[0] == -1.0:
-        return apply("neg", a[1])
-    if op == "*" and a[0].op == a[1].op == "neg":
-        return apply("*", *(x.arguments[0] for x in a))
-    if (op, values[-1]) in (("<", -inf), (">", inf)):
-        return constant(0.0)
-    if op == "where" and values[0] is not None:
-        return a[1] if values[0] else a[2]
-    if op == "where":
-        return _function(*a)
-    return apply(op, *a)
+    found = simple(op, *a)
+    return _function(*found.arguments) if op == found.op == "where" else found
 
 
 def _function(condition: Expression, x: Expression, y: Expression) -> Expression:

@@ -15,7 +15,7 @@ figure("adagrad", {
     }));
     const of = (label) => runs.filter((run) => run.label === label);
     const [adagrad, sgd] = [of("adagrad")[0], of("sgd")[0]];
-    const left = ({ shares }, index) => percentText(shares[index][state.steps]);
+    const left = ({ shares }, index) => percentText(shares[index][state.steps], 1);
     const drawn = [...adagrad.shares, ...sgd.shares].flat().filter((each) => Math.abs(each) < 3);
     const shareAxis = { from: Math.min(-0.05, ...drawn) - 0.05, to: Math.max(1, ...drawn) + 0.05, name: (share) => percentText(share) };
     const note = filled(wordsOf("note"), { steps: state.steps,
