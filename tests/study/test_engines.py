@@ -2,10 +2,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import ProcessPoolExecutor
 
 from thalweg.study import StudyError
 from thalweg.study.engines import LocalProcesses, Serial, WorkerDied
@@ -77,6 +79,27 @@ class Interrupted(list):
         if index == len(self) - 1:
             raise KeyboardInterrupt
         return super().__getitem__(index)
+
+
+def test_an_interrupt_while_work_is_handed_out_comes_after_it(engine, monkeypatch):
+    """Whichever thread receives it: another one than the main thread does not have the mask."""
+    handed_out = []
+    submit = ProcessPoolExecutor.submit
+
+    def interrupted(pool, *work):
+        signal.raise_signal(signal.SIGINT)
+        other = threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        other.start()
+        other.join()
+        handed_out.append(submit(pool, *work))
+        return handed_out[-1]
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.map(double, [1, 2]))
+    assert len(handed_out) == 1
+    assert handed_out[0].done()
 
 
 def test_an_interrupt_right_after_work_was_handed_out_is_quiet(engine, capfd):

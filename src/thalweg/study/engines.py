@@ -8,8 +8,9 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from joblib import cpu_count
@@ -120,24 +121,21 @@ class LocalProcesses:
             return WorkerDied(f"its process died, twice{_how(problem)}: no memory left, or a crash in native code")
 
     def _submit(self, fn: Callable[[T], R], item: T) -> Future[R]:
-        # Workers inherit the mask: Ctrl-C reaches the parent alone, which stops them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            if self._pool is None:
-                _quiet_tracker()
-                threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
-                self._pool = ProcessPoolExecutor(
-                    self.workers, initializer=_start_worker, initargs=(os.getpid(),), env=threads
-                )
-            submitted: Future[R] = self._pool.submit(fn, item)
-            self._last = submitted
+            with _interrupts_held_back():
+                if self._pool is None:
+                    _quiet_tracker()
+                    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
+                    self._pool = ProcessPoolExecutor(
+                        self.workers, initializer=_start_worker, initargs=(os.getpid(),), env=threads
+                    )
+                submitted: Future[R] = self._pool.submit(fn, item)
+                self._last = submitted
             return submitted
         except BrokenExecutor as problem:  # a worker died between two items
             failed: Future[R] = Future()
             failed.set_exception(problem)
             return failed
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _stop(self, *, at_once: bool) -> None:
         pool, last = self._pool, self._last
@@ -149,6 +147,29 @@ class LocalProcesses:
         while last is not None and not (last.running() or last.done()) and time.monotonic() < deadline:
             time.sleep(0.001)
         pool.shutdown(wait=True, kill_workers=at_once)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C counts when this is over: raised between the pool's own lines, it may leave a lock of the pool locked.
+
+    Workers inherit the mask, so that Ctrl-C reaches the parent alone, which stops them. But the mask holds for this
+    thread only: Python raises here what another thread (one of a numerical library's) has received.
+    """
+    came: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    exchanged = callable(handler) and threading.current_thread() is threading.main_thread()
+    if exchanged:
+        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if exchanged:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _how(problem: BrokenExecutor) -> str:
