@@ -1,6 +1,6 @@
 """What a comparison costs beside its trainings, into benchmarks/COMPARISON.md.
 
-python benchmarks/comparison.py               # about twenty minutes on a machine left alone
+python benchmarks/comparison.py               # about a quarter of an hour on a machine left alone
 
 Five ways to run the same trainings, in random order in each round, each in a process of its own, start-up included:
 *bare*, one after another in a loop without thalweg's comparison; *serial*, ``compare(engine=Serial())``; *study*, the
@@ -36,7 +36,7 @@ def main() -> int:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=at_least(2), default=3)
-    parser.add_argument("--trials", type=at_least(10), default=200)
+    parser.add_argument("--trials", type=at_least(10), default=120)
     parser.add_argument("--task", default="digits-mlp")
     parser.add_argument("--workers", type=at_least(1), default=2)
     given = parser.parse_args()
