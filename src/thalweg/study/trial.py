@@ -143,7 +143,7 @@ class Trial:
             )
         params = model_or_params.parameters() if hasattr(model_or_params, "parameters") else model_or_params
         made = build(self._rule, params, self._values, **options, **self._chain)
-        self._time_steps(made)
+        _time_steps(made, self._step_seconds)
         self._optimizers.append(made)
         return made
 
@@ -225,19 +225,6 @@ class Trial:
             # torch's schedulers keep a group's first rate under this name too.
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
-    def _time_steps(self, optimizer: Optimizer) -> None:
-        started = 0.0
-
-        def before(*_: Any) -> None:
-            nonlocal started
-            started = perf_counter()
-
-        def after(*_: Any) -> None:
-            self._step_seconds.append(perf_counter() - started)
-
-        optimizer.register_step_pre_hook(before)
-        optimizer.register_step_post_hook(after)
-
     def _outcome(self) -> dict[str, Any]:
         """What the run has to say of itself, as fields of `Run`."""
         return {
@@ -265,6 +252,23 @@ class Trial:
         """Which of the options that it had to read it did not; "" if it read them."""
         unread = [f"trial.options[{name!r}]" for name in self._to_read if name not in self._options.read]
         return f"it never read {listed(unread)}, so what was chosen there changed nothing" if unread else ""
+
+
+def _time_steps(optimizer: Optimizer, seconds: list[float]) -> None:
+    """From now on add to ``seconds`` what each step takes.
+
+    By a subclass: with hooks, torch would record every step for its profiler, which takes longer than a small step.
+    """
+    kind = type(optimizer)
+
+    def step(self: Optimizer, closure: Callable[[], float] | None = None) -> float | None:
+        started = perf_counter()
+        loss = kind.step(self) if closure is None else kind.step(self, closure)
+        seconds.append(perf_counter() - started)
+        return loss
+
+    step.hooked = True  # type: ignore[attr-defined]  # as it is on every optimizer of ours
+    optimizer.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
 
 
 @dataclass(frozen=True)
