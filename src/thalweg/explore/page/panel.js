@@ -86,11 +86,16 @@ const MARKS = {
     `<path d="${strokeOf(m.x, m.y, at)}" fill="none" stroke="${ink(m.colour)}" stroke-width="${m.width ?? 2}"` +
     ` stroke-linejoin="round" stroke-linecap="round"${m.dash ? ` stroke-dasharray="${m.dash}"` : ""}` +
     ` opacity="${m.opacity ?? 1}"/>`,
-  dots: (m, at) =>
-    upTo(m.x.length).filter((i) => Number.isFinite(m.x[i]) && Number.isFinite(m.y[i])).map((i) =>
-      `<circle cx="${round(at.x.place(m.x[i]))}" cy="${round(at.y.place(m.y[i]))}" r="${m.r ?? 3}"` +
-      (m.hollow ? ` fill="var(--page)" stroke="${ink(m.colour)}" stroke-width="1.5"` : ` fill="${ink(m.colour)}"`) +
-      ` opacity="${m.opacity ?? 1}"/>`).join(""),
+  // Lines of no length with round ends: hundreds of dots are one element.
+  dots: (m, at) => {
+    const d = upTo(m.x.length).filter((i) => Number.isFinite(m.x[i]) && Number.isFinite(m.y[i]))
+      .map((i) => `M${round(at.x.place(m.x[i]))} ${round(at.y.place(m.y[i]))}h.01`).join("");
+    const dotted = (colour, width) => `<path d="${d}" fill="none" stroke="${colour}" stroke-width="${width}"` +
+      ` stroke-linecap="round" opacity="${m.opacity ?? 1}"/>`;
+    const r = m.r ?? 3;
+    return m.hollow
+      ? dotted(ink(m.colour), 2 * r + 1.5) + dotted("var(--page)", 2 * r - 1.5) : dotted(ink(m.colour), 2 * r);
+  },
   band: (m, at) =>
     `<path d="${outlineOf([...m.x, ...[...m.x].reverse()], [...m.high, ...[...m.low].reverse()], at)}"` +
     ` fill="${ink(m.colour)}" opacity="${m.opacity ?? 0.18}"/>`,
