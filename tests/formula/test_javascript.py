@@ -2,7 +2,6 @@
 
 import math
 import random
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,9 +41,6 @@ from thalweg.formula.torch_reader import Trained
 from thalweg.rules import CATALOGUE
 from thalweg.testing import cases, oracle
 from thalweg.wrappers import Cautious, Lookahead, WeightAverage
-
-CHROMIUM = shutil.which("chromium")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 STEPS, WEIGHTS = 200, 5
 STOPS = (1, 2, 3, 10, 50, STEPS)
@@ -483,23 +479,18 @@ def judge(page: Any, of: list[Case], take: Take, made: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def page():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+def page(browser: Any) -> Any:
+    opened = browser.new_page()
+    yield opened
+    opened.close()
 
 
 @pytest.mark.slow
-@needs_chromium
 def test_trains_as_the_oracle(page: Any) -> None:
     judge(page, [one for one in trainings() if not one.bowl], in_torch, torch)
 
 
 @pytest.mark.slow
-@needs_chromium
 def test_trains_alike_where_the_weights_decide_on_the_gradients(page: Any) -> None:
     judge(page, [one for one in trainings() if one.bowl], in_numpy, np)
 
@@ -524,7 +515,6 @@ def drawn_formula(drawn: random.Random, depth: int) -> Expression:
 
 
 @pytest.mark.slow
-@needs_chromium
 def test_functions_are_what_the_host_computes(page: Any) -> None:
     drawn = random.Random(1)
     formulas = [[drawn_formula(drawn, 4), drawn_formula(drawn, 3)] for _ in range(600)]
@@ -543,7 +533,6 @@ def test_functions_are_what_the_host_computes(page: Any) -> None:
 
 
 @pytest.mark.slow
-@needs_chromium
 def test_functions_that_are_rounded_otherwise(page: Any) -> None:
     values = [exp(X), vocabulary.log(Y), X**Y, X**-3, (-X) ** Y, -(Y**X), Y ** (X**2)]
     for x, y in [(0.5, 2.0), (3.0, -1.0), (-2.0, 3.0), (0.1, 0.3)]:

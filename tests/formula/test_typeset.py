@@ -1,7 +1,6 @@
 """Printed formulas: what a reader sees in LaTeX, MathML and Unicode is, number for number, what the text says."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -670,22 +669,15 @@ def test_every_word_can_be_translated_and_none_is_markup() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_chromium_sets_it(tmp_path: Path, scheme: Literal["light", "dark"]) -> None:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs Debian's chromium")
-    from playwright.sync_api import sync_playwright
-
+def test_chromium_sets_it(browser: Any, tmp_path: Path, scheme: Literal["light", "dark"]) -> None:
     sections = (f"<section><h2>{name}</h2>{mathml_of(usual_story(rule))}</section>" for name, rule in RULES.items())
     page = tmp_path / "page.html"
     style = "<style>:root { color-scheme: light dark }</style>"
     page.write_text(f'<!doctype html><meta charset="utf-8">{style}{"".join(sections)}', encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = browser.new_page(color_scheme=scheme, viewport={"width": 1280, "height": 900})
-        opened.goto(page.as_uri())
-        found = opened.evaluate(LOOK)
-        browser.close()
+    opened = browser.new_page(color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    opened.goto(page.as_uri())
+    found = opened.evaluate(LOOK)
+    opened.close()
     assert found["formulas"] > 3 * len(RULES)
     assert found["blocks"] == ["block math"]
     assert found["empty"] == found["strange"] == []
