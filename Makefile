@@ -24,13 +24,13 @@ test-slow: .venv/dev ## the rest: browser, kill -9, long properties
 	$(BIN)/python -m pytest -q -n $(JOBS) -m slow
 
 check: .venv/dev ## format, lint, types
-	$(BIN)/ruff format --check src tests examples benchmarks docs
-	$(BIN)/ruff check src tests examples benchmarks docs
+	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py
+	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py
 	$(BIN)/mypy
 
 format: .venv/dev ## put the code in the house's form
-	$(BIN)/ruff format src tests examples benchmarks docs
-	$(BIN)/ruff check --fix src tests examples benchmarks docs
+	$(BIN)/ruff format src tests examples benchmarks docs/pictures.py
+	$(BIN)/ruff check --fix src tests examples benchmarks docs/pictures.py
 
 bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a comparison's cost, and whether its intervals hold
 	$(BIN)/python benchmarks/steps.py
