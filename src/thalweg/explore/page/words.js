@@ -6,8 +6,6 @@ const language = () => chosenLanguage;
 // A text of the page or of the figure that is shown. French has a thin space before these signs, where no line breaks.
 const said = (words) => (!words ? "" : language() === "fr" ? words.fr.replace(/ ([:;?!])/g, "\u202f$1") : words.en);
 
-const plural = (count) => (count === 1 ? "" : "s");
-
 const numberText = (value, digits = 4) => {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
