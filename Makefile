@@ -6,8 +6,9 @@ BIN := .venv/bin
 TORCH_INDEX ?=
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
 
-.PHONY: help demo test test-slow check format bench stubs clean
+.PHONY: help demo test test-slow test-profile check format bench stubs clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -17,11 +18,18 @@ demo: .venv/user ## compare six rules on real digits: a verdict in the terminal,
 	$(BIN)/thalweg compare digits-mlp -r sgd,momentum,rmsprop,adam,adamw,lion --trials 15 --seeds 5 \
 		--store demo/digits-mlp.sqlite --report demo/report.html
 
-test: .venv/dev ## every rule, once: under 8 minutes
-	$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow"
+# Asked for together, test and test-slow are one run: `make check test test-slow`.
+BOTH := $(and $(filter test,$(MAKECMDGOALS)),$(filter test-slow,$(MAKECMDGOALS)))
 
-test-slow: .venv/dev ## the rest: browser, kill -9, long properties
-	$(BIN)/python -m pytest -q -n $(JOBS) -m slow
+test: .venv/dev ## every property, over rules that span them: 3 minutes on 2 cores
+	$(PYTEST) -m "$(if $(BOTH),,not slow)"
+
+test-slow: .venv/dev ## the rest: every rule in every framework, browser, kill -9, long properties
+	$(if $(BOTH),,$(PYTEST) -m slow)
+
+test-profile: .venv/dev ## what the tests cost: CPU seconds by directory, and the forty dearest
+	$(PYTEST) -p costs -m "not slow"
+	$(PYTEST) -p costs -m slow
 
 check: .venv/dev ## format, lint, types
 	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py

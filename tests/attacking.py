@@ -1,14 +1,7 @@
 """Attacks on what an optimizer believes of memory, and what has to be the same afterwards."""
 
-import faulthandler
-import multiprocessing
-import os
-import signal
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,32 +158,3 @@ class Boxed(torch.Tensor):
         found = function(*map(opened, arguments), **{k: opened(v) for k, v in (named or {}).items()})
         written = function._schema.name.endswith("_") and isinstance(arguments[0], Boxed)
         return arguments[0] if written else found
-
-
-# Forked from a process that has loaded what any optimizer loads, which takes seconds, and has done nothing yet.
-FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["torch._dynamo", "thalweg.optim"])
-
-
-def alone(code: str) -> str:
-    """What a process of its own prints; it may crash or hang."""
-    with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder, "out"), Path(folder, "err")
-        process = FORKED.Process(target=_run, args=(code, dict(os.environ), str(out), str(err)))
-        process.start()
-        process.join(120)
-        if process.exitcode is None:
-            os.killpg(process.pid or 0, signal.SIGKILL)  # with any child of its own
-            raise TimeoutError(f"hangs: {err.read_text()[-2000:]}")
-        assert process.exitcode == 0, f"ended with {process.exitcode}: {err.read_text()[-2000:]}"
-        return out.read_text().strip()
-
-
-def _run(code: str, environment: dict[str, str], out: str, err: str) -> None:
-    os.setsid()
-    os.environ.update(environment)
-    for stream, path in ((1, out), (2, err)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
-    faulthandler.enable(2)
-    exec(compile(code, "alone", "exec"), {"__name__": "__main__"})
-    sys.stdout.flush()

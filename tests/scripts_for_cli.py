@@ -22,6 +22,7 @@ def train(trial):
         loss = (model(x[32:]) - y[32:]).square().mean().item()
         trial.report(valid_loss=loss, test_loss=loss)
 """
+LOUD = GOOD.replace("def train(trial):\n", "def train(trial):\n    print('loud')\n")
 SLOW = GOOD.replace("def train(trial):\n", "def train(trial):\n    import time\n    time.sleep(0.5)\n")
 _IN_EPOCH = "        trial.report(valid_loss=loss"
 DIVERGES = GOOD.replace(_IN_EPOCH, _IN_EPOCH.replace("=loss", "=float('nan') if trial.seed('x') % 2 else loss"))

@@ -22,16 +22,7 @@ from thalweg.cli import main
 from thalweg.rules import CATALOGUE
 from thalweg.study import Comparison
 
-SMALL = ("--trials", "2", "--seeds", "2", "--workers", "1")
-
-
-def command(*tokens, **options):
-    """The command in a process of its own, as the shell runs it."""
-    environment = {**os.environ, "COLUMNS": "80", **options.pop("env", {})}
-    return subprocess.run(
-        [sys.executable, "-m", "thalweg", *map(str, tokens)],
-        capture_output=True, text=True, timeout=120, env=environment, **options,
-    )  # fmt: skip
+SMALL = ("--trials", "2", "--seeds", "2", "--engine", "serial")
 
 
 @pytest.fixture
@@ -71,38 +62,40 @@ def refusal(capsys, *tokens):
 # -- quick, and without torch
 
 
-@pytest.mark.parametrize(
-    "tokens",
-    [
-        ["--help"],
-        ["rules"],
-        ["show", "adamw"],
-        ["tasks", "--help"],
-        ["compare", "--help"],
-        ["report", "--help"],
-        ["speed", "--help"],
-        ["doctor", "--help"],
-        ["train", "--help"],
-        ["train", "quadratic-deep", "adamm"],
-        ["verify", "--help"],
-        ["lr-find", "--help"],
-        ["export", "--help"],
-        ["merge", "--help"],
-        ["rerun", "--help"],
-        ["explore", "--out", os.devnull],
-        ["speed", "--rounds", "0"],
-        ["shwo"],
-    ],
-    ids=" ".join,
-)
-def test_torch_is_not_imported(tokens):
+WITHOUT_TORCH = [
+    ["--help"],
+    ["rules"],
+    ["show", "adamw"],
+    ["tasks", "--help"],
+    ["compare", "--help"],
+    ["report", "--help"],
+    ["speed", "--help"],
+    ["doctor", "--help"],
+    ["train", "--help"],
+    ["train", "quadratic-deep", "adamm"],
+    ["verify", "--help"],
+    ["lr-find", "--help"],
+    ["export", "--help"],
+    ["merge", "--help"],
+    ["rerun", "--help"],
+    ["explore", "--out", os.devnull],
+    ["speed", "--rounds", "0"],
+    ["shwo"],
+]
+
+
+def test_torch_is_not_imported():
     """Torch costs a second; these need nothing of it."""
-    code = (
-        "import sys; from thalweg.cli import main; code = main(sys.argv[1:]); "
-        "print('torch' in sys.modules, 'thalweg.speed' in sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True, timeout=60)
-    assert done.stderr.endswith("False False\n"), done.stderr
+    code = f"""
+import sys
+from thalweg.cli import main
+for tokens in {WITHOUT_TORCH}:
+    main(tokens)
+    dear = [name for name in ("torch", "thalweg.speed") if name in sys.modules]
+    assert not dear, f"thalweg {{' '.join(tokens)}} imports {{dear}}"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_explore_writes_its_page_where_it_is_told(capsys, folder, monkeypatch):
@@ -158,16 +151,12 @@ def test_tasks_shows_how_a_script_is_written(capsys):
 @pytest.mark.parametrize(
     "tokens", [["rules"], ["tasks"], ["compare", "--help"], ["train", "--help"], ["verify", "--help"]], ids=" ".join
 )
-def test_output_fits_into_80_columns(tokens):
-    lines = command(*tokens).stdout.splitlines()
-    assert (
-        max(
-            len(line)
-            for line in lines
-            if not any(word in line for word in ("trial.report", "my_script", "optimizer =", "trial.evaluation"))
-        )
-        <= 80
-    )
+def test_output_fits_into_80_columns(tokens, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(tokens) == 0
+    to_copy = ("trial.report", "my_script", "optimizer =", "trial.evaluation")
+    lines = [line for line in capsys.readouterr().out.splitlines() if not any(word in line for word in to_copy)]
+    assert 60 < max(map(len, lines)) <= 80
 
 
 # -- refusals: exit code 2, one kind sentence, never a traceback
@@ -248,6 +237,8 @@ def test_output_fits_into_80_columns(tokens):
         (["compare", "digits-mlp", "-r", "sgd", "--decay", "L2"], "decay is l2 or decoupled; got 'L2'"),
         (["compare", "digits-mlp", "-r", "sgd", "--engine", "rai"], 'Did you mean "ray"?'),
         (["compare", "digits-mlp", "-r", "sgd", "--address", "here:1"], "add --engine ray"),
+        (["compare", "digits-mlp", "-r", "sgd", "--engine", "serial", "--workers", "2"], "leave --workers out"),
+        (["lr-find", "digits-mlp", "sgd", "--engine", "seriel"], 'Did you mean "serial"?'),
         (["compare", "missing.toml"], "there is no file missing.toml"),
         (["compare", "bad.toml"], "bad.toml: there is no setting 'trails'; did you mean trials?"),
         (["rerun", "missing.sqlite", "abcd"], "no store"),
@@ -361,11 +352,11 @@ def test_report_into_a_folder_that_cannot_be_written(capsys, study, tmp_path):
     assert "permission" in refusal(capsys, "report", study, "--out", tmp_path / "page.html")
 
 
-@pytest.mark.parametrize(
-    "tokens", [["frob"], ["show", "adamm"], ["compare", "digits-mlp", "-r", "sgd:lr=-1"]], ids=" ".join
-)
-def test_the_process_exits_with_2(tokens, tmp_path):
-    done = command(*tokens, cwd=tmp_path)
+def test_the_process_exits_with_2(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "thalweg", "compare", "digits-mlp", "-r", "sgd:lr=-1"],
+        capture_output=True, text=True, timeout=120, cwd=tmp_path,
+    )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("thalweg: ")
@@ -386,12 +377,13 @@ def test_compare_prints_the_answer_first(capsys, study):
     assert "runs were already stored" in shown.err
 
 
-def test_the_table_fits_into_80_columns(study):
+def test_the_table_fits_into_80_columns(capsys, monkeypatch, study):
+    monkeypatch.setenv("COLUMNS", "80")
     place = study.parent
-    tokens = ["compare", f"{place / 'good.py'}:train", "-r", "sgd,sgd:momentum=0.9,adamw", *SMALL, "--store", study]
-    done = command(*tokens)
-    assert done.returncode == 0, done.stderr
-    assert max(len(line) for line in done.stdout.splitlines() if str(place) not in line) <= 80
+    rules = "sgd,sgd:momentum=0.9,adamw"
+    assert main(["compare", f"{place / 'good.py'}:train", "-r", rules, *SMALL, "--store", str(study)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if str(place) not in line]
+    assert 60 < max(map(len, lines)) <= 80
 
 
 def test_json_is_for_machines(capsys, study):
@@ -405,11 +397,22 @@ def test_json_is_for_machines(capsys, study):
     assert result["rules"][0]["tuned"]["runs"] == 2
 
 
-def test_what_a_script_prints_stays_out_of_json(folder):
-    Path("loud.py").write_text(scripts.GOOD.replace("def train(trial):\n", "def train(trial):\n    print('loud')\n"))
-    done = command("compare", "loud.py:train", "-r", "sgd", *SMALL, "--json", cwd=folder)
-    assert json.loads(done.stdout)["rules"][0]["failed"] == 0
-    assert "loud\n" not in done.stderr
+def test_what_a_script_prints_stays_out_of_json(capfd, folder):
+    """Worker processes print nothing; what is trained in this process is heard beside the result."""
+    tokens = ["compare", "loud.py:train", "-r", "sgd", "--trials", "2", "--seeds", "2", "--json"]
+    for engine, heard in ((["--workers", "1"], False), (["--engine", "serial"], True)):
+        assert main([*tokens, "--store", f"{engine[1]}.sqlite", *engine]) == 0
+        shown = capfd.readouterr()
+        assert json.loads(shown.out)["rules"][0]["failed"] == 0
+        assert ("loud\n" in shown.err) == heard
+
+
+def test_what_a_short_training_prints_is_heard(capfd, folder):
+    tokens = ["lr-find", "loud.py:train", "sgd", "--points", "4", "--seeds", "1", "--engine", "serial", "--json"]
+    assert main(tokens) == 0
+    shown = capfd.readouterr()
+    assert len(json.loads(shown.out)["rates"]) == 4
+    assert "loud\n" in shown.err
 
 
 def test_a_row_is_trained_again(capsys, study):
@@ -442,19 +445,19 @@ def test_a_study_in_a_file_on_two_tasks(capsys, folder):
     Path("study.toml").write_text(
         'tasks = ["good.py:train", "other.py:train"]\nrules = ["sgd", "adamw"]\ntrials = 2\nseeds = 2\n'
     )
-    assert main(["compare", "study.toml", "--workers", "1", "--store", "two.sqlite", "--report", "two.html"]) == 0
+    assert main(["compare", "study.toml", "--engine", "serial", "--store", "two.sqlite", "--report", "two.html"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "On good.py:train" in shown
     assert "On other.py:train" in shown
     assert "of the 2 tasks" in shown
     assert Path("two.html").stat().st_size > 1e6
-    assert main(["compare", "study.toml", "--workers", "1", "--store", "two.sqlite", "--json"]) == 0
+    assert main(["compare", "study.toml", "--engine", "serial", "--store", "two.sqlite", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [each["task"] for each in told["tasks"]] == ["good.py:train", "other.py:train"]
 
 
 def test_lr_find_shows_a_range(capsys, folder):
-    words = ["lr-find", "good.py:train", "sgd", "--points", "4", "--seeds", "1", "--workers", "1"]
+    words = ["lr-find", "good.py:train", "sgd", "--points", "4", "--seeds", "1", "--engine", "serial"]
     assert main(words) == 0
     assert "range" in capsys.readouterr().out
     assert main([*words, "--json"]) == 0
@@ -495,14 +498,13 @@ def test_train_says_what_came_of_it(capsys):
     assert [line.split()[1] for line in shown.err.splitlines()] == [str(10 * k) for k in range(11)]
 
 
-def test_train_gives_json_alone(folder):
-    Path("loud.py").write_text(scripts.GOOD.replace("def train(trial):\n", "def train(trial):\n    print('loud')\n"))
-    done = command("train", "good.py:train", "sgd", "--lr", "0.1", "--json", cwd=folder)
-    found = json.loads(done.stdout, parse_constant=lambda text: pytest.fail(text))
+def test_train_gives_json_alone(capfd, folder):
+    assert main(["train", "loud.py:train", "sgd", "--lr", "0.1", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out, parse_constant=lambda text: pytest.fail(text))
+    assert found["status"] == "done"
     assert found["values"]["lr"] == 0.1
     assert found["curves"]["test_loss"]["epochs"] == [0, 1, 2]
     assert found["final"]["test_loss"] == found["curves"]["test_loss"]["values"][-1]
-    assert json.loads(command("train", "loud.py:train", "sgd", "--json", cwd=folder).stdout)["status"] == "done"
 
 
 @pytest.mark.parametrize(("script", "expected"), [("raises", "no data here"), ("without_train", "trian")])
@@ -561,12 +563,13 @@ def test_ctrl_c_ends_a_training_with_a_sentence(folder):
 
 
 @pytest.mark.slow
-def test_verify_repeats_every_published_figure():
-    done = command("verify", "--json")
-    found = json.loads(done.stdout)
-    assert done.returncode == 0, [figure["problem"] for figure in found["figures"] if figure["problem"]]
+def test_verify_repeats_every_published_figure(capsys):
+    code = main(["verify", "--json"])
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert code == 0, [figure["problem"] for figure in found["figures"] if figure["problem"]]
     assert len(found["figures"]) > 30
-    assert "repeating the published runs" in done.stderr
+    assert "repeating the published runs" in shown.err
 
 
 def test_a_closed_pipe_is_silent(tmp_path):

@@ -12,7 +12,8 @@ import torch
 
 import thalweg
 from thalweg.cli import main
-from thalweg.doctor.command import problems, said
+from thalweg.doctor import command
+from thalweg.doctor.command import examined, problems, said
 from thalweg.doctor.facts import facts
 from thalweg.formula.compose import Pass
 from thalweg.formula.expression import weight
@@ -53,24 +54,32 @@ def folder(tmp_path, monkeypatch):
 # -- healthy
 
 
-def test_all_is_well():
-    done = doctor()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
+@pytest.fixture(scope="module")
+def healthy():
+    """What the checks find here, in the process that they run in."""
+    return examined()
+
+
+def test_all_is_well(capsys, monkeypatch, healthy):
+    monkeypatch.setattr(command, "examined", lambda: healthy)
+    code, done = main(["doctor"]), capsys.readouterr()
+    assert code == 0, done.out + done.err
+    assert done.err == ""
     for expected in (
         f"thalweg      {thalweg.__version__}", f"torch        {torch.__version__}", "numpy ", "llvmlite ", "system ",
         "processor ", "one kernel   written in", "float32 0.", "bfloat16 0.", "All checks passed.",
         "serves a view with gaps: its memory has gaps", f"cache        {os.environ['THALWEG_CACHE']}",
     ):  # fmt: skip
-        assert expected in done.stdout
-    assert max(map(len, done.stdout.splitlines())) < 160
+        assert expected in done.out
+    assert max(map(len, done.out.splitlines())) < 160
 
 
-def test_json_is_for_machines(tmp_path):
+def test_json_is_for_machines(capsys, monkeypatch, tmp_path, healthy):
+    monkeypatch.setattr(command, "examined", lambda: healthy)
     (tmp_path / "script.py").write_text(SCRIPT)
-    done = doctor(f"{tmp_path / 'script.py'}:make", "--json")
-    found = json.loads(done.stdout, parse_constant=lambda text: pytest.fail(text))
-    assert (done.returncode, found["problems"]) == (0, [])
+    code = main(["doctor", f"{tmp_path / 'script.py'}:make", "--json"])
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda text: pytest.fail(text))
+    assert (code, found["problems"]) == (0, [])
     assert found["torch"] == torch.__version__
     assert found["checks"]["steps"].keys() == {"float32", "float64", "bfloat16", "float16"}
     assert found["checks"]["kernel"]["compiled"] > found["checks"]["kernel"]["loaded"] > 0
@@ -248,7 +257,8 @@ def test_bad_input_is_answered_in_a_sentence(capsys, tmp_path, monkeypatch, refe
     assert "Traceback" not in shown.err
 
 
-def test_an_unknown_option_is_refused():
-    done = doctor("--claer")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "Traceback" not in done.stderr
+def test_an_unknown_option_is_refused(capsys):
+    assert main(["doctor", "--claer"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("thalweg: ")

@@ -1,73 +1,75 @@
 """The examples do what their first lines say."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import forked
+from thalweg.cli import main
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(*arguments: str, folder: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False, env={**os.environ}
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def output(name: str, folder: Path) -> str:
+    ended = forked.script(EXAMPLES / name, cwd=folder)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 def losses(output: str) -> list[float]:
     return [float(line.split("loss ")[1].split(",")[0]) for line in output.splitlines() if "loss " in line]
 
 
-@pytest.mark.parametrize("name", ["own_rule.py", "drop_in.py"])
-def test_training_examples(name: str, tmp_path: Path) -> None:
-    output = run(str(EXAMPLES / name), folder=tmp_path)
-    assert losses(output)[-1] < losses(output)[0]
+def test_own_rule_trains(tmp_path: Path) -> None:
+    told = losses(output("own_rule.py", tmp_path))
+    assert told[-1] < told[0]
 
 
-def test_drop_in_names_the_bad_gradient(tmp_path: Path) -> None:
-    assert "'0.bias' (1 of 64 values)" in run(str(EXAMPLES / "drop_in.py"), folder=tmp_path)
+def test_drop_in_trains_and_names_the_bad_gradient(tmp_path: Path) -> None:
+    said = output("drop_in.py", tmp_path)
+    assert losses(said)[-1] < losses(said)[0]
+    assert "'0.bias' (1 of 64 values)" in said
 
 
-def test_own_script_and_rule_are_compared(tmp_path: Path) -> None:
-    output = run(
-        "-m", "thalweg", "compare", f"{EXAMPLES / 'own_script.py'}:train", "-r",
-        f"adamw,{EXAMPLES / 'own_rule.py'}:SignMomentum", "--trials", "2", "--seeds", "2", folder=tmp_path,
-    )  # fmt: skip
-    assert "SignMomentum" in output
-    assert "test accuracy" in output
+@pytest.fixture
+def compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What the command says of the example's script."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> str:
+        tokens = [f"{EXAMPLES / 'own_script.py'}:train", *words, "--trials", "2", "--seeds", "2", "--engine", "serial"]
+        assert main(["compare", *tokens]) == 0
+        return capsys.readouterr().out
+
+    return run
 
 
-def test_own_script_is_compared_with_and_without_a_norm(tmp_path: Path) -> None:
-    output = run(
-        "-m", "thalweg", "compare", f"{EXAMPLES / 'own_script.py'}:train", "-r", "adamw", "--vary", "norm=none,layer",
-        "--trials", "2", "--seeds", "2", "--json", folder=tmp_path,
-    )  # fmt: skip
-    found = json.loads(output)
+def test_own_script_and_rule_are_compared(compared: Callable[..., str]) -> None:
+    said = compared("-r", f"adamw,{EXAMPLES / 'own_rule.py'}:SignMomentum")
+    assert "SignMomentum" in said
+    assert "test accuracy" in said
+
+
+def test_own_script_is_compared_with_and_without_a_norm(compared: Callable[..., str]) -> None:
+    found = json.loads(compared("-r", "adamw", "--vary", "norm=none,layer", "--json"))
     assert found["verdict"][0].startswith("On own_script.py:train with AdamW, after 2 trials each, ")
     assert [rule["options"] for rule in found["rules"]] == [{"norm": "none"}, {"norm": "layer"}]
 
 
 @pytest.mark.parametrize("name", ["tiger.py:Tiger", "amos.py:Amos"])
-def test_rules_in_one_file_are_shown_and_trained(name: str, tmp_path: Path) -> None:
+def test_rules_in_one_file_are_shown_and_trained(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     reference = f"{EXAMPLES / name}"
-    assert "The step" in run("-m", "thalweg", "show", reference, folder=tmp_path)
+    assert main(["show", reference]) == 0
+    assert "The step" in capsys.readouterr().out
     for rule in (reference, f"{reference}+lookahead+cautious"):
-        output = run("-m", "thalweg", "train", "digits-mlp", rule, "--json", folder=tmp_path)
-        assert json.loads(output)["final"]["test_accuracy"] > 0.8
-
-
-def test_own_rule_conforms(tmp_path: Path) -> None:
-    output = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / "test_own_rule.py"), folder=tmp_path)
-    assert " passed" in output
-    assert "failed" not in output
+        assert main(["train", "digits-mlp", rule, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["final"]["test_accuracy"] > 0.8
 
 
 def test_every_example_is_run() -> None:
+    """test_own_rule.py by pytest itself, with the other tests."""
     assert {p.name for p in EXAMPLES.glob("*.py")} == {
         "own_rule.py", "tiger.py", "amos.py", "test_own_rule.py", "drop_in.py", "own_script.py",
     }  # fmt: skip

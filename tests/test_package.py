@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 
+import forked
 import thalweg
 from thalweg.rules import CATALOGUE
 
 
-def script(text: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a script file in a process of its own, warnings as errors."""
+def written(text: str, folder: Path) -> Path:
     path = folder / "script.py"
     path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return path
+
+
+def script(text: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script file in a process of its own, warnings as errors."""
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
     return subprocess.run(
-        [sys.executable, str(path), *arguments],
+        [sys.executable, str(written(text, folder)), *arguments],
         capture_output=True, text=True, check=False, env=environment, cwd=folder, timeout=120,
     )  # fmt: skip
 
@@ -126,7 +131,7 @@ OWN_RULE = '''
 
 
 def test_a_rule_of_ones_own(tmp_path: Path) -> None:
-    done = script(OWN_RULE, tmp_path)
+    done = forked.script(written(OWN_RULE, tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     # Two steps of 0.5 and 0.5 / sqrt 2; then the third average of 4: 4 (1 - 1/8).
     assert done.stdout.splitlines() == [
@@ -141,7 +146,7 @@ def test_a_mistake_in_ones_own_rule(tmp_path: Path) -> None:
     """The script stops where the rule is defined, and the last line of the traceback says where and what."""
     text = OWN_RULE.replace("m = blended(m, g, beta)\n", "m += g\n")
     assert text != OWN_RULE
-    done = script(text, tmp_path)
+    done = forked.script(written(text, tmp_path), cwd=tmp_path)
     assert done.returncode == 1
     assert not done.stdout
     last = done.stderr.strip().splitlines()[-1]
@@ -170,7 +175,7 @@ def test_without_a_compiler_plain_torch_runs(tmp_path: Path) -> None:
     assert broken.stdout.startswith("['llvmlite does not work h'] "), broken.stderr
     (tmp_path / "llvmlite" / "__init__.py").unlink()
     (tmp_path / "llvmlite").rmdir()
-    whole = script(text, tmp_path)
+    whole = forked.script(written(text, tmp_path), cwd=tmp_path)
     assert whole.stdout.startswith("[] "), whole.stderr
     numbers = [float.fromhex(x.stdout.split()[-1]) for x in (broken, whole)]
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-12)

@@ -25,7 +25,7 @@ QUICK: dict[str, tuple[set[str], str]] = {
     "CopiesShallowly": ({"test_deepcopy_continues"}, "shares weights with the original: a step there moved them"),
     "WalksFlatMemory": (
         {"test_layout", "test_state_follows_the_layout", "test_half_precision"},
-        "weights that are channels_last, gradients that are contiguous",
+        "weights that are transposed, gradients that are contiguous",
     ),
     "KernelDisagrees": (NUMBERS, "the weights are not what the formula says: off by"),
 }  # fmt: skip

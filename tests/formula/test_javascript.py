@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from contract_rules import CONTRACT
 from thalweg.formula import (
     Decay,
     Hyper,
@@ -339,7 +338,7 @@ def case(rule: type[Rule], decay: str | None = None, bowl: bool | None = None, *
 def trainings() -> list[Case]:
     """Every rule: as it is, each switch the other way round, as others have it, wrapped, with each kind of decay."""
     found = []
-    for place, rule in enumerate([*CATALOGUE.values(), *CONTRACT, Awkward, Resting]):
+    for place, rule in enumerate([*CATALOGUE.values(), Awkward, Resting]):
         found += [case(rule, bowl=bowl) for bowl in (False, True)]
         found += [case(rule, **{name: not on}) for name, on in compose.usual_switches(rule).items()]
         # Conventions that are numbers alone have the usual formula.

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from ranks import Ranks, together
 
 # transformers reads it when it is imported: nothing here comes from the network.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -15,3 +16,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
+    """Two processes that have trained together, with DistributedDataParallel and with FSDP."""
+    return together(tmp_path_factory.mktemp("ranks"))

@@ -1,7 +1,6 @@
 """Two processes that train together over gloo, on this machine alone."""
 
 import os
-from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ import torch.multiprocessing as mp
 LIMIT = 120
 """Seconds after which two processes that wait for each other are stopped."""
 
-Work = Callable[[int], Mapping[str, Any]]
+# What each of two ranks did, by what it was: what `work` of each test module returned.
+Ranks = list[dict[str, Any]]
 
 
-def together(work: Work, folder: Path) -> list[dict[str, Any]]:
-    """What ``work(rank)`` returned on each of two ranks. ``work`` is a function of a module, as for pickle."""
+def together(folder: Path) -> Ranks:
+    """All that the tests want of two processes, from one pair of them."""
     context = mp.get_context("spawn")
-    processes = [context.Process(target=_rank, args=(work, rank, folder)) for rank in range(2)]
+    processes = [context.Process(target=_rank, args=(rank, folder)) for rank in range(2)]
     for process in processes:
         process.start()
     for process in processes:
@@ -33,11 +33,14 @@ def together(work: Work, folder: Path) -> list[dict[str, Any]]:
     return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
 
 
-def _rank(work: Work, rank: int, folder: Path) -> None:
+def _rank(rank: int, folder: Path) -> None:
+    import test_ddp
+    import test_fsdp
+
     os.environ.update(GLOO_SOCKET_IFNAME="lo")
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", f"file://{folder}/meeting", rank=rank, world_size=2, timeout=timedelta(seconds=LIMIT / 2)
     )
-    torch.save(work(rank), folder / f"rank{rank}.pt")
+    torch.save({"ddp": test_ddp.work(rank), "fsdp": test_fsdp.work(rank)}, folder / f"rank{rank}.pt")
     dist.destroy_process_group()

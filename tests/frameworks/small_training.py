@@ -1,22 +1,39 @@
 """What the frameworks train here: a network of 160 weights, its batches, and the plain loop to compare with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 import thalweg
 from thalweg.optim import OPTIMIZERS, Optimizer
 
-# Every optimizer of the catalogue and a wrapped one, under options that give it all of its states.
-MADE: dict[str, type[Optimizer]] = {**OPTIMIZERS, "cautious": thalweg.wrap(thalweg.AdamW, thalweg.Cautious)}
+# Every optimizer of the catalogue, a wrapped one, and one without any state; the others have options that give them
+# all of their states.
+MADE: dict[str, type[Optimizer]] = {
+    **OPTIMIZERS,
+    "cautious": thalweg.wrap(thalweg.LAMB, thalweg.Cautious),
+    "plain": thalweg.SGD,
+}
 EVERY: dict[str, dict[str, Any]] = {name: {} for name in MADE} | {
     "sgd": {"momentum": 0.9},
     "rmsprop": {"momentum": 0.9, "centered": True},
     "adam": {"amsgrad": True},
     "adamw": {"ema": 0.9},
 }
+# What a framework does to an optimizer does not depend on its formula, but on what it keeps and how it is stepped: no
+# state; states and a step count; sums of the rule's and of a wrapper's; scalars, and other weights to test.
+SPAN = ("plain", "adam", "cautious", "schedulefreeadamw")
+
+
+def divided(names: Iterable[str], fast: Sequence[str] = SPAN) -> list[Any]:
+    """Those that span the ways of a step are run with the fast tests, the other rules with the slow ones."""
+    return [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in names]
+
+
+each_rule = pytest.mark.parametrize("name", divided(EVERY))
 # Those that torch has as well, under torch's name.
 SHARED = {
     "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState, GradientState
-from small_training import EVERY, MADE, SHARED, batch, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, SHARED, batch, distance, each_rule, loss_of, network, train, weights
 from torch.utils.data import DataLoader, TensorDataset
 
 import thalweg
+from thalweg.testing.judging import case
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +72,7 @@ def accelerated(
     return accelerator, model, made
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 def test_is_the_plain_loop(name: str) -> None:
     model = network()
     made = MADE[name](model.parameters(), **EVERY[name])
@@ -79,11 +81,14 @@ def test_is_the_plain_loop(name: str) -> None:
     assert torch.equal(weights(found), plain)
 
 
-@pytest.mark.parametrize("precision", ["no", "bf16"])
-@pytest.mark.parametrize("clip", [None, 0.1])
-@pytest.mark.parametrize("accumulated", [1, 3])
 @pytest.mark.parametrize("name", SHARED)
-def test_as_torch(name: str, precision: str, clip: float | None, accumulated: int) -> None:
+def test_as_torch(name: str) -> None:
+    for precision, clip, accumulated in product(("no", "bf16"), (None, 0.1), (1, 3)):
+        with case(f"{precision}, clipped at {clip}, {accumulated} batches to a step"):
+            as_torch(name, precision, clip, accumulated)
+
+
+def as_torch(name: str, precision: str, clip: float | None, accumulated: int) -> None:
     found = []
     for made_by, options in ((getattr(thalweg, name), {}), (getattr(torch.optim, name), {"foreach": False})):
         options = {**options, **SHARED[name]}
@@ -100,7 +105,7 @@ def test_as_torch(name: str, precision: str, clip: float | None, accumulated: in
     assert distance(*found) < (1e-4 if precision == "no" else 0.02)  # bf16 has 8 bits
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 def test_preparing_changes_no_state(name: str) -> None:
     """`prepare` loads the optimizer's own state_dict into it, moved to the device."""
     model = network()
@@ -115,7 +120,7 @@ def test_preparing_changes_no_state(name: str) -> None:
     assert torch.equal(train(model, prepared, range(3, 6)), straight)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
     def make(params: Any) -> torch.optim.Optimizer:
         return MADE[name](params, **EVERY[name])
@@ -135,7 +140,7 @@ def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
     assert torch.equal(train(fresh, made_fresh, range(6, 9)), went_on)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 def test_scaler_skips(name: str) -> None:
     """With a scaler Accelerate replaces `step` by a plain function to see whether it was called."""
     Accelerator(cpu=True)

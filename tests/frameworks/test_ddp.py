@@ -1,15 +1,14 @@
 """Two processes with DistributedDataParallel: the weights of one process that saw both halves of each batch."""
 
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from ranks import together
+from ranks import Ranks
 from small_training import EVERY, MADE, batch, distance, network, weights
 from torch.nn.parallel import DistributedDataParallel
 
-from contract_rules import trains_together
+from rule_kinds import trains_together
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +18,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "clipped": ("sgd", {"lr": 0.1, "momentum": 0.9, "clip_norm": 0.05}),
     "guarded": ("adamw", {"nonfinite": "raise", "clip_value": 0.01}),
 }
+# Each rank steps its own parameters, so that none may need the others.
+APART = [name for name in EVERY if not trains_together(MADE[name].rule)]
 
 
 def made(case: str, params: Any) -> torch.optim.Optimizer:
@@ -66,7 +67,7 @@ def train_sharded_state(rank: int) -> dict[str, torch.Tensor]:
     from torch.distributed.optim import ZeroRedundancyOptimizer
 
     found = {}
-    for case in EVERY:
+    for case in APART:
         model = network(torch.float64)
         parallel = DistributedDataParallel(model)
         name, arguments = CASES[case]
@@ -80,27 +81,25 @@ def train_sharded_state(rank: int) -> dict[str, torch.Tensor]:
     return found
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["gradients of their own", "gradients in buckets"])
-def parallel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tensor]]:
-    return together(partial(train_ranks, request.param), tmp_path_factory.mktemp("ddp"))
-
-
-@pytest.fixture(scope="module")
-def sharded(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tensor]]:
-    return together(train_sharded_state, tmp_path_factory.mktemp("zero"))
+def work(rank: int) -> dict[str, dict[str, torch.Tensor]]:
+    """On one of two ranks, with gradients of their own and in buckets, and with the state in shares."""
+    return {
+        "apart": train_ranks(False, rank),
+        "in buckets": train_ranks(True, rank),
+        "in shares": train_sharded_state(rank),
+    }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_two_ranks_are_one(case: str, parallel: list[dict[str, torch.Tensor]]) -> None:
-    first, second = (rank[case] for rank in parallel)
-    assert torch.equal(first, second)
-    assert distance(first, alone(case)) < 1e-9
+def test_two_ranks_are_one(case: str, ranks: Ranks) -> None:
+    for gradients in ("apart", "in buckets"):
+        first, second = (rank["ddp"][gradients][case] for rank in ranks)
+        assert torch.equal(first, second), gradients
+        assert distance(first, alone(case)) < 1e-9, gradients
 
 
-@pytest.mark.parametrize("case", EVERY)
-def test_state_in_shares(case: str, sharded: list[dict[str, torch.Tensor]]) -> None:
-    if trains_together(MADE[CASES[case][0]].rule):
-        pytest.skip("its parameters are trained together, and each rank steps its own")
-    first, second = (rank[case] for rank in sharded)
+@pytest.mark.parametrize("case", APART)
+def test_state_in_shares(case: str, ranks: Ranks) -> None:
+    first, second = (rank["ddp"]["in shares"][case] for rank in ranks)
     assert torch.equal(first, second)
     assert distance(first, alone(case)) < 1e-9

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from small_training import EVERY, MADE, SHARED, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, SHARED, SPAN, distance, divided, loss_of, network, train, weights
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_optimizer_state_dict,
@@ -19,17 +19,11 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 import thalweg
-from contract_rules import AdaBoundLike, NAdamLike, ProdigyLike, trains_together
-from thalweg.optim import optimizer
+from rule_kinds import trains_together
 
-# The catalogue, and rules with numbers of their own by tensor, by group and for all.
-RULES: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    **{name: (made_by, EVERY[name]) for name, made_by in MADE.items()},
-    "scalar a tensor": (optimizer(NAdamLike), {"lr": 0.01}),
-    "scalar a group": (optimizer(AdaBoundLike), {"lr": 0.01}),
-    "scalar for all": (optimizer(ProdigyLike), {}),
-}
-each_rule = pytest.mark.parametrize("name", RULES)
+# With numbers of their own by tensor, by group and for all.
+SCALARS = ("nadam", "adabound", "prodigy")
+each_rule = pytest.mark.parametrize("name", divided(EVERY, SPAN + SCALARS))
 each_form = pytest.mark.parametrize("flat", [False, True], ids=["nested", "flattened"])
 
 
@@ -42,8 +36,7 @@ def one_process() -> Iterator[None]:
 
 
 def made(name: str, model: torch.nn.Module, **options: Any) -> torch.optim.Optimizer:
-    made_by, arguments = RULES[name]
-    return made_by(model.parameters(), **{**arguments, **options})
+    return MADE[name](model.parameters(), **{**EVERY[name], **options})
 
 
 @each_rule
@@ -70,7 +63,7 @@ def test_creating_state_moves_nothing(name: str, flat: bool) -> None:
 
 def test_creating_state_leaves_no_mark_in_the_groups() -> None:
     model = network()
-    fresh = made("scalar a group", model)
+    fresh = made("adabound", model, lr=0.01)
     get_optimizer_state_dict(model, fresh)
     train(model, fresh, [0])
     assert fresh.param_groups[0]["base_lr"] == 0.01

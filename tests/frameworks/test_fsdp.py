@@ -5,17 +5,16 @@ from typing import Any
 
 import pytest
 import torch
-from ranks import together
+from ranks import Ranks
 from small_training import EVERY, MADE, batch, distance, network, train, weights
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from contract_rules import LambLike
 from thalweg.formula import Scalar
 from thalweg.formula.rule import parts
-from thalweg.optim import NonFiniteGradient, optimizer
+from thalweg.optim import NonFiniteGradient
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +28,7 @@ ELEMENTWISE: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
 ADDING_UP: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "clip by norm": (MADE["sgd"], {"lr": 0.1, "clip_norm": 0.05}),
     "clip by value and norm": (MADE["sgd"], {"lr": 0.1, "clip_value": 0.05, "clip_norm": 0.05}),
-    "sums of the rule's own": (optimizer(LambLike), {"lr": 0.1}),
+    "sums of the rule's own": (MADE["lamb"], {"lr": 0.1}),
     "sums of a wrapper's": (MADE["cautious"], {"lr": 0.01}),
 }
 CASES = {**ELEMENTWISE, **ADDING_UP}
@@ -124,19 +123,14 @@ def work(rank: int) -> Mapping[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    return together(work, tmp_path_factory.mktemp("fsdp"))
-
-
 def alone(case: str) -> torch.Tensor:
     model = network(torch.float64)
     return train(model, made(case, model), range(STEPS))
 
 
 @pytest.mark.parametrize("case", ELEMENTWISE)
-def test_two_ranks_are_one(case: str, ranks: list[dict[str, Any]]) -> None:
-    first, second = (rank[case] for rank in ranks)
+def test_two_ranks_are_one(case: str, ranks: Ranks) -> None:
+    first, second = (rank["fsdp"][case] for rank in ranks)
     assert torch.equal(first["weights"], second["weights"])
     assert distance(first["weights"], alone(case)) < 1e-9
     # The state is sharded as its parameter is; its count, and what is kept for a tensor, are ordinary numbers.
@@ -146,21 +140,21 @@ def test_two_ranks_are_one(case: str, ranks: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("case", ADDING_UP)
-def test_sums_over_all_ranks(case: str, ranks: list[dict[str, Any]]) -> None:
-    assert distance(ranks[0][case]["weights"], alone(case)) < 1e-9
+def test_sums_over_all_ranks(case: str, ranks: Ranks) -> None:
+    assert distance(ranks[0]["fsdp"][case]["weights"], alone(case)) < 1e-9
 
 
 @pytest.mark.parametrize("case", ELEMENTWISE)
-def test_resumed(case: str, ranks: list[dict[str, Any]]) -> None:
-    assert distance(ranks[0]["resumed"][case], alone(case)) < 1e-9
+def test_resumed(case: str, ranks: Ranks) -> None:
+    assert distance(ranks[0]["fsdp"]["resumed"][case], alone(case)) < 1e-9
 
 
-def test_averaged_weights(ranks: list[dict[str, Any]]) -> None:
-    assert distance(ranks[0]["averaged"], averaged(network(torch.float64), None)) < 1e-9
+def test_averaged_weights(ranks: Ranks) -> None:
+    assert distance(ranks[0]["fsdp"]["averaged"], averaged(network(torch.float64), None)) < 1e-9
 
 
 @pytest.mark.parametrize(("option", "did"), [("skip", "skipped"), ("raise", "raised")])
-def test_ranks_agree_about_a_gradient_that_is_not_finite(option: str, did: str, ranks: list[dict[str, Any]]) -> None:
+def test_ranks_agree_about_a_gradient_that_is_not_finite(option: str, did: str, ranks: Ranks) -> None:
     """Ranks that disagree wait for each other for ever, or train two different models."""
-    assert [rank["spoiled"][option][0].split()[0] for rank in ranks] == [did, did]
-    assert all(rank["spoiled"][option][1].isfinite().all() for rank in ranks)
+    assert [rank["fsdp"]["spoiled"][option][0].split()[0] for rank in ranks] == [did, did]
+    assert all(rank["fsdp"]["spoiled"][option][1].isfinite().all() for rank in ranks)

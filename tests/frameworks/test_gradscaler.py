@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, MADE, SHARED, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, SHARED, distance, each_rule, loss_of, network, train, weights
 from torch import Tensor, nn
 
 import thalweg
@@ -64,7 +64,7 @@ def clip_at_a_tenth(model: nn.Module) -> None:
     assert norm > 0.1
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 class TestEveryRule:
     def test_scaling_changes_nothing(self, name: str) -> None:
         """The scale is a power of two, so scaling and unscaling are exact."""
@@ -201,7 +201,7 @@ def test_spoiled_gradients_without_a_scaler(clear: bool) -> None:
     assert made.skipped_steps == 2
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 class TestUnscalingInTheStep:
     """``amp_fused=True``: the optimizer divides by the scale itself and leaves out the step that overflowed."""
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, MADE, SHARED, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, SHARED, distance, divided, each_rule, loss_of, network, train, weights
 
 import thalweg
-from contract_rules import trains_together
+from rule_kinds import trains_together
+
+# Rules of which a parameter's step does not depend on the others.
+each_apart = pytest.mark.parametrize("name", divided(n for n in EVERY if not trains_together(MADE[n].rule)))
 
 
 @pytest.fixture
@@ -105,11 +108,9 @@ class TestCheckpointHooks:
         made.load_state_dict(made.state_dict())
         assert seen == ["saving", "from the hook", "loaded"]
 
-    @pytest.mark.parametrize("name", EVERY)
+    @each_apart  # what groups keep is not in the states
     def test_state_changed_while_loading(self, name: str) -> None:
         """A hook that hands on another state_dict: here one that forgets all averages."""
-        if trains_together(MADE[name].rule):
-            pytest.skip("what its groups keep is not in the states")
 
         def forgetful(made: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
             return {**state, "state": {}}
@@ -145,16 +146,16 @@ class TestCheckpointHooks:
 
 class TestAccumulation:
     @pytest.mark.parametrize("to_none", [True, False])
-    @pytest.mark.parametrize("name", EVERY)
+    @each_rule
     def test_of_gradients(self, name: str, to_none: bool) -> None:
         """Three batches to a step is one batch of three times the size."""
         found = []
-        for divided in (True, False):
+        for apart in (True, False):
             model = network(torch.float64)
             made = MADE[name](model.parameters(), **EVERY[name])
             for first in range(0, 12, 3):
                 losses = [loss_of(model, number) / 3 for number in range(first, first + 3)]
-                for loss in losses if divided else [sum(losses)]:
+                for loss in losses if apart else [sum(losses)]:
                     loss.backward()
                 made.step()
                 made.zero_grad(set_to_none=to_none)
@@ -181,10 +182,8 @@ class TestAccumulation:
 class TestInsideTheBackwardPass:
     """torch's recipe for small memory: an optimizer a parameter, stepped as soon as its gradient is there."""
 
-    @pytest.mark.parametrize("name", EVERY)
+    @each_apart
     def test_is_the_plain_loop(self, name: str) -> None:
-        if trains_together(MADE[name].rule):
-            pytest.skip("its parameters are trained together")
         one, other = network(), network()
         plain = train(one, MADE[name](one.parameters(), **EVERY[name]))
         each = {p: MADE[name]([p], **EVERY[name]) for p in other.parameters()}
@@ -226,7 +225,7 @@ class TestInsideTheBackwardPass:
             loss.backward()
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 def test_closure(name: str) -> None:
     """The closure is called once a step, with gradients on, and its loss comes back."""
     one, other = network(), network()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, MADE, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, distance, each_rule, loss_of, network, train, weights
 
 import thalweg
 
@@ -100,14 +100,14 @@ def clipped_by_hand(model: torch.nn.Module, made: torch.optim.Optimizer) -> torc
 
 @pytest.mark.parametrize("wrap", [Forwarding, Copying])
 class TestWrapped:
-    @pytest.mark.parametrize("name", EVERY)
+    @each_rule
     def test_is_the_plain_loop(self, wrap: type[Wrapper], name: str) -> None:
         one, other = network(), network()
         plain = train(one, MADE[name](one.parameters(), **EVERY[name]))
         assert torch.equal(fit(other, wrap(MADE[name](other.parameters(), **EVERY[name]))), plain)
 
     @pytest.mark.parametrize("scaled", [False, True], ids=["plain", "scaled"])
-    @pytest.mark.parametrize("name", EVERY)
+    @each_rule
     def test_clipping(self, wrap: type[Wrapper], name: str, scaled: bool) -> None:
         """Gradient clipping under 16-mixed needs an optimizer that does not unscale by itself; ours does not."""
         one, other = network(), network()
@@ -193,7 +193,7 @@ class TestWrapped:
             fit(one, wrap(thalweg.AdamW(one.parameters(), amp_fused=True), clip=0.05, scaled=True))
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 def test_step_replaced_on_the_instance(name: str) -> None:
     """Progress counters replace ``optimizer.step`` by a function of their own that calls the bound method."""
     one, other = network(), network()

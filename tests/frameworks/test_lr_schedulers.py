@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, MADE, SHARED, distance, network, train, weights
+from small_training import EVERY, MADE, SHARED, distance, each_rule, network, train, weights
 from torch.optim import lr_scheduler, swa_utils
 
 import thalweg
+from thalweg.testing.judging import case
 
 EXACT = 1e-10
 
@@ -95,11 +96,16 @@ def test_every_scheduler_is_here() -> None:
         assert type(made) is made_by
 
 
-@pytest.mark.parametrize("scheduler", schedulers())
 @pytest.mark.parametrize(
     ("name", "lr_is"), [*((name, "float") for name in SHARED), ("SGD", "tensor"), ("AdamW", "tensor")]
 )
-def test_as_torch(name: str, scheduler: str, lr_is: str) -> None:
+def test_as_torch(name: str, lr_is: str) -> None:
+    for scheduler in schedulers():
+        with case(scheduler):
+            as_torch(name, scheduler, lr_is)
+
+
+def as_torch(name: str, scheduler: str, lr_is: str) -> None:
     models = network(torch.float64), network(torch.float64)
     lr = SHARED[name]["lr"]
     arguments = [{**SHARED[name], "lr": torch.tensor(lr, dtype=torch.float64) if lr_is == "tensor" else lr}] * 2
@@ -114,10 +120,15 @@ def test_as_torch(name: str, scheduler: str, lr_is: str) -> None:
         assert len({momentum for ((_, momentum),) in seen}) > 1
 
 
-@pytest.mark.parametrize("scheduler", schedulers())
-@pytest.mark.parametrize("name", [name for name in EVERY if name not in [shared.lower() for shared in SHARED]])
-def test_rules_that_torch_has_not(name: str, scheduler: str) -> None:
+@each_rule
+def test_as_by_hand(name: str) -> None:
     """A scheduler does what setting its numbers by hand does."""
+    for scheduler in schedulers():
+        with case(scheduler):
+            as_by_hand(name, scheduler)
+
+
+def as_by_hand(name: str, scheduler: str) -> None:
     models = network(torch.float64), network(torch.float64)
     scheduled, by_hand = (MADE[name](model.parameters(), lr=0.01, **EVERY[name]) for model in models)
     stepped = RECIPES[scheduler](scheduled)
@@ -131,9 +142,8 @@ def test_rules_that_torch_has_not(name: str, scheduler: str) -> None:
     assert len(set(seen)) > 1
 
 
-@pytest.mark.parametrize("scheduler", schedulers())
 @pytest.mark.parametrize("name", ["SGD", "AdamW"])
-def test_groups_of_their_own(name: str, scheduler: str) -> None:
+def test_groups_of_their_own(name: str) -> None:
     """Two groups with different rates and names; a third is added before the scheduler is made."""
 
     def grouped(made_by: type[torch.optim.Optimizer], model: Any, **options: Any) -> torch.optim.Optimizer:
@@ -145,10 +155,12 @@ def test_groups_of_their_own(name: str, scheduler: str) -> None:
         made.add_param_group({"params": model[3].parameters(), "lr": 0.05})
         return made
 
-    models = network(torch.float64), network(torch.float64)
-    ours = grouped(getattr(thalweg, name), models[0])
-    theirs = grouped(getattr(torch.optim, name), models[1], foreach=False)
-    compared(ours, theirs, models, RECIPES[scheduler])
+    for scheduler in schedulers():
+        with case(scheduler):
+            models = network(torch.float64), network(torch.float64)
+            ours = grouped(getattr(thalweg, name), models[0])
+            theirs = grouped(getattr(torch.optim, name), models[1], foreach=False)
+            compared(ours, theirs, models, RECIPES[scheduler])
 
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW"])
@@ -169,10 +181,14 @@ def test_several_on_one_optimizer(name: str) -> None:
     compared(ours, theirs, models, Both)
 
 
-@pytest.mark.parametrize("scheduler", schedulers())
-def test_resumed(scheduler: str) -> None:
+def test_resumed() -> None:
     """Optimizer and scheduler saved after 4 steps and loaded into new ones: to the bit the run that went on."""
+    for scheduler in schedulers():
+        with case(scheduler):
+            resumed(scheduler)
 
+
+def resumed(scheduler: str) -> None:
     def make() -> tuple[torch.nn.Module, torch.optim.Optimizer, Any]:
         model = network()
         made = thalweg.SGD(model.parameters(), lr=0.1, momentum=0.9)

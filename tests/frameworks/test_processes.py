@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, MADE, network, train, weights
+from small_training import EVERY, MADE, each_rule, network, train, weights
 
 import thalweg
 from thalweg.formula.team import SERIAL_BELOW
@@ -43,7 +43,7 @@ def saved(trained: Trained) -> Trained:
 
 
 @pytest.mark.parametrize("way", [copy.deepcopy, pickled, saved])
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 class TestModelAndOptimizerTogether:
     def test_go_on_apart(self, name: str, way: Callable[[Trained], Trained]) -> None:
         trained = begun(name)
@@ -132,7 +132,7 @@ def send_first_step(pipe: Connection, options: dict[str, Any]) -> None:
 # Python from 3.12 on warns of every fork of a process that has threads, which importing torch is enough for.
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
 class TestFork:
-    @pytest.mark.parametrize("name", EVERY)
+    @each_rule
     def test_child_goes_on(self, name: str) -> None:
         trained = begun(name)
         found = in_process("fork", send_small, trained)

@@ -11,7 +11,7 @@ import torch
 from sklearn.model_selection import GridSearchCV
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Checkpoint, GradientNormClipping, LoadInitState, LRScheduler
-from small_training import EVERY, MADE, SHARED
+from small_training import EVERY, MADE, SHARED, each_rule
 
 import thalweg
 
@@ -61,7 +61,7 @@ def test_as_torch(name: str, callbacks: str) -> None:
     assert (found[0] - found[1]).norm() < 1e-4 * (found[1] - start).norm()
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 def test_groups_by_pattern(name: str) -> None:
     """skorch makes groups from names; ``optimizer__lr`` and its like may be set again afterwards."""
     groups = [("hidden.*", {"lr": 0.0}), ("*.bias", {"lr": 0.5})]
@@ -77,7 +77,7 @@ def test_groups_by_pattern(name: str) -> None:
     assert trained.optimizer_.param_groups[-1]["lr"] == 0.125
 
 
-@pytest.mark.parametrize("name", EVERY)
+@each_rule
 def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
     how = under("optimizer", {"lr": 0.05, **EVERY[name]})
     straight = net(MADE[name], **how).fit(X, Y)

@@ -1,13 +1,13 @@
 """The Trainer of Hugging Face transformers: both ways to hand it an optimizer, a schedule, and resuming."""
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, MADE, SHARED
+from small_training import EVERY, MADE, SHARED, divided, each_rule
 from torch.utils.data import DataLoader
 from transformers import (
     BertConfig,
@@ -22,11 +22,6 @@ import thalweg
 from thalweg.formula.rule import decay_kind
 
 STEPS = 6
-
-
-def divided(names: Iterable[str]) -> list[Any]:
-    """SGD and AdamW run with the fast tests, the others with the slow ones."""
-    return [pytest.param(n, marks=() if n.lower() in ("sgd", "adamw") else pytest.mark.slow) for n in names]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,7 +86,7 @@ def handed_over(folder: Path, make: Callable[[Any], torch.optim.Optimizer], **op
     return trainer(folder, model, options, optimizers=(made, schedule))
 
 
-@pytest.mark.parametrize("name", divided(SHARED))
+@pytest.mark.parametrize("name", divided(SHARED, ("SGD", "AdamW")))
 def test_handed_over(name: str, tmp_path: Path) -> None:
     found = []
     for made_by, options in ((getattr(thalweg, name), {}), (getattr(torch.optim, name), {"foreach": False})):
@@ -102,7 +97,7 @@ def test_handed_over(name: str, tmp_path: Path) -> None:
     assert moved(*found) < 1e-3
 
 
-@pytest.mark.parametrize("name", divided(SHARED))
+@pytest.mark.parametrize("name", divided(SHARED, ("SGD", "AdamW")))
 def test_made_by_the_trainer(name: str, tmp_path: Path) -> None:
     """``optimizer_cls_and_kwargs``: the Trainer makes two groups, of weights that decay and of biases and norms."""
     found = []
@@ -117,7 +112,7 @@ def test_made_by_the_trainer(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize("name", divided(EVERY))
+@each_rule
 def test_is_the_plain_loop(name: str, precision: str, tmp_path: Path) -> None:
     """With the Trainer's clip by norm, to the bit."""
     half = precision == "bf16"
@@ -139,7 +134,7 @@ def test_is_the_plain_loop(name: str, precision: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["handed over", "made by the trainer"])
-@pytest.mark.parametrize("name", divided(EVERY))
+@each_rule
 def test_resumed_from_a_checkpoint(name: str, way: str, tmp_path: Path) -> None:
     options: dict[str, Any] = {"save_strategy": "steps", "save_steps": 3}
     if decay_kind(MADE[name].rule) == "none":

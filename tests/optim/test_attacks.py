@@ -11,8 +11,8 @@ import torch
 
 import thalweg
 from attacking import MODES, Attack, Attacks, Boxed, Marked, Run, compare, drawn, fresh, use, weights
-from contract_rules import AdanLike, LambLike, NAdamLike, trains_together
-from thalweg.optim import OPTIMIZERS, optimizer
+from rule_kinds import trains_together
+from thalweg.optim import OPTIMIZERS
 from thalweg.optim.memory import Memory
 from thalweg.optim.plan import Plan
 
@@ -704,11 +704,9 @@ def test_memory_that_was_taken_away(options: dict[str, Any]) -> None:
     assert [float(made.state[p]["step"]) for p in (a, b)] == [2.0, 2.0]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [name for name, made in OPTIMIZERS.items() if not trains_together(made.rule)])
 def test_masks_as_of_experts(name: str, options: dict[str, Any]) -> None:
     """Many parameters, a few of which have gradients at each step: each is as if trained alone on its own gradients."""
-    if trains_together(OPTIMIZERS[name].rule):
-        pytest.skip("its parameters are trained together")
     shapes = [(7,), (2, 3), (), (33,), (5,), (1, 4), (16,), (17,)] * 3
     params, alone = weights(shapes), weights(shapes)
     made = OPTIMIZERS[name](params, lr=0.05, **options)
@@ -728,20 +726,3 @@ def test_masks_as_of_experts(name: str, options: dict[str, Any]) -> None:
         torch.testing.assert_close(p.detach(), q.detach(), rtol=1e-12, atol=1e-14)
     assert [float(made.state[p]["step"]) for p in params] == taken
     assert len({*taken}) > 3
-
-
-@pytest.mark.parametrize("rule", [NAdamLike, LambLike, AdanLike], ids=lambda rule: rule.__name__)
-def test_masks_of_rules_with_scalars_sums_and_first_gradients(rule: Any, options: dict[str, Any]) -> None:
-    shapes = [(7,), (2, 3), (), (33,)]
-    params, alone = weights(shapes), weights(shapes)
-    made = optimizer(rule)(params, **options)
-    each = [optimizer(rule)([p]) for p in alone]
-    for seed in range(16):
-        for i, (p, q) in enumerate(zip(params, alone, strict=True)):
-            p.grad = q.grad = None
-            if (seed * 7 + i * 3) % 4:
-                p.grad, q.grad = drawn(p, 100 * seed + i), drawn(q, 100 * seed + i)
-                each[i].step()
-        made.step()
-    for p, q in zip(params, alone, strict=True):
-        torch.testing.assert_close(p.detach(), q.detach(), rtol=1e-12, atol=1e-14)

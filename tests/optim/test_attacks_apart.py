@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+import forked
 import thalweg
-from attacking import MODES, alone, options_of, use
+from attacking import MODES, options_of, use
 
 
 @pytest.fixture(params=MODES)
@@ -42,7 +43,7 @@ def at_once(*works):
 
 
 def printed(code: str, mode: str = "one call") -> str:
-    return alone(BEGIN.format(mode=mode, options=options_of(mode)) + code)
+    return forked.code(BEGIN.format(mode=mode, options=options_of(mode)) + code)
 
 
 CHILD = """
@@ -220,7 +221,7 @@ for made in optimizers:
     for p in params:
         p.grad = torch.ones({size})
     made.step()
-stop = time.monotonic() + 5
+stop = time.monotonic() + 2
 
 
 def work(made):
@@ -299,6 +300,7 @@ def resident() -> float:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="how much memory is used is not known here")
 class TestLeaks:
     def test_steps(self, options: dict[str, Any]) -> None:

@@ -11,11 +11,10 @@ import torch
 from torch import nn
 
 import thalweg
-from contract_rules import CONTRACT
 from formula_follower import follow
 from thalweg.formula.expression import number
 from thalweg.formula.text import Line, Story, Walk
-from thalweg.optim import Optimizer, optimizer
+from thalweg.optim import Optimizer
 from thalweg.optim.explain import served
 from thalweg.wrappers import Cautious
 
@@ -93,7 +92,7 @@ CASES: list[tuple[type[Optimizer], dict[str, Any]]] = [
     (thalweg.AdamW, {"decay": "corrected"}),
     (thalweg.Lion, {"weight_decay": 0.1, "nonfinite": "raise"}),
     (Cautiously, {"lr": 0.01, "clip_norm": 0.5, "ema": 0.5}),
-    *((optimizer(rule), {}) for rule in CONTRACT),
+    *((made, {}) for made in (thalweg.NAdam, thalweg.AdaBound, thalweg.Prodigy, thalweg.LAMB, thalweg.Adan)),
 ]
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import thalweg
-from contract_rules import LambLike
 from thalweg.formula import FormulaError, Hyper, Rule, State, torch_reader
 from thalweg.formula.rule import Wrapper, decay_kind, text, wrapped
 from thalweg.optim import OPTIMIZERS, Optimizer, optimizer, wrap
@@ -109,9 +108,9 @@ def test_wrappers_compose() -> None:
 
 def test_around_a_rule_that_takes_sums() -> None:
     """LAMB's own totals come first, then those of its wrapper: one pass each."""
-    rule = wrapped(LambLike, Cautious)
+    rule = wrapped(thalweg.LAMB.rule, Cautious)
     params = start()
-    made = wrap(LambLike, Cautious)(params, lr=0.1, clip_norm=1e9)
+    made = wrap(thalweg.LAMB, Cautious)(params, lr=0.1, clip_norm=1e9)
     assert len(made.stages) == 2
     found = train(made, params)
     values = torch_reader.values_of(rule, lr=0.1)
@@ -186,7 +185,7 @@ class Decorated(Rule):
 
 
 @pytest.mark.parametrize(
-    "made", [Decorated, optimizer(LambLike), wrap(Decorated, Halved), wrap(LambLike, Halved), thalweg.AdamW]
+    "made", [Decorated, thalweg.LAMB, wrap(Decorated, Halved), wrap(thalweg.LAMB, Halved), thalweg.AdamW]
 )
 def test_classes_and_optimizers_through_pickle(made: type[Optimizer]) -> None:
     assert pickle.loads(pickle.dumps(made)) is made

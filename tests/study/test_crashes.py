@@ -11,12 +11,14 @@ import pytest
 from comparing import rows
 from test_compare import stored
 
-from thalweg.study import Comparison
+from thalweg.study import Comparison, compare
+from thalweg.study.engines import Serial
 
-STUDY = """
+ASKED = {"rules": ["sgd", "adam", "lion"], "trials": 12, "seeds": 3}
+STUDY = f"""
 import sys
 from thalweg.study import compare
-compare(sys.argv[1], ["sgd", "adam", "lion"], trials=12, seeds=3, store=sys.argv[2], workers=2)
+compare(sys.argv[1], **{ASKED}, store=sys.argv[2], workers=2)
 """
 
 
@@ -45,7 +47,7 @@ def test_killed_at_twenty_random_moments(script, tmp_path, monkeypatch):
     def start(store):
         return subprocess.Popen([sys.executable, "-c", STUDY, task, store], start_new_session=True)
 
-    assert start("whole.sqlite").wait(300) == 0
+    whole = compare(task, **ASKED, store="whole.sqlite", engine=Serial())
     struck = {"parent": 0, "worker": 0}
     process = start("killed.sqlite")
     before = 0
@@ -54,9 +56,9 @@ def test_killed_at_twenty_random_moments(script, tmp_path, monkeypatch):
         while time.monotonic() < deadline and process.poll() is None and stored("killed.sqlite") <= before:
             time.sleep(0.005)
         time.sleep(chance.uniform(0, 0.05))
-        whole = stored("killed.sqlite")
-        assert whole >= before, "a row was lost"
-        before = whole
+        there = stored("killed.sqlite")
+        assert there >= before, "a row was lost"
+        before = there
         if process.poll() is not None:
             assert process.returncode == 0
             break
@@ -75,7 +77,7 @@ def test_killed_at_twenty_random_moments(script, tmp_path, monkeypatch):
     assert sum(struck.values()) == 20, struck
     assert min(struck.values()) >= 4, struck
     assert rows("killed.sqlite") == rows("whole.sqlite")
-    assert Comparison.load("killed.sqlite").verdict == Comparison.load("whole.sqlite").verdict
+    assert Comparison.load("killed.sqlite").verdict == whole.verdict
 
 
 @pytest.mark.slow
@@ -90,6 +92,5 @@ def test_two_parents_on_one_store(script, tmp_path, monkeypatch):
     assert sorted(process.returncode for process in both) == [0, 1], told
     loser = told[0] if both[0].returncode else told[1]
     assert "another thalweg compare is writing to it" in loser
-    alone = subprocess.run([sys.executable, "-c", STUDY, task, "alone.sqlite"], timeout=300, check=True)
-    assert alone.returncode == 0
+    compare(task, **ASKED, store="alone.sqlite", engine=Serial())
     assert rows("s.sqlite") == rows("alone.sqlite")

@@ -104,7 +104,7 @@ def test_an_interrupt_while_work_is_handed_out_comes_after_it(engine, monkeypatc
 
 def test_an_interrupt_right_after_work_was_handed_out_is_quiet(engine, capfd):
     # An exception in the pool's own thread would be a warning, which is an error here.
-    for _ in range(5):
+    for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             list(engine.map(double, Interrupted([1, 2, 3, 4])))
     assert capfd.readouterr() == ("", "")

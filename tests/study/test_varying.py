@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import thalweg
+from thalweg.cli import main
 from thalweg.outcome import print_outcome
 from thalweg.report.page import page
 from thalweg.report.viewing import command, heading, view_of
@@ -404,21 +405,23 @@ def test_a_finished_store_from_before_defaults_ran_twice_is_finished(script):
 
 
 @pytest.mark.slow
-def test_a_comparison_that_was_interrupted_in_its_process_goes_on(script):
+def test_a_comparison_that_was_interrupted_in_its_process_goes_on(script, capsys):
     """Ctrl-C on the real command, then the same command again; against one that nobody disturbed."""
     slow = textwrap.dedent(NORMS).replace("def train(trial):\n", "def train(trial):\n    time.sleep(0.1)\n")
     script("import time\n" + slow)
 
+    tokens = ["compare", "script.py:train", "-r", "adamw", "--vary", "norm=layer,none"]
+    tokens += ["--trials", "3", "--seeds", "2", "--json"]
+
     def start(store):
-        tokens = ["compare", "script.py:train", "-r", "adamw", "--vary", "norm=layer,none"]
-        tokens += ["--trials", "3", "--seeds", "2", "--workers", "2", "--store", store, "--json"]
         environment = {**os.environ, "CI": "1"}
         return subprocess.Popen(
-            [sys.executable, "-m", "thalweg", *tokens],
+            [sys.executable, "-m", "thalweg", *tokens, "--workers", "2", "--store", store],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
 
-    whole, _ = start("whole.sqlite").communicate(timeout=120)
+    assert main([*tokens, "--engine", "serial", "--store", "whole.sqlite"]) == 0
+    whole = capsys.readouterr().out
     process = start("stopped.sqlite")
     while _count("stopped.sqlite") < 3 and process.poll() is None:
         time.sleep(0.01)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from thalweg.study.spec import Study
     from thalweg.tasks.task import Choice
 
+ENGINES = ("local", "serial", "ray")
+
 
 def asked_for(task: str, given: dict[str, Any]) -> "Study":
     """The study that the command line asks for, from a file or from its options alone."""
@@ -35,18 +37,20 @@ def asked_for(task: str, given: dict[str, Any]) -> "Study":
 
 def chosen_engine(name: str, workers: int | None, address: str | None) -> "Engine":
     """Who runs the trainings, by name."""
-    from thalweg.study.engines import LocalProcesses
+    from thalweg.study.engines import LocalProcesses, Serial
     from thalweg.study.errors import StudyError
 
     if name == "ray":
         from thalweg.study.ray_engine import RayCluster
 
         return RayCluster(address, workers)
-    if name != "local":
-        raise StudyError(f"--engine is local or ray; got {name!r}.{did_you_mean(name, ('local', 'ray'))}")
+    if name not in ENGINES:
+        raise StudyError(f"--engine is local, serial or ray; got {name!r}.{did_you_mean(name, ENGINES)}")
     if address is not None:
         raise StudyError("--address is that of a Ray cluster: add --engine ray, or leave it out")
-    return LocalProcesses(workers)
+    if name == "serial" and workers is not None:
+        raise StudyError("--engine serial trains in this process, one after the other: leave --workers out")
+    return Serial() if name == "serial" else LocalProcesses(workers)
 
 
 def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def compare(
     store
         The file of results. Unless given, thalweg-TASK.sqlite in this folder.
     engine
-        local: processes on this machine. ray: a Ray cluster.
+        local: processes on this machine. serial: this process, which shows what a training prints, and stops in a
+        debugger. ray: a Ray cluster.
     workers
         Processes, one thread each. Unless given, as many as there are CPUs. What a training prints is not shown.
     address
@@ -105,7 +106,8 @@ def compare(
     with refusing(StudyError):
         asked = asked_for(task, {name: value for name, value in given.items() if value is not None})
         runs = chosen_engine(engine, workers, address)
-    with refusing(StudyError), progress(asked.metric) as on_event:
+    # What a script prints goes where the progress is: standard output is for the result.
+    with refusing(StudyError), progress(asked.metric) as on_event, redirect_stdout(sys.stderr):
         found = run_study(asked, store=store, engine=runs, on_event=on_event)
     # The answer first: a page that cannot be written must not take it away.
     if json:
@@ -198,6 +200,7 @@ def lr_find(
     schedule: str = "none",
     seed: Whole = 0,
     option: Several = None,
+    engine: str = "local",
     workers: Whole | None = None,
     json: Flag = False,
 ) -> None:
@@ -233,6 +236,8 @@ def lr_find(
     option
         An option of the task, or what a script of your own reads in trial.options: --option instance=2. Repeat for
         more.
+    engine
+        As for compare: serial shows what a training prints.
     workers
         Processes, one thread each. Unless given, as many as there are CPUs. What a training prints is not shown.
     json
@@ -245,7 +250,8 @@ def lr_find(
     with refusing(StudyError):
         values = hyperparameters(set or [], None)
         options = task_options(option or [])
-    with refusing(StudyError), watching(f"{task}, {rule}") as on_run:
+        runs = chosen_engine(engine, workers, address=None)
+    with refusing(StudyError), watching(f"{task}, {rule}") as on_run, redirect_stdout(sys.stderr):
         found = run(
             task,
             rule,
@@ -259,7 +265,7 @@ def lr_find(
             like=like,
             schedule=schedule,
             task_options=options,
-            workers=workers,
+            engine=runs,
             on_run=on_run,
             **values,
         )

@@ -193,7 +193,7 @@ class _Runner:
         if run.status in ("failed", "died"):
             raise StudyError(
                 f"the first training of {self.plan.task} ({run.rule}) failed, so the comparison stops: "
-                f"{run.message}. What it prints is shown by compare(..., engine=Serial())"
+                f"{run.message}. What it prints is shown by --engine serial, in Python by engine=Serial()"
             )
         if run.status == "done":
             choose_metric(self.plan.metric, run.curves)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from itertools import product
 from typing import Any
 
 import pytest
@@ -10,13 +11,14 @@ import torch
 from thalweg.optim import NonFiniteGradient, Optimizer
 
 from .cases import Row, give, gradients, run, weights
-from .judging import require, same_bits, same_state
+from .judging import case, require, same_bits, same_state
 from .subject import Subject, params_of
 from .suite import Suite
 
 INF, NAN = math.inf, math.nan
 # The element type of weights and a gradient's bad value, so that each is tried with each.
 BAD = [(torch.float32, NAN), (torch.float64, INF), (torch.bfloat16, -INF)]
+CLIPPED: list[dict[str, Any]] = [{}, {"clip_value": 1.0, "clip_norm": 1.0}]
 # The seed of a step's gradients, or None for a step that must not be.
 SPOILED = (None, 0, None, 1, None, None, 2)
 
@@ -24,10 +26,14 @@ SPOILED = (None, 0, None, 1, None, None, 2)
 class BadGradients(Suite):
     """Nothing is touched because of a gradient with nan or infinity in it, and nothing left behind."""
 
-    @pytest.mark.parametrize("options", [{}, {"clip_value": 1.0, "clip_norm": 1.0}], ids=["plain", "clipped"])
-    @pytest.mark.parametrize(("dtype", "bad"), BAD, ids=str)
-    def test_nonfinite_raise(self, subject: Subject, dtype: torch.dtype, bad: float, options: dict[str, Any]) -> None:
+    def test_nonfinite_raise(self, subject: Subject) -> None:
         """A gradient with nan or infinity is named before anything is touched: weights, states, groups, versions."""
+        for (dtype, bad), options in product(BAD, CLIPPED):
+            with case(f"{dtype}, {options}"):
+                self._raises(subject, dtype, bad, options)
+
+    def _raises(self, subject: Subject, dtype: torch.dtype, bad: float, options: dict[str, Any]) -> None:
+        __tracebackhide__ = True
         params = weights(dtype)
         made = subject(params, nonfinite="raise", **options)
         for number in range(3):
@@ -43,10 +49,14 @@ class BadGradients(Suite):
             _untouched(made, before, f"a step refused because of {bad} in a gradient")
             run(made, gradients(number + 1)[number:])
 
-    @pytest.mark.parametrize("options", [{}, {"clip_value": 1.0, "clip_norm": 1.0}], ids=["plain", "clipped"])
-    @pytest.mark.parametrize(("dtype", "bad"), BAD, ids=str)
-    def test_nonfinite_skip(self, subject: Subject, dtype: torch.dtype, bad: float, options: dict[str, Any]) -> None:
+    def test_nonfinite_skip(self, subject: Subject) -> None:
         """A step that is skipped has not been, also the first: the others are as if nobody had seen it."""
+        for (dtype, bad), options in product(BAD, CLIPPED):
+            with case(f"{dtype}, {options}"):
+                self._skips(subject, dtype, bad, options)
+
+    def _skips(self, subject: Subject, dtype: torch.dtype, bad: float, options: dict[str, Any]) -> None:
+        __tracebackhide__ = True
         params = weights(dtype)
         made, clean = subject(params, nonfinite="skip", **options), subject(weights(dtype), **options)
         for seed in SPOILED:
@@ -62,9 +72,14 @@ class BadGradients(Suite):
         same_bits(params, params_of(clean), "steps that were skipped have left something behind: the weights")
         same_state(made.state_dict(), clean.state_dict(), "steps that were skipped have left something behind")
 
-    @pytest.mark.parametrize("amp_fused", [False, True], ids=["unscaled before", "amp_fused"])
-    def test_overflow_under_a_scaler(self, subject: Subject, amp_fused: bool) -> None:
+    def test_overflow_under_a_scaler(self, subject: Subject) -> None:
         """torch.amp.GradScaler: a step that overflowed, also the first, touches nothing; the others are unscaled."""
+        for amp_fused in (False, True):
+            with case(f"amp_fused={amp_fused}"):
+                self._overflows(subject, amp_fused)
+
+    def _overflows(self, subject: Subject, amp_fused: bool) -> None:
+        __tracebackhide__ = True
         params = weights(torch.float32)
         made, clean = subject(params, amp_fused=amp_fused), subject(weights(torch.float32))
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10, growth_interval=1000)

@@ -1,18 +1,19 @@
 """What stands around the rule: sign, scale, clipping, decay, the average, clearing."""
 
 import math
+from itertools import product
 from typing import Any
 
-import pytest
 import torch
 
 from thalweg.formula.rule import decay_kind
+from thalweg.optim import surface
 
 from . import oracle
 from .cases import FEW, give, gradients, run, weights
-from .judging import flat, require, same_bits, within_ulps
+from .judging import case, flat, require, same_bits, within_ulps
 from .subject import Subject, params_of
-from .suite import Suite
+from .suite import Suite, only
 
 
 class Chain(Suite):
@@ -28,84 +29,88 @@ class Chain(Suite):
             run(down, [[-g for g in row] for row in rows])
             same_bits(params_of(up), params_of(down), "maximize=True is not a descent along the opposite gradients")
 
-    @pytest.mark.parametrize("clip_norm", [None, 3.0], ids=["plain", "clip_norm"])
-    def test_grad_scale(self, subject: Subject, clip_norm: float | None) -> None:
+    def test_grad_scale(self, subject: Subject) -> None:
         """Gradients of a loss that was multiplied by grad_scale are divided by it, before they are clipped."""
-        rows = gradients(4)
-        scaled, plain = (subject(weights(torch.float32), clip_norm=clip_norm) for _ in range(2))
-        for number, row in enumerate(rows):
-            scaled.grad_scale = 2.0**number
-            run(scaled, [[2.0**number * g for g in row]])
-            run(plain, [row])
-        same_bits(params_of(scaled), params_of(plain), "grad_scale does not undo the scale of the gradients")
+        for clip_norm in (None, 3.0):
+            with case(f"clip_norm={clip_norm}"):
+                rows = gradients(4)
+                scaled, plain = (subject(weights(torch.float32), clip_norm=clip_norm) for _ in range(2))
+                for number, row in enumerate(rows):
+                    scaled.grad_scale = 2.0**number
+                    run(scaled, [[2.0**number * g for g in row]])
+                    run(plain, [row])
+                same_bits(params_of(scaled), params_of(plain), "grad_scale does not undo the scale of the gradients")
 
-    @pytest.mark.parametrize("clip_norm", [None, 3.0], ids=["alone", "then by norm"])
-    def test_clip_value(self, subject: Subject, clip_norm: float | None) -> None:
+    def test_clip_value(self, subject: Subject) -> None:
         """As torch.nn.utils.clip_grad_value_, and then clip_grad_norm_, before each step."""
-        made, plain = (
-            subject(weights(torch.float64), clip_value=0.4, clip_norm=clip_norm),
-            subject(weights(torch.float64)),
-        )
-        for row in gradients(6):
-            run(made, [row])
-            give(params_of(plain), row)
-            torch.nn.utils.clip_grad_value_(params_of(plain), 0.4)
-            if clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(params_of(plain), clip_norm)
-            plain.step()
-        self.close(
-            params_of(made),
-            params_of(plain),
-            "clip_value does not do what torch.nn.utils.clip_grad_value_ does before the step",
-        )
+        for clip_norm in (None, 3.0):
+            with case(f"clip_norm={clip_norm}"):
+                made, plain = (
+                    subject(weights(torch.float64), clip_value=0.4, clip_norm=clip_norm),
+                    subject(weights(torch.float64)),
+                )
+                for row in gradients(6):
+                    run(made, [row])
+                    give(params_of(plain), row)
+                    torch.nn.utils.clip_grad_value_(params_of(plain), 0.4)
+                    if clip_norm is not None:
+                        torch.nn.utils.clip_grad_norm_(params_of(plain), clip_norm)
+                    plain.step()
+                self.close(
+                    params_of(made),
+                    params_of(plain),
+                    "clip_value does not do what torch.nn.utils.clip_grad_value_ does before the step",
+                )
 
-    @pytest.mark.parametrize("limit", [0.01, 4.0, math.inf], ids=str)
-    @pytest.mark.parametrize("scope", ["all", "tensor"])
-    def test_clip_norm(self, subject: Subject, scope: str, limit: float) -> None:
+    def test_clip_norm(self, subject: Subject) -> None:
         """As torch.nn.utils.clip_grad_norm_ before each step, over all parameters or over each; two groups."""
-        shapes = (*FEW, *FEW)
-        clipped, plain = weights(torch.float64, shapes), weights(torch.float64, shapes)
-        made = subject(_two_groups(clipped, subject), clip_norm=limit, clip_scope=scope)
-        by_hand = subject(_two_groups(plain, subject))
-        for number, row in enumerate(gradients(6, shapes)):
-            scaled = [10.0 ** (number % 3 - 1) * g for g in row]
-            run(made, [scaled])
-            give(plain, scaled)
-            for members in [plain] if scope == "all" else [[p] for p in plain]:
-                torch.nn.utils.clip_grad_norm_(members, limit)
-            by_hand.step()
-        self.close(
-            clipped,
-            plain,
-            f"clip_norm={limit}, clip_scope={scope!r} does not do what torch.nn.utils.clip_grad_norm_ does",
-        )
+        for scope, limit in product(("all", "tensor"), (0.01, 4.0, math.inf)):
+            shapes = (*FEW, *FEW)
+            clipped, plain = weights(torch.float64, shapes), weights(torch.float64, shapes)
+            made = subject(_two_groups(clipped, subject), clip_norm=limit, clip_scope=scope)
+            by_hand = subject(_two_groups(plain, subject))
+            for number, row in enumerate(gradients(6, shapes)):
+                scaled = [10.0 ** (number % 3 - 1) * g for g in row]
+                run(made, [scaled])
+                give(plain, scaled)
+                for members in [plain] if scope == "all" else [[p] for p in plain]:
+                    torch.nn.utils.clip_grad_norm_(members, limit)
+                by_hand.step()
+            self.close(
+                clipped,
+                plain,
+                f"clip_norm={limit}, clip_scope={scope!r} does not do what torch.nn.utils.clip_grad_norm_ does",
+            )
 
-    @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
-    def test_averaged(self, subject: Subject, dtype: torch.dtype) -> None:
+    def test_averaged(self, subject: Subject) -> None:
         """``ema`` keeps the average that is kept by hand from the same weights, and `averaged` gives them back."""
-        params = weights(dtype)
-        made, plain = subject(params, ema=0.9), subject(weights(dtype))
-        wide = torch.promote_types(dtype, torch.float32)
-        by_hand = [p.detach().to(wide, copy=True) for p in params]
-        for row in gradients(6):
-            run(made, [[*row[:-1], None]])
-            run(plain, [[*row[:-1], None]])
-            for average, p in zip(by_hand[:-1], params[:-1], strict=True):
-                average += 0.1 * (p.detach().to(wide) - average)
-        same_bits(params, params_of(plain), "with ema the weights that are trained are others")
-        own = [p.detach().clone() for p in params]
-        try:
-            with made.averaged():
-                found = [p.detach().clone() for p in params]
-                raise KeyError
-        except KeyError:
-            pass
-        same_bits(params, own, "after averaged(), left by an exception, the weights are not those that were trained")
-        if dtype == torch.bfloat16:
-            within_ulps(found, by_hand, 1, "averaged() does not show the average of the weights so far")
-        else:
-            self.close(found, by_hand, "averaged() does not show the average of the weights so far")
-        same_bits(found[-1:], own[-1:], "averaged() has changed a weight that was never stepped")
+        for dtype in (torch.float64, torch.bfloat16):
+            with case(dtype):
+                params = weights(dtype)
+                made, plain = subject(params, ema=0.9), subject(weights(dtype))
+                wide = torch.promote_types(dtype, torch.float32)
+                by_hand = [p.detach().to(wide, copy=True) for p in params]
+                for row in gradients(6):
+                    run(made, [[*row[:-1], None]])
+                    run(plain, [[*row[:-1], None]])
+                    for average, p in zip(by_hand[:-1], params[:-1], strict=True):
+                        average += 0.1 * (p.detach().to(wide) - average)
+                same_bits(params, params_of(plain), "with ema the weights that are trained are others")
+                own = [p.detach().clone() for p in params]
+                try:
+                    with made.averaged():
+                        found = [p.detach().clone() for p in params]
+                        raise KeyError
+                except KeyError:
+                    pass
+                same_bits(
+                    params, own, "after averaged(), left by an exception, the weights are not those that were trained"
+                )
+                if dtype == torch.bfloat16:
+                    within_ulps(found, by_hand, 1, "averaged() does not show the average of the weights so far")
+                else:
+                    self.close(found, by_hand, "averaged() does not show the average of the weights so far")
+                same_bits(found[-1:], own[-1:], "averaged() has changed a weight that was never stepped")
 
     def test_clear(self, subject: Subject) -> None:
         """With clear=True the step leaves the gradients at 0, where they are, and moves weights as ever."""
@@ -120,15 +125,15 @@ class Chain(Suite):
             require(same, "clear=True has not set the gradients to 0 where they are")
         same_bits(params, params_of(plain), "with clear=True the weights are others")
 
-    @pytest.mark.parametrize("decay", ["l2", "decoupled", "independent", "corrected", "own"])
-    def test_weight_decay(self, subject: Subject, decay: str) -> None:
+    @only(lambda _, subject: decay_kind(subject.rule) != "none")
+    def test_weight_decay(self, subject: Subject) -> None:
         """Weight decay in each form the rule takes, as the formula of its chain says."""
-        kind = decay_kind(subject.rule)
-        if kind == "none":
-            pytest.skip(f"{subject.rule.__name__} takes no weight decay")
-        if (kind == "own") != (decay == "own"):
-            pytest.skip(f"{'the rule' if kind == 'own' else 'the chain'} does weight decay itself")
-        arguments = {"weight_decay": 0.2} | ({} if decay == "own" else {"decay": decay})
+        own = decay_kind(subject.rule) == "own"
+        for decay in ("own",) if own else surface.DECAYS:
+            self._decays(subject, decay, {"weight_decay": 0.2} | ({} if own else {"decay": decay}))
+
+    def _decays(self, subject: Subject, decay: str, arguments: dict[str, Any]) -> None:
+        __tracebackhide__ = True
         made = subject(weights(torch.float64), **arguments)
         run(made, gradients(20))
 

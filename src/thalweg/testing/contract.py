@@ -3,7 +3,6 @@
 import copy
 from typing import Any
 
-import pytest
 import torch
 from torch.optim import lr_scheduler
 
@@ -11,7 +10,7 @@ from thalweg.formula.rule import decay_kind
 
 from . import oracle
 from .cases import FEW, give, gradients, run, weights
-from .judging import require, same_bits, same_state
+from .judging import case, require, same_bits, same_state
 from .subject import Subject, params_of
 from .suite import Suite
 
@@ -43,25 +42,27 @@ class Contract(Suite):
             )
             require(p.is_leaf and p.requires_grad, "a parameter is no leaf that wants gradients any more")
 
-    @pytest.mark.parametrize("options", [{}, {"clip_norm": 1.0}, {"nonfinite": "raise"}], ids=str)
-    def test_no_gradient_no_trace(self, subject: Subject, options: dict[str, Any]) -> None:
+    def test_no_gradient_no_trace(self, subject: Subject) -> None:
         """For a parameter without a gradient a step has not been: not the weight, not the state, not the count."""
-        params = weights(torch.float32)
-        made = subject(params, **options)
-        made.step()
-        same_bits(params, weights(torch.float32), "a step without any gradient has moved a weight")
-        require(not made.state_dict()["state"], "a step without any gradient has created states")
-        rows = gradients(3)
-        for row in ([rows[0][0], None, rows[0][2]], [rows[1][0], rows[1][1], None]):
-            idle = [i for i, g in enumerate(row) if g is None]
-            before = copy.deepcopy(([params[i].detach() for i in idle], _states(made, idle)))
-            run(made, [row])
-            same_bits([params[i] for i in idle], before[0], "a weight without a gradient has been moved")
-            same_state(_states(made, idle), before[1], "the state of a weight without a gradient has changed")
-        everything = copy.deepcopy((params, made.state_dict()))
-        run(made, [[None] * len(params)])
-        same_bits(params, everything[0], "a step without any gradient has moved a weight")
-        same_state(made.state_dict(), everything[1], "a step without any gradient has changed the state")
+        options: dict[str, Any]
+        for options in ({}, {"clip_norm": 1.0}, {"nonfinite": "raise"}):
+            with case(options):
+                params = weights(torch.float32)
+                made = subject(params, **options)
+                made.step()
+                same_bits(params, weights(torch.float32), "a step without any gradient has moved a weight")
+                require(not made.state_dict()["state"], "a step without any gradient has created states")
+                rows = gradients(3)
+                for row in ([rows[0][0], None, rows[0][2]], [rows[1][0], rows[1][1], None]):
+                    idle = [i for i, g in enumerate(row) if g is None]
+                    before = copy.deepcopy(([params[i].detach() for i in idle], _states(made, idle)))
+                    run(made, [row])
+                    same_bits([params[i] for i in idle], before[0], "a weight without a gradient has been moved")
+                    same_state(_states(made, idle), before[1], "the state of a weight without a gradient has changed")
+                everything = copy.deepcopy((params, made.state_dict()))
+                run(made, [[None] * len(params)])
+                same_bits(params, everything[0], "a step without any gradient has moved a weight")
+                same_state(made.state_dict(), everything[1], "a step without any gradient has changed the state")
 
     def test_late_group(self, subject: Subject) -> None:
         """Parameters that are added while training begin with their first step, with the numbers of their group."""
@@ -116,25 +117,27 @@ class Contract(Suite):
         require(made.param_groups[0]["lr"] is lr, "the lr of the group is another tensor than the one given")
         same_bits(params_of(made), params_of(plain), "a learning rate in a tensor gives other weights than a number")
 
-    @pytest.mark.parametrize("kind", ["number", "tensor"])
-    def test_scheduler(self, subject: Subject, kind: str) -> None:
+    def test_scheduler(self, subject: Subject) -> None:
         """Schedulers, here two that are chained, do what setting their rates by hand does."""
-        lr = torch.tensor(subject.lr, dtype=torch.float64) if kind == "tensor" else subject.lr
-        made, plain = subject(weights(torch.float32), lr=lr), subject(weights(torch.float32))
-        schedules: list[lr_scheduler.LRScheduler] = [
-            lr_scheduler.LambdaLR(made, lambda epoch: 1 / (1 + epoch)),
-            lr_scheduler.MultiStepLR(made, [2], 0.5),
-        ]
-        seen = []
-        for row in gradients(5):
-            seen.append(float(made.param_groups[0]["lr"]))
-            plain.param_groups[0]["lr"] = seen[-1]
-            run(made, [row])
-            run(plain, [row])
-            for schedule in schedules:
-                schedule.step()
-        require(len({*seen}) == len(seen), f"the scheduler has left the rates at {seen}")
-        same_bits(params_of(made), params_of(plain), "scheduled rates give other weights than the same set by hand")
+        for lr in (subject.lr, torch.tensor(subject.lr, dtype=torch.float64)):
+            with case(f"lr = {lr}"):
+                made, plain = subject(weights(torch.float32), lr=lr), subject(weights(torch.float32))
+                schedules: list[lr_scheduler.LRScheduler] = [
+                    lr_scheduler.LambdaLR(made, lambda epoch: 1 / (1 + epoch)),
+                    lr_scheduler.MultiStepLR(made, [2], 0.5),
+                ]
+                seen = []
+                for row in gradients(5):
+                    seen.append(float(made.param_groups[0]["lr"]))
+                    plain.param_groups[0]["lr"] = seen[-1]
+                    run(made, [row])
+                    run(plain, [row])
+                    for schedule in schedules:
+                        schedule.step()
+                require(len({*seen}) == len(seen), f"the scheduler has left the rates at {seen}")
+                same_bits(
+                    params_of(made), params_of(plain), "scheduled rates give other weights than the same set by hand"
+                )
 
     def test_closure(self, subject: Subject) -> None:
         """A closure is called once, with gradients on; its loss is returned, its gradients are those of the step."""
@@ -158,23 +161,23 @@ class Contract(Suite):
         same_bits(params, params_of(plain), "a step with a closure differs from one without")
         require(made.step() is None, "a step without a closure returns something")
 
-    @pytest.mark.parametrize("to_none", [True, False], ids=["to None", "to zero"])
-    def test_zero_grad(self, subject: Subject, to_none: bool) -> None:
+    def test_zero_grad(self, subject: Subject) -> None:
         """Gradients are taken away, or set to 0 in place; the next step is as ever."""
-        params = weights(torch.float64)
-        made, plain = subject(params), subject(weights(torch.float64))
-        run(made, gradients(1))
-        before = [p.grad for p in params]
-        made.zero_grad(set_to_none=to_none)
-        grads = [p.grad for p in params]
-        if to_none:
-            require(all(g is None for g in grads), "zero_grad() has left a gradient")
-        else:
-            same = all(g is b and g is not None and not g.any() for g, b in zip(grads, before, strict=True))
-            require(same, "zero_grad(set_to_none=False) has not set the gradients to 0 where they are")
-        run(made, gradients(2)[1:])
-        run(plain, gradients(2))
-        same_bits(params, params_of(plain), "after zero_grad() the next step is another")
+        for to_none in (True, False):
+            params = weights(torch.float64)
+            made, plain = subject(params), subject(weights(torch.float64))
+            run(made, gradients(1))
+            before = [p.grad for p in params]
+            made.zero_grad(set_to_none=to_none)
+            grads = [p.grad for p in params]
+            if to_none:
+                require(all(g is None for g in grads), "zero_grad() has left a gradient")
+            else:
+                same = all(g is b and g is not None and not g.any() for g, b in zip(grads, before, strict=True))
+                require(same, "zero_grad(set_to_none=False) has not set the gradients to 0 where they are")
+            run(made, gradients(2)[1:])
+            run(plain, gradients(2))
+            same_bits(params, params_of(plain), "after zero_grad() the next step is another")
 
     def test_hooks_are_called(self, subject: Subject) -> None:
         """Hooks before and after each step, in this order, and only while they are registered."""
@@ -194,19 +197,22 @@ class Contract(Suite):
         run(made, gradients(1))
         require(len(calls) == 2, "hooks of the step are called after they were removed")
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-    def test_state_is_created_without_moving(self, subject: Subject, dtype: torch.dtype) -> None:
+    def test_state_is_created_without_moving(self, subject: Subject) -> None:
         """torch.distributed.checkpoint steps a fresh optimizer with zero gradients and lr = 0 to create its state."""
-        decay = {"weight_decay": 0.5} if decay_kind(subject.rule) != "none" else {}
-        params = weights(dtype)
-        made, trained = subject(params, **decay), subject(weights(dtype))
-        made.param_groups[0]["lr"] = 0.0
-        run(made, [[torch.zeros(shape) for shape in FEW]])
-        same_bits(params, weights(dtype), "zero gradients and lr = 0 move the weights")
-        run(trained, gradients(1))
-        for p, q in zip(params, params_of(trained), strict=True):
-            found, expected = ({k: v.dtype for k, v in m.state[w].items()} for m, w in ((made, p), (trained, q)))
-            require(found == expected, f"that step creates the states {found}, training has {expected}")
+        for dtype in (torch.float32, torch.bfloat16, torch.float16):
+            with case(dtype):
+                decay = {"weight_decay": 0.5} if decay_kind(subject.rule) != "none" else {}
+                params = weights(dtype)
+                made, trained = subject(params, **decay), subject(weights(dtype))
+                made.param_groups[0]["lr"] = 0.0
+                run(made, [[torch.zeros(shape) for shape in FEW]])
+                same_bits(params, weights(dtype), "zero gradients and lr = 0 move the weights")
+                run(trained, gradients(1))
+                for p, q in zip(params, params_of(trained), strict=True):
+                    found, expected = (
+                        {k: v.dtype for k, v in m.state[w].items()} for m, w in ((made, p), (trained, q))
+                    )
+                    require(found == expected, f"that step creates the states {found}, training has {expected}")
 
 
 def _states(made: torch.optim.Optimizer, places: list[int]) -> dict[int, Any]:

@@ -1,7 +1,8 @@
 """Comparisons that say in words what was wrong."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +16,20 @@ def require(condition: object, otherwise: str) -> None:
     __tracebackhide__ = True
     if not condition:
         pytest.fail(otherwise)
+
+
+@contextmanager
+def case(name: object) -> Iterator[None]:
+    """Whatever fails within says that it was this case: a test tries many, since each test has a cost of its own."""
+    __tracebackhide__ = True
+    try:
+        yield
+    except pytest.fail.Exception as failure:
+        failure.msg = f"{name}: {failure.msg}"
+        raise
+    except Exception as error:
+        error.add_note(f"in the case: {name}")
+        raise
 
 
 def same_bits(found: Tensors, expected: Tensors, otherwise: str) -> None:

@@ -1,9 +1,8 @@
 """Memory: any layout, any cut, any number of threads; what is read is not written."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
-import pytest
 import torch
 
 from thalweg.formula import Sum
@@ -25,9 +24,9 @@ from .cases import (
     transposed,
     weights,
 )
-from .judging import require, same_bits
+from .judging import case, require, same_bits
 from .subject import Subject, params_of
-from .suite import Suite, threads
+from .suite import Suite, only, threads
 
 # A gradient's layout in each step: as the weight's, and four that are not.
 GRADIENTS = [None, contiguous, transposed, expanded, gaps]
@@ -41,10 +40,14 @@ GUARDED: list[tuple[torch.dtype, dict[str, Any]]] = [
 class Memory(Suite):
     """Element i of weight, gradient and state is the same weight, wherever it lies."""
 
-    @pytest.mark.parametrize(("dtype", "options"), GUARDED, ids=["plain", "guarded"])
-    @pytest.mark.parametrize("layout", LAYOUTS)
-    def test_layout(self, subject: Subject, layout: str, dtype: torch.dtype, options: dict[str, Any]) -> None:
+    def test_layout(self, subject: Subject) -> None:
         """Weights in another layout, with gradients of theirs and of others, are updated as contiguous ones."""
+        for layout, (dtype, options) in product(LAYOUTS, GUARDED):
+            with case(f"{dtype}, {options}"):
+                self._laid(subject, layout, dtype, options)
+
+    def _laid(self, subject: Subject, layout: str, dtype: torch.dtype, options: dict[str, Any]) -> None:
+        __tracebackhide__ = True
         plain = weights(dtype, ROOMY)
         laid = [torch.nn.Parameter(LAYOUTS[layout](p.detach())) for p in plain]
         strides = [p.stride() for p in laid]
@@ -81,47 +84,50 @@ class Memory(Suite):
         apart = [v for v in states if v.stride() not in {p.stride() for p in laid if p.shape == v.shape}]
         require(not apart, "after the step a state is laid out unlike its weight")
 
-    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-    def test_fallback_is_the_kernel(self, subject: Subject, dtype: torch.dtype) -> None:
+    def test_fallback_is_the_kernel(self, subject: Subject) -> None:
         """Weights in memory with gaps are served by the torch reader: the same numbers, nothing between is touched."""
-        dense = weights(dtype, SHAPES)
-        apart = [torch.nn.Parameter(gaps(p.detach())) for p in dense]
-        fallback, kernel = subject(apart), subject(dense)
-        run(fallback, gradients(12, SHAPES))
-        run(kernel, gradients(12, SHAPES))
-        require(any(served(fallback)), "weights in memory with gaps are served by a kernel: this test shows nothing")
-        self.close(apart, dense, f"the torch reader and the kernel disagree after 12 steps in {dtype}", dtype)
-        for p in apart:
-            between = torch.empty(0, dtype=dtype).set_(p.detach().untyped_storage())[::2]
-            require((between == BETWEEN).all(), "what lies in the gaps between the weights was written")
+        for dtype in (torch.float64, torch.float32):
+            with case(dtype):
+                dense = weights(dtype, SHAPES)
+                apart = [torch.nn.Parameter(gaps(p.detach())) for p in dense]
+                fallback, kernel = subject(apart), subject(dense)
+                run(fallback, gradients(12, SHAPES))
+                run(kernel, gradients(12, SHAPES))
+                require(
+                    any(served(fallback)), "weights in memory with gaps are served by a kernel: this test shows nothing"
+                )
+                self.close(apart, dense, f"the torch reader and the kernel disagree after 12 steps in {dtype}", dtype)
+                for p in apart:
+                    between = torch.empty(0, dtype=dtype).set_(p.detach().untyped_storage())[::2]
+                    require((between == BETWEEN).all(), "what lies in the gaps between the weights was written")
 
-    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
-    def test_kernel_serves_it(self, subject: Subject, dtype: torch.dtype) -> None:
+    def test_kernel_serves_it(self, subject: Subject) -> None:
         """Ordinary parameters on a CPU are updated by compiled code, not many times slower by torch operations."""
-        if dtype == torch.float16 and reading.kernel_types(torch.zeros(1, dtype=dtype), {}) == "w is float16":
-            pytest.skip("this processor cannot convert float16")
-        made = subject(weights(dtype, SHAPES))
-        run(made, gradients(1, SHAPES))
-        reasons = [why for why in served(made) if why]
-        require(not reasons, f"no kernel serves {dtype} parameters: {reasons[0] if reasons else ''}")
+        for dtype in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+            if dtype == torch.float16 and reading.kernel_types(torch.zeros(1, dtype=dtype), {}) == "w is float16":
+                continue  # this processor cannot convert float16
+            made = subject(weights(dtype, SHAPES))
+            run(made, gradients(1, SHAPES))
+            reasons = [why for why in served(made) if why]
+            require(not reasons, f"no kernel serves {dtype} parameters: {reasons[0] if reasons else ''}")
 
-    @pytest.mark.parametrize("clip_norm", [None, 1.0], ids=["plain", "clip_norm"])
-    def test_threads_change_no_bit(self, subject: Subject, clip_norm: float | None) -> None:
+    def test_threads_change_no_bit(self, subject: Subject) -> None:
         """One, two or three threads over tensors long enough to be shared out: the same bits."""
-        shapes = ((2 * SERIAL_BELOW + 17,), (1000,), (17,))
-        found = {}
-        for count in (1, 2, 3):
-            params = weights(torch.float32, shapes)
-            with threads(count):
-                run(subject(params, clip_norm=clip_norm), gradients(2, shapes))
-            found[count] = params
-        for count in (2, 3):
-            same_bits(found[count], found[1], f"with {count} threads the weights are not those of one thread")
+        for clip_norm in (None, 1.0):
+            with case(f"clip_norm={clip_norm}"):
+                shapes = ((2 * SERIAL_BELOW + 17,), (1000,), (17,))
+                found = {}
+                for count in (1, 2, 3):
+                    params = weights(torch.float32, shapes)
+                    with threads(count):
+                        run(subject(params, clip_norm=clip_norm), gradients(2, shapes))
+                    found[count] = params
+                for count in (2, 3):
+                    same_bits(found[count], found[1], f"with {count} threads the weights are not those of one thread")
 
+    @only(lambda _, subject: not parts(subject.rule, Sum))  # where totals are taken over tensors, these matter
     def test_cut_changes_no_bit(self, subject: Subject) -> None:
         """However weights are spread over tensors, each comes out the same."""
-        if parts(subject.rule, Sum):
-            pytest.skip(f"{subject.rule.__name__} takes totals over tensors, so the tensors matter")
         length = SERIAL_BELOW + 1
         whole = weights(torch.float32, ((length,),))
         run(subject(whole), gradients(2, ((length,),)))
@@ -151,21 +157,22 @@ class Memory(Suite):
         same_bits([_copy(g) for g, _, _ in before], [copy for _, copy, _ in before], "the step has written to .grad")
         require(all(_version(g) == v for g, _, v in before), "the step has raised the gradient's version: it wrote")
 
-    @pytest.mark.parametrize("clip_norm", [None, 1.0], ids=["plain", "clip_norm"])
-    def test_autograd_is_told(self, subject: Subject, clip_norm: float | None) -> None:
+    def test_autograd_is_told(self, subject: Subject) -> None:
         """A graph that still needs the weights as they were must notice: their version is raised, and only theirs."""
-        params = weights(torch.float32)
-        made = subject(params, clip_norm=clip_norm)
-        give(params, [*gradients(1)[0][:-1], None])
-        before = [p._version for p in params]
-        made.step()
-        raised = [p._version > version for p, version in zip(params, before, strict=True)]
-        require(
-            all(raised[:-1]),
-            "the step has changed weights without raising their version: backward() would "
-            "silently use the new ones in a graph of the old",
-        )
-        require(not raised[-1], "the step has raised the version of a weight that had no gradient")
+        for clip_norm in (None, 1.0):
+            with case(f"clip_norm={clip_norm}"):
+                params = weights(torch.float32)
+                made = subject(params, clip_norm=clip_norm)
+                give(params, [*gradients(1)[0][:-1], None])
+                before = [p._version for p in params]
+                made.step()
+                raised = [p._version > version for p, version in zip(params, before, strict=True)]
+                require(
+                    all(raised[:-1]),
+                    "the step has changed weights without raising their version: backward() would "
+                    "silently use the new ones in a graph of the old",
+                )
+                require(not raised[-1], "the step has raised the version of a weight that had no gradient")
 
 
 def served(made: Optimizer) -> list[str]:

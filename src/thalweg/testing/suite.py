@@ -1,8 +1,8 @@
 """What is tested: an optimizer class, and the settings it is tried with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import pytest
 import torch
@@ -15,6 +15,18 @@ from .judging import Tensors, close
 from .subject import Subject, default_settings
 
 SameName = Literal["same name"]
+Applies = Callable[[type["Suite"], Subject], bool]
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def only(applies: Applies) -> Callable[[Test], Test]:
+    """A test for those subjects of which this holds: where a class has none, the test is not there to be skipped."""
+
+    def marked(test: Test) -> Test:
+        vars(test)["applies"] = applies
+        return test
+
+    return marked
 
 
 class Suite:
@@ -26,6 +38,22 @@ class Suite:
     reference_tolerance: ClassVar[float] = 1e-10
     tolerance: ClassVar[Mapping[torch.dtype, float]] = {torch.float64: 1e-12, torch.float32: 2e-5}
     steps: ClassVar[int] = 100
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if getattr(cls, "optimizer", None) is None:
+            return
+        try:
+            subjects = cls.subjects()
+        except pytest.UsageError:  # said again when pytest collects the class
+            return
+        # What was left out for a base class may apply here.
+        written = {
+            name: test for base in reversed(cls.__mro__) for name, test in vars(base).items() if test is not None
+        }
+        for name, test in written.items():
+            if name not in vars(cls) and (applies := _applies(test)):
+                setattr(cls, name, test if any(applies(cls, subject) for subject in subjects) else None)
 
     def close(self, found: Tensors, expected: Tensors, otherwise: str, dtype: torch.dtype = torch.float64) -> None:
         """Weights are as near as this class demands."""
@@ -41,7 +69,8 @@ class Suite:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Called by pytest: a test that asks for a ``subject`` is run with each setting."""
         if "subject" in metafunc.fixturenames:
-            subjects = self.subjects()
+            applies = _applies(metafunc.function) or (lambda _suite, _subject: True)
+            subjects = [subject for subject in self.subjects() if applies(type(self), subject)]
             metafunc.parametrize("subject", subjects, ids=[subject.name for subject in subjects])
 
     @classmethod
@@ -64,6 +93,11 @@ class Suite:
         raise pytest.UsageError(
             f"{cls.__name__}.optimizer must be an optimizer class made from a rule, or a rule; it is {given!r}"
         )
+
+
+def _applies(test: Any) -> Any:
+    """What `only` was given for a test, or None."""
+    return getattr(test, "applies", None) if callable(test) else None
 
 
 @once
