@@ -26,13 +26,21 @@ const redraw = () => {
   if (!waiting) waiting = requestAnimationFrame(() => { waiting = 0; draw(); });
 };
 
+// What waits for the next frame, drawn now: for who goes on from where the last change has led.
+const settle = () => {
+  if (!waiting) return;
+  cancelAnimationFrame(waiting);
+  waiting = 0;
+  draw();
+};
+
 const draw = () => {
   const { figure: shown, state, views } = current;
   const found = SCRIPTS[shown.name].draw(state);
   const panels = found.panels;
   while (views.length > panels.length) views.pop().element.remove();
   while (views.length < panels.length) {
-    const view = new PanelView(change);
+    const view = new PanelView(change, settle);
     views.push(view);
     place("panels").append(view.element);
   }

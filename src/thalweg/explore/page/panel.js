@@ -177,8 +177,9 @@ let clips = 0;
 
 // The place of one panel on the page. It keeps its elements, so that what is held stays held while the figure changes.
 class PanelView {
-  constructor(onMove) {
+  constructor(onMove, settle) {
     this.onMove = onMove;
+    this.settle = settle;
     this.element = document.createElement("figure");
     this.element.className = "panel";
     clips += 1;
@@ -265,6 +266,7 @@ class PanelView {
       const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
       if (!way) return;
       event.preventDefault();
+      this.settle(); // a second key within one frame goes on from the first
       const { at: [x, y], step } = held();
       // A handle may say how far a key takes it to the right and up, in the axes' own numbers.
       if (step) {
