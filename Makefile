@@ -6,9 +6,9 @@ BIN := .venv/bin
 TORCH_INDEX ?=
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 JOBS ?= 2
-PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS)
 
-.PHONY: help demo test test-slow test-profile check format bench stubs clean
+.PHONY: help demo test test-slow test-profile mutate check format bench stubs clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -30,6 +30,9 @@ test-slow: .venv/dev ## the rest: every rule in every framework, browser, kill -
 test-profile: .venv/dev ## what the tests cost: CPU seconds by directory, and the forty dearest
 	$(PYTEST) -p costs -m "not slow"
 	$(PYTEST) -p costs -m slow
+
+mutate: .venv/dev ## small changes of the code: which of them the fast tests notice; an hour, goes on where it stopped
+	$(BIN)/python tests/mutants.py
 
 check: .venv/dev ## format, lint, types
 	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py

@@ -2,9 +2,11 @@ import os
 import shutil
 import signal
 import tempfile
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("thalweg", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("thalweg")
@@ -19,23 +21,31 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# What takes long to start: all tests that ask for one of these are run by the same of pytest-xdist's processes.
-STARTED_ONCE = ("browser", "cluster", "ranks")
+# What takes long to make, each for all tests of these files: they are run by the same of pytest-xdist's processes.
+# (Its own --dist loadgroup groups nothing under pytest 9.2.)
+TOGETHER = (
+    ("explore/", "formula/test_javascript.py", "formula/test_typeset.py", "report/test_browser.py"),  # the browser
+    ("frameworks/test_ddp.py", "frameworks/test_fsdp.py"),  # a pair of ranks
+    ("study/test_ray.py",),  # a cluster
+    ("stats/test_calibration.py",),  # simulated studies
+    ("optim/test_attacks_apart.py", "nn/test_served.py", "test_package.py", "test_examples.py"),  # forked.py's server
+    ("report/test_page.py",),
+    ("study/test_export.py",),
+    ("test_doctor.py",),
+)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is shared is made once: by the tests of a module that share a fixture, or by all that need what starts."""
-    for item in items:
-        shared = [name for name in STARTED_ONCE if name in item.fixturenames]
-        shared += [
-            found[-1].baseid
-            for found in item._fixtureinfo.name2fixturedefs.values()
-            if found[-1].scope == "module" and found[-1].baseid == item.parent.nodeid.partition("::")[0]
-        ]
-        shared += ["forked"] if hasattr(item.module, "forked") else []
-        if shared:
-            item.add_marker(pytest.mark.xdist_group(shared[0]))
+class Together(LoadScopeScheduling):
+    """Each test goes to whichever process is free, but for those that stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0].removeprefix("tests/")
+        return next((files[0] for files in TOGETHER if path.startswith(files)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -214,7 +214,7 @@ def _failing(places: list[Path], tests: Path, folder: Path, jobs: int) -> str | 
         "THALWEG_CACHE": str(folder / "kernels"),
     }
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", "-p", "no:cacheprovider", "-m", "not slow"]
-    command += ["-n", str(jobs), "--dist", "loadgroup", *map(str, places)]
+    command += ["-n", str(jobs), *map(str, places)]
     process = subprocess.Popen(
         command, cwd=tests.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,

