@@ -70,7 +70,7 @@ THOROUGH: dict[str, tuple[set[str], str]] = {
         "parameters that had 5 gradients each have counted",
     ),
     "IgnoresMaximize": ({"test_maximize"}, "maximize=True is not a descent along the opposite gradients"),
-    "FallsBack": ({"test_kernel_serves_it"}, "no kernel serves torch.float32 parameters: it is a Tuesday"),
+    "FallsBack": ({"test_kernel_serves_it"}, "no kernel serves torch.float64 parameters: it is a Tuesday"),
 }  # fmt: skip
 
 
