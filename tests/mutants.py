@@ -30,7 +30,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_suffix(".json")
 SEED = 12
-LIMIT = 600
+LIMIT = 1200
 # How many are drawn, and which tests can reach them: those beside it first, then all others.
 PACKAGES = {"formula": 20, "optim": 20, "nn": 12, "stats": 8}
 REACH = {
