@@ -190,6 +190,14 @@ def test_totals_ignore_what_is_past_the_end(size: int) -> None:
     assert task.sums[0] == pytest.approx([(1 / memory[:size]).sum(), size], rel=1e-14)
 
 
+def test_tasks_begin_on_cache_lines_of_their_own() -> None:
+    """Threads hammer a task's first word: others' words beside it would wait for it."""
+    walk = compiled(Pass({}, {"x": weight("x") * 2.0}), {"x": "float64", "g": "float64"}, "float64")
+    columns = dict.fromkeys("xg", np.zeros(1, np.int64))
+    tasks = [Task(walk, np.zeros((1, 3), np.int64), np.zeros((1, 2), np.int64), columns) for _ in range(20)]
+    assert {task.words.ctypes.data % 64 for task in tasks} == {0}
+
+
 def test_a_row_for_each_tensor() -> None:
     memory = [np.ones(20), np.ones(3), np.ones(17)]
     walk = compiled(

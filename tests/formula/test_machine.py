@@ -186,6 +186,17 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cache_folder().is_relative_to(Path.home())
 
 
+def test_where_the_cache_is_on_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("THALWEG_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert cache_folder() == Path.home() / "Library" / "Caches" / "thalweg"
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert cache_folder() == Path.home() / "AppData" / "Local" / "thalweg" / "cache"
+    monkeypatch.setenv("LOCALAPPDATA", "C:")
+    assert cache_folder() == Path("C:") / "thalweg" / "cache"
+
+
 def test_code_stays_loaded_while_its_object_lives(folder: Path) -> None:
     codes = [MachineCode(walk(float(i)).assembly) for i in range(4)]
     del codes[1]

@@ -167,7 +167,7 @@ def test_python_reads_the_same_expression(expression: Expression) -> None:
     [
         "a - b - c", "a - (b - c)", "a / (b * c)", "a / b * c", "a * (b / c)", "(a + b) * c", "-(a + b)", "-a * b",
         "-(a * b)", "(-a) ** b", "-a ** b", "a ** b ** c", "(a ** b) ** c", "a ** -b", "a * -b", "a - -b", "a < b",
-        "where(a + 1 < b, sqrt(a), -1)", "2 * a", "a ** 0.5", "1 - a ** b",
+        "where(a + 1 < b, sqrt(a), -1)", "2 * a", "a ** 0.5", "1 - a ** b", "0 ** a",
     ],
 )  # fmt: skip
 def test_no_bracket_too_many(text: str) -> None:

@@ -52,6 +52,20 @@ def test_are_those_of_the_step(dtype: torch.dtype, rel: float, options: dict[str
             assert close(found[i], norm([grads[i]]), norm([before[i]]), step, rel)
 
 
+def test_of_a_weight_that_moves_again_after_the_step() -> None:
+    """Lookahead takes the weights back every other step: the step is the whole way that a weight has gone."""
+    params = parameters()
+    made = thalweg.wrap(thalweg.SGD, thalweg.Lookahead)(params, lr=0.1, momentum=0.9, k=2)
+    watched = made.watch(every=1)
+    for seed in range(4):
+        give_gradients(params, seed)
+        before = [p.detach().clone() for p in params]
+        grads = [p.grad.clone() for p in params if p.grad is not None]
+        made.step()
+        moved = [a - p.detach() for a, p in zip(before, params, strict=True)]
+        assert close(watched.read()["all"], norm(grads), norm(before), norm(moved), rel=1e-10), seed
+
+
 def test_measuring_changes_no_bit() -> None:
     results = []
     for every in (0, 1, 3):
