@@ -1,5 +1,6 @@
 """Compiled passes against the same formula on plain tensors, on random formulas and on the numbers that are special."""
 
+import inspect
 import math
 from collections.abc import Callable
 
@@ -286,7 +287,7 @@ HOST: dict[str, Callable[..., object]] = {
 
 @pytest.mark.parametrize("name", HOST)
 def test_host_numbers_follow_ieee(name: str) -> None:
-    """Floats one by one and arrays at once: NumPy's answer, also where Python would raise."""
+    """Floats one by one and arrays at once: NumPy's answer, also where Python would raise, and the same bits."""
     formula = HOST[name]
     traced = formula(number("a"), number("b"))
     assert isinstance(traced, Expression)
@@ -295,11 +296,21 @@ def test_host_numbers_follow_ieee(name: str) -> None:
     with np.errstate(all="ignore"):
         expected = formula(a, b)
     many = host.many({"a": a, "b": b})
-    np.testing.assert_array_equal(many[0], expected)
     np.testing.assert_array_equal(many[1], b)
     one = [host.one({"a": float(x), "b": float(y)})[0] for x, y in PAIRS.T]
+    np.testing.assert_array_equal(many[0], one)
     # math.pow and math.exp differ from NumPy's vectorised ones by a rounding.
     np.testing.assert_allclose(one, expected, rtol=4e-16)
+
+
+def test_rows_have_the_bits_of_one() -> None:
+    """NumPy's own powers differ from the C library's in a few of a hundred: a row of its own must change no weight."""
+    beta, t = number("beta"), number("t")
+    host = host_function([1 - beta**t, vocabulary.exp(-t * beta), vocabulary.log(t + beta), vocabulary.sqrt(t) / beta])
+    betas, steps = np.linspace(0.5, 0.99999, 500), np.arange(1.0, 501.0)
+    many = host.many({"beta": betas, "t": steps})
+    for i, (b, s) in enumerate(zip(betas.tolist(), steps.tolist(), strict=True)):
+        assert host.one({"beta": b, "t": s}) == tuple(values[i] for values in many), i
 
 
 @pytest.mark.parametrize(
@@ -337,7 +348,7 @@ def test_traced_formula_has_no_truth() -> None:
 
 @pytest.mark.parametrize("name", vocabulary.__all__)
 def test_words_agree_on_floats_arrays_and_tensors(name: str) -> None:
-    count = {"maximum": 2, "minimum": 2, "clip": 3, "where": 3}.get(name, 1)
+    count = len(inspect.signature(getattr(vocabulary, name)).parameters)
     for x in (-1.5, 0.0, 2.5):
         values = (x, -1.0, 1.0)[:count]
         if name == "where":

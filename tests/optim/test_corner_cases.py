@@ -44,7 +44,7 @@ def test_cleared_gradients_leave_their_graph() -> None:
     [
         ("nonfinite", "rasie", ValueError, "nonfinite must be one of raise, skip, pass, got 'rasie'"),
         ("clip_norm", -1.0, ValueError, "clip_norm must be above 0"),
-        ("clip_norm", "1", TypeError, "clip_norm must be a number, got '1'"),
+        ("clip_norm", "1", TypeError, "clip_norm must be a number, got the string '1'"),
         ("clip_scope", "al", ValueError, "clip_scope must be one of all, tensor"),
         ("grad_scale", 0.0, ValueError, "grad_scale is 0"),
     ],

@@ -154,6 +154,6 @@ def cache() -> dict[str, Any]:
 
     files = cached()
     return {
-        "folder": str(cache_folder()), "kernels": len(files),
+        "folder": str(cache_folder() or "none"), "kernels": len(files),
         "bytes": sum(file.stat().st_size for file in files), "problem": cache_problem(),
     }  # fmt: skip

@@ -47,9 +47,9 @@ def cleared(*, as_json: bool) -> None:
     for file in files:
         file.unlink(missing_ok=True)
     if as_json:
-        print(json.dumps({"folder": str(cache_folder()), "removed": len(files), "bytes": size}))
+        print(json.dumps({"folder": str(cache_folder() or "none"), "removed": len(files), "bytes": size}))
     else:
-        print(f"Removed {_kernels(len(files), size)} from {cache_folder()}.")
+        print(f"Removed {_kernels(len(files), size)} from {cache_folder() or 'nowhere: there is no cache'}.")
 
 
 def examined() -> Findings:

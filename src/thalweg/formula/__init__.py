@@ -4,7 +4,7 @@ from .declare import Decay, Hyper, Scalar, State, Sum, Switch
 from .language import FormulaError
 from .rule import Rule, Wrapper, like, wrapped
 from .search import Search, choice, log_uniform, one_minus_log_uniform
-from .vocabulary import abs, clip, exp, floor, log, maximum, minimum, sign, sqrt, where
+from .vocabulary import abs, clip, exp, floor, log, maximum, minimum, share, sign, sqrt, times, towards, where
 
 __all__ = [
     "Decay",
@@ -28,8 +28,11 @@ __all__ = [
     "maximum",
     "minimum",
     "one_minus_log_uniform",
+    "share",
     "sign",
     "sqrt",
+    "times",
+    "towards",
     "where",
     "wrapped",
 ]

@@ -8,7 +8,7 @@ they cost no memory traffic, so one kernel serves them all.
 
 from typing import Any
 
-from .vocabulary import clip, minimum, sqrt, where
+from .vocabulary import clip, minimum, share, sqrt, times, where
 
 # The numbers the chain reads, with the values that leave the rule alone.
 NUMBERS = {"unscale": 1.0, "clip_value": float("inf"), "clip_scale": 1.0, "l2": 0.0, "shrink": 0.0}
@@ -24,7 +24,7 @@ def limited(g: Any, unscale: Any, clip_value: Any) -> Any:
 
 def regularised(g: Any, w: Any, clip_scale: Any, l2: Any, without_l2: bool) -> Any:
     """The gradient the rule sees: scaled to the norm's limit, with L2's share, l2 * w."""
-    return clip_scale * g if without_l2 else clip_scale * g + l2 * w
+    return clip_scale * g if without_l2 else clip_scale * g + times(l2, w)
 
 
 def first_or_kept(state: Any, g: Any, t: Any) -> Any:
@@ -42,7 +42,7 @@ def shrink(kind: str, lr: Any, first_lr: Any, weight_decay: Any) -> Any:
 
 def move(w: Any, d: Any, shrink: Any) -> Any:
     """The whole step: the rule's, and decay's share, if that is not the gradient's; see `shrink`."""
-    return d + shrink * w
+    return d + share(shrink, w)
 
 
 def norm_scale(squares: Any, clip_norm: Any, clip_eps: Any) -> Any:

@@ -53,9 +53,14 @@ class Decay:
 
 @dataclass(frozen=True)
 class Switch:
-    """A choice between forms of the rule, fixed when the kernel is made: the only thing an `if` may test."""
+    """A choice between forms of the rule, fixed when the kernel is made: the only thing an `if` may test.
+
+    ``needs``  hyperparameters that must be above 0 where it is on; ``bars`` those that must be 0.
+    """
 
     default: bool
+    needs: tuple[str, ...] = ()
+    bars: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,33 @@ from .expression import Expression
 Numbers = Mapping[str, Any]
 _INFIX = ("+", "-", "*", "/", "<", "<=", ">", ">=")
 
-# Plain floats are several times faster than NumPy's, but raise where IEEE 754 has an answer.
+# Plain floats are several times faster than NumPy's, but raise where IEEE 754 has an answer. The last bits of NumPy's
+# own powers, exponentials and logarithms are others than the C library's, in a few of a hundred: a row of its own
+# must not change a weight, so they are taken one by one.
 _PLAIN = {
     "pow": math.pow, "sqrt": math.sqrt, "abs": abs, "exp": math.exp, "log": math.log, "floor": math.floor,
     "maximum": lambda a, b: a if a != a or a > b else b,
     "minimum": lambda a, b: a if a != a or a < b else b,
     "where": lambda condition, a, b: a if condition else b,
 }  # fmt: skip
+
+
+def _each(plain: Callable[..., float], array: np.ufunc) -> Callable[..., Any]:
+    """A function of floats on arrays, and where it raises, NumPy's answer."""
+
+    def one(*numbers: float) -> float:
+        try:
+            return plain(*numbers)
+        except (ArithmeticError, ValueError):
+            return float(array(*numbers))
+
+    every = np.frompyfunc(one, array.nin, 1)
+    return lambda *arrays: np.asarray(every(*arrays), np.float64)[()]
+
+
 _ARRAYS = {
-    "pow": np.power, "sqrt": np.sqrt, "abs": np.abs, "exp": np.exp, "log": np.log, "floor": np.floor,
-    "maximum": np.maximum, "minimum": np.minimum, "where": np.where,
+    "pow": _each(math.pow, np.power), "exp": _each(math.exp, np.exp), "log": _each(math.log, np.log),
+    "sqrt": np.sqrt, "abs": np.abs, "floor": np.floor, "maximum": np.maximum, "minimum": np.minimum, "where": np.where,
 }  # fmt: skip
 
 

@@ -20,28 +20,42 @@ _NAME = re.compile(r"[0-9a-f]{64}\.o")
 _UNFINISHED = "unfinished-"
 
 
-def cache_folder() -> Path:
-    """Where object code is kept: ``$THALWEG_CACHE``, or ``thalweg`` in the user's cache folder."""
-    chosen = os.environ.get("THALWEG_CACHE")
-    if chosen:
+def cache_folder() -> Path | None:
+    """Where object code is kept: ``$THALWEG_CACHE``, or ``thalweg`` in the user's cache folder.
+
+    None for a user without one: some containers run under a number that has neither HOME nor an account.
+    """
+    if chosen := os.environ.get("THALWEG_CACHE"):
         return Path(chosen)
-    home = Path.home()
+    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        return Path(local) / "thalweg" / "cache"
+    if sys.platform not in ("darwin", "win32") and (caches := os.environ.get("XDG_CACHE_HOME")):
+        return Path(caches) / "thalweg"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    if not home.is_absolute():
+        return None
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "thalweg"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "thalweg" / "cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "thalweg"
+        return home / "AppData" / "Local" / "thalweg" / "cache"
+    return home / ".cache" / "thalweg"
 
 
 def cached() -> list[Path]:
     """The files of the kernels that are kept."""
-    files = cache_folder().glob("*")
+    folder = cache_folder()
+    files = [] if folder is None else folder.glob("*")
     return sorted(path for path in files if _NAME.fullmatch(path.name) or path.name.startswith(_UNFINISHED))
 
 
 def cache_problem() -> str | None:
     """Why kernels are not kept for the next process, in words; None if they are."""
     folder = cache_folder()
+    if folder is None:
+        return "this user has no home folder: set THALWEG_CACHE to a folder of its own"
     if not folder.exists():
         above = next(place for place in folder.parents if place.exists())
         if not above.is_dir():
@@ -143,6 +157,8 @@ def _trusted(path: Path) -> bool:
 
 def _read(name: str) -> bytes | None:
     folder = cache_folder()
+    if folder is None:
+        return None
     path = folder / f"{name}.o"
     with suppress(OSError):
         if _trusted(folder) and _trusted(path):
@@ -156,6 +172,8 @@ def _read(name: str) -> bytes | None:
 def _write(name: str, code: bytes) -> None:
     """Keep the code for the next process. A folder that cannot be written is no obstacle: it is compiled again."""
     folder = cache_folder()
+    if folder is None:
+        return
     with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _trusted(folder):

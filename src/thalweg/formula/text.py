@@ -199,6 +199,8 @@ def _simplified(e: Expression, known: dict[Expression, Expression]) -> Expressio
 
 
 def _simple(op: str, a: list[Expression]) -> Expression:
+    if op == "where" and a[0].op == "<" and a[0].arguments[1] == constant(inf):
+        return a[1]  # what is told is told of finite numbers
     found = simple(op, *a)
     return _function(*found.arguments) if op == found.op == "where" else found
 

@@ -4,13 +4,16 @@ Numbers follow IEEE 754 everywhere: the root of a negative number is nan, 1/0 is
 """
 
 import sys
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from .expression import Expression, apply
 
-__all__ = ["abs", "clip", "exp", "floor", "log", "maximum", "minimum", "sign", "sqrt", "where"]
+__all__ = [
+    "abs", "clip", "exp", "floor", "log", "maximum", "minimum", "share", "sign", "sqrt", "times", "towards", "where",
+]  # fmt: skip
 
 
 def sqrt(x: Any) -> Any:
@@ -61,6 +64,25 @@ def sign(x: Any) -> Any:
 def clip(x: Any, low: Any, high: Any) -> Any:
     """x between low and high; nan stays nan."""
     return where(x < low, low, where(x > high, high, x))
+
+
+# Three products whose neutral numbers are neutral: 0 * infinity is nan, and weights may hold infinities that mean
+# something (masks, transition tables). Of finite numbers they are the plain formulas, bit for bit.
+
+
+def times(rate: Any, x: Any) -> Any:
+    """rate * x, and 0 where the rate is 0, also of infinity."""
+    return rate * where(abs(rate) > 0, x, where(abs(x) < inf, x, 0.0))
+
+
+def share(rate: Any, x: Any) -> Any:
+    """rate * x of a finite x, else 0: what decay takes of a weight, which does not bring an infinite one nearer."""
+    return rate * where(abs(x) < inf, x, 0.0)
+
+
+def towards(x: Any, y: Any, rate: Any) -> Any:
+    """x + rate * (y - x), on the way from x to y; an infinite x stays where it is."""
+    return where(abs(x) < inf, x + rate * (y - x), x)
 
 
 def _call(name: str, *arguments: Any) -> Any:

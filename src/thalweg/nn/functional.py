@@ -122,8 +122,11 @@ def _move(running: Tensor, of_batch: Tensor, momentum: float, factor: float) -> 
 
 
 def _large(x: Tensor, least: int) -> bool:
-    """Whether x has so many numbers. What stands for a tensor while a model is recorded is not asked."""
-    return isinstance(x, Tensor) and not x.is_nested and x.numel() >= least
+    """Whether x has so many numbers. Not asked while a model is recorded: the answer would become a condition."""
+    if torch.compiler.is_compiling() or not isinstance(x, Tensor) or x.is_nested:
+        return False
+    count = x.numel()
+    return type(count) is int and count >= least  # not a symbol, of a tracer with sizes left open
 
 
 def _eps(x: Tensor, eps: float | None) -> float:

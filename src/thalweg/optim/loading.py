@@ -1,15 +1,18 @@
 """What a checkpoint is to an optimizer: states by parameter, found by name where both sides know names."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states
-from thalweg.formula.rule import parts
+from thalweg.formula.rule import inner, parts
 
 from . import surface
+from .state import counts_steps
 
 Saved = dict[str, Any]
 
@@ -18,14 +21,16 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> Saved:
     """The checkpoint in the order of the optimizer's groups and parameters, if both have names; else as it is.
 
     Where not one name is the same (``module.`` before each of them, say) names tell nothing, and torch's way,
-    by position, remains. Raises ValueError if some names are the same and some are not, or if the parameters are
-    grouped otherwise.
+    by position, remains. A checkpoint that groups the same names otherwise gives its states; the hyperparameters are
+    then the optimizer's own, since those of other groups are not theirs. Raises ValueError if some names are the same
+    and some are not, and for names that occur in several groups and tell parameters apart in none.
     """
     own = [group.get("param_names") for group in groups]
     theirs = [group.get("param_names") for group in saved["param_groups"]]
     if None in own or None in theirs or own == theirs:
         return saved
-    here, there = ({name for names in side for name in names or ()} for side in (own, theirs))
+    mine, others = ([list(names or ()) for names in side] for side in (own, theirs))
+    here, there = ({name for names in side for name in names} for side in (mine, others))
     if not here & there:
         return saved
     if here != there:
@@ -36,19 +41,37 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> Saved:
             + (";" if missing and more else "")
             + (f" it has {_some(more)}, which the optimizer has not" if more else "")
         )
-    places = {frozenset(names or ()): i for i, names in enumerate(theirs)}
+    if [sorted(names) for names in mine] == [sorted(names) for names in others]:
+        order = list(range(len(mine)))
+    elif repeated := sorted({name for side in (mine, others) for name, n in Counter(chain(*side)).items() if n > 1}):
+        raise ValueError(
+            f"the checkpoint groups its parameters otherwise, and {_some(repeated)} stand in several groups, so that "
+            "names do not tell which is which: make the optimizer with the groups it was saved with"
+        )
+    elif {frozenset(names) for names in mine} == {frozenset(names) for names in others}:
+        places = {frozenset(names): i for i, names in enumerate(others)}
+        order = [places[frozenset(names)] for names in mine]
+    else:
+        return _regrouped(saved, groups)
     ordered = []
-    for i, names in enumerate(own):
-        place = places.get(frozenset(names or ()))
-        if place is None:
-            raise ValueError(
-                f"the checkpoint groups its parameters otherwise: none of its groups has just those of group {i} "
-                f"({_some(names or ())}); make the optimizer with the groups it was saved with"
-            )
+    for names, place in zip(mine, order, strict=True):
         group = saved["param_groups"][place]
+        if len({*names}) < len(names):
+            raise ValueError(f"two parameters of one group are called {_some(sorted({*names}))}: names tell nothing")
         number = dict(zip(group["param_names"], group["params"], strict=True))
-        ordered.append({**group, "params": [number[name] for name in names or ()], "param_names": names})
+        ordered.append({**group, "params": [number[name] for name in names], "param_names": names})
     return {**saved, "param_groups": ordered}
+
+
+def _regrouped(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> Saved:
+    """The checkpoint's states in the optimizer's own groups."""
+    theirs = saved["param_groups"]
+    number = {name: n for group in theirs for name, n in zip(group["param_names"], group["params"], strict=True)}
+    own = [{key: value for key, value in group.items() if key != "params"} for group in groups]
+    return {
+        **saved,
+        "param_groups": [{**group, "params": [number[name] for name in group["param_names"]]} for group in own],
+    }
 
 
 def with_options(saved: Saved, groups: Sequence[Mapping[str, Any]], options: Sequence[str]) -> Saved:
@@ -56,6 +79,31 @@ def with_options(saved: Saved, groups: Sequence[Mapping[str, Any]], options: Seq
     pairs = zip(saved["param_groups"], groups, strict=False)
     filled = [{**{key: own[key] for key in options if key in own}, **theirs} for theirs, own in pairs]
     return {**saved, "param_groups": [*filled, *saved["param_groups"][len(filled) :]]}
+
+
+def with_counts(saved: Saved, rule: type[Rule]) -> Saved:
+    """The checkpoint with a step count in every state; some libraries keep one for the whole group.
+
+    Raises KeyError, as torch does, where there is none and the rule needs it: a step counted from 0 with averages that
+    are old would be a large one. torch.optim.SGD counts none; where it left a buffer, the first step is past.
+    """
+    averages = {state.key for state in parts(rule, State).values()}
+    counted = counts_steps(rule) and inner(rule).__name__ != "SGD"
+    state, groups = dict(saved["state"]), []
+    for group in saved["param_groups"]:
+        uncounted = [n for n in group["params"] if "step" not in state.get(n, {})]
+        bare = [n for n in uncounted if averages & {*state.get(n, ())}]
+        if "step" in group:
+            count = torch.tensor(float(group["step"]))
+            state.update({n: {**state.get(n, {}), "step": count.clone()} for n in uncounted})
+            group = {key: value for key, value in group.items() if key != "step"}
+        elif bare and counted:
+            raise KeyError(
+                f"step: the checkpoint has {_some(sorted(averages & {*state[bare[0]]}))} of a parameter, but not how "
+                "many steps it has taken, neither in its state nor in its group"
+            )
+        groups.append(group)
+    return {**saved, "state": state, "param_groups": groups}
 
 
 def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) -> None:
@@ -87,19 +135,32 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) 
                     )
 
 
-def restored(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> list[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
-    """Each parameter with the tensors saved for it: in the types they were saved in, and copies.
+def restored(
+    saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]
+) -> list[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
+    """Each parameter with the tensors saved for it, as copies, and as precise as checkpoint, parameter and rule want.
 
     torch casts every state to its parameter's type, which for float32 averages of bfloat16 weights is a loss, and
-    keeps the checkpoint's own tensors, so that training would go on inside the checkpoint.
+    keeps the checkpoint's own tensors, so that training would go on inside the checkpoint. Neither does what was saved
+    in half precision stay so beside float32 weights: an average of squares there would hardly move.
     """
+    least = {state.key: state.dtype for state in parts(rule, State).values()}
+
+    def loaded(key: str, value: torch.Tensor, param: torch.Tensor) -> torch.Tensor:
+        if key not in least:  # numbers, and what another optimizer keeps
+            return value.detach().to(param.device if value.dim() else "cpu", copy=True)
+        dtype = torch.promote_types(value.dtype, param.dtype) if value.is_floating_point() else value.dtype
+        if least[key]:
+            dtype = torch.promote_types(dtype, getattr(torch, least[key]))
+        return value.detach().to(param.device, dtype, copy=True)
+
     numbers = [number for group in saved["param_groups"] for number in group["params"]]
     params = [param for group in groups for param in group["params"]]
     return [
         (
             param,
             {
-                key: value.detach().to(param.device if value.dim() else "cpu", copy=True)
+                key: loaded(key, value, param)
                 for key, value in saved["state"].get(number, {}).items()
                 if isinstance(value, torch.Tensor)
             },

@@ -2,10 +2,12 @@
 
 import copyreg
 import importlib
+import inspect
 import operator
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from abc import ABCMeta
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -34,8 +36,11 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
     return made_of(rule)
 
 
-class _Made(type):
-    """The type of the classes made here, for pickle: not all of them stand in a module under their own name."""
+class _Made(ABCMeta):
+    """The type of the classes made here, for pickle: not all of them stand in a module under their own name.
+
+    A kind of `ABCMeta`, so that a class may inherit from an optimizer and from abstract ones.
+    """
 
 
 @once
@@ -52,11 +57,23 @@ def made_of(rule: type[Rule]) -> type[Optimizer]:
         "__doc__": rule.__doc__,
         "__module__": rule.__module__,
         "__qualname__": rule.__qualname__,
+        "__init__": _initialiser(surface.signature(rule)),
         "__signature__": surface.signature(rule),
     }
     made: Any = _Made(rule.__name__, (Optimizer,), members)
     found: type[Optimizer] = made
     return found
+
+
+def _initialiser(signature: inspect.Signature) -> Callable[..., None]:
+    """`Optimizer.__init__` with a rule's own signature: some libraries read that of ``__init__``, not of the class."""
+
+    def __init__(self: Optimizer, *arguments: Any, **options: Any) -> None:
+        Optimizer.__init__(self, *arguments, **options)
+
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    __init__.__signature__ = signature.replace(parameters=[own, *signature.parameters.values()])  # type: ignore[attr-defined]
+    return __init__
 
 
 def _pickled(made: Any) -> Any:

@@ -89,8 +89,9 @@ class Optimizer(torch.optim.Optimizer):
         by_place = dict(zip(positional, arguments, strict=False))
         if twice := by_place.keys() & options.keys():
             raise TypeError(f"{name} got {twice.pop()!r} twice, by place and by name")
+        options = surface.without_implementation(name, {**by_place, **options})
+        options = surface.plain(surface.torchs_decay(self.whole, name, options), known)
         whole = {key: options.pop(key, value) for key, value in surface.WHOLE.items()}
-        options = {**by_place, **options}
         surface.check(self.whole, name, {**known, **options})
         surface.check_whole(name, whole)
         vars(self).update(whole)
@@ -112,8 +113,15 @@ class Optimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with their own hyperparameters; what is not given is as for the others."""
         known = surface.defaults(self.whole)
-        given = {key: value for key, value in param_group.items() if key in known}
         name = type(self).__name__
+        if not isinstance(param_group, dict):
+            raise TypeError(f"{name}: a parameter group is a dictionary, got {param_group!r}")
+        # In the caller's own dictionary, as torch does.
+        kept = surface.torchs_decay(self.whole, name, surface.without_implementation(name, param_group))
+        given = surface.plain({key: value for key, value in kept.items() if key in known}, known)
+        param_group.update(given)
+        for key in param_group.keys() - kept.keys():
+            del param_group[key]
         surface.check_group(self.whole, name, param_group)
         surface.check(self.whole, name, {**self.defaults, **given})
         super().add_param_group(param_group)
@@ -156,6 +164,7 @@ class Optimizer(torch.optim.Optimizer):
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
         # the caller's too from now on.
         found["state"] = {k: dict(v) if isinstance(v, dict) else v for k, v in found["state"].items()}
+        found["param_groups"] = [surface.with_torchs_decay(self.rule, group) for group in found["param_groups"]]
         if not (self._optimizer_state_dict_pre_hooks or self._optimizer_state_dict_post_hooks):
             self.state.seen = seen
         return found
@@ -173,13 +182,15 @@ class Optimizer(torch.optim.Optimizer):
 
         # Around the user's own hooks: they change the checkpoint before, and see the finished state after.
         def sort(_optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
-            sorted_by_name = loading.by_name(saved, self.param_groups)
-            loaded.update(loading.with_options(sorted_by_name, self.param_groups, surface.CHAIN))
+            plain = [surface.without_torchs_decay(self.rule, group) for group in saved["param_groups"]]
+            sorted_by_name = loading.by_name({**saved, "param_groups": plain}, self.param_groups)
+            counted = loading.with_counts(sorted_by_name, self.whole)
+            loaded.update(loading.with_options(counted, self.param_groups, surface.CHAIN))
             loading.refuse(loaded, self.param_groups, self.whole)
             return loaded
 
         def restore(_optimizer: torch.optim.Optimizer) -> None:
-            for param, tensors in loading.restored(loaded, self.param_groups):
+            for param, tensors in loading.restored(loaded, self.param_groups, self.whole):
                 if tensors:
                     self.state.own(param).update(tensors)
 

@@ -19,6 +19,7 @@ from thalweg.formula.rule import parts
 
 from . import reading, state, surface
 from .counts import Counts
+from .kept import Kept
 from .launch import KernelLaunch, Members, TorchLaunch
 from .memory import ABSENT, FINE, ODD, PLAN, Memory
 from .settings import Group, Switches
@@ -38,28 +39,25 @@ class Planned:
     launch: KernelLaunch | TorchLaunch
     members: Members
     counts: Counts
-    scalars: Mapping[str, NDArray[np.float64]]
+    scalars: Mapping[str, Kept]
     next_scalars: HostFunction
     """From a step's numbers to the next values of the rule's scalars."""
-    views: Mapping[str, list[torch.Tensor]]
-    """The views of the counts and `scalars` that the states hold, by key, to notice when one is replaced."""
 
     @property
     def kept(self) -> list[torch.Tensor]:
         """The tensors whose addresses a step uses."""
         states = self.launch.kept if isinstance(self.launch, KernelLaunch) else []
-        return [*(view for views in self.views.values() for view in views), *states]
+        return [*(tensor for kept in self._numbers.values() for tensor in kept.tensors), *states]
 
-    def numbers_moved(self) -> bool:
-        """Whether counts or scalars are elsewhere in memory. The views of each share one storage, so one tells."""
-        arrays: dict[str, NDArray[Any]] = {"step": self.counts.steps, **self.scalars}
-        return any(self.views[key][0].data_ptr() != array.ctypes.data for key, array in arrays.items())
+    @property
+    def _numbers(self) -> Mapping[str, Kept]:
+        return {"step": self.counts.kept, **self.scalars}
 
     def in_place(self) -> bool:
         """Whether the states are those that were planned."""
-        for key, views in self.views.items():
+        for key, numbers in self._numbers.items():
             kept = [state.get(key) for state in self.members.states]
-            if not all(map(operator.is_, kept, views)):
+            if not all(map(operator.is_, kept, numbers.tensors)):
                 return False
         return self.launch.in_place(self.members.states)
 
@@ -121,9 +119,6 @@ class Plan:
         if states is not self.mapping or switches != self.switches or len(groups) != len(lists):
             return False
         if any(group["params"] is not members for group, members in zip(groups, lists, strict=True)):
-            return False
-        # The arrays of counts are read and written in Python: where they were moved, these are nobody's memory.
-        if states.exposed and any(planned.numbers_moved() for planned in self.launches):
             return False
         if not states.seen:
             return True
@@ -269,15 +264,11 @@ def _planned(
     else:
         plain = {name: on for name, on in switches if name not in values or name in surface.switches(rule, values)}
         launch = TorchLaunch(rule, plain, members)
-    steps = state.gathered(mine, "step", torch.float32)
     scalars = {
-        name: state.gathered(mine, name, torch.float64)
-        for name, scalar in parts(rule, Scalar).items()
-        if scalar.scope == "tensor"
+        name: Kept(mine, name, np.float64) for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"
     }
-    views = {key: [s[key] for s in mine] for key in ("step", *scalars)}
-    counts = Counts(steps, asked=state.counts_steps(rule))
-    return Planned(launch, members, counts, scalars, scalars_of(rule, switches), views)
+    counts = Counts(Kept(mine, "step", np.float32), asked=state.counts_steps(rule))
+    return Planned(launch, members, counts, scalars, scalars_of(rule, switches))
 
 
 def names(groups: Sequence[Group], quote: Callable[[str], str] = repr) -> list[str]:

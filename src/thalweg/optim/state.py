@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
 from thalweg.formula.rule import layers, parts
+
+from .reading import ordinary
 
 
 def counts_steps(rule: type[Rule]) -> bool:
@@ -28,7 +29,8 @@ def prepare(
     fresh = not any(isinstance(v, torch.Tensor) for v in state.values())
     if not isinstance(state.get("step"), torch.Tensor):
         # torch's SGD keeps no count; where it left a buffer, the first step is past.
-        state["step"] = torch.tensor(float(state.get("step", not fresh)), device="cpu")
+        with ordinary():
+            state["step"] = torch.tensor(float(state.get("step", not fresh)), device="cpu")
     found = {}
     for name, declared in live_states(rule, values).items():
         kept = state.get(declared.key)
@@ -44,20 +46,9 @@ def prepare(
         found[name] = kept
     for name, scalar in parts(rule, Scalar).items():
         if scalar.scope == "tensor" and name not in state:
-            state[name] = torch.tensor(start_value(scalar.start, values), dtype=torch.float64, device="cpu")
+            with ordinary():
+                state[name] = torch.tensor(start_value(scalar.start, values), dtype=torch.float64, device="cpu")
     return found
-
-
-def gathered(states: list[dict[str, Any]], key: str, dtype: torch.dtype) -> NDArray[Any]:
-    """One number of many parameters as one array that they share: each state keeps a view, the array is the memory.
-
-    So counting 500 parameters' steps is one addition, and each still owns an ordinary 0-d tensor.
-    """
-    memory = torch.tensor([float(state[key]) for state in states], dtype=dtype, device="cpu")
-    for i, state in enumerate(states):
-        state[key] = memory[i]
-    array: NDArray[Any] = memory.numpy()
-    return array
 
 
 def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor) -> torch.Tensor:

@@ -33,7 +33,8 @@ def begun(launches: Sequence[Planned], numbers: Sequence[Numbers], by_tensor: bo
         taken = counts.steps if counts.asked else None
         equal = taken is None or counts.even()
         groups = [numbers[i] for i in planned.members.groups]
-        found.append((planned, rows(groups, planned.members.group_of, taken, equal, planned.scalars, by_tensor)))
+        scalars = {name: kept.read() for name, kept in planned.scalars.items()}
+        found.append((planned, rows(groups, planned.members.group_of, taken, equal, scalars, by_tensor)))
     return found
 
 
@@ -92,8 +93,7 @@ def keep_scalars(rule: type[Rule], steps: Sequence[Step], groups: Sequence[Group
         present = planned.counts.present
         for (name, scalar), value in zip(scalars.items(), values, strict=True):
             if scalar.scope == "tensor":
-                kept = planned.scalars[name]
-                kept[:] = value if present is None else np.where(present, value, kept)
+                planned.scalars[name].write(np.broadcast_to(value, len(planned.members.params)), present)
                 continue
             for place, i in enumerate(planned.members.groups):
                 found = row.last(value, None if scalar.scope == "all" else place, present)

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from thalweg.closest import closest
@@ -9,8 +10,17 @@ from thalweg.formula import Hyper, Rule, Switch, like
 from thalweg.formula.rule import DECAYS as KINDS
 from thalweg.formula.rule import decay_kind, hypers, once, parts
 
-# torch's choices between implementations: there is one here, so they are refused rather than ignored.
-IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable")
+# torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
+# refused, rather than ignored.
+IMPLEMENTATION = {
+    "foreach": "every thalweg optimizer is fused already",
+    "fused": "every thalweg optimizer is fused already",
+    "capturable": "no step is recorded in a CUDA graph",
+    "differentiable": "no step is part of a graph",
+}
+# What torch calls the choice between L2 and decoupled decay, where one of its classes has both.
+TORCHS_DECAY = "decoupled_weight_decay"
+_HAVE_TORCHS_DECAY = ("Adam", "NAdam", "RAdam")
 # What stands around every rule and may differ by parameter group.
 CHAIN = ("decay", "maximize", "clip_value", "ema")
 # What belongs to the optimizer as a whole, with its defaults.
@@ -53,10 +63,24 @@ def signature(rule: type[Rule]) -> inspect.Signature:
     own = set(defaults(rule)) - set(CHAIN)
     ordered = [kinds("params", kinds.POSITIONAL_OR_KEYWORD)]
     ordered += [
-        kinds(name, kinds.POSITIONAL_OR_KEYWORD if name in own else kinds.KEYWORD_ONLY, default=value)
+        kinds(
+            name,
+            kinds.POSITIONAL_OR_KEYWORD if name in own else kinds.KEYWORD_ONLY,
+            default=value,
+            annotation=_annotation(name, value),
+        )
         for name, value in {**defaults(rule), **WHOLE, **({"like": None} if rule.conventions else {})}.items()
     ]
     return inspect.Signature(ordered)
+
+
+def _annotation(name: str, default: Any) -> Any:
+    """The type of an argument, as configuration libraries read it."""
+    if isinstance(default, tuple):
+        return tuple[(float,) * len(default)]  # type: ignore[misc]
+    if default is None:
+        return str | None if name == "like" else float | None
+    return float if type(default) is int else type(default)
 
 
 def conventional(rule: type[Rule], name: str, convention: object) -> dict[str, Any]:
@@ -92,6 +116,68 @@ def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, bool]:
     return {name: bool(group[name]) for name in parts(rule, Switch)}
 
 
+def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with torch's ``decoupled_weight_decay``, of rules whose decay is L2, as the ``decay`` it is."""
+    if decay_kind(rule) != "l2" or TORCHS_DECAY not in given:
+        return dict(given)
+    asked = given[TORCHS_DECAY]
+    if not isinstance(asked, bool):
+        raise TypeError(f"{name}: {TORCHS_DECAY} is True or False, got {asked!r}")
+    kind = "decoupled" if asked else "l2"
+    if given.get("decay", kind) != kind:
+        raise TypeError(f"{name} got decay={given['decay']!r} and {TORCHS_DECAY}={asked}: give one of them")
+    return {**{key: value for key, value in given.items() if key != TORCHS_DECAY}, "decay": kind}
+
+
+def with_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
+    """A saved group that also says its decay as torch's class of the same name does, and may be loaded there."""
+    if rule.__name__ not in _HAVE_TORCHS_DECAY:
+        return dict(group)
+    return {**group, TORCHS_DECAY: group["decay"] == "decoupled"}
+
+
+def without_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
+    """The reverse: a loaded group whose decay is said in one way."""
+    plain = {key: value for key, value in group.items() if key != TORCHS_DECAY}
+    return plain if "decay" in group else torchs_decay(rule, rule.__name__, group)
+
+
+def described(value: Any) -> str:
+    """A value in a message; of a string, that it is one."""
+    return f"the string {value!r}: leave out its quotes" if isinstance(value, str) else repr(value)
+
+
+def plain(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as plain Python: numbers of NumPy's and sequences of any kind, as configurations hold them.
+
+    What is ``known`` as a tuple becomes one. What is no number stays as it is, for `check` to refuse.
+    """
+    return {
+        key: tuple(map(_plain, value)) if isinstance(known.get(key), tuple) and _is_sequence(value) else _plain(value)
+        for key, value in given.items()
+    }
+
+
+def _is_sequence(value: Any) -> bool:
+    return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, str | Mapping)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | int | float) and type(value) in (bool, int, float):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def without_implementation(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without those that choose between torch's implementations; TypeError for one that is asked for."""
+    for key, why in IMPLEMENTATION.items():
+        if given.get(key):
+            raise TypeError(f"{name} takes no {key}={given[key]!r}: {why}; leave it out")
+    return {key: value for key, value in given.items() if key not in IMPLEMENTATION}
+
+
 def check_group(rule: type[Rule], name: str, group: Mapping[str, Any]) -> None:
     """Raise for what a parameter group cannot say. Keys of the user's own are his, unless they look like a slip."""
     known = defaults(rule)
@@ -102,15 +188,13 @@ def check_group(rule: type[Rule], name: str, group: Mapping[str, Any]) -> None:
             raise TypeError(f"{name}: a group has {key!r}; did you mean {meant!r}?")
         if key in WHOLE:
             raise TypeError(f"{name}: {key!r} belongs to the optimizer as a whole, not to a group")
-        if key in IMPLEMENTATION:
-            raise TypeError(f"{name} takes no {key!r}: every thalweg optimizer is fused already; leave it out")
 
 
 def check_whole(name: str, given: Mapping[str, Any]) -> None:
     """Raise for options of the whole optimizer that are outside their range."""
     for key in ("clip_norm", "clip_eps"):
-        if given[key] is not None and not isinstance(given[key], int | float):
-            raise TypeError(f"{name}: {key} must be a number, got {given[key]!r}")
+        if given[key] is not None and not isinstance(given[key], Real):
+            raise TypeError(f"{name}: {key} must be a number, got {described(given[key])}")
     if given["clip_norm"] is not None and not given["clip_norm"] > 0:
         raise ValueError(f"{name}: clip_norm must be above 0, or None for no clipping, got {given['clip_norm']!r}")
     if not given["clip_eps"] >= 0:
@@ -127,26 +211,33 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     ``name`` is what the user called; ``given`` the keyword arguments, or a group's own.
     """
     known = defaults(rule)
-    for key in given:
-        if key in IMPLEMENTATION:
-            raise TypeError(f"{name} takes no {key!r}: every thalweg optimizer is fused already; leave it out")
     if unknown := [key for key in given if key not in known]:
-        raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {', '.join(known)}")
+        takes = ", ".join([*known, *WHOLE, *(["like"] if rule.conventions else [])])
+        raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {takes}")
     merged = {**known, **given}
     for key, value in merged.items():
-        if isinstance(known[key], tuple) and (not isinstance(value, tuple | list) or len(value) != len(known[key])):
+        if isinstance(known[key], tuple) and (not isinstance(value, tuple) or len(value) != len(known[key])):
             raise ValueError(f"{name}: {key} must be {len(known[key])} numbers, like {known[key]}, got {value!r}")
     for hyper, key, place in _places(rule):
         written = _given(merged, key, place)
         try:
+            if isinstance(written, str):
+                raise TypeError("a string")
             value = float(written)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"{name}: {hyper} must be a number, got {written!r}") from error
+            raise TypeError(f"{name}: {hyper} must be a number, got {described(written)}") from error
         if problem := hypers(rule)[hyper].problem(value):
             raise ValueError(f"{name}: {hyper} {problem}")
+    if merged["clip_value"] is not None and not isinstance(merged["clip_value"], Real):
+        raise TypeError(f"{name}: clip_value must be a number, got {described(merged['clip_value'])}")
     if merged["clip_value"] is not None and not merged["clip_value"] > 0:
         raise ValueError(f"{name}: clip_value must be above 0, or None for no clipping, got {merged['clip_value']!r}")
     if "decay" in merged and merged["decay"] not in DECAYS:
         raise ValueError(f"{name}: decay must be one of {', '.join(DECAYS)}, got {merged['decay']!r}")
-    if merged.get("nesterov") and not (merged.get("momentum", 0) > 0 and merged.get("dampening", 0) == 0):
-        raise ValueError(f"{name}: nesterov needs momentum above 0 and dampening 0, as in torch")
+    for switch, declared in parts(rule, Switch).items():
+        if merged[switch] and not (
+            all(float(merged[key]) > 0 for key in declared.needs)
+            and not any(float(merged[key]) for key in declared.bars)
+        ):
+            wanted = [f"{key} above 0" for key in declared.needs] + [f"{key} 0" for key in declared.bars]
+            raise ValueError(f"{name}: {switch} needs {' and '.join(wanted)}")

@@ -1,6 +1,6 @@
 """Adan."""
 
-from thalweg.formula import Decay, Hyper, Rule, State, log_uniform, one_minus_log_uniform, sqrt
+from thalweg.formula import Decay, Hyper, Rule, State, log_uniform, one_minus_log_uniform, share, sqrt
 
 
 class Adan(Rule):
@@ -36,6 +36,6 @@ class Adan(Rule):
         ahead = g + beta2 * difference
         n = beta3 * n + (1 - beta3) * ahead * ahead
         d = lr * (m / c1 + beta2 * (change / c2)) / (sqrt(n / c3) + eps)
-        d = (d + lr * weight_decay * w) / (1 + lr * weight_decay)
+        d = (d + share(lr * weight_decay, w)) / (1 + lr * weight_decay)
         previous = g
         return d, m, change, n, previous

@@ -9,6 +9,7 @@ from thalweg.formula import (
     Switch,
     log_uniform,
     one_minus_log_uniform,
+    share,
     sqrt,
     where,
 )
@@ -18,7 +19,7 @@ def direction(w, g, m, v, beta1, beta2, eps, c1, c2, weight_decay):
     """Adam's step and decay's share, without the rate; and the next averages."""
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g * g
-    return (m / c1) / (sqrt(v / c2) + eps) + weight_decay * w, m, v
+    return (m / c1) / (sqrt(v / c2) + eps) + share(weight_decay, w), m, v
 
 
 class LAMB(Rule):

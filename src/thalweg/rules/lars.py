@@ -1,6 +1,6 @@
 """LARS."""
 
-from thalweg.formula import Decay, Hyper, Rule, State, Sum, log_uniform, one_minus_log_uniform, sqrt, where
+from thalweg.formula import Decay, Hyper, Rule, State, Sum, log_uniform, one_minus_log_uniform, sqrt, times, where
 
 
 class LARS(Rule):
@@ -33,5 +33,5 @@ class LARS(Rule):
 
     @staticmethod
     def step(w, g, b, momentum, weight_decay, rate):
-        b = momentum * b + rate * (g + weight_decay * w)
+        b = momentum * b + rate * (g + times(weight_decay, w))
         return b, b

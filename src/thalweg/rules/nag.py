@@ -19,4 +19,4 @@ class NAG(SGD):
     conventions = {**SGD.conventions, "tf1": {"lr": 1e-2, "momentum": 0.99}}
     lr = Hyper(1e-2, log_uniform(1e-5, 5.0))
     momentum = Hyper(0.9, one_minus_log_uniform(5e-3, 0.3, trials=10, axis="beta1"))
-    nesterov = Switch(True)
+    nesterov = Switch(True, needs=("momentum",))

@@ -11,6 +11,7 @@ from thalweg.formula import (
     log_uniform,
     maximum,
     one_minus_log_uniform,
+    share,
     sqrt,
     where,
 )
@@ -46,12 +47,12 @@ class Prodigy(Rule):
 
     @staticmethod
     def prepare(lr, beta2, d, d0):
-        return {"rate": d * lr, "scale": d, "share": d / d0 * (d * lr), "beta3": sqrt(beta2)}
+        return {"rate": d * lr, "scale": d, "gain": d / d0 * (d * lr), "beta3": sqrt(beta2)}
 
     @staticmethod
-    def sums(w, g, start, s, share, beta3):
-        s = beta3 * s + share * g
-        return {"toward": share * g * (start - w), "size": abs(s)}
+    def sums(w, g, start, s, gain, beta3):
+        s = beta3 * s + gain * g
+        return {"toward": gain * g * (start - w), "size": abs(s)}
 
     @staticmethod
     def after(toward, size, d, d_numerator, d_coef, beta3, eps):
@@ -60,8 +61,8 @@ class Prodigy(Rule):
         return {"d": d, "d_numerator": d_numerator, "damping": d * eps}
 
     @staticmethod
-    def step(w, g, m, v, s, beta1, beta2, weight_decay, rate, scale, share, beta3, damping):
+    def step(w, g, m, v, s, beta1, beta2, weight_decay, rate, scale, gain, beta3, damping):
         m = beta1 * m + (1 - beta1) * scale * g
         v = beta2 * v + (1 - beta2) * (scale * g) * (scale * g)
-        s = beta3 * s + share * g
-        return rate * (m / (sqrt(v) + damping) + weight_decay * w), m, v, s
+        s = beta3 * s + gain * g
+        return rate * (m / (sqrt(v) + damping) + share(weight_decay, w)), m, v, s

@@ -1,6 +1,6 @@
 """RMSProp."""
 
-from thalweg.formula import Decay, Hyper, Rule, State, Switch, log_uniform, one_minus_log_uniform, sqrt
+from thalweg.formula import Decay, Hyper, Rule, State, Switch, log_uniform, maximum, one_minus_log_uniform, sqrt
 
 
 class RMSprop(Rule):
@@ -44,7 +44,8 @@ class RMSprop(Rule):
         v = alpha * v + (1 - alpha) * g * g
         if centered:
             mean = alpha * mean + (1 - alpha) * g
-        variance = v - mean * mean if centered else v
+        # What is left of a constant gradient may round to less than 0.
+        variance = maximum(v - mean * mean, 0) if centered else v
         scaled = g / (sqrt(variance + eps) if eps_inside else sqrt(variance) + eps)
         if momentum:
             b = momentum * b + (lr * scaled if lr_inside else scaled)

@@ -1,6 +1,6 @@
 """Schedule-Free AdamW."""
 
-from thalweg.formula import Decay, Hyper, Rule, Scalar, State, choice, log_uniform, one_minus_log_uniform, sqrt
+from thalweg.formula import Decay, Hyper, Rule, Scalar, State, choice, log_uniform, one_minus_log_uniform, sqrt, times
 
 from .schedulefreesgd import average, averaging, onward
 
@@ -36,7 +36,7 @@ class ScheduleFreeAdamW(Rule):
     @staticmethod
     def step(w, g, z, v, beta1, beta2, eps, weight_decay, rate, c, c2):
         v = beta2 * v + (1 - beta2) * g * g
-        d, z = onward(w, z, g / (sqrt(v / c2) + eps) + weight_decay * w, rate, beta1, c)
+        d, z = onward(w, z, g / (sqrt(v / c2) + eps) + times(weight_decay, w), rate, beta1, c)
         return d, z, v
 
     @staticmethod

@@ -10,6 +10,8 @@ from thalweg.formula import (
     maximum,
     minimum,
     one_minus_log_uniform,
+    share,
+    towards,
     where,
 )
 
@@ -28,12 +30,12 @@ def onward(w, z, u, rate, beta, c):
 
     The average ``x`` is not kept: y = (1 - beta) z + beta x.
     """
-    return c * (w - z) + rate * (1 - beta * (1 - c)) * u, z - rate * u
+    return share(c, w - z) + rate * (1 - beta * (1 - c)) * u, z - rate * u
 
 
 def average(w, z, beta):
     """The average, from where gradients are taken and the iterate."""
-    return w + (1 - 1 / beta) * (z - w)
+    return towards(w, z, 1 - 1 / beta)
 
 
 class ScheduleFreeSGD(Rule):

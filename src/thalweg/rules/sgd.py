@@ -28,7 +28,7 @@ class SGD(Rule):
     momentum = Hyper(0.0)
     dampening = Hyper(0.0)
     weight_decay = Decay("l2", 0.0, log_uniform(1e-6, 1e-2, trials=25))
-    nesterov = Switch(False)
+    nesterov = Switch(False, needs=("momentum",), bars=("dampening",))  # as torch
     lr_inside = Switch(False)
     b = State("momentum_buffer", when="momentum")
 

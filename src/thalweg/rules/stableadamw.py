@@ -1,6 +1,6 @@
 """StableAdamW."""
 
-from thalweg.formula import Decay, Hyper, Rule, State, Sum, log_uniform, maximum, one_minus_log_uniform, sqrt
+from thalweg.formula import Decay, Hyper, Rule, State, Sum, log_uniform, maximum, one_minus_log_uniform, share, sqrt
 
 
 class StableAdamW(Rule):
@@ -40,4 +40,4 @@ class StableAdamW(Rule):
     def step(w, g, m, v, beta1, beta2, eps, c1, c2, rate, weight_decay):
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g * g
-        return rate * ((m / c1) / (sqrt(v / c2) + eps) + weight_decay * w), m, v
+        return rate * ((m / c1) / (sqrt(v / c2) + eps) + share(weight_decay, w)), m, v

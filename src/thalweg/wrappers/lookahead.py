@@ -1,6 +1,6 @@
 """Lookahead."""
 
-from thalweg.formula import Hyper, State, Wrapper, choice, floor, where
+from thalweg.formula import Hyper, State, Wrapper, choice, floor, towards, where
 
 
 class Lookahead(Wrapper):
@@ -20,6 +20,6 @@ class Lookahead(Wrapper):
 
     @staticmethod
     def follow(w, slow, slow_step, back):
-        slow = where(back > 0, slow + slow_step * (w - slow), slow)
+        slow = where(back > 0, towards(slow, w, slow_step), slow)
         w = where(back > 0, slow, w)
         return {"w": w, "slow": slow}

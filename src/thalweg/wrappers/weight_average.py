@@ -1,6 +1,6 @@
 """The average of the weights along the way."""
 
-from thalweg.formula import Hyper, State, Wrapper
+from thalweg.formula import Hyper, State, Wrapper, towards
 
 
 class WeightAverage(Wrapper):
@@ -18,7 +18,7 @@ class WeightAverage(Wrapper):
     @staticmethod
     def follow(w, average, ema):
         if ema:
-            average = average + (1 - ema) * (w - average)
+            average = towards(average, w, 1 - ema)
         return {"average": average}
 
     @staticmethod

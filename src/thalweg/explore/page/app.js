@@ -119,6 +119,7 @@ const show = () => {
 
 const open = ({ figure: next, state, lang, theme }) => {
   stop();
+  playing.at = null;
   const same = current.figure === next;
   Object.assign(current, { figure: next, state, lang: lang || current.lang, theme: theme || current.theme });
   chosenLanguage = current.lang || (navigator.language.startsWith("fr") ? "fr" : "en");
@@ -147,27 +148,37 @@ const beside = (ways) => {
   if (FIGURES[index]) go(FIGURES[index].name);
 };
 
-// -- playing: the steps, from none to all
+// -- playing: from the first step to as many as are chosen, with pauses
 
-const playing = { frame: 0 };
+// ``at`` is where it was paused, on the way ``to`` the chosen steps; if somebody has chosen others since, these count.
+const playing = { frame: 0, at: null, to: null };
 const PLAY_S = 7;
 
 const stop = () => {
   cancelAnimationFrame(playing.frame);
   playing.frame = 0;
-  place("play").setAttribute("aria-pressed", "false");
+  tell("play");
+};
+
+// What the button does next.
+const tell = (word) => {
+  place("play").dataset.words = word;
+  place("play").textContent = said(WORDS[word]);
 };
 
 const play = () => {
-  if (playing.frame) { stop(); return; }
+  if (playing.frame) { playing.at = current.state.steps; stop(); return; }
+  const paused = playing.at !== null && playing.at === current.state.steps;
   const { high } = current.figure.controls.find((control) => control.name === "steps");
-  const from = current.state.steps >= high ? 0 : current.state.steps;
+  const from = paused ? playing.at : 0;
+  const to = paused ? playing.to : current.state.steps || high;
   const begun = performance.now();
-  place("play").setAttribute("aria-pressed", "true");
+  Object.assign(playing, { at: null, to });
+  tell("pause");
   const turn = (now) => {
-    const steps = Math.min(high, from + Math.floor(((now - begun) / 1000) * (high / PLAY_S)));
+    const steps = Math.min(to, from + Math.floor(((now - begun) / 1000) * (to / PLAY_S)));
     if (steps !== current.state.steps) change({ steps });
-    if (steps >= high) stop(); else playing.frame = requestAnimationFrame(turn);
+    if (steps >= to) stop(); else playing.frame = requestAnimationFrame(turn);
   };
   playing.frame = requestAnimationFrame(turn);
 };

@@ -1,0 +1,42 @@
+"""A number that each of many parameters keeps in its state: as tensors for everybody, as one array for the step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .reading import ordinary
+
+
+class Kept:
+    """One number of many parameters, read and written at once.
+
+    The states' 0-d tensors lie side by side in one array, so that counting 500 parameters' steps is one addition; each
+    in a storage of its own, so that a state saved by itself brings nobody else's along. Tensors in shared memory are
+    somebody else's too, and are left where they are.
+    """
+
+    def __init__(self, states: Sequence[dict[str, Any]], key: str, dtype: type[np.floating[Any]]) -> None:
+        shared = any(state[key].is_shared() for state in states)
+        with ordinary():  # a tensor made under a mode might be no memory
+            self._memory = np.array([float(state[key]) for state in states], dtype)
+            for i, state in enumerate([] if shared else states):
+                state[key] = torch.from_numpy(self._memory[i : i + 1]).view(())
+        self.tensors: list[torch.Tensor] = [state[key] for state in states]
+        self._shared = shared
+
+    def read(self) -> NDArray[Any]:
+        """The numbers now; not to be written to."""
+        return np.array([float(t) for t in self.tensors], self._memory.dtype) if self._shared else self._memory
+
+    def write(self, values: NDArray[Any], present: NDArray[np.bool_] | None) -> None:
+        """Set the numbers of those that are ``present`` (None: of all)."""
+        if not self._shared:
+            np.copyto(self._memory, values, where=True if present is None else present)
+            return
+        with torch.no_grad():
+            for i, tensor in enumerate(self.tensors):
+                if present is None or present[i]:
+                    tensor.fill_(float(values[i]))
