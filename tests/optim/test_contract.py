@@ -123,7 +123,7 @@ class TestArguments:
                 TypeError,
                 "beta2 must be a number, got the string 'much'",
             ),
-            (lambda p: thalweg.AdamW(p, lr=torch.ones(2)), TypeError, "lr must be a number"),
+            (lambda p: thalweg.AdamW(p, lr=torch.ones(2)), ValueError, "lr must be one number"),
             (lambda p: thalweg.AdamW(p, betas=(0.9, 1.0)), ValueError, "beta2 must be at least 0 and below 1, got 1"),
             (lambda p: thalweg.AdamW(p, betas=(-0.1, 0.9)), ValueError, "beta1 must be at least 0 and below 1"),
             (lambda p: thalweg.AdamW(p, betas=(0.9,)), ValueError, "betas must be 2 numbers, like"),

@@ -202,6 +202,26 @@ class TestSharedStates:
         assert file.tell() < 4000
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_that_are_only_pretended(name: str) -> None:
+    """FakeTensorMode, as planners of memory use it: the states that training would have, without memory."""
+    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+    real = torch.nn.Parameter(torch.ones(3, 5))
+    trained = OPTIMIZERS[name]([real])
+    stepped(trained, 2)
+    with FakeTensorMode():
+        weight = torch.nn.Parameter(torch.ones(3, 5))
+        made = OPTIMIZERS[name]([weight])
+        stepped(made, 2)
+    assert made.state[weight].keys() == trained.state[real].keys()
+    for key, value in made.state[weight].items():
+        assert value.shape == trained.state[real][key].shape
+        assert isinstance(value, FakeTensor) == (value.dim() > 0)
+    with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(RuntimeError, match="these weights are real"):
+        trained.step()
+
+
 class TestNumbersInOtherClothes:
     def test_sequences_and_numbers_are_kept_as_plain_python(self) -> None:
         class Listed(list[float]):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch._C import _len_torch_dispatch_stack
 
 from thalweg.formula import Rule, compose
 from thalweg.formula.kernel import CompiledPass, Passes, Task
@@ -260,6 +261,11 @@ def _total(each: Any, like: torch.Tensor) -> float:
 
 
 def added(tensor: torch.Tensor) -> float:
-    """The sum of all elements, in float64; of a sharded tensor (DTensor), over all ranks."""
+    """The sum of all elements, in float64; of a sharded tensor (DTensor), over all ranks; nan where it is pretended."""
     total = tensor.double().sum()
+    if _len_torch_dispatch_stack():
+        from torch._subclasses.fake_tensor import FakeTensor
+
+        if isinstance(total, FakeTensor):
+            return math.nan
     return float(total.full_tensor() if hasattr(total, "full_tensor") else total)

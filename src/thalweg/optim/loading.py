@@ -150,8 +150,8 @@ def restored(
         if key not in least:  # numbers, and what another optimizer keeps
             return value.detach().to(param.device if value.dim() else "cpu", copy=True)
         dtype = torch.promote_types(value.dtype, param.dtype) if value.is_floating_point() else value.dtype
-        if least[key]:
-            dtype = torch.promote_types(dtype, getattr(torch, least[key]))
+        if wanted := least[key]:
+            dtype = torch.promote_types(dtype, getattr(torch, wanted))
         return value.detach().to(param.device, dtype, copy=True)
 
     numbers = [number for group in saved["param_groups"] for number in group["params"]]

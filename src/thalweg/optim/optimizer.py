@@ -7,6 +7,7 @@ from threading import RLock
 from typing import Any, ClassVar, overload
 
 import torch
+from torch._C import _len_torch_dispatch_stack
 from torch._compile import _disable_dynamo
 from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizer
@@ -15,7 +16,7 @@ from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import start_value
 from thalweg.formula.rule import layers, parts
 
-from . import averaging, loading, stepping, surface
+from . import averaging, loading, reading, stepping, surface
 from . import plan as planning
 from .explain import Explanation, explain
 from .launch import KernelLaunch
@@ -236,6 +237,8 @@ class Optimizer(torch.optim.Optimizer):
         if self._swapped:
             raise RuntimeError("the averaged weights are in place: take steps outside of `with optimizer.averaged()`")
         self._check_options()
+        if _len_torch_dispatch_stack():
+            reading.refuse_pretence(self.param_groups)
         if self.found_inf is not None and float(self.found_inf):
             self._skip()
             return

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
-from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode_stack
 
 from thalweg.formula.kernel import available, readable
 
@@ -28,6 +29,18 @@ def ordinary() -> Iterator[None]:
     """Within, tensors are made as outside of all modes: a process may take its first step in any of them."""
     with torch.inference_mode(False), torch.device("cpu"), _disable_current_modes(), torch._C._DisableFuncTorch():
         yield
+
+
+def refuse_pretence(groups: Sequence[Mapping[str, Any]]) -> None:
+    """Raise for real weights while torch only pretends to compute: what machine code does to them would be real."""
+    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+    pretended = any(isinstance(mode, FakeTensorMode) for mode in _get_current_dispatch_mode_stack())
+    if pretended and not all(isinstance(p, FakeTensor) for group in groups for p in group["params"]):
+        raise RuntimeError(
+            "under FakeTensorMode nothing is computed, but these weights are real: step outside of it, or make model "
+            "and optimizer within"
+        )
 
 
 @cache

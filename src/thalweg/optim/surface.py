@@ -158,6 +158,11 @@ def plain(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _is_tensor(value: Any) -> bool:
+    """Asked without torch, which this file does not need."""
+    return hasattr(value, "numel") and hasattr(value, "requires_grad")
+
+
 def _is_sequence(value: Any) -> bool:
     return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, str | Mapping)
 
@@ -218,19 +223,23 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     for key, value in merged.items():
         if isinstance(known[key], tuple) and (not isinstance(value, tuple) or len(value) != len(known[key])):
             raise ValueError(f"{name}: {key} must be {len(known[key])} numbers, like {known[key]}, got {value!r}")
+        if isinstance(value, tuple) and len({_is_tensor(each) for each in value}) > 1:
+            raise ValueError(f"{name}: {key} must be all numbers or all tensors, as in torch, got {value!r}")
     for hyper, key, place in _places(rule):
         written = _given(merged, key, place)
         try:
             if isinstance(written, str):
                 raise TypeError("a string")
+            if _is_tensor(written) and written.numel() != 1:
+                raise ValueError(f"{name}: {hyper} must be one number, got {written!r}")
             value = float(written)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, RuntimeError) as error:
             raise TypeError(f"{name}: {hyper} must be a number, got {described(written)}") from error
         if problem := hypers(rule)[hyper].problem(value):
             raise ValueError(f"{name}: {hyper} {problem}")
     if merged["clip_value"] is not None and not isinstance(merged["clip_value"], Real):
         raise TypeError(f"{name}: clip_value must be a number, got {described(merged['clip_value'])}")
-    if merged["clip_value"] is not None and not merged["clip_value"] > 0:
+    if merged["clip_value"] is not None and not float(merged["clip_value"]) > 0:
         raise ValueError(f"{name}: clip_value must be above 0, or None for no clipping, got {merged['clip_value']!r}")
     if "decay" in merged and merged["decay"] not in DECAYS:
         raise ValueError(f"{name}: decay must be one of {', '.join(DECAYS)}, got {merged['decay']!r}")
