@@ -51,13 +51,18 @@ def test_dir_lists_every_optimizer() -> None:
         assert rule.__name__ in listed
     assert {"Rule", "optimizer", "Optimizer", "NonFiniteGradient", "compare", "__version__"} <= set(listed)
     assert listed == sorted(set(listed))
+    assert not {"Any", "TYPE_CHECKING", "import_module", "closest"} & {*listed}
     for name in listed:
         assert getattr(thalweg, name) is not None or name.startswith("__")
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(AttributeError, match="module 'thalweg' has no attribute 'AdamZ'; `thalweg rules` lists"):
+    with pytest.raises(AttributeError, match=r"module 'thalweg' has no attribute 'AdamZ'; did you mean Adam\w*\?"):
         thalweg.AdamZ  # noqa: B018
+    with pytest.raises(AttributeError, match="'Shampoo'; `thalweg rules` lists the optimizers"):
+        thalweg.Shampoo  # noqa: B018
+    with pytest.raises(AttributeError, match=r"'Muon'; Muon is left to torch\.optim\.Muon"):
+        thalweg.Muon  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute '_private'"):
         thalweg._private  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'AdamZ'"):
@@ -138,7 +143,8 @@ def test_a_rule_of_ones_own(tmp_path: Path) -> None:
         "[0.1464, 2.0, 3.8536]",
         "[[3.5, 0.0, -3.5]]",
         "SignMomentum | Steps of one size along the momentum's sign.",
-        "SignMomentum takes no 'momentum'; it takes lr, beta, scaled, maximize, clip_value, ema",
+        "SignMomentum takes no 'momentum'; it takes lr, beta, scaled, maximize, clip_value, ema, clip_norm, "
+        "clip_scope, clip_eps, nonfinite, clear, amp_fused",
     ]
 
 

@@ -51,13 +51,24 @@ def __getattr__(name: str) -> Any:
         needs = f"thalweg.{name} needs the package {error.name}: pip install 'thalweg[all]' brings it"
         raise ModuleNotFoundError(needs, name=error.name) from error
     if not hasattr(home, name):
-        raise AttributeError(f"module 'thalweg' has no attribute {name!r}; `thalweg rules` lists the optimizers")
+        raise AttributeError(f"module 'thalweg' has no attribute {name!r}; {_instead(name)}")
     globals()[name] = value = getattr(home, name)
     return value
+
+
+def _instead(name: str) -> str:
+    from .closest import closest
+    from .rules import CATALOGUE, left_to_torch
+
+    if left := left_to_torch(name):
+        return left
+    near = closest(name, [rule.__name__ for rule in CATALOGUE.values()])
+    return f"did you mean {near}?" if near else "`thalweg rules` lists the optimizers"
 
 
 def __dir__() -> list[str]:
     from . import optim
 
     functions = {"optimizer", "wrap", "param_groups", "create"}
-    return sorted({*globals(), *_ELSEWHERE, "nn", *functions, *(name for name in vars(optim) if name[0].isupper())})
+    own = {name for name in globals() if name.startswith("__")}
+    return sorted({*own, *_ELSEWHERE, "nn", *functions, *(name for name in vars(optim) if name[0].isupper())})

@@ -5,6 +5,7 @@ import copy
 import io
 import os
 import pickle
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
@@ -396,6 +397,25 @@ class TestClasses:
         assert made.param_groups[0]["lr"] == 0.01
         assert made.param_groups[0]["betas"] == (0.8, 0.9)
         assert (made.clip_norm, made.param_groups[0]["amsgrad"]) == (1.0, True)
+
+
+def test_plain_operations_are_said_once() -> None:
+    """One warning for a reason, where most weights are served by them; none where few are."""
+    from thalweg.optim import PlainOperationsWarning, plan
+
+    def apart(size: int) -> torch.nn.Parameter:
+        return torch.nn.Parameter(torch.ones(size, 2)[:, 0])
+
+    plan._warn_of_plain_operations.cache_clear()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        stepped(thalweg.SGD([torch.nn.Parameter(torch.ones(50)), apart(9)]), 1)
+        assert not said
+        for _ in range(2):
+            stepped(thalweg.SGD([torch.nn.Parameter(torch.ones(50)), apart(90)]), 2)
+    (only,) = said
+    assert only.category is PlainOperationsWarning
+    assert "since of the first its memory has gaps: right, and many times slower" in str(only.message)
 
 
 class Momentumless(Rule):

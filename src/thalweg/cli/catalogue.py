@@ -23,7 +23,8 @@ def rules() -> None:
     console.print(wrappers_table(WRAPPERS))
     console.print(
         "\nState: numbers kept per weight; options may add some. All of a rule: thalweg show adamw. In a comparison: "
-        "-r adamw,momentum+lookahead,rmsprop:like=tf1. Left to torch.optim: ASGD, LBFGS, SparseAdam."
+        "-r adamw,momentum+lookahead,rmsprop:like=tf1. Left to torch.optim: ASGD, Adafactor, LBFGS, Muon, "
+        "SparseAdam."
     )
 
 

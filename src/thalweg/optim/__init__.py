@@ -12,5 +12,6 @@ from .making import optimizer as optimizer
 from .making import wrap as wrap
 from .optimizer import NonFiniteGradient as NonFiniteGradient
 from .optimizer import Optimizer as Optimizer
+from .plan import PlainOperationsWarning as PlainOperationsWarning
 from .telemetry import Norms as Norms
 from .telemetry import Telemetry as Telemetry

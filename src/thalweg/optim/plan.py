@@ -1,20 +1,23 @@
 """Which parameters are updated together, and by what: made once, used until something moves."""
 
 import operator
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch._C import _len_torch_dispatch_stack
 from torch.autograd.graph import increment_version
 from torch.nn.parameter import is_lazy
 
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import live_states
 from thalweg.formula.host import HostFunction
-from thalweg.formula.kernel import passes, scalars_of
+from thalweg.formula.kernel import available, passes, scalars_of
 from thalweg.formula.rule import parts
 
 from . import reading, state, surface
@@ -26,6 +29,11 @@ from .settings import Group, Switches
 from .watched import WatchedState
 
 Held = list[torch.Tensor | None]
+
+
+class PlainOperationsWarning(RuntimeWarning):
+    """Most weights are not updated by kernels; the message says why."""
+
 
 # Up to this many weights a step in one pass is taken in one call that keeps the interpreter's lock, so that nothing
 # can move while it runs: half a millisecond. Longer steps let other threads run, and hold the gradients meanwhile.
@@ -202,6 +210,7 @@ def make(
     sets: dict[tuple[Any, ...], list[int]] = {}
     settings = [{**surface.numbers(rule, group), **surface.switches(rule, group)} for group in groups]
     created: list[torch.Tensor] = []
+    reasons: list[str] = []
     later: list[torch.Tensor] = []
     turns = reading.turns([param for param, _ in everyone])
     away: list[torch.Tensor] = []
@@ -218,6 +227,8 @@ def make(
         operands = state.prepare(rule, settings[i], param, states.own(param))
         types = reading.kernel_types(param, operands)
         chosen = types if isinstance(types, tuple) else None
+        if isinstance(types, str):
+            reasons.append(types)
         sets.setdefault((switches[i], chosen, turns[k]), []).append(k)
     ordered = sorted(sets.items(), key=lambda entry: entry[0][2])
     kernels = [everyone[k][0] for (_, types, _), places in ordered for k in places if types]
@@ -229,11 +240,25 @@ def make(
         planned.append(_planned(rule, everyone, settings, states, chosen, types, places, grads_at))
         at += len(places) if types else 0
     others = [everyone[k][0] for (_, types, _), places in ordered for k in places if not types]
+    slower = sum(p.numel() for p in others) > sum(p.numel() for p in kernels)
+    if slower and available() and not _len_torch_dispatch_stack():  # else it is said already, or nothing is computed
+        _warn_of_plain_operations(reasons[0])
     waiting = [*away, *(p for p in later if not reading.plain(p))]
     memory.serve([tensor for each in planned for tensor in each.kept])
     few = sum(p.numel() for p in kernels) <= LOCKED_UP_TO
     direct = memory.native and few and not others and not waiting
     return Plan(tuple(planned), memory, others, waiting, switches, states, states.own_list(), created, direct)
+
+
+@cache  # said once of a reason
+def _warn_of_plain_operations(reason: str) -> None:
+    warnings.warn(
+        "most weights are updated by plain torch operations, one parameter at a time, since of the first "
+        f"{reason}: right, and many times slower than a kernel. On a GPU torch's own fused optimizer is faster; "
+        "optimizer.explain() says who serves whom",
+        PlainOperationsWarning,
+        stacklevel=2,
+    )
 
 
 def _planned(

@@ -42,7 +42,9 @@ CATALOGUE: dict[str, type[Rule]] = {
 # What torch.optim has and the catalogue does not, and why.
 _LEFT_TO_TORCH = {
     "ASGD": "an average of the weights stands beside every rule (ema=), or is the rule (ScheduleFreeSGD)",
+    "Adafactor": "it keeps sums over rows and columns, and a formula here is of one weight",
     "LBFGS": "it computes the loss several times a step, so it is no formula of one gradient",
+    "Muon": "its step is a product of matrices, and a formula here is of one weight",
     "SparseAdam": "it updates only the rows of an embedding that a sparse gradient names",
 }
 

@@ -1,5 +1,6 @@
 """What is tested: an optimizer class, and the settings it is tried with."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, TypeVar
@@ -9,7 +10,7 @@ import torch
 
 from thalweg.formula import Rule
 from thalweg.formula.rule import once
-from thalweg.optim import Optimizer, optimizer
+from thalweg.optim import Optimizer, PlainOperationsWarning, optimizer
 
 from .judging import Tensors, close
 from .subject import Subject, default_settings
@@ -61,9 +62,10 @@ class Suite:
         close(found, expected, self.tolerance[dtype], otherwise)
 
     @pytest.fixture(autouse=True)
-    def _one_thread(self) -> Iterator[None]:
-        """Tensors this small are not worth the others, least of all on a busy machine."""
-        with threads(1):
+    def _as_tests_want_it(self) -> Iterator[None]:
+        """Tests this small are not worth more threads; and where the torch reader serves, it is meant to."""
+        with threads(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", PlainOperationsWarning)
             yield
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
