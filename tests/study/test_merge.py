@@ -226,8 +226,9 @@ def test_rows_that_contradict_are_refused_by_name_and_nothing_is_written(script,
     run(script(name="other.py"), ("sgd",), store="c.sqlite")
     said = refusal("m.sqlite", "a.sqlite", "b.sqlite")
     assert not (tmp_path / "m.sqlite").exists()
-    key = min(each.key for each in one.runs)
-    then, now = (r.curves["valid_loss"].values[1] for each in (one, two) for r in each.runs if r.key == key)
+    everything = [(*each.runs, *(row.repeated for row in each.rows)) for each in (one, two)]
+    key = min(run.key for run in everything[0])
+    then, now = (r.curves["valid_loss"].values[1] for runs in everything for r in runs if r.key == key)
     assert f"(row {key[:12]}), is not the same in {tmp_path / 'a.sqlite'} and {tmp_path / 'b.sqlite'}" in said
     assert f"valid_loss, epoch 2: {then!r} in a.sqlite, {now!r} in b.sqlite, and 1 later epoch differs" in said
     assert said.endswith("Nothing was written")
