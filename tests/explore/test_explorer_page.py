@@ -168,6 +168,55 @@ def test_a_figure_plays(visit, name):
 
 
 @SLOW
+def test_playing_goes_from_the_first_step_to_the_chosen_one_with_pauses(visit):
+    there = visit("#momentum?steps=30", viewport=DESK, locale="en-GB")
+    at, steps = there.page, "window.explorer.current.state.steps"
+    button = at.locator("#play")
+    assert button.inner_text() == "Play"
+    button.click()
+    at.wait_for_timeout(400)
+    assert button.inner_text() == "Pause"
+    assert 0 <= at.evaluate(steps) < 15
+    button.click()
+    paused = at.evaluate(steps)
+    assert button.inner_text() == "Play"
+    at.wait_for_timeout(200)
+    assert at.evaluate(steps) == paused
+    button.click()
+    at.wait_for_timeout(50)
+    assert at.evaluate(steps) >= paused, "it goes on from where it was paused"
+    at.wait_for_function(f"() => {steps} === 30 && document.querySelector('#play').textContent === 'Play'")
+    # Again from the first: rewinding is not resetting, which is a button of its own.
+    at.locator("#controls input[type=range]").first.focus()
+    at.keyboard.press("ArrowRight")
+    moved = at.evaluate("JSON.stringify(window.explorer.current.state)")
+    button.click()
+    at.wait_for_timeout(200)
+    assert at.evaluate(steps) < 15
+    at.wait_for_function("() => document.querySelector('#play').textContent === 'Play'")
+    assert at.evaluate("JSON.stringify(window.explorer.current.state)") == moved
+    at.locator("#again").click()
+    assert at.evaluate("JSON.stringify(window.explorer.current.state)") != moved
+    at.locator("[data-lang=fr]").click()
+    assert button.inner_text() == "Lecture"
+    quiet(there)
+
+
+@SLOW
+@pytest.mark.parametrize("name", NAMES)
+def test_on_a_phone_the_figure_stays_in_view_of_its_sliders(visit, name):
+    there = visit(f"#{name}", viewport=PHONE)
+    panel = there.page.locator(".panel").first
+    for i in range(there.page.locator("#controls input[type=range]:visible").count()):
+        slider = there.page.locator("#controls input[type=range]:visible").nth(i)
+        # As a finger scrolls: until the slider is in the lower half.
+        slider.evaluate("each => scrollBy(0, each.getBoundingClientRect().top - innerHeight * 0.75)")
+        figure, handle = panel.bounding_box(), slider.bounding_box()
+        assert figure["y"] >= -1, "the figure has been scrolled away"
+        assert figure["y"] + figure["height"] <= handle["y"] < PHONE["height"]
+
+
+@SLOW
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_is_saved_as_svg_and_png(visit, name, tmp_path):
     there = visit(f"#{name}", viewport=DESK, accept_downloads=True)
