@@ -408,8 +408,9 @@ class TestKernelDisagrees(Plain):
 
     @pytest.fixture(autouse=True)
     def longer(self, monkeypatch):
-        def move(w, d, shrink):
-            return d * (1 + 1e-6 if isinstance(d, Expression) else 1) + shrink * w
+        def move(w, d, shrink, without_shrink):
+            d = d * (1 + 1e-6 if isinstance(d, Expression) else 1)
+            return d if without_shrink else d + shrink * w
 
         monkeypatch.setattr(chain, "move", move)
 

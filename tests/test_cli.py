@@ -554,9 +554,12 @@ def test_ctrl_c_ends_a_training_with_a_sentence(folder):
     process = subprocess.Popen(
         [sys.executable, "-m", "thalweg", "train", "endless.py:train", "sgd"], stderr=subprocess.PIPE, text=True
     )
-    assert "epoch 0" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    try:
+        assert "epoch 0" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()  # it would train for ever
     assert process.returncode == 130
     assert "Traceback" not in said
     assert "stopped. A training is not stored" in said

@@ -2,19 +2,20 @@
 
     unscale -> clip by value -> clip by norm -> L2 -> RULE (wrappers) -> decoupled decay -> w - d -> clear the gradient
 
-Options that are numbers stay numbers (no clipping is clip_value = infinity and clip_scale = 1, no decay is 0):
-they cost no memory traffic, so one kernel serves them all.
+Options that are numbers stay numbers (no clipping is clip_value = infinity and clip_scale = 1): they cost no memory
+traffic, so one kernel serves them all.
 """
 
 from typing import Any
 
-from .vocabulary import clip, minimum, share, sqrt, times, where
+from .vocabulary import clip, minimum, share, sqrt, where
 
 # The numbers the chain reads, with the values that leave the rule alone.
 NUMBERS = {"unscale": 1.0, "clip_value": float("inf"), "clip_scale": 1.0, "l2": 0.0, "shrink": 0.0}
-# The choices that change what is read or written: the gradient is set to 0; norms are added up on the way; L2 has no
-# share in any weight, so that a pass that only adds up need not read them.
-SWITCHES = {"clear": False, "measured": False, "without_l2": False}
+# The choices that change what is read or written: the gradient is set to 0; norms are added up on the way; neither kind
+# of decay has a share in any weight. A decay of 0 is left out, not multiplied: 0 times an infinite weight is nan, a
+# pass that only adds up need not read the weights, and steps in the cache are bound by arithmetic.
+SWITCHES = {"clear": False, "measured": False, "without_l2": False, "without_shrink": False}
 
 
 def limited(g: Any, unscale: Any, clip_value: Any) -> Any:
@@ -22,9 +23,15 @@ def limited(g: Any, unscale: Any, clip_value: Any) -> Any:
     return clip(unscale * g, -clip_value, clip_value)
 
 
-def regularised(g: Any, w: Any, clip_scale: Any, l2: Any, without_l2: bool) -> Any:
-    """The gradient the rule sees: scaled to the norm's limit, with L2's share, l2 * w."""
-    return clip_scale * g if without_l2 else clip_scale * g + times(l2, w)
+def regularised(g: Any, w: Any, clip_scale: Any, l2: Any, without_l2: bool, rounded: bool) -> Any:
+    """The gradient the rule sees: scaled to the norm's limit, with L2's share, l2 * w.
+
+    ``rounded``: as a number of its own also where nothing is added, so that a rule's first product rounds the same with
+    decay and without; else the scale becomes one with the rule's own factors.
+    """
+    if without_l2:
+        return clip_scale * g + 0.0 if rounded else clip_scale * g
+    return clip_scale * g + l2 * w
 
 
 def first_or_kept(state: Any, g: Any, t: Any) -> Any:
@@ -40,9 +47,9 @@ def shrink(kind: str, lr: Any, first_lr: Any, weight_decay: Any) -> Any:
     return scheduled if kind == "independent" else lr * scheduled
 
 
-def move(w: Any, d: Any, shrink: Any) -> Any:
+def move(w: Any, d: Any, shrink: Any, without_shrink: bool) -> Any:
     """The whole step: the rule's, and decay's share, if that is not the gradient's; see `shrink`."""
-    return d + share(shrink, w)
+    return d if without_shrink else d + share(shrink, w)
 
 
 def norm_scale(squares: Any, clip_norm: Any, clip_eps: Any) -> Any:

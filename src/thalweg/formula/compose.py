@@ -70,12 +70,20 @@ def limited_norm_totals(values: Values) -> dict[str, Any]:
 def seen(rule: type[Rule], values: Values) -> dict[str, Any]:
     """The values as the rule sees them: the chain's gradient, states started, coefficients prepared."""
     g = chain.limited(values["g"], values["unscale"], values["clip_value"])
-    g = chain.regularised(g, values["w"], values["clip_scale"], values["l2"], values["without_l2"])
+    without = _without(values, "l2")
+    # Passes that add up compute what the update computes again: there every operation counts twice.
+    g = chain.regularised(g, values["w"], values["clip_scale"], values["l2"], without, rounded=not summing(rule))
     live = live_states(rule, values)
     first = {name for name, state in live.items() if state.start == "g"}
     started = {name: chain.first_or_kept(values[name], g, values["t"]) for name in first}
     missing = {name: None for name in parts(rule, State) if name not in live}
     return {**prepared(rule, values), **missing, **started, "g": g}
+
+
+def _without(values: Values, decay: str) -> bool:
+    """Whether a kind of decay is left out: a switch says so of a symbol, a number says so itself."""
+    amount = values[decay]
+    return bool(values[f"without_{decay}"]) or (isinstance(amount, int | float) and amount == 0)
 
 
 def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:
@@ -105,7 +113,7 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     live = live_states(rule, values)
     # A state that starts as the first gradient must be stored even by a rule that never assigns to it.
     started = {name: stepped.known[name] for name, state in live.items() if state.start == "g"}
-    followed = {"w": values["w"] - chain.move(values["w"], stepped.d, values["shrink"])}
+    followed = {"w": values["w"] - chain.move(values["w"], stepped.d, values["shrink"], _without(values, "shrink"))}
     for layer, formulas in enumerate(layers(rule)):
         if "follow" in formulas:
             followed |= formulas["follow"]({**stepped.to(layer), "w": followed["w"]})
@@ -120,7 +128,7 @@ def measured(rule: type[Rule], values: Values) -> dict[str, Any]:
     if any("w" in formulas["follow"].returned for formulas in layers(rule) if "follow" in formulas):
         move = w - updated(rule, values)["w"]
     else:
-        move = chain.move(w, _stepped(rule, values, len(layers(rule))).d, values["shrink"])
+        move = chain.move(w, _stepped(rule, values, len(layers(rule))).d, values["shrink"], _without(values, "shrink"))
     return {"gradient": g * g, "weight": w * w, "step": move * move}
 
 

@@ -158,6 +158,7 @@ def _clips(n: str, gradient: str) -> list[str]:
     x, scale = weight("g"), number("clip_scale")
     square = compose.norm_totals({"g": x})["squares"]
     by_norm = chain.norm_scale(number("squares"), number("clip_norm"), number("clip_eps"))
+    scaled = chain.regularised(x, None, scale, None, without_l2=True, rounded=False)
     return [
         f"if ({n}.clip_value != null) {{",
         f"  const most = {n}.clip_value;",
@@ -166,7 +167,7 @@ def _clips(n: str, gradient: str) -> list[str]:
         f"if ({n}.clip_norm != null) {{",
         f"  const squares = {gradient}.reduce((sum, x) => sum + {written(square)}, 0);",
         f"  const scale = {written(by_norm)};",
-        f"  {gradient} = {gradient}.map((x) => {written(chain.regularised(x, None, scale, None, True))});",
+        f"  {gradient} = {gradient}.map((x) => {written(scaled)});",
         "}",
     ]
 

@@ -65,6 +65,10 @@ class Served:
         return "none" if self.refused else "torch" if self.why else "compiled"
 
 
+# Whether a kind of decay is left out: what is told of several groups has it where one of them has.
+_LEFT_OUT = ("without_l2", "without_shrink")
+
+
 def explain(optimizer: "Optimizer") -> Explanation:
     """See `Optimizer.explain`."""
     groups, rule = optimizer.param_groups, optimizer.whole
@@ -76,10 +80,12 @@ def explain(optimizer: "Optimizer") -> Explanation:
     alike: dict[tuple[Any, ...], list[int]] = {}
     for i, group in enumerate(groups):
         # Numbers may differ, so a group with decay and one without are alike; who does the decay may not.
-        alike.setdefault((switches[i], group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
+        chosen = tuple((name, on) for name, on in switches[i] if name not in _LEFT_OUT)
+        alike.setdefault((chosen, group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
     lines = [f"{type(optimizer).__name__}: {_many(len(groups), 'group')}, {_size(everyone)}"]
     for (chosen, decay, _), places in alike.items():
-        told = story(rule, dict(chosen), _given(decay, [numbers[i] for i in places]), norms, clip)
+        left_out = {name: all(dict(switches[i])[name] for i in places) for name in _LEFT_OUT}
+        told = story(rule, {**dict(chosen), **left_out}, _given(decay, [numbers[i] for i in places]), norms, clip)
         members = [p for p in everyone if p.group in places]
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)

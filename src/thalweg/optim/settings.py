@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thalweg.formula import Rule, Scalar
-from thalweg.formula.compose import start_value, summing, tested
+from thalweg.formula.compose import start_value, tested
 from thalweg.formula.rule import parts
 
 from . import surface
@@ -56,10 +56,9 @@ class Settings:
 def group_switches(rule: type[Rule], group: Group, numbers: Mapping[str, float], common: Switches) -> Switches:
     """The group's switches, which hyperparameters that an `if` tests are other than 0, and the common ones."""
     own = surface.switches(rule, group)
-    # Only for rules that take sums: for the others two groups, one with decay and one without, share a kernel.
-    without_l2 = bool(summing(rule)) and numbers["l2"] == 0
     tests = ((name, numbers[name] != 0) for name in tested(rule))
-    return (*own.items(), *tests, *common, ("without_l2", without_l2))
+    decays = (("without_l2", numbers["l2"] == 0), ("without_shrink", numbers["shrink"] == 0))
+    return (*own.items(), *tests, *common, *decays)
 
 
 def _plain(value: Any) -> bool:

@@ -56,7 +56,7 @@ MLP: Shapes = [(128, 784), (128,), (64, 128), (64,), (10, 64), (10,)]
 
 def traffic(rule: type[Rule]) -> tuple[int, int]:
     """The bytes that a step of the rule reads, and those it writes, for each weight in float32, in all its passes."""
-    traced = program(rule, {"without_l2": True, **usual_switches(rule)})
+    traced = program(rule, {"without_l2": True, "without_shrink": True, **usual_switches(rule)})
     passes = (*traced.sums, traced.update)
     read = [leaves([*walk.totals.values(), *walk.writes.values()], "weight") for walk in passes]
     return 4 * sum(map(len, read)), 4 * sum(len(walk.writes) for walk in passes)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from thalweg.formula import Rule, Switch, torch_reader
-from thalweg.formula.compose import summing
 from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.optim import Optimizer, surface
 
@@ -59,11 +58,9 @@ class Subject:
         switches = {name: bool(group[name]) for name in parts(self.rule, Switch)}
         known = torch_reader.values_of(self.rule, **self.numbers(**more), **switches)
         known["unscale"] = -1.0 if group["maximize"] else 1.0
-        known["without_l2"] = bool(summing(self.rule))  # and no L2: a weight that is infinite has no share of 0
         kind = group.get("decay", decay_kind(self.rule))
         if kind == "l2":
             known["l2"] = known["weight_decay"]
-            known["without_l2"] &= known["l2"] == 0
         elif kind in surface.DECAYS:
             factor = 1.0 if kind == "decoupled" or first_lr is None else known["lr"] / first_lr
             known["shrink"] = factor * known["weight_decay"] * (1.0 if kind == "independent" else known["lr"])
