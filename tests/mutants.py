@@ -1,10 +1,10 @@
 """Does a test notice? Small changes of the code, drawn by a fixed seed, each against the fast tests that can reach it.
 
-    make mutate                      what is known so far is in tests/mutants.json; an interrupted run goes on there
-    python tests/mutants.py --list   the mutants
-    python tests/mutants.py --suite old --root ../old            the same mutants in another checkout, with its tests
+    make mutate                              of this commit; an interrupted run goes on from tests/mutants.json
+    python tests/mutants.py --list           the mutants
+    python tests/mutants.py --root ../old    in another checkout, with its own code and tests
 
-A mutant is killed by the first test that fails, or by 10 minutes without an end. One that survives is a test that is
+A mutant is killed by the first test that fails, or by 20 minutes without an end. One that survives is a test that is
 missing, or a change that changes nothing.
 """
 
@@ -233,9 +233,16 @@ def _failing(places: list[Path], tests: Path, folder: Path, jobs: int) -> str | 
     return failed[0].partition("@")[0] if failed else said.strip().splitlines()[-1]
 
 
+def _commit(root: Path) -> str:
+    """Under which name results are kept."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short=7", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--suite", default="new", help="under which name the results are kept")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout whose code and tests these are")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--only", default="", help="words of the mutants to try again")
@@ -245,15 +252,16 @@ def main() -> None:
     if asked.list:
         print(*(mutant.name for mutant in drawn), sep="\n")
         return
+    suite = _commit(asked.root)
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    of_suite = known.setdefault(asked.suite, {})
+    of_suite = known.setdefault(suite, {})
     with tempfile.TemporaryDirectory() as folder:
         for number, mutant in enumerate(drawn, 1):
             if mutant.name in of_suite and not asked.only:
                 continue
             found = tried(mutant, asked.root.resolve(), Path(folder), asked.jobs)
             known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-            of_suite = known.setdefault(asked.suite, {})
+            of_suite = known.setdefault(suite, {})
             of_suite[mutant.name] = found
             RESULTS.write_text(json.dumps(known, indent=1) + "\n")
             print(f"{number:3} of {len(drawn)} {found['seconds']:4} s  {mutant.name}: {found['killed'] or 'SURVIVED'}")
