@@ -235,7 +235,7 @@ print(0 < largest <= 1.001e-6 * steps)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [50, 20_000, 1_000_000])
+@pytest.mark.parametrize("size", [50, 1_000_000])
 @pytest.mark.parametrize("mode", MODES)
 def test_two_threads_train_the_same_weights(mode: str, size: int) -> None:
     """Each with an optimizer of its own, replacing the other's gradients all the time (Niu et al. 2011).
