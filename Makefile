@@ -21,7 +21,7 @@ demo: .venv/user ## compare six rules on real digits: a verdict in the terminal,
 # Asked for together, test and test-slow are one run: `make check test test-slow`.
 BOTH := $(and $(filter test,$(MAKECMDGOALS)),$(filter test-slow,$(MAKECMDGOALS)))
 
-test: .venv/dev ## every property, over rules that span them: 3 minutes on 2 cores
+test: .venv/dev ## every property, over rules that span them: 4 minutes on 2 cores
 	$(PYTEST) -m "$(if $(BOTH),,not slow)"
 
 test-slow: .venv/dev ## the rest: every rule in every framework, browser, kill -9, long properties

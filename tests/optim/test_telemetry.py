@@ -30,6 +30,17 @@ def close(found: Norms, gradient: float, weight: float, step: float, rel: float 
     return [found.gradient, found.weight, found.step] == pytest.approx([gradient, weight, step], rel=rel, abs=1e-300)
 
 
+def step(
+    made: thalweg.Optimizer, params: list[torch.nn.Parameter], seed: int
+) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
+    """One step on gradients of `seed`: the gradients, the weights before it, and how far each has gone."""
+    give_gradients(params, seed)
+    before = [p.detach().clone() for p in params]
+    grads = [p.grad.clone() for p in params if p.grad is not None]
+    made.step()
+    return grads, before, [a.double() - p.detach().double() for a, p in zip(before, params, strict=True)]
+
+
 @pytest.mark.parametrize(
     ("dtype", "rel"), [(torch.float64, 1e-12), (torch.float32, 1e-4), (torch.bfloat16, 5e-2), (torch.float16, 1e-2)]
 )
@@ -39,17 +50,13 @@ def test_are_those_of_the_step(dtype: torch.dtype, rel: float, options: dict[str
     made = thalweg.AdamW(params, lr=0.1, weight_decay=0.3, **options)
     watched = made.watch(every=1)
     for seed in range(3):
-        give_gradients(params, seed)
-        before = [p.detach().clone() for p in params]
-        grads = [p.grad.clone() for p in params if p.grad is not None]
-        made.step()
-        moved = [a.double() - p.detach().double() for a, p in zip(before, params, strict=True)]
+        grads, before, moved = step(made, params, seed)
         assert close(watched.read()["all"], norm(grads), norm(before), norm(moved), rel)
         found = list(watched.read("tensor").values())
         for i in range(len(params)):
             # What is measured is the step before the weights are rounded: on few of them in half precision it shows.
-            step = found[i].step if dtype.itemsize == 2 else norm([moved[i]])
-            assert close(found[i], norm([grads[i]]), norm([before[i]]), step, rel)
+            way = found[i].step if dtype.itemsize == 2 else norm([moved[i]])
+            assert close(found[i], norm([grads[i]]), norm([before[i]]), way, rel)
 
 
 def test_of_a_weight_that_moves_again_after_the_step() -> None:
@@ -58,11 +65,7 @@ def test_of_a_weight_that_moves_again_after_the_step() -> None:
     made = thalweg.wrap(thalweg.SGD, thalweg.Lookahead)(params, lr=0.1, momentum=0.9, k=2)
     watched = made.watch(every=1)
     for seed in range(4):
-        give_gradients(params, seed)
-        before = [p.detach().clone() for p in params]
-        grads = [p.grad.clone() for p in params if p.grad is not None]
-        made.step()
-        moved = [a - p.detach() for a, p in zip(before, params, strict=True)]
+        grads, before, moved = step(made, params, seed)
         assert close(watched.read()["all"], norm(grads), norm(before), norm(moved), rel=1e-10), seed
 
 
