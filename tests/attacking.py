@@ -111,11 +111,17 @@ class Attacks:
     def __init__(self) -> None:
         self._all: list[tuple[Attack, dict[str, Any], str, Sequence[str]]] = []
 
-    def __call__(self, fails: str = "", only: Sequence[str] = MODES, **settings: Any) -> Callable[[Attack], Attack]:
-        """``fails`` says why it cannot pass today, ``only`` in which modes; ``settings`` are for `compare`."""
+    def __call__(
+        self, fails: str = "", only: Sequence[str] = MODES, exists: bool = True, **settings: Any
+    ) -> Callable[[Attack], Attack]:
+        """``fails`` says why it cannot pass today, ``only`` in which modes; ``settings`` are for `compare`.
+
+        ``exists``: whether this torch can do it at all.
+        """
 
         def register(function: Attack) -> Attack:
-            self._all.append((function, settings, fails, only))
+            if exists:
+                self._all.append((function, settings, fails, only))
             return function
 
         return register

@@ -3,8 +3,9 @@
     make mutate                              of this commit; an interrupted run goes on from tests/mutants.json
     python tests/mutants.py --list           the mutants
     python tests/mutants.py --root ../old    in another checkout, with its own code and tests
+    ... --root ../old --lived 85c73d6        only those that survived the tests of a commit
 
-A mutant is killed by the first test that fails, or by 20 minutes without an end. One that survives is a test that is
+A mutant is killed by the first test that fails, or by 40 minutes without an end. One that survives is a test that is
 missing, or a change that changes nothing.
 """
 
@@ -30,7 +31,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_suffix(".json")
 SEED = 12
-LIMIT = 1200
+LIMIT = 2400
 # How many are drawn, and which tests can reach them: those beside it first, then all others.
 PACKAGES = {"formula": 20, "optim": 20, "nn": 12, "stats": 8}
 REACH = {
@@ -246,6 +247,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout whose code and tests these are")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--only", default="", help="words of the mutants to try again")
+    parser.add_argument("--lived", help="only those that survived the tests of this commit")
     parser.add_argument("--list", action="store_true", help="name the mutants and end")
     asked = parser.parse_args()
     drawn = [mutant for mutant in mutants(asked.root.resolve()) if asked.only in mutant.name]
@@ -254,6 +256,12 @@ def main() -> None:
         return
     suite = _commit(asked.root)
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if asked.lived:
+        drawn = [
+            mutant
+            for mutant in drawn
+            if mutant.name in known[asked.lived] and not known[asked.lived][mutant.name]["killed"]
+        ]
     of_suite = known.setdefault(suite, {})
     with tempfile.TemporaryDirectory() as folder:
         for number, mutant in enumerate(drawn, 1):

@@ -250,11 +250,14 @@ def test_wrappers_and_clear() -> None:
         "taken = sum(where(d * g > 0, 1, 0))  # of each parameter",
         "there = sum(1)  # of each parameter",
     ]
-    assert [*map(str, found.walks[1].before)] == ["enlarged = there / maximum(taken, 0.001 * there)"]
+    assert [*map(str, found.walks[1].before)] == [
+        "ema_now = minimum(ema, (1 + t) / (10 + t))",
+        "enlarged = there / maximum(taken, 0.001 * there)",
+    ]
     assert lines(found)[-4:] == [
         "d = where(d * g > 0, enlarged * d, 0)",
         "w <- w - d",
-        "average <- average + (1 - ema) * (w - average)",
+        "average <- average + (1 - ema_now) * (w - average)",
         "g <- 0",
     ]
 

@@ -1,5 +1,6 @@
 """The average of the weights: kept by the kernel, put in place and taken back."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -31,7 +32,7 @@ def train(model: torch.nn.Module, made: Optimizer, steps: int, after: Callable[[
 def test_is_kept_in_float32_at_least(dtype: torch.dtype) -> None:
     """In bfloat16 an average with 0.999 never moves: each share is less than half of the last digit."""
     weight = torch.nn.Parameter(torch.ones(40, dtype=dtype))
-    made = thalweg.SGD([weight], lr=1.0, ema=0.999)
+    made = thalweg.SGD([weight], lr=1.0, ema=0.999, ema_warmup=False)
     for _ in range(100):
         weight.grad = torch.full_like(weight, 2.0 if float(weight.detach()[0]) > 0 else -2.0)  # 1, -1, 1, -1 ...
         made.step()
@@ -41,6 +42,34 @@ def test_is_kept_in_float32_at_least(dtype: torch.dtype) -> None:
     for i in range(100):
         expected += 0.001 * ((-1.0 if i % 2 == 0 else 1.0) - expected)
     assert float(average[0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_warms_up() -> None:
+    """By hand: the average keeps 2/11 of what it was, then 3/12, then 4/13; of each weight by its own count."""
+    whole, late = (torch.nn.Parameter(torch.zeros(3, dtype=torch.float64)) for _ in range(2))
+    made = thalweg.SGD([whole, late], lr=1.0, ema=0.999)
+    for step in range(3):
+        whole.grad = torch.ones_like(whole)  # -1, -2, -3
+        late.grad = torch.ones_like(late) if step == 2 else None
+        made.step()
+    with made.averaged():
+        assert whole.tolist() == pytest.approx([(-9 / 11 * 3 / 12 - 2 * 9 / 12) * 4 / 13 - 3 * 9 / 13] * 3)
+        assert late.tolist() == pytest.approx([-9 / 11] * 3)
+
+
+def test_warmed_up_it_is_the_plain_average() -> None:
+    """With 0.9 from the 80th step on: (1 + t) / (10 + t) is 0.9 there."""
+    weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    made = thalweg.SGD([weight], lr=1.0, ema=0.9)
+    plain = None
+    for step in range(1, 101):
+        weight.grad = torch.tensor([math.sin(step)], dtype=torch.float64)
+        made.step()
+        if plain is not None:
+            plain = 0.9 * plain + 0.1 * float(weight.detach())
+        if step == 79:
+            plain = float(made.state[weight]["ema"])
+    assert float(made.state[weight]["ema"]) == pytest.approx(plain, rel=1e-12)
 
 
 def test_trained_weights_come_back() -> None:
@@ -84,7 +113,9 @@ def test_batch_norm_is_refreshed_for_the_average() -> None:
 
 def test_groups_average_each_in_their_own_way() -> None:
     a, b, c = (torch.nn.Parameter(torch.ones(3)) for _ in range(3))
-    made = thalweg.SGD([{"params": [a], "ema": 0.5}, {"params": [b], "ema": 0.9}, {"params": [c]}], lr=1.0)
+    made = thalweg.SGD(
+        [{"params": [a], "ema": 0.5}, {"params": [b], "ema": 0.9}, {"params": [c]}], lr=1.0, ema_warmup=False
+    )
     for p in (a, b, c):
         p.grad = torch.ones(3)
     made.step()
@@ -95,7 +126,7 @@ def test_groups_average_each_in_their_own_way() -> None:
 def test_switched_on_in_the_middle() -> None:
     """The average starts at the weights before the first step it sees."""
     weight = torch.nn.Parameter(torch.zeros(3))
-    made = thalweg.SGD([weight], lr=1.0)
+    made = thalweg.SGD([weight], lr=1.0, ema_warmup=False)
     weight.grad = -torch.ones(3)
     made.step()
     made.param_groups[0]["ema"] = 0.5

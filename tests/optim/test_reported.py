@@ -466,3 +466,41 @@ def test_a_user_without_a_home() -> None:
         "[0.5, 0.5, 0.5] None [] this user has no home folder: set THALWEG_CACHE to a folder of its own",
         "Removed 0 kernels, 0 kB from nowhere: there is no cache.",
     ]
+
+
+def test_print_shows_what_belongs_to_the_whole_optimizer() -> None:
+    made = thalweg.AdamW([torch.nn.Parameter(torch.ones(2))], clip_norm=2.0, nonfinite="skip", clear=True)
+    shown = str(made).splitlines()
+    torchs = str(torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))])).splitlines()
+    assert shown[:2] == torchs[:2]
+    assert shown[shown.index("All Groups") :] == [
+        "All Groups", "    amp_fused: False", "    clear: True", "    clip_eps: 1e-06", "    clip_norm: 2.0",
+        "    clip_scope: all", "    nonfinite: skip", ")",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("moved", ["weight", "state", "gradient", "every weight"])
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "RMSprop"])
+def test_tensors_that_are_replaced_before_each_step(name: str, moved: str) -> None:
+    """As SAM, vector_to_parameters and offloading do: the numbers are torch's."""
+    found = []
+    options = {"lr": 0.05, **({"momentum": 0.9} if name == "SGD" else {})}
+    for module in (thalweg, torch.optim):
+        params = [torch.nn.Parameter(torch.linspace(-1, 1, 5 + i, dtype=torch.float64)) for i in range(30)]
+        made = getattr(module, name)(params, **options)
+        for step in range(12):
+            for i, p in enumerate(params):
+                p.grad = torch.sin(p.detach() * (step + 1) + i)
+            p = params[7 * step % 30]
+            if moved == "weight":
+                p.data = p.detach() * 0.5
+            elif moved == "every weight":
+                torch.nn.utils.vector_to_parameters(torch.nn.utils.parameters_to_vector(params).detach(), params)
+            elif moved == "gradient":
+                p.grad = p.grad.clone()
+            elif step:
+                key = next(k for k, v in made.state[p].items() if torch.is_tensor(v) and v.shape == p.shape)
+                made.state[p][key] = made.state[p][key].clone()
+            made.step()
+        found.append(torch.cat([p.detach() for p in params]))
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)

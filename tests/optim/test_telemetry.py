@@ -184,3 +184,23 @@ def test_mistakes_are_named() -> None:
         made.watch(0)
     with pytest.raises(ValueError, match="by must be 'all', 'group' or 'tensor', got 'layer'"):
         made.watch().read("layer")  # type: ignore[arg-type]
+
+
+def test_shows_itself_as_a_table() -> None:
+    a, b = torch.nn.Parameter(torch.ones(4)), torch.nn.Parameter(torch.zeros(1))
+    made = thalweg.SGD([{"params": [a], "name": "first"}, {"params": [b]}], lr=0.1, clip_norm=1.0)
+    watched = made.watch(2)
+    assert str(watched) == "no step has been measured yet"
+    for _ in range(2):
+        a.grad, b.grad = torch.full((4,), 1.5), torch.zeros(1)
+        made.step()
+    assert str(watched).splitlines() == [
+        "norms of step 1 since watch(); one in 2 is measured",
+        "         gradient  weight  step  relative  clipped  nonfinite",
+        "first           3       2   0.1      0.05        1          0",
+        "group 1         0       0     0       nan        1          0",
+        "all             3       2   0.1      0.05        1          0",
+    ]
+    assert str(watched.read("group")["group 1"]) == (
+        "Norms(gradient=0, weight=0, step=0, relative=nan, clipped=1, nonfinite=0)"
+    )

@@ -5,13 +5,18 @@ import pickle
 from functools import reduce
 from typing import Any
 
+import cloudpickle
+import dill
 import pytest
 import torch
 
+import forked
 import thalweg
-from thalweg.formula import FormulaError, Hyper, Rule, State, torch_reader
+import thalweg.optim.making
+from thalweg.formula import FormulaError, Hyper, Rule, State, like, torch_reader
 from thalweg.formula.rule import Wrapper, decay_kind, text, wrapped
 from thalweg.optim import OPTIMIZERS, Optimizer, optimizer, wrap
+from thalweg.optim.making import _unpickled
 from thalweg.rules import CATALOGUE, AdamW
 from thalweg.testing import oracle
 from thalweg.wrappers import WRAPPERS, Cautious, Lookahead
@@ -123,7 +128,7 @@ def test_around_a_rule_that_takes_sums() -> None:
 
 def test_the_average_follows_the_wrapped_step() -> None:
     weight = torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
-    made = wrap(thalweg.SGD, Halved)([weight], lr=1.0, ema=0.5)
+    made = wrap(thalweg.SGD, Halved)([weight], lr=1.0, ema=0.5, ema_warmup=False)
     weight.grad = torch.tensor([2.0, -2.0], dtype=torch.float64)
     made.step()
     with made.averaged():
@@ -184,15 +189,56 @@ class Decorated(Rule):
         return lr * g
 
 
-@pytest.mark.parametrize(
-    "made", [Decorated, thalweg.LAMB, wrap(Decorated, Halved), wrap(thalweg.LAMB, Halved), thalweg.AdamW]
-)
-def test_classes_and_optimizers_through_pickle(made: type[Optimizer]) -> None:
-    assert pickle.loads(pickle.dumps(made)) is made
-    built = made(start(), lr=0.25)
-    twin = pickle.loads(pickle.dumps(built))
+class Plain(Rule):
+    """Steps down the gradient; no optimizer stands in its place."""
+
+    lr = Hyper(0.5)
+
+    @staticmethod
+    def step(g, lr):  # type: ignore[no-untyped-def]
+        return lr * g
+
+
+KINDS = [
+    Decorated, thalweg.LAMB, wrap(Decorated, Halved), wrap(thalweg.LAMB, Halved), thalweg.AdamW, optimizer(Plain),
+    wrap(wrap(thalweg.AdamW, Cautious), Lookahead), wrap(wrap(thalweg.AdamW, Lookahead), Cautious),
+    optimizer(like(thalweg.RMSprop.rule, "tf1")), wrap(like(thalweg.RMSprop.rule, "tf1"), Cautious),
+    optimizer(like(wrapped(thalweg.RMSprop.rule, Cautious), "tf1")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("by", [pickle, dill, cloudpickle])
+@pytest.mark.parametrize("made", KINDS)
+def test_classes_and_optimizers_through_pickle(made: type[Optimizer], by: Any) -> None:
+    assert by.loads(by.dumps(made)) is made
+    params = start()
+    built = made(params, lr=0.25)
+    train(built, params, 1)
+    twin = by.loads(by.dumps(built))
     assert type(twin) is made
     assert twin.param_groups[0]["lr"] == 0.25
+    train(twin, twin.param_groups[0]["params"], 2)
+    train(built, params, 2)
+    assert all(map(torch.equal, params, twin.param_groups[0]["params"]))
+
+
+def test_another_process_finds_what_was_wrapped() -> None:
+    made = wrap(like(thalweg.RMSprop.rule, "tf1"), Cautious)
+    sent = dill.dumps(made(start()))
+    found = forked.code(
+        f"import dill\nmade = type(dill.loads({sent!r}))\nprint(made, made.rule.wrappers, made.rule.followed)"
+    )
+    assert found == f"{made} {made.rule.wrappers} tf1"
+    assert repr(made) == "<class 'thalweg.rules.rmsprop.CautiousRMSprop'>"
+
+
+def test_wrapped_optimizers_pickled_by_version_0_1_0() -> None:
+    """They say how they are made again as a call."""
+    made = _unpickled("thalweg.rules.rmsprop", "RMSprop", (Cautious,), "tf1")
+    assert made is optimizer(like(wrapped(thalweg.RMSprop.rule, Cautious), "tf1"))
+    assert _unpickled("thalweg.rules.adamw", "AdamW", (Cautious, Lookahead)) is wrap(
+        wrap(thalweg.AdamW, Cautious), Lookahead
+    )
 
 
 def test_a_rule_that_nobody_can_find_again() -> None:
@@ -205,3 +251,5 @@ def test_a_rule_that_nobody_can_find_again() -> None:
 
     with pytest.raises(pickle.PicklingError, match=r"write the rule in a module"):
         pickle.dumps(optimizer(Local)(start()))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = thalweg.optim.making.nothing

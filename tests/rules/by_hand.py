@@ -273,12 +273,13 @@ def cautious_sgd(momentum: float) -> Move:
 
 
 def averaged_sgd(ema: float) -> Move:
-    """The average of SGD's weights that ema= keeps, from the weights before the first step on."""
+    """The average of SGD's weights that ema= keeps, from the weights before the first step on, warmed up."""
     weights: Any = None
 
     def move(average: Any, g: Any, lr: float, t: int) -> Any:
         nonlocal weights
         weights = (average if weights is None else weights) - lr * g
-        return ema * average + (1 - ema) * weights
+        kept = min(ema, (1 + t) / (10 + t))
+        return kept * average + (1 - kept) * weights
 
     return move

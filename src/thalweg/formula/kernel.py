@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import team
 from .compose import Pass, program
+from .expression import leaves
 from .host import HostFunction, host_function
 from .llvm import (
     ADDRESSES,
@@ -126,6 +127,14 @@ def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tup
 def scalars_of(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> HostFunction:
     """From a step's numbers to the next values of the rule's scalars, in their declared order."""
     return host_function(tuple(program(rule, dict(switches)).scalars.values()))
+
+
+@once
+def counts_steps(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> bool:
+    """Whether a step depends on its number."""
+    traced = program(rule, dict(switches))
+    made = [e for walk in (*traced.sums, traced.update) for e in (*walk.totals.values(), *walk.writes.values())]
+    return "t" in leaves((*made, *traced.scalars.values()), "number")
 
 
 class Task:

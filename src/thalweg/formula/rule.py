@@ -24,6 +24,13 @@ DECAYS = ("l2", "decoupled", "independent", "corrected", "own")
 SCOPES: dict[type, tuple[str, ...]] = {Scalar: ("tensor", "group", "all"), Sum: ("tensor", "all")}
 
 
+class _Known(dict[Any, Any]):
+    """What has been worked out from a class in this process: no part of the class where it is copied into another."""
+
+    def __reduce__(self) -> tuple[type["_Known"], tuple[()]]:
+        return _Known, ()
+
+
 class Declaring:
     """What rules and wrappers have in common: declared parts, and formulas that are read when the class is defined."""
 
@@ -35,7 +42,7 @@ class Declaring:
     """Its declared parts, by name, in order."""
     formulas: ClassVar[Mapping[str, Formula]] = MappingProxyType({})
     """Its functions, those it has."""
-    known: ClassVar[dict[Any, Any]] = {}
+    known: ClassVar[dict[Any, Any]] = _Known()
     """What has been worked out from it in this process; see `once`."""
 
     def __init_subclass__(cls, base: bool = False, **options: Any) -> None:
@@ -44,7 +51,7 @@ class Declaring:
             return
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
         cls.declared = MappingProxyType({**cls.declared, **own})
-        cls.known = {}
+        cls.known = _Known()
         _check_declarations(cls)
         if not derived(cls):  # a wrapped rule has the formulas of the rule, and its wrappers theirs
             cls.formulas = MappingProxyType(_read_formulas(cls))

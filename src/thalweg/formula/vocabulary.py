@@ -108,4 +108,7 @@ def _call(name: str, *arguments: Any) -> Any:
 
 
 def _tensor(torch: Any, value: Any, dtype: Any, device: Any) -> Any:
-    return value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=dtype, device=device)
+    if isinstance(value, torch.Tensor):
+        return value
+    # torch 2.8 does not take a bool of NumPy's.
+    return torch.tensor(bool(value) if isinstance(value, np.bool_) else value, dtype=dtype, device=device)

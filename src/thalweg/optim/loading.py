@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from thalweg.formula import Rule, Scalar, State
-from thalweg.formula.compose import live_states
+from thalweg.formula.compose import live_states, usual_switches
+from thalweg.formula.kernel import counts_steps
 from thalweg.formula.rule import inner, parts
 
 from . import surface
-from .state import counts_steps
 
 Saved = dict[str, Any]
 
@@ -88,7 +88,7 @@ def with_counts(saved: Saved, rule: type[Rule]) -> Saved:
     are old would be a large one. torch.optim.SGD counts none; where it left a buffer, the first step is past.
     """
     averages = {state.key for state in parts(rule, State).values()}
-    counted = counts_steps(rule) and inner(rule).__name__ != "SGD"
+    counted = counts_steps(rule, tuple(usual_switches(rule).items())) and inner(rule).__name__ != "SGD"
     state, groups = dict(saved["state"]), []
     for group in saved["param_groups"]:
         uncounted = [n for n in group["params"] if "step" not in state.get(n, {})]

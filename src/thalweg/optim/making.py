@@ -5,16 +5,17 @@ import importlib
 import inspect
 import operator
 import pickle
+import re
 import sys
 from abc import ABCMeta
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from itertools import takewhile
 from typing import Any
 
 from thalweg.formula import Rule, Scalar, Sum, Wrapper, like, wrapped
 from thalweg.formula.check import check
 from thalweg.formula.compose import summing
-from thalweg.formula.rule import inner, once, parts
+from thalweg.formula.rule import derived, inner, once, parts
 from thalweg.wrappers import WeightAverage
 
 from . import surface
@@ -42,12 +43,18 @@ class _Made(ABCMeta):
     A kind of `ABCMeta`, so that a class may inherit from an optimizer and from abstract ones.
     """
 
+    def __repr__(cls: Any) -> str:
+        if cls.__module__ != __name__:
+            return super().__repr__()
+        return f"<class '{cls.rule.__module__}.{cls.__name__}'>"
+
 
 @once
 def made_of(rule: type[Rule]) -> type[Optimizer]:
     """The optimizer class of a rule that is known to be sound, as the catalogue's are."""
     averaged = rule.wrappers[-1:] == (WeightAverage,)  # asked for by name, as a comparison does
     whole = rule if averaged else wrapped(rule, WeightAverage)
+    module, name = _place(rule)
     members = {
         "rule": rule,
         "whole": whole,
@@ -55,8 +62,8 @@ def made_of(rule: type[Rule]) -> type[Optimizer]:
         "totals_by_tensor": any(total.scope == "tensor" for total in parts(whole, Sum).values()),
         "has_scalars": bool(parts(whole, Scalar)),
         "__doc__": rule.__doc__,
-        "__module__": rule.__module__,
-        "__qualname__": rule.__qualname__,
+        "__module__": module,
+        "__qualname__": name,
         "__init__": _initialiser(surface.signature(rule)),
         "__signature__": surface.signature(rule),
     }
@@ -76,27 +83,69 @@ def _initialiser(signature: inspect.Signature) -> Callable[..., None]:
     return __init__
 
 
+def _place(rule: type[Rule]) -> tuple[str, str]:
+    """The module and name of a rule's optimizer: the rule's own, where it is about to replace it; else these.
+
+    Of a rule with something around it a name of this module, where `__getattr__` makes the class again: pickle, dill
+    and joblib look for classes so. What was written in a session's ``__main__`` no other process would find.
+    """
+    own, made_by = inner(rule), _made_by(rule)
+    written = (own, *(step for step in made_by if not isinstance(step, str)))
+    if any(c.__module__ == "__main__" or not _stands(c) for c in written):
+        return rule.__module__, rule.__qualname__
+    steps = (f"={step}" if isinstance(step, str) else f"+{step.__module__}:{step.__qualname__}" for step in made_by)
+    return __name__, f"{own.__module__}:{own.__qualname__}{''.join(steps)}".replace(".", "/")
+
+
+def _made_by(rule: type[Rule]) -> tuple[type[Wrapper] | str, ...]:
+    """The wrappers and conventions by which a rule was made of the one that its author wrote, in their order."""
+    made: list[Any] = [*takewhile(derived, rule.__mro__)]
+    return tuple(c.wrappers[-1] if "wrappers" in vars(c) else c.followed for c in reversed(made))
+
+
+def __getattr__(name: str) -> type[Optimizer]:
+    """The class that `_place` has given this name."""
+    path, *steps = re.findall(r"(?:^|[+=])[^+=]+", name)
+    if ":" not in path:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def written(path: str) -> Any:
+        module, _, own = path.replace("/", ".").partition(":")
+        importlib.import_module(module)
+        return _standing(module, own)
+
+    module, _, own = path.replace("/", ".").partition(":")
+    return _unpickled(module, own, [step[1:] if step[0] == "=" else written(step[1:]) for step in steps])
+
+
 def _pickled(made: Any) -> Any:
-    """By its name where that is what it is called; else by the rule, or the optimizer, that is wrapped."""
+    """By its name where that is what it is called; else by the rule, or the optimizer, that it is made of."""
     if _standing(made.__module__, made.__qualname__) is made or not issubclass(made, Optimizer):
         return str(made.__qualname__)
-    rule = made.rule
-    own = inner(rule)
-    found = _standing(own.__module__, own.__qualname__)
-    if found is not own and getattr(found, "rule", None) is not own:
+    own = inner(made.rule)
+    if not _stands(own):
         raise pickle.PicklingError(
             f"{own.__module__}.{own.__qualname__} cannot be found under this name; write the rule in a module"
         )
-    return _unpickled, (own.__module__, own.__qualname__, rule.wrappers, rule.followed)
+    return _unpickled, (own.__module__, own.__qualname__, _made_by(made.rule))
 
 
 def _unpickled(
-    module: str, name: str, wrappers: Sequence[type[Wrapper]], convention: str | None = None
+    module: str, name: str, made_by: Sequence[type[Wrapper] | str], convention: str | None = None
 ) -> type[Optimizer]:
+    """The optimizer of a rule that stands in a module. ``convention``: the last step, in pickles of version 0.1.0."""
     importlib.import_module(module)
-    found = _standing(module, name)
-    rule = reduce(wrapped, wrappers, found.rule if issubclass(found, Optimizer) else found)
-    return made_of(rule if convention is None else like(rule, convention))
+    rule = _standing(module, name)
+    rule = rule.rule if issubclass(rule, Optimizer) else rule
+    for step in (*made_by, *([] if convention is None else [convention])):
+        rule = like(rule, step) if isinstance(step, str) else wrapped(rule, step)
+    return made_of(rule)
+
+
+def _stands(written: type) -> bool:
+    """Whether a rule or wrapper, or the optimizer made of it, stands in its module under its name."""
+    found = _standing(written.__module__, written.__qualname__)
+    return found is written or getattr(found, "rule", None) is written
 
 
 def _standing(module: str, name: str) -> Any:

@@ -115,7 +115,7 @@ def rows(
     ``scalars`` their own scalars; ``by_tensor`` asks for a row a tensor because the rule's totals differ by tensor.
     """
     if by_tensor or scalars:
-        counted = {} if taken is None else {"t": taken.astype(np.float64) + 1}
+        counted = {"t": 1.0 if taken is None else taken.astype(np.float64) + 1}
         wide = {name: np.array([g[name] for g in groups])[group_of] for name in groups[0]}
         return Rows({**wide, **counted, **scalars}, np.arange(len(group_of)), len(group_of), group_of)
     if taken is None:

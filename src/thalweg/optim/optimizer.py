@@ -40,7 +40,9 @@ class Optimizer(torch.optim.Optimizer):
     ``decay``       who does weight decay and what scales it, where the rule leaves it to the chain: ``"l2"``,
                     ``"decoupled"``, ``"independent"`` or ``"corrected"``, as `thalweg.formula.Decay` says;
     ``clip_value``  limit each coordinate of the gradient to +-clip_value;
-    ``ema``         keep an exponential moving average of the weights with this decay (0.999); see `averaged`;
+    ``ema``         keep an exponential moving average of the weights with this decay (0.999); see `averaged`.
+                    ``ema_warmup=True``, the default, begins with a lower one, (1 + t) / (10 + t) at step t, while
+                    that is below it: the weights before training are soon forgotten;
     ``clip_norm``   scale the gradients so that their norm is at most clip_norm (the gradients in memory are not
                     changed), ``clip_scope`` over ``"all"`` parameters together, as
                     `torch.nn.utils.clip_grad_norm_`, or of each ``"tensor"``; ``clip_eps`` is added to the norm:
@@ -157,6 +159,11 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for key, value in self.defaults.items():
                 group.setdefault(key, value)
+
+    def __repr__(self) -> str:
+        """torch's, and what belongs to the optimizer as a whole."""
+        whole = "".join(f"    {key}: {getattr(self, key)}\n" for key in sorted(surface.WHOLE))
+        return f"{super().__repr__().removesuffix(')')}\nAll Groups\n{whole})"
 
     def state_dict(self) -> dict[str, Any]:
         """As every torch optimizer's: ``state`` by parameter number, ``param_groups`` with all hyperparameters."""

@@ -17,7 +17,7 @@ from torch.nn.parameter import is_lazy
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import live_states
 from thalweg.formula.host import HostFunction
-from thalweg.formula.kernel import available, passes, scalars_of
+from thalweg.formula.kernel import available, counts_steps, passes, scalars_of
 from thalweg.formula.rule import parts
 
 from . import reading, state, surface
@@ -292,7 +292,7 @@ def _planned(
     scalars = {
         name: Kept(mine, name, np.float64) for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"
     }
-    counts = Counts(Kept(mine, "step", np.float32), asked=state.counts_steps(rule))
+    counts = Counts(Kept(mine, "step", np.float32), asked=counts_steps(rule, switches))
     return Planned(launch, members, counts, scalars, scalars_of(rule, switches))
 
 

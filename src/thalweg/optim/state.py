@@ -7,15 +7,9 @@ import torch
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
-from thalweg.formula.rule import layers, parts
+from thalweg.formula.rule import parts
 
 from .reading import ordinary
-
-
-def counts_steps(rule: type[Rule]) -> bool:
-    """Whether the rule needs to know which step it is."""
-    starts = any(state.start == "g" for state in parts(rule, State).values())
-    return starts or any("t" in formula.parameters for own in layers(rule) for formula in own.values())
 
 
 def prepare(

@@ -22,7 +22,7 @@ IMPLEMENTATION = {
 TORCHS_DECAY = "decoupled_weight_decay"
 _HAVE_TORCHS_DECAY = ("Adam", "NAdam", "RAdam")
 # What stands around every rule and may differ by parameter group.
-CHAIN = ("decay", "maximize", "clip_value", "ema")
+CHAIN = ("decay", "maximize", "clip_value", "ema", "ema_warmup")
 # What belongs to the optimizer as a whole, with its defaults.
 WHOLE: Mapping[str, Any] = {
     "clip_norm": None, "clip_scope": "all", "clip_eps": 1e-6, "nonfinite": "pass", "clear": False, "amp_fused": False,
@@ -37,14 +37,14 @@ def defaults(rule: type[Rule]) -> dict[str, Any]:
     """The keyword arguments of the rule's optimizer that parameter groups may override, with their defaults."""
     found: dict[str, Any] = {}
     settable: dict[str, Hyper | Switch] = {**hypers(rule), **parts(rule, Switch)}
-    for name in (name for name in rule.declared if name in settable and name != "ema"):  # that is the chain's, below
+    for name in (name for name in rule.declared if name in settable and name not in CHAIN):  # that is added below
         declared = settable[name]
         if isinstance(declared, Hyper) and declared.of:
             found[declared.of] = (*found.get(declared.of, ()), declared.default)
         else:
             found[name] = declared.default
     decay = {"decay": decay_kind(rule)} if decay_kind(rule) in DECAYS else {}
-    return {**found, **decay, "maximize": False, "clip_value": None, "ema": None}
+    return {**found, **decay, "maximize": False, "clip_value": None, "ema": None, "ema_warmup": True}
 
 
 def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:

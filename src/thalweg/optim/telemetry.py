@@ -37,9 +37,20 @@ class Norms:
         """The step against the weight."""
         return self.step / self.weight if self.weight else math.nan
 
+    def __repr__(self) -> str:
+        said = dict(zip(_COLUMNS, self._cells(), strict=True))
+        return f"Norms({', '.join(f'{name}={value}' for name, value in said.items())})"
+
+    def _cells(self) -> list[str]:
+        norms = (f"{norm:.4g}" for norm in (self.gradient, self.weight, self.step, self.relative))
+        return [*norms, f"{self.clipped:.2g}", str(self.nonfinite)]
+
+
+_COLUMNS = ("gradient", "weight", "step", "relative", "clipped", "nonfinite")
+
 
 class Telemetry:
-    """Measures every so many steps; made by `Optimizer.watch`."""
+    """Measures every so many steps; made by `Optimizer.watch`. Shows itself as a table, a row a group."""
 
     def __init__(self, groups: list[Group], every: int) -> None:
         self.groups, self._every = groups, every
@@ -50,6 +61,18 @@ class Telemetry:
         self._nonfinite: dict[torch.Tensor, int] = {}
         self.measured_step = 0
         """The last step that was measured, counted from 1 since `Optimizer.watch` was called."""
+
+    def __repr__(self) -> str:
+        if not self.measured_step:
+            return "no step has been measured yet"
+        rows = dict(self.read("group")) if len(self.groups) > 1 else {}
+        lines = [("", *_COLUMNS), *((name, *norms._cells()) for name, norms in {**rows, **self.read()}.items())]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = "\n".join(
+            f"{name:{widths[0]}}" + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
+            for name, *cells in lines
+        )
+        return f"norms of step {self.measured_step} since watch(); one in {self._every} is measured\n{table}"
 
     @property
     def due(self) -> bool:

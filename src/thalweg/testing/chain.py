@@ -90,11 +90,11 @@ class Chain(Suite):
                 made, plain = subject(params, ema=0.9), subject(weights(dtype))
                 wide = torch.promote_types(dtype, torch.float32)
                 by_hand = [p.detach().to(wide, copy=True) for p in params]
-                for row in gradients(6):
+                for t, row in enumerate(gradients(6), 1):
                     run(made, [[*row[:-1], None]])
                     run(plain, [[*row[:-1], None]])
                     for average, p in zip(by_hand[:-1], params[:-1], strict=True):
-                        average += 0.1 * (p.detach().to(wide) - average)
+                        average += (1 - min(0.9, (1 + t) / (10 + t))) * (p.detach().to(wide) - average)
                 same_bits(params, params_of(plain), "with ema the weights that are trained are others")
                 own = [p.detach().clone() for p in params]
                 try:
