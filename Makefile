@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS)
 
-.PHONY: help demo test test-slow test-profile mutate check format bench stubs clean
+.PHONY: help demo test test-slow test-profile test-torch mutate check format bench stubs clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -30,6 +30,16 @@ test-slow: .venv/dev ## the rest: every rule in every framework, browser, kill -
 test-profile: .venv/dev ## what the tests cost: CPU seconds by directory, and the forty dearest
 	$(PYTEST) -p costs -m "not slow"
 	$(PYTEST) -p costs -m slow
+
+# An environment of its own, with everything else as it is pinned.
+VERSION ?= 2.8.0
+OTHER := .venvs/torch-$(VERSION)
+
+test-torch:      ## optimizers, layers and formulas with another torch: make test-torch VERSION=2.8.0 (some GB)
+	@test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)
+	@sed 's/^torch==.*/torch==$(VERSION)/' constraints.txt > $(OTHER)/constraints.txt
+	$(OTHER)/bin/pip install --quiet --disable-pip-version-check -c $(OTHER)/constraints.txt -e '.[test]' torch==$(VERSION)
+	$(OTHER)/bin/python -m pytest -q -n $(JOBS) -m "not slow" tests/optim tests/nn tests/formula
 
 mutate: .venv/dev ## small changes of the code: which of them the fast tests notice; an hour, goes on where it stopped
 	$(BIN)/python tests/mutants.py

@@ -212,7 +212,8 @@ def test_clear_is_about_real_kernels(folder):
 
 def test_what_is_missing_is_said():
     assert (absent() is None) == (torch_interface() is not None)
-    threads = {"torch": 8, "openmp": None, "asked_in_python": "LookupError: this torch keeps its tensors otherwise"}
+    why = "LookupError: this torch keeps its tensors otherwise"
+    threads = {"torch": 8, "openmp": None, "checked": ["2.99.0", "3.14"], "asked_in_python": why}
     lines = [*said({**facts(), "torch": None, "checks": {"threads": threads, "kernel": {"error": "no"}}})]
     assert "torch        not installed" in lines
     assert lines[-2:] == [
@@ -220,6 +221,35 @@ def test_what_is_missing_is_said():
         "tensors      asked where they are in Python, which is slower on many small ones: "
         "LookupError: this torch keeps its tensors otherwise",
     ]
+    lines = [*said({**facts(), "checks": {"threads": {**threads, "asked_in_python": None}}})]
+    assert lines[-1] == (
+        "tensors      asked where they are in machine code; checked just now, since torch 2.99.0 with Python 3.14 is "
+        "not among the tested pairs"
+    )
+
+
+def test_nothing_is_compiled():
+    row = {"parameter": "float32", "reader": "torch", "why": "it is a view that torch computes with"}
+    (problem,) = problems({"steps": {}, "readers": [row, {**row, "parameter": "float64"}]})
+    assert problem.startswith(
+        "nothing is compiled: float32 is served by plain torch operations, many times slower, since"
+    )
+    assert "Try: pip install" in problem
+    assert problems({"steps": {}, "readers": [row, {**row, "reader": "compiled"}]}) == []
+
+
+@pytest.mark.slow
+def test_a_pair_of_versions_that_nobody_tested(tmp_path, monkeypatch):
+    """`doctor` checks it, and the first step then knows."""
+    run = "from thalweg.optim import vetted; vetted.VETTED = (); from thalweg.doctor.checks import checks; "
+    done = subprocess.run(
+        [sys.executable, "-c", run + "import json; print(json.dumps(checks()['threads']))"],
+        capture_output=True, text=True, timeout=180, env={**os.environ, "THALWEG_CACHE": str(tmp_path)},
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["asked_in_python"] is None
+    assert found["checked"] == [torch.__version__.partition("+")[0], f"{sys.version_info[0]}.{sys.version_info[1]}"]
+    assert "is not among" not in done.stderr
 
 
 @pytest.mark.parametrize(("error", "wrong"), [(0.5, False), (2.0, False), (2.1, True), (None, True)])

@@ -21,6 +21,7 @@ from thalweg.formula.team import SERIAL_BELOW, library
 from thalweg.optim import OPTIMIZERS
 from thalweg.optim.explain import served
 from thalweg.optim.native import absent
+from thalweg.optim.vetted import checked, pair, vetted
 from thalweg.rules import AdamW
 
 # What decides how fast vectors are, by LLVM's names: of x86, then of ARM.
@@ -63,8 +64,15 @@ def processor() -> dict[str, Any]:
 
 
 def threads() -> dict[str, Any]:
-    """How many torch uses, the OpenMP library whose team runs kernels, and why tensors are asked in Python, if so."""
-    return {"torch": torch.get_num_threads(), "openmp": library(), "asked_in_python": absent()}
+    """How many torch uses, the OpenMP library whose team runs kernels, and why tensors are asked in Python, if so.
+
+    ``checked``: this torch and this Python, if the way to ask is not known to be right with them and was checked now.
+    """
+    unknown = None if vetted() else pair()
+    if unknown:
+        checked()
+    asked = {"checked": unknown, "asked_in_python": absent()}
+    return {"torch": torch.get_num_threads(), "openmp": library(), **asked}
 
 
 def kernel() -> dict[str, float]:

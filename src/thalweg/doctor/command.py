@@ -74,6 +74,12 @@ def problems(checks: Findings) -> list[str]:
     if "ended" in checks:
         return [f"the checks were not completed: {checks['ended']}"]
     found = [f"{name} could not be checked: {c['error']}" for name, c in checks.items() if "error" in c]
+    served = checks["readers"] if isinstance(checks.get("readers"), list) else []
+    if served and not any(row["reader"] == "compiled" for row in served):
+        found.append(
+            f"nothing is compiled: {served[0]['parameter']} is served by plain torch operations, many times slower, "
+            f"since {served[0]['why']}. Try: pip install --upgrade --force-reinstall llvmlite 'torch>=2.8'"
+        )
     for dtype, error in checks["steps"].items() if "error" not in checks["steps"] else ():
         if error is None or error > RIGHT:
             size = "not a number" if error is None else f"{error:.3g} roundings"
@@ -104,8 +110,13 @@ def _threads(check: Findings) -> Iterator[tuple[str, str]]:
     team = f"kernels share its OpenMP team ({check['openmp']})" if check["openmp"] else (
         "kernels run on one, since no OpenMP library that is known here is loaded")  # fmt: skip
     yield "threads", f"torch uses {check['torch']}; {team}"
+    known = "in machine code"
+    if check["checked"]:
+        known += "; checked just now, since torch {} with Python {} is not among the tested pairs".format(
+            *check["checked"]
+        )
     slower = f"in Python, which is slower on many small ones: {check['asked_in_python']}"
-    yield "tensors", f"asked where they are {slower if check['asked_in_python'] else 'in machine code'}"
+    yield "tensors", f"asked where they are {slower if check['asked_in_python'] else known}"
 
 
 def _kernel(check: Findings) -> Iterator[tuple[str, str]]:

@@ -81,12 +81,12 @@ class MachineCode:
         machine = _target()
         kind = f"{llvmlite.__version__} {machine.triple} {llvm.get_host_cpu_name()} {_features()}"
         name = hashlib.sha256(f"{kind}\n{assembly}".encode()).hexdigest()
-        stored = _read(name)
+        stored = read_cache(name)
         self.compiled = stored is None
         """Whether the code had to be compiled; False if the cache had it."""
         code = _compile(assembly, machine) if stored is None else stored
         if stored is None:
-            _write(name, code)
+            write_cache(name, code)
         empty = llvm.parse_assembly("")
         empty.triple = machine.triple
         self._engine = llvm.create_mcjit_compiler(empty, machine)
@@ -155,7 +155,8 @@ def _trusted(path: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
-def _read(name: str) -> bytes | None:
+def read_cache(name: str) -> bytes | None:
+    """What is kept under a name, a SHA-256 in hexadecimal; None if nothing is, or others may have written it."""
     folder = cache_folder()
     if folder is None:
         return None
@@ -169,8 +170,8 @@ def _read(name: str) -> bytes | None:
     return None
 
 
-def _write(name: str, code: bytes) -> None:
-    """Keep the code for the next process. A folder that cannot be written is no obstacle: it is compiled again."""
+def write_cache(name: str, code: bytes) -> None:
+    """Keep code for the next process. A folder that cannot be written is no obstacle: it is compiled again."""
     folder = cache_folder()
     if folder is None:
         return

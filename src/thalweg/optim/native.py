@@ -4,6 +4,7 @@ In Python the same questions (where is the gradient, is it laid out like its wei
 than updating 500 small tensors. Here (native.ll) they are asked through functions that torch itself exports: those of
 its stable C interface (``aoti_torch_...``) and two of its C++ functions. Where a tensor keeps what no function tells is
 found by comparing with what Python says. Where anything is not as expected `torch_interface` is None: Python asks.
+`vetted` says with which versions this is known to be right; with others it is checked first.
 
 All of it runs while the interpreter's lock is held, as torch's own ``p.grad`` does.
 """
@@ -11,6 +12,7 @@ All of it runs while the interpreter's lock is held, as torch's own ``p.grad`` d
 import ctypes
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from .reading import ordinary
+from .vetted import pair, problem
 
 # The words of the block that native.ll reads.
 NAMES = (
@@ -76,16 +79,30 @@ def address(array: Words) -> int:
 @cache
 def torch_interface() -> TorchInterface | None:
     """The interface, if this torch and this Python are as expected."""
-    return None if isinstance(found := _found(), str) else found
-
-
-def absent() -> str | None:
-    """Why there is no interface, in words; None if there is one."""
-    return found if isinstance(found := _found(), str) else None
+    if (why := absent()) is not None:
+        torch_version, python_version = pair()
+        warnings.warn(
+            f"torch {torch_version} with Python {python_version}: the fast way to find tensors cannot be taken "
+            f"({why}). Steps are right, and slower on many small parameters. `thalweg doctor` checks again; the pairs "
+            "that were tested are in docs/versions.md",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    found = unchecked()
+    assert not isinstance(found, str)
+    return found
 
 
 @cache
-def _found() -> TorchInterface | str:
+def absent() -> str | None:
+    """Why there is no interface, in words; None if there is one."""
+    return problem() or (found if isinstance(found := unchecked(), str) else None)
+
+
+@cache
+def unchecked() -> TorchInterface | str:
+    """The interface as it is found, or why there is none, in words; `vetted` is not asked."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return "this Python runs without its lock"
     if sys.implementation.name != "cpython":
