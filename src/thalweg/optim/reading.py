@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -51,18 +51,23 @@ def _ordinary_keys() -> object:
 
 def within_storage(tensor: torch.Tensor) -> bool:
     """Whether all elements of an ordinary strided tensor lie in its storage, which can be made smaller under it."""
-    if type(tensor) not in _ORDINARY or not tensor.numel() or tensor.device.type == "meta":
+    if type(tensor) not in _ORDINARY or tensor.device.type == "meta":
         return True
-    start = tensor.storage_offset() * tensor.itemsize
-    return start + _extent(tensor) <= tensor.untyped_storage().nbytes()
+    elements = _elements(tensor.shape, tensor.stride())
+    end = (tensor.storage_offset() + elements) * tensor.itemsize
+    return not elements or end <= tensor.untyped_storage().nbytes()
 
 
 def _extent(tensor: torch.Tensor) -> int:
     """The bytes from a strided tensor's first element to past its last."""
-    if not tensor.numel():
+    return _elements(tensor.shape, tensor.stride()) * tensor.itemsize
+
+
+@lru_cache(maxsize=4096)  # asked of every tensor in every step where there is no fast way
+def _elements(shape: Sequence[int], strides: Sequence[int]) -> int:
+    if 0 in shape:
         return 0
-    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return (last + 1) * tensor.itemsize
+    return sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) + 1
 
 
 def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> Types | str:

@@ -4,6 +4,8 @@ python -m thalweg.optim.stubs           # after adding or changing a rule
 """
 
 from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from thalweg.formula import Rule
 from thalweg.rules import CATALOGUE
@@ -26,16 +28,6 @@ _Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str
 OPTIMIZERS: dict[str, type[Optimizer]]
 '''
 
-_TYPES = {
-    "lr": "float | torch.Tensor",
-    "decay": 'Literal["l2", "decoupled", "independent", "corrected"]',
-    "clip_value": "float | None",
-    "clip_norm": "float | None",
-    "clip_scope": 'Literal["all", "tensor"]',
-    "ema": "float | None",
-    "nonfinite": 'Literal["pass", "raise", "skip"]',
-}
-
 
 def text() -> str:
     """The stub file as it should be."""
@@ -53,7 +45,7 @@ def _class(rule: type[Rule]) -> str:
         if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
             lines.append("        *,")
             keyword_only = True
-        kind = _conventions(rule) if name == "like" else _type(name, parameter.default)
+        kind = "float | torch.Tensor" if name == "lr" else _written(parameter.annotation)
         lines.append(f"        {name}: {kind} = {_literal(parameter.default)},")
     return "\n".join([*lines, "    ) -> None: ...", ""])
 
@@ -62,16 +54,14 @@ def _literal(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def _conventions(rule: type[Rule]) -> str:
-    return f"Literal[{', '.join(_literal(name) for name in rule.conventions)}] | None"
-
-
-def _type(name: str, value: object) -> str:
-    if name in _TYPES:
-        return _TYPES[name]
-    if isinstance(value, tuple):
-        return f"tuple[{', '.join(['float'] * len(value))}]"
-    return type(value).__name__
+def _written(kind: Any) -> str:
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
+        return " | ".join(map(_written, get_args(kind)))
+    if get_origin(kind) is Literal:
+        return f"Literal[{', '.join(map(_literal, get_args(kind)))}]"
+    if get_origin(kind) is tuple:
+        return f"tuple[{', '.join(map(_written, get_args(kind)))}]"
+    return "None" if kind is type(None) else str(kind.__name__)
 
 
 if __name__ == "__main__":

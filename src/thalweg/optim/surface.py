@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 from thalweg.closest import closest
 from thalweg.formula import Hyper, Rule, Switch, like
@@ -67,20 +67,23 @@ def signature(rule: type[Rule]) -> inspect.Signature:
             name,
             kinds.POSITIONAL_OR_KEYWORD if name in own else kinds.KEYWORD_ONLY,
             default=value,
-            annotation=_annotation(name, value),
+            annotation=_annotation(rule, name, value),
         )
         for name, value in {**defaults(rule), **WHOLE, **({"like": None} if rule.conventions else {})}.items()
     ]
     return inspect.Signature(ordered)
 
 
-def _annotation(name: str, default: Any) -> Any:
-    """The type of an argument, as configuration libraries read it."""
+def _annotation(rule: type[Rule], name: str, default: Any) -> Any:
+    """The type of an argument, as configuration libraries and catalogue.pyi have it."""
+    choices: Mapping[str, Any] = {"decay": DECAYS, "clip_scope": SCOPES, "nonfinite": NONFINITE}
+    if name in choices:
+        return Literal[choices[name]]
+    if name == "like":
+        return Literal[(*rule.conventions,)] | None
     if isinstance(default, tuple):
         return tuple[(float,) * len(default)]  # type: ignore[misc]
-    if default is None:
-        return str | None if name == "like" else float | None
-    return float if type(default) is int else type(default)
+    return float | None if default is None else float if type(default) is int else type(default)
 
 
 def conventional(rule: type[Rule], name: str, convention: object) -> dict[str, Any]:
