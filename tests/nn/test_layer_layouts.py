@@ -195,3 +195,18 @@ def test_parameters_with_gaps() -> None:
     x = drawn((100, 128), 1, torch.float32)
     expected = torch.nn.functional.rms_norm(x, (128,), module.weight)
     assert torch.equal(module(x), expected)
+
+
+@pytest.mark.parametrize("name", ["RMSNorm", "LayerNorm", "BatchNorm1d"])
+def test_parameters_with_gaps(name: str) -> None:
+    """No kernel reads them as if they had none."""
+    found = []
+    for home in (thalweg.nn, torch.nn):
+        norm = getattr(home, name)(64, dtype=torch.float64)
+        for key, p in norm.named_parameters():
+            setattr(norm, key, torch.nn.Parameter(torch.linspace(-1, 1, 2 * p.numel(), dtype=p.dtype)[::2]))
+        x = torch.linspace(-2, 3, 64 * 256, dtype=torch.float64).sin().view(256, 64).requires_grad_()
+        norm(x).square().sum().backward()
+        found.append([x.grad, *(p.grad for p in norm.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)

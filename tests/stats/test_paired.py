@@ -108,6 +108,8 @@ def test_equal_within_noise_is_said_of_many_seeds_whose_interval_is_narrow():
         (-0.9, 0.9, "equal within noise"),
         (-0.9, 1.1, "cannot tell"),
         (-1.1, 0.9, "cannot tell"),
+        (-0.9, 1.0, "cannot tell"),  # as wide as the noise is not within it
+        (-1.0, 0.9, "cannot tell"),
         (0.1, 0.2, "better"),  # small but real: that it is small stands in the interval
     ],
 )
@@ -116,6 +118,13 @@ def test_the_answer_follows_from_the_interval_and_the_noise(low, high, answer):
     assert answered(interval, 1.0, higher_is_better=True) == answer
     turned = {"better": "worse", "worse": "better"}
     assert answered(interval, 1.0, higher_is_better=False) == turned.get(answer, answer)
+
+
+def test_rounding_is_that_of_the_largest_value():
+    """Differences of 1e-10 among values of 1000 are none, whatever values of 0 stand beside them."""
+    a, b = (1000.0, 0.0, 1e-3), (1000.0 + 5e-10, -1e-10, 1e-3)
+    assert p_value(a, b) == 1.0
+    assert difference("a", "b", a, b, higher_is_better=True).why == "equal"
 
 
 FOUND = Estimate(mean=1.0, se=0.2, df=8.0, trials_part=0.03, seeds_part=0.01, noise=0.5, covered=0.95)
