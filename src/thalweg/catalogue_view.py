@@ -53,7 +53,9 @@ def rule_card(rule: type[Rule], step: Iterable[str]) -> RenderableType:
 def rule_head(rule: type[Rule]) -> RenderableType:
     """What the card says before the formulas."""
     summary, said = documented(rule)
-    facts = [str(rule.year or ""), rule.family, f"{state_count(rule)} numbers kept per weight", _decay(rule)]
+    kept = state_count(rule)
+    kept_said = f"{kept} number{'' if kept == '1' else 's'} kept per weight"
+    facts = [str(rule.year or ""), rule.family, kept_said, _decay(rule)]
     head = Text.assemble((rule.__name__, "bold"), "  ", " · ".join(fact for fact in facts if fact))
     about = table("", "")
     about.show_header = False

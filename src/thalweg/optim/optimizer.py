@@ -181,8 +181,8 @@ class Optimizer(torch.optim.Optimizer):
         """Load a state that this class, or torch's of the same name, has saved.
 
         By parameter name where both sides know names (`named_parameters`), so that their order is harmless; else by
-        position. States keep the element types they were saved in. Raises ValueError for a checkpoint that is of other
-        parameters.
+        position. States are as wide as the widest of what was saved, the parameter and what the rule asks for. Raises
+        ValueError for a checkpoint that is of other parameters, KeyError for one without step counts that are needed.
         """
         if self._swapped:
             raise RuntimeError("the averaged weights are in place: load outside of `with optimizer.averaged()`")
