@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from thalweg.formula.kernel import available
+
 from .reading import ordinary
 from .vetted import pair, problem
 
@@ -79,6 +81,8 @@ def address(array: Words) -> int:
 @cache
 def torch_interface() -> TorchInterface | None:
     """The interface, if this torch and this Python are as expected."""
+    if not available():  # which is said already
+        return None
     if (why := absent()) is not None:
         torch_version, python_version = pair()
         warnings.warn(
