@@ -82,7 +82,7 @@ def test_json_is_for_machines(capsys, monkeypatch, tmp_path, healthy):
     assert (code, found["problems"]) == (0, [])
     assert found["torch"] == torch.__version__
     assert found["checks"]["steps"].keys() == {"float32", "float64", "bfloat16", "float16"}
-    assert found["checks"]["kernel"]["compiled"] > found["checks"]["kernel"]["loaded"] > 0
+    assert min(found["checks"]["kernel"].values()) > 0
     served = {row["parameter"]: row["reader"] for row in found["checks"]["readers"]}
     assert served["channels_last"] == served["a single number"] == "compiled"
     assert served["a view with gaps"] == served["a subclass of Tensor"] == "torch"

@@ -97,10 +97,10 @@ def test_averages_are_tested_where_the_rule_keeps_them():
             trial.report(valid_loss=weight[0].item())
 
     own = thalweg.train(lambda trial: train(trial, {}), "sgd", lr=1.0)
-    averaged = thalweg.train(lambda trial: train(trial, {"ema": 0.5}), "sgd", lr=1.0)
+    averaged = thalweg.train(lambda trial: train(trial, {"ema": 0.5, "ema_warmup": False}), "sgd", lr=1.0)
     assert own.curves["valid_loss"].values == averaged.curves["valid_loss"].values == (3.0, 2.0)
     assert weights["{}"] == [3.0, 2.0]
-    assert weights["{'ema': 0.5}"] == pytest.approx([3.5, 2.75])
+    assert weights["{'ema': 0.5, 'ema_warmup': False}"] == pytest.approx([3.5, 2.75])
 
 
 def test_a_task_tests_the_averages():
