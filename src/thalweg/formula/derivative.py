@@ -1,9 +1,13 @@
 """The derivative of a formula, as a formula."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import cache
 from math import inf
+from types import CodeType
 
+from . import vocabulary
 from .expression import LEAVES, Expression, apply, constant
+from .operations import OPERATIONS
 
 _ZERO, _ONE = constant(0.0), constant(1.0)
 
@@ -21,7 +25,7 @@ def derivative(value: Expression, name: str) -> Expression:
             if e.op in LEAVES:
                 known[e] = _ONE if (e.op, e.arguments) == ("number", (name,)) else _ZERO
             else:
-                known[e] = _DERIVATIVES[e.op](e, *e.arguments, by_name)
+                known[e] = _of_operation(e, [by_name(a) for a in e.arguments])
         return known[e]
 
     return by_name(value)
@@ -55,51 +59,28 @@ def simple(op: str, *arguments: Expression | float) -> Expression:
     return apply(op, *a)
 
 
-_By = Callable[[Expression], Expression]
-
-
 def _only(e: Expression) -> Expression:
     found: Expression = e.arguments[0]
     return found
 
 
-def _product(_: Expression, a: Expression, b: Expression, by: _By) -> Expression:
-    return simple("+", simple("*", by(a), b), simple("*", a, by(b)))
+def _of_operation(e: Expression, derivatives: Sequence[Expression]) -> Expression:
+    """What the operation's row says, of its values and their derivatives."""
+    named = {"e": e, **dict(zip("abc", e.arguments)), **dict(zip(("da", "db", "dc"), derivatives))}  # noqa: B905
+    return simplified(eval(_formula(e.op), _FUNCTIONS, named), {each: each for each in named.values()})
 
 
-def _quotient(e: Expression, a: Expression, b: Expression, by: _By) -> Expression:
-    return simple("-", simple("/", by(a), b), simple("/", simple("*", e, by(b)), b))
+@cache
+def _formula(op: str) -> CodeType:
+    return compile(OPERATIONS[op].derivative, f"<derivative of {op}>", "eval")
 
 
-def _power(e: Expression, a: Expression, b: Expression, by: _By) -> Expression:
-    outer = simple("*", b, simple("**", a, simple("-", b, 1.0)))
-    # Only an exponent that changes asks for the logarithm, which a negative base does not have.
-    inner = _ZERO if by(b) == _ZERO else simple("*", simple("*", e, apply("log", a)), by(b))
-    return simple("+", simple("*", outer, by(a)), inner)
+_FUNCTIONS = {name: getattr(vocabulary, name) for name in vocabulary.__all__}
 
 
-def _root(e: Expression, a: Expression, by: _By) -> Expression:
-    return simple("/", by(a), simple("*", 2.0, e))
-
-
-def _size(_: Expression, a: Expression, by: _By) -> Expression:
-    other = simple("where", apply("<", a, 0.0), simple("neg", by(a)), 0.0)
-    return simple("where", apply(">", a, 0.0), by(a), other)
-
-
-_DERIVATIVES: dict[str, Callable[..., Expression]] = {
-    "+": lambda _, a, b, by: simple("+", by(a), by(b)),
-    "-": lambda _, a, b, by: simple("-", by(a), by(b)),
-    "*": _product,
-    "/": _quotient,
-    "**": _power,
-    "neg": lambda _, a, by: simple("neg", by(a)),
-    "sqrt": _root,
-    "abs": _size,
-    "exp": lambda e, a, by: simple("*", e, by(a)),
-    "log": lambda _, a, by: simple("/", by(a), a),
-    "floor": lambda *_: _ZERO,
-    "maximum": lambda _, a, b, by: simple("where", apply(">", a, b), by(a), by(b)),
-    "minimum": lambda _, a, b, by: simple("where", apply("<", a, b), by(a), by(b)),
-    "where": lambda _, c, a, b, by: simple("where", c, by(a), by(b)),
-}
+def simplified(value: Expression | float, known: dict[Expression, Expression]) -> Expression:
+    """`simple` throughout, down to what is ``known``."""
+    e = value if isinstance(value, Expression) else constant(value)
+    if e not in known:
+        known[e] = e if e.op in LEAVES else simple(e.op, *(simplified(a, known) for a in e.arguments))
+    return known[e]

@@ -8,22 +8,14 @@ from typing import Any
 import numpy as np
 
 from .expression import Expression
+from .operations import OPERATIONS
 
 Numbers = Mapping[str, Any]
-_INFIX = ("+", "-", "*", "/", "<", "<=", ">", ">=")
-
-# Plain floats are several times faster than NumPy's, but raise where IEEE 754 has an answer. The last bits of NumPy's
-# own powers, exponentials and logarithms are others than the C library's, in a few of a hundred: a row of its own
-# must not change a weight, so they are taken one by one.
-_PLAIN = {
-    "pow": math.pow, "sqrt": math.sqrt, "abs": abs, "exp": math.exp, "log": math.log, "floor": math.floor,
-    "maximum": lambda a, b: a if a != a or a > b else b,
-    "minimum": lambda a, b: a if a != a or a < b else b,
-    "where": lambda condition, a, b: a if condition else b,
-}  # fmt: skip
+# What is no name in Python.
+_NAMES = {"**": "power", "neg": "negated"}
 
 
-def _each(plain: Callable[..., float], array: np.ufunc) -> Callable[..., Any]:
+def _each(plain: Callable[..., float], array: Any) -> Callable[..., Any]:
     """A function of floats on arrays, and where it raises, NumPy's answer."""
 
     def one(*numbers: float) -> float:
@@ -36,10 +28,17 @@ def _each(plain: Callable[..., float], array: np.ufunc) -> Callable[..., Any]:
     return lambda *arrays: np.asarray(every(*arrays), np.float64)[()]
 
 
-_ARRAYS = {
-    "pow": _each(math.pow, np.power), "exp": _each(math.exp, np.exp), "log": _each(math.log, np.log),
-    "sqrt": np.sqrt, "abs": np.abs, "floor": np.floor, "maximum": np.maximum, "minimum": np.minimum, "where": np.where,
-}  # fmt: skip
+def _called() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the text calls, on floats and on arrays.
+
+    Plain floats are several times faster than NumPy's, but raise where IEEE 754 has an answer. The last bits of NumPy's
+    own powers, exponentials and logarithms are others than the C library's, in a few of a hundred: a row of its own
+    must not change a weight, so they are taken one by one.
+    """
+    rows = {_NAMES.get(name, name): row for name, row in OPERATIONS.items() if not row.infix}
+    plain = {name: row.python for name, row in rows.items()}
+    arrays = {name: row.numpy if row.exact else _each(row.python, row.numpy) for name, row in rows.items()}
+    return plain, arrays
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,7 @@ class HostFunction:
 def host_function(expressions: Sequence[Expression]) -> HostFunction:
     """Compile host expressions, each distinct part of them computed once."""
     code = compile(_text(expressions), "<host numbers>", "exec")
-    plain: dict[str, Any] = dict(_PLAIN)
-    arrays: dict[str, Any] = dict(_ARRAYS)
+    plain, arrays = _called()
     exec(code, plain)
     exec(code, arrays)
 
@@ -88,11 +86,9 @@ def _text(expressions: Sequence[Expression]) -> str:
                 value = f"n[{expression.arguments[0]!r}]"
             else:
                 a = [name(x) for x in expression.arguments]
-                function = {"**": "pow"}.get(expression.op, expression.op)
-                value = (
-                    f"{a[0]} {expression.op} {a[1]}" if expression.op in _INFIX
-                    else f"-{a[0]}" if expression.op == "neg" else f"{function}({', '.join(a)})"
-                )  # fmt: skip
+                called = _NAMES.get(expression.op, expression.op)
+                infix = OPERATIONS[expression.op].infix
+                value = f" {expression.op} ".join(a) if infix else f"{called}({', '.join(a)})"
             names[expression] = f"x{len(names)}"
             lines.append(f"    {names[expression]} = {value}")
         return names[expression]

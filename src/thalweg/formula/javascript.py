@@ -15,6 +15,7 @@ from . import chain, compose
 from .declare import Scalar
 from .derivative import simple
 from .expression import COMPARISONS, LEAVES, Expression, constant, leaves, number, weight
+from .operations import OPERATIONS
 from .rule import DECAYS, Rule, decay_kind, hypers, parts
 from .text import decay_terms
 
@@ -32,7 +33,6 @@ _KEPT = ("t", "w", "d", "scalars", "__proto__")
 # What binds stronger has a larger number; a name or a call is in one piece.
 _BINDS = {"where": 1, **dict.fromkeys(COMPARISONS, 2), "+": 3, "-": 3, "*": 4, "/": 4, "neg": 5, "**": 6}
 _WHOLE = 7
-_CALLED = {"maximum": "max", "minimum": "min"}
 
 
 def form(rule: type[Rule], switches: Mapping[str, bool] | None = None, decay: str | None = None) -> str:
@@ -328,7 +328,7 @@ class _Writer:
             return f"{self.text(a[0], _WHOLE)} ** {self.text(a[1], _BINDS['neg'])}"
         if e.op in _BINDS:
             return f"{self.text(a[0], own)} {e.op} {self.text(a[1], own + 1)}"
-        return f"Math.{_CALLED.get(e.op, e.op)}({', '.join(map(self.text, a))})"
+        return f"{OPERATIONS[e.op].javascript}({', '.join(map(self.text, a))})"
 
 
 def _strength(e: Expression) -> int:

@@ -11,6 +11,7 @@ from math import copysign, inf
 from typing import Protocol
 
 from .expression import COMPARISONS, LEAVES, Expression, constant, leaves
+from .operations import OPERATIONS
 from .symbols import Symbol
 
 WHOLE = 6  # a name, or a call: in one piece
@@ -175,7 +176,6 @@ IN_LINE = {
 IN_TWO_DIMENSIONS = {**IN_LINE, "/": Form(5, (0,)), "**": Form(5, (6, 0)), "sqrt": Form(WHOLE, (0,))}
 
 
-FUNCTIONS = {"maximum": "max", "minimum": "min", "log": "ln"}
 SIGNS = {"-": "−", "<=": "≤", ">=": "≥"}
 BARS = {"abs": "||", "floor": "⌊⌋"}
 
@@ -218,7 +218,7 @@ class Mathematics(ABC):
         own: dict[str, Callable[..., str]] = {
             "neg": self.minus, "sum": self.total, "/": self.fraction, "slashed": self.slashed, "sqrt": self.root,
         }  # fmt: skip
-        return own[e.op](*parts) if e.op in own else self.call(FUNCTIONS.get(e.op, e.op), parts)
+        return own[e.op](*parts) if e.op in own else self.call(_on_paper(e.op), parts)
 
     def brackets(self, inside: str) -> str:
         """In round brackets."""
@@ -282,6 +282,11 @@ class Mathematics(ABC):
     @abstractmethod
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:
         """A name, and what follows it: the sign, the value, the note (``""`` for none)."""
+
+
+def _on_paper(function: str) -> str:
+    row = OPERATIONS.get(function)
+    return function if row is None else row.paper or function
 
 
 def alternate(parts: Sequence[str], between: Sequence[str]) -> str:

@@ -9,17 +9,12 @@ from itertools import count
 import numpy as np
 
 from .expression import Expression
+from .operations import OPERATIONS
 
 # How an element lies in memory. bfloat16 is read and written as bits: processors' own conversions lose denormals.
 TYPES = {"float32": "float", "float64": "double", "bfloat16": "i16", "float16": "half"}
 SIZES = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2}
 _SUFFIXES = {"float32": "f32", "float64": "f64", "bfloat16": "i16", "float16": "f16"}
-_INFIX = {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"}
-_COMPARE = {"<": "olt", "<=": "ole", ">": "ogt", ">=": "oge"}
-_CALLS = {
-    "sqrt": "sqrt", "abs": "fabs", "exp": "exp", "log": "log", "floor": "floor",
-    "maximum": "maximum", "minimum": "minimum",
-}  # fmt: skip
 
 # The register of every expression that has been computed so far, or is given.
 Registers = dict[Expression, str]
@@ -107,15 +102,10 @@ class Vectors:
         if e.op == "constant":
             return self.spread(self.real, literal(e.arguments[0], self.real))
         a = [self.value(x, known) for x in e.arguments]
-        if e.op in _INFIX:
-            return self.new(f"{_INFIX[e.op]} {self.vector} {a[0]}, {a[1]}")
-        if e.op == "neg":
-            return self.new(f"fneg {self.vector} {a[0]}")
-        if e.op in _COMPARE:
-            return self.new(f"fcmp {_COMPARE[e.op]} {self.vector} {a[0]}, {a[1]}")
-        if e.op == "where":
-            return self.new(f"select <{self.width} x i1> {a[0]}, {self.vector} {a[1]}, {self.vector} {a[2]}")
-        function = f"@llvm.{_CALLS[e.op]}.v{self.width}{'f64' if self.real == 'double' else 'f32'}"
+        written = OPERATIONS[e.op].llvm
+        if not written.startswith("llvm."):
+            return self.new(written.format(*a, v=self.vector, w=self.width))
+        function = f"@{written}.v{self.width}{'f64' if self.real == 'double' else 'f32'}"
         types = ", ".join([self.vector] * len(a))
         self.declared.add(f"declare {self.vector} {function}({types})")
         arguments = ", ".join(f"{self.vector} {x}" for x in a)

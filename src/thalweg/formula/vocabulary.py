@@ -1,59 +1,81 @@
-"""The functions a formula may call. Each works on floats, NumPy arrays, torch tensors and traced expressions.
+"""The functions a formula may call. Each works on floats, NumPy and JAX arrays, torch tensors and traced expressions.
 
-Numbers follow IEEE 754 everywhere: the root of a negative number is nan, 1/0 is inf, nothing raises.
+Numbers follow IEEE 754 everywhere: the root of a negative number is nan, 1/0 is inf, nothing raises. What stands above
+a function is its row in the table of `operations`; to add one is to write one here.
 """
 
-import sys
+import math
 from math import inf
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from .expression import Expression, apply
-
-__all__ = [
-    "abs", "clip", "exp", "floor", "log", "maximum", "minimum", "share", "sign", "sqrt", "times", "towards", "where",
-]  # fmt: skip
+from .operations import function
 
 
+@function(
+    python=math.sqrt, numpy=np.sqrt, llvm="llvm.sqrt", javascript="Math.sqrt", paper=None,
+    derivative="da / (2 * e)",
+)  # fmt: skip
 def sqrt(x: Any) -> Any:
     """Square root."""
-    return _call("sqrt", x)
 
 
+@function(
+    python=abs, numpy=np.abs, llvm="llvm.fabs", javascript="Math.abs", paper=None,
+    derivative="where(a > 0, da, where(a < 0, -da, 0))",
+)  # fmt: skip
 def abs(x: Any) -> Any:
     """Absolute value."""
-    return _call("abs", x)
 
 
+@function(
+    python=math.exp, numpy=np.exp, exact=False, llvm="llvm.exp", javascript="Math.exp", paper="exp",
+    derivative="e * da",
+)  # fmt: skip
 def exp(x: Any) -> Any:
     """Exponential."""
-    return _call("exp", x)
 
 
+@function(
+    python=math.log, numpy=np.log, exact=False, llvm="llvm.log", javascript="Math.log", paper="ln",
+    derivative="da / a",
+)  # fmt: skip
 def log(x: Any) -> Any:
     """Natural logarithm."""
-    return _call("log", x)
 
 
+@function(
+    python=lambda x: float(math.floor(x)) if x else x, numpy=np.floor, llvm="llvm.floor", javascript="Math.floor",
+    paper=None, derivative="0",
+)  # fmt: skip
 def floor(x: Any) -> Any:
     """The largest integer not above x."""
-    return _call("floor", x)
 
 
+@function(
+    python=lambda a, b: a if a != a or a > b else b, numpy=np.maximum, llvm="llvm.maximum", javascript="Math.max",
+    paper="max", derivative="where(a > b, da, db)",
+)  # fmt: skip
 def maximum(x: Any, y: Any) -> Any:
     """The larger one; nan if either is nan."""
-    return _call("maximum", x, y)
 
 
+@function(
+    python=lambda a, b: a if a != a or a < b else b, numpy=np.minimum, llvm="llvm.minimum", javascript="Math.min",
+    paper="min", derivative="where(a < b, da, db)",
+)  # fmt: skip
 def minimum(x: Any, y: Any) -> Any:
     """The smaller one; nan if either is nan."""
-    return _call("minimum", x, y)
 
 
+@function(
+    python=lambda c, a, b: a if c else b, numpy=np.where, llvm="select <{w} x i1> {0}, {v} {1}, {v} {2}",
+    javascript=None, paper=None, derivative="where(a, db, dc)",
+)  # fmt: skip
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition (a comparison) holds, y elsewhere; both are computed."""
-    return _call("where", condition, x, y)
 
 
 def sign(x: Any) -> Any:
@@ -85,30 +107,4 @@ def towards(x: Any, y: Any, rate: Any) -> Any:
     return where(abs(x) < inf, x + rate * (y - x), x)
 
 
-def _call(name: str, *arguments: Any) -> Any:
-    if any(isinstance(a, Expression) for a in arguments):
-        return apply(name, *arguments)
-    # A tensor can only exist if torch is loaded; rules alone never load it.
-    torch = sys.modules.get("torch")
-    tensor = next((a for a in arguments if isinstance(a, torch.Tensor)), None) if torch else None
-    if torch is None or tensor is None:
-        with np.errstate(all="ignore"):
-            found = getattr(np, name)(*arguments)
-        return found if np.ndim(found) else float(found)
-    if name == "where":
-        like = next((a for a in arguments[1:] if isinstance(a, torch.Tensor)), None)
-        # Between two plain numbers nothing says how precise the result must be: as precise as the device can.
-        widest = torch.float32 if tensor.device.type == "mps" else torch.float64
-        dtype = widest if like is None else like.dtype
-        condition = _tensor(torch, arguments[0], torch.bool, tensor.device)
-        arguments = (condition, *(_tensor(torch, a, dtype, tensor.device) for a in arguments[1:]))
-    elif len(arguments) > 1:
-        arguments = tuple(_tensor(torch, a, tensor.dtype, tensor.device) for a in arguments)
-    return getattr(torch, name)(*arguments)
-
-
-def _tensor(torch: Any, value: Any, dtype: Any, device: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value
-    # torch 2.8 does not take a bool of NumPy's.
-    return torch.tensor(bool(value) if isinstance(value, np.bool_) else value, dtype=dtype, device=device)
+__all__ = [name for name, value in vars().items() if isinstance(value, FunctionType) and value is not function]
