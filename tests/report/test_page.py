@@ -12,8 +12,8 @@ from pathlib import Path
 import handmade
 import pytest
 
+from thalweg.files import write_atomically
 from thalweg.report import render, write
-from thalweg.report.atomic import write_atomically
 from thalweg.report.page import embedded
 from thalweg.report.viewing import view_of
 from thalweg.study import Suite

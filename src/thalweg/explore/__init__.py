@@ -16,7 +16,7 @@ __all__ = ["SURFACES", "Path", "Surface", "descend", "write"]
 
 def write(path: str | _Path) -> _Path:
     """Write the page, whole or not at all. Raises `OSError` when it cannot be written."""
-    from thalweg.report.atomic import write_atomically
+    from thalweg.files import write_atomically
 
     from .building import page
 

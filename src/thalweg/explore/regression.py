@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-import thalweg
+from thalweg.optim import OPTIMIZERS
 
 from .chance import normal, uniform
 
@@ -55,7 +55,7 @@ def fit(
     """
     w = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
-    optimizer = thalweg.SGD([w], lr=lr)
+    optimizer = OPTIMIZERS["sgd"]([w], lr=lr)
     path = [w.detach().numpy().copy()]
     for batch in islice(batches(size, seed, len(x)), steps):
         optimizer.zero_grad()

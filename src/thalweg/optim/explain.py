@@ -4,11 +4,11 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 
-from thalweg.formula import Scalar, State
+from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, story
@@ -18,13 +18,23 @@ from .numbers import first_lr
 from .plan import names
 from .settings import Group, Numbers, Settings
 
-if TYPE_CHECKING:
-    from .optimizer import Optimizer
-
 K = TypeVar("K")
 
 _LABEL = 15
 _WIDTH = 110
+
+
+class Explained(Protocol):
+    """What is asked of an optimizer."""
+
+    param_groups: list[dict[str, Any]]
+    state: Any
+    whole: ClassVar[type[Rule]]
+    clip_norm: float | None
+    clip_scope: str
+    nonfinite: str
+    clear: bool
+    grad_scale: float | torch.Tensor | None
 
 
 class Explanation(str):
@@ -69,7 +79,7 @@ class Served:
 _LEFT_OUT = ("without_l2", "without_shrink")
 
 
-def explain(optimizer: "Optimizer") -> Explanation:
+def explain(optimizer: Explained) -> Explanation:
     """See `Optimizer.explain`."""
     groups, rule = optimizer.param_groups, optimizer.whole
     everyone = served(optimizer)
@@ -96,7 +106,7 @@ def explain(optimizer: "Optimizer") -> Explanation:
 
 
 @torch.no_grad()
-def served(optimizer: "Optimizer") -> list[Served]:
+def served(optimizer: Explained) -> list[Served]:
     """Every parameter, in the order of the groups, with what would serve it in a step now. Nothing is changed."""
     groups, rule = optimizer.param_groups, optimizer.whole
     everyone = [(i, param) for i, group in enumerate(groups) for param in group["params"]]
@@ -133,7 +143,7 @@ def _blank(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
 
 
-def _norms(optimizer: "Optimizer", numbers: Sequence[Numbers]) -> tuple[Norm, ...]:
+def _norms(optimizer: Explained, numbers: Sequence[Numbers]) -> tuple[Norm, ...]:
     """The passes of the gradient's norm. A clip by value hides an infinity, so what is guarded is before it."""
     guarded = optimizer.nonfinite != "pass"
     if optimizer.clip_norm is None:
@@ -155,7 +165,7 @@ def _given(decay: str, numbers: Sequence[Numbers]) -> dict[str, Expression]:
 
 
 def _numbers(
-    optimizer: "Optimizer", told: Story, numbers: Mapping[int, Numbers], members: Sequence[Served]
+    optimizer: Explained, told: Story, numbers: Mapping[int, Numbers], members: Sequence[Served]
 ) -> Iterator[str]:
     """The numbers that the formulas ask for: those that are the same in all groups, then each group's own."""
     rule = optimizer.whole
@@ -175,7 +185,7 @@ def _numbers(
             yield from _labelled("", f"{_called(optimizer.param_groups, i)}: {', '.join(values)}")
 
 
-def _value(optimizer: "Optimizer", name: str, group: int, numbers: Numbers, members: Iterable[Served]) -> str:
+def _value(optimizer: Explained, name: str, group: int, numbers: Numbers, members: Iterable[Served]) -> str:
     """A number in force; of those that parameters have for themselves, the smallest and the largest."""
     if name in ("clip_norm", "clip_eps"):
         return f"{getattr(optimizer, name):.10g}"

@@ -19,7 +19,7 @@ def render(found: "Comparison | Suite", folder: Path | None = None) -> str:
 
 def write(found: "Comparison | Suite", path: str | Path) -> Path:
     """Write the page, whole or not at all. Raises `OSError` when it cannot be written."""
-    from .atomic import write_atomically
+    from thalweg.files import write_atomically
 
     write_atomically(Path(path), render(found, Path(path).parent))
     return Path(path)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from thalweg.report.atomic import write_atomically
+from thalweg.files import write_atomically
 
 from .errors import StudyError
 from .results import Comparison, Suite
