@@ -431,7 +431,7 @@ def expected(of: Case, take: Take, made: Any) -> tuple[list[Snapshot], list[Snap
         g = curvature * (w - lowest) + 0.1 * (made.roll(w, -1) - w) if of.bowl else noise[t]
         values["lr"] = lr
         if of.decay in KINDS[1:]:
-            values["shrink"] = chain.shrink(of.decay, lr, of.numbers.get("first_lr", lr), weight_decay)
+            values |= chain.decay(of.decay, lr, of.numbers.get("first_lr", lr), weight_decay)
         if "clip_norm" in of.clips:
             squares = reduce(add, (chain.limited(g, 1.0, values["clip_value"]) ** 2).tolist())
             values["clip_scale"] = chain.norm_scale(squares, of.clips["clip_norm"], of.clips.get("clip_eps", 1e-6))

@@ -1,6 +1,5 @@
 """A run of a rule on a surface, by the torch reader in float64: what the figures show, for notebooks and tests."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +57,8 @@ def descend(
     if unknown := [name for name in settings if name not in known]:
         raise ValueError(f"{rule.__name__} has no setting {unknown[0]!r}; it has {', '.join(hypers(rule))}")
     values = values_of(rule, **settings)
-    values |= _decay(decay or decay_kind(rule), values)
+    if (kind := decay or decay_kind(rule)) not in ("own", "none"):
+        values |= chain.decay(kind, values["lr"], values["lr"], values["weight_decay"])
     draws = normal(seed)
     now = begin(rule, torch.tensor(at, dtype=torch.float64), values)
     weights, losses = [now.weight], []
@@ -91,11 +91,3 @@ def _slope(surface: Surface, weight: torch.Tensor) -> tuple[float, torch.Tensor]
     loss = surface.formula(*at)
     (gradient,) = torch.autograd.grad(loss, at)
     return float(loss.detach()), gradient
-
-
-def _decay(kind: str, values: Mapping[str, Any]) -> dict[str, float]:
-    if kind in ("own", "none"):
-        return {}
-    if kind == "l2":
-        return {"l2": values["weight_decay"]}
-    return {"shrink": chain.shrink(kind, values["lr"], values["lr"], values["weight_decay"])}

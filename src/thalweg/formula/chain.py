@@ -39,16 +39,25 @@ def first_or_kept(state: Any, g: Any, t: Any) -> Any:
     return where(t <= 1, g, state)
 
 
-def shrink(kind: str, lr: Any, first_lr: Any, weight_decay: Any) -> Any:
-    """The part of the weight that decay beside the rule takes off; the kinds are those of `Decay`."""
+def decay(kind: str, lr: Any, first_lr: Any, weight_decay: Any) -> dict[str, Any]:
+    """The chain's l2 and shrink under a kind of weight decay; the kinds are those of `Decay`.
+
+    ``shrink`` is the part of the weight that is taken off beside the rule. ``first_lr``: the learning rate before any
+    schedule.
+    """
+    amounts = {"l2": 0.0, "shrink": 0.0}
+    if kind == "l2":
+        return {**amounts, "l2": weight_decay}
     if kind == "decoupled":
-        return lr * weight_decay
-    scheduled = lr / first_lr * weight_decay
-    return scheduled if kind == "independent" else lr * scheduled
+        return {**amounts, "shrink": lr * weight_decay}
+    if kind in ("independent", "corrected"):
+        scheduled = lr / first_lr * weight_decay
+        return {**amounts, "shrink": scheduled if kind == "independent" else lr * scheduled}
+    return amounts  # the rule does it itself, or nobody
 
 
 def move(w: Any, d: Any, shrink: Any, without_shrink: bool) -> Any:
-    """The whole step: the rule's, and decay's share, if that is not the gradient's; see `shrink`."""
+    """The whole step: the rule's, and decay's share, if that is not the gradient's; see `decay`."""
     return d if without_shrink else d + share(shrink, w)
 
 

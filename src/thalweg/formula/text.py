@@ -151,12 +151,8 @@ def sections(told: Story) -> Iterator[tuple[str, tuple[Line, ...]]]:
 
 def decay_terms(kind: str) -> dict[str, Expression]:
     """What to write for the chain's l2 and shrink under one kind of decay; see `Decay`."""
-    lr, first_lr, weight_decay = (number(name) for name in ("lr", "first_lr", "weight_decay"))
-    if kind == "l2":
-        return {"l2": weight_decay, "shrink": constant(0.0)}
-    beside = kind not in ("own", "none")
-    shrink = chain.shrink(kind, lr, first_lr, weight_decay) if beside else constant(0.0)
-    return {"l2": constant(0.0), "shrink": shrink}
+    amounts = chain.decay(kind, *(number(name) for name in ("lr", "first_lr", "weight_decay")))
+    return {name: e if isinstance(e, Expression) else constant(e) for name, e in amounts.items()}
 
 
 # -- the author's names

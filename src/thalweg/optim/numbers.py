@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.formula import Rule
-from thalweg.formula.chain import NUMBERS, shrink
+from thalweg.formula.chain import NUMBERS, decay
 from thalweg.formula.kernel import Task
 from thalweg.formula.rule import decay_kind
 
@@ -29,11 +29,9 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
     if group["clip_value"] is not None:
         found["clip_value"] = float(group["clip_value"])
     kind = group.get("decay", decay_kind(rule))
-    if kind == "l2":
-        found["l2"] = found["weight_decay"]
-    elif kind in surface.DECAYS:
+    if kind in surface.DECAYS:
         first = first_lr(group, found["lr"]) or 1.0  # a rate of 0 moves nothing, whatever it was at first
-        found["shrink"] = shrink(kind, found["lr"], first, found["weight_decay"])
+        found |= decay(kind, found["lr"], first, found["weight_decay"])
     return found
 
 

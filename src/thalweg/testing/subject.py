@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from thalweg.formula import Rule, Switch, torch_reader
+from thalweg.formula import Rule, Switch, chain, torch_reader
 from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.optim import Optimizer, surface
 
@@ -59,11 +59,8 @@ class Subject:
         known = torch_reader.values_of(self.rule, **self.numbers(**more), **switches)
         known["unscale"] = -1.0 if group["maximize"] else 1.0
         kind = group.get("decay", decay_kind(self.rule))
-        if kind == "l2":
-            known["l2"] = known["weight_decay"]
-        elif kind in surface.DECAYS:
-            factor = 1.0 if kind == "decoupled" or first_lr is None else known["lr"] / first_lr
-            known["shrink"] = factor * known["weight_decay"] * (1.0 if kind == "independent" else known["lr"])
+        if kind in surface.DECAYS:
+            known |= chain.decay(kind, known["lr"], first_lr or known["lr"] or 1.0, known["weight_decay"])
         return known
 
     def shifted(self, factor: float) -> dict[str, Any]:
