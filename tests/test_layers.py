@@ -10,7 +10,7 @@ ROOT = Path(thalweg.__file__).parent
 # From the bottom: a room knows those of the rows below its own, and itself. `__init__` of the package is its face: it
 # loads everything, when asked; what is asked of it from below is its version.
 LAYERS = (
-    ("closest", "cpu", "files"),
+    ("closest", "cpu", "files", "showing"),
     ("formula",),
     ("conventions", "nn", "rules", "wrappers"),
     ("optim", "stats", "tasks"),
@@ -22,7 +22,7 @@ LAYERS = (
     ("__main__", "__init__"),
 )
 # What still points up, or round; a line that is no longer needed fails.
-UP = {("formula.rule", "notebook"), ("study.results", "notebook")}
+UP: set[tuple[str, str]] = set()
 ROUND = {("study.results", "study.across"), ("study.results", "study.judge"), ("study.results", "study.store")}
 
 FILES = {

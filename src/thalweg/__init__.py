@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     from .formula import Rule, Wrapper
     from .notebook import show
     from .optim import *
-    from .study import compare, lr_find, train
+    from .study.compare import compare
+    from .study.lr_find import lr_find
+    from .study.train import train
     from .wrappers import Cautious, Lookahead, WeightAverage
 
 __version__ = "0.1.0"
+
+# What draws values in notebooks; loaded when it is asked.
+import_module("thalweg.showing").shown_by(lambda: import_module("thalweg.notebook"))
 
 _ELSEWHERE = {
     "Rule": "thalweg.formula",

@@ -7,6 +7,8 @@ from functools import wraps
 from types import MappingProxyType
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
+from thalweg.showing import shower
+
 from .chain import NUMBERS, SWITCHES
 from .declare import Decay, Declared, Hyper, Scalar, State, Sum, Switch
 from .language import Formula, FormulaError, read
@@ -90,9 +92,8 @@ class Rule(Declaring, base=True):
     @classmethod
     def _repr_html_(cls) -> str | None:
         # Of a class, IPython asks class methods only.
-        from thalweg.notebook import rule_html
-
-        return rule_html(cls)
+        found: str | None = shower().rule_html(cls)
+        return found
 
 
 class Wrapper(Declaring, base=True):

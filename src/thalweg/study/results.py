@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thalweg.showing import shower
 from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
 from thalweg.stats.sensitivity import Share
@@ -130,14 +131,11 @@ class Comparison:
 
     def figures(self) -> "dict[str, Figure]":
         """Figures that notebooks show, by name: `thalweg.notebook.figures`."""
-        from thalweg.notebook import figures  # what shows a comparison knows it, and is asked only here
-
-        return figures(self)
+        found: dict[str, Figure] = shower().figures(self)
+        return found
 
     def _repr_html_(self) -> str:
-        from thalweg.notebook import comparison_html
-
-        return comparison_html(self)
+        return str(shower().comparison_html(self))
 
     @classmethod
     def load(cls, path: str | Path) -> "Comparison":
@@ -183,14 +181,11 @@ class Suite:
 
     def figures(self) -> "dict[str, Figure]":
         """Figures that notebooks show, by name: `thalweg.notebook.figures`."""
-        from thalweg.notebook import figures
-
-        return figures(self)
+        found: dict[str, Figure] = shower().figures(self)
+        return found
 
     def _repr_html_(self) -> str:
-        from thalweg.notebook import comparison_html
-
-        return comparison_html(self)
+        return str(shower().comparison_html(self))
 
     @classmethod
     def load(cls, path: str | Path) -> "Suite":
