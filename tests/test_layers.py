@@ -13,7 +13,7 @@ LAYERS = (
     ("closest", "cpu", "files", "showing"),
     ("formula",),
     ("conventions", "nn", "rules", "wrappers"),
-    ("optim", "stats", "tasks"),
+    ("jax", "optim", "stats", "tasks"),
     ("study", "terminal", "testing"),
     ("plot", "report", "speed", "verify"),
     ("catalogue_view", "explore", "outcome_json", "progress", "training_view"),

@@ -121,14 +121,17 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     return {"w": followed["w"], **states, **({"g": 0.0} if values["clear"] else {})}
 
 
-def measured(rule: type[Rule], values: Values) -> dict[str, Any]:
-    """What each weight adds to the squared norms that people log: of gradient (unscaled), weight and whole step."""
-    g = values["unscale"] * values["g"]
+def moved(rule: type[Rule], values: Values) -> Any:
+    """The whole step: what is taken off a weight, before it is rounded."""
     w = values["w"]
     if any("w" in formulas["follow"].returned for formulas in layers(rule) if "follow" in formulas):
-        move = w - updated(rule, values)["w"]
-    else:
-        move = chain.move(w, _stepped(rule, values, len(layers(rule))).d, values["shrink"], _without(values, "shrink"))
+        return w - updated(rule, values)["w"]
+    return chain.move(w, _stepped(rule, values, len(layers(rule))).d, values["shrink"], _without(values, "shrink"))
+
+
+def measured(rule: type[Rule], values: Values) -> dict[str, Any]:
+    """What each weight adds to the squared norms that people log: of gradient (unscaled), weight and whole step."""
+    g, w, move = values["unscale"] * values["g"], values["w"], moved(rule, values)
     return {"gradient": g * g, "weight": w * w, "step": move * move}
 
 

@@ -1,0 +1,276 @@
+"""Update rules for JAX: each of the catalogue, and any of one's own, as an `optax.GradientTransformation`.
+
+    import optax, thalweg.jax
+
+    tx = thalweg.jax.adamw(learning_rate=3e-4, betas=(0.9, 0.95), weight_decay=0.1, clip_norm=1.0)
+    state = tx.init(params)
+    updates, state = tx.update(grads, state, params)
+    params = optax.apply_updates(params, updates)
+
+It is the same text that the kernels are made of, called on arrays: under ``jit``, and under ``vmap`` and ``grad`` over
+hyperparameters too. Needs jax and optax: pip install 'thalweg[jax]'.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import inf
+from typing import Any, NamedTuple
+
+try:
+    import jax
+    import jax.numpy as jnp
+    import optax
+except ModuleNotFoundError as error:
+    needs = f"thalweg.jax needs the package {error.name}: pip install 'thalweg[jax]' brings it"
+    raise ModuleNotFoundError(needs, name=error.name) from error
+
+from thalweg.closest import did_you_mean
+from thalweg.formula import Rule, Scalar, State, Sum, Switch, chain, compose, wrapped
+from thalweg.formula.rule import DECAYS, decay_kind, hypers, layers, parts
+from thalweg.rules import CATALOGUE
+from thalweg.wrappers import WeightAverage
+
+Numbers = Mapping[str, Any]
+Tree = Any  # of arrays: parameters, gradients, a state of each parameter
+
+# What stands around every rule, with what leaves it alone.
+_CHAIN: Numbers = {
+    "decay": None, "maximize": False, "clip_value": None, "clip_norm": None, "clip_scope": "all", "clip_eps": 1e-6,
+    "ema": 0.0, "ema_warmup": True,
+}  # fmt: skip
+
+
+class RuleState(NamedTuple):
+    """What a rule keeps between steps.
+
+    ``steps``    the steps taken, int32, shape ().
+    ``states``   by the rule's names: a tree like the parameters, in float32 at least where the rule asks for that.
+    ``scalars``  by the rule's names: a tree of numbers, shape (), one a parameter; or one number.
+    """
+
+    steps: jax.Array
+    states: dict[str, Tree]
+    scalars: dict[str, Any]
+
+
+class Transformation(optax.GradientTransformation):  # type: ignore[misc]  # optax's named tuple is not typed
+    """An `optax.GradientTransformation` that also knows the weights to test.
+
+    ``evaluate(state, params)`` gives the weights to test and keep: their average with ``ema=0.999``, those of
+    Schedule-Free; for other rules ``params`` itself.
+    """
+
+    evaluate: Callable[[RuleState, Tree], Tree]
+
+
+def transformation(rule: type[Rule], learning_rate: Any = None, **options: Any) -> Transformation:
+    """A rule as an optax transformation. Its updates are differences of weights: `optax.apply_updates` adds them.
+
+    ``learning_rate``  a number, an array of shape (), or a schedule: a function of the number of steps taken.
+    ``options``        the rule's hyperparameters and switches, those of a tuple together (``betas=(0.9, 0.95)``) or
+                       alone (``beta1=0.9``); ``weight_decay``, ``decay``; ``maximize``, ``clip_value``, ``clip_norm``
+                       with ``clip_scope`` ("all" or "tensor") and ``clip_eps``, ``ema`` with ``ema_warmup``: as every
+                       optimizer of thalweg takes them. Numbers may be traced, but for those that decide a form:
+                       momentum, ema.
+
+    ``update`` needs the parameters. A gradient of half precision is computed in float32, and updates have the
+    parameters' types. Raises TypeError for an option that the rule does not have, ValueError outside of its range.
+    """
+    whole = wrapped(rule, WeightAverage)
+    known = {**_CHAIN, **_numbers(rule, options)}
+    unknown = [name for name in known if name not in {*hypers(whole), *parts(whole, Switch), *_CHAIN}]
+    if unknown:
+        takes = [name for name in (*hypers(whole), *parts(whole, Switch), *_CHAIN) if name != "lr"]
+        raise TypeError(
+            f"{rule.__name__} takes no {unknown[0]!r}{did_you_mean(unknown[0], takes)}; it takes learning_rate, "
+            f"{', '.join(dict.fromkeys(takes))}"
+        )
+    defaults = {name: hyper.default for name, hyper in hypers(whole).items()}
+    switches = {name: switch.default for name, switch in parts(whole, Switch).items()}
+    settings = {**defaults, **switches, **known}
+    if learning_rate is not None:
+        settings["lr"] = learning_rate
+    for name, hyper in hypers(whole).items():
+        number = isinstance(settings[name], int | float)
+        if number and (problem := hyper.problem(settings[name])):
+            raise ValueError(f"{rule.__name__}: {'learning_rate' if name == 'lr' else name} {problem}")
+    kind = settings["decay"] or decay_kind(rule)
+    kinds = DECAYS[:-1] if decay_kind(rule) in DECAYS[:-1] else (decay_kind(rule),)
+    if kind not in kinds:
+        raise ValueError(f"{rule.__name__}: decay is one of {', '.join(kinds)}, got {kind!r}")
+    if settings["clip_scope"] not in ("all", "tensor"):
+        raise ValueError(f"{rule.__name__}: clip_scope is all or tensor, got {settings['clip_scope']!r}")
+    of: dict[str, Any] = {"rule": whole, "settings": settings, "kind": kind}
+    made = Transformation(partial(_init, **of), partial(_update, **of))
+    made.evaluate = partial(_evaluate, **of)
+    return made
+
+
+def __getattr__(name: str) -> Callable[..., Transformation]:
+    """``adamw``, ``lion``, ...: the rules of the catalogue."""
+    if name not in CATALOGUE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{did_you_mean(name, CATALOGUE)}")
+    return partial(transformation, CATALOGUE[name])
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *CATALOGUE])
+
+
+def _numbers(rule: type[Rule], options: Numbers) -> dict[str, Any]:
+    """Options by the rule's own names: betas=(0.9, 0.95) is beta1 and beta2."""
+    found = dict(options)
+    for together in {hyper.of for hyper in hypers(rule).values() if hyper.of} & found.keys():
+        names = [name for name, hyper in hypers(rule).items() if hyper.of == together]
+        values = found.pop(together)
+        if len(values) != len(names):
+            raise ValueError(f"{rule.__name__}: {together} are {len(names)} numbers, got {values!r}")
+        found |= dict(zip(names, values, strict=True))
+    return found
+
+
+def _values(settings: Numbers, kind: str, count: Any) -> dict[str, Any]:
+    """What is in force for the step after ``count`` of them, but for what belongs to one parameter."""
+    schedule = settings["lr"] if callable(settings.get("lr")) else None
+    found = dict(settings)
+    if schedule is not None:
+        found["lr"] = schedule(count)
+    amounts: dict[str, Any] = {}
+    if kind in DECAYS[:-1]:
+        first = found["lr"] if schedule is None else schedule(jnp.zeros_like(count))
+        first = jnp.where(first == 0, 1.0, first)  # a rate of 0 moves nothing, whatever it was at first
+        amounts = chain.decay(kind, found["lr"], first, found["weight_decay"])
+        if isinstance(found["weight_decay"], int | float) and found["weight_decay"] == 0:
+            amounts = {"l2": 0.0, "shrink": 0.0}
+    clip_value = inf if settings["clip_value"] is None else settings["clip_value"]
+    unscale = -1.0 if settings["maximize"] else 1.0
+    t = (count + 1).astype(jnp.promote_types(jnp.float32, jnp.result_type(float)))
+    return {**chain.NUMBERS, **chain.SWITCHES, **found, **amounts, "clip_value": clip_value, "unscale": unscale, "t": t}
+
+
+def _init(params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> RuleState:
+    count = jnp.zeros((), jnp.int32)
+    values = _values(settings, kind, count)
+
+    def started(declared: State, w: jax.Array) -> jax.Array:
+        dtype = jnp.promote_types(w.dtype, declared.dtype or w.dtype)
+        if declared.start == "w":
+            return w.astype(dtype)
+        return jnp.full(w.shape, _start(declared.start, values), dtype)
+
+    states = {
+        name: jax.tree.map(partial(started, declared), params)
+        for name, declared in compose.live_states(rule, values).items()
+    }
+    scalars = {}
+    for name, scalar in parts(rule, Scalar).items():
+        one = jnp.asarray(_start(scalar.start, values), jnp.result_type(float))
+        scalars[name] = jax.tree.map(lambda _, one=one: one, params) if scalar.scope == "tensor" else one
+    return RuleState(count, states, scalars)
+
+
+def _start(start: str | float, values: Numbers) -> Any:
+    """What a state or scalar starts at; one that starts as the first gradient is 0 until it comes."""
+    return 0.0 if start == "g" else values[start] if isinstance(start, str) else start
+
+
+def _update(
+    updates: Tree, state: RuleState, params: Tree | None = None, *, rule: type[Rule], settings: Numbers, kind: str
+) -> tuple[Tree, RuleState]:
+    if params is None:
+        raise ValueError("thalweg's rules need the parameters: tx.update(grads, state, params)")
+    leaves, tree = _flat(params)
+    shared = _values(settings, kind, state.steps)
+    known = [
+        {**shared, **own, "w": _wide(w), "g": _wide(g)}
+        for w, g, own in zip(leaves, tree.flatten_up_to(updates), _kept(state, rule, tree), strict=True)
+    ]
+    if settings["clip_norm"] is not None:
+        squares: list[Any] = [jnp.sum(compose.limited_norm_totals(values)["squares"]) for values in known]
+        if settings["clip_scope"] == "all":
+            squares = [sum(squares)] * len(squares)
+        for values, of in zip(known, squares, strict=True):
+            values["clip_scale"] = chain.norm_scale(of, settings["clip_norm"], settings["clip_eps"])
+    scopes = {name: total.scope for name, total in parts(rule, Sum).items()}
+    for layer in compose.summing(rule):
+        own = [_totals(rule, values, layer) for values in known]
+        for name in own[0] if own else ():
+            overall = sum(totals[name] for totals in own)
+            for values, totals in zip(known, own, strict=True):
+                values[name] = totals[name] if scopes[name] == "tensor" else overall
+    moved, states, scalars = [], [], []
+    for w, values in zip(leaves, known, strict=True):
+        after = compose.updated(rule, values)
+        moved.append((-compose.moved(rule, values)).astype(w.dtype))
+        states.append({name: jnp.broadcast_to(each, w.shape) for name, each in after.items() if name != "w"})
+        settled = compose.settled(rule, values)
+        scalars.append({name: settled[name] for name in state.scalars})
+    return tree.unflatten(moved), _next(state, rule, tree, states, scalars)
+
+
+def _kept(state: RuleState, rule: type[Rule], tree: Any) -> list[dict[str, Any]]:
+    """Each parameter's states and scalars, by the rule's names; states as wide as they are computed in."""
+    states = {name: map(_wide, tree.flatten_up_to(kept)) for name, kept in state.states.items()}
+    of_tensor = {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
+    every = {
+        name: tree.flatten_up_to(kept) if name in of_tensor else [kept] * tree.num_leaves
+        for name, kept in state.scalars.items()
+    }
+    columns = {**states, **every}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] or [
+        {} for _ in range(tree.num_leaves)
+    ]
+
+
+def _next(
+    state: RuleState, rule: type[Rule], tree: Any, states: list[dict[str, Any]], scalars: list[dict[str, Any]]
+) -> RuleState:
+    """The state after a step, in the types that it had; what all share is what the first parameter says of it."""
+
+    def like(before: jax.Array, after: Any) -> jax.Array:
+        return jnp.asarray(after, before.dtype)
+
+    found = {
+        name: jax.tree.map(like, kept, tree.unflatten([own.get(name, None) for own in states]))
+        if all(name in own for own in states)
+        else kept
+        for name, kept in state.states.items()
+    }
+    of_tensor = {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
+    settled = {
+        name: jax.tree.map(like, kept, tree.unflatten([own[name] for own in scalars]))
+        if name in of_tensor
+        else like(kept, scalars[0][name] if scalars else kept)
+        for name, kept in state.scalars.items()
+    }
+    return RuleState(state.steps + 1, found, settled)
+
+
+def _evaluate(state: RuleState, params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> Tree:
+    if not any("evaluate" in formulas for formulas in layers(rule)):
+        return params
+    leaves, tree = _flat(params)
+    shared = _values(settings, kind, jnp.maximum(state.steps - 1, 0))
+    return tree.unflatten(
+        [
+            jnp.asarray(compose.evaluated(rule, {**shared, **own, "w": _wide(w)}), w.dtype)
+            for w, own in zip(leaves, _kept(state, rule, tree), strict=True)
+        ]
+    )
+
+
+def _totals(rule: type[Rule], values: Numbers, layer: int) -> dict[str, Any]:
+    """One parameter's own totals of a layer."""
+    added = compose.layer_totals(rule, values, layer)
+    return {name: jnp.sum(jnp.broadcast_to(each, values["g"].shape)) for name, each in added.items()}
+
+
+def _flat(params: Tree) -> tuple[list[Any], Any]:
+    """The leaves, and the tree that they are of."""
+    return jax.tree.flatten(params)
+
+
+def _wide(array: Any) -> jax.Array:
+    """As a step computes: in float32 at least."""
+    found = jnp.asarray(array)
+    return found.astype(jnp.promote_types(found.dtype, jnp.float32))

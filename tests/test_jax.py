@@ -1,0 +1,215 @@
+"""Rules in JAX: against the float64 oracle and optax, under jit, vmap and grad."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+import torch
+from jax import numpy as jnp
+
+import thalweg.jax
+from thalweg.formula import Hyper, Rule, chain, torch_reader, wrapped
+from thalweg.formula.rule import decay_kind
+from thalweg.rules import CATALOGUE
+from thalweg.testing import oracle
+from thalweg.testing.judging import case
+from thalweg.wrappers import Cautious, Lookahead, WeightAverage
+
+SHAPES = ((3, 4), (5,), ())
+# No state; states and a step count; sums of the rule's and of a wrapper's; scalars, and other weights to test.
+SPAN = [CATALOGUE["sgd"], CATALOGUE["adamw"], wrapped(CATALOGUE["lamb"], Cautious), CATALOGUE["schedulefreeadamw"]]
+OTHERS = [rule for rule in CATALOGUE.values() if rule not in SPAN]
+
+
+@pytest.fixture(autouse=True)
+def in_float64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+def drawn(count: int) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+    """Weights, and the gradients of some steps."""
+    chance = np.random.default_rng(0)
+    return [chance.normal(size=s) for s in SHAPES], [[chance.normal(size=s) for s in SHAPES] for _ in range(count)]
+
+
+def trained(tx: Any, weights: list[np.ndarray], rows: list[list[np.ndarray]]) -> tuple[list[Any], Any]:
+    params = [jnp.asarray(w) for w in weights]
+    state = tx.init(params)
+
+    @jax.jit
+    def step(grads: Any, state: Any, params: Any) -> Any:
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    for row in rows:
+        params, state = step([jnp.asarray(g) for g in row], state, params)
+    return params, state
+
+
+def expected(rule: type[Rule], weights: list[np.ndarray], rows: list[list[np.ndarray]], **given: Any) -> list[Any]:
+    """The oracle's weights; ``kind`` and a learning rate for each step may be given."""
+    kind, rates = given.pop("kind", decay_kind(rule)), given.pop("rates", None)
+
+    def at(step: int) -> dict[str, Any]:
+        values = torch_reader.values_of(rule, **given)
+        if rates is not None:
+            values["lr"] = rates[step]
+        if kind not in ("own", "none"):
+            first = values["lr"] if rates is None else rates[0]
+            values |= chain.decay(kind, values["lr"], first, values["weight_decay"])
+        return values
+
+    tensors = [[torch.tensor(g) for g in row] for row in rows]
+    return oracle.trained(rule, [torch.tensor(w) for w in weights], tensors, at)
+
+
+def apart(found: Any, weights: list[Any]) -> float:
+    """The largest difference, over the largest weight."""
+    largest = max(float(w.abs().max()) for w in weights)
+    return max(float(np.abs(np.asarray(a) - b.numpy()).max()) for a, b in zip(found, weights, strict=True)) / largest
+
+
+def agrees(rule: type[Rule], steps: int) -> None:
+    weights, rows = drawn(steps)
+    found, _ = trained(thalweg.jax.transformation(rule), weights, rows)
+    assert apart(found, oracle.weights_of(expected(rule, weights, rows))) < 1e-12
+
+
+@pytest.mark.parametrize("rule", SPAN)
+def test_agrees_with_the_oracle(rule: type[Rule]) -> None:
+    agrees(rule, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", [*SPAN, *OTHERS, wrapped(CATALOGUE["adam"], Lookahead)])
+def test_every_rule_agrees_with_the_oracle(rule: type[Rule]) -> None:
+    agrees(rule, 200)
+
+
+def test_the_chain() -> None:
+    weights, rows = drawn(20)
+    rule = wrapped(CATALOGUE["adam"], WeightAverage)
+    for options, given in (
+        ({"clip_value": 0.3, "maximize": True}, {"clip_value": 0.3, "unscale": -1.0}),
+        ({"decay": "independent", "weight_decay": 0.1}, {"kind": "independent", "weight_decay": 0.1}),
+        ({"decay": "decoupled", "weight_decay": 0.1}, {"kind": "decoupled", "weight_decay": 0.1}),
+        ({"weight_decay": 0.1, "amsgrad": True, "betas": (0.8, 0.9)},
+         {"weight_decay": 0.1, "amsgrad": True, "beta1": 0.8, "beta2": 0.9}),
+        ({"ema": 0.9}, {"ema": 0.9}),
+    ):  # fmt: skip
+        with case(options):
+            tx = thalweg.jax.adam(0.01, **options)
+            found, state = trained(tx, weights, rows)
+            oracles = expected(rule, weights, rows, lr=0.01, **given)
+            assert apart(found, oracle.weights_of(oracles)) < 1e-12
+            if "ema" in options:
+                assert apart(tx.evaluate(state, found), [each.states["average"] for each in oracles]) < 1e-12
+
+
+@pytest.mark.parametrize("scope", ["all", "tensor"])
+def test_clips_by_norm_as_optax(scope: str) -> None:
+    weights, rows = drawn(5)
+    found, _ = trained(thalweg.jax.sgd(0.1, clip_norm=1.0, clip_scope=scope, clip_eps=0.0), weights, rows)
+    if scope == "all":
+        theirs, _ = trained(optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1)), weights, rows)
+    else:
+        theirs = [jnp.asarray(w) for w in weights]
+        for row in rows:
+            theirs = [w - 0.1 * g * min(1.0, 1.0 / np.linalg.norm(g)) for w, g in zip(theirs, row, strict=True)]
+    for a, b in zip(found, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (thalweg.jax.adamw(0.01, weight_decay=0.1), optax.adamw(0.01, weight_decay=0.1)),
+        (thalweg.jax.lion(0.01, betas=(0.9, 0.99), weight_decay=0.1), optax.lion(0.01, weight_decay=0.1)),
+        (thalweg.jax.adam(optax.cosine_decay_schedule(0.1, 20)), optax.adam(optax.cosine_decay_schedule(0.1, 20))),
+        (thalweg.jax.sgd(0.1, momentum=0.9), optax.sgd(0.1, momentum=0.9)),
+        (thalweg.jax.adagrad(0.1), optax.adagrad(0.1, 0.0, 1e-10)),
+    ],
+)
+def test_agrees_with_optax(ours: Any, theirs: Any) -> None:
+    weights, rows = drawn(30)
+    for a, b in zip(trained(ours, weights, rows)[0], trained(theirs, weights, rows)[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+def test_a_schedule_scales_independent_decay() -> None:
+    weights, rows = drawn(15)
+    rates = [0.1 * 0.5**i for i in range(15)]
+    tx = thalweg.jax.adamw(lambda count: 0.1 * 0.5**count, weight_decay=0.1, decay="independent")
+    oracles = expected(CATALOGUE["adamw"], weights, rows, kind="independent", weight_decay=0.1, rates=rates)
+    assert apart(trained(tx, weights, rows)[0], oracle.weights_of(oracles)) < 1e-12
+
+
+def test_sixty_four_learning_rates_in_one_call() -> None:
+    weights, rows = drawn(4)
+    rates = jnp.logspace(-4, 0, 64)
+
+    def losses(lr: Any) -> Any:
+        tx = thalweg.jax.adamw(lr, weight_decay=0.1, clip_norm=1.0)
+        params = [jnp.asarray(w) for w in weights]
+        state = tx.init(params)
+        for row in rows:
+            updates, state = tx.update([jnp.asarray(g) for g in row], state, params)
+            params = optax.apply_updates(params, updates)
+        return sum(jnp.sum(p**2) for p in params)
+
+    together = jax.jit(jax.vmap(losses))(rates)
+    for i in (0, 31, 63):
+        assert float(together[i]) == pytest.approx(float(losses(rates[i])), rel=1e-12)
+    # And the slope by one of them.
+    slope = float(jax.grad(losses)(0.01))
+    assert slope == pytest.approx((float(losses(0.01 + 1e-6)) - float(losses(0.01 - 1e-6))) / 2e-6, rel=1e-4)
+
+
+def test_half_precision_and_infinite_weights() -> None:
+    params = {"w": jnp.array([1.0, -jnp.inf], jnp.bfloat16)}
+    tx = thalweg.jax.adamw(0.1, weight_decay=0.1, ema=0.9)
+    state = tx.init(params)
+    updates, state = tx.update({"w": jnp.zeros(2, jnp.bfloat16)}, state, params)
+    params = optax.apply_updates(params, updates)
+    assert params["w"].dtype == updates["w"].dtype == jnp.bfloat16
+    assert params["w"].tolist() == [0.98828125, -math.inf]
+    assert state.states["average"]["w"].dtype == jnp.float32
+    assert tx.evaluate(state, params)["w"].tolist() == pytest.approx([1 - 9 / 11 * 0.01, -math.inf], abs=0.004)
+
+
+def test_part_of_a_chain_of_optax() -> None:
+    weights, rows = drawn(4)
+    chained, _ = trained(optax.chain(optax.scale(2.0), thalweg.jax.sgd(0.1)), weights, rows)
+    alone, _ = trained(thalweg.jax.sgd(0.2), weights, rows)
+    for a, b in zip(chained, alone, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_mistakes_are_named() -> None:
+    class Plain(Rule):
+        lr = Hyper(0.1)
+
+        @staticmethod
+        def step(g, lr):  # type: ignore[no-untyped-def]
+            return lr * g
+
+    for make, error, said in (
+        (lambda: thalweg.jax.adamw(beta_1=0.9), TypeError, "AdamW takes no 'beta_1'; did you mean 'beta1'"),
+        (lambda: thalweg.jax.adamw(betas=(0.9,)), ValueError, "betas are 2 numbers"),
+        (lambda: thalweg.jax.adamw(-1.0), ValueError, "learning_rate must be at least 0"),
+        (lambda: thalweg.jax.adamw(decay="own"), ValueError, "decay is one of l2, decoupled, independent, corrected"),
+        (lambda: thalweg.jax.transformation(Plain, weight_decay=0.1), TypeError, "takes no 'weight_decay'"),
+        (lambda: thalweg.jax.sgd(clip_norm=1.0, clip_scope="group"), ValueError, "clip_scope is all or tensor"),
+        (lambda: thalweg.jax.adamq, AttributeError, "did you mean 'adam"),
+    ):
+        with case(said), pytest.raises(error) as caught:
+            make()
+        assert said in str(caught.value)
+    tx = thalweg.jax.sgd(0.1)
+    with pytest.raises(ValueError, match="need the parameters"):
+        tx.update([jnp.ones(2)], tx.init([jnp.ones(2)]))
