@@ -74,6 +74,6 @@ def _instead(name: str) -> str:
 def __dir__() -> list[str]:
     from . import optim
 
-    functions = {"optimizer", "wrap", "param_groups", "create"}
+    functions = {"optimizer", "wrap", "param_groups", "create", "joined_checkpoints"}
     own = {name for name in globals() if name.startswith("__")}
     return sorted({*own, *_ELSEWHERE, "nn", *functions, *(name for name in vars(optim) if name[0].isupper())})

@@ -129,7 +129,7 @@ def test_what_is_tested() -> None:
 @pytest.mark.parametrize(
     ("decay", "line"),
     [
-        ("l2", "const g = gradient[i] + weight_decay * s.w[i];"),
+        ("l2", "const g = gradient[i] + (weight_decay > 0 ? weight_decay * s.w[i] : 0);"),
         ("decoupled", f"const w = s.w[i] - (d + lr * weight_decay * ({FINITE}));"),
         ("independent", "const x1 = lr / first_lr * weight_decay;"),
         ("corrected", "const x1 = lr * (lr / first_lr * weight_decay);"),

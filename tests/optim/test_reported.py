@@ -1,7 +1,9 @@
 """Faults that people reported of optimizers, mended by their kind: each as small as it came, with its relatives."""
 
 import abc
+import contextlib
 import copy
+import inspect
 import io
 import os
 import pickle
@@ -504,3 +506,169 @@ def test_tensors_that_are_replaced_before_each_step(name: str, moved: str) -> No
             made.step()
         found.append(torch.cat([p.detach() for p in params]))
     torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)
+
+
+class TestOtherGroups:
+    """A checkpoint of named parameters in another grouping."""
+
+    def parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
+        return [(name, torch.nn.Parameter(torch.linspace(-1, 1, 4))) for name in "wb"]
+
+    def apart(self, made_by: Any, named: list[tuple[str, Any]], **options: Any) -> Any:
+        return made_by([{"params": [each]} for each in named], **options)
+
+    @pytest.mark.parametrize("name", ["ScheduleFreeSGD", "ScheduleFreeAdamW", "Prodigy"])
+    def test_keeps_what_groups_keep(self, name: str) -> None:
+        """Schedule-Free's sum of weights, Prodigy's estimate: judged by the same checkpoint in its own grouping."""
+        made_by = getattr(thalweg, name)
+        made = made_by(self.parameters(), lr=0.1)
+        stepped(made, 20, 0.3, seed=0)
+        state, found = made.state_dict(), []
+        for again in (made_by(self.parameters(), lr=0.1), self.apart(made_by, self.parameters(), lr=0.1)):
+            again.load_state_dict(copy.deepcopy(state))
+            stepped(again, 2, 0.3, seed=1)
+            params = [p for group in again.param_groups for p in group["params"]]
+            with again.averaged() if "Free" in name else contextlib.nullcontext():
+                found.append(torch.cat([p.detach().clone() for p in params]))
+        torch.testing.assert_close(*found)
+
+    def test_refuses_groups_that_have_gone_different_ways(self) -> None:
+        made = self.apart(thalweg.ScheduleFreeSGD, self.parameters(), lr=0.1)
+        made.param_groups[1]["lr"] = 0.4
+        stepped(made, 3)
+        together = thalweg.ScheduleFreeSGD(self.parameters(), lr=0.1)
+        with pytest.raises(ValueError, match="its groups have gone different ways"):
+            together.load_state_dict(made.state_dict())
+
+    def test_takes_a_count_of_the_whole_group(self) -> None:
+        made = thalweg.AdamW(self.parameters())
+        stepped(made, 10)
+        state = made.state_dict()
+        for kept in state["state"].values():
+            del kept["step"]
+        state["param_groups"][0]["step"] = 10
+        again = self.apart(thalweg.AdamW, self.parameters())
+        again.load_state_dict(state)
+        assert [float(kept["step"]) for kept in again.state_dict()["state"].values()] == [10.0, 10.0]
+
+    def test_without_names_is_told_what_is_wrong(self) -> None:
+        model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
+        theirs = torch.optim.AdamW(model.parameters())
+        stepped(theirs, 1)
+        with pytest.raises(
+            ValueError, match=r"has 1 group of 4 parameters, the optimizer 2 groups of 1, 3.*save with names"
+        ):
+            thalweg.create("adamw", model).load_state_dict(theirs.state_dict())
+        named = torch.optim.AdamW(model.named_parameters())
+        stepped(named, 1)
+        thalweg.create("adamw", model).load_state_dict(named.state_dict())
+
+
+def test_two_optimizers_checkpoints_become_one() -> None:
+    """Of one who had an optimizer for the weights and one for the biases: goes on as both would have."""
+    sizes, found = (5, 3, 4), []
+    for module in (torch.optim, thalweg):
+        params = [torch.nn.Parameter(torch.linspace(-1, 1, n, dtype=torch.float64)) for n in sizes]
+        both = [torch.optim.AdamW(params[:2], lr=0.1), torch.optim.AdamW(params[2:], lr=0.01, weight_decay=0.0)]
+        for made in both:
+            stepped(made, 5, 0.3, seed=1)
+        if module is thalweg:
+            one = thalweg.AdamW([{"params": params[:2]}, {"params": params[2:]}])
+            one.load_state_dict(thalweg.joined_checkpoints(*(made.state_dict() for made in both)))
+            assert [group["lr"] for group in one.param_groups] == [0.1, 0.01]
+            both = [one]
+        for made in both:
+            stepped(made, 5, 0.3)
+        found.append(torch.cat([p.detach() for p in params]))
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", ["gaps", "transposed"])
+def test_moments_that_are_shared_stay_shared_in_any_layout(layout: str) -> None:
+    base = torch.zeros(6, 4).share_memory_()
+    weight = torch.nn.Parameter(base[::2] if layout == "gaps" else base.t())
+    made = thalweg.Adam([weight], lr=0.1)
+    kept = {"step": torch.tensor(0.0), "exp_avg": torch.zeros(weight.shape), "exp_avg_sq": torch.zeros(weight.shape)}
+    kept = {key: value.share_memory_() for key, value in kept.items()}
+    made.state[weight] = dict(kept)
+    theirs = torch.nn.Parameter(torch.zeros(weight.shape))
+    other = torch.optim.Adam([theirs], lr=0.1)
+    for step in range(5):
+        weight.grad, theirs.grad = torch.full(weight.shape, 1.0 + step), torch.full(weight.shape, 1.0 + step)
+        made.step()
+        other.step()
+        made.add_param_group({"params": [torch.nn.Parameter(torch.ones(1))]})  # plans anew
+    torch.testing.assert_close(weight.detach(), theirs.detach())
+    for key, value in kept.items():
+        assert made.state[weight][key].data_ptr() == value.data_ptr(), key
+        torch.testing.assert_close(value, other.state[theirs][key])
+
+
+@pytest.mark.parametrize("name", ["Adam", "NAdam", "RAdam"])
+def test_a_users_rule_may_be_called_as_torchs(name: str) -> None:
+    def step(g, lr):  # type: ignore[no-untyped-def]
+        return lr * g
+
+    rule = type(name, (Rule,), {"lr": Hyper(0.1), "step": staticmethod(step), "__module__": __name__})
+    made = thalweg.optimizer(rule)([torch.nn.Parameter(torch.ones(2))])
+    stepped(made, 1)
+    made.load_state_dict(made.state_dict())
+
+
+def test_torchs_choice_of_decay_by_place() -> None:
+    for name, place in (("NAdam", (2e-3, (0.9, 0.999), 1e-8, 0.1, 4e-3)), ("RAdam", (2e-3, (0.9, 0.999), 1e-8, 0.1))):
+        found = []
+        for module in (thalweg, torch.optim):
+            weight = torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
+            made = getattr(module, name)([weight], *place, True)
+            stepped(made, 10, 0.3, seed=3)
+            found.append(weight.detach())
+        torch.testing.assert_close(*found, rtol=1e-7, atol=1e-9)
+        assert made.param_groups[0]["decoupled_weight_decay"] is True
+
+
+def test_what_was_saved_before_averages_warmed_up_goes_on_as_it_was() -> None:
+    weight = torch.nn.Parameter(torch.zeros(3))
+    made = thalweg.SGD([weight], lr=1.0, ema=0.99, ema_warmup=False)
+    stepped(made, 20, 1.0)
+    state, pickled = made.state_dict(), made.__getstate__()
+    for groups in (state["param_groups"], pickled["param_groups"], [pickled["defaults"]]):
+        for group in groups:
+            del group["ema_warmup"]
+    loaded = thalweg.SGD([torch.nn.Parameter(weight.detach().clone())], lr=1.0, ema=0.99)
+    loaded.load_state_dict(state)
+    restored = thalweg.SGD.__new__(thalweg.SGD)
+    restored.__setstate__(copy.deepcopy(pickled))
+    plain = pickle.loads(pickle.dumps(thalweg.SGD([torch.nn.Parameter(torch.ones(1))], ema=None)))
+    assert plain.param_groups[0]["ema_warmup"] is True
+    before = float(state["state"][0]["ema"][0])
+    for again in (loaded, restored):
+        assert again.param_groups[0]["ema_warmup"] is False
+        stepped(again, 1, 1.0)
+        (kept,) = again.state_dict()["state"].values()
+        assert float(kept["ema"][0]) == pytest.approx(0.99 * before + 0.01 * -21.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("key", ["maximize", "nesterov", "ema_warmup"])
+def test_a_choice_is_no_string(key: str) -> None:
+    with pytest.raises(TypeError, match=f"SGD: {key} is True or False, got the string 'false'"):
+        thalweg.SGD([torch.nn.Parameter(torch.ones(2))], momentum=0.9, **{key: "false"})
+
+
+@pytest.mark.parametrize("nonfinite", ["raise", "skip"])
+def test_steps_that_are_only_pretended_are_guarded(nonfinite: str) -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        weight = torch.nn.Parameter(torch.ones(3))
+        weight.grad = torch.ones(3)
+        thalweg.AdamW([weight], nonfinite=nonfinite).step()
+
+
+def test_a_subclass_shows_its_own_signature() -> None:
+    class Mine(thalweg.AdamW):
+        def __init__(self, params: Any, extra: int = 1, **options: Any) -> None:
+            super().__init__(params, **options)
+
+    assert [*inspect.signature(Mine).parameters] == ["params", "extra", "options"]
+    assert "betas" in inspect.signature(thalweg.AdamW).parameters

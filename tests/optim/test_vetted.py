@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_an_unknown_pair_is_checked_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("child", "why"),
     [
-        ("print('\"after x it finds other tensors\"')", "after x it finds other tensors"),
+        ("print('thalweg.optim.probe: \"after x it finds other tensors\"')", "after x it finds other tensors"),
         ("import os; os.abort()", "it crashed with SIGABRT"),
         ("raise ValueError('no such thing')", "ValueError: no such thing"),
     ],
@@ -126,6 +127,34 @@ def test_the_check_finds_what_is_wrong(changes: dict[str, int]) -> None:
     """Each by an answer or by a crash, of the process that checks."""
     ended = forked.run(_probed, changes)
     assert ended.returncode != 0 or ended.stdout.strip() != "null"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import sys; sys.executable = '/bin/true'",
+        "import sys; sys.executable = '/bin/echo'",
+        "vetted._PROBE = 'import os; os.kill(os.getpid(), 9)'",
+        "vetted._PROBE = 'print(1)'",
+        "vetted._PROBE = 'import time; time.sleep(60)'; vetted.LIMIT = 0.2",
+    ],
+)
+def test_what_could_not_be_checked_is_not_remembered(tmp_path: Path, before: str) -> None:
+    fast, said, _ = steps(f"vetted.VETTED = (); {before}", tmp_path)
+    assert not fast
+    assert "cannot be taken (it could not be checked" in said[0]
+    assert not list(tmp_path.glob("*.json"))
+    fast, said, _ = steps("vetted.VETTED = (); vetted._PROBE = 'print(vetted)'", tmp_path)
+    assert "NameError" in said[0]
+
+
+def test_what_lies_about_is_not_taken_for_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('mine')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    monkeypatch.setattr("sys.path", [*sys.path, tmp_path, b"bytes"])
+    monkeypatch.setenv("THALWEG_CACHE", str(tmp_path / "cache"))
+    assert vetted.checked() == ""
 
 
 def test_a_program_that_starts_no_python(monkeypatch: pytest.MonkeyPatch) -> None:

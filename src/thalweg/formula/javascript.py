@@ -14,7 +14,7 @@ from math import copysign, isfinite, isnan
 from . import chain, compose
 from .declare import Scalar
 from .derivative import simple
-from .expression import COMPARISONS, LEAVES, Expression, constant, leaves, number, weight
+from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number, weight
 from .operations import OPERATIONS
 from .rule import DECAYS, Rule, decay_kind, hypers, parts
 from .text import decay_terms
@@ -104,6 +104,9 @@ def _step(rule: type[Rule], switches: Mapping[str, bool], kind: str) -> list[str
     # The clips come before: to the passes, the gradient is what they leave.
     known = {number(name): constant(value) for name, value in chain.NUMBERS.items()}
     known |= {number(name): value for name, value in terms.items()}
+    if kind == "l2":  # what is 0 at run time takes no share of an infinite weight
+        share = apply("where", apply(">", terms["l2"], 0.0), apply("*", terms["l2"], weight("w")), 0.0)
+        known[apply("*", number("l2"), weight("w"))] = share
     writes, scalars = (_all_plain(of, known) for of in (traced.update.writes, traced.scalars))
     totals = [_all_plain(walk.totals, known) for walk in traced.sums]
     scalars = {name: value for name, value in scalars.items() if value != number(name)}

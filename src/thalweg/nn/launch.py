@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from thalweg.formula import team
-from thalweg.formula.machine import machine_code
 
 from .loops import FIRST_WORD
 from .served import NAMES
@@ -27,6 +26,8 @@ def run(assembly: str, claims: int, addresses: Sequence[int], sizes: Sequence[in
 
     ``elements`` is how many numbers it works on: few are not worth several threads.
     """
+    from thalweg.formula.machine import machine_code  # where there is no compiler nothing gets here
+
     code = machine_code(assembly)
     words = (ctypes.c_int64 * (FIRST_WORD + len(addresses) + len(sizes)))(
         0, claims, *(0,) * (FIRST_WORD - 2), *addresses, *sizes

@@ -7,6 +7,7 @@ from .groups import NO_DECAY as NO_DECAY
 from .groups import ParamGroups as ParamGroups
 from .groups import param_groups as param_groups
 from .kinds import ModelParameter as ModelParameter
+from .loading import joined_checkpoints as joined_checkpoints
 from .making import build as build
 from .making import optimizer as optimizer
 from .making import wrap as wrap

@@ -239,6 +239,7 @@ class Adam(Optimizer):
         clear: bool = False,
         amp_fused: bool = False,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
+        decoupled_weight_decay: bool | None = None,
     ) -> None: ...
 
 class Adamax(Optimizer):
@@ -274,6 +275,7 @@ class NAdam(Optimizer):
         eps: float = 1e-08,
         weight_decay: float = 0.0,
         momentum_decay: float = 0.004,
+        decoupled_weight_decay: bool | None = None,
         constant_momentum: bool = False,
         eps_hat: bool = False,
         *,
@@ -420,6 +422,7 @@ class RAdam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
         weight_decay: float = 0.0,
+        decoupled_weight_decay: bool | None = None,
         threshold: float = 5.0,
         eps_hat: bool = True,
         *,

@@ -17,7 +17,7 @@ from . import surface
 Saved = dict[str, Any]
 
 
-def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> Saved:
+def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) -> Saved:
     """The checkpoint in the order of the optimizer's groups and parameters, if both have names; else as it is.
 
     Where not one name is the same (``module.`` before each of them, say) names tell nothing, and torch's way,
@@ -52,7 +52,7 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> Saved:
         places = {frozenset(names): i for i, names in enumerate(others)}
         order = [places[frozenset(names)] for names in mine]
     else:
-        return _regrouped(saved, groups)
+        return _regrouped(saved, groups, [n for n, s in parts(rule, Scalar).items() if s.scope != "tensor"])
     ordered = []
     for names, place in zip(mine, order, strict=True):
         group = saved["param_groups"][place]
@@ -63,11 +63,20 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> Saved:
     return {**saved, "param_groups": ordered}
 
 
-def _regrouped(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> Saved:
-    """The checkpoint's states in the optimizer's own groups."""
+def _regrouped(saved: Saved, groups: Sequence[Mapping[str, Any]], kept: Sequence[str]) -> Saved:
+    """The checkpoint's states in the optimizer's own groups, with what groups have ``kept`` from step to step."""
     theirs = saved["param_groups"]
     number = {name: n for group in theirs for name, n in zip(group["param_names"], group["params"], strict=True)}
     own = [{key: value for key, value in group.items() if key != "params"} for group in groups]
+    for group in own:
+        for key in kept:
+            said = {of[key] for of in theirs if key in of and {*of["param_names"]} & {*group["param_names"]}}
+            if len(said) > 1:
+                raise ValueError(
+                    "the checkpoint groups its parameters otherwise, and its groups have gone different ways "
+                    f"({key} is {' and '.join(map(str, sorted(said)))}): make the optimizer with the groups it was saved with"
+                )
+            group.update(dict.fromkeys((key,), *said) if said else {})
     return {
         **saved,
         "param_groups": [{**group, "params": [number[name] for name in group["param_names"]]} for group in own],
@@ -77,8 +86,31 @@ def _regrouped(saved: Saved, groups: Sequence[Mapping[str, Any]]) -> Saved:
 def with_options(saved: Saved, groups: Sequence[Mapping[str, Any]], options: Sequence[str]) -> Saved:
     """The checkpoint with the optimizer's own options where it says nothing of them: torch knows nothing of them."""
     pairs = zip(saved["param_groups"], groups, strict=False)
-    filled = [{**{key: own[key] for key in options if key in own}, **theirs} for theirs, own in pairs]
+    filled = [{**{key: own[key] for key in options if key in own}, **_before_warmup(theirs)} for theirs, own in pairs]
     return {**saved, "param_groups": [*filled, *saved["param_groups"][len(filled) :]]}
+
+
+def joined_checkpoints(*saved: Saved) -> Saved:
+    """The checkpoints of several optimizers as that of one with all their groups, in this order.
+
+    For who had an optimizer for the matrices and one for the rest:
+    ``optimizer.load_state_dict(thalweg.joined_checkpoints(matrices.state_dict(), rest.state_dict()))``.
+    """
+    state: dict[int, Any] = {}
+    groups: list[dict[str, Any]] = []
+    for each in saved:
+        first = sum(len(group["params"]) for group in groups)
+        numbers = {
+            number: first + place for place, number in enumerate(chain(*(g["params"] for g in each["param_groups"])))
+        }
+        state |= {numbers[number]: kept for number, kept in each["state"].items()}
+        groups += [{**group, "params": [numbers[n] for n in group["params"]]} for group in each["param_groups"]]
+    return {"state": state, "param_groups": groups}
+
+
+def _before_warmup(group: dict[str, Any]) -> dict[str, Any]:
+    """A group that was saved before averages warmed up goes on as it was."""
+    return {"ema_warmup": False, **group} if group.get("ema") else group
 
 
 def with_counts(saved: Saved, rule: type[Rule]) -> Saved:
@@ -112,6 +144,13 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) 
     A state that is missing alone is created when it is needed, as when momentum is switched on; one that is there
     alone does no harm. Both together mean that the averages are there, under names that nobody reads.
     """
+    counts = [[len(group["params"]) for group in side] for side in (saved["param_groups"], groups)]
+    if counts[0] != counts[1]:
+        theirs_are, own_are = (f"{_many(len(sizes), 'group')} of {', '.join(map(str, sizes))}" for sizes in counts)
+        raise ValueError(
+            f"the checkpoint has {theirs_are} parameters, the optimizer {own_are}: make it with the groups that were "
+            "saved; or save with names (torch.optim.AdamW(model.named_parameters())), by which states are found in any"
+        )
     known = {state.key for state in parts(rule, State).values()} | {"step"}
     known |= {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
     for theirs, own in zip(saved["param_groups"], groups, strict=False):
@@ -167,6 +206,10 @@ def restored(
         )
         for number, param in zip(numbers, params, strict=True)
     ]
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _some(names: Sequence[str]) -> str:

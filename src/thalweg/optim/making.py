@@ -65,7 +65,6 @@ def made_of(rule: type[Rule]) -> type[Optimizer]:
         "__module__": module,
         "__qualname__": name,
         "__init__": _initialiser(surface.signature(rule)),
-        "__signature__": surface.signature(rule),
     }
     made: Any = _Made(rule.__name__, (Optimizer,), members)
     found: type[Optimizer] = made

@@ -83,7 +83,7 @@ class Optimizer(torch.optim.Optimizer):
         known = surface.defaults(self.whole)
         if (convention := options.pop("like", None)) is not None:
             known = surface.conventional(self.whole, name, convention)
-        positional = [key for key in known if key not in surface.CHAIN]
+        positional = surface.by_place(self.rule, known)
         if len(arguments) > len(positional):
             raise TypeError(
                 f"{name} takes at most {len(positional)} arguments after the parameters, got {len(arguments)}; "
@@ -153,12 +153,14 @@ class Optimizer(torch.optim.Optimizer):
         for kept, value in (("_telemetry", None), ("_swapped", False), ("_checked", ())):  # absent after unpickling
             vars(self).setdefault(kept, value)
         vars(self).setdefault("_lock", RLock())
+        self.defaults = {**surface.defaults(self.whole), **self.defaults}
         for options in (self.defaults, *self.param_groups):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
         for group in self.param_groups:
-            for key, value in self.defaults.items():
-                group.setdefault(key, value)
+            for key, value in {**surface.defaults(self.whole), **self.defaults}.items():
+                # What was saved before the average warmed up goes on as it was.
+                group.setdefault(key, value if key != "ema_warmup" else not group.get("ema"))
 
     def __repr__(self) -> str:
         """torch's, and what belongs to the optimizer as a whole."""
@@ -191,9 +193,9 @@ class Optimizer(torch.optim.Optimizer):
         # Around the user's own hooks: they change the checkpoint before, and see the finished state after.
         def sort(_optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
             plain = [surface.without_torchs_decay(self.rule, group) for group in saved["param_groups"]]
-            sorted_by_name = loading.by_name({**saved, "param_groups": plain}, self.param_groups)
-            counted = loading.with_counts(sorted_by_name, self.whole)
-            loaded.update(loading.with_options(counted, self.param_groups, surface.CHAIN))
+            counted = loading.with_counts({**saved, "param_groups": plain}, self.whole)
+            sorted_by_name = loading.by_name(counted, self.param_groups, self.whole)
+            loaded.update(loading.with_options(sorted_by_name, self.param_groups, surface.CHAIN))
             loading.refuse(loaded, self.param_groups, self.whole)
             return loaded
 

@@ -81,6 +81,8 @@ def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> T
     for name, tensor in tensors.items():
         if name in operands and not plain(tensor):
             return f"its state {name} is no plain memory on the CPU"
+        if name in operands and tensor.stride() != param.stride():
+            return f"its state {name} is laid out otherwise"
         if tensor.dtype not in _NAMES or not readable(_NAMES[tensor.dtype]):
             return f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
     # empty_like keeps the strides of memory without gaps or overlaps, and of no other.

@@ -35,7 +35,7 @@ def prepare(
                 f"the state {declared.key!r} has the shape {tuple(kept.shape)}, its parameter {tuple(weight.shape)}: "
                 "was the checkpoint made for another model?"
             )
-        elif kept.stride() != weight.stride() or kept.device != weight.device:
+        elif kept.device != weight.device or (kept.stride() != weight.stride() and not _stays(kept, weight)):
             state[declared.key] = kept = torch.empty_like(weight, dtype=kept.dtype).copy_(kept)
         found[name] = kept
     for name, scalar in parts(rule, Scalar).items():
@@ -43,6 +43,11 @@ def prepare(
             with ordinary():
                 state[name] = torch.tensor(start_value(scalar.start, values), dtype=torch.float64, device="cpu")
     return found
+
+
+def _stays(kept: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether a state keeps a layout that is not the weight's: others have it too, or the weight's has gaps."""
+    return bool(kept.untyped_storage().is_shared()) or kept.stride() == torch.empty_like(weight).stride()
 
 
 def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor) -> torch.Tensor:

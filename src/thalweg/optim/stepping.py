@@ -80,8 +80,9 @@ def not_finite(launches: Sequence[Planned], squares: Squares) -> list[tuple[int,
         for i in np.flatnonzero(~np.isfinite(of)).tolist():
             param = planned.members.params[i]
             assert param.grad is not None
-            if count := int(added(~torch.isfinite(param.grad))):
-                found.append((planned.members.places[i], param, count))
+            count = added(~torch.isfinite(param.grad))  # nan where nothing is computed (FakeTensorMode)
+            if count > 0:
+                found.append((planned.members.places[i], param, int(count)))
     return found
 
 

@@ -21,6 +21,8 @@ IMPLEMENTATION = {
 # What torch calls the choice between L2 and decoupled decay, where one of its classes has both.
 TORCHS_DECAY = "decoupled_weight_decay"
 _HAVE_TORCHS_DECAY = ("Adam", "NAdam", "RAdam")
+# Behind which argument torch's class takes it by place.
+_AFTER = {"NAdam": "momentum_decay", "RAdam": "weight_decay"}
 # What stands around every rule and may differ by parameter group.
 CHAIN = ("decay", "maximize", "clip_value", "ema", "ema_warmup")
 # What belongs to the optimizer as a whole, with its defaults.
@@ -57,19 +59,31 @@ def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+def by_place(rule: type[Rule], known: Mapping[str, Any]) -> list[str]:
+    """The arguments that may be given without a name, in order: the rule's own, as torch's class has them."""
+    found = [key for key in known if key not in CHAIN]
+    after = _AFTER.get(rule.__name__)
+    if after in found and decay_kind(rule) == "l2":
+        found.insert(found.index(after) + 1, TORCHS_DECAY)
+    return found
+
+
 def signature(rule: type[Rule]) -> inspect.Signature:
     """The signature of the rule's optimizer."""
     kinds = inspect.Parameter
-    own = set(defaults(rule)) - set(CHAIN)
+    known = {**defaults(rule), **WHOLE, **({"like": None} if rule.conventions else {})}
+    own = by_place(rule, defaults(rule))
+    if rule.__name__ in _HAVE_TORCHS_DECAY and decay_kind(rule) == "l2":
+        known[TORCHS_DECAY] = None
     ordered = [kinds("params", kinds.POSITIONAL_OR_KEYWORD)]
     ordered += [
         kinds(
             name,
             kinds.POSITIONAL_OR_KEYWORD if name in own else kinds.KEYWORD_ONLY,
-            default=value,
-            annotation=_annotation(rule, name, value),
+            default=known[name],
+            annotation=_annotation(rule, name, known[name]),
         )
-        for name, value in {**defaults(rule), **WHOLE, **({"like": None} if rule.conventions else {})}.items()
+        for name in dict.fromkeys((*own, *known))
     ]
     return inspect.Signature(ordered)
 
@@ -77,6 +91,8 @@ def signature(rule: type[Rule]) -> inspect.Signature:
 def _annotation(rule: type[Rule], name: str, default: Any) -> Any:
     """The type of an argument, as configuration libraries and catalogue.pyi have it."""
     choices: Mapping[str, Any] = {"decay": DECAYS, "clip_scope": SCOPES, "nonfinite": NONFINITE}
+    if name == TORCHS_DECAY:
+        return bool | None
     if name in choices:
         return Literal[choices[name]]
     if name == "like":
@@ -124,6 +140,8 @@ def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[
     if decay_kind(rule) != "l2" or TORCHS_DECAY not in given:
         return dict(given)
     asked = given[TORCHS_DECAY]
+    if asked is None:
+        return {key: value for key, value in given.items() if key != TORCHS_DECAY}
     if not isinstance(asked, bool):
         raise TypeError(f"{name}: {TORCHS_DECAY} is True or False, got {asked!r}")
     kind = "decoupled" if asked else "l2"
@@ -134,7 +152,7 @@ def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[
 
 def with_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
     """A saved group that also says its decay as torch's class of the same name does, and may be loaded there."""
-    if rule.__name__ not in _HAVE_TORCHS_DECAY:
+    if rule.__name__ not in _HAVE_TORCHS_DECAY or "decay" not in group:
         return dict(group)
     return {**group, TORCHS_DECAY: group["decay"] == "decoupled"}
 
@@ -246,6 +264,9 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
         raise ValueError(f"{name}: clip_value must be above 0, or None for no clipping, got {merged['clip_value']!r}")
     if "decay" in merged and merged["decay"] not in DECAYS:
         raise ValueError(f"{name}: decay must be one of {', '.join(DECAYS)}, got {merged['decay']!r}")
+    for key in (*parts(rule, Switch), "maximize"):
+        if isinstance(merged[key], str):
+            raise TypeError(f"{name}: {key} is True or False, got {described(merged[key])}")
     for switch, declared in parts(rule, Switch).items():
         if merged[switch] and not (
             all(float(merged[key]) > 0 for key in declared.needs)

@@ -21,7 +21,12 @@ import torch
 VETTED = (("2.8.0", "3.11"), ("2.13.0", "3.11"), ("2.14.1", "3.11"))
 # Seconds that a check may take; four are usual.
 LIMIT = 120
+# What the answer is about.
+_PARTS = ("native.ll", "native.py", "memory.py", "probe.py")
 _PROBE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from thalweg.optim.probe import main; main()"
+ANSWER = "thalweg.optim.probe: "
+# Ends that say nothing of torch: somebody, or the system for want of memory, has ended it.
+_ENDED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def pair() -> tuple[str, str]:
@@ -43,7 +48,7 @@ def problem() -> str | None:
     if known is None:
         logging.getLogger("thalweg").warning(
             "torch %s with Python %s is not among the pairs that thalweg was tested with: its fast way to find tensors "
-            "is checked now, once, in a process of its own (some seconds)",
+            "is checked now, in a process of its own (some seconds), and the answer kept beside the kernels",
             *pair(),
         )
         known = checked()
@@ -55,17 +60,24 @@ def checked() -> str:
     if not sys.executable or getattr(sys, "frozen", False):
         return "it could not be checked, since this program starts no Python"
     try:
+        # Isolated, so that nothing in the current folder is taken for a module of Python's.
+        folders = json.dumps([folder for folder in sys.path if isinstance(folder, str)])
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE, json.dumps(sys.path)], capture_output=True, text=True, timeout=LIMIT
+            [sys.executable, "-I", "-c", _PROBE, folders], capture_output=True, text=True, timeout=LIMIT
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        return f"it could not be checked within {LIMIT} s"
+    except OSError as error:
         return f"it could not be checked: {error}"
-    if done.returncode < 0:
+    answers = [line.removeprefix(ANSWER) for line in done.stdout.splitlines() if line.startswith(ANSWER)]
+    if done.returncode < 0 and -done.returncode not in _ENDED:
         found = f"it crashed with {signal.Signals(-done.returncode).name}"
-    elif done.returncode:
+    elif done.returncode > 0:
         found = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    elif answers and not done.returncode:
+        found = str(json.loads(answers[-1]))
     else:
-        found = str(json.loads(done.stdout.splitlines()[-1]))
+        return "it could not be checked: the process that did so has ended without an answer"
     from thalweg.formula.machine import write_cache
 
     write_cache(_name(), found.encode())
@@ -81,6 +93,6 @@ def _kept() -> str | None:
 
 def _name() -> str:
     """Where the answer is kept: another one for each pair, build, and text of the fast way."""
-    texts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("native.ll", "native.py")]
+    texts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _PARTS]
     said = ("the fast way", torch.version.git_version, torch.__version__, sys.version, platform.machine(), *texts)
     return hashlib.sha256("\n".join(map(str, said)).encode()).hexdigest()
