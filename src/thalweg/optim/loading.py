@@ -74,7 +74,8 @@ def _regrouped(saved: Saved, groups: Sequence[Mapping[str, Any]], kept: Sequence
             if len(said) > 1:
                 raise ValueError(
                     "the checkpoint groups its parameters otherwise, and its groups have gone different ways "
-                    f"({key} is {' and '.join(map(str, sorted(said)))}): make the optimizer with the groups it was saved with"
+                    f"({key} is {' and '.join(map(str, sorted(said)))}): make the optimizer with the groups it was "
+                    "saved with"
                 )
             group.update(dict.fromkeys((key,), *said) if said else {})
     return {

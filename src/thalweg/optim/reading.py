@@ -81,8 +81,9 @@ def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> T
     for name, tensor in tensors.items():
         if name in operands and not plain(tensor):
             return f"its state {name} is no plain memory on the CPU"
-        if name in operands and tensor.stride() != param.stride():
-            return f"its state {name} is laid out otherwise"
+        # Any other state is copied into the weight's layout; this one others write to, where it is.
+        if name in operands and tensor.stride() != param.stride() and tensor.untyped_storage().is_shared():
+            return f"its state {name}, which processes share, is laid out otherwise"
         if tensor.dtype not in _NAMES or not readable(_NAMES[tensor.dtype]):
             return f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
     # empty_like keeps the strides of memory without gaps or overlaps, and of no other.
