@@ -556,7 +556,7 @@ class TestOtherGroups:
         theirs = torch.optim.AdamW(model.parameters())
         stepped(theirs, 1)
         with pytest.raises(
-            ValueError, match=r"has 1 group of 4 parameters, the optimizer 2 groups of 1, 3.*save with names"
+            ValueError, match=r"1 group of 4 parameters, the optimizer 2 groups of 1, 3.*save with names"
         ):
             thalweg.create("adamw", model).load_state_dict(theirs.state_dict())
         named = torch.optim.AdamW(model.named_parameters())

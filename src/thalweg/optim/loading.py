@@ -148,13 +148,13 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) 
     counts = [[len(group["params"]) for group in side] for side in (saved["param_groups"], groups)]
     if counts[0] != counts[1]:
         theirs_are, own_are = (f"{_many(len(sizes), 'group')} of {', '.join(map(str, sizes))}" for sizes in counts)
-        same = len(counts[0]) == len(counts[1])
         # torch's words, which people search for, then what is the matter.
-        wrong = "parameter groups that don't match the size of optimizer's group" if same else (
-            "a different number of parameter groups")  # fmt: skip
+        other = "a different number of parameter groups"
+        wrong = other if len(counts[0]) != len(counts[1]) else "groups that don't match the size of optimizer's group"
         raise ValueError(
-            f"the loaded state dict has {wrong}: the checkpoint has {theirs_are} parameters, the optimizer {own_are}: make it with the groups that were "
-            "saved; or save with names (torch.optim.AdamW(model.named_parameters())), by which states are found in any"
+            f"the loaded state dict has {wrong}: {theirs_are} parameters, the optimizer {own_are}. Make it with the "
+            "groups that were saved; or save with names (torch.optim.AdamW(model.named_parameters())), by which states "
+            "are found in any"
         )
     known = {state.key for state in parts(rule, State).values()} | {"step"}
     known |= {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
