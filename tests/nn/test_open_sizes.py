@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import thalweg.nn
+import thalweg.nn.recurrent
 
 pytestmark = pytest.mark.slow
 
@@ -32,3 +33,11 @@ def test_exported_and_compiled_once(name: str) -> None:
         torch.testing.assert_close(program(x), expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(compiled(x), expected, rtol=1e-4, atol=1e-4)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
+def test_a_recurrent_layer_for_batches_of_any_size() -> None:
+    model = thalweg.nn.recurrent.LayerNormGRU(8, 6).eval()
+    sizes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(model, (torch.randn(4, 5, 8),), dynamic_shapes=sizes).module()
+    x = torch.randn(9, 5, 8)
+    torch.testing.assert_close(program(x)[0], model(x)[0], rtol=1e-4, atol=1e-5)

@@ -52,9 +52,11 @@ class LayerNormGRU(nn.Module):
         """
         if x.ndim != 3 or x.shape[1] == 0 or x.shape[2] != self.inputs:
             raise ValueError(f"inputs must be (n, length, {self.inputs}), length at least 1; got {tuple(x.shape)}")
-        h = x.new_zeros(len(x), self.width) if state is None else state
-        if h.shape != (len(x), self.width):
-            raise ValueError(f"the state must be ({len(x)}, {self.width}); got {tuple(h.shape)}")
+        # Not len(x), which is a number while a model is exported for batches of any size.
+        wanted = (x.shape[0], self.width)
+        h = x.new_zeros(wanted) if state is None else state
+        if h.shape != wanted:
+            raise ValueError(f"the state must be {wanted}; got {tuple(h.shape)}")
         # What comes from the input waits for no state: all steps at once.
         sums = nn.functional.linear(x, self.weight_input, self.bias_input)
         gates = self.input_gates_norm(sums[..., : 2 * self.width])
