@@ -1,6 +1,8 @@
 """Rules in JAX: against the float64 oracle and optax, under jit, vmap and grad."""
 
+import importlib
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -213,3 +215,10 @@ def test_mistakes_are_named() -> None:
     tx = thalweg.jax.sgd(0.1)
     with pytest.raises(ValueError, match="need the parameters"):
         tx.update([jnp.ones(2)], tx.init([jnp.ones(2)]))
+
+
+def test_without_jax_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optax", None)
+    monkeypatch.delitem(sys.modules, "thalweg.jax")
+    with pytest.raises(ModuleNotFoundError, match=r"needs the package optax: pip install 'thalweg\[jax\]'"):
+        importlib.import_module("thalweg.jax")
