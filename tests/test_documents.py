@@ -525,6 +525,32 @@ def test_the_table_of_norms_is_that_of_the_benchmark() -> None:
     assert numbers_in(said) == pytest.approx([min(large), max(large)], rel=0.1)
 
 
+def test_the_ranges_of_speed_are_those_of_the_benchmark() -> None:
+    """The least and the most of `benchmarks/RESULTS.md`, both allocators, a tenth either way."""
+    measured: dict[tuple[str, str, str], list[float]] = {}
+    for part in (ROOT / "benchmarks" / "RESULTS.md").read_text().split("\n### "):
+        for row in rows_of(part)[2:]:
+            if len(row) > 7 and re.fullmatch(r"[\d.]+ to [\d.]+", row[8]):  # another library's lines are shorter
+                measured.setdefault((part.split("\n")[0], *row[:2]), []).append(float(row[7]))
+    small = [
+        each for (chain, rule, size), each in measured.items() if (chain, rule) == ("step", "AdamW") and "500" in size
+    ]
+    clipped = [
+        each
+        for (chain, _, size), each in measured.items()
+        if chain == "clip + step" and not size.startswith(("500", "MLP"))
+    ]
+    unfused = [each for (chain, rule, _), each in measured.items() if chain == "step" and rule in ("RMSprop", "Lion")]
+    (said,) = re.findall(
+        r"(\d+ to \d+) times faster than torch's fused AdamW on 500 small tensors, as fast on large ones, "
+        r"([\d.]+ to [\d.]+) times faster with a clip by norm, ([\d.]+ to \d+) times faster where torch has no",
+        without_spaces(DOCUMENTS["README.md"]),
+    )
+    for quoted, lines in zip(said, (small, clipped, unfused), strict=True):
+        found = [ratio for each in lines for ratio in each]
+        assert numbers_in(quoted) == pytest.approx([min(found), max(found)], rel=0.1), quoted
+
+
 def test_the_first_rows_of_calibration_are_those_of_the_benchmark() -> None:
     """To the digit that is shown, the least and the most; README has that of both sizes together."""
     rows = rows_of((ROOT / "benchmarks" / "CALIBRATION.md").read_text().partition("## 2.")[0])
