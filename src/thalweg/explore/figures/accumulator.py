@@ -1,6 +1,7 @@
 """AdaGrad slows down, since its accumulator only grows; RMSProp's forgets."""
 
 from thalweg.explore.figure import Choice, Figure, Form, Numbers, Slider, Words, rate, steps
+from thalweg.explore.reading import rate_of
 from thalweg.rules import Adagrad, RMSprop
 
 FIGURE = Figure(
@@ -36,6 +37,7 @@ FIGURE = Figure(
         Form("rmsprop", Words("RMSprop", "RMSprop"), RMSprop),
     ),
     surfaces=("noisy", "ellipse"),
+    functions={"adagrad": rate_of(Adagrad, "total", lr_decay=0.0), "rmsprop": rate_of(RMSprop, "v")},
     words={
         "norm": Words("‖g‖, the accumulator's norm", "‖g‖, la norme de l'accumulateur"),
         "rate": Words("η / (√g + ε), the rate that x gets", "η / (√g + ε), le taux que reçoit x"),

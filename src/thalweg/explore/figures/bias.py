@@ -1,6 +1,7 @@
 """Adam's bias correction on and off, and the size of its step."""
 
 from thalweg.explore.figure import Choice, Figure, Form, Slider, Words, steps
+from thalweg.explore.reading import corrected
 from thalweg.rules import Adam
 
 FIGURE = Figure(
@@ -43,6 +44,7 @@ FIGURE = Figure(
         ),
     ),
     shown=("adam",),
+    functions={"corrected": corrected(Adam)},
     words={
         "m": Words("m and m̂: the gradient's mean", "m et m̂ : moyenne du gradient"),
         "v": Words("v and v̂: the mean of its square", "v et v̂ : moyenne de son carré"),

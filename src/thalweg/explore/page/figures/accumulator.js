@@ -7,7 +7,7 @@ const accumulatorRun = (label, state) => {
   const n = settings(label, state, { lr: state.lr });
   const [key] = ACCUMULATORS[label];
   const run = train(label, n, lossOf(state.surface, state.seed), state.start, state.steps,
-    (s) => ({ norm: Math.hypot(...s[key]), rate: n.lr / (Math.sqrt(s[key][0]) + n.eps) }));
+    (s) => ({ norm: Math.hypot(...s[key]), rate: FUNCTIONS[`accumulator.${label}`](s[key][0], n.lr, n.eps)[0] }));
   // Before the first step nothing is accumulated.
   const seen = run.seen.slice(1);
   const norms = seen.map(({ norm }) => norm);

@@ -24,8 +24,8 @@ figure("bias", {
     const gradients = biasGradients(state);
     const [adam, plain] = ["adam", "adam-uncorrected"].map((label) => biasRun(label, state, gradients));
     const steps = upTo(state.steps).map((i) => i + 1);
-    const corrected = (values, beta) => values.map((each, i) => each / (1 - beta ** steps[i]));
-    const [mHat, vHat] = [corrected(adam.m, beta1), corrected(adam.v, beta2)];
+    const hats = steps.map((t, i) => FUNCTIONS["bias.corrected"](adam.m[i], adam.v[i], t, beta1, beta2));
+    const [mHat, vHat] = [0, 1].map((index) => column(hats, index));
     const scale = rare ? QUIET.share : 1;
     const means = [scale, scale ** 2 * (1 + noise ** 2)];
     const blue = { ...lookOf("adam"), dash: null };
