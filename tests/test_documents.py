@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+import api_page
 import broken_optimizers
 import demo_runs
 import thalweg
@@ -566,6 +567,10 @@ def test_the_first_rows_of_calibration_are_those_of_the_benchmark() -> None:
     least, most, least_over_seeds, most_over_seeds = min(both[0]), max(both[1]), min(both[2]), max(both[3])
     said = f"hold in {least:.0f} to {most:.0f}% of simulated studies, where those over seeds alone hold in "
     assert f"{said}{least_over_seeds:.0f} to {most_over_seeds:.0f}%" in without_spaces(DOCUMENTS["README.md"])
+
+
+def test_public_names_are_those_of_the_code() -> None:
+    assert DOCUMENTS["docs/api.md"] == api_page.page(), "run: python tests/api_page.py > docs/api.md"
 
 
 def test_what_is_counted() -> None:

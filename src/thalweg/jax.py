@@ -30,6 +30,8 @@ from thalweg.formula.rule import DECAYS, decay_kind, hypers, layers, parts
 from thalweg.rules import CATALOGUE
 from thalweg.wrappers import WeightAverage
 
+__all__ = ["RuleState", "Transformation", "transformation"]  # and each rule of the catalogue
+
 Numbers = Mapping[str, Any]
 Tree = Any  # of arrays: parameters, gradients, a state of each parameter
 
@@ -114,7 +116,7 @@ def __getattr__(name: str) -> Callable[..., Transformation]:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *CATALOGUE])
+    return sorted([*__all__, *CATALOGUE])
 
 
 def _numbers(rule: type[Rule], options: Numbers) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from .cautious import Cautious as Cautious
 from .lookahead import Lookahead as Lookahead
 from .weight_average import WeightAverage as WeightAverage
 
+__all__ = ["WRAPPERS", "Cautious", "Lookahead", "WeightAverage"]
+
 WRAPPERS: dict[str, type[Wrapper]] = {
     name.lower(): wrapper
     for name, wrapper in tuple(vars().items())
