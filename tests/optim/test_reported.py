@@ -400,6 +400,24 @@ class TestClasses:
         assert made.param_groups[0]["betas"] == (0.8, 0.9)
         assert (made.clip_norm, made.param_groups[0]["amsgrad"]) == (1.0, True)
 
+    def test_have_conventions_by_jsonargparse(self) -> None:
+        """Which hands over every argument, chosen or not."""
+        jsonargparse = pytest.importorskip("jsonargparse")
+        parser = jsonargparse.ArgumentParser()
+        parser.add_subclass_arguments(torch.optim.Optimizer, "optimizer", skip={"params"}, instantiate=False)
+        found = parser.parse_args(
+            ["--optimizer", "thalweg.RMSprop", "--optimizer.like", "tf1", "--optimizer.alpha", "0.5"]
+        )
+        weight = torch.nn.Parameter(torch.ones(2))
+        made = thalweg.RMSprop([weight], **found.optimizer.init_args.as_dict()).param_groups[0]
+        wanted = thalweg.RMSprop([weight], like="tf1", alpha=0.5).param_groups[0]
+        assert {key: made[key] for key in wanted if key != "params"} == {
+            key: wanted[key] for key in wanted if key != "params"
+        }
+        assert made["eps_inside"]
+        # One argument that is given is meant, whatever its value.
+        assert thalweg.RMSprop([weight], like="tf1", lr=0.01).param_groups[0]["lr"] == 0.01
+
 
 def test_plain_operations_are_said_once() -> None:
     """One warning for a reason, where most weights are served by them; none where few are."""

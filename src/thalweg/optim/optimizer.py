@@ -83,6 +83,7 @@ class Optimizer(torch.optim.Optimizer):
         known = surface.defaults(self.whole)
         if (convention := options.pop("like", None)) is not None:
             known = surface.conventional(self.whole, name, convention)
+            options = surface.chosen(self.whole, options)
         positional = surface.by_place(self.rule, known)
         if len(arguments) > len(positional):
             raise TypeError(

@@ -179,6 +179,16 @@ def plain(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def chosen(rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that somebody chose. Who hands over every one has read the signature, as configuration libraries
+    do: what is as its default there was not chosen."""
+    usual = defaults(rule)
+    if not usual.keys() <= given.keys():
+        return dict(given)
+    plainly = plain(given, usual)
+    return {key: value for key, value in given.items() if key not in usual or plainly[key] != usual[key]}
+
+
 def _is_tensor(value: Any) -> bool:
     """Asked without torch, which this file does not need."""
     return hasattr(value, "numel") and hasattr(value, "requires_grad")
