@@ -6,7 +6,7 @@ from math import inf
 from types import CodeType
 
 from . import vocabulary
-from .expression import LEAVES, Expression, apply, constant
+from .expression import LEAVES, Expression, apply, constant, rebuilt
 from .operations import OPERATIONS
 
 _ZERO, _ONE = constant(0.0), constant(1.0)
@@ -80,7 +80,4 @@ _FUNCTIONS = {name: getattr(vocabulary, name) for name in vocabulary.__all__}
 
 def simplified(value: Expression | float, known: dict[Expression, Expression]) -> Expression:
     """`simple` throughout, down to what is ``known``."""
-    e = value if isinstance(value, Expression) else constant(value)
-    if e not in known:
-        known[e] = e if e.op in LEAVES else simple(e.op, *(simplified(a, known) for a in e.arguments))
-    return known[e]
+    return rebuilt(value if isinstance(value, Expression) else constant(value), known, simple)

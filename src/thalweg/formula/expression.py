@@ -138,6 +138,13 @@ FOLDED: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+def rebuilt(e: Expression, known: dict[Expression, Expression], make: Callable[..., Expression]) -> Expression:
+    """An expression made anew by ``make(op, *arguments)``, down to what is ``known``, which gets all that is made."""
+    if e not in known:
+        known[e] = e if e.op in LEAVES else make(e.op, *(rebuilt(a, known, make) for a in e.arguments))
+    return known[e]
+
+
 def leaves(expressions: Iterable[Expression], op: str) -> set[str]:
     """The names of all leaves of one kind below some expressions."""
     found: set[str] = set()

@@ -14,7 +14,7 @@ from math import copysign, isfinite, isnan
 from . import chain, compose
 from .declare import Scalar
 from .derivative import simple
-from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number, weight
+from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number, rebuilt, weight
 from .operations import OPERATIONS
 from .rule import DECAYS, Rule, decay_kind, hypers, parts
 from .text import decay_terms
@@ -353,9 +353,7 @@ def _cheap(e: Expression) -> bool:
 
 def _plain(e: Expression, known: dict[Expression, Expression]) -> Expression:
     """With what is ``known`` in place, what does nothing left out, and powers as torch takes them."""
-    if e not in known:
-        known[e] = e if e.op in LEAVES else _powered(simple(e.op, *(_plain(a, known) for a in e.arguments)))
-    return known[e]
+    return rebuilt(e, known, lambda op, *a: _powered(simple(op, *a)))
 
 
 def _all_plain(values: Mapping[str, Expression], known: dict[Expression, Expression]) -> dict[str, Expression]:

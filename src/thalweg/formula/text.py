@@ -20,7 +20,7 @@ from . import chain
 from .compose import Pass, Program, program, usual_switches
 from .declare import Scalar, State, Sum
 from .derivative import simple
-from .expression import LEAVES, Expression, apply, constant, leaves, number, weight
+from .expression import LEAVES, Expression, apply, constant, leaves, number, rebuilt, weight
 from .layout import written
 from .rule import Rule, decay_kind, layers, parts
 
@@ -189,12 +189,10 @@ def _watched(rule: type[Rule], switches: Mapping[str, bool]) -> tuple[Program, l
 
 def _simplified(e: Expression, known: dict[Expression, Expression]) -> Expression:
     """With what is ``known`` in place, where it does nothing left out, and sign and clip recognised."""
-    if e not in known:
-        known[e] = e if e.op in LEAVES else _simple(e.op, [_simplified(a, known) for a in e.arguments])
-    return known[e]
+    return rebuilt(e, known, _simple)
 
 
-def _simple(op: str, a: list[Expression]) -> Expression:
+def _simple(op: str, *a: Expression) -> Expression:
     if op == "where" and a[0].op == "<" and a[0].arguments[1] == constant(inf):
         return a[1]  # what is told is told of finite numbers
     found = simple(op, *a)

@@ -87,7 +87,7 @@ def _regrouped(saved: Saved, groups: Sequence[Mapping[str, Any]], kept: Sequence
 def with_options(saved: Saved, groups: Sequence[Mapping[str, Any]], options: Sequence[str]) -> Saved:
     """The checkpoint with the optimizer's own options where it says nothing of them: torch knows nothing of them."""
     pairs = zip(saved["param_groups"], groups, strict=False)
-    filled = [{**{key: own[key] for key in options if key in own}, **_before_warmup(theirs)} for theirs, own in pairs]
+    filled = [{**{key: own[key] for key in options if key in own}, **before_warmup(theirs)} for theirs, own in pairs]
     return {**saved, "param_groups": [*filled, *saved["param_groups"][len(filled) :]]}
 
 
@@ -109,7 +109,7 @@ def joined_checkpoints(*saved: Saved) -> Saved:
     return {"state": state, "param_groups": groups}
 
 
-def _before_warmup(group: dict[str, Any]) -> dict[str, Any]:
+def before_warmup(group: dict[str, Any]) -> dict[str, Any]:
     """A group that was saved before averages warmed up goes on as it was."""
     return {"ema_warmup": False, **group} if group.get("ema") else group
 

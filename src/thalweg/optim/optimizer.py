@@ -159,9 +159,9 @@ class Optimizer(torch.optim.Optimizer):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
         for group in self.param_groups:
-            for key, value in {**surface.defaults(self.whole), **self.defaults}.items():
-                # What was saved before the average warmed up goes on as it was.
-                group.setdefault(key, value if key != "ema_warmup" else not group.get("ema"))
+            group.update(loading.before_warmup(group))
+            for key, value in self.defaults.items():
+                group.setdefault(key, value)
 
     def __repr__(self) -> str:
         """torch's, and what belongs to the optimizer as a whole."""
