@@ -108,13 +108,13 @@ def __getattr__(name: str) -> type[Optimizer]:
     if ":" not in path:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    def written(path: str) -> Any:
+    def written(path: str) -> tuple[str, str]:
         module, _, own = path.replace("/", ".").partition(":")
         importlib.import_module(module)
-        return _standing(module, own)
+        return module, own
 
-    module, _, own = path.replace("/", ".").partition(":")
-    return _unpickled(module, own, [step[1:] if step[0] == "=" else written(step[1:]) for step in steps])
+    made_by = [step[1:] if step[0] == "=" else _standing(*written(step[1:])) for step in steps]
+    return _unpickled(*written(path), made_by)
 
 
 def _pickled(made: Any) -> Any:

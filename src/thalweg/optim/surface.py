@@ -139,15 +139,15 @@ def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[
     """The arguments with torch's ``decoupled_weight_decay``, of rules whose decay is L2, as the ``decay`` it is."""
     if decay_kind(rule) != "l2" or TORCHS_DECAY not in given:
         return dict(given)
-    asked = given[TORCHS_DECAY]
+    asked, others = given[TORCHS_DECAY], {key: value for key, value in given.items() if key != TORCHS_DECAY}
     if asked is None:
-        return {key: value for key, value in given.items() if key != TORCHS_DECAY}
+        return others
     if not isinstance(asked, bool):
         raise TypeError(f"{name}: {TORCHS_DECAY} is True or False, got {asked!r}")
     kind = "decoupled" if asked else "l2"
     if given.get("decay", kind) != kind:
         raise TypeError(f"{name} got decay={given['decay']!r} and {TORCHS_DECAY}={asked}: give one of them")
-    return {**{key: value for key, value in given.items() if key != TORCHS_DECAY}, "decay": kind}
+    return {**others, "decay": kind}
 
 
 def with_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
