@@ -19,6 +19,7 @@ from thalweg.rules import CATALOGUE
 from .figure import Control, Figure, Form
 from .figures import figures
 from .formulas import shown_formulas
+from .norm_formulas import FUNCTIONS as NORM_FUNCTIONS
 from .surfaces import SURFACES
 from .words import SECTIONS, WORDS
 
@@ -72,7 +73,8 @@ def script(figures: tuple[Figure, ...]) -> str:
     lines += [f"const {name} = {_json(value)};" for name, value in data.items()]
     lines.append(f"const RULES = {{\n{''.join(_rule(each) for each in forms.values())}}};")
     lines.append(f"const SURFACES = {{\n{''.join(_surface(name) for name in names)}}};")
-    functions = {f"{each.name}.{name}": text for each in figures for name, text in each.functions.items()}
+    functions = {f"norm.{name}": text for name, text in NORM_FUNCTIONS.items()}
+    functions |= {f"{each.name}.{name}": text for each in figures for name, text in each.functions.items()}
     lines.append(
         f"const FUNCTIONS = {{\n{''.join(f'{_json(name)}: {text},{chr(10)}' for name, text in functions.items())}}};"
     )

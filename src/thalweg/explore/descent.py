@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from thalweg.formula import Rule, chain
-from thalweg.formula.compose import norm_totals
+from thalweg.formula.compose import limited_norm_totals
 from thalweg.formula.rule import decay_kind, hypers
 from thalweg.formula.torch_reader import Trained, begin, step, values_of
 
@@ -69,8 +69,7 @@ def descend(
             g = g + torch.tensor([ground.noise * next(draws) for _ in at], dtype=torch.float64)
         scale = 1.0
         if clip_norm is not None:
-            limited = chain.limited(g, values["unscale"], values["clip_value"])
-            squares = norm_totals({"g": limited})["squares"].sum()
+            squares = limited_norm_totals({**values, "g": g})["squares"].sum()
             scale = chain.norm_scale(squares, clip_norm, clip_eps)
         now = step(rule, now, g, {**values, "clip_scale": scale})
         weights.append(now.weight)

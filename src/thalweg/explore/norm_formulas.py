@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+from thalweg.formula.derivative import simplified
 from thalweg.formula.expression import Expression, number
 from thalweg.formula.javascript import function
 from thalweg.formula.text import Line
 from thalweg.formula.typeset import mathml_lines
 from thalweg.formula.vocabulary import sqrt
-from thalweg.nn.formulas import normalised, output, scale
+from thalweg.nn.formulas import normalised, output, scale, squared
 
 from .figure import Words
 
 NORMS: Mapping[str, str] = {"batch": "BatchNorm", "layer": "LayerNorm", "rms": "RMSNorm"}
 
-# (x, mean, spread, eps) => [z], and (z, weight, bias) => [y]
+# (x, mean) => [what it adds to the spread's sum], (x, mean, spread, eps) => [z], and (z, weight, bias) => [y]
 FUNCTIONS: Mapping[str, str] = {
+    "squared": function(["x", "mean"], [squared(number("x"), number("mean"))]),
     "normalised": function(
         ["x", "mean", "spread", "eps"],
         [normalised(number("x"), number("mean"), scale(number("spread"), number("eps")))],
@@ -33,7 +35,7 @@ def typeset(norm: str) -> str:
     """A norm as MathML: "batch", "layer" or "rms". The line has m numbers."""
     x, mu, sigma, m = (number(name) for name in ("x", "mu", "sigma", "m"))
     each, mean = number("x_j"), 0.0 if norm == "rms" else mu
-    squares = each**2 if norm == "rms" else (each - mu) ** 2
+    squares = simplified(squared(each, mean), {})
     lines = [] if norm == "rms" else [Line("mu", _total(each) / m)]
     lines.append(Line("sigma", sqrt(_total(squares) / m)))
     factor = scale(sigma**2, number("eps"))

@@ -46,7 +46,7 @@ def normalise(x: ArrayLike, norm: str, eps: float = 1e-5) -> Normalised:
     axis = LINES[norm]
     lines = np.sum(table, axis=axis, keepdims=True)
     mean = np.zeros_like(lines) if norm == "rms" else lines / table.shape[axis]
-    spread = np.mean((table - mean) ** 2, axis=axis, keepdims=True)
+    spread = np.mean(formulas.squared(table, mean), axis=axis, keepdims=True)
     z = formulas.normalised(table, mean, formulas.scale(spread, eps))
     return Normalised(mean.ravel(), spread.ravel(), z)
 

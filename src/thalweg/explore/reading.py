@@ -1,11 +1,9 @@
 """What figures show beside the paths, read off the rules' own formulas: nothing of a rule is written a second time."""
 
-from thalweg.formula import Rule, compose
+from thalweg.formula import Rule, chain, compose
 from thalweg.formula.derivative import simplified
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.javascript import function
-
-_PLAIN = {"without_l2": True, "without_shrink": True}
 
 
 def rate_of(rule: type[Rule], accumulator: str, **fixed: float) -> str:
@@ -14,7 +12,7 @@ def rate_of(rule: type[Rule], accumulator: str, **fixed: float) -> str:
     ``accumulator``  the name of the state it depends on, as it is after the step.
     ``fixed``        hyperparameters that the figure does not vary.
     """
-    symbols = compose.symbols(rule, {**compose.usual_switches(rule), **_PLAIN})
+    symbols = compose.symbols(rule, {**compose.usual_switches(rule), **chain.NO_DECAY})
     known: dict[Expression, Expression] = {number(name): constant(value) for name, value in fixed.items()}
     known[compose.updated(rule, symbols)[accumulator]] = number(accumulator)
     known[compose.seen(rule, symbols)["g"]] = constant(1.0)

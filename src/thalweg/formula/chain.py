@@ -12,10 +12,13 @@ from .vocabulary import clip, minimum, share, sqrt, where
 
 # The numbers the chain reads, with the values that leave the rule alone.
 NUMBERS = {"unscale": 1.0, "clip_value": float("inf"), "clip_scale": 1.0, "l2": 0.0, "shrink": 0.0}
-# The choices that change what is read or written: the gradient is set to 0; norms are added up on the way; neither kind
-# of decay has a share in any weight. A decay of 0 is left out, not multiplied: 0 times an infinite weight is nan, a
-# pass that only adds up need not read the weights, and steps in the cache are bound by arithmetic.
-SWITCHES = {"clear": False, "measured": False, "without_l2": False, "without_shrink": False}
+# The switch of a decay that has a share in no weight. A decay of 0 is left out, not multiplied: 0 times an infinite
+# weight is nan, a pass that only adds up need not read the weights, and steps in the cache are bound by arithmetic.
+WITHOUT = {"l2": "without_l2", "shrink": "without_shrink"}
+NO_DECAY = dict.fromkeys(WITHOUT.values(), True)
+# The choices that change what is read or written: the gradient is set to 0; norms are added up on the way; decays are
+# left out.
+SWITCHES = {"clear": False, "measured": False, **dict.fromkeys(WITHOUT.values(), False)}
 
 
 def limited(g: Any, unscale: Any, clip_value: Any) -> Any:

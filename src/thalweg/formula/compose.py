@@ -83,7 +83,7 @@ def seen(rule: type[Rule], values: Values) -> dict[str, Any]:
 def _without(values: Values, decay: str) -> bool:
     """Whether a kind of decay is left out: a switch says so of a symbol, a number says so itself."""
     amount = values[decay]
-    return bool(values[f"without_{decay}"]) or (isinstance(amount, int | float) and amount == 0)
+    return bool(values[chain.WITHOUT[decay]]) or (isinstance(amount, int | float) and amount == 0)
 
 
 def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:

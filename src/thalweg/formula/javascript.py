@@ -13,7 +13,7 @@ from math import copysign, isfinite, isnan
 
 from . import chain, compose
 from .declare import Scalar
-from .derivative import simple
+from .derivative import simple, simplified
 from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number, rebuilt, weight
 from .operations import OPERATIONS
 from .rule import DECAYS, Rule, decay_kind, hypers, parts
@@ -158,14 +158,17 @@ def _clips(n: str, gradient: str) -> list[str]:
     def written(value: Expression) -> str:
         return writer.text(_plain(value, {}))
 
-    x, scale = weight("g"), number("clip_scale")
-    square = compose.norm_totals({"g": x})["squares"]
+    x, most = weight("g"), number("clip_value")
+    limited = chain.limited(x, 1.0, most)
+    square = compose.limited_norm_totals({"g": x, "unscale": 1.0, "clip_value": most})["squares"]
+    scaled = chain.regularised(limited, None, number("clip_scale"), None, without_l2=True, rounded=False)
     by_norm = chain.norm_scale(number("squares"), number("clip_norm"), number("clip_eps"))
-    scaled = chain.regularised(x, None, scale, None, without_l2=True, rounded=False)
+    # Once the gradient has been limited, x is what it was limited to.
+    square, scaled = (simplified(value, {limited: x}) for value in (square, scaled))
     return [
         f"if ({n}.clip_value != null) {{",
         f"  const most = {n}.clip_value;",
-        f"  {gradient} = {gradient}.map((x) => {written(chain.limited(x, 1.0, number('clip_value')))});",
+        f"  {gradient} = {gradient}.map((x) => {written(limited)});",
         "}",
         f"if ({n}.clip_norm != null) {{",
         f"  const squares = {gradient}.reduce((sum, x) => sum + {written(square)}, 0);",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
-from thalweg.formula.expression import Expression, number
+from thalweg.formula.expression import number
 from thalweg.formula.llvm import compute_type
 from thalweg.formula.vectors import Registers
 
@@ -49,21 +49,12 @@ class Columns:
         return compute_type({"x": self.x})
 
 
-def joined(n: Expression, mean_n: Expression, m: Expression, mean_m: Expression) -> tuple[Expression, Expression]:
-    """What m further values add to the mean of n, and to the squares around it, besides their own squares.
-
-    Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance": as good as two passes.
-    """
-    apart = mean_m - mean_n
-    return apart * m / (n + m), apart * apart * n * m / (n + m)
-
-
 @cache
 def statistics(kind: Columns) -> str:
     """For each part and column: the mean, and the sum of squares around it."""
     walk = _Walk(kind, STATISTICS)
     wide = walk.beside(kind.width, "float64")
-    more_mean, more_squares = joined(_N, _MEAN_N, _M, _MEAN_M)
+    more_mean, more_squares = formulas.joined(_N, _MEAN_N, _M, _MEAN_M)
     with walk.blocks() as block:
         n, m = (walk.as_double(count) for count in (block.done, block.rows))
 
@@ -74,8 +65,8 @@ def statistics(kind: Columns) -> str:
             rows = wide.spread("double", m)
             mean = wide.new(f"fdiv {wide.vector} {walk.get(total, wide.vector)}, {rows}")
             with block.each_row(column) as at:
-                far = wide.new(f"fsub {wide.vector} {walk.doubled(walk.read(kind.x, 'X', at, mask))}, {mean}")
-                walk.add_to(squares, wide.vector, wide.new(f"fmul {wide.vector} {far}, {far}"))
+                x = walk.doubled(walk.read(kind.x, "X", at, mask))
+                walk.add_to(squares, wide.vector, wide.value(formulas.squared(X, MEAN), {X: x, MEAN: mean}))
             slot = walk.plus(block.row_of_sums, column)
             known: Registers = {
                 _N: wide.spread("double", n),
@@ -96,7 +87,7 @@ def joined_statistics(kind: Columns) -> str:
     """Each column's mean, scale and variance."""
     walk = Loops(kind.width, kind.real, JOINED_STATISTICS, JOINED_SIZES)
     wide = walk.beside(kind.width, "float64")
-    more_mean, more_squares = joined(_N, _MEAN_N, _M, _MEAN_M)
+    more_mean, more_squares = formulas.joined(_N, _MEAN_N, _M, _MEAN_M)
     size = walk.size_of
     eps = wide.spread("double", walk.read_one("double", "EPS", "0"))
     every = wide.spread("double", walk.as_double(size["ROWS"]))

@@ -2,7 +2,8 @@
 
 A line is what is normalised together: a token's features (`RMSNorm`, `LayerNorm`), or a channel (`BatchNorm`).
 
-    z = (x - mean) * scale        scale = 1 / sqrt(spread + eps)        y = z * weight + bias
+    spread = the line's mean of (x - mean)^2        scale = 1 / sqrt(spread + eps)
+    z = (x - mean) * scale                          y = z * weight + bias
 
 BatchNorm  mean and spread (the variance) over the batch and all places, for each channel: Ioffe & Szegedy 2015,
            algorithm 1. For the running estimate the variance is the unbiased one, as in their algorithm 2.
@@ -22,6 +23,21 @@ The term mean(g) comes from the mean and is not there in RMSNorm. The gradients 
 from typing import Any
 
 from thalweg.formula.vocabulary import sqrt
+
+
+def squared(x: Any, mean: Any) -> Any:
+    """What each number of a line adds to the sum whose mean is the line's spread."""
+    apart = x - mean
+    return apart * apart
+
+
+def joined(n: Any, mean_n: Any, m: Any, mean_m: Any) -> tuple[Any, Any]:
+    """What m further numbers add to the mean of n, and to the squares around it, besides their own squares.
+
+    Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance": as good as two passes.
+    """
+    apart = mean_m - mean_n
+    return apart * m / (n + m), apart * apart * n * m / (n + m)
 
 
 def scale(spread: Any, eps: Any) -> Any:

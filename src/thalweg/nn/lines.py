@@ -82,9 +82,6 @@ def forward(kind: Lines) -> str:
     def taken(value: str) -> str:
         return value if adding is walk else walk.doubled(value)
 
-    def squared(value: str) -> str:
-        return walk.new(f"fmul {adding.vector} {value}, {value}")
-
     def read(at: str, mask: str | None) -> str:
         return walk.read(kind.x, "SUM" if kind.residual else "X", at, mask)
 
@@ -104,20 +101,20 @@ def forward(kind: Lines) -> str:
         def value(at: Sequence[str], _: str, mask: str | None) -> list[list[str]]:
             return [[taken(read_first(at[0], mask))]]
 
-        def square(at: Sequence[str], _: str, mask: str | None) -> list[list[str]]:
-            return [[squared(taken(read_first(at[0], mask)))]]
+        # Without a mean, the squares are the first that is taken of a line.
+        read_squared, around = (read, MEAN) if kind.centred else (read_first, ZERO)
+        centre: Registers = {}
 
-        def deviation(at: Sequence[str], _: str, mask: str | None) -> list[list[str]]:
-            return [[squared(walk.new(f"fsub {adding.vector} {taken(read(at[0], mask))}, {centre}"))]]
+        def squared(at: Sequence[str], _: str, mask: str | None) -> list[list[str]]:
+            return [[adding.value(formulas.squared(X, around), centre | {X: taken(read_squared(at[0], mask))})]]
 
-        centre = ""
         if kind.centred:
             exact = walk.mean(walk.totals(lines, 1, value, adding)[0][0])
             mean = walk.rounded(exact)
             walk.write_one(walk.real, mean, "MEAN", line)
             known[MEAN] = walk.spread(walk.real, mean)
-            centre = known[MEAN] if adding is walk else walk.spread("double", exact)
-        spread = walk.mean(walk.totals(lines, 1, deviation if kind.centred else square, adding)[0][0])
+            centre[MEAN] = known[MEAN] if adding is walk else walk.spread("double", exact)
+        spread = walk.mean(walk.totals(lines, 1, squared, adding)[0][0])
         if not kind.along:
             walk.write_one("double", spread, "SPREAD", line)
         scale = walk.scale(spread)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import torch
 
 from thalweg.formula import Rule, Scalar, State
+from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, story
@@ -75,10 +76,6 @@ class Served:
         return "none" if self.refused else "torch" if self.why else "compiled"
 
 
-# Whether a kind of decay is left out: what is told of several groups has it where one of them has.
-_LEFT_OUT = ("without_l2", "without_shrink")
-
-
 def explain(optimizer: Explained) -> Explanation:
     """See `Optimizer.explain`."""
     groups, rule = optimizer.param_groups, optimizer.whole
@@ -90,11 +87,12 @@ def explain(optimizer: Explained) -> Explanation:
     alike: dict[tuple[Any, ...], list[int]] = {}
     for i, group in enumerate(groups):
         # Numbers may differ, so a group with decay and one without are alike; who does the decay may not.
-        chosen = tuple((name, on) for name, on in switches[i] if name not in _LEFT_OUT)
+        chosen = tuple((name, on) for name, on in switches[i] if name not in NO_DECAY)
         alike.setdefault((chosen, group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
     lines = [f"{type(optimizer).__name__}: {_many(len(groups), 'group')}, {_size(everyone)}"]
     for (chosen, decay, _), places in alike.items():
-        left_out = {name: all(dict(switches[i])[name] for i in places) for name in _LEFT_OUT}
+        # What is told of several groups has a decay where one of them has.
+        left_out = {name: all(dict(switches[i])[name] for i in places) for name in NO_DECAY}
         told = story(rule, {**dict(chosen), **left_out}, _given(decay, [numbers[i] for i in places]), norms, clip)
         members = [p for p in everyone if p.group in places]
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thalweg.formula import Rule, Scalar
+from thalweg.formula.chain import WITHOUT
 from thalweg.formula.compose import start_value, tested
 from thalweg.formula.rule import parts
 
@@ -57,7 +58,7 @@ def group_switches(rule: type[Rule], group: Group, numbers: Mapping[str, float],
     """The group's switches, which hyperparameters that an `if` tests are other than 0, and the common ones."""
     own = surface.switches(rule, group)
     tests = ((name, numbers[name] != 0) for name in tested(rule))
-    decays = (("without_l2", numbers["l2"] == 0), ("without_shrink", numbers["shrink"] == 0))
+    decays = ((switch, numbers[name] == 0) for name, switch in WITHOUT.items())
     return (*own.items(), *tests, *common, *decays)
 
 

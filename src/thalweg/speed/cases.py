@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from thalweg.formula import Rule
+from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.compose import program, usual_switches
 from thalweg.formula.expression import leaves
 from thalweg.optim import OPTIMIZERS, Optimizer
@@ -56,7 +57,7 @@ MLP: Shapes = [(128, 784), (128,), (64, 128), (64,), (10, 64), (10,)]
 
 def traffic(rule: type[Rule]) -> tuple[int, int]:
     """The bytes that a step of the rule reads, and those it writes, for each weight in float32, in all its passes."""
-    traced = program(rule, {"without_l2": True, "without_shrink": True, **usual_switches(rule)})
+    traced = program(rule, {**NO_DECAY, **usual_switches(rule)})
     passes = (*traced.sums, traced.update)
     read = [leaves([*walk.totals.values(), *walk.writes.values()], "weight") for walk in passes]
     return 4 * sum(map(len, read)), 4 * sum(len(walk.writes) for walk in passes)

@@ -1,7 +1,7 @@
 """Small batches: what BatchNorm takes from one is a noisy estimate; LayerNorm and RMSNorm take none."""
 
 from thalweg.explore.figure import Figure, Slider, Words
-from thalweg.explore.norm_formulas import FUNCTIONS, shown
+from thalweg.explore.norm_formulas import shown
 
 FIGURE = Figure(
     name="batchsize",
@@ -27,7 +27,6 @@ FIGURE = Figure(
         "others": (0.9, 1.8, -0.7, 2.2, 0.4, 1.1, 2.6),
         "eps": 1e-5,
     },
-    functions=FUNCTIONS,
     words={
         "mean": Words("The mean of each batch; dashed: all data", "La moyenne de chaque batch ; tirets : tout"),
         "deviation": Words(

@@ -1,7 +1,7 @@
 """BatchNorm, LayerNorm and RMSNorm on one table: which numbers are taken together."""
 
 from thalweg.explore.figure import Choice, Figure, Numbers, Slider, Words
-from thalweg.explore.norm_formulas import FUNCTIONS, NORMS, shown
+from thalweg.explore.norm_formulas import NORMS, shown
 
 # Features of different size and place, as inputs have them.
 TABLE = (
@@ -36,7 +36,6 @@ FIGURE = Figure(
         Numbers("x", Words("values", "valeurs"), -9.9, 9.9, tuple(value for row in TABLE for value in row)),
     ),
     formulas=shown(*NORMS),
-    functions=FUNCTIONS,
     words={
         "before": Words("Before: x", "Avant : x"),
         "after": Words("After: z", "Après : z"),

@@ -1,7 +1,7 @@
 """A sigmoid's almost linear part: normalising brings values there, gamma and beta let them leave it."""
 
 from thalweg.explore.figure import Choice, Figure, Slider, Toggle, Words
-from thalweg.explore.norm_formulas import FUNCTIONS, shown
+from thalweg.explore.norm_formulas import shown
 from thalweg.explore.normalising import sigmoid
 from thalweg.formula.derivative import derivative
 from thalweg.formula.expression import number
@@ -41,7 +41,7 @@ FIGURE = Figure(
     # 40 normal numbers from this seed, and the eps of torch's layers.
     data={"seed": 1, "count": 40, "eps": 1e-5},
     # (x) => [the sigmoid, its slope]
-    functions={**FUNCTIONS, "sigmoid": function(["x"], [_CURVE, derivative(_CURVE, "x")])},
+    functions={"sigmoid": function(["x"], [_CURVE, derivative(_CURVE, "x")])},
     words={
         "raw": Words("Without a norm", "Sans normalisation"),
         "normalised": Words("Normalised", "Normalisé"),

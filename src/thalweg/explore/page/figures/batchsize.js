@@ -24,13 +24,12 @@ figure("batchsize", {
   draw(state) {
     const { n, value, seed } = state;
     const { count, sizes, others, eps } = current.figure.data;
-    const call = FUNCTIONS["batchsize.normalised"];
     const drawn = new Map([...new Set([...sizes, n])].map((size) => [size, batchesOf(size, count, seed)]));
     const estimates = new Map([...drawn].map(([size, found]) =>
       [size, found.map((batch) => statistics(batch, "batch"))]));
     const each = (pick) => new Map([...estimates].map(([size, found]) => [size, found.map(pick)]));
-    const z = drawn.get(n).map((batch) => normalisedLine(call, [value, ...batch.slice(1)], "batch", eps).z[0]);
-    const [layer, rms] = ["layer", "rms"].map((norm) => normalisedLine(call, [value, ...others], norm, eps).z[0]);
+    const z = drawn.get(n).map((batch) => normalisedLine([value, ...batch.slice(1)], "batch", eps).z[0]);
+    const [layer, rms] = ["layer", "rms"].map((norm) => normalisedLine([value, ...others], norm, eps).z[0]);
     const x = upTo(count).map((batch) => batch + 1);
     const along = [0, count + 1];
     const usual = spaced(0, Math.log10(64), 40).map((power) => 10 ** power);

@@ -45,13 +45,12 @@ const lineMarks = (lines, byColumn, norm) => lines.flatMap(({ mean, spread }, in
 figure("norms", {
   draw(state) {
     const { norm, eps } = state;
-    const call = FUNCTIONS["norms.normalised"];
     const byColumn = norm === "batch";
     const [row, column] = [Math.round(state.cell[0]), Math.min(NORM_COLUMNS - 1, Math.round(state.cell[1]))];
     const index = byColumn ? column : row;
     const rows = tableRows(state.x);
-    const { lines, z } = normalisedTable(call, rows, norm, eps);
-    const first = normalisedTable(call, tableRows(startOf(current.figure).x), norm, eps).z;
+    const { lines, z } = normalisedTable(rows, norm, eps);
+    const first = normalisedTable(tableRows(startOf(current.figure).x), norm, eps).z;
     const line = lines[index];
     const x = byColumn ? rows.map((each) => each[index]) : rows[index];
     const spread = line.spread ** 0.5;
@@ -70,7 +69,7 @@ figure("norms", {
     const among = { from: -0.6, to: x.length + 0.25, ticks: upTo(x.length),
       name: (i) => `${i + 1}` };
     const all = Object.keys(NORM_TITLES).map((name) => {
-      const found = normalisedTable(call, rows, name, eps);
+      const found = normalisedTable(rows, name, eps);
       const own = found.lines[name === "batch" ? column : row];
       return [NORM_TITLES[name], null, name === "rms" ? "–" : own.mean, own.spread ** 0.5, rows[row][column],
         found.z[row][column]];

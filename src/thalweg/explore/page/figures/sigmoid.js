@@ -24,13 +24,13 @@ const sigmoidStages = (state) => {
   const x = upTo(count).map(() => state.mean + state.spread * draw());
   const curve = (value) => FUNCTIONS["sigmoid.sigmoid"](value)[0];
   const source = state.place === "before" ? x : x.map(curve);
-  const { mean, spread, z } = normalisedLine(FUNCTIONS["sigmoid.normalised"], source, "batch", eps);
+  const { mean, spread, z } = normalisedLine(source, "batch", eps);
   const [gamma, beta] = state.undo ? [Math.sqrt(spread + eps), mean] : [state.gamma, state.beta];
-  const y = z.map((value) => FUNCTIONS["sigmoid.output"](value, gamma, beta)[0]);
+  const y = z.map((value) => FUNCTIONS["norm.output"](value, gamma, beta)[0]);
   const stage = (name, colour, values, gain, shift) => (state.place === "before"
     ? { name, colour, inside: values, out: values.map(curve), curve }
     : { name, colour, inside: x, out: values, curve: (value) => (curve(value) - shift) * gain });
-  const factor = FUNCTIONS["sigmoid.normalised"](1, 0, spread, eps)[0];
+  const factor = FUNCTIONS["norm.normalised"](1, 0, spread, eps)[0];
   return {
     gamma, beta,
     stages: [
