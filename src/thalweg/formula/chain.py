@@ -2,7 +2,11 @@
 
     unscale -> clip by value -> clip by norm -> L2 -> RULE (wrappers) -> decoupled decay -> w - d -> clear the gradient
 
-Options that are numbers stay numbers (no clipping is clip_value = infinity and clip_scale = 1): they cost no memory
+An example: AdamW with maximize=True, clip_value=1, clip_norm=2 on gradients g = (3, -4) and weights w = (5, 5), lr=0.1,
+weight_decay=0.1. Unscaled: (-3, 4). By value: (-1, 1). By norm: sqrt(2) is less than 2, so the scale is 1. AdamW sees
+(-1, 1) and says d = (-0.1, 0.1) in its first step; decoupled decay takes 0.1 * 0.1 of w: w becomes (5.05, 4.85).
+
+Values are numbers, arrays of a parameter's shape (g, w, d, states) or symbols. Options that are numbers stay numbers (no clipping is clip_value = infinity and clip_scale = 1): they cost no memory
 traffic, so one kernel serves them all.
 """
 

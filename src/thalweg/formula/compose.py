@@ -1,5 +1,21 @@
 """A rule inside its chain, as passes over memory.
 
+A pass is one walk over every weight. It reads operands (the weight w, its gradient g, the rule's states: arrays of one
+shape), and adds to totals, or writes. As many as a step needs are made, in this order:
+
+    SGD                                    update        reads w g         writes w
+
+    AdamW, clipped by norm                 limited_norm  reads g           adds squares
+                                           update        reads w g m v     writes w m v
+
+    LAMB under Cautious, clipped by norm   limited_norm  reads g           adds squares
+                                           sums[0]       reads w g m v     adds of_w of_step
+                                           sums[1]       reads w g m v     adds taken there
+                                           update        reads w g m v     writes w m v
+
+Between two passes, numbers are computed from the totals (the clip's scale; LAMB's trust ratio; what Cautious enlarges by),
+and the next pass computes again what it needs of the one before: it is memory that costs. `explain()` shows the formulas.
+
 The composition is written once and works on any kind of value: on tensors it is the `torch` reader,
 on symbols it yields the expressions that the compiled readers read.
 """

@@ -1,4 +1,11 @@
-"""The numbers of a pass, computed on the host in float64: once a step, for each distinct set of hyperparameters."""
+"""The numbers of a pass, computed on the host in float64: once a step, for each distinct set of hyperparameters.
+
+    of = host_function([lr / (1 - beta1**t)])              # of symbols
+    of.one({"lr": 0.2, "beta1": 0.5, "t": 1.0})                        # (0.4,): floats, what most steps ask for
+    of.many({"lr": array([0.2, 0.3]), "beta1": 0.5, "t": 2.0})         # (array([0.26667, 0.4]),): a row each
+
+Both give the same bits.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +52,8 @@ def _called() -> tuple[dict[str, Any], dict[str, Any]]:
 class HostFunction:
     """From named numbers to the values of some host expressions.
 
-    ``one`` takes floats and returns floats, ``many`` takes float64 arrays too and returns arrays.
+    ``one`` takes floats and returns floats. ``many`` takes float64 arrays of shape (rows,) too, and returns arrays of that
+    shape, or of shape () where nothing that a value depends on is an array.
     """
 
     one: Callable[[Numbers], tuple[Any, ...]]

@@ -1,4 +1,10 @@
-"""A compiled pass and how it is called: everything about the task block is here and in the `llvm` reader."""
+"""A compiled pass and how it is called: everything about the task block is here and in the `llvm` reader.
+
+walk = passes(AdamW, switches, dtypes).update            # machine code over w, g, m, v
+task = Task(walk, pieces, claims, columns)               # pointed at the memory of some tensors
+task.set_row({"lr": 1e-3, "beta1": 0.9, "t": 1.0, ...})  # every step
+task.run(threads=2)                                      # and the weights have moved
+"""
 
 import warnings
 from collections.abc import Mapping
@@ -141,7 +147,16 @@ class Task:
     """The memory a kernel is pointed at; its arrays live as long as it does."""
 
     def __init__(self, walk: CompiledPass, pieces: Table, claims: Table, columns: Mapping[str, Table]) -> None:
-        """``columns``: for each operand the addresses of the tensors; where the gradient's is 0 nothing is done."""
+        """The arrays are int64.
+
+        ``pieces``   shape (pieces, 3): tensor, first weight, how many: what adds up to one slot of the sums.
+        ``claims``   shape (claims, 2): first piece and the one past the last, of what a thread takes at a time.
+        ``columns``  for each operand the addresses of the tensors, shape (tensors,); where the gradient's is 0,
+                     nothing is done.
+
+        Its own: ``row_of`` int64 (tensors,), ``rows`` float32 or float64 (rows, coefficients), ``sums`` float64 (pieces,
+        totals).
+        """
         self.walk, self.pieces, self.claims = walk, pieces, claims
         self._columns = [columns[name] for name in walk.operands]
         self.addresses = np.array([column.ctypes.data for column in self._columns], np.int64)

@@ -1,7 +1,12 @@
 """From a pass to what a kernel computes: host values become a row of coefficients, products are put in order.
 
 Everything that does not depend on a weight (1 - beta1, lr / c1) is computed on the host in float64 and
-rounded once: faster than in the kernel, and more accurate.
+rounded once: faster than in the kernel, and more accurate. So of Adam's
+
+    m = beta1 * m + (1 - beta1) * g            the kernel computes   c0 * m + c1 * g
+    d = lr * (m / c1) / (sqrt(v_hat) + eps)    with lr / c1 as one number of its row
+
+A row of coefficients is in float32, or in float64 where the kernel computes in that.
 """
 
 from dataclasses import dataclass, field
