@@ -2,12 +2,12 @@
 
     unscale -> clip by value -> clip by norm -> L2 -> RULE (wrappers) -> decoupled decay -> w - d -> clear the gradient
 
-An example: AdamW with maximize=True, clip_value=1, clip_norm=2 on gradients g = (3, -4) and weights w = (5, 5), lr=0.1,
-weight_decay=0.1. Unscaled: (-3, 4). By value: (-1, 1). By norm: sqrt(2) is less than 2, so the scale is 1. AdamW sees
-(-1, 1) and says d = (-0.1, 0.1) in its first step; decoupled decay takes 0.1 * 0.1 of w: w becomes (5.05, 4.85).
+An example: AdamW with lr=0.1, weight_decay=0.1, maximize=True, clip_value=1 and clip_norm=2, whose weights w = (5, 5)
+have gradients g = (3, -4). Unscaled they are (-3, 4); by value (-1, 1); by norm the same, since sqrt(2) is below 2.
+AdamW says d = (-0.1, 0.1) in its first step, decoupled decay takes off another 0.1 * 0.1 of w: w is then (5.05, 4.85).
 
-Values are numbers, arrays of a parameter's shape (g, w, d, states) or symbols. Options that are numbers stay numbers (no clipping is clip_value = infinity and clip_scale = 1): they cost no memory
-traffic, so one kernel serves them all.
+Values are numbers, arrays of a parameter's shape (g, w, d, states), or symbols. Options that are numbers stay numbers
+(no clipping is clip_value = infinity and clip_scale = 1): they cost no memory traffic, so one kernel serves them all.
 """
 
 from typing import Any

@@ -52,8 +52,8 @@ def _called() -> tuple[dict[str, Any], dict[str, Any]]:
 class HostFunction:
     """From named numbers to the values of some host expressions.
 
-    ``one`` takes floats and returns floats. ``many`` takes float64 arrays of shape (rows,) too, and returns arrays of that
-    shape, or of shape () where nothing that a value depends on is an array.
+    ``one`` takes floats and returns floats. ``many`` takes float64 arrays of shape (rows,) too, and returns arrays of
+    that shape, or of shape () where nothing that a value depends on is an array.
     """
 
     one: Callable[[Numbers], tuple[Any, ...]]

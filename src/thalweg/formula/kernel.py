@@ -154,8 +154,8 @@ class Task:
         ``columns``  for each operand the addresses of the tensors, shape (tensors,); where the gradient's is 0,
                      nothing is done.
 
-        Its own: ``row_of`` int64 (tensors,), ``rows`` float32 or float64 (rows, coefficients), ``sums`` float64 (pieces,
-        totals).
+        Its own: ``row_of`` int64 (tensors,), ``rows`` float32 or float64 (rows, coefficients), ``sums`` float64
+        (pieces, totals).
         """
         self.walk, self.pieces, self.claims = walk, pieces, claims
         self._columns = [columns[name] for name in walk.operands]
