@@ -14,7 +14,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from os import cpu_count
 from pathlib import Path
@@ -67,11 +67,21 @@ def _timed(given: argparse.Namespace, way: str) -> tuple[float, float]:
     script = Path(__file__).with_name("comparison_ways.py")
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, script, way, given.task, str(given.trials), str(given.workers), folder]
-        busy, own, started = busy_seconds() or 0.0, _children(), perf_counter()
+        others, started = others_of_children(), perf_counter()
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-        seconds = perf_counter() - started
-    others = (busy_seconds() or 0.0) - busy - (_children() - own)
-    return seconds, max(others, 0.0) / (seconds * (cpu_count() or 1))
+        seconds, share = perf_counter() - started, others()
+    return seconds, share
+
+
+def others_of_children() -> Callable[[], float]:
+    """From now on: a function that says what share of the machine others than ended children have taken since."""
+    busy, own, began = busy_seconds() or 0.0, _children(), perf_counter()
+
+    def share() -> float:
+        others = (busy_seconds() or 0.0) - busy - (_children() - own)
+        return max(others, 0.0) / ((perf_counter() - began) * (cpu_count() or 1))
+
+    return share
 
 
 def _children() -> float:

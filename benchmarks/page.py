@@ -175,10 +175,10 @@ def ratio_words(result: Result, side: str) -> tuple[str, str]:
     if result.timing.disturbed:
         return "void", ""
     low, middle, high = result.timing.ratio(side, "thalweg")
-    return _times(middle), f"{_times(low)} to {_times(high)}"
+    return times(middle), f"{times(low)} to {times(high)}"
 
 
-def _times(ratio: float) -> str:
+def times(ratio: float) -> str:
     """Three digits; two after the point where it may be close to 1."""
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
 
@@ -192,6 +192,6 @@ def _floor(result: Result) -> tuple[str, str]:
 
 def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table, numbers to the right."""
-    text = {"rule", "tensors", "best of torch", "library", "best", "wrapped"}
+    text = {"rule", "tensors", "best of torch", "library", "best", "wrapped", "limit"}
     rule = ["---" if heading in text else "---:" for heading in headings]
     return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *rows))

@@ -74,16 +74,16 @@ def sides(cell: Cell) -> dict[str, Side]:
     found: dict[str, Side] = {}
     for name, make in _makers(cell):
         params = [torch.nn.Parameter(p.detach().clone()) for p in start]
-        _new_gradients(params, sources)
+        new_gradients(params, sources)
         if cell.chain == "full":  # which clears them: the next backward pass adds to the same tensors
             refill: Step = partial(torch._foreach_copy_, [_grad(p) for p in reversed(params)], sources)
         else:
-            refill = partial(_new_gradients, params, sources)
+            refill = partial(new_gradients, params, sources)
         found[name] = Side(params, refill, make(params))
     return found
 
 
-def _new_gradients(params: Parameters, sources: list[torch.Tensor]) -> None:
+def new_gradients(params: Parameters, sources: list[torch.Tensor]) -> None:
     """As after `zero_grad()` and a backward pass."""
     for p in params:
         p.grad = None

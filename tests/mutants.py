@@ -51,7 +51,7 @@ INSTRUCTIONS = {"fadd": "fsub", "fsub": "fadd", "fmul": "fdiv", "fdiv": "fmul", 
                 "olt": "ole", "ogt": "oge", "oeq": "one", "eq": "ne", "ne": "eq", "shl": "lshr", "lshr": "shl",
                 "and": "or", "or": "and"}  # fmt: skip
 _EMITTED = re.compile(rf"\b({'|'.join(INSTRUCTIONS)})\b")
-_EMITTING = ("llvm.py", "vectors.py", "loops.py", "lines.py", "columns.py", "native.ll")
+_EMITTING = ("llvm.py", "vectors.py", "loops.py", "lines.py", "columns.py", "driver.py")
 
 
 @dataclass(frozen=True)

@@ -208,12 +208,18 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
 
 def symbols(rule: type[Rule], switches: Mapping[str, bool]) -> dict[str, Any]:
     """What stands for a rule's numbers and operands when it is traced; ``switches`` as for `program`."""
-    names = {*hypers(rule), *parts(rule, Scalar), *parts(rule, Sum), *chain.NUMBERS, "t"}
+    names = number_names(rule)
     values: dict[str, Any] = {**chain.SWITCHES, **{name: number(name) for name in names}}
     values |= {name: weight(name) for name in ("w", "g", *parts(rule, State))}
     # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
     values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
     return values
+
+
+@once
+def number_names(rule: type[Rule]) -> tuple[str, ...]:
+    """A rule's numbers and the chain's, in the order in which machine code has them (`numbers.Numbers`)."""
+    return tuple(dict.fromkeys((*hypers(rule), *parts(rule, Scalar), *parts(rule, Sum), *chain.NUMBERS, "t")))
 
 
 def called(rule: type[Rule]) -> str:

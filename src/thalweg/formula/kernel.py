@@ -1,13 +1,14 @@
 """A compiled pass and how it is called: everything about the task block is here and in the `llvm` reader.
 
-walk = passes(AdamW, switches, dtypes).update            # machine code over w, g, m, v
-task = Task(walk, pieces, claims, columns)               # pointed at the memory of some tensors
-task.set_row({"lr": 1e-3, "beta1": 0.9, "t": 1.0, ...})  # every step
-task.run(threads=2)                                      # and the weights have moved
+walk = passes(AdamW, switches, dtypes).update           # machine code over w, g, m, v
+numbers = Numbers(walk.names, tensors)                  # what every step reads
+task = Task(walk, pieces, claims, columns, numbers)     # pointed at the memory of some tensors
+numbers.put({"lr": 1e-3, "beta1": 0.9, "t": 1.0, ...})  # every step
+task.run(threads=2)                                     # and the weights have moved
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import team
-from .compose import Pass, program
+from .between import Part
+from .compose import Pass, number_names, program
 from .expression import leaves
 from .host import HostFunction, host_function
 from .llvm import (
     ADDRESSES,
     CLAIM_TABLE,
     CLAIMS,
-    COUNTER,
+    HEADER,
     PIECES,
     ROW_OF,
     ROWS,
@@ -33,6 +34,7 @@ from .llvm import (
     emit,
 )
 from .lower import lower
+from .numbers import Numbers
 from .rule import Rule, once
 
 if TYPE_CHECKING:
@@ -49,10 +51,10 @@ class CompiledPass:
     totals: tuple[str, ...]
     real: str
     """float32 or float64: what it computes in, and the element type of its rows."""
-    host: HostFunction
-    """From named numbers to a row."""
+    names: tuple[str, ...]
+    """The step's numbers, in the order in which `Numbers` has them."""
     width: int
-    """Numbers in a row."""
+    """Coefficients in a row."""
     assembly: str
 
     @cached_property
@@ -89,14 +91,16 @@ def readable(dtype: str) -> bool:
     return converts_float16()
 
 
-def compiled(walk: Pass, dtypes: Mapping[str, str], real: str) -> CompiledPass:
-    """Make a pass. ``dtypes``: the element type of each operand in memory, as torch names it; ``real``: of the work."""
+def compiled(walk: Pass, dtypes: Mapping[str, str], real: str, names: Sequence[str]) -> CompiledPass:
+    """Make a pass.
+
+    ``dtypes``  the element type of each operand in memory, as torch names it; ``real``: of the work.
+    ``names``   the numbers that a step has, in their order.
+    """
     kernel = lower(walk)
     used = {name: dtypes[name] for name in kernel.operands}
-    return CompiledPass(
-        kernel.operands, tuple(walk.totals), real, host_function(kernel.coefficients),
-        len(kernel.coefficients), emit(kernel, used, real),
-    )  # fmt: skip
+    text = emit(kernel, used, real, names)
+    return CompiledPass(kernel.operands, tuple(walk.totals), real, tuple(names), len(kernel.coefficients), text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +122,14 @@ def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tup
     """
     traced = program(rule, dict(switches))
     types = dict(dtypes)
-    real = compute_type(types)
+    real, names = compute_type(types), number_names(rule)
     # Squares are taken in float64: no gradient is so large or small that its square is lost, and the sum is
     # finite exactly when every float32 gradient is.
     return Passes(
-        compiled(traced.norm, types, "float64"),
-        compiled(traced.limited_norm, types, "float64"),
-        tuple(compiled(walk, types, real) for walk in traced.sums),
-        compiled(traced.update, types, real),
+        compiled(traced.norm, types, "float64", names),
+        compiled(traced.limited_norm, types, "float64", names),
+        tuple(compiled(walk, types, real, names) for walk in traced.sums),
+        compiled(traced.update, types, real, names),
     )
 
 
@@ -146,22 +150,23 @@ def counts_steps(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> bo
 class Task:
     """The memory a kernel is pointed at; its arrays live as long as it does."""
 
-    def __init__(self, walk: CompiledPass, pieces: Table, claims: Table, columns: Mapping[str, Table]) -> None:
+    def __init__(
+        self, walk: CompiledPass, pieces: Table, claims: Table, columns: Mapping[str, Table], numbers: Numbers
+    ) -> None:
         """The arrays are int64.
 
         ``pieces``   shape (pieces, 3): tensor, first weight, how many: what adds up to one slot of the sums.
         ``claims``   shape (claims, 2): first piece and the one past the last, of what a thread takes at a time.
         ``columns``  for each operand the addresses of the tensors, shape (tensors,); where the gradient's is 0,
                      nothing is done.
+        ``numbers``  what the rows are made from, in the walk's order.
 
-        Its own: ``row_of`` int64 (tensors,), ``rows`` float32 or float64 (rows, coefficients), ``sums`` float64
-        (pieces, totals).
+        Its own: ``rows`` float32 or float64 (rows, coefficients), ``sums`` float64 (pieces, totals).
         """
-        self.walk, self.pieces, self.claims = walk, pieces, claims
+        self.walk, self.pieces, self.claims, self.numbers = walk, pieces, claims, numbers
         self._columns = [columns[name] for name in walk.operands]
         self.addresses = np.array([column.ctypes.data for column in self._columns], np.int64)
-        self.row_of = np.zeros(len(columns["g"]), np.int64)
-        self.rows = np.zeros((1, walk.width), walk.real)
+        self.rows = np.zeros((numbers.capacity, walk.width), walk.real)
         self.sums = np.zeros((len(pieces), len(walk.totals)), np.float64)
         # A task block starts on a cache line of its own: threads hammer its first word.
         room = np.zeros(TASK_WORDS + 8, np.int64)
@@ -170,33 +175,26 @@ class Task:
         self.words[CLAIMS] = len(claims)
         for index, table in (
             (CLAIM_TABLE, claims), (PIECES, pieces), (ADDRESSES, self.addresses),
-            (ROW_OF, self.row_of), (ROWS, self.rows), (SUMS, self.sums),
+            (ROW_OF, numbers.row_of), (ROWS, self.rows), (SUMS, self.sums), (HEADER, numbers.header),
         ):  # fmt: skip
             self.words[index] = table.ctypes.data
         self.at: int = self.words.ctypes.data
         """The address of the task block."""
 
-    def set_row(self, numbers: Mapping[str, float]) -> None:
-        """One row for all tensors."""
-        if len(self.rows) != 1:
-            self._new_rows(1)
-            self.row_of[:] = 0
-        self.rows[0] = self.walk.host.one(numbers)
-
-    def set_rows(self, numbers: Mapping[str, Any], row_of: NDArray[np.int64], count: int) -> None:
-        """``count`` rows, from floats or arrays of ``count``; ``row_of`` says which row each tensor reads."""
-        if len(self.rows) != count:
-            self._new_rows(count)
-        for column, value in enumerate(self.walk.host.many(numbers)):
-            self.rows[:, column] = value
-        self.row_of[:] = row_of
+    def parts(self, threads: int) -> tuple[Part, ...]:
+        """What a pass runs: it makes its rows, then walks over memory once."""
+        machine = self.walk.machine
+        walk = Part(machine.address, self.at, machine.call, threads, self)
+        return (Part(machine.rows, self.at, machine.call_rows, 1, self), walk) if self.walk.width else (walk,)
 
     def run(self, threads: int) -> None:
-        """Walk over memory once."""
-        self.words[COUNTER] = 0
-        machine = self.walk.machine
-        team.run(machine.call, machine.address, self.at, threads)
+        """Take the pass."""
+        self.fit()
+        for part in self.parts(threads):
+            part.run()
 
-    def _new_rows(self, count: int) -> None:
-        self.rows = np.zeros((count, self.walk.width), self.walk.real)
-        self.words[ROWS] = self.rows.ctypes.data
+    def fit(self) -> None:
+        """Make room for as many rows as there may be now."""
+        if len(self.rows) < self.numbers.capacity:
+            self.rows = np.zeros((self.numbers.capacity, self.walk.width), self.walk.real)
+            self.words[ROWS] = self.rows.ctypes.data

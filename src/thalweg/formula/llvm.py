@@ -5,16 +5,20 @@ Multiplications and additions are never contracted or reordered, so the result i
 for any number of threads. The last weights of a tensor are the same vector under a mask.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from .expression import coefficient, weight
+from .expression import coefficient, number, weight
+from .loops import Loops
 from .lower import Kernel
-from .vectors import TYPES, Registers, Vectors
+from .numbers import COUNT, VALUES
+from .operations import Operation
+from .vectors import TYPES, Registers
 
 WIDTH = 16
 
 # The task block that a kernel gets: 64-bit words. The first is the counter that threads claim work from.
-COUNTER, CLAIMS, CLAIM_TABLE, PIECES, ADDRESSES, ROW_OF, ROWS, SUMS = range(8)
+COUNTER, CLAIMS, CLAIM_TABLE, PIECES, ADDRESSES, ROW_OF, ROWS, SUMS, HEADER = range(9)
 TASK_WORDS = 16  # two cache lines: the counter shares its line with nothing that is written
 
 
@@ -23,126 +27,103 @@ def compute_type(dtypes: Mapping[str, str]) -> str:
     return "float64" if "float64" in dtypes.values() else "float32"
 
 
-def emit(kernel: Kernel, dtypes: Mapping[str, str], real: str) -> str:
-    """LLVM assembly of ``void kernel(i64* task)``.
+def emit(kernel: Kernel, dtypes: Mapping[str, str], real: str, names: Sequence[str]) -> str:
+    """LLVM assembly of ``void kernel(i64* task)``, and of ``void rows(i64* task)``, which comes before it.
 
-    ``dtypes`` gives each operand's element type in memory, ``real`` what is computed in: float32 or float64.
+    ``dtypes`` gives each operand's element type in memory, ``real`` what is computed in: float32 or float64; ``names``
+    are those of the step's `Numbers`.
     """
     emitter = _Emitter(kernel, dtypes, real)
     emitter.function()
-    return emitter.text()
+    rows = _Rows(kernel, real, names)
+    rows.function()
+    return emitter.text(rows=rows)
 
 
-class _Emitter(Vectors):
+class _Rows(Loops):
+    """The numbers of a step become rows of coefficients, each computed in float64 and rounded once."""
+
+    def __init__(self, kernel: Kernel, real: str, names: Sequence[str]) -> None:
+        super().__init__(1, "float64")
+        self.kernel, self.kind, self.names = kernel, TYPES[real], names
+
+    def function(self) -> None:
+        header, rows = self.table(HEADER), self.table(ROWS)
+        values, width = self.pointer(self.word(header, VALUES)), len(self.kernel.coefficients)
+        with self.loop("0", self.word(header, COUNT)) as row:
+            first, start = self.times(row, str(len(self.names))), self.times(row, str(width))
+            places = {name: self.plus(first, str(i)) for i, name in enumerate(self.names)}
+            known = {
+                number(name): self.load("float64", self.new(f"getelementptr double, ptr {values}, i64 {place}"), None)
+                for name, place in places.items()
+            }
+            for i, coefficient_of in enumerate(self.kernel.coefficients):
+                lane = self.new(f"extractelement {self.vector} {self.value(coefficient_of, known)}, i64 0")
+                exact = lane if self.kind == "double" else self.new(f"fptrunc double {lane} to {self.kind}")
+                place = self.new(f"getelementptr {self.kind}, ptr {rows}, i64 {self.plus(start, str(i))}")
+                self.set(place, self.kind, exact)
+
+    def called(self, operation: Operation, a: Sequence[str]) -> str:
+        if operation.exact:
+            return super().called(operation, a)
+        # Powers, exponentials and logarithms as Python has them: the C library's, which LLVM must not think it knows.
+        function = "@" + operation.llvm.removeprefix("llvm.")
+        self.declared.add(f"declare double {function}({', '.join(['double'] * len(a))})")
+        lanes = ", ".join(f"double {self.new(f'extractelement {self.vector} {x}, i64 0')}" for x in a)
+        return self.spread("double", self.new(f"call double {function}({lanes}) nobuiltin"))
+
+
+class _Emitter(Loops):
     """The text under construction; a fresh one for each kernel."""
 
     def __init__(self, kernel: Kernel, dtypes: Mapping[str, str], real: str) -> None:
         super().__init__(WIDTH, real)
         self.kernel, self.dtypes = kernel, dtypes
 
-    def table(self, index: int) -> str:
-        return self.new(f"inttoptr i64 {self.word('%task', index)} to ptr")
-
     def function(self) -> None:
-        sums = len(self.kernel.totals)
-        self.label("entry")
-        claims = self.word("%task", CLAIMS)
-        claim_table, pieces, addresses = self.table(CLAIM_TABLE), self.table(PIECES), self.table(ADDRESSES)
+        """The pieces of each claim, one after the other."""
+        claims, pieces, addresses = self.table(CLAIM_TABLE), self.table(PIECES), self.table(ADDRESSES)
         row_of, rows, slots = self.table(ROW_OF), self.table(ROWS), self.table(SUMS)
-        columns = {
-            name: self.new(f"inttoptr i64 {self.word(addresses, i)} to ptr")
-            for i, name in enumerate(self.kernel.operands)
-        }
-        counter = self.new(f"getelementptr i64, ptr %task, i64 {COUNTER}")
-        self.put("br label %claim")
+        columns = {name: self.pointer(self.word(addresses, i)) for i, name in enumerate(self.kernel.operands)}
+        with self.claimed() as claim:
+            first = self.times(claim, "2")
+            last = self.word(claims, self.plus(first, "1"))
+            with self.loop(self.word(claims, first), last) as piece:
+                entry = self.times(piece, "3")
+                tensor, start, length = (self.word(pieces, self.plus(entry, str(i))) for i in range(3))
+                gradient = self.word(columns["g"], tensor)
+                lanes = [self.variable(self.doubles, "zeroinitializer") for _ in self.kernel.totals]
+                # Where there is no gradient there is nothing to do, and nothing to add up.
+                with self.when(self.new(f"icmp ne i64 {gradient}, 0")):
+                    width = len(self.kernel.coefficients)
+                    row = self.times(self.word(row_of, tensor), str(width))
+                    known = {coefficient(i): self.coefficient(rows, row, i) for i in range(width)}
+                    bases = {n: gradient if n == "g" else self.word(column, tensor) for n, column in columns.items()}
+                    begins = {n: self.element(n, self.pointer(base), start) for n, base in bases.items()}
+                    self.each("0", length, partial(self.weights, begins, known, lanes))
+                for i, variable in enumerate(lanes):
+                    total = self.added(self.get(variable, self.doubles), "double")
+                    slot = self.plus(self.times(piece, str(len(lanes))), str(i))
+                    self.put(f"store double {total}, ptr {self.new(f'getelementptr double, ptr {slots}, i64 {slot}')}")
 
-        self.label("claim")
-        claimed = self.new(f"atomicrmw add ptr {counter}, i64 1 monotonic")
-        self.put(f"br i1 {self.new(f'icmp slt i64 {claimed}, {claims}')}, label %take, label %leave")
-        self.label("leave")
-        self.put("ret void")
-        self.label("take")
-        place = self.new(f"shl i64 {claimed}, 1")
-        first = self.word(claim_table, place)
-        last = self.word(claim_table, self.new(f"add i64 {place}, 1"))
-        self.put("br label %piece")
-
-        self.label("piece")
-        piece = "%piece_index"
-        self.put(f"{piece} = phi i64 [ {first}, %take ], [ %next_piece, %piece_done ]")
-        self.put(f"br i1 {self.new(f'icmp slt i64 {piece}, {last}')}, label %work, label %claim")
-        self.label("work")
-        entry = self.new(f"mul i64 {piece}, 3")
-        tensor = self.word(pieces, entry)
-        start = self.word(pieces, self.new(f"add i64 {entry}, 1"))
-        length = self.word(pieces, self.new(f"add i64 {entry}, 2"))
-        gradient = self.word(columns["g"], tensor)
-        self.put(f"br i1 {self.new(f'icmp eq i64 {gradient}, 0')}, label %absent, label %present")
-
-        self.label("absent")  # no gradient: nothing to do, nothing to add up
-        for i in range(sums):
-            self.put(f"store double 0.0, ptr {self.slot(slots, piece, i)}, align 8")
-        self.put("br label %piece_done")
-
-        self.label("present")
-        row = self.new(f"mul i64 {self.word(row_of, tensor)}, {len(self.kernel.coefficients)}")
-        coefficients = {coefficient(i): self.coefficient(rows, row, i) for i in range(len(self.kernel.coefficients))}
-        pointers = {}
-        for name, column in columns.items():
-            base = self.new(f"inttoptr i64 {gradient if name == 'g' else self.word(column, tensor)} to ptr")
-            pointers[name] = self.new(f"getelementptr {TYPES[self.dtypes[name]]}, ptr {base}, i64 {start}")
-        whole = self.new(f"and i64 {length}, -{WIDTH}")
-        zeros = ", ".join(["double 0.0"] * WIDTH)
-        for i in range(sums):
-            self.put(f"%zero{i} = fadd <{WIDTH} x double> <{zeros}>, <{zeros}>")
-        self.put("br label %loop")
-
-        self.label("loop")
-        self.put("%i = phi i64 [ 0, %present ], [ %i_next, %body ]")
-        for i in range(sums):
-            self.put(f"%total{i} = phi <{WIDTH} x double> [ %zero{i}, %present ], [ %total_next{i}, %body ]")
-        self.put(f"br i1 {self.new(f'icmp slt i64 %i, {whole}')}, label %body, label %rest")
-        self.label("body")
-        self.weights("%i", pointers, coefficients, mask=None, into="total_next")
-        self.put(f"%i_next = add i64 %i, {WIDTH}")
-        self.put("br label %loop")
-
-        self.label("rest")
-        left = self.new(f"sub i64 {length}, {whole}")
-        self.put(f"br i1 {self.new(f'icmp sgt i64 {left}, 0')}, label %tail, label %piece_end")
-        self.label("tail")
-        self.weights(whole, pointers, coefficients, mask=self.first_lanes(left), into="total_tail")
-        self.put("br label %piece_end")
-
-        self.label("piece_end")
-        for i in range(sums):
-            self.put(f"%sum{i} = phi <{WIDTH} x double> [ %total{i}, %rest ], [ %total_tail{i}, %tail ]")
-        for i in range(sums):
-            self.put(f"store double {self.added(f'%sum{i}', 'double')}, ptr {self.slot(slots, piece, i)}, align 8")
-        self.put("br label %piece_done")
-        self.label("piece_done")
-        self.put(f"%next_piece = add i64 {piece}, 1")
-        self.put("br label %piece")
-
-    def slot(self, slots: str, piece: str, i: int) -> str:
-        """Where a piece's i-th total goes."""
-        place = self.new(f"add i64 {self.new(f'mul i64 {piece}, {len(self.kernel.totals)}')}, {i}")
-        return self.new(f"getelementptr double, ptr {slots}, i64 {place}")
+    def element(self, operand: str, base: str, index: str) -> str:
+        """Where an operand's element is."""
+        return self.new(f"getelementptr {TYPES[self.dtypes[operand]]}, ptr {base}, i64 {index}")
 
     def coefficient(self, rows: str, row: str, i: int) -> str:
-        where = self.new(f"getelementptr {self.real}, ptr {rows}, i64 {self.new(f'add i64 {row}, {i}')}")
+        where = self.new(f"getelementptr {self.real}, ptr {rows}, i64 {self.plus(row, str(i))}")
         return self.spread(self.real, self.new(f"load {self.real}, ptr {where}, align {self.size}"))
 
     def weights(
-        self, at: str, pointers: Mapping[str, str], coefficients: Registers, mask: str | None, into: str
+        self, begins: Mapping[str, str], coefficients: Registers, lanes: Sequence[str], at: str, mask: str | None
     ) -> None:
-        """Sixteen weights: read, compute, write, add up."""
-        places = {n: self.new(f"getelementptr {TYPES[self.dtypes[n]]}, ptr {p}, i64 {at}") for n, p in pointers.items()}
+        """Sixteen weights: read, compute, add up, write."""
+        places = {name: self.element(name, begin, at) for name, begin in begins.items()}
         # All operands are read before any is written.
         known = dict(coefficients)
         for name in self.kernel.operands:
             known[weight(name)] = self.load(self.dtypes[name], places[name], mask)
-        for i, total in enumerate(self.kernel.totals):
+        for variable, total in zip(lanes, self.kernel.totals, strict=True):
             if total.op == "*" and len({*total.arguments}) == 1:  # squares are taken in float64: none is lost
                 factor = self.doubled(self.value(total.arguments[0], known))
                 term = self.new(f"fmul {self.doubles} {factor}, {factor}")
@@ -150,7 +131,7 @@ class _Emitter(Vectors):
                 term = self.doubled(self.value(total, known))
             if mask:
                 term = self.new(f"select <{WIDTH} x i1> {mask}, {self.doubles} {term}, {self.doubles} zeroinitializer")
-            self.put(f"%{into}{i} = fadd {self.doubles} %total{i}, {term}")
+            self.add_to(variable, self.doubles, term)
         results = [(name, self.value(e, known)) for name, e in self.kernel.writes]
         for name, result in results:
             self.store(self.dtypes[name], result, places[name], mask)

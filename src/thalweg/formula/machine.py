@@ -96,6 +96,9 @@ class MachineCode:
         if not self.address:
             raise RuntimeError("the compiled kernel could not be loaded; please report this")
         self.call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
+        self.rows: int = self._engine.get_function_address("rows")
+        """The address of what makes a kernel's rows; 0 if it has none."""
+        self.call_rows = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.rows)
 
 
 # A cache would let two threads load the same text and drop one: unmapped under whoever has its address.

@@ -65,8 +65,8 @@ _operator("+", 2, operator.add, "fadd {v} {0}, {1}", "da + db")
 _operator("-", 2, operator.sub, "fsub {v} {0}, {1}", "da - db")
 _operator("*", 2, operator.mul, "fmul {v} {0}, {1}", "da * b + a * db")
 _operator("/", 2, operator.truediv, "fdiv {v} {0}, {1}", "da / b - e * db / b")
-# Kernels have powers only as products and roots (`lower`).
-_operator("**", 2, math.pow, "", "b * a ** (b - 1) * da + e * log(a) * db", numpy=np.power, exact=False)
+# Over weights kernels have powers only as products and roots (`lower`).
+_operator("**", 2, math.pow, "llvm.pow", "b * a ** (b - 1) * da + e * log(a) * db", numpy=np.power, exact=False)
 _operator("neg", 1, operator.neg, "fneg {v} {0}", "-da")
 _operator("<", 2, operator.lt, "fcmp olt {v} {0}, {1}", "0")
 _operator("<=", 2, operator.le, "fcmp ole {v} {0}, {1}", "0")

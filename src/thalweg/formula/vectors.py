@@ -4,12 +4,13 @@ Multiplications and additions are never contracted or reordered.
 """
 
 import struct
+from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
 
 from .expression import Expression
-from .operations import OPERATIONS
+from .operations import OPERATIONS, Operation
 
 # How an element lies in memory. bfloat16 is read and written as bits: processors' own conversions lose denormals.
 TYPES = {"float32": "float", "float64": "double", "bfloat16": "i16", "float16": "half"}
@@ -48,10 +49,19 @@ class Vectors:
         """A 64-bit word of a table."""
         return self.new(f"load i64, ptr {self.new(f'getelementptr i64, ptr {base}, i64 {index}')}, align 8")
 
-    def text(self) -> str:
-        """The function, with what it declares."""
-        body, head = "\n".join(self.lines), "\n".join(sorted(self.declared))
-        return f"{head}\n\ndefine void @kernel(ptr noalias %task) nounwind {{\n{body}\n}}\n"
+    def body(self) -> list[str]:
+        """The lines of the function."""
+        return self.lines
+
+    def text(self, **others: "Vectors") -> str:
+        """The function as ``kernel``, and others by their names, with what they declare."""
+        functions = {"kernel": self, **others}
+        declared = {line for each in functions.values() for line in each.declared}
+        defined = [
+            f"define void @{name}(ptr noalias %task) nounwind {{\n{chr(10).join(each.body())}\n}}\n"
+            for name, each in functions.items()
+        ]
+        return "\n\n".join(["\n".join(sorted(declared)), *defined])
 
     # Numbers.
 
@@ -101,8 +111,11 @@ class Vectors:
     def _computed(self, e: Expression, known: Registers) -> str:
         if e.op == "constant":
             return self.spread(self.real, literal(e.arguments[0], self.real))
-        a = [self.value(x, known) for x in e.arguments]
-        written = OPERATIONS[e.op].llvm
+        return self.called(OPERATIONS[e.op], [self.value(x, known) for x in e.arguments])
+
+    def called(self, operation: Operation, a: Sequence[str]) -> str:
+        """The register of an operation's value."""
+        written = operation.llvm
         if not written.startswith("llvm."):
             return self.new(written.format(*a, v=self.vector, w=self.width))
         function = f"@{written}.v{self.width}{'f64' if self.real == 'double' else 'f32'}"

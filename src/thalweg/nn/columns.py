@@ -11,11 +11,11 @@ from functools import cache
 
 from thalweg.formula.expression import number
 from thalweg.formula.llvm import compute_type
+from thalweg.formula.loops import Body, Loops
 from thalweg.formula.vectors import Registers
 
 from . import formulas
 from .lines import BIAS, DY, EPS, MEAN, MEAN_G, MEAN_GZ, SCALE, SPREAD, WEIGHT, X
-from .loops import Body, Loops
 
 # Numbers in a vector at most, of float32, measured.
 WIDEST = 64

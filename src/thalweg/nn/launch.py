@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from thalweg.formula import team
+from thalweg.formula.loops import FIRST_WORD
 
-from .loops import FIRST_WORD
 from .served import NAMES
 
 # From so many bytes on, memory comes from the system afresh and costs a page fault every 4 kB, which takes longer
@@ -22,7 +22,7 @@ _HUGE_PAGES = 14  # Linux's MADV_HUGEPAGE
 
 
 def run(assembly: str, claims: int, addresses: Sequence[int], sizes: Sequence[int], elements: int) -> None:
-    """Run a kernel of `loops.Loops`; the interpreter's lock is free meanwhile.
+    """Run a kernel of `formula.loops.Loops`; the interpreter's lock is free meanwhile.
 
     ``elements`` is how many numbers it works on: few are not worth several threads.
     """

@@ -11,10 +11,10 @@ from itertools import chain
 
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.llvm import compute_type
+from thalweg.formula.loops import Loops
 from thalweg.formula.vectors import Registers, Vectors
 
 from . import formulas
-from .loops import Loops
 
 # So many numbers at most are added in float32, a few dozen a lane; the totals of such chunks in float64.
 CHUNK = 4096

@@ -11,13 +11,13 @@ from thalweg.formula.compose import evaluated, live_states, start_value
 from thalweg.formula.rule import layers, parts
 
 from . import surface
-from .settings import Group, Numbers
+from .settings import Group, GroupNumbers
 from .watched import WatchedState
 
 
 @torch.no_grad()
 def to_test(
-    rule: type[Rule], groups: Sequence[Group], numbers: Sequence[Numbers], states: WatchedState
+    rule: type[Rule], groups: Sequence[Group], numbers: Sequence[GroupNumbers], states: WatchedState
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Each parameter that has been stepped, with the weights to test, where these are not the parameter itself."""
     found = []

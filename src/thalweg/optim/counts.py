@@ -30,15 +30,23 @@ class Counts:
 
     def even(self) -> bool:
         """Whether all counts are the same."""
-        # Asked anew only if somebody else has written to them: comparing bytes is the quickest way to know.
         steps = self.steps
-        if not self._even or steps.tobytes() != self._known:
-            self._even = bool((steps == steps[0]).all())
+        self._even = bool((steps == steps[0]).all())
+        self._known = steps.tobytes()
         return self._even
+
+    def unchanged(self) -> bool:
+        """Whether all counts are the same, and nobody else has written to them since the last step."""
+        # Comparing bytes is the quickest way to know.
+        return self._even and self.steps.tobytes() == self._known
 
     def advance(self) -> None:
         """One more step for those who took part."""
         self.kept.write(self.steps + np.float32(1), self.present)
+
+    def advanced(self) -> None:
+        """Take note that the counts of those who took part are one higher."""
         if self.present is not None:
             self._even = False
-        self._known = self.steps.tobytes()
+        elif self.asked:
+            self._known = self.steps.tobytes()

@@ -15,9 +15,8 @@ from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, story
 
 from . import reading, state, surface
-from .numbers import first_lr
 from .plan import names
-from .settings import Group, Numbers, Settings
+from .settings import Group, GroupNumbers, Settings, first_lr
 
 K = TypeVar("K")
 
@@ -81,12 +80,12 @@ def explain(optimizer: Explained) -> Explanation:
     groups, rule = optimizer.param_groups, optimizer.whole
     everyone = served(optimizer)
     scale = 1.0 if optimizer.grad_scale is None else float(optimizer.grad_scale)
-    numbers, switches = Settings(rule).read(groups, scale, (("clear", optimizer.clear),))
+    numbers, switches = Settings().read(lambda _: rule, groups, scale, optimizer.clear)
     norms = _norms(optimizer, numbers)
     clip = None if optimizer.clip_norm is None else optimizer.clip_scope
     alike: dict[tuple[Any, ...], list[int]] = {}
     for i, group in enumerate(groups):
-        # Numbers may differ, so a group with decay and one without are alike; who does the decay may not.
+        # GroupNumbers may differ, so a group with decay and one without are alike; who does the decay may not.
         chosen = tuple((name, on) for name, on in switches[i] if name not in NO_DECAY)
         alike.setdefault((chosen, group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
     lines = [f"{type(optimizer).__name__}: {_many(len(groups), 'group')}, {_size(everyone)}"]
@@ -141,7 +140,7 @@ def _blank(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
 
 
-def _norms(optimizer: Explained, numbers: Sequence[Numbers]) -> tuple[Norm, ...]:
+def _norms(optimizer: Explained, numbers: Sequence[GroupNumbers]) -> tuple[Norm, ...]:
     """The passes of the gradient's norm. A clip by value hides an infinity, so what is guarded is before it."""
     guarded = optimizer.nonfinite != "pass"
     if optimizer.clip_norm is None:
@@ -150,7 +149,7 @@ def _norms(optimizer: Explained, numbers: Sequence[Numbers]) -> tuple[Norm, ...]
     return ("norm", "limited_norm") if guarded and limited else ("limited_norm",)
 
 
-def _given(decay: str, numbers: Sequence[Numbers]) -> dict[str, Expression]:
+def _given(decay: str, numbers: Sequence[GroupNumbers]) -> dict[str, Expression]:
     """What to write for the chain's numbers: what the user gave, and constants where they do nothing in any group."""
     unscale = numbers[0]["unscale"]
     terms = decay_terms(decay)
@@ -163,7 +162,7 @@ def _given(decay: str, numbers: Sequence[Numbers]) -> dict[str, Expression]:
 
 
 def _numbers(
-    optimizer: Explained, told: Story, numbers: Mapping[int, Numbers], members: Sequence[Served]
+    optimizer: Explained, told: Story, numbers: Mapping[int, GroupNumbers], members: Sequence[Served]
 ) -> Iterator[str]:
     """The numbers that the formulas ask for: those that are the same in all groups, then each group's own."""
     rule = optimizer.whole
@@ -183,7 +182,7 @@ def _numbers(
             yield from _labelled("", f"{_called(optimizer.param_groups, i)}: {', '.join(values)}")
 
 
-def _value(optimizer: Explained, name: str, group: int, numbers: Numbers, members: Iterable[Served]) -> str:
+def _value(optimizer: Explained, name: str, group: int, numbers: GroupNumbers, members: Iterable[Served]) -> str:
     """A number in force; of those that parameters have for themselves, the smallest and the largest."""
     if name in ("clip_norm", "clip_eps"):
         return f"{getattr(optimizer, name):.10g}"
@@ -197,7 +196,7 @@ def _value(optimizer: Explained, name: str, group: int, numbers: Numbers, member
     return low if low == high else f"{low} to {high}"
 
 
-def _states(told: Story, declared: Mapping[str, State], numbers: Sequence[Numbers]) -> Iterator[str]:
+def _states(told: Story, declared: Mapping[str, State], numbers: Sequence[GroupNumbers]) -> Iterator[str]:
     """Under which keys the rule's states are kept, and what those start as that do not start at 0."""
     used = {name for walk in told.walks for name in (*walk.reads, *walk.writes)}
     live = {name: state for name, state in declared.items() if name in used}
@@ -206,7 +205,7 @@ def _states(told: Story, declared: Mapping[str, State], numbers: Sequence[Number
         yield from _labelled("state", ", ".join(f"{name} is {live[name].key!r}{starts[name]}" for name in live))
 
 
-def _start(start: str | float, numbers: Sequence[Numbers]) -> str:
+def _start(start: str | float, numbers: Sequence[GroupNumbers]) -> str:
     """What a state starts as, if not 0 in every group."""
     if start in ("w", "g"):
         return f" (starts as {start})"

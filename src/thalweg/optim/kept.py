@@ -27,6 +27,29 @@ class Kept:
         self.tensors: list[torch.Tensor] = [state[key] for state in states]
         self._shared = shared
 
+    @property
+    def memory(self) -> NDArray[Any] | None:
+        """The array that all of them lie in, shape (parameters,); None where they do not."""
+        return None if self._shared else self._memory
+
+    def adopt(self, states: Sequence[dict[str, Any]], key: str) -> bool:
+        """Adopt tensors that have been put in the place of ours; False if that cannot be done one by one."""
+        for i, state in enumerate(states):
+            now = state.get(key)
+            if now is self.tensors[i]:
+                continue
+            if (
+                self._shared
+                or not isinstance(now, torch.Tensor)
+                or now.numel() != 1
+                or now.untyped_storage().is_shared()
+            ):
+                return False
+            with ordinary():
+                self._memory[i] = float(now)
+                self.tensors[i] = state[key] = torch.from_numpy(self._memory[i : i + 1]).view(())
+        return True
+
     def read(self) -> NDArray[Any]:
         """The numbers now; not to be written to."""
         return np.array([float(t) for t in self.tensors], self._memory.dtype) if self._shared else self._memory

@@ -1,8 +1,11 @@
-"""Parameters that one kernel call updates together, and the others, which the `torch` reader updates one by one."""
+"""Parameters that are updated together: by kernels, or one by one by the `torch` reader."""
 
 import math
+import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,17 +13,23 @@ import torch
 from numpy.typing import NDArray
 from torch._C import _len_torch_dispatch_stack
 
-from thalweg.formula import Rule, compose
-from thalweg.formula.kernel import CompiledPass, Passes, Task
-from thalweg.formula.rule import layers
+from thalweg.formula import Rule, Scalar, Sum, between, compose
+from thalweg.formula.kernel import CompiledPass, Passes, Task, counts_steps, scalars_of
+from thalweg.formula.numbers import Numbers
+from thalweg.formula.rule import layers, parts
 from thalweg.formula.team import SERIAL_BELOW, usable
 
+from .counts import Counts
+from .driver import ABSENT
+from .kept import Kept
 from .layout import layout
-from .numbers import Rows
+from .reading import plain, within_storage
+from .settings import Group, GroupNumbers, Switches
 
 MEASURED = ("gradient", "weight", "step")
 
-Sums = Mapping[str, NDArray[np.float64]]
+Totals = NDArray[np.float64]
+"""Shape (totals, tensors): what a pass added up, by tensor; 0 for one without a gradient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +38,7 @@ class Members:
 
     ``places``    their places among all parameters, in the order of the groups.
     ``keys``      the state's key for each of the rule's states that exists.
-    ``groups``    the parameter groups they come from; ``group_of`` says for each which of these.
+    ``groups``    the parameter groups they come from; ``group_of``, int64 (parameters,): which of these, for each.
     """
 
     places: list[int]
@@ -40,23 +49,20 @@ class Members:
     group_of: NDArray[np.int64]
 
 
-class Launch(Protocol):
-    """What a step asks of a set of parameters, pass by pass. Nothing is written before `update`.
+class Runs(Protocol):
+    """A part of a step, in machine code (`Part`) or not."""
 
-    Sums come as one number for each parameter, 0 for one without a gradient.
-    """
+    def run(self) -> None: ...
 
-    def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
-        """The sum of the squares of each parameter's gradient, after the clip by value if ``limited``."""
 
-    def totals(self, rows: Rows, stage: int) -> Sums:
-        """A layer's own totals; ``stage`` counts the layers that have any."""
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A part of a step in Python."""
 
-    def update(self, rows: Rows, again: bool, measured: bool) -> None:
-        """Move the weights. ``again``: the gradients have just been read; ``measured``: add up norms on the way."""
+    function: Callable[[], None]
 
-    def measured(self) -> "Measured":
-        """What the last update, a measured one, added up on its way."""
+    def run(self) -> None:
+        self.function()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +81,7 @@ class Measured:
         """Whether no norm is nan or infinite."""
         return bool(np.isfinite(self.sums).all())
 
-    def by_tensor(self) -> Sums:
+    def by_tensor(self) -> Mapping[str, NDArray[np.float64]]:
         """The totals of each tensor."""
         found = {}
         for i, total in enumerate(self.totals):
@@ -85,144 +91,374 @@ class Measured:
         return found
 
 
-class KernelLaunch:
+class Launch(ABC):
+    """A rule with its switches, and the parameters it updates: their states, step counts, scalars and numbers.
+
+    A step asks it for parts, pass by pass; `fill` first. Nothing is written before the parts of `update` run, and sums
+    come as `Totals` in memory of its own.
+    """
+
+    def __init__(self, rule: type[Rule], switches: Switches, members: Members) -> None:
+        self.rule, self.members = rule, members
+        scalars = {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
+        self.scalars = {name: Kept(members.states, name, np.float64) for name in scalars}
+        self.counts = Counts(Kept(members.states, "step", np.float32), asked=counts_steps(rule, switches))
+        self.stages = compose.summing(rule)
+        """The layers of the rule that take sums, each of which is a pass."""
+        self.numbers = Numbers(compose.number_names(rule), len(members.params))
+        self.limited = False
+        """Whether any row clips the gradient by value."""
+        self._next_scalars = scalars_of(rule, switches)
+        self._apart = any(total.scope == "tensor" for total in parts(rule, Sum).values()) or bool(scalars)
+        self._given = [name for name in self.numbers.names if name not in {"t", *scalars, *parts(rule, Sum)}]
+        self._places = [self.numbers.place[name] for name in self._given]
+        self._totals: dict[str, Totals] = {}
+        self._filled: tuple[object, bool] = (None, False)
+        self._adopted = False
+
+    # What a step needs before its passes, and does after them.
+
+    def fill(self, groups: Sequence[GroupNumbers], apart: bool) -> None:
+        """The numbers of the step that is about to be taken: of all ``groups``, those of its own.
+
+        ``apart``: each tensor needs a row, since what is computed between the passes is its own.
+        """
+        counts = self.counts
+        same = self._filled[0] is groups and self._filled[1] is apart and not self.scalars
+        if same and (not counts.asked or counts.unchanged()):  # `advance` has counted on
+            return
+        self._filled = groups, apart
+        capacity = self.numbers.capacity
+        self._lay([groups[i] for i in self.members.groups], apart or self._apart)
+        if self.numbers.capacity > capacity:
+            self._make_room()
+        self.limited = bool(np.isfinite(self.numbers.column("clip_value")).any())
+
+    def _lay(self, groups: Sequence[GroupNumbers], apart: bool) -> None:
+        numbers, group_of = self.numbers, self.members.group_of
+        taken = self.counts.steps if self.counts.asked else np.zeros(1, np.float32)
+        given = np.array([[group[name] for name in self._given] for group in groups])
+        self.group = np.arange(len(groups))
+        """The group, of the launch's own, that each row belongs to."""
+        if apart:
+            numbers.lay(len(group_of), np.arange(len(group_of)))
+            self.group = group_of
+        elif not self.counts.asked or self.counts.even():
+            numbers.lay(len(groups), group_of)
+            taken = taken[0]
+        else:
+            keys, row_of = np.unique(np.stack([group_of, taken.astype(np.int64)]), axis=1, return_inverse=True)
+            numbers.lay(keys.shape[1], row_of.reshape(-1))
+            self.group, taken = keys
+        numbers.values[:, self._places] = given[self.group]
+        scalars = {name: kept.read() for name, kept in self.scalars.items()}
+        numbers.put({"t": np.asarray(taken, np.float64) + 1, **scalars})
+
+    @abstractmethod
+    def _make_room(self) -> None:
+        """There may be more rows than before."""
+
+    def taken(self, groups: Sequence[Group]) -> None:
+        """A step has been taken, and counted: store the scalars' next values, in tensors' memory or in the groups."""
+        scalars = parts(self.rule, Scalar)
+        if not scalars:
+            return
+        present = self.counts.present
+        values = self._next_scalars.many(self._before())
+        for (name, scalar), value in zip(scalars.items(), values, strict=True):
+            if scalar.scope == "tensor":
+                self.scalars[name].write(np.broadcast_to(value, len(self.members.params)), present)
+                continue
+            for place, i in enumerate(self.members.groups):
+                last = self._last(value, None if scalar.scope == "all" else place)
+                for group in (groups if scalar.scope == "all" else [groups[i]]) if last is not None else ():
+                    group[name] = last
+
+    def _before(self) -> dict[str, NDArray[np.float64]]:
+        """The numbers of the step that has just been counted."""
+        columns = self.numbers.columns()
+        return {**columns, "t": columns["t"] - 1}
+
+    def _last(self, value: Any, group: int | None) -> float | None:
+        """One group's entry of a value that may differ by row, or any group's: that of the furthest step.
+
+        Only rows of tensors with a gradient count; None if there is no such row.
+        """
+        present = self.counts.present
+        rows = self.numbers.row_of if present is None else self.numbers.row_of[present]
+        rows = rows if group is None else rows[self.group[rows] == group]
+        if not len(rows):
+            return None
+        steps = self.numbers.column("t")
+        return float(np.broadcast_to(value, len(steps))[rows[np.argmax(steps[rows])]])
+
+    def advance(self) -> Runs:
+        """One more step for those who take part."""
+        return Call(self._advance)
+
+    def _advance(self) -> None:
+        self.counts.advance()
+        self.numbers.column("t")[:] += 1
+
+    def totals_of(self, walk: str, count: int = 1) -> Totals:
+        """Where the sums of a pass are put."""
+        return self._totals.setdefault(walk, np.zeros((count, len(self.members.params))))
+
+    def squares(self, limited: bool) -> Totals:
+        """What `norm` has added up, shape (1, tensors)."""
+        return self.totals_of("limited norm" if limited else "norm")
+
+    def sums(self, stage: int) -> Mapping[str, NDArray[np.float64]]:
+        """Where the totals of a layer are, each of shape (tensors,); ``stage`` counts the layers that have any."""
+        names = layers(self.rule)[self.stages[stage]]["sums"].returned
+        return dict(zip(names, self.totals_of(f"sums {stage}", len(names)), strict=True))
+
+    def adopted(self) -> bool:
+        """Whether tensors have been adopted since this was last asked."""
+        adopted, self._adopted = self._adopted, False
+        return adopted
+
+    def _adopt_numbers(self) -> bool:
+        """Adopt step counts and scalars that have been replaced; False if that cannot be done one by one."""
+        for key, kept in self.numbers_kept.items():
+            before = [*kept.tensors]
+            if not kept.adopt(self.members.states, key):
+                return False
+            self._adopted |= not all(map(operator.is_, before, kept.tensors))
+        return True
+
+    @property
+    def numbers_kept(self) -> Mapping[str, Kept]:
+        """The numbers that states keep, by their keys."""
+        return {"step": self.counts.kept, **self.scalars}
+
+    # What the two kinds do in their own ways.
+
+    @property
+    @abstractmethod
+    def threads(self) -> int:
+        """How many threads a pass is worth."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> int:
+        """How many weights kernels walk over in a pass."""
+
+    @property
+    @abstractmethod
+    def kept(self) -> list[torch.Tensor]:
+        """The tensors, other than weights and gradients, whose addresses a step uses."""
+
+    @abstractmethod
+    def take(self) -> None:
+        """See which parameters have a gradient now."""
+
+    @abstractmethod
+    def adopt(self, states: Callable[[torch.Tensor], dict[str, Any]]) -> bool:
+        """Adopt states that have been replaced; False if what is there now does not fit this launch."""
+
+    @abstractmethod
+    def point_at_weights(self) -> None:
+        """Weights have other memory."""
+
+    @abstractmethod
+    def norm(self, limited: bool) -> Sequence[Runs]:
+        """Add up the squares of each parameter's gradient, unscaled, after the clip by value if ``limited``."""
+
+    @abstractmethod
+    def total(self, stage: int) -> Sequence[Runs]:
+        """Add up a layer's own totals; see `sums`."""
+
+    @abstractmethod
+    def update(self, again: bool, measured: bool) -> Sequence[Runs]:
+        """Move the weights. ``again``: the gradients have just been read; ``measured``: add up norms on the way."""
+
+    @abstractmethod
+    def measured(self) -> Measured:
+        """What the last update, a measured one, added up on its way."""
+
+
+class KernelLaunch(Launch):
     """Parameters on the CPU, in memory without gaps, that share element types and switches."""
 
     def __init__(
-        self, passes: Passes, measuring: Callable[[], CompiledPass], members: Members, grads_at: NDArray[np.int64]
-    ) -> None:
-        """``measuring`` makes the update pass that adds up norms.
+        self, rule: type[Rule], switches: Switches, members: Members, walks: Callable[[Switches], Passes],
+        grads_at: NDArray[np.int64], found: NDArray[np.int64],
+    ) -> None:  # fmt: skip
+        """``walks`` makes the rule's passes over the members' element types, under given switches.
 
         ``grads_at``: the addresses of this step's gradients, kept up to date from outside; 0 where there is none.
+        ``found``: what is found of each parameter, likewise.
         """
-        self._measuring = measuring
-        params, states = members.params, members.states
-        self.passes, self._keys = passes, members.keys
-        self._states_kept = [[s[key] for s in states] for key in members.keys.values()]
-        self._columns = {"w": column(params), "g": grads_at}
-        self._columns |= {name: column(kept) for name, kept in zip(members.keys, self._states_kept, strict=True)}
+        super().__init__(rule, switches, members)
+        self.passes, self._found = walks(switches), found
+        self._measuring: Callable[[], CompiledPass] = lambda: walks((*switches, ("measured", True))).update
+        params = members.params
+        self._states_kept = {name: [s[key] for s in members.states] for name, key in members.keys.items()}
+        self.columns = {"w": column(params), "g": grads_at}
+        self.columns |= {name: column(kept) for name, kept in self._states_kept.items()}
         self._strides = [p.stride() for p in params]
         self._cut = layout([p.numel() for p in params])
         self._tasks: dict[str, Task] = {}
 
     @property
     def kept(self) -> list[torch.Tensor]:
-        """The states' tensors, whose addresses the kernels use."""
-        return [t for kept in self._states_kept for t in kept]
+        states = (t for kept in self._states_kept.values() for t in kept)
+        return [*(t for kept in self.numbers_kept.values() for t in kept.tensors), *states]
 
-    def in_place(self, states: Sequence[dict[str, Any]]) -> bool:
-        """Whether the states are still the tensors that were planned, laid out as they were."""
-        return all(
-            tensor.stride() == stride and state.get(key) is tensor
-            for key, kept in zip(self._keys.values(), self._states_kept, strict=True)
-            for state, tensor, stride in zip(states, kept, self._strides, strict=True)
-        )
+    def take(self) -> None:
+        self.counts.take(self._found != ABSENT)
 
-    def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
-        if limited:
-            return self._summed("limited norm", self.passes.limited_norm, rows)["squares"]
-        squares = self._summed("norm", self.passes.norm, rows)["squares"]
-        scale = np.asarray(rows.by_tensor("unscale"), np.float64)
-        return np.asarray(squares * scale**2, np.float64)
+    def point_at_weights(self) -> None:
+        self.columns["w"][:] = column(self.members.params)
 
-    def totals(self, rows: Rows, stage: int) -> Sums:
-        return self._summed(f"sums {stage}", self.passes.sums[stage], rows)
+    def adopt(self, states: Callable[[torch.Tensor], dict[str, Any]]) -> bool:
+        for i, param in enumerate(self.members.params):
+            state = states(param)
+            self.members.states[i] = state
+            for name, key in self.members.keys.items():
+                now, planned = state.get(key), self._states_kept[name][i]
+                if now is planned and now.stride() == self._strides[i]:
+                    continue
+                if now is None or not _alike(now, planned, self._strides[i]):
+                    return False
+                self._states_kept[name][i] = now
+                self.columns[name][i] = now.data_ptr()
+                self._adopted = True
+        return self._adopt_numbers()
 
-    def update(self, rows: Rows, again: bool, measured: bool) -> None:
-        self.ready(rows, measured, again).run(self.threads)
+    def norm(self, limited: bool) -> Sequence[Runs]:
+        walk = self.passes.limited_norm if limited else self.passes.norm
+        return self._added("limited norm" if limited else "norm", walk, raw=not limited)
 
-    def ready(self, rows: Rows, measured: bool, again: bool = False) -> Task:
-        """The task of an update, with its numbers, for `Memory.run`."""
-        name = f"update {again} {measured}"
-        if name in self._tasks:
-            task = self._tasks[name]
-        else:
-            task = self._task(name, self._measuring() if measured else self.passes.update, again)
-        rows.put(task)
-        self._last = task
-        return task
+    def total(self, stage: int) -> Sequence[Runs]:
+        return self._added(f"sums {stage}", self.passes.sums[stage], raw=False)
+
+    def _added(self, name: str, walk: CompiledPass, raw: bool) -> Sequence[Runs]:
+        task, totals = self._task(name, walk), self.totals_of(name, len(walk.totals))
+        return *task.parts(self.threads), between.gather(task.sums, task.pieces, totals, self.numbers, raw)
+
+    def update(self, again: bool, measured: bool) -> Sequence[Runs]:
+        walk = self._measuring() if measured else self.passes.update
+        task = self._task(f"update {again} {measured}", walk, again)
+        if measured:
+            self._measured = task
+        return task.parts(self.threads)
+
+    def advance(self) -> Runs:
+        memory = self.counts.kept.memory
+        return super().advance() if memory is None else between.advance(memory, self._found, ABSENT, self.numbers)
 
     def measured(self) -> Measured:
-        return self._measured(self._last)
+        task = self._measured
+        return Measured(task.walk.totals, task.sums.copy(), task.pieces[:, 0], len(self.members.params))
 
     @property
     def threads(self) -> int:
-        """How many threads a pass is worth."""
         return usable(torch.get_num_threads()) if self._cut.weights >= SERIAL_BELOW else 1
 
     @property
     def weights(self) -> int:
-        """How many weights it updates."""
         return self._cut.weights
 
-    def _summed(self, name: str, walk: CompiledPass, rows: Rows) -> Sums:
-        task = self._task(name, walk)
-        rows.put(task)
-        task.run(self.threads)
-        return self._measured(task).by_tensor()
-
-    def _measured(self, task: Task) -> Measured:
-        return Measured(task.walk.totals, task.sums.copy(), task.pieces[:, 0], len(self._columns["w"]))
+    def _make_room(self) -> None:
+        for task in self._tasks.values():
+            task.fit()
 
     def _task(self, name: str, walk: CompiledPass, backwards: bool = False) -> Task:
         if name not in self._tasks:
             claims = self._cut.backwards if backwards else self._cut.claims
-            self._tasks[name] = Task(walk, self._cut.pieces, claims, self._columns)
+            self._tasks[name] = Task(walk, self._cut.pieces, claims, self.columns, self.numbers)
         return self._tasks[name]
 
 
-def addresses(tensors: Sequence[torch.Tensor]) -> list[int]:
-    """Where tensors' memory starts."""
-    # A map over the method is the fastest way Python has.
-    return list(map(torch.Tensor.data_ptr, tensors))
-
-
 def column(tensors: Sequence[torch.Tensor]) -> NDArray[np.int64]:
-    """The addresses as a kernel reads them."""
-    return np.array(addresses(tensors), np.int64)
+    """Where tensors' memory starts, as a kernel reads it: int64 (tensors,)."""
+    # A map over the method is the fastest way Python has.
+    return np.array(list(map(torch.Tensor.data_ptr, tensors)), np.int64)
 
 
-class TorchLaunch:
+def _alike(now: Any, planned: torch.Tensor, stride: tuple[int, ...]) -> bool:
+    """Whether a tensor can take the place of another one in a kernel's tables."""
+    same = isinstance(now, torch.Tensor) and plain(now) and within_storage(now)
+    return same and now.dtype == planned.dtype and now.shape == planned.shape and now.stride() == stride
+
+
+class TorchLaunch(Launch):
     """Parameters no kernel serves: other devices, memory with gaps, subclasses. Same formulas, one at a time."""
 
-    def __init__(self, rule: type[Rule], switches: Mapping[str, bool], members: Members) -> None:
-        self.rule, self.switches = rule, switches
-        self.params, self.states, self._keys = members.params, members.states, members.keys
-        self._stages = compose.summing(rule)
+    def __init__(self, rule: type[Rule], switches: Switches, members: Members, plain: Mapping[str, bool]) -> None:
+        """``plain``: the switches that formulas ask for."""
+        super().__init__(rule, switches, members)
+        self.switches, self.params, self._keys = plain, members.params, members.keys
         self.grads: list[torch.Tensor | None] = []
-        """This step's gradients, set from outside."""
+        """This step's gradients."""
         self._measured = Measured((), np.zeros((0, 0)), np.zeros(0, np.int64), len(self.params))
 
-    def in_place(self, states: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether the states are there and fit."""
-        pairs = zip(states, self.params, strict=True)
-        return all(key in s and s[key].shape == p.shape for s, p in pairs for key in self._keys.values())
+    @property
+    def threads(self) -> int:
+        return 1
+
+    @property
+    def weights(self) -> int:
+        return 0
+
+    @property
+    def kept(self) -> list[torch.Tensor]:
+        return [t for kept in self.numbers_kept.values() for t in kept.tensors]
+
+    def take(self) -> None:
+        self.grads = [p.grad for p in self.params]
+        self.counts.take(np.array([g is not None for g in self.grads]))
+
+    def point_at_weights(self) -> None:
+        pass  # it has no addresses
+
+    def _make_room(self) -> None:
+        pass  # it reads the numbers as they are
+
+    def adopt(self, states: Callable[[torch.Tensor], dict[str, Any]]) -> bool:
+        for i, param in enumerate(self.params):
+            state = states(param)
+            self.members.states[i] = state
+            if not all(key in state and state[key].shape == param.shape for key in self._keys.values()):
+                return False
+        return self._adopt_numbers()
+
+    def norm(self, limited: bool) -> Sequence[Runs]:
+        return (Call(partial(self._norm, limited)),)
 
     @torch.no_grad()
-    def squares(self, rows: Rows, limited: bool) -> NDArray[np.float64]:
+    def _norm(self, limited: bool) -> None:
         # In float64, as in the kernels: no gradient is so large or small that its square is lost.
-        found = np.zeros(len(self.params))
+        found = self.squares(limited)
+        found[:] = 0
         for i, grad in self._present():
-            values = {**rows.of(i), "g": grad.double(), **({} if limited else {"clip_value": math.inf})}
-            found[i] = added(compose.limited_norm_totals(values)["squares"])
-        return found
+            values = {**self.numbers.of(i), "g": grad.double(), **({} if limited else {"clip_value": math.inf})}
+            found[0, i] = added(compose.limited_norm_totals(values)["squares"])
+
+    def total(self, stage: int) -> Sequence[Runs]:
+        return (Call(partial(self._total, stage)),)
 
     @torch.no_grad()
-    def totals(self, rows: Rows, stage: int) -> Sums:
-        found: dict[str, NDArray[np.float64]] = {}
+    def _total(self, stage: int) -> None:
+        totals = self.sums(stage)
+        for total in totals.values():
+            total[:] = 0
         for i, grad in self._present():
             with np.errstate(all="ignore"):
-                added = compose.layer_totals(self.rule, self._values(i, grad, rows), self._stages[stage])
-            for name, each in added.items():
-                found.setdefault(name, np.zeros(len(self.params)))[i] = _total(each, grad)
-        names = layers(self.rule)[self._stages[stage]]["sums"].returned
-        return {name: found.get(name, np.zeros(len(self.params))) for name in names}
+                terms = compose.layer_totals(self.rule, self._values(i, grad), self.stages[stage])
+            for name, each in terms.items():
+                totals[name][i] = _total(each, grad)
+
+    def update(self, again: bool, measured: bool) -> Sequence[Runs]:
+        return (Call(partial(self._update, measured)),)
 
     @torch.no_grad()
-    def update(self, rows: Rows, again: bool, measured: bool) -> None:
+    def _update(self, measured: bool) -> None:
         norms = np.zeros((len(self.params), len(MEASURED)))
         for i, grad in self._present():
-            values = self._values(i, grad, rows)
+            values = self._values(i, grad)
             read = {id(value) for value in values.values() if isinstance(value, torch.Tensor)}
             with np.errstate(all="ignore"):
                 found = compose.updated(self.rule, values)
@@ -233,7 +469,7 @@ class TorchLaunch:
             found = {n: value.clone() if id(value) in read else value for n, value in found.items()}
             if found.pop("g", None) is not None:
                 grad.zero_()  # also where one number stands for all, which nothing could be copied into
-            targets = {"w": self.params[i], **{name: self.states[i][key] for name, key in self._keys.items()}}
+            targets = {"w": self.params[i], **{name: self._state(i, key) for name, key in self._keys.items()}}
             for name, value in found.items():
                 targets[name].copy_(torch.as_tensor(value))
         self._measured = Measured(MEASURED, norms, np.arange(len(self.params)), len(self.params))
@@ -241,17 +477,21 @@ class TorchLaunch:
     def measured(self) -> Measured:
         return self._measured
 
+    def _state(self, i: int, key: str) -> torch.Tensor:
+        kept: torch.Tensor = self.members.states[i][key]
+        return kept
+
     def _present(self) -> list[tuple[int, torch.Tensor]]:
         return [(i, grad) for i, grad in enumerate(self.grads) if grad is not None]
 
-    def _values(self, i: int, grad: torch.Tensor, rows: Rows) -> dict[str, Any]:
+    def _values(self, i: int, grad: torch.Tensor) -> dict[str, Any]:
         param = self.params[i]
-        tensors = {"w": param, "g": grad, **{n: self.states[i][key] for n, key in self._keys.items()}}
+        tensors = {"w": param, "g": grad, **{n: self._state(i, key) for n, key in self._keys.items()}}
         # As in the kernels: half precision is computed in float32 and rounded once, when it is stored.
         exact = any(t.dtype == torch.float64 for t in tensors.values())
         dtype = torch.float64 if exact else torch.float32
         # NumPy's floats follow IEEE 754 where Python's raise.
-        numbers = {name: np.float64(number) for name, number in rows.of(i).items()}
+        numbers = {name: np.float64(number) for name, number in self.numbers.of(i).items()}
         return {**numbers, **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}
 
 

@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
-from thalweg.formula import Rule, Scalar, Sum, Wrapper, like, wrapped
+from thalweg.formula import Rule, Wrapper, like, wrapped
 from thalweg.formula.check import check
-from thalweg.formula.compose import summing
-from thalweg.formula.rule import derived, inner, once, parts
+from thalweg.formula.rule import derived, inner, once
 from thalweg.wrappers import WeightAverage
 
 from . import surface
@@ -58,9 +57,6 @@ def made_of(rule: type[Rule]) -> type[Optimizer]:
     members = {
         "rule": rule,
         "whole": whole,
-        "stages": summing(whole),
-        "totals_by_tensor": any(total.scope == "tensor" for total in parts(whole, Sum).values()),
-        "has_scalars": bool(parts(whole, Scalar)),
         "__doc__": rule.__doc__,
         "__module__": module,
         "__qualname__": name,

@@ -5,24 +5,23 @@ changing any Python object. An address that was right a step ago may be anybody'
 them: through `native` where it can, else in Python.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from thalweg.formula.kernel import Task
+from thalweg.formula.between import Part
 from thalweg.formula.team import parallel_address
 
-from .native import NAMES, WORDS, TorchInterface, address, torch_interface
-from .reading import within_storage
+from .driver import ABSENT, COPY, FINE, MOVED, NAMES, ODD, OTHERS, PLAN, READY, WORDS
+from .native import TorchInterface, address, torch_interface
+from .reading import extent, plain, within_storage
 
-# What is found of a parameter. ODD: its gradient is not laid out like the weight; MOVED: the weight is elsewhere.
-READY, ABSENT, ODD, MOVED = range(4)
 # What is wanted: as found the last time, or (LATER) no gradient, since nothing is planned for the parameter yet.
 LATER = 2
-# What a step has to do about what is found, by what is wanted: nothing, read the numbers anew, copy, plan anew.
-FINE, OTHERS, COPY, PLAN = range(4)
+# What a step has to do about what is found, by what is wanted.
 _COSTS = np.array([[FINE, OTHERS, COPY, PLAN], [OTHERS, FINE, COPY, PLAN], [PLAN, FINE, PLAN, PLAN]], np.int64)
 
 Held = list[torch.Tensor | None]
@@ -51,6 +50,11 @@ class Memory:
         """Whether a parameter had no gradient when all `agree`d last; the first time nobody knows."""
         self._served: list[tuple[torch.Tensor, int]] = []
         self._kept: list[tuple[torch.Tensor, int]] = []
+        self._told = [_told(p) for p in self.params]
+        self.at = [p.data_ptr() for p in self.params]
+        """Where the weights are."""
+        self._extents = np.array([extent(p) for p in self.params], np.int64)
+        self.cost = PLAN
         torch_itself = torch_interface()
         self._look: Callable[[Held | None], int]
         if torch_itself is not None and all(type(members) is list for members in lists):
@@ -58,9 +62,6 @@ class Memory:
             self._look = self._block.look
         else:
             self._members = [p for members in lists for p in members]
-            self._known = [
-                (p.data_ptr(), _told(p), (kind, *_told(p)[1:])) for p, kind in zip(self.params, self.types, strict=True)
-            ]
             self._look = self._asked
 
     @property
@@ -74,7 +75,8 @@ class Memory:
 
     def look(self, held: Held) -> int:
         """Find this step's gradients; ``held`` are the parameters' gradients, kept alive by the caller."""
-        return self._look(held)
+        self.cost = self._look(held)
+        return self.cost
 
     def agree(self) -> None:
         """What was found is what the next step wants."""
@@ -96,12 +98,43 @@ class Memory:
             if self.native:
                 self._block.keep(self._kept)
 
-    def run(self, tasks: Sequence[tuple[Task, int]]) -> bool:
-        """If all is as wanted, run kernels, each with its number of threads, and raise the weights' versions.
+    def run(self, parts: Sequence[Part]) -> bool:
+        """If all is as wanted, run the parts, and raise the weights' versions. Else `cost` says what has to be done.
 
         Nothing in Python can move in between, and the machine code holds the gradients meanwhile.
         """
-        return self._block.run(tasks)
+        self.cost = self._block.run(parts)
+        return self.cost == FINE
+
+    def adopt(self, lists: Sequence[list[torch.Tensor]]) -> bool:
+        """Take other lists in the place of the groups', if they hold the same parameters in the same order."""
+        same = [len(a) == len(b) and all(map(operator.is_, a, b)) for a, b in zip(lists, self.lists, strict=True)]
+        if not all(same) or not all(type(members) is list for members in lists):
+            return False
+        self.lists[:] = lists
+        if self.native:
+            self._block.adopt()
+        return True
+
+    def mend(self) -> list[int]:
+        """Take note of where the weights are that were `MOVED`: which they are.
+
+        Empty where that is not all: one is of another kind now, or shares memory with another parameter.
+        """
+        moved = np.flatnonzero(self.found == MOVED).tolist()
+        for i in moved:
+            param = self.params[i]
+            if _told(param) != self._told[i] or not plain(param):
+                return []
+            self.at[i] = param.data_ptr()
+            if self.native:
+                self._block.move(i, self.at[i])
+        starts = np.array(self.at)
+        ends = starts + self._extents
+        for i in moved:
+            if self._extents[i] and ((starts < ends[i]) & (starts[i] < ends) & (self._extents > 0)).sum() > 1:
+                return []
+        return moved
 
     def _asked(self, held: Held | None) -> int:
         assert held is not None
@@ -110,10 +143,10 @@ class Memory:
             return PLAN
         if any(tensor.data_ptr() != at for tensor, at in self._kept):
             return PLAN
-        for i, (param, grad, (where, weight, gradient)) in enumerate(zip(self.params, held, self._known, strict=True)):
-            like = grad is not None and _told(grad) == gradient
+        for i, (param, grad, weight) in enumerate(zip(self.params, held, self._told, strict=True)):
+            like = grad is not None and _told(grad) == (self.types[i], *weight[1:])
             self.grads_at[i] = grad.data_ptr() if grad is not None and like else 0
-            moved = _told(param) != weight or param.data_ptr() != where
+            moved = _told(param) != weight or param.data_ptr() != self.at[i]
             self.found[i] = MOVED if moved else ABSENT if grad is None else READY if like else ODD
         return int(_COSTS[self.wanted, self.found].max(initial=0))
 
@@ -128,7 +161,7 @@ def _told(tensor: torch.Tensor) -> tuple[Any, ...]:
 
 
 class _Block:
-    """The block of words that native.ll works on; the arrays it points to live as long."""
+    """The block of words that the driver works on; the arrays it points to live as long."""
 
     def __init__(self, torch_itself: TorchInterface, memory: Memory) -> None:
         self._call, self._handle = torch_itself.call, torch_itself.handle
@@ -151,14 +184,17 @@ class _Block:
             for p, kind in zip(params, memory.types, strict=True)
         ]
         self._rows = np.array([number for row in rows for number in row], np.int64)
-        starts = np.cumsum([0, *(len(row) for row in rows[:-1])])
-        self._expected = np.asarray(address(self._rows) + 8 * starts[: len(rows)], np.int64)
-        self._list_table = np.array([(id(members), len(members)) for members in self._lists], np.int64)
+        self._starts = np.cumsum([0, *(len(row) for row in rows)])[: len(rows)]
+        self._expected = np.asarray(address(self._rows) + 8 * self._starts, np.int64)
+        self._list_table = np.zeros((len(self._lists), 2), np.int64)
+        self.adopt()
         self._members = np.array([id(p) for members in self._lists for p in members], np.int64)
         self._costs = _COSTS.reshape(-1).copy()
         self._keepers = np.zeros(len(params), np.int64)
         self._runs = np.zeros((0, 3), np.int64)
-        self._wanted: list[tuple[int, int]] = []
+        self._parts: Sequence[Part] = ()
+        self._runs_next = False
+        """Whether the block says what is to run, and that no gradients are held."""
         self._words = np.zeros(len(NAMES), np.int64)
         self._set(**torch_itself.constants, TEAM=parallel_address(), COUNT=len(params), LISTS=len(self._lists))
         self._set(
@@ -181,15 +217,25 @@ class _Block:
 
     def look(self, held: Held | None) -> int:
         self._set(HELD=id(held), RUNS=0)
+        self._runs_next = False
         self._call(self._at)
         return int(self._words[self._worst])
 
-    def run(self, tasks: Sequence[tuple[Task, int]]) -> bool:
-        wanted = [(task.at, threads) for task, threads in tasks]
-        if wanted != self._wanted:
-            self._wanted = wanted
-            self._runs = np.array([(t.walk.machine.address, t.at, threads) for t, threads in tasks], np.int64)
+    def run(self, parts: Sequence[Part]) -> int:
+        if parts is not self._parts:
+            self._parts = parts
+            self._runs = np.array([(part.function, part.block, part.threads) for part in parts], np.int64)
             self._set(RUN_TABLE=address(self._runs))
-        self._set(HELD=0, RUNS=len(tasks))
+            self._runs_next = False
+        if not self._runs_next:
+            self._set(HELD=0, RUNS=len(parts))
+            self._runs_next = True
         self._call(self._at)
-        return bool(self._words[self._worst] == FINE)
+        return int(self._words[self._worst])
+
+    def adopt(self) -> None:
+        for row, members in zip(self._list_table, self._lists, strict=True):
+            row[:] = id(members), len(members)
+
+    def move(self, i: int, where: int) -> None:
+        self._rows[self._starts[i]] = where

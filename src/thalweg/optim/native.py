@@ -1,7 +1,7 @@
 """Asks torch's tensors where they are, in machine code: for 500 parameters a hundredth of a millisecond.
 
 In Python the same questions (where is the gradient, is it laid out like its weight, has the weight moved?) take longer
-than updating 500 small tensors. Here (native.ll) they are asked through functions that torch itself exports: those of
+than updating 500 small tensors. Here they are asked through functions that torch itself exports: those of
 its stable C interface (``aoti_torch_...``) and two of its C++ functions. Where a tensor keeps what no function tells is
 found by comparing with what Python says. Where anything is not as expected `torch_interface` is None: Python asks.
 `vetted` says with which versions this is known to be right; with others it is checked first.
@@ -10,7 +10,6 @@ All of it runs while the interpreter's lock is held, as torch's own ``p.grad`` d
 """
 
 import ctypes
-import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,18 +24,9 @@ from numpy.typing import NDArray
 
 from thalweg.formula.kernel import available
 
+from . import driver
 from .reading import ordinary
 from .vetted import pair, problem
-
-# The words of the block that native.ll reads.
-NAMES = (
-    "COUNT", "HANDLES", "EXPECTED", "WANTED", "COSTS", "HELD", "GRADS_AT", "FOUND", "LISTS", "LIST_TABLE", "MEMBERS",
-    "RUNS", "RUN_TABLE", "KEPT", "KEPT_HANDLES", "KEPT_AT", "WORST", "TEAM", "KEY", "KEY_PLACE", "UNDEFINED", "NONE",
-    "OBJECT",
-    "GRAD", "DATA", "TYPE", "DIMENSIONS", "SIZES", "STRIDES", "EXTENT", "OFFSET", "KEEPERS", "NEW", "DELETE",
-    "LENGTH", "ITEM", "BUMP",
-)  # fmt: skip
-WORDS = {name: index for index, name in enumerate(NAMES)}
 
 _SHIM = {
     "DATA": "aoti_torch_get_data_ptr", "TYPE": "aoti_torch_get_dtype", "DIMENSIONS": "aoti_torch_get_dim",
@@ -54,7 +44,7 @@ Words = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TorchInterface:
-    """What native.ll needs to know of this torch; ``constants`` by the name of the word they go into."""
+    """What the driver needs to know of this torch; ``constants`` by the name of the word they go into."""
 
     constants: dict[str, int]
     call: Callable[[int], None]
@@ -116,35 +106,10 @@ def unchecked() -> TorchInterface | str:
             constants = {**_functions(), **_places()}
         from thalweg.formula.machine import machine_code
 
-        call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(machine_code(assembly()).address)
+        call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(machine_code(driver.assembly()).address)
     except (ImportError, OSError, AttributeError, LookupError) as error:
         return f"{type(error).__name__}: {error}"
     return TorchInterface(constants, call)
-
-
-def assembly() -> str:
-    """native.ll without its abbreviations."""
-    lines: list[str] = []
-    written = Path(__file__).with_name("native.ll").read_text(encoding="utf-8")
-    for number, line in enumerate(written.splitlines()):
-        lines += _expanded(line, f"%line{number}")
-    return "\n".join(lines) + "\n"
-
-
-_SHORT = re.compile(r"  (?P<to>%\w+) = (?P<what>word|table|function|place|item|place_in) (?P<rest>.+)")
-
-
-def _expanded(line: str, spare: str) -> list[str]:
-    found = _SHORT.fullmatch(line)
-    if found is None:
-        return [line]
-    to, what, rest = found["to"], found["what"], found["rest"]
-    base, index = rest.split(", ") if what in ("item", "place_in") else ("%task", str(WORDS[rest]))
-    where = f"getelementptr i64, ptr {base}, i64 {index}"
-    if what in ("place", "place_in"):
-        return [f"  {to} = {where}"]
-    kind = "i64" if what in ("word", "item") else "ptr"
-    return [f"  {spare} = {where}", f"  {to} = load {kind}, ptr {spare}, align 8"]
 
 
 def _functions() -> dict[str, int]:

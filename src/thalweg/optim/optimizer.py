@@ -1,7 +1,7 @@
 """The optimizer: torch's contract around a rule."""
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from threading import RLock
 from typing import Any, ClassVar, overload
@@ -9,20 +9,18 @@ from typing import Any, ClassVar, overload
 import torch
 from torch._C import _len_torch_dispatch_stack
 from torch._compile import _disable_dynamo
-from torch.autograd.graph import increment_version
 from torch.optim import optimizer as torch_optimizer
 
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import start_value
 from thalweg.formula.rule import layers, parts
 
-from . import averaging, loading, reading, stepping, surface
+from . import averaging, loading, reading, surface
 from . import plan as planning
 from .explain import Explanation, explain
-from .launch import KernelLaunch
-from .plan import Grads, Plan
-from .settings import Numbers, Settings, Switches
-from .stepping import Squares, Step
+from .plan import Plan
+from .sequence import Bad, How
+from .stepping import Stepper
 from .telemetry import Telemetry
 from .watched import WatchedState
 
@@ -63,10 +61,6 @@ class Optimizer(torch.optim.Optimizer):
     rule: ClassVar[type[Rule]]
     whole: ClassVar[type[Rule]]
     """The rule with the weight average around it: what is computed."""
-    stages: ClassVar[tuple[int, ...]]
-    """The layers of it that take sums, each of which is a pass over memory."""
-    totals_by_tensor: ClassVar[bool]
-    has_scalars: ClassVar[bool]
     clip_norm: float | None
     clip_scope: str
     clip_eps: float
@@ -101,13 +95,21 @@ class Optimizer(torch.optim.Optimizer):
         vars(self).update(whole)
         self._checked: tuple[Any, ...] = ()
         self.skipped_steps = 0
-        self._plan: Plan | None = None
-        self._settings = Settings(self.whole)
+        self._stepper = Stepper()
         self._telemetry: Telemetry | None = None
         self._swapped = False
         self._lock = RLock()
         super().__init__(params, {**known, **options})
         self.state: WatchedState = WatchedState()
+
+    @property
+    def _plan(self) -> Plan | None:
+        """What the next step is planned to do; None if that is to be planned anew."""
+        return self._stepper.plan
+
+    @_plan.setter
+    def _plan(self, plan: Plan | None) -> None:
+        self._stepper.plan = plan
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
@@ -149,8 +151,7 @@ class Optimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.state = WatchedState(self.state)
-        self._plan = None
-        self._settings = Settings(self.whole)
+        self._stepper = Stepper()
         for kept, value in (("_telemetry", None), ("_swapped", False), ("_checked", ())):  # absent after unpickling
             vars(self).setdefault(kept, value)
         vars(self).setdefault("_lock", RLock())
@@ -246,67 +247,17 @@ class Optimizer(torch.optim.Optimizer):
     def _update(self) -> None:
         if self._swapped:
             raise RuntimeError("the averaged weights are in place: take steps outside of `with optimizer.averaged()`")
-        self._check_options()
+        how = self._how()
         if _len_torch_dispatch_stack():
             reading.refuse_pretence(self.param_groups)
         if self.found_inf is not None and float(self.found_inf):
             self._skip()
             return
-        numbers, switches = self._settings.read(self.param_groups, self._scale(), (("clear", self.clear),))
-        plan = self._fitting_plan(switches)
-        guarded = self.nonfinite != "pass"
-        one_pass = not guarded and self.clip_norm is None and not self.stages
-        # Gradients that are cleared may belong to a graph or be shared: looked at one by one.
-        if one_pass and plan.direct and not self.clear and self._direct(plan, numbers):
-            return
-        plan, grads = self._gathered(plan, switches)
-        if self.clear:
-            grads.refuse_to_clear()
-        clipped_apart = self.clip_norm is not None and self.clip_scope == "tensor"
-        steps = stepping.begun(plan.launches, numbers, by_tensor=clipped_apart or self.totals_by_tensor)
-        # A clip by value would hide an infinity, so what is guarded is the gradient before it.
-        squares: Squares = stepping.squares_of(steps, limited=not guarded) if guarded or self.clip_norm else []
-        if guarded and (bad := stepping.not_finite(plan.launches, squares)):
-            self._leave_out(plan, bad)
-            return
-        if self.clip_norm is not None:
-            if guarded and any(r.limited for _, r in steps):
-                squares = stepping.squares_of(steps, limited=True)
-            scales = stepping.scales_of(squares, self.clip_norm, self.clip_scope, self.clip_eps)
-            if self._telemetry is not None:
-                self._telemetry.clipped(plan.launches, scales, self.clip_scope)
-            steps = stepping.scaled(steps, scales)
-        steps = stepping.with_totals(self.whole, len(self.stages), steps)
-        measured = self._telemetry is not None and self._telemetry.due
-        for x, r in steps:
-            x.launch.update(r, again=not one_pass, measured=measured)
-        # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
-        increment_version(grads.present)
-        if self.clear:
-            grads.cleared()
-        self._taken(plan, steps, measured)
-
-    def _direct(self, plan: Plan, numbers: Sequence[Numbers]) -> bool:
-        """Take the whole step in one call of machine code, if everything is as it was the last time."""
-        steps = stepping.begun(plan.launches, numbers, by_tensor=False)
-        measured = self._telemetry is not None and self._telemetry.due
-        tasks = [
-            (x.launch.ready(r, measured), x.launch.threads) for x, r in steps if isinstance(x.launch, KernelLaunch)
-        ]
-        done = plan.memory.run(tasks)
-        if done:
-            self._taken(plan, steps, measured)
-        return done
-
-    def _taken(self, plan: Plan, steps: Sequence[Step], measured: bool) -> None:
-        """Account for a step that has been taken."""
-        if self._telemetry is not None:
-            self._telemetry.taken(plan.launches, measured)
-        for planned, _ in steps:
-            planned.counts.advance()
-        if self.has_scalars:
-            stepping.keep_scalars(self.whole, steps, self.param_groups)
-        plan.created.clear()
+        if not isinstance(self.state, WatchedState):  # somebody gave the optimizer another one
+            self.state = WatchedState(self.state)
+            self.state.seen = self.state.exposed = True
+        if bad := self._stepper.take(self._rule_of, self.param_groups, self.state, how, self._scale(), self._telemetry):
+            self._leave_out(bad)
 
     def _scale(self) -> float:
         scale = 1.0 if self.grad_scale is None else float(self.grad_scale)
@@ -314,12 +265,19 @@ class Optimizer(torch.optim.Optimizer):
             raise ValueError("grad_scale is 0: it is what the loss was multiplied by")
         return scale
 
-    def _check_options(self) -> None:
+    def _how(self) -> How:
         """The options of the whole optimizer are attributes, so they are checked when one has another value."""
         now = _OPTIONS(self)
         if now != self._checked:
-            surface.check_whole(type(self).__name__, dict(zip(surface.WHOLE, now, strict=True)))
-            self._checked = now
+            given = dict(zip(surface.WHOLE, now, strict=True))
+            surface.check_whole(type(self).__name__, given)
+            del given["amp_fused"]
+            self._checked, self._chosen = now, How(**given)
+        return self._chosen
+
+    def _rule_of(self, group: Mapping[str, Any]) -> type[Rule]:
+        """The rule that updates a group's parameters."""
+        return self.whole
 
     def explain(self) -> Explanation:
         """What a step computes as it would be taken now: formulas, numbers, passes over memory, who serves whom.
@@ -353,7 +311,7 @@ class Optimizer(torch.optim.Optimizer):
             raise TypeError("to refresh BatchNorm's statistics give both the model and batches of inputs")
         if self._swapped:
             raise RuntimeError("the averaged weights are in place already")
-        numbers, _ = self._settings.read(self.param_groups, 1.0, ())
+        numbers, _ = self._stepper.settings.read(self._rule_of, self.param_groups, 1.0, False)
         if not any("evaluate" in formulas for formulas in layers(self.rule)) and not any(n["ema"] for n in numbers):
             raise RuntimeError(
                 f"nothing is averaged: make the optimizer with {type(self).__name__}(..., ema=0.999), or set "
@@ -368,42 +326,16 @@ class Optimizer(torch.optim.Optimizer):
             finally:
                 self._swapped = False
 
-    def _fitting_plan(self, switches: tuple[Switches, ...]) -> Plan:
-        """The plan, made anew if groups, switches or states are not what it was made for."""
-        if not isinstance(self.state, WatchedState):  # somebody gave the optimizer another one
-            self.state = WatchedState(self.state)
-            self.state.seen = self.state.exposed = True
-        if self._plan is None or not self._plan.fits(self.param_groups, switches, self.state):
-            self._plan = planning.make(self.whole, self.param_groups, self.state, switches)
-        if self.state.exposed:
-            self._plan.memory.keep()
-        return self._plan
-
-    def _gathered(self, plan: Plan, switches: tuple[Switches, ...]) -> tuple[Plan, Grads]:
-        """The plan with this step's gradients, made anew if memory is not where it was."""
-        grads = plan.gather()
-        if grads is None:
-            plan = planning.make(self.whole, self.param_groups, self.state, switches)
-            self._plan = plan
-            grads = plan.gather()
-        if grads is None:
-            raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(self.param_groups))
-        return plan, grads
-
     def _skip(self) -> None:
         """Leave a step out. Gradients that would be cleared are: what is not finite must not be added to."""
         self.skipped_steps += 1
         if self.clear:
             self.zero_grad(set_to_none=False)
 
-    def _leave_out(self, plan: Plan, bad: Sequence[tuple[int, torch.Tensor, int]]) -> None:
+    def _leave_out(self, bad: Bad) -> None:
         """A step that is not taken because of gradients that are not finite: it leaves no trace."""
         if self._telemetry is not None:
             self._telemetry.nonfinite([param for _, param, _ in bad])
-        for param in plan.created:  # drop the states that were created for it
-            self.state.drop(param)
-        if plan.created:
-            self._plan = None
         if self.nonfinite == "skip":
             self._skip()
             return

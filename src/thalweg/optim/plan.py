@@ -3,29 +3,26 @@
 import operator
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch._C import _len_torch_dispatch_stack
 from torch.autograd.graph import increment_version
 from torch.nn.parameter import is_lazy
 
-from thalweg.formula import Rule, Scalar
+from thalweg.formula import Rule
 from thalweg.formula.compose import live_states
-from thalweg.formula.host import HostFunction
-from thalweg.formula.kernel import available, counts_steps, passes, scalars_of
-from thalweg.formula.rule import parts
+from thalweg.formula.kernel import available, passes
 
 from . import reading, state, surface
-from .counts import Counts
-from .kept import Kept
-from .launch import KernelLaunch, Members, TorchLaunch
-from .memory import ABSENT, FINE, ODD, PLAN, Memory
-from .settings import Group, Switches
+from .driver import FINE, ODD, PLAN
+from .launch import KernelLaunch, Launch, Members, TorchLaunch
+from .memory import Memory
+from .sequence import How, Steps, steps
+from .settings import Group, GroupNumbers, Switches
 from .watched import WatchedState
 
 Held = list[torch.Tensor | None]
@@ -33,41 +30,6 @@ Held = list[torch.Tensor | None]
 
 class PlainOperationsWarning(RuntimeWarning):
     """Most weights are not updated by kernels; the message says why."""
-
-
-# Up to this many weights a step in one pass is taken in one call that keeps the interpreter's lock, so that nothing
-# can move while it runs: half a millisecond. Longer steps let other threads run, and hold the gradients meanwhile.
-LOCKED_UP_TO = 1_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class Planned:
-    """A launch with its numbers' memory: step counts and tensors' scalars."""
-
-    launch: KernelLaunch | TorchLaunch
-    members: Members
-    counts: Counts
-    scalars: Mapping[str, Kept]
-    next_scalars: HostFunction
-    """From a step's numbers to the next values of the rule's scalars."""
-
-    @property
-    def kept(self) -> list[torch.Tensor]:
-        """The tensors whose addresses a step uses."""
-        states = self.launch.kept if isinstance(self.launch, KernelLaunch) else []
-        return [*(tensor for kept in self._numbers.values() for tensor in kept.tensors), *states]
-
-    @property
-    def _numbers(self) -> Mapping[str, Kept]:
-        return {"step": self.counts.kept, **self.scalars}
-
-    def in_place(self) -> bool:
-        """Whether the states are those that were planned."""
-        for key, numbers in self._numbers.items():
-            kept = [state.get(key) for state in self.members.states]
-            if not all(map(operator.is_, kept, numbers.tensors)):
-                return False
-        return self.launch.in_place(self.members.states)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +64,26 @@ class Grads:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What one step does, while groups, switches and the weights' memory stay the same."""
+    """What one step does, while groups, switches and the weights' memory stay the same.
 
-    launches: tuple[Planned, ...]
+    What may have moved since the last step, who notices, and what it costs (of n parameters):
+
+        a gradient is a new tensor        the driver, or `Memory`, asks for every address   nothing more
+        a gradient is laid out otherwise  the same                                          a copy of it
+        a gradient comes or goes          the same                                          numbers by step count
+        a weight has other memory         the same                                          its address is corrected
+        a state is replaced               `WatchedState.seen`: somebody could               a look at n states
+        a state's memory moves            `WatchedState.exposed`: then the driver asks      a new plan
+        groups have other lists           `fits`, by identity                               a comparison of n parameters
+        lists hold other parameters       the driver, or `Memory`                           a new plan
+        a group's numbers                 `Settings`, by comparison                         its own row
+        switches, or all states           `fits`                                            a new plan
+        a step count is written to        `Counts`, by comparing bytes                      numbers by step count
+
+    Whatever a correction does not fit (another element type, memory shared with another parameter) is a new plan too.
+    """
+
+    launches: tuple[Launch, ...]
     memory: Memory
     """The parameters of kernel launches, in their order, then those without a gradient so far."""
     others: list[torch.Tensor]
@@ -114,30 +93,62 @@ class Plan:
     switches: tuple[Switches, ...]
     mapping: WatchedState
     """The optimizer's states, to notice when all are replaced."""
-    states: list[dict[str, Any]]
-    """Every parameter's state, to notice when one is."""
     created: list[torch.Tensor]
     """The parameters whose state was created for a step that has not been taken yet."""
+    count: int
+    """How many states there are."""
     direct: bool
-    """Whether a step that takes one pass can be one call of machine code."""
+    """Whether a step can be one call of machine code."""
+    _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
 
     def fits(self, groups: Sequence[Group], switches: tuple[Switches, ...], states: WatchedState) -> bool:
-        """Whether groups, switches and states are as planned. Memory is asked about when gradients are gathered."""
+        """Whether groups, switches and states are as planned, or can be adopted.
+
+        Memory is asked about when gradients are gathered.
+        """
         lists = self.memory.lists
         if states is not self.mapping or switches != self.switches or len(groups) != len(lists):
             return False
-        if any(group["params"] is not members for group, members in zip(groups, lists, strict=True)):
+        given = [group["params"] for group in groups]
+        if not all(map(operator.is_, given, lists)) and not self.memory.adopt(given):
             return False
         if not states.seen:
             return True
-        kept = states.own_list()
-        same = len(kept) == len(self.states) and all(map(operator.is_, kept, self.states))
-        return same and all(planned.in_place() for planned in self.launches)
+        if len(states) != self.count:
+            return False
+        if not all(x.adopt(states.own) for x in self.launches):
+            return False
+        if [x for x in self.launches if x.adopted()]:
+            self.memory.serve(self._kept())
+        return True
+
+    def _kept(self) -> list[torch.Tensor]:
+        return [tensor for x in self.launches for tensor in x.kept]
+
+    def mend(self) -> bool:
+        """Correct the plan where weights have other memory; whether that may have been all."""
+        moved = [] if self.others else self.memory.mend()
+        for x in self.launches if moved else ():
+            x.point_at_weights()
+        return bool(moved)
+
+    def steps(self, numbers: Sequence[GroupNumbers], how: How, measured: bool) -> Steps:
+        """The parts of the step that is about to be taken, with its numbers."""
+        for x in self.launches:
+            x.fill(numbers, how.apart)
+        key = (how, measured, *((x.limited, x.threads) for x in self.launches))
+        if key not in self._steps:
+            if len(self._steps) > 8:  # options that change all the time
+                self._steps.clear()
+            self._steps[key] = steps(self.launches, how, measured)
+        return self._steps[key]
 
     def gather(self) -> Grads | None:
         """Find this step's gradients; None if the plan does not hold any more. Nothing is written."""
         held = self.memory.held()
         cost = self.memory.look(held)
+        if cost == PLAN and self.mend():
+            cost = self.memory.look(held)
         if cost == PLAN or any(p.grad is not None for p in self.waiting):
             return None
         shared = self._shared() if self.clears else []
@@ -156,7 +167,8 @@ class Plan:
         if not all(map(_fits, others, self.others)):
             return None
         self.memory.agree()
-        self._take_part(others)
+        for x in self.launches:
+            x.take()
         everyone = zip([*self.memory.params, *self.others], [*held, *others], strict=True)
         return Grads([*held, *others], copies, [p for p, g in everyone if g is not None])
 
@@ -178,20 +190,6 @@ class Plan:
         """Whether a step sets the gradients to 0."""
         return any(dict(switches)["clear"] for switches in self.switches)
 
-    def _take_part(self, others: Held) -> None:
-        """Tell the launches which of their parameters have a gradient."""
-        present = self.memory.found != ABSENT
-        kernel_at = other_at = 0
-        for planned in self.launches:
-            count = len(planned.members.params)
-            if isinstance(planned.launch, TorchLaunch):
-                planned.launch.grads = others[other_at : other_at + count]
-                planned.counts.take(np.array([g is not None for g in planned.launch.grads]))
-                other_at += count
-            else:
-                planned.counts.take(present[kernel_at : kernel_at + count])
-                kernel_at += count
-
 
 def _fits(grad: torch.Tensor | None, param: torch.Tensor) -> bool:
     return grad is None or (grad.layout == torch.strided and grad.shape == param.shape and reading.within_storage(grad))
@@ -199,20 +197,23 @@ def _fits(grad: torch.Tensor | None, param: torch.Tensor) -> bool:
 
 @torch.no_grad()
 def make(
-    rule: type[Rule],
+    rules: Sequence[type[Rule]],
     groups: Sequence[Group],
     states: WatchedState,
     switches: tuple[Switches, ...],
 ) -> Plan:
-    """Sort the parameters that have, or have had, gradients into launches, creating the state that is missing."""
+    """Sort the parameters that have, or have had, gradients into launches, creating the state that is missing.
+
+    ``rules``  the rule of each group.
+    """
     everyone = [(p, i) for i, group in enumerate(groups) for p in group["params"]]
     called = names(groups)
+    settings = [settings_of(rule, group) for rule, group in zip(rules, groups, strict=True)]
+    turns = reading.turns([param for param, _ in everyone])
     sets: dict[tuple[Any, ...], list[int]] = {}
-    settings = [{**surface.numbers(rule, group), **surface.switches(rule, group)} for group in groups]
     created: list[torch.Tensor] = []
     reasons: list[str] = []
     later: list[torch.Tensor] = []
-    turns = reading.turns([param for param, _ in everyone])
     away: list[torch.Tensor] = []
     for k, (param, i) in enumerate(everyone):
         if param.grad is None and not reading.within_storage(param):
@@ -224,30 +225,40 @@ def make(
         reading.refuse(param, called[k])
         if not states.has(param):
             created.append(param)
-        operands = state.prepare(rule, settings[i], param, states.own(param))
+        operands = state.prepare(rules[i], settings[i], param, states.own(param))
         types = reading.kernel_types(param, operands)
-        chosen = types if isinstance(types, tuple) else None
         if isinstance(types, str):
             reasons.append(types)
-        sets.setdefault((switches[i], chosen, turns[k]), []).append(k)
-    ordered = sorted(sets.items(), key=lambda entry: entry[0][2])
-    kernels = [everyone[k][0] for (_, types, _), places in ordered for k in places if types]
+        chosen = types if isinstance(types, tuple) else None
+        sets.setdefault((rules[i], switches[i], chosen, turns[k]), []).append(k)
+    ordered = sorted(sets.items(), key=lambda entry: entry[0][3])
+    kernels = [everyone[k][0] for (_, _, types, _), places in ordered for k in places if types]
     lists = [group["params"] for group in groups]
     memory = Memory(lists, kernels, [p for p in later if reading.plain(p)])
-    planned, at = [], 0
-    for (chosen, types, _), places in ordered:
-        grads_at = memory.grads_at[at : at + len(places)]
-        planned.append(_planned(rule, everyone, settings, states, chosen, types, places, grads_at))
-        at += len(places) if types else 0
-    others = [everyone[k][0] for (_, types, _), places in ordered for k in places if not types]
+    launches: list[Launch] = []
+    at = 0
+    for (rule, own, types, _), places in ordered:
+        members = _members(rule, everyone, settings, states, places)
+        if types:
+            here = slice(at, at + len(places))
+            at += len(places)
+            walks = partial(passes, rule, dtypes=types)
+            launches.append(KernelLaunch(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
+        else:
+            launches.append(TorchLaunch(rule, own, members, _asked_for(rule, own, settings[members.groups[0]])))
+    others = [everyone[k][0] for (_, _, types, _), places in ordered for k in places if not types]
     slower = sum(p.numel() for p in others) > sum(p.numel() for p in kernels)
     if slower and available() and not _len_torch_dispatch_stack():  # else it is said already, or nothing is computed
         _warn_of_plain_operations(reasons[0])
     waiting = [*away, *(p for p in later if not reading.plain(p))]
-    memory.serve([tensor for each in planned for tensor in each.kept])
-    few = sum(p.numel() for p in kernels) <= LOCKED_UP_TO
-    direct = memory.native and few and not others and not waiting
-    return Plan(tuple(planned), memory, others, waiting, switches, states, states.own_list(), created, direct)
+    memory.serve([tensor for x in launches for tensor in x.kept])
+    direct = memory.native and not others and not waiting
+    return Plan(tuple(launches), memory, others, waiting, switches, states, created, len(states), direct)
+
+
+def settings_of(rule: type[Rule], group: Group) -> dict[str, Any]:
+    """A group's hyperparameters and switches."""
+    return {**surface.numbers(rule, group), **surface.switches(rule, group)}
 
 
 @cache  # said once of a reason
@@ -261,39 +272,24 @@ def _warn_of_plain_operations(reason: str) -> None:
     )
 
 
-def _planned(
+def _members(
     rule: type[Rule],
     everyone: Sequence[tuple[torch.Tensor, int]],
     settings: Sequence[Mapping[str, Any]],
     states: WatchedState,
-    switches: Switches,
-    types: tuple[tuple[str, str], ...] | None,
     places: list[int],
-    grads_at: NDArray[np.int64],
-) -> Planned:
+) -> Members:
     params = [everyone[k][0] for k in places]
-    mine = [states.own(p) for p in params]
     used = sorted({everyone[k][1] for k in places})
-    group_of = np.array([used.index(everyone[k][1]) for k in places], np.int64)
-    values = settings[used[0]]
-    keys = {name: declared.key for name, declared in live_states(rule, values).items()}
-    members = Members(places, params, mine, keys, used, group_of)
-    launch: KernelLaunch | TorchLaunch
-    if types:
-        launch = KernelLaunch(
-            passes(rule, switches, types),
-            lambda: passes(rule, (*switches, ("measured", True)), types).update,
-            members,
-            grads_at,
-        )
-    else:
-        plain = {name: on for name, on in switches if name not in values or name in surface.switches(rule, values)}
-        launch = TorchLaunch(rule, plain, members)
-    scalars = {
-        name: Kept(mine, name, np.float64) for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"
-    }
-    counts = Counts(Kept(mine, "step", np.float32), asked=counts_steps(rule, switches))
-    return Planned(launch, members, counts, scalars, scalars_of(rule, switches))
+    where = {group: place for place, group in enumerate(used)}
+    group_of = np.array([where[everyone[k][1]] for k in places], np.int64)
+    keys = {name: declared.key for name, declared in live_states(rule, settings[used[0]]).items()}
+    return Members(places, params, [states.own(p) for p in params], keys, used, group_of)
+
+
+def _asked_for(rule: type[Rule], switches: Switches, values: Mapping[str, Any]) -> dict[str, bool]:
+    """The switches that formulas ask for; a hyperparameter is a number to them."""
+    return {name: on for name, on in switches if name not in values or name in surface.switches(rule, values)}
 
 
 def names(groups: Sequence[Group], quote: Callable[[str], str] = repr) -> list[str]:

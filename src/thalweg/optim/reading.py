@@ -58,7 +58,7 @@ def within_storage(tensor: torch.Tensor) -> bool:
     return not elements or end <= tensor.untyped_storage().nbytes()
 
 
-def _extent(tensor: torch.Tensor) -> int:
+def extent(tensor: torch.Tensor) -> int:
     """The bytes from a strided tensor's first element to past its last."""
     return _elements(tensor.shape, tensor.stride()) * tensor.itemsize
 
@@ -137,7 +137,7 @@ def turns(params: Sequence[torch.Tensor]) -> list[int]:
 
     Parameters of one turn are updated at the same time by several threads.
     """
-    spans = [(p.data_ptr(), p.data_ptr() + _extent(p)) if plain(p) else (0, 0) for p in params]
+    spans = [(p.data_ptr(), p.data_ptr() + extent(p)) if plain(p) else (0, 0) for p in params]
     found = [0] * len(params)
     order = sorted((span, i) for i, span in enumerate(spans) if span[1] > span[0])
     reach = 0

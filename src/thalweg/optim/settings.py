@@ -1,57 +1,101 @@
 """What the parameter groups say: read anew only when they say something else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from thalweg.formula import Rule, Scalar
-from thalweg.formula.chain import WITHOUT
+from thalweg.formula.chain import NUMBERS, WITHOUT, decay
 from thalweg.formula.compose import start_value, tested
-from thalweg.formula.rule import parts
+from thalweg.formula.rule import decay_kind, once, parts
 
 from . import surface
-from .numbers import FIRST_LR, group_numbers
 
 Group = dict[str, Any]
-Numbers = dict[str, float]
+GroupNumbers = dict[str, float]
 Switches = tuple[tuple[str, bool], ...]
+RuleOf = Callable[[Group], type[Rule]]
+"""The rule that updates a group's parameters."""
 
 _PLAIN = (float, int, bool, str, type(None))
 
 
-class Settings:
-    """Numbers and switches of every group, remembered as long as no group has another value."""
+# Where a group's first learning rate is noted: by OneCycleLR, which begins far below its peak; by the optimizer, where
+# its decay needs it; by torch's other schedulers.
+FIRST_LR = ("max_lr", "first_lr", "initial_lr")
 
-    def __init__(self, rule: type[Rule]) -> None:
-        self._rule = rule
-        self._scalars = {n: s for n, s in parts(rule, Scalar).items() if s.scope != "tensor"}
-        self._keys = (*surface.defaults(rule), *self._scalars, *FIRST_LR)
-        self._said: object = None
-        self._numbers: list[Numbers] = []
+
+def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0) -> dict[str, float]:
+    """What a parameter group says: the rule's hyperparameters and the chain's numbers.
+
+    ``scale`` is what the loss was multiplied by, and the gradients with it.
+    """
+    found = {**NUMBERS, **surface.numbers(rule, group)}
+    found["unscale"] = (-1.0 if group["maximize"] else 1.0) / scale
+    if group["clip_value"] is not None:
+        found["clip_value"] = float(group["clip_value"])
+    kind = group.get("decay", decay_kind(rule))
+    if kind in surface.DECAYS:
+        first = first_lr(group, found["lr"]) or 1.0  # a rate of 0 moves nothing, whatever it was at first
+        found |= decay(kind, found["lr"], first, found["weight_decay"])
+    return found
+
+
+def first_lr(group: Mapping[str, Any], lr: float) -> float:
+    """The learning rate before any schedule, as it is noted in the group; else the present one."""
+    return float(next((group[key] for key in FIRST_LR if key in group), lr))
+
+
+class Settings:
+    """Numbers and switches of every group, read anew only where a group has another value."""
+
+    def __init__(self) -> None:
+        self._common: object = None
+        self._said: list[tuple[Any, ...] | None] = []
+        self._numbers: list[GroupNumbers] = []
         self._switches: tuple[Switches, ...] = ()
 
     def read(
-        self, groups: Sequence[Group], scale: float, common: Switches
-    ) -> tuple[list[Numbers], tuple[Switches, ...]]:
-        """For each group its numbers, and its switches with the ``common`` ones. ``scale``: see `group_numbers`."""
-        by_group = [tuple(map(group.get, self._keys)) for group in groups]
-        said = (scale, common, by_group)
-        if said != self._said:
-            self._numbers = [self._of(group, groups[0], scale) for group in groups]
-            self._switches = tuple(
-                group_switches(self._rule, group, numbers, common)
-                for group, numbers in zip(groups, self._numbers, strict=True)
-            )
-            # A tensor's value can change under the same object, so it is not remembered.
-            self._said = said if all(_plain(value) for values in by_group for value in values) else None
+        self, rule_of: RuleOf, groups: Sequence[Group], scale: float, clear: bool
+    ) -> tuple[list[GroupNumbers], tuple[Switches, ...]]:
+        """For each group its numbers, and its switches with that of clearing gradients.
+
+        Both are the same objects as the last time if all is as it was. ``scale``: see `group_numbers`.
+        """
+        rules = [rule_of(group) for group in groups]
+        said = [(rule, *map(group.get, _keys(rule))) for rule, group in zip(rules, groups, strict=True)]
+        if (scale, clear) != self._common or len(said) != len(self._said):
+            self._common, self._said = (scale, clear), [None] * len(said)
+            self._numbers, self._switches = [{}] * len(said), ((),) * len(said)
+        if said == self._said:
+            return self._numbers, self._switches
+        numbers, switches = [*self._numbers], [*self._switches]
+        for i, (rule, group, now, before) in enumerate(zip(rules, groups, said, self._said, strict=True)):
+            if now != before:
+                numbers[i] = _of(rule, group, groups[0], scale)
+                switches[i] = group_switches(rule, group, numbers[i], (("clear", clear),))
+        # A tensor's value can change under the same object, so it is not remembered.
+        self._said = [now if all(map(_plain, now[1:])) else None for now in said]
+        self._numbers = numbers
+        if (found := tuple(switches)) != self._switches:
+            self._switches = found
         return self._numbers, self._switches
 
-    def _of(self, group: Group, first: Group, scale: float) -> Numbers:
-        found = group_numbers(self._rule, group, scale)
-        for name, scalar in self._scalars.items():
+
+@once
+def _keys(rule: type[Rule]) -> tuple[str, ...]:
+    """What of a group its numbers and switches depend on."""
+    scalars = [name for name, scalar in parts(rule, Scalar).items() if scalar.scope != "tensor"]
+    return (*surface.defaults(rule), *scalars, *FIRST_LR)
+
+
+def _of(rule: type[Rule], group: Group, first: Group, scale: float) -> GroupNumbers:
+    found = group_numbers(rule, group, scale)
+    for name, scalar in parts(rule, Scalar).items():
+        if scalar.scope != "tensor":
             # A group that is added later takes part in what all have reached.
             kept = first if scalar.scope == "all" else group
             found[name] = kept.get(name, start_value(scalar.start, found))
-        return found
+    return found
 
 
 def group_switches(rule: type[Rule], group: Group, numbers: Mapping[str, float], common: Switches) -> Switches:

@@ -1,102 +1,92 @@
-"""What a step does with its plan's launches, pass by pass: functions of launches and their rows of numbers."""
+"""A step, from what the groups say to what is counted; the plan it needs is kept from step to step."""
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from torch.autograd.graph import increment_version
 
-from thalweg.formula import Rule, Scalar, Sum, chain
-from thalweg.formula.rule import parts
-
-from .launch import added
-from .numbers import Rows, rows
-from .plan import Planned
-from .settings import Group, Numbers
-
-# A launch and its numbers for the step that is being taken.
-Step = tuple[Planned, Rows]
-# For each launch, one number for each of its parameters.
-Squares = Sequence[NDArray[np.float64]]
+from . import plan as planning
+from .driver import PLAN
+from .plan import Plan
+from .sequence import Bad, How, NotFinite
+from .settings import Group, GroupNumbers, RuleOf, Settings
+from .telemetry import Telemetry
+from .watched import WatchedState
 
 
-def begun(launches: Sequence[Planned], numbers: Sequence[Numbers], by_tensor: bool) -> list[Step]:
-    """The launches with their numbers for the step that is about to be taken.
+class Stepper:
+    """Takes an optimizer's steps."""
 
-    ``numbers`` are the groups'; ``by_tensor`` asks for a row a tensor.
-    """
-    found = []
-    for planned in launches:
-        counts = planned.counts
-        taken = counts.steps if counts.asked else None
-        equal = taken is None or counts.even()
-        groups = [numbers[i] for i in planned.members.groups]
-        scalars = {name: kept.read() for name, kept in planned.scalars.items()}
-        found.append((planned, rows(groups, planned.members.group_of, taken, equal, scalars, by_tensor)))
-    return found
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.plan: Plan | None = None
 
+    def take(
+        self, rule_of: RuleOf, groups: Sequence[Group], states: WatchedState, how: How, scale: float,
+        telemetry: Telemetry | None,
+    ) -> Bad:  # fmt: skip
+        """Take a step; ``scale`` is what the loss was multiplied by. The gradients that stopped it, empty if none did.
 
-def squares_of(steps: Sequence[Step], limited: bool) -> Squares:
-    """The sums of the gradients' squares; ``limited``: after the clip by value."""
-    return [x.launch.squares(r, limited=limited and r.limited) for x, r in steps]
-
-
-def scales_of(squares: Squares, clip_norm: float, scope: str, eps: float) -> list[Any]:
-    """What the gradients of each launch are multiplied by so that their norm stays within clip_norm."""
-    with np.errstate(all="ignore"):
-        if scope == "all":
-            total = np.array([sum(of.sum() for of in squares)])  # an array divides by 0 as IEEE 754 says
-            return [float(chain.norm_scale(total, clip_norm, eps)[0])] * len(squares)
-        return [chain.norm_scale(of, clip_norm, eps) for of in squares]
-
-
-def scaled(steps: Sequence[Step], scales: Sequence[Any]) -> list[Step]:
-    """The steps with what their gradients are multiplied by."""
-    return [(x, r.joined({"clip_scale": scale})) for (x, r), scale in zip(steps, scales, strict=True)]
-
-
-def with_totals(rule: type[Rule], stages: int, steps: list[Step]) -> list[Step]:
-    """The steps with the totals of the rule and of its wrappers, from the inside out."""
-    scopes = {name: total.scope for name, total in parts(rule, Sum).items()}
-    for stage in range(stages):
-        found = [x.launch.totals(r, stage) for x, r in steps]
-        overall = {name: sum(float(f[name].sum()) for f in found) for name in found[0]} if found else {}
-        known = [{n: f[n] if scopes[n] == "tensor" else overall[n] for n in f} for f in found]
-        steps = [(x, r.joined(totals)) for (x, r), totals in zip(steps, known, strict=True)]
-    return steps
-
-
-def not_finite(launches: Sequence[Planned], squares: Squares) -> list[tuple[int, torch.Tensor, int]]:
-    """The parameters whose gradient holds nan or infinity: place among all, parameter, how many values.
-
-    A sum of squares that overflowed while every value is finite does not count.
-    """
-    if math.isfinite(sum(float(of.sum()) for of in squares)):
+        Then nothing has been written, and states that were created for this step are dropped.
+        """
+        numbers, switches = self.settings.read(rule_of, groups, scale, how.clear)
+        plan = self.plan
+        if plan is None or not plan.fits(groups, switches, states):
+            plan = self.plan = planning.make([rule_of(group) for group in groups], groups, states, switches)
+        if states.exposed:
+            plan.memory.keep()
+        measured = telemetry is not None and telemetry.due
+        try:
+            if not self._at_once(plan, numbers, how, measured):
+                plan = self.plan = self._held(plan, rule_of, groups, numbers, how, measured)
+        except NotFinite as stopped:
+            self._undo(states)
+            return stopped.bad
+        for x in plan.launches:
+            x.counts.advanced()
+        if telemetry is not None:
+            telemetry.taken(plan.launches, how, measured)
+        for x in plan.launches:
+            x.taken(groups)
+        plan.created.clear()
         return []
-    found = []
-    for planned, of in zip(launches, squares, strict=True):
-        for i in np.flatnonzero(~np.isfinite(of)).tolist():
-            param = planned.members.params[i]
-            assert param.grad is not None
-            count = added(~torch.isfinite(param.grad))  # nan where nothing is computed (FakeTensorMode)
-            if count > 0:
-                found.append((planned.members.places[i], param, int(count)))
-    return found
 
+    def _at_once(self, plan: Plan, numbers: Sequence[GroupNumbers], how: How, measured: bool) -> bool:
+        """Take the whole step in one call of machine code, if everything is as it was the last time."""
+        # Gradients that are cleared may belong to a graph or be shared: looked at one by one.
+        if not plan.direct or how.clear:
+            return False
+        steps = plan.steps(numbers, how, measured)
+        if not steps.locked:
+            return False
+        memory = plan.memory
+        return memory.run(steps.locked) or (memory.cost == PLAN and plan.mend() and memory.run(steps.locked))
 
-def keep_scalars(rule: type[Rule], steps: Sequence[Step], groups: Sequence[Group]) -> None:
-    """Store the scalars' next values: in the tensors' memory, or in the groups."""
-    scalars = parts(rule, Scalar)
-    for planned, row in steps if scalars else ():
-        values = planned.next_scalars.many(row.numbers)
-        present = planned.counts.present
-        for (name, scalar), value in zip(scalars.items(), values, strict=True):
-            if scalar.scope == "tensor":
-                planned.scalars[name].write(np.broadcast_to(value, len(planned.members.params)), present)
-                continue
-            for place, i in enumerate(planned.members.groups):
-                found = row.last(value, None if scalar.scope == "all" else place, present)
-                for group in (groups if scalar.scope == "all" else [groups[i]]) if found is not None else ():
-                    group[name] = found
+    def _held(
+        self, plan: Plan, rule_of: RuleOf, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How,
+        measured: bool,
+    ) -> Plan:  # fmt: skip
+        """Take the step part by part, its gradients held meanwhile; the plan it was taken by."""
+        grads = plan.gather()
+        if grads is None:  # memory is not where it was
+            rules = [rule_of(group) for group in groups]
+            self.plan = plan = planning.make(rules, groups, plan.mapping, plan.switches)
+            grads = plan.gather()
+        if grads is None:
+            raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(groups))
+        if how.clear:
+            grads.refuse_to_clear()
+        for part in plan.steps(numbers, how, measured).parts:
+            part.run()
+        # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
+        increment_version(grads.present)
+        if how.clear:
+            grads.cleared()
+        return plan
+
+    def _undo(self, states: WatchedState) -> None:
+        """Drop the states that were created for a step that is not taken."""
+        assert self.plan is not None
+        for param in self.plan.created:
+            states.drop(param)
+        if self.plan.created:
+            self.plan = None

@@ -3,14 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .launch import MEASURED, Measured
-from .plan import Planned, names
+from .launch import MEASURED, Launch, Measured
+from .plan import names
+from .sequence import How
 from .settings import Group
 
 
@@ -103,14 +104,13 @@ class Telemetry:
                 found[name] = Norms(gradient, weight, step, self._share(present), self._count(present))
         return found
 
-    def clipped(self, launches: Sequence[Planned], scales: Sequence[Any], scope: str) -> None:
-        """Take note of what the gradients are about to be multiplied by."""
-        if scope == "all":
-            self._clipped_all += bool(scales and scales[0] < 1)
-            return
-        for planned, scale in zip(launches, scales, strict=True):
-            for i in np.flatnonzero(scale < 1).tolist():
-                param = planned.members.params[i]
+    def _note_clips(self, launches: Sequence[Launch], how: How) -> None:
+        """Take note of what the gradients have been multiplied by."""
+        if how.clip_norm is not None and not how.apart:
+            self._clipped_all += bool(launches and launches[0].numbers.column("clip_scale")[0] < 1)
+        for x in launches if how.apart else ():
+            for i in np.flatnonzero(x.numbers.by_tensor("clip_scale") < 1).tolist():
+                param = x.members.params[i]
                 self._clipped[param] = self._clipped.get(param, 0) + 1
 
     def nonfinite(self, params: Sequence[torch.Tensor]) -> None:
@@ -118,9 +118,10 @@ class Telemetry:
         for param in params:
             self._nonfinite[param] = self._nonfinite.get(param, 0) + 1
 
-    def taken(self, launches: Sequence[Planned], measured: bool) -> None:
+    def taken(self, launches: Sequence[Launch], how: How, measured: bool) -> None:
         """A step has been taken, and measured or not."""
         self._steps += 1
+        self._note_clips(launches, how)
         if not measured:
             return
         self.measured_step = self._steps
@@ -128,7 +129,7 @@ class Telemetry:
         for planned in launches:
             here = planned.counts.present
             present = list(range(len(planned.members.params))) if here is None else np.flatnonzero(here).tolist()
-            norms = planned.launch.measured()
+            norms = planned.measured()
             if not norms.finite:
                 gradients = norms.by_tensor()["gradient"]
                 self.nonfinite([planned.members.params[i] for i in present if not np.isfinite(gradients[i])])

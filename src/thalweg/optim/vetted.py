@@ -22,7 +22,7 @@ VETTED = (("2.8.0", "3.11"), ("2.13.0", "3.11"), ("2.14.1", "3.11"))
 # Seconds that a check may take; four are usual.
 LIMIT = 120
 # What the answer is about.
-_PARTS = ("native.ll", "native.py", "memory.py", "probe.py")
+_PARTS = ("driver.py", "native.py", "memory.py", "probe.py")
 _PROBE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from thalweg.optim.probe import main; main()"
 ANSWER = "thalweg.optim.probe: "
 # Ends that say nothing of torch: somebody, or the system for want of memory, has ended it.

@@ -43,10 +43,6 @@ class WatchedState(defaultdict[torch.Tensor, Any]):
         """Whether a parameter has any state, asked the optimizer's own way."""
         return bool(dict.get(self, param))
 
-    def own_list(self) -> list[dict[str, Any]]:
-        """All parameters' states, the optimizer's own way."""
-        return list(super().values())
-
     def drop(self, param: torch.Tensor) -> None:
         """Forget a parameter's state, the optimizer's own way."""
         super().pop(param, None)

@@ -1,10 +1,10 @@
-"""Machine code that walks over lines: loops, variables, and work that threads claim."""
+"""Machine code with loops, variables, conditions, and work that threads claim: all of it is written with these."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 
-from thalweg.formula.vectors import TYPES, Vectors
+from .vectors import TYPES, Vectors
 
 # A body is written twice: for whole vectors, and for what is left of them under a mask. It gets where it is.
 Body = Callable[[str, str | None], None]
@@ -17,20 +17,27 @@ class Loops(Vectors):
     """The text of one function over a block of 64-bit words.
 
     The first is the counter that threads claim work from, the second how much there is to claim; from `FIRST_WORD`
-    on stand addresses and whole numbers: ``at[name]`` and ``size_of[name]``.
+    on stand addresses and whole numbers, where they are given names: ``at[name]`` and ``size_of[name]``.
     """
 
-    def __init__(self, width: int, real: str, addresses: Sequence[str], sizes: Sequence[str]) -> None:
+    def __init__(self, width: int, real: str, addresses: Sequence[str] = (), sizes: Sequence[str] = ()) -> None:
         super().__init__(width, real)
         self.rooms: list[str] = []
         self.labels = count(1)
         words = {name: self.word("%task", FIRST_WORD + i) for i, name in enumerate((*addresses, *sizes))}
-        self.at = {name: self.new(f"inttoptr i64 {words[name]} to ptr") for name in addresses}
+        self.at = {name: self.pointer(words[name]) for name in addresses}
         self.size_of = {name: words[name] for name in sizes}
 
-    def text(self) -> str:
-        self.lines = ["entry:", *self.rooms, *self.lines, "  ret void"]
-        return super().text()
+    def body(self) -> list[str]:
+        return ["entry:", *self.rooms, *self.lines, "  ret void"]
+
+    def pointer(self, word: str) -> str:
+        """A word as an address."""
+        return self.new(f"inttoptr i64 {word} to ptr")
+
+    def table(self, index: int) -> str:
+        """The address in a word of the block."""
+        return self.pointer(self.word("%task", index))
 
     def beside(self, width: int, real: str) -> Vectors:
         """To compute with other vectors in the same text."""
