@@ -10,16 +10,16 @@ import torch
 import thalweg
 import thalweg.optim.memory
 
-# How a step is taken: asked and run in one call of machine code; asked, then run with the gradients held, as when the
-# gradients are clipped by their norm; the same, asked in Python.
-MODES = ("one call", "gathered", "python")
+# How a step is taken: asked and run in one call of machine code, of one pass or with a clip by norm; asked, then run
+# with the gradients held, as when they are guarded; the same, asked in Python.
+MODES = ("one call", "clipped", "gathered", "python")
 LIMIT = 1e9  # a clip by norm that never clips
 SHAPES = ((3, 3), (5,), ())
 
 
 def options_of(mode: str) -> dict[str, Any]:
     """What an optimizer has to be made with."""
-    return {"clip_norm": LIMIT} if mode == "gathered" else {}
+    return {"clipped": {"clip_norm": LIMIT}, "gathered": {"nonfinite": "raise"}}.get(mode, {})
 
 
 def use(mode: str, patch: pytest.MonkeyPatch) -> dict[str, Any]:

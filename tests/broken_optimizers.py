@@ -422,7 +422,7 @@ class TestFallbackDisagrees(Plain):
 
     @pytest.fixture(autouse=True)
     def shrinking(self, monkeypatch):
-        plain = launch.TorchLaunch.update
+        plain = launch.TorchLaunch._update
 
         def update(self, *arguments, **named):
             plain(self, *arguments, **named)
@@ -430,7 +430,7 @@ class TestFallbackDisagrees(Plain):
                 for p in self.params:
                     p.mul_(0.999)
 
-        monkeypatch.setattr(launch.TorchLaunch, "update", update)
+        monkeypatch.setattr(launch.TorchLaunch, "_update", update)
 
 
 class TestFallsBack(Plain):

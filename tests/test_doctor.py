@@ -100,7 +100,7 @@ def update_kernel(folder, monkeypatch):
     params[0].grad = torch.ones(3)
     made = thalweg.AdamW(params, lr=0.01, weight_decay=0.1, clip_norm=1.0)
     made.step()
-    return made._plan.launches[0].launch.passes.update.assembly
+    return made._plan.launches[0].passes.update.assembly
 
 
 def replaced(assembly, otherwise, place, monkeypatch):
@@ -198,7 +198,7 @@ def test_clear_removes_kernels_and_nothing_else(capsys, folder):
 
 
 def test_clear_is_about_real_kernels(folder):
-    walk = compiled(Pass({}, {"x": weight("x") + 1.0}), {"x": "float64", "g": "float64"}, "float64")
+    walk = compiled(Pass({}, {"x": weight("x") + 1.0}), {"x": "float64", "g": "float64"}, "float64", ())
     assert MachineCode(walk.assembly).compiled
     assert not MachineCode(walk.assembly).compiled
     assert len(cached()) == 1

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from kernels import coefficients, made, task_of
 from thalweg.formula import Rule, torch_reader, vocabulary
 from thalweg.formula.compose import Pass
 from thalweg.formula.expression import Expression, apply, constant, leaves, number, weight
 from thalweg.formula.host import host_function
-from thalweg.formula.kernel import Task, compiled
 from thalweg.formula.lower import lower
 from thalweg.optim import build
 
@@ -119,11 +119,9 @@ def kernel(expression: Expression, numbers: dict[str, float], real: str = "float
     size = len(next(iter(kept.values())))
     kept["out"] = np.full(size + 1, 777.0, real)
     kept.setdefault("g", kept["out"])  # a kernel skips what has no gradient
-    walk = compiled(Pass({}, {"out": expression}), dict.fromkeys(kept, real), real)
-    columns = {name: np.array([kept[name].ctypes.data]) for name in walk.operands}
-    task = Task(walk, np.array([[0, 0, size]]), np.array([[0, 1]]), columns)
-    task.set_row(numbers)
-    task.run(1)
+    walk = made(Pass({}, {"out": expression}), dict.fromkeys(kept, real), real)
+    columns = {name: [kept[name][:size]] for name in walk.operands}
+    task_of(walk, columns, {name: numbers[name] for name in walk.names}).run(1)
     assert kept["out"][size] == 777.0  # nothing is written past the end
     return kept["out"][:size]
 
@@ -182,34 +180,31 @@ def test_totals_ignore_what_is_past_the_end(size: int) -> None:
     """The last vector is masked: 1 / 0 in its empty places must not reach the sum."""
     memory = np.full(size + 32, NAN)
     memory[:size] = np.arange(1, size + 1)
-    walk = compiled(Pass({"inverse": 1.0 / weight("x"), "count": weight("x") * 0.0 + 1.0}, {}), {"x": "float64",
+    walk = made(Pass({"inverse": 1.0 / weight("x"), "count": weight("x") * 0.0 + 1.0}, {}), {"x": "float64",
                     "g": "float64"}, "float64")  # fmt: skip
-    columns = dict.fromkeys("xg", np.array([memory.ctypes.data]))
-    task = Task(walk, np.array([[0, 0, size]]), np.array([[0, 1]]), columns)
-    task.set_row({})
+    task = task_of(walk, {key: [memory[:size]] for key in "xg"})
     task.run(1)
     assert task.sums[0] == pytest.approx([(1 / memory[:size]).sum(), size], rel=1e-14)
 
 
 def test_tasks_begin_on_cache_lines_of_their_own() -> None:
     """Threads hammer a task's first word: others' words beside it would wait for it."""
-    walk = compiled(Pass({}, {"x": weight("x") * 2.0}), {"x": "float64", "g": "float64"}, "float64")
-    columns = dict.fromkeys("xg", np.zeros(1, np.int64))
-    tasks = [Task(walk, np.zeros((1, 3), np.int64), np.zeros((1, 2), np.int64), columns) for _ in range(20)]
+    walk = made(Pass({}, {"x": weight("x") * 2.0}), {"x": "float64", "g": "float64"}, "float64")
+    tasks = [task_of(walk, {key: [np.zeros(1)] for key in "xg"}) for _ in range(20)]
     assert {task.words.ctypes.data % 64 for task in tasks} == {0}
 
 
 def test_a_row_for_each_tensor() -> None:
     memory = [np.ones(20), np.ones(3), np.ones(17)]
-    walk = compiled(
+    walk = made(
         Pass({}, {"x": weight("x") * (number("a") / 2.0) + number("b")}), {"x": "float64", "g": "float64"}, "float64"
     )
-    columns = dict.fromkeys("xg", np.array([m.ctypes.data for m in memory]))
-    task = Task(walk, np.array([[0, 0, 20], [1, 0, 3], [2, 0, 17]]), np.array([[0, 2], [2, 3]]), columns)
-    task.set_rows({"a": np.array([2.0, 4.0]), "b": 0.5}, np.array([1, 0, 1]), 2)
+    numbers = {"a": np.array([2.0, 4.0]), "b": 0.5}
+    task = task_of(walk, dict.fromkeys("xg", memory), numbers, [1, 0, 1], [(0, 2), (2, 3)])
     task.run(1)
     assert [m.tolist() for m in memory] == [[2.5] * 20, [1.5] * 3, [2.5] * 17]
-    task.set_row({"a": 0.0, "b": 9.0})  # and back to one row for all
+    task.numbers.lay(1)  # and back to one row for all
+    task.numbers.put({"a": 0.0, "b": 9.0})
     task.run(1)
     assert [m.tolist() for m in memory] == [[9.0] * 20, [9.0] * 3, [9.0] * 17]
 
@@ -222,7 +217,7 @@ class TestProductsOrder:
         lowered = lower(Pass({}, {"w": product}))
         assert len(lowered.coefficients) == 1
         numbers = {"lr": 0.3, "c": 0.7, "k": 11.0}
-        assert host_function(lowered.coefficients).one(numbers)[0] == pytest.approx(0.3 / 0.7 * 11, rel=1e-15)
+        assert host_function(lowered.coefficients)(numbers)[0] == pytest.approx(0.3 / 0.7 * 11, rel=1e-15)
 
     def test_sums_are_not_reordered(self) -> None:
         a, b = np.array([1e16]), np.array([-1e16])
@@ -287,7 +282,7 @@ HOST: dict[str, Callable[..., object]] = {
 
 @pytest.mark.parametrize("name", HOST)
 def test_host_numbers_follow_ieee(name: str) -> None:
-    """Floats one by one and arrays at once: NumPy's answer, also where Python would raise, and the same bits."""
+    """Floats one by one and arrays at once: NumPy's answer, also where Python would raise; machine code's bits."""
     formula = HOST[name]
     traced = formula(number("a"), number("b"))
     assert isinstance(traced, Expression)
@@ -295,22 +290,37 @@ def test_host_numbers_follow_ieee(name: str) -> None:
     a, b = PAIRS
     with np.errstate(all="ignore"):
         expected = formula(a, b)
-    many = host.many({"a": a, "b": b})
+    many = host({"a": a, "b": b})
     np.testing.assert_array_equal(many[1], b)
-    one = [host.one({"a": float(x), "b": float(y)})[0] for x, y in PAIRS.T]
+    one = [host({"a": float(x), "b": float(y)})[0] for x, y in PAIRS.T]
     np.testing.assert_array_equal(many[0], one)
+    np.testing.assert_array_equal(coefficients([traced], {"a": a, "b": b})[0], one)
     # math.pow and math.exp differ from NumPy's vectorised ones by a rounding.
     np.testing.assert_allclose(one, expected, rtol=4e-16)
 
 
-def test_rows_have_the_bits_of_one() -> None:
-    """NumPy's own powers differ from the C library's in a few of a hundred: a row of its own must change no weight."""
+def test_powers_have_pythons_bits() -> None:
+    """NumPy's own differ from the C library's in a few of a hundred: how many rows there are changes no weight."""
     beta, t = number("beta"), number("t")
-    host = host_function([1 - beta**t, vocabulary.exp(-t * beta), vocabulary.log(t + beta), vocabulary.sqrt(t) / beta])
+    formulas = [beta**t, vocabulary.exp(-t * beta), vocabulary.log(t + beta), vocabulary.sqrt(t) / beta, beta**2.0]
     betas, steps = np.linspace(0.5, 0.99999, 500), np.arange(1.0, 501.0)
-    many = host.many({"beta": betas, "t": steps})
-    for i, (b, s) in enumerate(zip(betas.tolist(), steps.tolist(), strict=True)):
-        assert host.one({"beta": b, "t": s}) == tuple(values[i] for values in many), i
+    pairs = list(zip(betas.tolist(), steps.tolist(), strict=True))
+    expected = [
+        [b**s for b, s in pairs], [math.exp(-s * b) for b, s in pairs], [math.log(s + b) for b, s in pairs],
+        [math.sqrt(s) / b for b, s in pairs], [b**2.0 for b, s in pairs],
+    ]  # fmt: skip
+    for found in (
+        host_function(formulas)({"beta": betas, "t": steps}),
+        coefficients(formulas, {"beta": betas, "t": steps}),
+    ):
+        for values, want in zip(found, expected, strict=True):
+            assert values.tolist() == want
+
+
+def test_a_condition_that_is_known_before_any_number() -> None:
+    a = number("a")
+    formulas = [vocabulary.where(constant(x) > 1.0, a, a * 2.0) for x in (0.0, 2.0)]
+    assert [found[0] for found in coefficients(formulas, {"a": 3.0})] == [6.0, 3.0]
 
 
 @pytest.mark.parametrize(
@@ -330,8 +340,9 @@ def test_rows_have_the_bits_of_one() -> None:
     ],
 )
 def test_host_never_raises(expression: Expression, expected: float) -> None:
-    (found,) = host_function([expression]).one({"zero": 0.0})
+    (found,) = host_function([expression])({"zero": 0.0})
     assert found == pytest.approx(expected, nan_ok=True, rel=1e-15)
+    assert coefficients([expression], {"zero": 0.0})[0][0] == pytest.approx(expected, nan_ok=True, rel=1e-15)
 
 
 def test_constants_fold() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kernels import made, task_of
 from thalweg.formula.compose import Pass
 from thalweg.formula.expression import number, weight
-from thalweg.formula.kernel import CompiledPass, Task, compiled
+from thalweg.formula.kernel import CompiledPass
 from thalweg.formula.machine import MachineCode, cache_folder
 
 NOT_WINDOWS = pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner here")
@@ -25,17 +26,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def walk(factor: float = 2.0) -> CompiledPass:
-    return compiled(Pass({}, {"x": weight("x") * number("a") + factor}), {"x": "float64", "g": "float64"}, "float64")
+    return made(Pass({}, {"x": weight("x") * number("a") + factor}), {"x": "float64", "g": "float64"}, "float64")
 
 
 def works(code: MachineCode, factor: float = 2.0) -> bool:
     """Whether a loaded kernel computes what it should."""
     memory = np.arange(5, dtype=np.float64)
-    task = Task(
-        walk(factor), np.array([[0, 0, 5]]), np.array([[0, 1]]), dict.fromkeys("xg", np.array([memory.ctypes.data]))
-    )
-    task.set_row({"a": 3.0})
-    code.call(task.words.ctypes.data)
+    task = task_of(walk(factor), {key: [memory] for key in "xg"}, {"a": 3.0})
+    code.call_rows(task.at)
+    code.call(task.at)
     return memory.tolist() == [factor + 3.0 * i for i in range(5)]
 
 

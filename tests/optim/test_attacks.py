@@ -659,7 +659,12 @@ def test_modes_are_what_they_say(mode: str, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(owner, name, counted)
     made._plan = None  # the plan that is made now asks through what counts
     run.step(1, 2, 3)
-    expected = {"one call": {"run": 3}, "gathered": {"gather": 3}, "python": {"gather": 3, "_asked": 3}}
+    expected = {
+        "one call": {"run": 3},
+        "clipped": {"run": 3},
+        "gathered": {"gather": 3},
+        "python": {"gather": 3, "_asked": 3},
+    }
     assert calls == expected[mode]
 
 

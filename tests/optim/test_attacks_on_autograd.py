@@ -66,7 +66,7 @@ class TestClear:
         assert not weight.grad.any()
         assert weight.detach() == pytest.approx(-0.1)
 
-    @pytest.mark.parametrize("mode", ["one call", "gathered"])
+    @pytest.mark.parametrize("mode", ["one call", "clipped", "gathered"])
     def test_inference_gradients(self, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """They cannot be cleared: either that is said before anything moves, or the step is a whole one."""
         weight = torch.nn.Parameter(torch.zeros(20))

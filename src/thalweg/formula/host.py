@@ -1,15 +1,15 @@
-"""The numbers of a pass, computed on the host in float64: once a step, for each distinct set of hyperparameters.
+"""The next values of a rule's scalars, computed on the host in float64 from a step's numbers.
 
-    of = host_function([lr / (1 - beta1**t)])              # of symbols
-    of.one({"lr": 0.2, "beta1": 0.5, "t": 1.0})                        # (0.4,): floats, what most steps ask for
-    of.many({"lr": array([0.2, 0.3]), "beta1": 0.5, "t": 2.0})         # (array([0.26667, 0.4]),): a row each
+of = host_function([lr / (1 - beta1**t)])                                # of symbols
+of({"lr": 0.2, "beta1": 0.5, "t": 1.0})                                  # (0.4,)
+of({"lr": array([0.2, 0.3]), "beta1": 0.5, "t": array([1.0, 2.0])})      # (array([0.4, 0.4]),): a row each
 
-Both give the same bits.
+A kernel's coefficients are computed from the same expressions in machine code (`llvm`), with the same bits.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,50 +35,33 @@ def _each(plain: Callable[..., float], array: Any) -> Callable[..., Any]:
     return lambda *arrays: np.asarray(every(*arrays), np.float64)[()]
 
 
-def _called() -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the text calls, on floats and on arrays.
+@cache
+def _called() -> dict[str, Any]:
+    """What the text calls.
 
-    Plain floats are several times faster than NumPy's, but raise where IEEE 754 has an answer. The last bits of NumPy's
-    own powers, exponentials and logarithms are others than the C library's, in a few of a hundred: a row of its own
-    must not change a weight, so they are taken one by one.
+    The last bits of NumPy's own powers, exponentials and logarithms are others than the C library's, in a few of a
+    hundred, and kernels take the C library's: so they are taken one by one.
     """
     rows = {_NAMES.get(name, name): row for name, row in OPERATIONS.items() if not row.infix}
-    plain = {name: row.python for name, row in rows.items()}
-    arrays = {name: row.numpy if row.exact else _each(row.python, row.numpy) for name, row in rows.items()}
-    return plain, arrays
+    return {name: row.numpy if row.exact else _each(row.python, row.numpy) for name, row in rows.items()}
 
 
-@dataclass(frozen=True)
-class HostFunction:
-    """From named numbers to the values of some host expressions.
+def host_function(expressions: Sequence[Expression]) -> Callable[[Numbers], tuple[Any, ...]]:
+    """Compile host expressions, each distinct part of them computed once.
 
-    ``one`` takes floats and returns floats. ``many`` takes float64 arrays of shape (rows,) too, and returns arrays of
-    that shape, or of shape () where nothing that a value depends on is an array.
+    The function takes numbers by name, floats or float64 arrays of shape (rows,), and returns arrays of that shape, or
+    floats where nothing that a value depends on is an array.
     """
-
-    one: Callable[[Numbers], tuple[Any, ...]]
-    many: Callable[[Numbers], tuple[Any, ...]]
-
-
-def host_function(expressions: Sequence[Expression]) -> HostFunction:
-    """Compile host expressions, each distinct part of them computed once."""
     code = compile(_text(expressions), "<host numbers>", "exec")
-    plain, arrays = _called()
-    exec(code, plain)
-    exec(code, arrays)
+    known = {**_called()}
+    exec(code, known)
 
-    def many(numbers: Numbers) -> tuple[Any, ...]:
+    def of(numbers: Numbers) -> tuple[Any, ...]:
         exact = {name: np.asarray(value, np.float64)[()] for name, value in numbers.items()}
         with np.errstate(all="ignore"):
-            return arrays["numbers"](exact)  # type: ignore[no-any-return]
+            return known["numbers"](exact)  # type: ignore[no-any-return]
 
-    def one(numbers: Numbers) -> tuple[Any, ...]:
-        try:
-            return plain["numbers"](numbers)  # type: ignore[no-any-return]
-        except (ArithmeticError, ValueError):
-            return many(numbers)
-
-    return HostFunction(one, many)
+    return of
 
 
 def _text(expressions: Sequence[Expression]) -> str:

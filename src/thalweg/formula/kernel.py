@@ -8,7 +8,7 @@ task.run(threads=2)                                     # and the weights have m
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .between import Part
 from .compose import Pass, number_names, program
 from .expression import leaves
-from .host import HostFunction, host_function
+from .host import host_function
 from .llvm import (
     ADDRESSES,
     CLAIM_TABLE,
@@ -134,7 +134,9 @@ def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tup
 
 
 @once
-def scalars_of(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> HostFunction:
+def scalars_of(
+    rule: type[Rule], switches: tuple[tuple[str, bool], ...]
+) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
     """From a step's numbers to the next values of the rule's scalars, in their declared order."""
     return host_function(tuple(program(rule, dict(switches)).scalars.values()))
 

@@ -8,7 +8,7 @@ for any number of threads. The last weights of a tensor are the same vector unde
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from .expression import coefficient, number, weight
+from .expression import Expression, coefficient, number, weight
 from .loops import Loops
 from .lower import Kernel
 from .numbers import COUNT, VALUES
@@ -62,6 +62,11 @@ class _Rows(Loops):
                 exact = lane if self.kind == "double" else self.new(f"fptrunc double {lane} to {self.kind}")
                 place = self.new(f"getelementptr {self.kind}, ptr {rows}, i64 {self.plus(start, str(i))}")
                 self.set(place, self.kind, exact)
+
+    def _computed(self, e: Expression, known: Registers) -> str:
+        if e.op != "where" or e.arguments[0].op != "constant":
+            return super()._computed(e, known)
+        return self.value(e.arguments[1 if e.arguments[0].arguments[0] else 2], known)  # both sides were constants
 
     def called(self, operation: Operation, a: Sequence[str]) -> str:
         if operation.exact:

@@ -24,7 +24,7 @@ from .driver import ABSENT
 from .kept import Kept
 from .layout import layout
 from .reading import plain, within_storage
-from .settings import Group, GroupNumbers, Switches
+from .settings import Group, GroupNumbers, How, Switches
 
 MEASURED = ("gradient", "weight", "step")
 
@@ -109,27 +109,25 @@ class Launch(ABC):
         self.limited = False
         """Whether any row clips the gradient by value."""
         self._next_scalars = scalars_of(rule, switches)
+        # Whether each tensor needs a row, since what is computed between the passes, or kept, is its own.
         self._apart = any(total.scope == "tensor" for total in parts(rule, Sum).values()) or bool(scalars)
         self._given = [name for name in self.numbers.names if name not in {"t", *scalars, *parts(rule, Sum)}]
         self._places = [self.numbers.place[name] for name in self._given]
         self._totals: dict[str, Totals] = {}
-        self._filled: tuple[object, bool] = (None, False)
+        self._filled: tuple[object, object] = (None, None)
         self._adopted = False
 
     # What a step needs before its passes, and does after them.
 
-    def fill(self, groups: Sequence[GroupNumbers], apart: bool) -> None:
-        """The numbers of the step that is about to be taken: of all ``groups``, those of its own.
-
-        ``apart``: each tensor needs a row, since what is computed between the passes is its own.
-        """
+    def fill(self, groups: Sequence[GroupNumbers], how: How) -> None:
+        """The numbers of the step that is about to be taken: of all ``groups``, those of its own."""
         counts = self.counts
-        same = self._filled[0] is groups and self._filled[1] is apart and not self.scalars
+        same = self._filled[0] is groups and self._filled[1] is how and not self.scalars
         if same and (not counts.asked or counts.unchanged()):  # `advance` has counted on
             return
-        self._filled = groups, apart
+        self._filled = groups, how
         capacity = self.numbers.capacity
-        self._lay([groups[i] for i in self.members.groups], apart or self._apart)
+        self._lay([groups[i] for i in self.members.groups], how.apart or self._apart)
         if self.numbers.capacity > capacity:
             self._make_room()
         self.limited = bool(np.isfinite(self.numbers.column("clip_value")).any())
@@ -164,7 +162,7 @@ class Launch(ABC):
         if not scalars:
             return
         present = self.counts.present
-        values = self._next_scalars.many(self._before())
+        values = self._next_scalars(self._before())
         for (name, scalar), value in zip(scalars.items(), values, strict=True):
             if scalar.scope == "tensor":
                 self.scalars[name].write(np.broadcast_to(value, len(self.members.params)), present)

@@ -19,7 +19,8 @@ from . import averaging, loading, reading, surface
 from . import plan as planning
 from .explain import Explanation, explain
 from .plan import Plan
-from .sequence import Bad, How
+from .sequence import Bad
+from .settings import How
 from .stepping import Stepper
 from .telemetry import Telemetry
 from .watched import WatchedState

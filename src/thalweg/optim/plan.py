@@ -21,8 +21,8 @@ from . import reading, state, surface
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members, TorchLaunch
 from .memory import Memory
-from .sequence import How, Steps, steps
-from .settings import Group, GroupNumbers, Switches
+from .sequence import Steps, steps
+from .settings import Group, GroupNumbers, How, Switches
 from .watched import WatchedState
 
 Held = list[torch.Tensor | None]
@@ -135,7 +135,7 @@ class Plan:
     def steps(self, numbers: Sequence[GroupNumbers], how: How, measured: bool) -> Steps:
         """The parts of the step that is about to be taken, with its numbers."""
         for x in self.launches:
-            x.fill(numbers, how.apart)
+            x.fill(numbers, how)
         key = (how, measured, *((x.limited, x.threads) for x in self.launches))
         if key not in self._steps:
             if len(self._steps) > 8:  # options that change all the time

@@ -25,7 +25,11 @@ def problem() -> str | None:
     found = unchecked()
     if isinstance(found, str):
         return found
-    for options in ({}, {"clip_norm": 1e9}):  # a step in one call, and one whose gradients are looked at first
+    for options in (
+        {},
+        {"clip_norm": 1e9},
+        {"nonfinite": "raise"},
+    ):  # steps in one call, and one whose gradients are looked at first
         fast, plain = (list(_trained(way, options)) for way in (found, None))
         for (event, one), (_, other) in zip(fast, plain, strict=True):
             if one != other:

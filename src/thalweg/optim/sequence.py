@@ -22,6 +22,7 @@ from thalweg.formula.rule import parts
 
 from . import joining
 from .launch import Call, Launch, Runs, added
+from .settings import How
 
 # Up to this many weights a step is taken in one call that keeps the interpreter's lock, so that nothing can move while
 # it runs: half a millisecond. Longer steps let other threads run, and hold the gradients meanwhile. Each pass counts.
@@ -29,26 +30,6 @@ LOCKED_UP_TO = 1_000_000
 
 Bad = list[tuple[int, torch.Tensor, int]]
 """The parameters whose gradient holds nan or infinity: place among all, parameter, how many values."""
-
-
-@dataclass(frozen=True, eq=False)
-class How:
-    """The options of the whole optimizer that decide which parts a step has; see `Optimizer`."""
-
-    clip_norm: float | None
-    clip_scope: str
-    clip_eps: float
-    nonfinite: str
-    clear: bool
-
-    @property
-    def guarded(self) -> bool:
-        return self.nonfinite != "pass"
-
-    @property
-    def apart(self) -> bool:
-        """Whether each tensor is clipped by a norm of its own."""
-        return self.clip_norm is not None and self.clip_scope == "tensor"
 
 
 @dataclass(frozen=True, eq=False)

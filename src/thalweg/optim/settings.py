@@ -1,6 +1,7 @@
 """What the parameter groups say: read anew only when they say something else."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from thalweg.formula import Rule, Scalar
@@ -17,6 +18,26 @@ RuleOf = Callable[[Group], type[Rule]]
 """The rule that updates a group's parameters."""
 
 _PLAIN = (float, int, bool, str, type(None))
+
+
+@dataclass(frozen=True, eq=False)
+class How:
+    """The options of the whole optimizer that decide how a step is taken; see `Optimizer`."""
+
+    clip_norm: float | None
+    clip_scope: str
+    clip_eps: float
+    nonfinite: str
+    clear: bool
+
+    @property
+    def guarded(self) -> bool:
+        return self.nonfinite != "pass"
+
+    @property
+    def apart(self) -> bool:
+        """Whether each tensor is clipped by a norm of its own."""
+        return self.clip_norm is not None and self.clip_scope == "tensor"
 
 
 # Where a group's first learning rate is noted: by OneCycleLR, which begins far below its peak; by the optimizer, where

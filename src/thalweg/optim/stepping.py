@@ -7,8 +7,8 @@ from torch.autograd.graph import increment_version
 from . import plan as planning
 from .driver import PLAN
 from .plan import Plan
-from .sequence import Bad, How, NotFinite
-from .settings import Group, GroupNumbers, RuleOf, Settings
+from .sequence import Bad, NotFinite
+from .settings import Group, GroupNumbers, How, RuleOf, Settings
 from .telemetry import Telemetry
 from .watched import WatchedState
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from .launch import MEASURED, Launch, Measured
 from .plan import names
-from .sequence import How
-from .settings import Group
+from .settings import Group, How
 
 
 @dataclass(frozen=True)
