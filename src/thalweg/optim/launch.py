@@ -111,8 +111,9 @@ class Launch(ABC):
         self._next_scalars = scalars_of(rule, switches)
         # Whether each tensor needs a row, since what is computed between the passes, or kept, is its own.
         self._apart = any(total.scope == "tensor" for total in parts(rule, Sum).values()) or bool(scalars)
-        self._given = [name for name in self.numbers.names if name not in {"t", *scalars, *parts(rule, Sum)}]
-        self._places = [self.numbers.place[name] for name in self._given]
+        given = [name for name in self.numbers.names if name not in {"t", *scalars, *parts(rule, Sum)}]
+        self._given = operator.itemgetter(*given)
+        self._places = [self.numbers.place[name] for name in given]
         self._totals: dict[str, Totals] = {}
         self._filled: tuple[object, object] = (None, None)
         self._adopted = False
@@ -135,7 +136,7 @@ class Launch(ABC):
     def _lay(self, groups: Sequence[GroupNumbers], apart: bool) -> None:
         numbers, group_of = self.numbers, self.members.group_of
         taken = self.counts.steps if self.counts.asked else np.zeros(1, np.float32)
-        given = np.array([[group[name] for name in self._given] for group in groups])
+        given = np.array(list(map(self._given, groups)))
         self.group = np.arange(len(groups))
         """The group, of the launch's own, that each row belongs to."""
         if apart:

@@ -54,16 +54,24 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
     found["unscale"] = (-1.0 if group["maximize"] else 1.0) / scale
     if group["clip_value"] is not None:
         found["clip_value"] = float(group["clip_value"])
+    return found | _decayed(rule, group, found.get("lr", 0.0), found.get("weight_decay", 0.0))
+
+
+def _decayed(rule: type[Rule], group: Mapping[str, Any], lr: float, weight_decay: float) -> dict[str, float]:
+    """The chain's numbers of weight decay, where the chain does it."""
     kind = group.get("decay", decay_kind(rule))
-    if kind in surface.DECAYS:
-        first = first_lr(group, found["lr"]) or 1.0  # a rate of 0 moves nothing, whatever it was at first
-        found |= decay(kind, found["lr"], first, found["weight_decay"])
-    return found
+    if kind not in surface.DECAYS:
+        return {}
+    first = first_lr(group, lr) or 1.0  # a rate of 0 moves nothing, whatever it was at first
+    return decay(kind, lr, first, weight_decay)
 
 
 def first_lr(group: Mapping[str, Any], lr: float) -> float:
     """The learning rate before any schedule, as it is noted in the group; else the present one."""
-    return float(next((group[key] for key in FIRST_LR if key in group), lr))
+    for key in FIRST_LR:
+        if key in group:
+            return float(group[key])
+    return lr
 
 
 class Settings:
@@ -83,19 +91,32 @@ class Settings:
         Both are the same objects as the last time if all is as it was. ``scale``: see `group_numbers`.
         """
         rules = [rule_of(group) for group in groups]
-        said = [(rule, *map(group.get, _keys(rule))) for rule, group in zip(rules, groups, strict=True)]
+        keys = {rule: _keys(rule) for rule in {*rules}}
+        said = [(rule, *map(group.get, keys[rule])) for rule, group in zip(rules, groups, strict=True)]
         if (scale, clear) != self._common or len(said) != len(self._said):
             self._common, self._said = (scale, clear), [None] * len(said)
             self._numbers, self._switches = [{}] * len(said), ((),) * len(said)
         if said == self._said:
             return self._numbers, self._switches
         numbers, switches = [*self._numbers], [*self._switches]
+        remembered: list[tuple[Any, ...] | None] = [*said]
         for i, (rule, group, now, before) in enumerate(zip(rules, groups, said, self._said, strict=True)):
-            if now != before:
-                numbers[i] = _of(rule, group, groups[0], scale)
-                switches[i] = group_switches(rule, group, numbers[i], (("clear", clear),))
-        # A tensor's value can change under the same object, so it is not remembered.
-        self._said = [now if all(map(_plain, now[1:])) else None for now in said]
+            first = rules.index(rule)
+            if now == before and (said[first] == self._said[first] or not _shares(rule)):
+                continue
+            known = numbers[i]
+            if before is not None and now != before and type(now[-1]) is float and now[:-1] == before[:-1]:
+                # Only the learning rate: what a scheduler does, of hundreds of groups perhaps.
+                lr = now[-1]
+                fresh = numbers[i] = {**known, "lr": lr, **_decayed(rule, group, lr, known.get("weight_decay", 0.0))}
+                if lr and known["lr"] and bool(fresh["shrink"]) == bool(known["shrink"]):
+                    continue  # no switch depends on more than that
+            else:
+                numbers[i] = _of(rule, group, groups[first], scale)
+            switches[i] = group_switches(rule, group, numbers[i], (("clear", clear),))
+            if not all(map(_plain, now[1:])):
+                remembered[i] = None  # a tensor's value can change under the same object
+        self._said = remembered
         self._numbers = numbers
         if (found := tuple(switches)) != self._switches:
             self._switches = found
@@ -104,9 +125,15 @@ class Settings:
 
 @once
 def _keys(rule: type[Rule]) -> tuple[str, ...]:
-    """What of a group its numbers and switches depend on."""
+    """What of a group its numbers and switches depend on; the learning rate last."""
     scalars = [name for name, scalar in parts(rule, Scalar).items() if scalar.scope != "tensor"]
-    return (*surface.defaults(rule), *scalars, *FIRST_LR)
+    return (*(key for key in (*surface.defaults(rule), *scalars, *FIRST_LR) if key != "lr"), "lr")
+
+
+@once
+def _shares(rule: type[Rule]) -> bool:
+    """Whether groups share scalars, which then stand in the first group of the rule."""
+    return any(scalar.scope == "all" for scalar in parts(rule, Scalar).values())
 
 
 def _of(rule: type[Rule], group: Group, first: Group, scale: float) -> GroupNumbers:
