@@ -28,14 +28,14 @@ def task_of(
     walk: CompiledPass, columns: Mapping[str, Sequence[Array]], numbers: Mapping[str, Any] | None = None,
     row_of: Sequence[int] = (), claims: Sequence[tuple[int, int]] = (),
 ) -> Task:  # fmt: skip
-    """A pass pointed at arrays, of each operand one a tensor: a piece a tensor; see `Task` for the others."""
+    """A pass pointed at arrays, of each operand one a tensor: a tile a tensor; see `Task` for the others."""
     sizes = [len(array) for array in columns["g"]]
     kept = Numbers(walk.names, len(sizes))
     kept.lay(max(row_of, default=0) + 1, np.array(row_of or [0] * len(sizes)))
     kept.put(numbers or {})
-    pieces = np.array([(tensor, 0, size) for tensor, size in enumerate(sizes)], np.int64)
+    tiles = np.array([(tensor, 0, size) for tensor, size in enumerate(sizes)], np.int64)
     addresses = {name: np.array([a.ctypes.data for a in arrays], np.int64) for name, arrays in columns.items()}
-    return Task(walk, pieces, np.array(claims or [(0, len(sizes))], np.int64), addresses, kept)
+    return Task(walk, tiles, np.array(claims or [(0, len(sizes))], np.int64), addresses, kept)
 
 
 def coefficients(expressions: Sequence[Expression], numbers: Mapping[str, Any]) -> list[Array]:

@@ -51,7 +51,7 @@ INSTRUCTIONS = {"fadd": "fsub", "fsub": "fadd", "fmul": "fdiv", "fdiv": "fmul", 
                 "olt": "ole", "ogt": "oge", "oeq": "one", "eq": "ne", "ne": "eq", "shl": "lshr", "lshr": "shl",
                 "and": "or", "or": "and"}  # fmt: skip
 _EMITTED = re.compile(rf"\b({'|'.join(INSTRUCTIONS)})\b")
-_EMITTING = ("llvm.py", "vectors.py", "loops.py", "lines.py", "columns.py", "driver.py")
+_EMITTING = ("llvm.py", "vectors.py", "loops.py", "lines.py", "columns.py", "driver.py", "between.py")
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def mutants(root: Path) -> list[Mutant]:
     drawn: list[Mutant] = []
     for package, count in PACKAGES.items():
         kinds: dict[str, list[Mutant]] = {}
-        for path in sorted((root / "src" / "thalweg" / package).rglob("*")):
-            for mutant in _of_file(path, root) if path.suffix in (".py", ".ll") else ():
+        for path in sorted((root / "src" / "thalweg" / package).rglob("*.py")):
+            for mutant in _of_file(path, root):
                 kinds.setdefault(mutant.kind, []).append(mutant)
         chance = random.Random(f"{SEED} {package}")
         for kind in sorted(kinds):
@@ -94,9 +94,6 @@ def mutants(root: Path) -> list[Mutant]:
 def _of_file(path: Path, root: Path) -> Iterator[Mutant]:
     text = path.read_text(encoding="utf-8")
     name = str(path.relative_to(root))
-    if path.suffix == ".ll":
-        yield from _of_assembly(name, text)
-        return
     if path.name in _EMITTING:
         yield from _of_strings(name, text)
     lines = text.splitlines(keepends=True)
@@ -160,17 +157,6 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
             if isinstance(child, ast.AST) and not isinstance(child, ast.Raise | ast.JoinedStr | ast.Assert):
                 yield child
                 yield from _executed(child)
-
-
-def _of_assembly(name: str, text: str) -> Iterator[Mutant]:
-    offset = 0
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        code = line.partition(";")[0]
-        for match in _EMITTED.finditer(code) if " = " in code else ():
-            yield Mutant(
-                name, number, "emitted", offset + match.start(), offset + match.end(), INSTRUCTIONS[match[0]], match[0]
-            )
-        offset += len(line)
 
 
 def _of_strings(name: str, text: str) -> Iterator[Mutant]:

@@ -1,9 +1,9 @@
 """What stands between two passes, in machine code: totals by tensor, what follows from them, counting.
 
 Each function takes the address of a block of words, as kernels do, and is called on one thread. Sums are taken in a
-fixed order, piece by piece and tensor by tensor, so that the number of threads does not matter.
+fixed order, tile by tile and tensor by tensor, so that the number of threads does not matter.
 
-    gather    the sums of a pass's pieces, shape (pieces, totals), added by tensor: (totals, tensors)
+    gather    the sums of a pass's tiles, shape (tiles, totals), added by tensor: (totals, tensors)
     join      a total, of all tensors or of each, as a number for the next pass: in a column of `Numbers`
     advance   one more step for every tensor that has a gradient
 """
@@ -65,14 +65,14 @@ class _Between(Loops):
 @cache
 def gather_text(raw: bool) -> str:
     """``raw``: sums of squares of gradients that have not been unscaled, times the square of what unscales them."""
-    to = _Between(("SUMS", "PIECES", "TOTALS", "HEADER"), ("COUNT", "WIDTH", "TENSORS", "UNSCALE"))
+    to = _Between(("SUMS", "TILES", "TOTALS", "HEADER"), ("COUNT", "WIDTH", "TENSORS", "UNSCALE"))
     size = to.size_of
     with to.loop("0", to.times(size["WIDTH"], size["TENSORS"])) as i:
         to.set(to.double(to.at["TOTALS"], i), "double", "0.0")
-    with to.loop("0", size["COUNT"]) as piece:
-        tensor = to.word(to.at["PIECES"], to.times(piece, "3"))
+    with to.loop("0", size["COUNT"]) as tile:
+        tensor = to.word(to.at["TILES"], to.times(tile, "3"))
         with to.loop("0", size["WIDTH"]) as k:
-            term = to.get(to.double(to.at["SUMS"], to.plus(to.times(piece, size["WIDTH"]), k)), "double")
+            term = to.get(to.double(to.at["SUMS"], to.plus(to.times(tile, size["WIDTH"]), k)), "double")
             to.add_to(to.double(to.at["TOTALS"], to.plus(to.times(k, size["TENSORS"]), tensor)), "double", term)
     with to.loop("0", size["TENSORS"] if raw else "0") as tensor:
         row = to.row_of(to.at["HEADER"], tensor)
@@ -138,9 +138,9 @@ def advance_text() -> str:
     return to.text()
 
 
-def gather(sums: NDArray[np.float64], pieces: Words, totals: NDArray[np.float64], numbers: Numbers, raw: bool) -> Part:
-    """``sums`` (pieces, totals) and ``pieces`` (pieces, 3) as `kernel.Task` has them; ``totals`` (totals, tensors)."""
-    arrays = (sums, pieces, totals, numbers.header)
+def gather(sums: NDArray[np.float64], tiles: Words, totals: NDArray[np.float64], numbers: Numbers, raw: bool) -> Part:
+    """``sums`` (tiles, totals) and ``tiles`` (tiles, 3) as `kernel.Task` has them; ``totals`` (totals, tensors)."""
+    arrays = (sums, tiles, totals, numbers.header)
     sizes = (len(sums), len(totals), totals.shape[1], numbers.place.get("unscale", 0))
     return _part(gather_text(raw), arrays, sizes)
 

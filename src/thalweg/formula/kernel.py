@@ -2,7 +2,7 @@
 
 walk = passes(AdamW, switches, dtypes).update           # machine code over w, g, m, v
 numbers = Numbers(walk.names, tensors)                  # what every step reads
-task = Task(walk, pieces, claims, columns, numbers)     # pointed at the memory of some tensors
+task = Task(walk, tiles, claims, columns, numbers)     # pointed at the memory of some tensors
 numbers.put({"lr": 1e-3, "beta1": 0.9, "t": 1.0, ...})  # every step
 task.run(threads=2)                                     # and the weights have moved
 """
@@ -25,11 +25,11 @@ from .llvm import (
     CLAIM_TABLE,
     CLAIMS,
     HEADER,
-    PIECES,
     ROW_OF,
     ROWS,
     SUMS,
     TASK_WORDS,
+    TILES,
     compute_type,
     emit,
 )
@@ -153,30 +153,30 @@ class Task:
     """The memory a kernel is pointed at; its arrays live as long as it does."""
 
     def __init__(
-        self, walk: CompiledPass, pieces: Table, claims: Table, columns: Mapping[str, Table], numbers: Numbers
+        self, walk: CompiledPass, tiles: Table, claims: Table, columns: Mapping[str, Table], numbers: Numbers
     ) -> None:
         """The arrays are int64.
 
-        ``pieces``   shape (pieces, 3): tensor, first weight, how many: what adds up to one slot of the sums.
-        ``claims``   shape (claims, 2): first piece and the one past the last, of what a thread takes at a time.
+        ``tiles``   shape (tiles, 3): tensor, first weight, how many: what adds up to one slot of the sums.
+        ``claims``   shape (claims, 2): first tile and the one past the last, of what a thread takes at a time.
         ``columns``  for each operand the addresses of the tensors, shape (tensors,); where the gradient's is 0,
                      nothing is done.
         ``numbers``  what the rows are made from, in the walk's order.
 
-        Its own: ``rows`` float32 or float64 (rows, coefficients), ``sums`` float64 (pieces, totals).
+        Its own: ``rows`` float32 or float64 (rows, coefficients), ``sums`` float64 (tiles, totals).
         """
-        self.walk, self.pieces, self.claims, self.numbers = walk, pieces, claims, numbers
+        self.walk, self.tiles, self.claims, self.numbers = walk, tiles, claims, numbers
         self._columns = [columns[name] for name in walk.operands]
         self.addresses = np.array([column.ctypes.data for column in self._columns], np.int64)
         self.rows = np.zeros((numbers.capacity, walk.width), walk.real)
-        self.sums = np.zeros((len(pieces), len(walk.totals)), np.float64)
+        self.sums = np.zeros((len(tiles), len(walk.totals)), np.float64)
         # A task block starts on a cache line of its own: threads hammer its first word.
         room = np.zeros(TASK_WORDS + 8, np.int64)
         skip = -(room.ctypes.data // 8) % 8
         self.words = room[skip : skip + TASK_WORDS]
         self.words[CLAIMS] = len(claims)
         for index, table in (
-            (CLAIM_TABLE, claims), (PIECES, pieces), (ADDRESSES, self.addresses),
+            (CLAIM_TABLE, claims), (TILES, tiles), (ADDRESSES, self.addresses),
             (ROW_OF, numbers.row_of), (ROWS, self.rows), (SUMS, self.sums), (HEADER, numbers.header),
         ):  # fmt: skip
             self.words[index] = table.ctypes.data

@@ -18,7 +18,7 @@ from .vectors import TYPES, Registers
 WIDTH = 16
 
 # The task block that a kernel gets: 64-bit words. The first is the counter that threads claim work from.
-COUNTER, CLAIMS, CLAIM_TABLE, PIECES, ADDRESSES, ROW_OF, ROWS, SUMS, HEADER = range(9)
+COUNTER, CLAIMS, CLAIM_TABLE, TILES, ADDRESSES, ROW_OF, ROWS, SUMS, HEADER = range(9)
 TASK_WORDS = 16  # two cache lines: the counter shares its line with nothing that is written
 
 
@@ -86,16 +86,16 @@ class _Emitter(Loops):
         self.kernel, self.dtypes = kernel, dtypes
 
     def function(self) -> None:
-        """The pieces of each claim, one after the other."""
-        claims, pieces, addresses = self.table(CLAIM_TABLE), self.table(PIECES), self.table(ADDRESSES)
+        """The tiles of each claim, one after the other."""
+        claims, tiles, addresses = self.table(CLAIM_TABLE), self.table(TILES), self.table(ADDRESSES)
         row_of, rows, slots = self.table(ROW_OF), self.table(ROWS), self.table(SUMS)
         columns = {name: self.pointer(self.word(addresses, i)) for i, name in enumerate(self.kernel.operands)}
         with self.claimed() as claim:
             first = self.times(claim, "2")
             last = self.word(claims, self.plus(first, "1"))
-            with self.loop(self.word(claims, first), last) as piece:
-                entry = self.times(piece, "3")
-                tensor, start, length = (self.word(pieces, self.plus(entry, str(i))) for i in range(3))
+            with self.loop(self.word(claims, first), last) as tile:
+                entry = self.times(tile, "3")
+                tensor, start, length = (self.word(tiles, self.plus(entry, str(i))) for i in range(3))
                 gradient = self.word(columns["g"], tensor)
                 lanes = [self.variable(self.doubles, "zeroinitializer") for _ in self.kernel.totals]
                 # Where there is no gradient there is nothing to do, and nothing to add up.
@@ -108,7 +108,7 @@ class _Emitter(Loops):
                     self.each("0", length, partial(self.weights, begins, known, lanes))
                 for i, variable in enumerate(lanes):
                     total = self.added(self.get(variable, self.doubles), "double")
-                    slot = self.plus(self.times(piece, str(len(lanes))), str(i))
+                    slot = self.plus(self.times(tile, str(len(lanes))), str(i))
                     self.put(f"store double {total}, ptr {self.new(f'getelementptr double, ptr {slots}, i64 {slot}')}")
 
     def element(self, operand: str, base: str, index: str) -> str:

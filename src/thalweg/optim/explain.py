@@ -107,7 +107,7 @@ def served(optimizer: Explained) -> list[Served]:
     """Every parameter, in the order of the groups, with what would serve it in a step now. Nothing is changed."""
     groups, rule = optimizer.param_groups, optimizer.whole
     everyone = [(i, param) for i, group in enumerate(groups) for param in group["params"]]
-    settings = [{**surface.numbers(rule, group), **surface.switches(rule, group)} for group in groups]
+    settings = [surface.settings(rule, group) for group in groups]
     turns = reading.turns([param for _, param in everyone])
     keys = {name: declared.key for name, declared in parts(rule, State).items()}
     found = []
@@ -115,14 +115,11 @@ def served(optimizer: Explained) -> list[Served]:
         # The optimizer's mapping would create what is asked for, and notice that it was.
         real = dict.get(optimizer.state, param, {})
         waits = param.grad is None and not real
-        kept = {**real, **{key: _blank(real[key]) for key in real.keys() & keys.values()}}
+        kept = {**real, **{key: state.blank(real[key]) for key in real.keys() & keys.values()}}
         why = refused = ""
         operands: dict[str, torch.Tensor] = {}
         try:
-            reading.refuse(param, name)
-            operands = state.prepare(rule, settings[i], _blank(param), kept)
-            of_which = {name: real.get(keys[name], torch.empty(0, dtype=x.dtype)) for name, x in operands.items()}
-            types = reading.kernel_types(param, of_which)
+            operands, types = state.classified(rule, settings[i], param, name, kept, real)
             why = types if isinstance(types, str) else ""
         except (TypeError, RuntimeError) as error:
             refused = str(error)
@@ -133,11 +130,6 @@ def served(optimizer: Explained) -> list[Served]:
         copied = not why and not refused and grad.stride() != param.stride()
         found.append(Served(name, i, param.numel(), why, refused, kinds, kept, waits, copied, turn))
     return found
-
-
-def _blank(tensor: torch.Tensor) -> torch.Tensor:
-    """Of the same shape and element type, but without memory."""
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
 
 
 def _norms(optimizer: Explained, numbers: Sequence[GroupNumbers]) -> tuple[Norm, ...]:

@@ -5,7 +5,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,13 +67,13 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Squared norms by piece of memory: put together by tensor only if somebody asks."""
+    """Squared norms by tile of memory: put together by tensor only if somebody asks."""
 
     totals: tuple[str, ...]
     sums: NDArray[np.float64]
-    """One row a piece, one column a total."""
+    """One row a tile, one column a total."""
     tensors: NDArray[np.int64]
-    """The tensor of each piece."""
+    """The tensor of each tile."""
     count: int
 
     @property
@@ -291,7 +291,7 @@ class KernelLaunch(Launch):
         """
         super().__init__(rule, switches, members)
         self.passes, self._found = walks(switches), found
-        self._measuring: Callable[[], CompiledPass] = lambda: walks((*switches, ("measured", True))).update
+        self._measuring: Callable[[], CompiledPass] = cache(lambda: walks((*switches, ("measured", True))).update)
         params = members.params
         self._states_kept = {name: [s[key] for s in members.states] for name, key in members.keys.items()}
         self.columns = {"w": column(params), "g": grads_at}
@@ -335,22 +335,24 @@ class KernelLaunch(Launch):
 
     def _added(self, name: str, walk: CompiledPass, raw: bool) -> Sequence[Runs]:
         task, totals = self._task(name, walk), self.totals_of(name, len(walk.totals))
-        return *task.parts(self.threads), between.gather(task.sums, task.pieces, totals, self.numbers, raw)
+        return *task.parts(self.threads), between.gather(task.sums, task.tiles, totals, self.numbers, raw)
 
     def update(self, again: bool, measured: bool) -> Sequence[Runs]:
-        walk = self._measuring() if measured else self.passes.update
-        task = self._task(f"update {again} {measured}", walk, again)
         if measured:
-            self._measured = task
-        return task.parts(self.threads)
+            return self._measuring_task.parts(self.threads)
+        return self._task(f"update {again}", self.passes.update, backwards=again).parts(self.threads)
+
+    @property
+    def _measuring_task(self) -> Task:
+        return self._task("measured update", self._measuring())
 
     def advance(self) -> Runs:
         memory = self.counts.kept.memory
         return super().advance() if memory is None else between.advance(memory, self._found, ABSENT, self.numbers)
 
     def measured(self) -> Measured:
-        task = self._measured
-        return Measured(task.walk.totals, task.sums.copy(), task.pieces[:, 0], len(self.members.params))
+        task = self._measuring_task
+        return Measured(task.walk.totals, task.sums.copy(), task.tiles[:, 0], len(self.members.params))
 
     @property
     def threads(self) -> int:
@@ -367,7 +369,7 @@ class KernelLaunch(Launch):
     def _task(self, name: str, walk: CompiledPass, backwards: bool = False) -> Task:
         if name not in self._tasks:
             claims = self._cut.backwards if backwards else self._cut.claims
-            self._tasks[name] = Task(walk, self._cut.pieces, claims, self.columns, self.numbers)
+            self._tasks[name] = Task(walk, self._cut.tiles, claims, self.columns, self.numbers)
         return self._tasks[name]
 
 

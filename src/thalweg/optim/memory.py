@@ -122,18 +122,20 @@ class Memory:
         Empty where that is not all: one is of another kind now, or shares memory with another parameter.
         """
         moved = np.flatnonzero(self.found == MOVED).tolist()
-        for i in moved:
-            param = self.params[i]
-            if _told(param) != self._told[i] or not plain(param):
-                return []
-            self.at[i] = param.data_ptr()
-            if self.native:
-                self._block.move(i, self.at[i])
         starts = np.array(self.at)
+        for i in moved:
+            if _told(self.params[i]) != self._told[i] or not plain(self.params[i]):
+                return []
+            starts[i] = self.params[i].data_ptr()
         ends = starts + self._extents
         for i in moved:
             if self._extents[i] and ((starts < ends[i]) & (starts[i] < ends) & (self._extents > 0)).sum() > 1:
                 return []
+        # Only now: whoever makes a new plan must find that this one does not hold.
+        for i in moved:
+            self.at[i] = int(starts[i])
+            if self.native:
+                self._block.move(i, self.at[i])
         return moved
 
     def _asked(self, held: Held | None) -> int:

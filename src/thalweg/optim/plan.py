@@ -208,7 +208,7 @@ def make(
     """
     everyone = [(p, i) for i, group in enumerate(groups) for p in group["params"]]
     called = names(groups)
-    settings = [settings_of(rule, group) for rule, group in zip(rules, groups, strict=True)]
+    settings = [surface.settings(rule, group) for rule, group in zip(rules, groups, strict=True)]
     turns = reading.turns([param for param, _ in everyone])
     sets: dict[tuple[Any, ...], list[int]] = {}
     created: list[torch.Tensor] = []
@@ -222,11 +222,10 @@ def make(
         if param.grad is None and not states.has(param):
             later.append(param)
             continue
-        reading.refuse(param, called[k])
-        if not states.has(param):
+        fresh = not states.has(param)
+        _, types = state.classified(rules[i], settings[i], param, called[k], states.own(param))
+        if fresh:
             created.append(param)
-        operands = state.prepare(rules[i], settings[i], param, states.own(param))
-        types = reading.kernel_types(param, operands)
         if isinstance(types, str):
             reasons.append(types)
         chosen = types if isinstance(types, tuple) else None
@@ -254,11 +253,6 @@ def make(
     memory.serve([tensor for x in launches for tensor in x.kept])
     direct = memory.native and not others and not waiting
     return Plan(tuple(launches), memory, others, waiting, switches, states, created, len(states), direct)
-
-
-def settings_of(rule: type[Rule], group: Group) -> dict[str, Any]:
-    """A group's hyperparameters and switches."""
-    return {**surface.numbers(rule, group), **surface.switches(rule, group)}
 
 
 @cache  # said once of a reason

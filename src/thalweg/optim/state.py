@@ -9,7 +9,8 @@ from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
 from thalweg.formula.rule import parts
 
-from .reading import ordinary
+from . import reading
+from .reading import Types, ordinary
 
 
 def prepare(
@@ -43,6 +44,34 @@ def prepare(
             with ordinary():
                 state[name] = torch.tensor(start_value(scalar.start, values), dtype=torch.float64, device="cpu")
     return found
+
+
+def classified(
+    rule: type[Rule],
+    values: Mapping[str, Any],
+    param: torch.Tensor,
+    called: str,
+    kept: dict[str, Any],
+    real: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, torch.Tensor], Types | str]:
+    """A parameter's states by the rule's names, prepared in ``kept``, and what serves it; see `reading.kernel_types`.
+
+    ``called`` names it in messages. Where nothing may be created, ``kept`` has states without memory (`blank`), and
+    gets such, and ``real`` has what there is. TypeError, RuntimeError and ValueError where nothing serves it.
+    """
+    reading.refuse(param, called)
+    if real is None:
+        operands = prepare(rule, values, param, kept)
+        return operands, reading.kernel_types(param, operands)
+    operands = prepare(rule, values, blank(param), kept)
+    keys = {name: declared.key for name, declared in parts(rule, State).items()}
+    there = {name: real.get(keys[name], torch.empty(0, dtype=x.dtype)) for name, x in operands.items()}
+    return operands, reading.kernel_types(param, there)
+
+
+def blank(tensor: torch.Tensor) -> torch.Tensor:
+    """Of the same shape and element type, but without memory."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
 
 
 def _stays(kept: torch.Tensor, weight: torch.Tensor) -> bool:

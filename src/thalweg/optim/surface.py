@@ -135,6 +135,11 @@ def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, bool]:
     return {name: bool(group[name]) for name in parts(rule, Switch)}
 
 
+def settings(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
+    """Both: the values that a rule's states and formulas depend on."""
+    return {**numbers(rule, group), **switches(rule, group)}
+
+
 def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with torch's ``decoupled_weight_decay``, of rules whose decay is L2, as the ``decay`` it is."""
     if decay_kind(rule) != "l2" or TORCHS_DECAY not in given:
