@@ -55,6 +55,7 @@ format: .venv/dev ## put the code in the house's form
 
 bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a comparison's cost, and whether its intervals hold
 	$(BIN)/python benchmarks/steps.py
+	$(BIN)/python benchmarks/small_steps.py
 	$(BIN)/python benchmarks/catalogue.py
 	$(BIN)/python benchmarks/norms.py
 	$(BIN)/python benchmarks/comparison.py

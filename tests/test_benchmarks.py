@@ -11,11 +11,13 @@ import torch
 
 import norm_cells
 import norms
+import small_steps
 import steps
 from cells import CATALOGUE, CELLS, RULES, Cell
 from page import Circumstances, Result, page
 from shapes import MODELS
 from sides import Side, check, sides
+from small_cells import SMALL_CELLS
 from thalweg.optim import OPTIMIZERS
 from thalweg.speed.measure import Timing
 
@@ -147,6 +149,22 @@ def test_mistakes(arguments: list[str], sentence: str, capsys: pytest.CaptureFix
         code = end.code
     assert code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_small_step_and_what_is_asked_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert small_steps.main(["--only", "nothing"]) == 2
+    assert "no line's name has nothing in it; there are 6x1/sgd" in capsys.readouterr().err
+    timing = Timing({"thalweg": (4e-6,) * 3, "torch fused": (20e-6,) * 3}, 0.0)
+    row = small_steps.Result(SMALL_CELLS["6x1/sgd"], timing).row
+    assert row[2:6] == ["4", "20", "5.00", "5.00 to 5.00"]
+    assert row[6] == "at most 10 us: met with 4; the aim of 8 met"
+
+
+@pytest.mark.slow
+def test_small_steps_quickly(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both sides are held to the same weights before they are timed."""
+    assert small_steps.main(["--quick", "--only", "moved"]) == 0
+    assert capsys.readouterr().out.count("| 1 of 500 moved") == 3
 
 
 @pytest.mark.parametrize("layer", [*norm_cells.MODELS, "RMSNorm", "x + residual, LayerNorm", "BatchNorm2d"])
