@@ -14,10 +14,10 @@ from rich.text import Text
 
 from thalweg.report.markup import duration
 from thalweg.stats.wording import Unit
-from thalweg.study.cells import Run
-from thalweg.study.errors import StudyError
-from thalweg.study.events import Event, Finished, Phase, Started
-from thalweg.study.metric import Metric, choose_metric
+from thalweg.study.model.cells import Run
+from thalweg.study.model.errors import StudyError
+from thalweg.study.model.events import Event, Finished, Phase, Started
+from thalweg.study.model.metric import Metric, choose_metric
 
 EVERY = 10.0  # seconds between two plain lines
 FAILURES_SHOWN = 5

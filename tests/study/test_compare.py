@@ -9,7 +9,7 @@ import pytest
 from comparing import rows, run
 
 from thalweg.study import Comparison, Finished, Phase, Started, StudyError, compare
-from thalweg.study.engines import LocalProcesses, Serial
+from thalweg.study.run.engines import LocalProcesses, Serial
 
 
 @pytest.fixture(autouse=True)

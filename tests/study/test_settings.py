@@ -5,9 +5,9 @@ from comparing import run
 
 from thalweg.rules import CATALOGUE
 from thalweg.study import StudyError
-from thalweg.study.settings import Settings, setting, settings_of
-from thalweg.study.spec import resolve, study
-from thalweg.study.trial import Trial
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.model.settings import Settings, setting, settings_of
+from thalweg.study.run.trial import Trial
 
 TELLS = """
     import torch

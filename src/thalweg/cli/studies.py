@@ -159,7 +159,7 @@ def train(
     """
     from thalweg.study import StudyError
     from thalweg.study import train as run
-    from thalweg.study.task_references import epochs_of, resolve_task
+    from thalweg.study.ask.task_references import epochs_of, resolve_task
     from thalweg.training_view import as_json, outcome, watching
 
     with refusing(StudyError):
@@ -245,7 +245,7 @@ def lr_find(
     """
     from thalweg.lr_view import as_json, print_rates, watching
     from thalweg.study import StudyError
-    from thalweg.study.lr_find import lr_find as run
+    from thalweg.study.run.lr_find import lr_find as run
 
     with refusing(StudyError):
         values = hyperparameters(set or [], None)
@@ -314,7 +314,7 @@ def rerun(store: Path, row: str, /) -> int:
         The row's key, or its first digits, at least 4, as the report and `thalweg export` show them.
     """
     from thalweg.study import StudyError
-    from thalweg.study.rerun import rerun as run
+    from thalweg.study.run.rerun import rerun as run
 
     with refusing(StudyError):
         found = run(store, row)
@@ -334,7 +334,7 @@ def merge(into: Path, /, *others: Path) -> None:
         The stores to read; they stay as they are. Rows that contradict each other are refused, and nothing is written.
     """
     from thalweg.study import StudyError
-    from thalweg.study.merge import merge as run
+    from thalweg.study.keep.merge import merge as run
 
     with refusing(StudyError):
         print("\n".join(run(into, *others).sentences))
@@ -354,7 +354,7 @@ def export(study: Path, /, *, out: Path, format: str = "csv") -> None:
         csv, json, or parquet (which needs pip install 'thalweg[parquet]').
     """
     from thalweg.study import StudyError, Suite
-    from thalweg.study.export import export as run
+    from thalweg.study.bridges.export import export as run
 
     with refusing(StudyError):
         for path in run(Suite.load(study), out, format):
