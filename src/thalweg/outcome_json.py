@@ -75,6 +75,7 @@ def _row(row: RuleRow, metric: Metric | None) -> Object:
         ],
         "repeats": None if row.repeated is None else not row.unlike,
         "unlike": row.unlike,
+        "alike": row.alike,
         "diverged": row.diverged,
         "failed": row.failed,
         "step_seconds": row.step_seconds,

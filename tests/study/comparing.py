@@ -3,8 +3,7 @@
 import sqlite3
 
 from thalweg.study import compare
-from thalweg.study.keep.store import MEASURED
-from thalweg.study.model.cells import Curve, Run
+from thalweg.study.model.cells import MEASURED, Curve, Run
 from thalweg.study.run.engines import Serial
 
 

@@ -6,7 +6,7 @@ import pytest
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.cells import Cell
 from thalweg.study.model.errors import StudyError
-from thalweg.study.run.trial import run_cell
+from thalweg.study.run.worker import run_cell
 
 
 def run(reference, rule="adam", trial=0, seed=None):

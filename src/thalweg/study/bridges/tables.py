@@ -107,6 +107,7 @@ def _rule(row: RuleRow, planned: PlannedRule) -> Row:
         "best_validation": row.best_after[-1] if row.best_after else None,
         "near_edge": "; ".join(row.near_edge),
         "unlike": "; ".join(row.unlike),
+        "alike": row.alike,
         **{f"share_within_{each.tolerance:g}": each.share for each in row.sensitivity or ()},
         **_flat({"options": row.options, "winner_values": row.winner_values}),
     }

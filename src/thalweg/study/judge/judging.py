@@ -12,6 +12,7 @@ from thalweg.stats.paired import Difference, difference, p_value
 from thalweg.stats.pool import Pool, largest_budget, procedure, to_rerun
 from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.tuning_curve import best_after
+from thalweg.stats.wording import listed
 from thalweg.study.model.cells import Run, Status, once
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import Metric, choose_metric
@@ -145,6 +146,7 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         again=found.again,
         repeated=found.repeated,
         unlike=_unlike(found),
+        alike=_alike(found.trials),
         sensitivity=sensitivity(valid[1:], higher_is_better=metric.higher_is_better)
         if metric and len(valid) > 1 and rule.searched
         else None,
@@ -168,6 +170,22 @@ def _unlike(found: _RuleRuns) -> tuple[str, ...]:
         return ()
     first = found.trials[0]
     return differences(first, replace(found.repeated, key=first.key), ("the first time", "the second"))
+
+
+def _alike(trials: Sequence[Run]) -> str:
+    """That what was chosen differently changed nothing, in words."""
+    first: dict[str, Run] = {}
+    for run in trials:
+        told = repr(sorted(run.curves.items()))
+        moved = any(len({*curve.values}) > 1 for curve in run.curves.values())
+        if run.status != "done" or not moved:
+            continue
+        other = first.setdefault(told, run)
+        names = [name for name, value in run.values.items() if other.values.get(name) != value]
+        if names:
+            which = "the default" if other.trial == 0 else other.which
+            return f"{which} and {run.which} differ in {listed(names)} and gave the same curves"
+    return ""
 
 
 def _scores(runs: Sequence[Run], metric: Metric | None, every: Sequence[Run]) -> list[float] | None:

@@ -57,6 +57,7 @@ class RuleRow:
     ``again``          every re-run with the fresh seeds, by trial: default, winner, and what wins virtual studies.
     ``repeated``       the default's run with the tuning seed, once more; ``unlike``: what of it was not the same as the
                        first time, in words. A script that draws from a generator of its own does not repeat itself.
+    ``alike``          that two trials with different values gave the same curves, in words; "" if none did.
     ``sensitivity``    the shares of the search box within 1% and 5% of the best on validation.
     """
 
@@ -86,6 +87,7 @@ class RuleRow:
     unlike: tuple[str, ...] = ()
     sensitivity: tuple[Share, ...] | None = None
     best_after_half: tuple[float, ...] = ()
+    alike: str = ""
 
 
 @dataclass(frozen=True)

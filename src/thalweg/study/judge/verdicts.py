@@ -69,6 +69,7 @@ def _contestant(row: RuleRow, searched: bool) -> Contestant:
         failed=sum(run.status in ("failed", "died") for run in row.tuned_runs),
         at_edge=row.near_edge,
         unlike=row.unlike[0] if row.unlike else "",
+        alike=row.alike,
     )
 
 

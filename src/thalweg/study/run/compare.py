@@ -209,7 +209,13 @@ class _Runner:
                 f"{runs[0].message!r}. Call trial.report once before the first epoch, "
                 "so that diverged runs have a value to count with"
             )
-        choose_metric(plan.metric, reported)
+        chosen = choose_metric(plan.metric, reported).selection
+        values = {value for run in runs if chosen in run.curves for value in run.curves[chosen].values}
+        if len(runs) > 1 and len(values) == 1:
+            raise StudyError(
+                f"{chosen} was {values.pop():.6g} at every report of all {len(runs)} trainings of {plan.task}, so "
+                "nothing can be judged by it: compute it anew before each report, or name another one by --metric"
+            )
 
 
 def provenance(task_source: str) -> dict[str, object]:
@@ -252,7 +258,7 @@ def _by_key(cells: Sequence[Cell]) -> dict[str, Cell]:
 def train_cell(cell: Cell) -> Run:
     """What workers do: one training."""
     # Here, not at the top: only workers import torch.
-    from .trial import run_cell
+    from .worker import run_cell
 
     return run_cell(cell)
 

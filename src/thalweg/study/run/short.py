@@ -11,7 +11,8 @@ from thalweg.study.model.cells import Curve, Value
 from thalweg.study.model.schedules import Schedule
 from thalweg.tasks.task import Choice
 
-from .trial import Ending, Trial, conduct
+from .conduct import Ending, conduct
+from .trial import Trial
 
 LEAST = 3  # epochs; fewer are mostly the first steps' noise
 
@@ -66,4 +67,4 @@ def train_short(
             (source if callable(source) else find_train(source))(trial)
 
     ending = conduct(trial, run, path)
-    return ending, trial._outcome()["curves"], trial.planned
+    return ending, trial.outcome()["curves"], trial.planned

@@ -98,14 +98,15 @@ def train(
     factor = schedule if callable(schedule) else find_schedule(schedule)
 
     # Here, not at the top: torch is imported when something is to be trained.
-    from .trial import Trial, conduct
+    from .conduct import conduct
+    from .trial import Trial
 
     path = None if callable(source) else script_path(source)
     to_read = options if path or callable(source) else ()
     trial = Trial(seed, used, values, options=options, to_read=to_read, schedule=factor, on_report=on_report)
     run = source if callable(source) else lambda trial: find_train(source)(trial)
     ended = conduct(trial, run, path)
-    outcome = trial._outcome()
+    outcome = trial.outcome()
     return Training(
         task=label,
         rule=name,

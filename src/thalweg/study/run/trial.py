@@ -1,14 +1,9 @@
-"""One training. The only file of the comparison that needs torch; it runs in a worker."""
+"""What a training script is given."""
 
 import hashlib
-import platform
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import lru_cache
+from contextlib import ExitStack, contextmanager
 from math import isfinite
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -17,16 +12,13 @@ import numpy as np
 import torch
 
 from thalweg.formula import Rule
-from thalweg.formula.rule import layers
-from thalweg.optim import Optimizer, build
+from thalweg.formula.rule import hypers, layers
+from thalweg.optim import Optimizer, build, surface
 from thalweg.stats.wording import listed
-from thalweg.study.ask.loading import file_hash, folder_on_path, where
-from thalweg.study.ask.rule_references import ResolvedRule, files_of, resolve_rule
-from thalweg.study.ask.task_references import find_train, script_path
-from thalweg.study.model.cells import Argument, Cell, Curve, Run, Status, Value
+from thalweg.study.model.cells import Argument, Curve, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import is_share, name_problem
-from thalweg.study.model.schedules import Schedule, constant, find_schedule
+from thalweg.study.model.schedules import Schedule, constant
 from thalweg.tasks.task import Choice
 
 
@@ -37,6 +29,10 @@ class Diverged(Exception):
     ends with a finite value, however bad, is done and counts with that value: any bound would be a guess about the
     task, since a loss may begin at 0, fall below it, or rise while the accuracy does.
     """
+
+
+class FirstStep(BaseException):
+    """Ends a training that was begun to see with what its first step is taken."""
 
 
 class _Options(Mapping[str, Choice]):
@@ -88,7 +84,10 @@ class Trial:
         chain: Mapping[str, Argument] | None = None,
         held: Mapping[str, int] | None = None,
         on_report: Callable[[int, Mapping[str, float]], None] | None = None,
+        stops_at_first_step: bool = False,
     ) -> None:
+        self._stops = stops_at_first_step
+        self._first: dict[str, tuple[float, ...]] = {}
         self._seed = seed
         self._rule = rule
         self._values = values
@@ -104,7 +103,8 @@ class Trial:
         self._epoch = 0
         self._in_epochs = False
         self._evaluated = False
-        self._diverged = ""
+        self.diverged = ""
+        """Why the run has ended as diverged; "" if it has not."""
 
     @property
     def options(self) -> Mapping[str, Choice]:
@@ -142,7 +142,7 @@ class Trial:
             )
         params = model_or_params.parameters() if hasattr(model_or_params, "parameters") else model_or_params
         made = build(self._rule, params, self._values, **options, **self._chain)
-        _time_steps(made, self._step_seconds)
+        _time_steps(made, self._step_seconds, self._at_first_step)
         self._optimizers.append(made)
         return made
 
@@ -153,7 +153,7 @@ class Trial:
         """
         self._in_epochs = True
         for epoch in range(count):
-            if self._diverged:
+            if self.diverged:
                 return
             self._epoch = epoch + 1
             if self._schedule is not constant:
@@ -214,7 +214,7 @@ class Trial:
             self._end(f"the loss was {value:g} in epoch {self._epoch}")
 
     def _end(self, message: str) -> None:
-        self._diverged = message
+        self.diverged = message
         raise Diverged(message)
 
     def _set_rates(self, factor: float) -> None:
@@ -224,7 +224,28 @@ class Trial:
             # torch's schedulers keep a group's first rate under this name too.
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
-    def _outcome(self) -> dict[str, Any]:
+    def _at_first_step(self) -> None:
+        """Look at what the script has made of the hyperparameters before anything is trained."""
+        numbers = [surface.numbers(self._rule, g) for optimizer in self._optimizers for g in optimizer.param_groups]
+        self._first = {name: tuple(of[name] for of in numbers) for name in hypers(self._rule)}
+        if self._stops:
+            raise FirstStep
+
+    # For whoever conducts the training.
+
+    @property
+    def first_step(self) -> Mapping[str, tuple[float, ...]]:
+        """The hyperparameters as they were in each parameter group at the first step; empty before it."""
+        return self._first
+
+    def replaced(self) -> tuple[str, ...]:
+        """The hyperparameters that no parameter group had as they were chosen when it was first stepped."""
+        given = dict(self._values)
+        if self._in_epochs and self._schedule is not constant:
+            given.pop("lr", None)  # the schedule's factor is ours
+        return tuple(name for name, found in self._first.items() if name in given and given[name] not in found)
+
+    def outcome(self) -> dict[str, Any]:
         """What the run has to say of itself, as fields of `Run`."""
         return {
             "curves": {name: Curve(tuple(e), tuple(v)) for name, (e, v) in self._curves.items() if v},
@@ -233,7 +254,7 @@ class Trial:
             "state_bytes": sum(_state_bytes(optimizer) for optimizer in self._optimizers),
         }
 
-    def _complaint(self) -> str:
+    def complaint(self) -> str:
         """What a script that ended without an exception forgot; "" if nothing."""
         if not self._optimizers:
             return "it never called trial.optimizer(model), so every rule would train alike"
@@ -245,22 +266,24 @@ class Trial:
             return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
         if not any(name.startswith("valid_") for name in self._curves):
             return "it reports no validation metric, so no winner could be chosen: add valid_loss=... to trial.report"
-        return self._unread()
+        return self.unread()
 
-    def _unread(self) -> str:
+    def unread(self) -> str:
         """Which of the options that it had to read it did not; "" if it read them."""
         unread = [f"trial.options[{name!r}]" for name in self._to_read if name not in self._options.read]
         return f"it never read {listed(unread)}, so what was chosen there changed nothing" if unread else ""
 
 
-def _time_steps(optimizer: Optimizer, seconds: list[float]) -> None:
-    """From now on add to ``seconds`` what each step takes.
+def _time_steps(optimizer: Optimizer, seconds: list[float], at_first: Callable[[], None]) -> None:
+    """From now on add to ``seconds`` what each step takes; ``at_first`` is called before the first of them.
 
     By a subclass: with hooks, torch would record every step for its profiler, which takes longer than a small step.
     """
     kind = type(optimizer)
 
     def step(self: Optimizer, closure: Callable[[], float] | None = None) -> float | None:
+        if not seconds:
+            at_first()
         started = perf_counter()
         loss = kind.step(self) if closure is None else kind.step(self, closure)
         seconds.append(perf_counter() - started)
@@ -268,114 +291,6 @@ def _time_steps(optimizer: Optimizer, seconds: list[float]) -> None:
 
     step.hooked = True  # type: ignore[attr-defined]  # as it is on every optimizer of ours
     optimizer.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a training ended; see `thalweg.study.model.cells.Run`."""
-
-    status: Status
-    message: str
-    seconds: float
-
-
-def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = None) -> Ending:
-    """Train once, on one thread and with every generator seeded. What the training raises is its ending.
-
-    ``path`` is the script's, for the line in the message.
-    """
-    status: Status = "done"
-    message = ""
-    started = perf_counter()
-    with _one_thread(), folder_on_path(path) if path else nullcontext():
-        _seed_everything(trial.seed("everything else"))
-        try:
-            train(trial)
-            message = trial._complaint()
-            status = "failed" if message else "done"
-        except Diverged:
-            pass
-        except StudyError as problem:
-            status, message = "failed", str(problem)
-        except (Exception, SystemExit) as problem:
-            status, message = "failed", where(problem, path)
-    if trial._diverged:  # also when the script caught the exception
-        status, message = "diverged", trial._diverged
-    return Ending(status, message, perf_counter() - started)
-
-
-def run_cell(cell: Cell) -> Run:
-    """Train once. The result depends on the cell alone: one thread, every generator seeded, the script loaded anew.
-
-    What the script raises is recorded as ``failed``. Raises `StudyError` if the script or the rule is no longer
-    the one that the comparison was started with, or if the training ended without having read what is varied.
-    """
-    path = script_path(cell.task_source)
-    rule = _unchanged(cell, path)
-    # A script's options were all given on purpose; a task of ours may leave one alone that plays no part.
-    to_read = cell.options if path else cell.varied
-    trial = Trial(
-        cell.seed,
-        rule,
-        cell.values,
-        options=cell.options,
-        to_read=to_read,
-        schedule=find_schedule(cell.schedule),
-        chain=cell.chain,
-        held=cell.held,
-    )
-    ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
-    if ending.status == "failed" and ending.message == trial._unread():
-        # Not a failed run, which would count against what it belongs to: what is asked for cannot be compared.
-        raise StudyError(
-            f"the training of {cell.task} ({cell.contender or cell.rule}) compares nothing: {ending.message}. "
-            "Read it in every case, or do not vary it"
-        )
-    return Run(
-        key=cell.key,
-        rule=cell.rule,
-        trial=cell.trial,
-        seed=cell.seed,
-        values=cell.values,
-        status=ending.status,
-        message=ending.message,
-        seconds=ending.seconds,
-        host=platform.node(),
-        **trial._outcome(),
-    )
-
-
-def _unchanged(cell: Cell, path: Path | None) -> type[Rule]:
-    if path and file_hash(path) != cell.task_hash:
-        raise StudyError(f"{path.name} was changed while the comparison was running: start the same command again")
-    found = _resolved(cell.rule_source, tuple(map(file_hash, files_of(cell.rule_source))))
-    if found.hash != cell.rule_hash:
-        raise StudyError(f"the rule {cell.rule} was changed while the comparison was running: start it again")
-    return found.rule
-
-
-@lru_cache(maxsize=64)
-def _resolved(source: str, _file_hashes: tuple[str, ...]) -> ResolvedRule:
-    """A rule, loaded once for each state of its files: it keeps nothing between runs, and its kernel is made once."""
-    return resolve_rule(source)
-
-
-def _seed_everything(seed: int) -> None:
-    """So that a script that forgets a generator is still the same whatever ran before it in this worker."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums split over threads depend on their number: one thread gives the same bits on any machine load."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _number(name: str, given: Any) -> float:
