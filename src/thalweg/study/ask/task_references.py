@@ -15,7 +15,8 @@ from thalweg.study.model.errors import StudyError
 from thalweg.tasks import TASKS, Task
 from thalweg.tasks.task import Choice, whole_number_problem
 
-from .loading import existing_file, file_hash, load_file, where
+from .loading import existing_file, load_file, where
+from .local_modules import forget_others, script_hash
 from .rule_references import WORDS, assignments
 
 
@@ -64,7 +65,7 @@ def resolve_task(reference: str, options: Mapping[str, Choice] | None = None) ->
             raise StudyError(f"task {path.name}:{function}: {problem}")
     told = [option_text(option, value) for option, value in sorted(given.items())]
     label, source = (":".join([f"{found}:{function}", *told]) for found in (path.name, path))
-    return ResolvedTask(label, source, file_hash(path), "", given, frozenset(given))
+    return ResolvedTask(label, source, script_hash(path), "", given, frozenset(given))
 
 
 def epochs_of(task: ResolvedTask) -> int | None:
@@ -89,6 +90,7 @@ def find_train(source: str) -> Callable[[Any], Any]:
         return TASKS[source.partition(":")[0]].train
     _, function, _ = _script(source)
     try:
+        forget_others(path)
         module = load_file(path)
     except StudyError:
         raise

@@ -112,6 +112,14 @@ class Store:
             self._connection.execute("DELETE FROM run WHERE key = ? AND status = 'died'", (run.key,))
             self._connection.execute(f"INSERT OR IGNORE INTO run VALUES ({', '.join('?' * len(row))})", row)
 
+    def files_of(self, task: str) -> dict[str, str]:
+        """A script's files as the latest study of the task had them, each with its sha256, by name; {} if unknown."""
+        with _kept_safe(self.path):
+            last = self._connection.execute(
+                "SELECT provenance FROM study WHERE task = ? ORDER BY id DESC LIMIT 1", (task,)
+            ).fetchone()
+        return dict(json.loads(last[0]).get("files", {})) if last else {}
+
     def runs(self) -> dict[str, Run]:
         """Every run in the file, by key."""
         with _kept_safe(self.path):

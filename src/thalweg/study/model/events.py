@@ -11,12 +11,15 @@ class Started:
 
     ``total`` counts the most re-runs that there can be; it falls where a rule's default does well in its search.
     ``task``, ``of``   which task it is of those compared on, "2 of 3".
+    ``changed``        the files of the script that are others than they were when the store was written last, by name:
+                       what was computed with those is not used.
     """
 
     total: int
     done: int
     task: str = ""
     of: tuple[int, int] = (1, 1)
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

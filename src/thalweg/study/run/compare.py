@@ -12,6 +12,7 @@ from typing import Any, overload
 
 from thalweg.cpu import cpu_name
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
+from thalweg.study.ask.local_modules import script_files
 from thalweg.study.ask.spec import Study, installed, plans, study
 from thalweg.study.ask.task_references import check_task, script_path
 from thalweg.study.judge.judging import judge, to_train_again
@@ -54,8 +55,8 @@ def compare(
                   `Study`; rules may also be Rule subclasses and optimizer classes.
     ``store``     the SQLite file of results, ``thalweg-<task>.sqlite`` in the current folder unless given. What is
                   in it is not run again: the same call goes on where an earlier one stopped, and more trials or
-                  seeds add to it. A script is known by its own text: after a change in what it imports, name
-                  another store.
+                  seeds add to it. A script is known by its own text and that of the modules under its folder that
+                  it imports; installed packages by their versions.
     ``workers``   processes, one thread each; as many as CPUs unless given. What a training prints there is dropped.
     ``engine``    another way to run the trainings: ``Serial()``, in this process, for debuggers and prints;
                   ``RayCluster(address)``, on a cluster.
@@ -120,13 +121,14 @@ class _Runner:
         rerun = _by_key(plan.fresh_cells(to_train_again(plan, self.have)))
         if search.keys() - self.have.keys():
             self._check_script()
-        self.provenance = self.store.begin(plan, provenance(plan.task_source))
+        before, now = self.store.files_of(plan.task), provenance(plan.task_source)
+        self.provenance = self.store.begin(plan, now)
         self.total = len(search) + len(rerun)
         for run in (self.have[key].known_as(cell) for key, cell in search.items() if key in self.have):
             if run.status == "done":
                 self._check_first(run)
         stored = sum(key in self.have for key in (*search, *rerun))
-        self.tell(Started(self.total, stored, plan.task, self.of))
+        self.tell(Started(self.total, stored, plan.task, self.of, _changed(before, now)))
         searched = self._search(search)
         self._check_reported()
         rerun = _by_key(plan.fresh_cells(to_train_again(plan, self.have)))
@@ -220,6 +222,7 @@ class _Runner:
 
 def provenance(task_source: str) -> dict[str, object]:
     """Where and with what a study was started: plain JSON values. The commit is that of a script under git."""
+    script = script_path(task_source)
     packages = ("thalweg", "torch", "numpy", "scikit-learn", "joblib", "scipy")
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -229,8 +232,17 @@ def provenance(task_source: str) -> dict[str, object]:
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "host": platform.node(),
-        **({"commit": commit} if (commit := _commit(script_path(task_source))) else {}),
+        **({"commit": commit} if (commit := _commit(script)) else {}),
+        **({"files": script_files(script)} if script else {}),
     }
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, object]) -> tuple[str, ...]:
+    """The files of a script that are others than they were, by name; none where nothing is known of before."""
+    files = now.get("files")
+    if not before or not isinstance(files, dict):
+        return ()
+    return tuple(name for name in sorted({*before, *files}) if before.get(name) != files.get(name))
 
 
 def _commit(script: Path | None) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from thalweg.closest import closest
 from thalweg.stats.wording import listed
-from thalweg.study.ask.loading import file_hash, refuse_inside_a_loaded_file
+from thalweg.study.ask.loading import refuse_inside_a_loaded_file
+from thalweg.study.ask.local_modules import script_files, script_hash
 from thalweg.study.ask.rule_references import resolve_rule
 from thalweg.study.ask.spec import installed
 from thalweg.study.ask.task_references import resolve_task, script_path
@@ -154,7 +155,8 @@ def _task_problem(cell: Cell) -> str:
         return "" if found == cell.task_hash else f"the task was {cell.task_hash} then, and is {found} now"
     if not path.is_file():
         return f"its script {path} is no longer there. Put it back"
-    return _changed(str(path), cell.task_hash, file_hash(path))
+    which = f"{path}, or a module that it imports," if len(script_files(path)) > 1 else str(path)
+    return _changed(which, cell.task_hash, script_hash(path))
 
 
 def _rule_problem(cell: Cell, rule: PlannedRule) -> str:
