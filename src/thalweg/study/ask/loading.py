@@ -13,6 +13,8 @@ from types import ModuleType
 
 from thalweg.study.model.errors import StudyError
 
+from .local_modules import forget_others
+
 # Set while a user's file is being imported: a comparison that such a file starts would start itself again.
 _loading: ContextVar[str] = ContextVar("thalweg_loading", default="")
 
@@ -24,11 +26,6 @@ def refuse_inside_a_loaded_file() -> None:
             f"{name} starts a comparison while it is being imported: "
             'put the call of compare under `if __name__ == "__main__":`'
         )
-
-
-def file_hash(path: Path) -> str:
-    """The sha256 of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def existing_file(path: str, what: str) -> Path:
@@ -76,6 +73,7 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(found)
     # Dataclasses, pickling and inspect.getsource look a module up by its name.
     sys.modules[name] = module
+    forget_others(path)
     token = _loading.set(path.name)
     try:
         with folder_on_path(path):

@@ -25,7 +25,8 @@ from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 from thalweg.wrappers import WRAPPERS
 
-from .loading import existing_file, file_hash, load_file, where
+from .loading import existing_file, load_file, where
+from .local_modules import script_hash
 
 D = TypeVar("D", Rule, Wrapper)
 
@@ -59,8 +60,8 @@ def resolve_rule(reference: str | type) -> ResolvedRule:
     settings = ", ".join([*like_it, *(k if v is True else f"{k}={_written(v)}" for k, v in fixed.items())])
     name = rule.__name__ + (f" ({settings})" if settings else "")
     written = text(rule)
-    # A rule in a file may use helper functions beside it, which its own text does not show: the file counts too.
-    beside = "".join(map(file_hash, files_of(source)))
+    # A rule in a file may use helpers, which its own text does not show: the file counts too, and its modules.
+    beside = "".join(map(script_hash, files_of(source)))
     digest = hashlib.sha256((written + beside).encode()).hexdigest()
     return ResolvedRule(rule, label, name, _absolute(source), digest, written, fixed)
 

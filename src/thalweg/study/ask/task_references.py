@@ -16,7 +16,7 @@ from thalweg.tasks import TASKS, Task
 from thalweg.tasks.task import Choice, whole_number_problem
 
 from .loading import existing_file, load_file, where
-from .local_modules import forget_others, script_hash
+from .local_modules import script_hash
 from .rule_references import WORDS, assignments
 
 
@@ -90,7 +90,6 @@ def find_train(source: str) -> Callable[[Any], Any]:
         return TASKS[source.partition(":")[0]].train
     _, function, _ = _script(source)
     try:
-        forget_others(path)
         module = load_file(path)
     except StudyError:
         raise

@@ -10,8 +10,7 @@ from thalweg.formula import Rule
 from thalweg.formula.rule import hypers
 from thalweg.stats.wording import listed
 from thalweg.study.ask.draws import defaults
-from thalweg.study.ask.loading import file_hash
-from thalweg.study.ask.local_modules import joined_hash, script_files
+from thalweg.study.ask.local_modules import joined_hash, script_files, script_hash
 from thalweg.study.ask.rule_references import ResolvedRule, files_of, resolve_rule
 from thalweg.study.ask.task_references import find_train, script_path
 from thalweg.study.model.cells import Cell, Run
@@ -122,7 +121,7 @@ def _unchanged(cell: Cell, path: Path | None) -> type[Rule]:
     if path and joined_hash(files := script_files(path)) != cell.task_hash:
         which = " or a module that it imports" if len(files) > 1 else ""
         raise StudyError(f"{path.name}{which} was changed while the comparison was running: start it again")
-    found = _resolved(cell.rule_source, tuple(map(file_hash, files_of(cell.rule_source))))
+    found = _resolved(cell.rule_source, tuple(map(script_hash, files_of(cell.rule_source))))
     if found.hash != cell.rule_hash:
         raise StudyError(f"the rule {cell.rule} was changed while the comparison was running: start it again")
     return found.rule
