@@ -26,7 +26,7 @@ import api_page
 import broken_optimizers
 import demo_runs
 import thalweg
-import thalweg.study.run.trial
+import thalweg.study.run.conduct
 from thalweg.cli import app, asking, main, studies
 from thalweg.explore.figures import NAMES
 from thalweg.rules import CATALOGUE
@@ -326,7 +326,7 @@ def test_commands_can_be_given(
     def conduct(*given: object) -> None:
         raise NotTrained
 
-    monkeypatch.setattr(thalweg.study.run.trial, "conduct", conduct)
+    monkeypatch.setattr(thalweg.study.run.conduct, "conduct", conduct)
     for where, words in commands_of("thalweg"):
         with case(where):
             app.parse_args(words, exit_on_error=False, print_error=False)

@@ -49,7 +49,8 @@ def compare(
         A name from `thalweg tasks`, or my_script.py:train; several with commas between. Or study.toml, with all of
         this in a file, before which what is given here stands.
     rules
-        Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. Your own: my_rules.py:Name.
+        Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. With a range of your own to
+        search, or choices: adamw:lr=1e-4..1e-2:beta1=0.8|0.9. Your own: my_rules.py:Name.
     vary
         Values to compare, with each rule, of an option of the task: --vary norm=batch,layer; or of schedule, decay,
         clip_norm, clip_value: --vary schedule=none,cosine. Repeat for combinations. A script of your own reads
@@ -66,7 +67,7 @@ def compare(
     schedule
         Of the learning rate, for all: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd.
     decay
-        Kind of weight decay, for all: l2, decoupled.
+        Kind of weight decay, for all: l2, decoupled, independent, corrected (thalweg show RULE says which is its own).
     clip_norm
         Largest norm of all gradients together, for all; none: no clipping.
     clip_value

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from thalweg.formula import Rule, Search, Switch
+from thalweg.formula import Rule, Search, Switch, log_uniform, one_minus_log_uniform
 from thalweg.formula.rule import hypers, parts
 from thalweg.study.model.cells import Value
 
@@ -32,23 +32,42 @@ def defaults(rule: type[Rule], fixed: Mapping[str, Value]) -> dict[str, Value]:
     return values | dict(fixed)
 
 
-def searched(rule: type[Rule], fixed: Mapping[str, Value], trials: int) -> dict[str, Search]:
-    """The sides of the search box in a study of so many trials: those that have joined and are not fixed."""
-    return {
-        name: hyper.search
-        for name, hyper in hypers(rule).items()
-        if hyper.search and name not in fixed and hyper.search.trials <= trials
-    }
+NO_RANGES: Mapping[str, Search] = {}
+
+
+def searched(
+    rule: type[Rule], fixed: Mapping[str, Value], trials: int, ranges: Mapping[str, Search] = NO_RANGES
+) -> dict[str, Search]:
+    """The sides of the search box in a study of so many trials: those that have joined and are not fixed.
+
+    ``ranges``  sides that the user gave, in place of the rule's own: they join any search.
+    """
+    own = {name: ranges.get(name, hyper.search) for name, hyper in hypers(rule).items()}
+    return {name: side for name, side in own.items() if side and name not in fixed and side.trials <= trials}
+
+
+def range_of(rule: type[Rule], name: str, low: float, high: float) -> Search:
+    """A hyperparameter between two numbers, drawn as the rule draws it: by its logarithm, or by its distance to 1."""
+    declared = hypers(rule)[name].search
+    axis = declared.axis if declared else None
+    if declared and declared.kind == "one minus log" and high < 1:
+        return one_minus_log_uniform(1 - high, 1 - low, axis=axis)
+    return log_uniform(low, high, axis=axis)
 
 
 def configuration(
-    rule: type[Rule], fixed: Mapping[str, Value], trial: int, trials: int, study_seed: int
+    rule: type[Rule],
+    fixed: Mapping[str, Value],
+    trial: int,
+    trials: int,
+    study_seed: int,
+    ranges: Mapping[str, Search] = NO_RANGES,
 ) -> dict[str, Value]:
     """All values of one trial. Trial 0 is the default; a later one draws every searched side."""
     values = defaults(rule, fixed)
     if trial == 0:
         return values
-    sides = searched(rule, fixed, trials)
+    sides = searched(rule, fixed, trials, ranges)
     for name in in_order(sides):
         draw = uniform(study_seed, trial, sides[name].axis or name)
         values[name] = float(sides[name].value(draw, values))
@@ -56,10 +75,14 @@ def configuration(
 
 
 def at_an_edge(
-    rule: type[Rule], fixed: Mapping[str, Value], values: Mapping[str, Value], trials: int
+    rule: type[Rule],
+    fixed: Mapping[str, Value],
+    values: Mapping[str, Value],
+    trials: int,
+    ranges: Mapping[str, Search] = NO_RANGES,
 ) -> tuple[str, ...]:
     """The searched hyperparameters whose value lies within 10% (on the box's scale) of an edge of the box."""
-    sides = {name: side for name, side in searched(rule, fixed, trials).items() if side.kind != "choice"}
+    sides = {name: side for name, side in searched(rule, fixed, trials, ranges).items() if side.kind != "choice"}
     return tuple(name for name, side in sides.items() if not 0.1 <= side.position(float(values[name]), values) <= 0.9)
 
 

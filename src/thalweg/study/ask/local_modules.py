@@ -36,6 +36,20 @@ def joined_hash(files: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def words_of(script: Path) -> set[str]:
+    """Every text that a script and its modules have in quotes, so also the options that they read."""
+    trees = [_parsed(path) for path in (script, *_modules(script))]
+    nodes = (node for tree in trees if tree is not None for node in ast.walk(tree))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def _parsed(path: Path) -> ast.Module | None:
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # whoever imports it says so
+        return None
+
+
 def forget_others(script: Path) -> None:
     """Have the next import read the script's modules, and no others of their names.
 
@@ -83,11 +97,8 @@ def _modules(script: Path) -> set[Path]:
 
 def _imports(path: Path, folder: Path) -> Iterator[Path]:
     """The files under the folder that a file imports."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):  # whoever imports it says so
-        return
-    for node in ast.walk(tree):
+    tree = _parsed(path)
+    for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _files_of(folder, alias.name.split("."))

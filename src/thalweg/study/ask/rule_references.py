@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from thalweg.closest import ending
-from thalweg.formula import FormulaError, Rule, Switch, Wrapper, like, wrapped
+from thalweg.formula import FormulaError, Rule, Search, Switch, Wrapper, choice, like, wrapped
 from thalweg.formula.rule import hypers, inner, parts, text
 from thalweg.rules import CATALOGUE, left_to_torch
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 from thalweg.wrappers import WRAPPERS
 
-from .loading import existing_file, load_file, where
+from .draws import range_of
+from .loading import existing_file, is_ours, load_file, where
 from .local_modules import script_hash
 
 D = TypeVar("D", Rule, Wrapper)
@@ -44,6 +45,8 @@ class ResolvedRule:
     hash: str
     text: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
+    ranges: Mapping[str, Search] = field(default_factory=dict)
+    """Where the user wants a hyperparameter searched, in place of the rule's own box."""
 
 
 def resolve_rule(reference: str | type) -> ResolvedRule:
@@ -54,16 +57,55 @@ def resolve_rule(reference: str | type) -> ResolvedRule:
         raise StudyError(f"a rule is a name such as 'adamw', or a Rule class; got {reference!r}")
     source, options = _split(reference.strip())
     rule = find_rule(source)
-    fixed = checked(rule, {name: read_value(written) for name, written in options.items()}, f"rule {source}")
-    label = ":".join([_spelled(rule, _short), *(f"{k}={_written(v)}" for k, v in fixed.items())])
+    given = {name: written for name, written in options.items() if not _is_range(written)}
+    fixed = checked(rule, {name: read_value(written) for name, written in given.items()}, f"rule {source}")
+    ranges = {n: _range(rule, n, written, f"rule {source}") for n, written in options.items() if n not in given}
+    told = {name: _written(fixed[name]) if name in fixed else _range_text(options[name]) for name in options}
+    order = [*hypers(rule), *parts(rule, Switch)]
+    told = {name: told[name] for name in sorted(told, key=order.index)}
+    label = ":".join([_spelled(rule, _short), *(f"{k}={v}" for k, v in told.items())])
     like_it = [f"like={rule.followed}"] if rule.followed else []
-    settings = ", ".join([*like_it, *(k if v is True else f"{k}={_written(v)}" for k, v in fixed.items())])
+    settings = ", ".join([*like_it, *(k if fixed.get(k) is True else f"{k}={v}" for k, v in told.items())])
     name = rule.__name__ + (f" ({settings})" if settings else "")
     written = text(rule)
     # A rule in a file may use helpers, which its own text does not show: the file counts too, and its modules.
     beside = "".join(map(script_hash, files_of(source)))
     digest = hashlib.sha256((written + beside).encode()).hexdigest()
-    return ResolvedRule(rule, label, name, _absolute(source), digest, written, fixed)
+    return ResolvedRule(rule, label, name, _absolute(source), digest, written, fixed, ranges)
+
+
+def one_training(found: ResolvedRule, command: str) -> ResolvedRule:
+    """The rule itself; `StudyError` where it has ranges, which only a comparison can search."""
+    if found.ranges:
+        name = next(iter(found.ranges))
+        raise StudyError(
+            f"{command} takes one value of {name}, not a range: {found.label}. `thalweg compare` searches it"
+        )
+    return found
+
+
+def _is_range(written: str) -> bool:
+    return ".." in written or "|" in written
+
+
+def _range(rule: type[Rule], name: str, written: str, where: str) -> Search:
+    """Where a hyperparameter is searched, from text: ``1e-3..1e-1``, or choices, ``0.8|0.9``."""
+    several = [read_value(each) for each in written.split("|" if "|" in written else "..")]
+    # Each as a fixed value would be: the complaints are the same.
+    values = [float(checked(rule, {name: value}, where)[name]) for value in several]
+    if name in parts(rule, Switch):
+        raise StudyError(f"{where}: {name} is a switch, true or false; compare both: two rules")
+    if "|" in written:
+        return choice(*values, axis=name)
+    if len(values) != 2 or not 0 < values[0] < values[1]:
+        raise StudyError(f"{where}: write {name}=low..high, two positive numbers, or {name}=a|b|c; got {written!r}")
+    return range_of(rule, name, *values)
+
+
+def _range_text(written: str) -> str:
+    """One spelling of a range, so that one variant has one label."""
+    sign = "|" if "|" in written else ".."
+    return sign.join(f"{float(each):.12g}" for each in written.split(sign))
 
 
 def find_rule(source: str) -> type[Rule]:
@@ -179,7 +221,7 @@ def _place(declared: type[Any], catalogue: Mapping[str, type[Any]]) -> str:
         raise StudyError(
             f"{declared.__qualname__} is defined inside a function or class: move it to the top of its file"
         )
-    if declared.__module__ == "__main__" or declared.__module__.startswith("thalweg_file_"):
+    if declared.__module__ == "__main__" or is_ours(declared.__module__):
         file = getattr(sys.modules[declared.__module__], "__file__", None)
         if file is None or not Path(file).is_file():
             raise StudyError(

@@ -4,22 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
-from thalweg.formula.rule import decay_kind
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers
+from thalweg.rules import CATALOGUE
 from thalweg.stats.pool import PART, largest_budget
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.plan import Plan, PlannedRule
-from thalweg.study.model.settings import DECAYS, Settings, settings_of
 from thalweg.study.model.settings import NAMES as SETTINGS
+from thalweg.study.model.settings import Settings, is_setting, settings_of
 from thalweg.tasks.task import Choice
 
 from .draws import at_an_edge, configuration, run_seed, searched
+from .local_modules import words_of
 from .rule_references import ResolvedRule, reference_to, resolve_rule
-from .task_references import resolve_task
+from .task_references import ResolvedTask, resolve_task, script_path
 from .varying import combination_text, combinations, values_of
 
 # Results depend on these: a study that goes on under other versions trains anew.
@@ -78,6 +80,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         _at_least("study_seed", self.study_seed, 0, "it numbers studies")
         if not self.rules:
             raise StudyError("name at least one rule to compare, for instance 'adamw'")
+        _refuse_fractions(self.vary, self.rules)
         msgspec.structs.force_setattr(self, "vary", values_of(self.vary))
         twice = [name for name in SETTINGS if name in self.vary and name in self.settings.chain]
         if twice or ("schedule" in self.vary and self.schedule != "none"):
@@ -140,6 +143,7 @@ def _plan(asked: Study, reference: str) -> Plan:
     labels = [rule.label for rule in rules]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise StudyError(f"the rule {twice} is listed twice: give each once, or rename one of the classes")
+    _refuse_hyperparameters(task, rules, asked.vary)
     combined = combinations(task, asked.vary)
     return Plan(
         task=task.name,
@@ -162,6 +166,34 @@ def _plan(asked: Study, reference: str) -> Plan:
     )
 
 
+def _refuse_fractions(vary: Any, rules: Sequence[object]) -> None:
+    """Raise for numbers that no option has, where their name says what they are: before they are refused as options."""
+    known = {name for rule in CATALOGUE.values() for name in hypers(rule)}
+    for name, given in vary.items() if isinstance(vary, Mapping) else ():
+        fractions = isinstance(given, list | tuple) and any(isinstance(value, float) for value in given)
+        if fractions and name in known and not is_setting(name) and isinstance(rules[0], str):
+            _refuse(name, given, rules[0], "a task")
+
+
+def _refuse(name: str, values: Sequence[object], rule: str, task: str) -> NoReturn:
+    written = ",".join(f"{rule}:{name}={value}" for value in values)
+    raise StudyError(
+        f"{name} is a hyperparameter of {rule}, no option of {task}: compare its values as rules, -r {written}"
+    )
+
+
+def _refuse_hyperparameters(
+    task: ResolvedTask, rules: Sequence[ResolvedRule], vary: Mapping[str, Sequence[Choice]]
+) -> None:
+    """Raise where a hyperparameter is to be varied, before anything is trained: it is part of a rule."""
+    path = script_path(task.source)
+    own = words_of(path) if path else {*task.options}
+    for name, values in vary.items():
+        having = [rule for rule in rules if name in hypers(rule.rule)]
+        if having and name not in own and not is_setting(name):
+            _refuse(name, values, having[0].label, task.name)
+
+
 def installed(package: str) -> str:
     """A package's version, without importing it; "unknown" for a checkout that is not installed."""
     try:
@@ -175,7 +207,8 @@ def _planned(
 ) -> list[PlannedRule]:
     """A rule with each combination of what is varied; all have the same trials."""
     trials = tuple(
-        configuration(found.rule, found.fixed, k, asked.trials, asked.study_seed) for k in range(asked.trials)
+        configuration(found.rule, found.fixed, k, asked.trials, asked.study_seed, found.ranges)
+        for k in range(asked.trials)
     )
     plain = PlannedRule(
         label=found.label,
@@ -184,8 +217,10 @@ def _planned(
         hash=found.hash,
         text=found.text,
         trials=trials,
-        searched={name: str(side) for name, side in searched(found.rule, found.fixed, asked.trials).items()},
-        edges=tuple(at_an_edge(found.rule, found.fixed, values, asked.trials) for values in trials),
+        searched={
+            name: str(side) for name, side in searched(found.rule, found.fixed, asked.trials, found.ranges).items()
+        },
+        edges=tuple(at_an_edge(found.rule, found.fixed, values, asked.trials, found.ranges) for values in trials),
     )
     for options in combined:
         _check_decay(found, trials, settings_of(asked.settings, options))
@@ -202,7 +237,7 @@ def _check_decay(found: ResolvedRule, trials: Sequence[Mapping[str, Value]], set
     """A kind of decay, where the rule has one, and something to decay with."""
     if "decay" not in settings.chain:
         return
-    if decay_kind(found.rule) not in DECAYS:
+    if decay_kind(found.rule) not in CHAIN_DECAYS:
         raise StudyError(f"decay cannot be chosen for {found.label}: its weight decay is part of its own formula")
     if not any(values.get("weight_decay") for values in trials):
         raise StudyError(

@@ -187,7 +187,7 @@ def _searched(rule: str | type, trials: int) -> tuple[dict[str, Value], dict[str
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise StudyError(f"trials must be a whole number, at least 1; got {trials!r}")
     found = resolve_rule(rule)
-    sides = searched(found.rule, found.fixed, trials)
+    sides = searched(found.rule, found.fixed, trials, found.ranges)
     return defaults(found.rule, found.fixed), {name: sides[name] for name in in_order(sides)}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from thalweg.stats.paired import Difference
 from thalweg.stats.verdict import Contestant, Procedural, Setting, Verdict, verdict
-from thalweg.stats.wording import Unit
+from thalweg.stats.wording import Unit, listed
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan
 
@@ -39,6 +39,15 @@ def said(
     )
     if len(ranked) < len(rows):
         return Verdict((f"Cannot tell: no re-run of some rule ever reported {metric.judgement}.",))
+    again = [run for row in rows for run in row.tuned_runs]
+    if again and all(run.status != "done" for run in again):
+        kinds = "diverged" if all(run.status == "diverged" for run in again) else "diverged or failed"
+        return Verdict(
+            (
+                f"Nothing to compare: every re-run {'of ' + listed([row.name for row in rows])} {kinds}; the first: "
+                f"{again[0].message}.",
+            )
+        )
     searched = {rule.label: bool(rule.searched) for rule in plan.rules}
     contestants = {row.rule: _contestant(row, searched[row.rule]) for row in ranked}
     return verdict(

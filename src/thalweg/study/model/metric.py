@@ -8,8 +8,10 @@ from typing import Literal
 from .errors import StudyError
 
 SPLITS = ("train", "valid", "test")
-LOWER = ("loss", "error", "perplexity")
-HIGHER = ("accuracy", "score", "f1", "auc")
+LOWER = ("loss", "error", "perplexity", "mse", "rmse", "mae", "nll")
+HIGHER = ("accuracy", "score", "f1", "auc", "acc", "iou", "dice", "bleu", "r2", "precision", "recall")
+# Those that count anywhere in a name (crossentropyloss); the others, which many words contain, as a part of their own.
+ANYWHERE = {"loss", "error", "perplexity", "accuracy", "score", "f1", "auc"}
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,18 @@ def is_share(name: str) -> bool:
 
 def direction(name: str) -> bool | None:
     """True: higher is better; False: lower is; None: the name does not tell."""
-    if any(word in name for word in LOWER):
-        return False
-    return True if any(word in name for word in HIGHER) else None
+    parts = name.split("_")
+    for words, higher in ((LOWER, False), (HIGHER, True)):
+        if any(word in (name if word in ANYWHERE else parts) for word in words):
+            return higher
+    return None
 
 
 def name_problem(reported: str) -> str | None:
     """What is wrong with the name of a reported metric, in words; None if nothing is."""
     split, _, name = reported.partition("_")
+    if split == "val" and name:
+        return f"the metric {reported!r} begins with val_: write valid_{name}"
     if split not in SPLITS or not name:
         return f"the metric {reported!r} must begin with train_, valid_ or test_, for instance valid_accuracy"
     if direction(name) is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from thalweg.closest import ending
+from thalweg.formula.rule import CHAIN_DECAYS
 from thalweg.tasks.task import Choice
 
 from .cells import Argument
@@ -15,7 +16,6 @@ from .errors import StudyError
 from .schedules import find_schedule
 
 NAMES = ("schedule", "decay", "clip_norm", "clip_value")
-DECAYS = ("l2", "decoupled")
 NONE = "none"
 
 
@@ -23,7 +23,7 @@ NONE = "none"
 class Settings:
     """``schedule`` of the learning rate, by name; ``chain``: the arguments of the optimizer that are chosen here.
 
-    Of these, ``decay`` is ``l2`` (added to the gradient) or ``decoupled`` (of the weight itself); ``clip_norm`` bounds
+    Of these, ``decay`` is a kind that the chain does (`thalweg.formula.Decay`); ``clip_norm`` bounds
     the norm of all gradients together, ``clip_value`` each of their numbers; None: no clipping. What is not in the
     chain is as the task has it.
     """
@@ -43,8 +43,10 @@ def setting(name: str, given: object) -> str:
         find_schedule(given)
         return str(given)
     if name == "decay":
-        if given not in DECAYS:
-            raise StudyError(f"decay is {' or '.join(DECAYS)}; got {given!r}{ending(str(given), list(DECAYS))}")
+        if given not in CHAIN_DECAYS:
+            raise StudyError(
+                f"decay is one of {', '.join(CHAIN_DECAYS)}; got {given!r}{ending(str(given), list(CHAIN_DECAYS))}"
+            )
         return str(given)
     bound = _bound(name, given)
     return NONE if bound is None else f"{bound:.12g}"

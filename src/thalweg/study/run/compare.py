@@ -195,10 +195,18 @@ class _Runner:
         if run.status in ("failed", "died"):
             raise StudyError(
                 f"the first training of {self.plan.task} ({run.rule}) failed, so the comparison stops: "
-                f"{run.message}. What it prints is shown by --engine serial, in Python by engine=Serial()"
+                f"{run.message}. One training with all that it prints: thalweg train {self.plan.task_source} "
+                f"{run.rule.split(' ')[0]}"
             )
         if run.status == "done":
-            choose_metric(self.plan.metric, run.curves)
+            chosen = choose_metric(self.plan.metric, run.curves).selection
+            last = max(curve.epochs[-1] for name, curve in run.curves.items() if name.startswith("valid_"))
+            if run.curves[chosen].epochs[-1] < last:
+                raise StudyError(
+                    f"{chosen} is missing where {self.plan.task} reports last, in epoch {last}, so its trials cannot "
+                    "be ranked by it: report it in each epoch in which another validation metric is, or name that one "
+                    "by --metric"
+                )
             self.sound = True
 
     def _check_reported(self) -> None:
@@ -212,10 +220,11 @@ class _Runner:
                 "so that diverged runs have a value to count with"
             )
         chosen = choose_metric(plan.metric, reported).selection
-        values = {value for run in runs if chosen in run.curves for value in run.curves[chosen].values}
-        if len(runs) > 1 and len(values) == 1:
+        done = [run for run in runs if run.status == "done" and chosen in run.curves]
+        values = {value for run in done for value in run.curves[chosen].values}
+        if len(done) > 1 and len(values) == 1:
             raise StudyError(
-                f"{chosen} was {values.pop():.6g} at every report of all {len(runs)} trainings of {plan.task}, so "
+                f"{chosen} was {values.pop():.6g} at every report of all {len(done)} trainings of {plan.task}, so "
                 "nothing can be judged by it: compute it anew before each report, or name another one by --metric"
             )
 

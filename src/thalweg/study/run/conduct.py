@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from thalweg.study.ask.loading import folder_on_path, where
+from thalweg.study.ask.loading import as_if_run, where
 from thalweg.study.model.cells import Status
 from thalweg.study.model.errors import StudyError
 
@@ -34,7 +34,7 @@ def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = 
     status: Status = "done"
     message = ""
     started = perf_counter()
-    with _one_thread(), folder_on_path(path) if path else nullcontext():
+    with _one_thread(), as_if_run(path) if path else nullcontext():
         _seed_everything(trial.seed("everything else"))
         try:
             train(trial)

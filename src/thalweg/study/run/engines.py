@@ -3,6 +3,7 @@
 import atexit
 import gc
 import io
+import multiprocessing
 import os
 import re
 import signal
@@ -192,6 +193,8 @@ def _quiet_tracker() -> None:
 
 def _start_worker(parent: int) -> None:
     """A worker prints nothing, into whatever its parent shows; nor does it outlive its parent, even a killed one."""
+    # loky makes its own way of starting processes the usual one here; a script's DataLoader asks for the system's.
+    multiprocessing.set_start_method(None, force=True)
     atexit.register(_end_worker)  # the first to be registered is the last to run
     for stream in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)

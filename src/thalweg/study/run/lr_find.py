@@ -18,7 +18,7 @@ from typing import Any
 from thalweg.formula.rule import hypers
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
-from thalweg.study.ask.rule_references import ResolvedRule, checked, find_rule, reference_to, resolve_rule
+from thalweg.study.ask.rule_references import ResolvedRule, checked, find_rule, one_training, reference_to, resolve_rule
 from thalweg.study.model.cells import Curve, Status, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import Schedule, find_schedule
@@ -169,4 +169,4 @@ def _trained(engine: Engine, asked: Sequence[_Asked], task: str, tell: Callable[
 
 def _rule(given: str | type, convention: str | None) -> ResolvedRule:
     text = reference_to(given) if isinstance(given, type) else given
-    return resolve_rule(text if convention is None else f"{text}:like={convention}")
+    return one_training(resolve_rule(text if convention is None else f"{text}:like={convention}"), "lr-find")

@@ -94,7 +94,8 @@ class LearningRates:
         best = next(rate for rate in self.rates if rate.lr == self.best)
         lowest, highest = self.rates[0].lr, self.rates[-1].lr
         said = [
-            f"Search lr from {self.search[0]:.2g} to {self.search[1]:.2g}; for a first training, "
+            f"Search lr from {self.search[0]:.2g} to {self.search[1]:.2g} (thalweg compare {self.task} "
+            f"-r {self.rule}:lr={self.search[0]:.2g}..{self.search[1]:.2g}); for a first training, "
             f"lr={self.suggestion:.2g}.",
             f"Best after {self._length}: lr={self.best:.3g}, with {self.metric} {unit.value(best.mean)}"
             + (

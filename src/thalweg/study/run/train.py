@@ -8,7 +8,7 @@ from thalweg import formula
 from thalweg.formula import Rule
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
-from thalweg.study.ask.rule_references import checked, resolve_rule, rule_of
+from thalweg.study.ask.rule_references import checked, one_training, resolve_rule, rule_of
 from thalweg.study.ask.task_references import find_train, option_problem, resolve_task, script_path
 from thalweg.study.model.cells import Curve, Status, Value
 from thalweg.study.model.errors import StudyError
@@ -143,7 +143,7 @@ def _found_rule(rule: str | type, convention: str | None) -> tuple[type[Rule], s
         if own is None:
             raise StudyError(f"{rule.__qualname__} is no update rule: give a name, a Rule, or an optimizer made of one")
         return _like(own, convention), own.__name__, {}
-    found = resolve_rule(rule if convention is None else f"{rule}:like={convention}")
+    found = one_training(resolve_rule(rule if convention is None else f"{rule}:like={convention}"), "a training")
     return found.rule, found.label, found.fixed
 
 
