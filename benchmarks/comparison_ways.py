@@ -86,7 +86,7 @@ class _Bare:
 
 def _drawn(task: str, trials: int) -> list[tuple[Mapping[str, Any], int]]:
     """The very trainings of the comparison: its search, the repeat, and four re-runs."""
-    from thalweg.study.spec import resolve, study
+    from thalweg.study.ask.spec import resolve, study
 
     plan = resolve(study(task, RULE, trials=_searched(trials), seeds=2, budgets=()))
     cells = [*plan.search_cells(), *plan.repeat_cells(), *plan.fresh_cells({RULE: (0, 1)})]
@@ -97,7 +97,7 @@ def _optuna(task: str, trials: int, workers: int) -> None:
     """The same number of trainings as one would write them with Optuna: ask, train in a pool, tell."""
     import optuna
 
-    from thalweg.study.optuna_bridge import suggest
+    from thalweg.study.bridges.optuna_bridge import suggest
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))

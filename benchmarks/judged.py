@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from thalweg.study.cells import Cell, Curve, Run
-from thalweg.study.judge import judge, to_train_again
-from thalweg.study.plan import Plan
-from thalweg.study.results import Comparison
-from thalweg.study.spec import resolve, study
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.judge.judging import judge, to_train_again
+from thalweg.study.judge.results import Comparison
+from thalweg.study.model.cells import Cell, Curve, Run
+from thalweg.study.model.plan import Plan
 from worlds import World
 
 RULES = ("adam", "adamw", "sgd", "momentum", "rmsprop", "lion")

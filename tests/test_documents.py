@@ -26,14 +26,14 @@ import api_page
 import broken_optimizers
 import demo_runs
 import thalweg
-import thalweg.study.trial
+import thalweg.study.run.conduct
 from thalweg.cli import app, asking, main, studies
 from thalweg.explore.figures import NAMES
 from thalweg.rules import CATALOGUE
 from thalweg.study import Serial
-from thalweg.study.compare import train_cell
-from thalweg.study.spec import resolve
-from thalweg.study.task_references import check_task
+from thalweg.study.ask.spec import resolve
+from thalweg.study.ask.task_references import check_task
+from thalweg.study.run.compare import train_cell
 from thalweg.testing.judging import case
 from thalweg.testing.subject import Subject
 from thalweg.verify.check import CELLS, Measured, checked
@@ -326,7 +326,7 @@ def test_commands_can_be_given(
     def conduct(*given: object) -> None:
         raise NotTrained
 
-    monkeypatch.setattr(thalweg.study.trial, "conduct", conduct)
+    monkeypatch.setattr(thalweg.study.run.conduct, "conduct", conduct)
     for where, words in commands_of("thalweg"):
         with case(where):
             app.parse_args(words, exit_on_error=False, print_error=False)

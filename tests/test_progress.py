@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from thalweg.progress import Plain, Shown, Tally, progress
-from thalweg.study.cells import Curve, Run
-from thalweg.study.events import Finished, Phase, Started
+from thalweg.study.model.cells import Curve, Run
+from thalweg.study.model.events import Finished, Phase, Started
 
 
 def run(rule, trial, accuracy, status="done", message=""):

@@ -13,3 +13,9 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """``; did you mean 'adamw'?`` after a sentence about an unknown word, or what stands there otherwise."""
     found = closest(word, known)
     return f"; did you mean {found!r}?" if found else otherwise
+
+
+def ending(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word: `; did you mean X?` when a known word is close."""
+    found = closest(word, known)
+    return f"; did you mean {found}?" if found else "."

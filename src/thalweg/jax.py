@@ -26,7 +26,7 @@ except ModuleNotFoundError as error:
 
 from thalweg.closest import did_you_mean
 from thalweg.formula import Rule, Scalar, State, Sum, Switch, chain, compose, wrapped
-from thalweg.formula.rule import DECAYS, decay_kind, hypers, layers, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, layers, parts
 from thalweg.rules import CATALOGUE
 from thalweg.wrappers import WeightAverage
 
@@ -97,7 +97,7 @@ def transformation(rule: type[Rule], learning_rate: Any = None, **options: Any) 
         if number and (problem := hyper.problem(settings[name])):
             raise ValueError(f"{rule.__name__}: {'learning_rate' if name == 'lr' else name} {problem}")
     kind = settings["decay"] or decay_kind(rule)
-    kinds = DECAYS[:-1] if decay_kind(rule) in DECAYS[:-1] else (decay_kind(rule),)
+    kinds = CHAIN_DECAYS if decay_kind(rule) in CHAIN_DECAYS else (decay_kind(rule),)
     if kind not in kinds:
         raise ValueError(f"{rule.__name__}: decay is one of {', '.join(kinds)}, got {kind!r}")
     if settings["clip_scope"] not in ("all", "tensor"):
@@ -138,7 +138,7 @@ def _values(settings: Numbers, kind: str, count: Any) -> dict[str, Any]:
     if schedule is not None:
         found["lr"] = schedule(count)
     amounts: dict[str, Any] = {}
-    if kind in DECAYS[:-1]:
+    if kind in CHAIN_DECAYS:
         first = found["lr"] if schedule is None else schedule(jnp.zeros_like(count))
         first = jnp.where(first == 0, 1.0, first)  # a rate of 0 moves nothing, whatever it was at first
         amounts = chain.decay(kind, found["lr"], first, found["weight_decay"])

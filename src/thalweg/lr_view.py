@@ -16,8 +16,8 @@ from rich.text import Text
 from thalweg.plot import braille, limits, wants_logarithm
 from thalweg.report.viewing import finite
 from thalweg.stats.wording import Unit
-from thalweg.study.lr_range import LearningRates, Rate
-from thalweg.study.metric import is_share
+from thalweg.study.model.metric import is_share
+from thalweg.study.run.lr_range import LearningRates, Rate
 from thalweg.terminal import table
 from thalweg.training_view import HEIGHT, LABELS, STYLES
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from thalweg.optim import Optimizer
     from thalweg.report.view import Page
-    from thalweg.study.results import Comparison, Suite
+    from thalweg.study.judge.results import Comparison, Suite
 
 WIDTH = 110  # of a rule's card, in characters
 
@@ -55,7 +55,7 @@ def show(rule: "str | type[Rule] | type[Optimizer] | Optimizer") -> Card:
               a Rule; an optimizer of thalweg or its class. Raises `StudyError` for a name that is none.
     """
     if isinstance(rule, str):
-        from thalweg.study.rule_references import resolve_rule
+        from thalweg.study.ask.rule_references import resolve_rule
 
         return Card(resolve_rule(rule).rule)
     found = getattr(rule, "rule", rule)

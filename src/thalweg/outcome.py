@@ -10,7 +10,7 @@ from thalweg.outcome_json import as_json
 from thalweg.report.markup import duration, size
 from thalweg.report.view import Interval, Metric, Page, RuleView, View
 from thalweg.report.viewing import view_of
-from thalweg.study.results import Comparison, Suite
+from thalweg.study.judge.results import Comparison, Suite
 from thalweg.terminal import table
 
 __all__ = ["as_json", "print_outcome"]

@@ -9,11 +9,11 @@ from thalweg.report.viewing import finite, metric_of
 from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
 from thalweg.stats.superiority import Superiority
-from thalweg.study.across import Across
-from thalweg.study.cells import Run
-from thalweg.study.metric import Metric
-from thalweg.study.procedures import Procedures
-from thalweg.study.results import Comparison, RuleRow, Suite
+from thalweg.study.judge.across import Across
+from thalweg.study.judge.procedures import Procedures
+from thalweg.study.judge.results import Comparison, RuleRow, Suite
+from thalweg.study.model.cells import Run
+from thalweg.study.model.metric import Metric
 
 Object = dict[str, Any]
 
@@ -75,6 +75,7 @@ def _row(row: RuleRow, metric: Metric | None) -> Object:
         ],
         "repeats": None if row.repeated is None else not row.unlike,
         "unlike": row.unlike,
+        "alike": row.alike,
         "diverged": row.diverged,
         "failed": row.failed,
         "step_seconds": row.step_seconds,

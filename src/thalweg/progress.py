@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from thalweg.report.markup import duration
-from thalweg.stats.wording import Unit
-from thalweg.study.cells import Run
-from thalweg.study.errors import StudyError
-from thalweg.study.events import Event, Finished, Phase, Started
-from thalweg.study.metric import Metric, choose_metric
+from thalweg.stats.wording import Unit, listed
+from thalweg.study.model.cells import Run
+from thalweg.study.model.errors import StudyError
+from thalweg.study.model.events import Event, Finished, Phase, Started
+from thalweg.study.model.metric import Metric, choose_metric
 
 EVERY = 10.0  # seconds between two plain lines
 FAILURES_SHOWN = 5
@@ -121,6 +121,14 @@ class Tally:
         return f"{self.stored} of {self.total} runs were already stored"
 
 
+def changed_words(event: Started) -> str:
+    """What of a script is another text than the last time; "" if nothing is."""
+    if not event.changed:
+        return ""
+    verb = "is" if len(event.changed) == 1 else "are"
+    return f"{listed(event.changed)} {verb} not as the last time: what was computed with the former text is not used"
+
+
 def run_words(run: Run) -> str:
     """A run that did not end well, in one line."""
     return f"{run.rule}, {run.which}, {run.status}: {run.message}"
@@ -144,8 +152,10 @@ class Shown:
         """Show one event."""
         self.tally.take(event)
         tally = self.tally
-        if isinstance(event, Started) and event.done:
-            console.print(tally.about(tally.resumed()) + ".", markup=False)
+        if isinstance(event, Started):
+            for line in (changed_words(event), tally.resumed() + "." if event.done else ""):
+                if line:
+                    console.print(tally.about(line), markup=False)
         if isinstance(event, Finished) and event.run.status in ("failed", "died") and tally.failed <= FAILURES_SHOWN:
             console.print(Text(run_words(event.run), "red"))
         self.bar.update(
@@ -170,6 +180,8 @@ class Plain:
         self.tally.take(event)
         tally = self.tally
         if isinstance(event, Started):
+            if changed := changed_words(event):
+                self._say(tally.about(changed))
             start = tally.resumed() if event.done else f"{event.total} runs"
             self._say(tally.about(start))
         elif isinstance(event, Phase):

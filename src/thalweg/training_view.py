@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from thalweg.plot import braille, limits, wants_logarithm
-from thalweg.study.train import Training
+from thalweg.study.run.train import Training
 
 HEIGHT = 10
 LABELS = 12  # columns left of the curves

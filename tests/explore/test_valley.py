@@ -9,9 +9,9 @@ from explorer_runs import run
 
 from thalweg.explore.valley import STORED, stored, valley, virtual_studies, wins
 from thalweg.stats.pool import Pool, procedure, winning
-from thalweg.study.compare import compare
-from thalweg.study.engines import Serial
-from thalweg.study.results import Suite
+from thalweg.study.judge.results import Suite
+from thalweg.study.run.compare import compare
+from thalweg.study.run.engines import Serial
 
 TASKS = {task["task"]: task for task in stored()["tasks"]}
 

@@ -17,9 +17,9 @@ from hypothesis.strategies import DrawFn
 
 from thalweg.formula import Rule, Switch, torch_reader, wrapped
 from thalweg.formula.compose import live_states
-from thalweg.formula.rule import decay_kind, hypers, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, parts
 from thalweg.formula.torch_reader import Trained
-from thalweg.optim import Optimizer, build, surface
+from thalweg.optim import Optimizer, build
 from thalweg.rules import CATALOGUE
 from thalweg.testing import cases, oracle
 from thalweg.wrappers import Cautious
@@ -70,8 +70,8 @@ def case(draw: DrawFn) -> Case:
         "clear": draw(st.booleans()),
         "nonfinite": draw(st.sampled_from(["pass", "skip"])),
     }
-    if decay_kind(rule) in surface.DECAYS:
-        chain["decay"] = draw(st.sampled_from(surface.DECAYS))
+    if decay_kind(rule) in CHAIN_DECAYS:
+        chain["decay"] = draw(st.sampled_from(CHAIN_DECAYS))
     shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=4))
     layout = st.sampled_from(sorted(cases.LAYOUTS))
     return Case(

@@ -10,11 +10,11 @@ from thalweg.stats.paired import difference
 from thalweg.stats.pool import Pool, largest_budget, to_rerun
 from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.verdict import Verdict
-from thalweg.study.cells import Curve, Run
-from thalweg.study.metric import Metric
-from thalweg.study.plan import Plan, PlannedRule
-from thalweg.study.procedures import procedures
-from thalweg.study.results import Comparison, RuleRow, Suite
+from thalweg.study.judge.procedures import procedures
+from thalweg.study.judge.results import Comparison, RuleRow, Suite
+from thalweg.study.model.cells import Curve, Run
+from thalweg.study.model.metric import Metric
+from thalweg.study.model.plan import Plan, PlannedRule
 
 HOSTILE = '</script><img src="http://evil.example/x.png" onerror="alert(1)">&"\''
 

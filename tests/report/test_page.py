@@ -17,7 +17,7 @@ from thalweg.report import render, write
 from thalweg.report.page import embedded
 from thalweg.report.viewing import view_of
 from thalweg.study import Suite
-from thalweg.study.settings import Settings
+from thalweg.study.model.settings import Settings
 
 VOID = {"meta", "br", "wbr", "img", "rect", "circle", "path", "link"}
 

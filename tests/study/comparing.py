@@ -3,9 +3,8 @@
 import sqlite3
 
 from thalweg.study import compare
-from thalweg.study.cells import Curve, Run
-from thalweg.study.engines import Serial
-from thalweg.study.store import MEASURED
+from thalweg.study.model.cells import MEASURED, Curve, Run
+from thalweg.study.run.engines import Serial
 
 
 def run(task, rules=("sgd", "adam"), store="s.sqlite", events=None, **settings):

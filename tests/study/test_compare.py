@@ -9,7 +9,7 @@ import pytest
 from comparing import rows, run
 
 from thalweg.study import Comparison, Finished, Phase, Started, StudyError, compare
-from thalweg.study.engines import LocalProcesses, Serial
+from thalweg.study.run.engines import LocalProcesses, Serial
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +129,7 @@ def test_diverged_runs_count_and_are_told(script):
 
 def test_all_diverged_is_no_verdict(script):
     found = run(script(), ("sgd:lr=1e30", "sgd:lr=1e31"))
-    assert "cannot tell" in found.verdict.sentences[0]
+    assert "Nothing to compare" in found.verdict.sentences[0]
     assert "difference 0 in each of 3 seeds" in found.verdict.sentences[1]
 
 
@@ -276,7 +276,8 @@ def test_a_rule_of_the_script_that_is_run_reaches_the_workers(script, tmp_path):
     (tmp_path / "main.py").write_text(MAIN)
     shown = subprocess.run([sys.executable, "main.py", task], capture_output=True, text=True)
     assert (shown.stdout, shown.stderr) == ("Mine True 0\n", "")
-    (tmp_path / "main.py").write_text(MAIN.replace('if __name__ == "__main__":', "if True:"))
+    loose = MAIN.replace('if __name__ == "__main__":', "if True:").replace("sys.argv[1]", repr(task))
+    (tmp_path / "main.py").write_text(loose)
     shown = subprocess.run([sys.executable, "main.py", task], capture_output=True, text=True)
     assert "main.py starts a comparison while it is being imported" in shown.stderr
 

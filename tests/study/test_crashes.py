@@ -12,7 +12,7 @@ from comparing import rows
 from test_compare import stored
 
 from thalweg.study import Comparison, compare
-from thalweg.study.engines import Serial
+from thalweg.study.run.engines import Serial
 
 ASKED = {"rules": ["sgd", "adam", "lion"], "trials": 12, "seeds": 3}
 STUDY = f"""

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from thalweg.formula import Hyper, Rule, choice, log_uniform, one_minus_log_uniform
 from thalweg.rules import SGD, Adam, AdamW, Momentum, RMSprop
-from thalweg.study.draws import at_an_edge, configuration, defaults, run_seed, searched, uniform
+from thalweg.study.ask.draws import at_an_edge, configuration, defaults, run_seed, searched, uniform
 
 trial = st.integers(1, 500)
 study_seed = st.integers(0, 10**6)

@@ -10,7 +10,7 @@ import pytest
 from joblib.externals.loky import ProcessPoolExecutor
 
 from thalweg.study import StudyError
-from thalweg.study.engines import LocalProcesses, Serial, WorkerDied
+from thalweg.study.run.engines import LocalProcesses, Serial, WorkerDied
 
 
 def double(x):
@@ -118,7 +118,7 @@ def test_a_bad_number_of_workers_is_refused(workers):
 
 PARENT = """
 import os, sys, time
-from thalweg.study.engines import LocalProcesses
+from thalweg.study.run.engines import LocalProcesses
 from tests_engine_work import sleep
 engine = LocalProcesses(2)
 try:

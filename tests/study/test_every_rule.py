@@ -8,7 +8,7 @@ import thalweg
 from thalweg.formula import like
 from thalweg.rules import CATALOGUE
 from thalweg.study import Serial, StudyError
-from thalweg.study.rule_references import find_rule, resolve_rule
+from thalweg.study.ask.rule_references import find_rule, resolve_rule
 from thalweg.wrappers import WRAPPERS, Cautious, Lookahead
 
 QUICK = """

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thalweg.study import Comparison, StudyError
-from thalweg.study.export import as_csv, as_json, as_parquet, export
-from thalweg.study.judge import judge
-from thalweg.study.results import Suite
-from thalweg.study.spec import resolve, study
-from thalweg.study.tables import FIRST, Table, tables
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.bridges.export import as_csv, as_json, as_parquet, export
+from thalweg.study.bridges.tables import FIRST, Table, tables
+from thalweg.study.judge.judging import judge
+from thalweg.study.judge.results import Suite
 
 NAMES = ("runs", "curves", "rules", "procedures", "pairs")
 
@@ -306,7 +306,7 @@ def test_a_full_disk_leaves_the_old_files(found, mounted):
 
 def test_reading_a_store_and_exporting_it_needs_neither_torch_nor_pyarrow(found):
     code = (
-        "import sys; from thalweg.study import Comparison; from thalweg.study.export import export\n"
+        "import sys; from thalweg.study import Comparison; from thalweg.study.bridges.export import export\n"
         "export(Comparison.load(sys.argv[1]), 'out', 'csv'); print({'torch', 'pyarrow', 'pandas'} & {*sys.modules})"
     )
     shown = subprocess.run([sys.executable, "-c", code, found.path], capture_output=True, text=True)

@@ -15,11 +15,11 @@ from rich.console import Console
 import thalweg
 from thalweg import lr_view
 from thalweg.formula import Hyper, Rule
-from thalweg.study.cells import Curve
-from thalweg.study.engines import LocalProcesses, Serial
-from thalweg.study.errors import StudyError
-from thalweg.study.lr_find import grid, lr_find
-from thalweg.study.lr_range import ShortRun, judged
+from thalweg.study.model.cells import Curve
+from thalweg.study.model.errors import StudyError
+from thalweg.study.run.engines import LocalProcesses, Serial
+from thalweg.study.run.lr_find import grid, lr_find
+from thalweg.study.run.lr_range import ShortRun, judged
 
 EPOCHS = 40
 

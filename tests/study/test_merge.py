@@ -9,12 +9,12 @@ import pytest
 from comparing import rows, run, run_of
 
 from thalweg.study import Comparison, Finished, StudyError
-from thalweg.study.cells import Run
-from thalweg.study.engines import Serial
-from thalweg.study.merge import merge
-from thalweg.study.rerun import rerun
-from thalweg.study.spec import resolve, study
-from thalweg.study.store import open_store, read_contents
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.keep.merge import merge
+from thalweg.study.keep.store import open_store, read_contents
+from thalweg.study.model.cells import Run
+from thalweg.study.run.engines import Serial
+from thalweg.study.run.rerun import rerun
 
 
 @pytest.fixture(autouse=True)

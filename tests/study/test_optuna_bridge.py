@@ -13,9 +13,9 @@ from optuna.trial import FixedTrial
 from thalweg.formula import Hyper, Rule, Search
 from thalweg.rules import CATALOGUE
 from thalweg.stats.tuning_curve import expected_best
-from thalweg.study.draws import configuration, defaults, searched, uniform
-from thalweg.study.errors import StudyError
-from thalweg.study.optuna_bridge import distributions, from_optuna, suggest
+from thalweg.study.ask.draws import configuration, defaults, searched, uniform
+from thalweg.study.bridges.optuna_bridge import distributions, from_optuna, suggest
+from thalweg.study.model.errors import StudyError
 
 
 class Both(Rule):

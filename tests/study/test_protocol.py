@@ -5,13 +5,13 @@ from comparing import rows, run
 
 from thalweg.stats.pool import to_rerun, winning
 from thalweg.study import Finished, Suite, compare
-from thalweg.study.across import across
-from thalweg.study.cells import Curve, Run
-from thalweg.study.engines import Serial
-from thalweg.study.judge import to_train_again
-from thalweg.study.metric import Metric
-from thalweg.study.select import ranking
-from thalweg.study.spec import resolve, study
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.judge.across import across
+from thalweg.study.judge.judging import to_train_again
+from thalweg.study.judge.select import ranking
+from thalweg.study.model.cells import Curve, Run
+from thalweg.study.model.metric import Metric
+from thalweg.study.run.engines import Serial
 
 
 @pytest.fixture(autouse=True)

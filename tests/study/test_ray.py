@@ -14,8 +14,8 @@ from comparing import rows, run
 from test_engines import alive, die, double, fail
 
 from thalweg.study import Finished, StudyError
-from thalweg.study.engines import LocalProcesses, WorkerDied
-from thalweg.study.ray_engine import RayCluster
+from thalweg.study.run.engines import LocalProcesses, WorkerDied
+from thalweg.study.run.ray_engine import RayCluster
 
 # Loopback, but not the address that Ray replaces by the machine's own.
 HOST = "127.0.0.2"
@@ -300,7 +300,7 @@ def test_a_cluster_that_is_started_here_ends_with_it():
 
 PARENT = """
 import sys
-from thalweg.study.ray_engine import RayCluster
+from thalweg.study.run.ray_engine import RayCluster
 from test_ray import nap
 try:
     for _, (pid, _) in RayCluster(sys.argv[1]).map(nap, [0, 0, 0.5, 0.5, 100, 100]):

@@ -10,12 +10,12 @@ from comparing import rows, run, run_of
 
 from thalweg.cpu import cpu_name
 from thalweg.study import Comparison, StudyError
-from thalweg.study.cells import Curve, Run
-from thalweg.study.engines import LocalProcesses, Serial
-from thalweg.study.rerun import rerun
-from thalweg.study.same import differences
-from thalweg.study.spec import resolve, study
-from thalweg.study.store import open_store
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.keep.store import open_store
+from thalweg.study.model.cells import Curve, Run
+from thalweg.study.model.same import differences
+from thalweg.study.run.engines import LocalProcesses, Serial
+from thalweg.study.run.rerun import rerun
 
 
 @pytest.fixture(autouse=True)

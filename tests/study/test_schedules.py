@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import thalweg
-from thalweg.study.errors import StudyError
-from thalweg.study.schedules import SCHEDULES, find_schedule, trapezoidal
+from thalweg.study.model.errors import StudyError
+from thalweg.study.model.schedules import SCHEDULES, find_schedule, trapezoidal
 
 SCHEDULERS = torch.optim.lr_scheduler
 TORCH = {

@@ -5,9 +5,9 @@ from comparing import run
 
 from thalweg.rules import CATALOGUE
 from thalweg.study import StudyError
-from thalweg.study.settings import Settings, setting, settings_of
-from thalweg.study.spec import resolve, study
-from thalweg.study.trial import Trial
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.model.settings import Settings, setting, settings_of
+from thalweg.study.run.trial import Trial
 
 TELLS = """
     import torch
@@ -66,7 +66,7 @@ def test_what_is_not_chosen_leaves_the_keys_of_earlier_comparisons():
     ("settings", "words"),
     [
         ({"schedule": "cosin"}, "no schedule 'cosin'; did you mean cosine"),
-        ({"decay": "L2"}, "decay is l2 or decoupled; got 'L2'"),
+        ({"decay": "L2"}, "decay is one of l2, decoupled, independent, corrected; got 'L2'"),
         ({"clip_norm": 0}, "clip_norm is a number above 0, or none for no clipping; got 0"),
         ({"clip_value": "big"}, "clip_value is a number above 0"),
         ({"clip_norm": True}, "clip_norm is a number above 0"),

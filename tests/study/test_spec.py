@@ -7,8 +7,8 @@ import pytest
 import thalweg.rules
 from thalweg.formula import Hyper, Rule
 from thalweg.study import StudyError
-from thalweg.study.plan import Plan
-from thalweg.study.spec import resolve, study
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.model.plan import Plan
 
 RULES = """
     from thalweg.formula import Hyper, Rule, log_uniform
@@ -145,7 +145,7 @@ def test_a_rule_inside_a_function_is_refused():
 
 def test_a_rule_typed_into_a_session_is_refused():
     code = """
-import thalweg.study.spec as spec
+import thalweg.study.ask.spec as spec
 from thalweg.formula import Rule
 R = type("R", (), {})
 from thalweg.rules import SGD
@@ -196,6 +196,6 @@ def test_a_bad_task_is_refused_in_words(task, words):
 
 
 def test_a_study_is_made_without_torch():
-    code = "import sys; from thalweg.study.spec import *; resolve(study('digits-mlp', 'adam'))"
+    code = "import sys; from thalweg.study.ask.spec import *; resolve(study('digits-mlp', 'adam'))"
     code += "; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

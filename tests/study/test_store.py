@@ -9,9 +9,9 @@ import pytest
 from comparing import run_of
 
 from thalweg.study import Comparison, StudyError
-from thalweg.study.cells import Run
-from thalweg.study.spec import resolve, study
-from thalweg.study.store import APPLICATION_ID, open_store, read_contents
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.keep.store import APPLICATION_ID, open_store, read_contents
+from thalweg.study.model.cells import Run
 
 PLAN = resolve(study("digits-mlp", ["adam", "sgd"], trials=4, seeds=2))
 CELLS = PLAN.search_cells()
@@ -133,7 +133,7 @@ def test_a_file_left_empty_by_a_kill_is_taken_over(tmp_path):
 
 def test_one_writer_at_a_time_and_the_lock_dies_with_its_process(tmp_path):
     path = tmp_path / "s.sqlite"
-    code = "import sys, time\nfrom thalweg.study.store import *\n"
+    code = "import sys, time\nfrom thalweg.study.keep.store import *\n"
     code += "with open_store(Path(sys.argv[1])):\n    print('open', flush=True)\n    time.sleep(60)\n"
     other = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True)
     try:

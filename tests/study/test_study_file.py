@@ -4,7 +4,7 @@ import pytest
 
 from thalweg.cli.asking import asked_for
 from thalweg.study import StudyError, read_study
-from thalweg.study.spec import Study, plans, study
+from thalweg.study.ask.spec import Study, plans, study
 
 WHOLE = """
 task = "quadratic-deep"

@@ -10,11 +10,8 @@ import pytest
 
 import thalweg
 from thalweg.study import Finished, compare
-from thalweg.study.engines import Serial
-from thalweg.study.errors import StudyError
-from thalweg.study.store import open_store
-from thalweg.study.tracker_adapters import _need
-from thalweg.study.trackers import (
+from thalweg.study.bridges.tracker_adapters import _need
+from thalweg.study.bridges.trackers import (
     MLflow,
     TensorBoard,
     TrackerWarning,
@@ -25,6 +22,9 @@ from thalweg.study.trackers import (
     reporting,
     together,
 )
+from thalweg.study.keep.store import open_store
+from thalweg.study.model.errors import StudyError
+from thalweg.study.run.engines import Serial
 
 RULES = ("adam", "sgd:lr=1e30")  # the second diverges
 

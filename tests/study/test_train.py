@@ -5,9 +5,9 @@ import torch
 
 import thalweg
 from thalweg.formula import Hyper, Rule
-from thalweg.study.errors import StudyError
-from thalweg.study.spec import resolve, study
-from thalweg.study.trial import run_cell
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.model.errors import StudyError
+from thalweg.study.run.worker import run_cell
 
 PUBLISHED = {"seed": 44, "like": "tf1", "task_options": {"instance": 2, "reshuffle": False}}
 

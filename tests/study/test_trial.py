@@ -3,10 +3,10 @@ import textwrap
 
 import pytest
 
-from thalweg.study.cells import Cell
-from thalweg.study.errors import StudyError
-from thalweg.study.spec import resolve, study
-from thalweg.study.trial import run_cell
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.model.cells import Cell
+from thalweg.study.model.errors import StudyError
+from thalweg.study.run.worker import run_cell
 
 
 def run(reference, rule="adam", trial=0, seed=None):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import stdtrit
 
-from thalweg.study.judge import _half_widths
+from thalweg.study.judge.judging import _half_widths
 
 VALUES = st.lists(st.floats(0.1, 0.9), min_size=6, max_size=9, unique=True)
 

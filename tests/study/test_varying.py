@@ -24,9 +24,9 @@ from thalweg.outcome import print_outcome
 from thalweg.report.page import page
 from thalweg.report.viewing import command, heading, view_of
 from thalweg.study import Comparison, Finished, Phase, StudyError
-from thalweg.study.plan import Plan
-from thalweg.study.spec import resolve, study
-from thalweg.study.task_references import option_problem, option_text, read_option, resolve_task
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.ask.task_references import option_problem, option_text, read_option, resolve_task
+from thalweg.study.model.plan import Plan
 from thalweg.tasks.task import Option
 from thalweg.terminal import out
 

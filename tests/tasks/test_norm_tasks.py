@@ -7,7 +7,7 @@ import torch
 
 import thalweg
 from thalweg.nn import BatchNorm2d, LayerNorm, RMSNorm
-from thalweg.study.trial import Trial
+from thalweg.study.run.trial import Trial
 from thalweg.tasks import char_transformer, digits, digits_cnn_bn, digits_tiny_batch, text
 from thalweg.tasks.models import OverPositions, SequenceReader
 

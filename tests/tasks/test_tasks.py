@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from thalweg.study.cells import Cell
-from thalweg.study.draws import defaults
-from thalweg.study.rule_references import resolve_rule
-from thalweg.study.task_references import resolve_task
-from thalweg.study.trial import Trial, run_cell
+from thalweg.study.ask.draws import defaults
+from thalweg.study.ask.rule_references import resolve_rule
+from thalweg.study.ask.task_references import resolve_task
+from thalweg.study.model.cells import Cell
+from thalweg.study.run.trial import Trial
+from thalweg.study.run.worker import run_cell
 from thalweg.tasks import TASKS
 from thalweg.tasks.digits import METRICS, batches, load, split
 

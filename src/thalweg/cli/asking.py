@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from thalweg.terminal import did_you_mean
 
 if TYPE_CHECKING:
-    from thalweg.study.engines import Engine
-    from thalweg.study.spec import Study
+    from thalweg.study.ask.spec import Study
+    from thalweg.study.run.engines import Engine
     from thalweg.tasks.task import Choice
 
 ENGINES = ("local", "serial", "ray")
@@ -15,9 +15,9 @@ ENGINES = ("local", "serial", "ray")
 
 def asked_for(task: str, given: dict[str, Any]) -> "Study":
     """The study that the command line asks for, from a file or from its options alone."""
-    from thalweg.study.errors import StudyError
-    from thalweg.study.spec import study
-    from thalweg.study.study_file import is_study_file, read_study
+    from thalweg.study.ask.spec import study
+    from thalweg.study.ask.study_file import is_study_file, read_study
+    from thalweg.study.model.errors import StudyError
 
     found = {name: value for name, value in given.items() if name not in ("rules", "vary", "budgets", "hold")}
     for name in ("rules", "hold"):
@@ -37,11 +37,11 @@ def asked_for(task: str, given: dict[str, Any]) -> "Study":
 
 def chosen_engine(name: str, workers: int | None, address: str | None) -> "Engine":
     """Who runs the trainings, by name."""
-    from thalweg.study.engines import LocalProcesses, Serial
-    from thalweg.study.errors import StudyError
+    from thalweg.study.model.errors import StudyError
+    from thalweg.study.run.engines import LocalProcesses, Serial
 
     if name == "ray":
-        from thalweg.study.ray_engine import RayCluster
+        from thalweg.study.run.ray_engine import RayCluster
 
         return RayCluster(address, workers)
     if name not in ENGINES:
@@ -55,7 +55,7 @@ def chosen_engine(name: str, workers: int | None, address: str | None) -> "Engin
 
 def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, Any]:
     """``--set name=value`` and ``--lr``, read."""
-    from thalweg.study.rule_references import assignments, read_value
+    from thalweg.study.ask.rule_references import assignments, read_value
 
     given = [] if lr is None else [f"lr={lr!r}"]
     found = assignments([*given, *assigned], "--set", "it as name=value")
@@ -64,8 +64,8 @@ def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, Any]
 
 def task_options(assigned: Iterable[str]) -> "dict[str, Choice]":
     """``--option name=value``, read."""
-    from thalweg.study.rule_references import assignments
-    from thalweg.study.task_references import read_option
+    from thalweg.study.ask.rule_references import assignments
+    from thalweg.study.ask.task_references import read_option
 
     found = assignments(assigned, "--option", "it as name=value")
     return {name: read_option(written) for name, written in found.items()}
@@ -73,9 +73,9 @@ def task_options(assigned: Iterable[str]) -> "dict[str, Choice]":
 
 def varied_options(assigned: Iterable[str]) -> "dict[str, list[Choice]]":
     """``--vary name=value,value``, read."""
-    from thalweg.study.errors import StudyError
-    from thalweg.study.rule_references import assignments
-    from thalweg.study.task_references import read_option
+    from thalweg.study.ask.rule_references import assignments
+    from thalweg.study.ask.task_references import read_option
+    from thalweg.study.model.errors import StudyError
 
     form, twice = "it as name=value,value", "write all of its values in one"
     found = {
@@ -93,7 +93,7 @@ def _words(given: Iterable[str]) -> list[str]:
 
 
 def _budgets(written: list[str]) -> tuple[int, ...]:
-    from thalweg.study.errors import StudyError
+    from thalweg.study.model.errors import StudyError
 
     if written == ["none"]:
         return ()

@@ -89,7 +89,7 @@ def doctor(
         return 0
     if optimizer is None:
         return run(reference=None, as_json=json)
-    from thalweg.study.errors import StudyError
+    from thalweg.study.model.errors import StudyError
 
     with refusing(StudyError):
         return run(reference=optimizer, as_json=json)

@@ -49,7 +49,8 @@ def compare(
         A name from `thalweg tasks`, or my_script.py:train; several with commas between. Or study.toml, with all of
         this in a file, before which what is given here stands.
     rules
-        Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. Your own: my_rules.py:Name.
+        Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. With a range of your own to
+        search, or choices: adamw:lr=1e-4..1e-2:beta1=0.8|0.9. Your own: my_rules.py:Name.
     vary
         Values to compare, with each rule, of an option of the task: --vary norm=batch,layer; or of schedule, decay,
         clip_norm, clip_value: --vary schedule=none,cosine. Repeat for combinations. A script of your own reads
@@ -66,7 +67,7 @@ def compare(
     schedule
         Of the learning rate, for all: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd.
     decay
-        Kind of weight decay, for all: l2, decoupled.
+        Kind of weight decay, for all: l2, decoupled, independent, corrected (thalweg show RULE says which is its own).
     clip_norm
         Largest norm of all gradients together, for all; none: no clipping.
     clip_value
@@ -159,7 +160,7 @@ def train(
     """
     from thalweg.study import StudyError
     from thalweg.study import train as run
-    from thalweg.study.task_references import epochs_of, resolve_task
+    from thalweg.study.ask.task_references import epochs_of, resolve_task
     from thalweg.training_view import as_json, outcome, watching
 
     with refusing(StudyError):
@@ -245,7 +246,7 @@ def lr_find(
     """
     from thalweg.lr_view import as_json, print_rates, watching
     from thalweg.study import StudyError
-    from thalweg.study.lr_find import lr_find as run
+    from thalweg.study.run.lr_find import lr_find as run
 
     with refusing(StudyError):
         values = hyperparameters(set or [], None)
@@ -314,7 +315,7 @@ def rerun(store: Path, row: str, /) -> int:
         The row's key, or its first digits, at least 4, as the report and `thalweg export` show them.
     """
     from thalweg.study import StudyError
-    from thalweg.study.rerun import rerun as run
+    from thalweg.study.run.rerun import rerun as run
 
     with refusing(StudyError):
         found = run(store, row)
@@ -334,7 +335,7 @@ def merge(into: Path, /, *others: Path) -> None:
         The stores to read; they stay as they are. Rows that contradict each other are refused, and nothing is written.
     """
     from thalweg.study import StudyError
-    from thalweg.study.merge import merge as run
+    from thalweg.study.keep.merge import merge as run
 
     with refusing(StudyError):
         print("\n".join(run(into, *others).sentences))
@@ -354,7 +355,7 @@ def export(study: Path, /, *, out: Path, format: str = "csv") -> None:
         csv, json, or parquet (which needs pip install 'thalweg[parquet]').
     """
     from thalweg.study import StudyError, Suite
-    from thalweg.study.export import export as run
+    from thalweg.study.bridges.export import export as run
 
     with refusing(StudyError):
         for path in run(Suite.load(study), out, format):

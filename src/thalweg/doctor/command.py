@@ -164,8 +164,8 @@ def explained(reference: str) -> str:
     Raises `StudyError` if there is no such function, or it fails, or it returns something else.
     """
     from thalweg.optim import Optimizer
-    from thalweg.study.errors import StudyError
-    from thalweg.study.loading import existing_file, load_file, where
+    from thalweg.study.ask.loading import existing_file, load_file, where
+    from thalweg.study.model.errors import StudyError
 
     place, _, name = reference.rpartition(":")
     if not place.endswith(".py") or not name.isidentifier():

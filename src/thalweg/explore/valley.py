@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from .chance import uniform
 
 if TYPE_CHECKING:
-    from thalweg.study.cells import Run
-    from thalweg.study.metric import Metric
-    from thalweg.study.results import Comparison, RuleRow, Suite
+    from thalweg.study.judge.results import Comparison, RuleRow, Suite
+    from thalweg.study.model.cells import Run
+    from thalweg.study.model.metric import Metric
 
 Array = NDArray[np.float64]
 STORED = Path(__file__).parent / "data" / "valley.json"
@@ -90,7 +90,7 @@ def _drawn(n: int, size: int, numbers: Iterator[float]) -> set[int]:
 
 def _task(comparison: "Comparison") -> dict[str, Any]:
     from thalweg.stats.pool import largest_budget
-    from thalweg.study.select import Scores, ranking
+    from thalweg.study.judge.select import Scores, ranking
 
     metric, rows = comparison.metric, comparison.rows
     if metric is None or len({len(row.trials) for row in rows}) > 1:
@@ -139,7 +139,7 @@ def _ideal(metric: "Metric", values: Sequence[float]) -> float:
 
 
 def _main(study: str) -> None:
-    from thalweg.study.results import Suite
+    from thalweg.study.judge.results import Suite
 
     STORED.write_text(json.dumps(valley(Suite.load(study)), separators=(",", ":")) + "\n", encoding="utf-8")
 

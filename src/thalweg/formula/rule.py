@@ -22,7 +22,9 @@ D = TypeVar("D", bound="Declaring")
 RESERVED = ("w", "g", "t")
 # The functions of a rule and of a wrapper, in the order in which a step runs them.
 FUNCTIONS = ("prepare", "sums", "after", "step", "follow", "evaluate")
-DECAYS = ("l2", "decoupled", "independent", "corrected", "own")
+# The kinds that the chain does, so that they can be chosen; and that which a rule does itself.
+CHAIN_DECAYS = ("l2", "decoupled", "independent", "corrected")
+DECAYS = (*CHAIN_DECAYS, "own")
 SCOPES: dict[type, tuple[str, ...]] = {Scalar: ("tensor", "group", "all"), Sum: ("tensor", "all")}
 
 

@@ -100,6 +100,7 @@ class Launch(ABC):
 
     def __init__(self, rule: type[Rule], switches: Switches, members: Members) -> None:
         self.rule, self.members = rule, members
+        self._scalars = parts(rule, Scalar)
         scalars = {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
         self.scalars = {name: Kept(members.states, name, np.float64) for name in scalars}
         self.counts = Counts(Kept(members.states, "step", np.float32), asked=counts_steps(rule, switches))
@@ -159,12 +160,11 @@ class Launch(ABC):
 
     def taken(self, groups: Sequence[Group]) -> None:
         """A step has been taken, and counted: store the scalars' next values, in tensors' memory or in the groups."""
-        scalars = parts(self.rule, Scalar)
-        if not scalars:
+        if not self._scalars:
             return
         present = self.counts.present
         values = self._next_scalars(self._before())
-        for (name, scalar), value in zip(scalars.items(), values, strict=True):
+        for (name, scalar), value in zip(self._scalars.items(), values, strict=True):
             if scalar.scope == "tensor":
                 self.scalars[name].write(np.broadcast_to(value, len(self.members.params)), present)
                 continue

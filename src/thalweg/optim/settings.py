@@ -7,7 +7,7 @@ from typing import Any
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.chain import NUMBERS, WITHOUT, decay
 from thalweg.formula.compose import start_value, tested
-from thalweg.formula.rule import decay_kind, once, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, once, parts
 
 from . import surface
 
@@ -60,7 +60,7 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
 def _decayed(rule: type[Rule], group: Mapping[str, Any], lr: float, weight_decay: float) -> dict[str, float]:
     """The chain's numbers of weight decay, where the chain does it."""
     kind = group.get("decay", decay_kind(rule))
-    if kind not in surface.DECAYS:
+    if kind not in CHAIN_DECAYS:
         return {}
     first = first_lr(group, lr) or 1.0  # a rate of 0 moves nothing, whatever it was at first
     return decay(kind, lr, first, weight_decay)
@@ -78,6 +78,7 @@ class Settings:
     """Numbers and switches of every group, read anew only where a group has another value."""
 
     def __init__(self) -> None:
+        self._keys = _Keys()
         self._common: object = None
         self._said: list[tuple[Any, ...] | None] = []
         self._numbers: list[GroupNumbers] = []
@@ -90,30 +91,30 @@ class Settings:
 
         Both are the same objects as the last time if all is as it was. ``scale``: see `group_numbers`.
         """
-        rules = [rule_of(group) for group in groups]
-        keys = {rule: _keys(rule) for rule in {*rules}}
-        said = [(rule, *map(group.get, keys[rule])) for rule, group in zip(rules, groups, strict=True)]
+        keys = self._keys
+        said: list[tuple[Any, ...]] = [(rule := rule_of(group), *map(group.get, keys[rule])) for group in groups]
         if (scale, clear) != self._common or len(said) != len(self._said):
             self._common, self._said = (scale, clear), [None] * len(said)
             self._numbers, self._switches = [{}] * len(said), ((),) * len(said)
         if said == self._said:
             return self._numbers, self._switches
+        rules: list[type[Rule]] = [now[0] for now in said]
         numbers, switches = [*self._numbers], [*self._switches]
         remembered: list[tuple[Any, ...] | None] = [*said]
-        for i, (rule, group, now, before) in enumerate(zip(rules, groups, said, self._said, strict=True)):
-            first = rules.index(rule)
-            if now == before and (said[first] == self._said[first] or not _shares(rule)):
+        for i, (own, group, now, before) in enumerate(zip(rules, groups, said, self._said, strict=True)):
+            first = rules.index(own)
+            if now == before and (said[first] == self._said[first] or not _shares(own)):
                 continue
             known = numbers[i]
             if before is not None and now != before and type(now[-1]) is float and now[:-1] == before[:-1]:
                 # Only the learning rate: what a scheduler does, of hundreds of groups perhaps.
                 lr = now[-1]
-                fresh = numbers[i] = {**known, "lr": lr, **_decayed(rule, group, lr, known.get("weight_decay", 0.0))}
+                fresh = numbers[i] = {**known, "lr": lr, **_decayed(own, group, lr, known.get("weight_decay", 0.0))}
                 if lr and known["lr"] and bool(fresh["shrink"]) == bool(known["shrink"]):
                     continue  # no switch depends on more than that
             else:
-                numbers[i] = _of(rule, group, groups[first], scale)
-            switches[i] = group_switches(rule, group, numbers[i], (("clear", clear),))
+                numbers[i] = _of(own, group, groups[first], scale)
+            switches[i] = group_switches(own, group, numbers[i], (("clear", clear),))
             if not all(map(_plain, now[1:])):
                 remembered[i] = None  # a tensor's value can change under the same object
         self._said = remembered
@@ -123,11 +124,14 @@ class Settings:
         return self._numbers, self._switches
 
 
-@once
-def _keys(rule: type[Rule]) -> tuple[str, ...]:
-    """What of a group its numbers and switches depend on; the learning rate last."""
-    scalars = [name for name, scalar in parts(rule, Scalar).items() if scalar.scope != "tensor"]
-    return (*(key for key in (*surface.defaults(rule), *scalars, *FIRST_LR) if key != "lr"), "lr")
+class _Keys(dict[type[Rule], tuple[str, ...]]):
+    """What of a group its numbers and switches depend on, by its rule; the learning rate last."""
+
+    def __missing__(self, rule: type[Rule]) -> tuple[str, ...]:
+        scalars = [name for name, scalar in parts(rule, Scalar).items() if scalar.scope != "tensor"]
+        keys = (key for key in (*surface.defaults(rule), *scalars, *FIRST_LR) if key != "lr")
+        found = self[rule] = (*keys, "lr")
+        return found
 
 
 @once

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from thalweg.closest import closest
 from thalweg.formula import Hyper, Rule, Switch, like
-from thalweg.formula.rule import DECAYS as KINDS
-from thalweg.formula.rule import decay_kind, hypers, once, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, once, parts
 
 # torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
 # refused, rather than ignored.
@@ -31,8 +30,6 @@ WHOLE: Mapping[str, Any] = {
 }  # fmt: skip
 SCOPES = ("all", "tensor")
 NONFINITE = ("raise", "skip", "pass")
-# The kinds of weight decay that the chain does, so that they can be chosen.
-DECAYS = tuple(kind for kind in KINDS if kind != "own")
 
 
 def defaults(rule: type[Rule]) -> dict[str, Any]:
@@ -45,7 +42,7 @@ def defaults(rule: type[Rule]) -> dict[str, Any]:
             found[declared.of] = (*found.get(declared.of, ()), declared.default)
         else:
             found[name] = declared.default
-    decay = {"decay": decay_kind(rule)} if decay_kind(rule) in DECAYS else {}
+    decay = {"decay": decay_kind(rule)} if decay_kind(rule) in CHAIN_DECAYS else {}
     return {**found, **decay, "maximize": False, "clip_value": None, "ema": None, "ema_warmup": True}
 
 
@@ -90,7 +87,7 @@ def signature(rule: type[Rule]) -> inspect.Signature:
 
 def _annotation(rule: type[Rule], name: str, default: Any) -> Any:
     """The type of an argument, as configuration libraries and catalogue.pyi have it."""
-    choices: Mapping[str, Any] = {"decay": DECAYS, "clip_scope": SCOPES, "nonfinite": NONFINITE}
+    choices: Mapping[str, Any] = {"decay": CHAIN_DECAYS, "clip_scope": SCOPES, "nonfinite": NONFINITE}
     if name == TORCHS_DECAY:
         return bool | None
     if name in choices:
@@ -277,8 +274,8 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
         raise TypeError(f"{name}: clip_value must be a number, got {described(merged['clip_value'])}")
     if merged["clip_value"] is not None and not float(merged["clip_value"]) > 0:
         raise ValueError(f"{name}: clip_value must be above 0, or None for no clipping, got {merged['clip_value']!r}")
-    if "decay" in merged and merged["decay"] not in DECAYS:
-        raise ValueError(f"{name}: decay must be one of {', '.join(DECAYS)}, got {merged['decay']!r}")
+    if "decay" in merged and merged["decay"] not in CHAIN_DECAYS:
+        raise ValueError(f"{name}: decay must be one of {', '.join(CHAIN_DECAYS)}, got {merged['decay']!r}")
     for key in (*parts(rule, Switch), "maximize"):
         if isinstance(merged[key], str):
             raise TypeError(f"{name}: {key} is True or False, got {described(merged[key])}")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thalweg.study.results import Comparison, Suite
+    from thalweg.study.judge.results import Comparison, Suite
 
 __all__ = ["render", "write"]
 

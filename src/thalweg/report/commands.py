@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from thalweg.stats.pool import largest_budget
-from thalweg.study.plan import Plan
-from thalweg.study.varying import written_again
+from thalweg.study.ask.varying import written_again
+from thalweg.study.model.plan import Plan
 
 
 def heading(*plans: Plan) -> str:

@@ -8,7 +8,7 @@ from .palette import Look
 
 if TYPE_CHECKING:
     from thalweg.stats.sensitivity import Share
-    from thalweg.study.across import Across
+    from thalweg.study.judge.across import Across
 
 Outcome = Literal["done", "diverged", "failed", "died"]
 

@@ -6,10 +6,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from thalweg.study.across import headline
-from thalweg.study.cells import Run
-from thalweg.study.plan import Plan, PlannedRule
-from thalweg.study.results import Comparison, RuleRow, Suite
+from thalweg.study.judge.across import headline
+from thalweg.study.judge.results import Comparison, RuleRow, Suite
+from thalweg.study.model.cells import Run
+from thalweg.study.model.plan import Plan, PlannedRule
 
 from . import commands
 from .commands import heading

@@ -5,7 +5,7 @@ from math import isfinite
 from thalweg.stats.intervals import Interval as Found
 from thalweg.stats.paired import Difference
 from thalweg.stats.wording import counted
-from thalweg.study.procedures import Procedures
+from thalweg.study.judge.procedures import Procedures
 
 from .view import Budget, Interval, Pair
 

@@ -39,6 +39,7 @@ class Contestant:
     ``searched``      whether it has anything to search; if not, its defaults were all there was to try.
     ``diverged``, ``failed``  how many of the tuned re-runs.
     ``at_edge``       hyperparameters of the winner at an edge of the search box.
+    ``alike``         that two of its trials, with different values, gave the same curves; "" if none did.
     ``unlike``        how its default, trained twice with one seed, came out differently; "" if it did not.
     """
 
@@ -51,6 +52,7 @@ class Contestant:
     failed: int = 0
     at_edge: tuple[str, ...] = ()
     unlike: str = ""
+    alike: str = ""
 
 
 @dataclass(frozen=True)
@@ -348,6 +350,12 @@ def _caveats(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
         found.append(
             f"The script does not repeat itself: {unlike.name}'s default, trained twice with one seed, differed "
             f"({unlike.unlike}). Give every generator it uses a seed from trial.seed."
+        )
+    alike = next((rule for rule in rules if rule.alike), None)
+    if alike is not None:
+        found.append(
+            f"Part of the search changed nothing: of {alike.name}, {alike.alike} to the last bit. Does the script set "
+            "these itself, or what it reports not depend on them?"
         )
     edges = [f"{rule.name} ({', '.join(rule.at_edge)})" for rule in rules if rule.at_edge]
     if edges:

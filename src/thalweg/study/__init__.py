@@ -1,16 +1,16 @@
 """What is compared, one training, who runs them, where results live."""
 
-from .compare import compare, run_study
-from .engines import LocalProcesses, Serial
-from .errors import StudyError
-from .events import Event, Finished, Phase, Started
-from .lr_find import lr_find
-from .lr_range import LearningRates
-from .ray_engine import RayCluster
-from .results import Comparison, RuleRow, Suite
-from .spec import Study
-from .study_file import read_study
-from .train import Training, train
+from .ask.spec import Study
+from .ask.study_file import read_study
+from .judge.results import Comparison, RuleRow, Suite
+from .model.errors import StudyError
+from .model.events import Event, Finished, Phase, Started
+from .run.compare import compare, run_study
+from .run.engines import LocalProcesses, Serial
+from .run.lr_find import lr_find
+from .run.lr_range import LearningRates
+from .run.ray_engine import RayCluster
+from .run.train import Training, train
 
 __all__ = [
     "Comparison",

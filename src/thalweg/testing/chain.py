@@ -6,8 +6,7 @@ from typing import Any
 
 import torch
 
-from thalweg.formula.rule import decay_kind
-from thalweg.optim import surface
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind
 
 from . import oracle
 from .cases import FEW, give, gradients, run, weights
@@ -129,7 +128,7 @@ class Chain(Suite):
     def test_weight_decay(self, subject: Subject) -> None:
         """Weight decay in each form the rule takes, as the formula of its chain says."""
         own = decay_kind(subject.rule) == "own"
-        for decay in ("own",) if own else surface.DECAYS:
+        for decay in ("own",) if own else CHAIN_DECAYS:
             self._decays(subject, decay, {"weight_decay": 0.2} | ({} if own else {"decay": decay}))
 
     def _decays(self, subject: Subject, decay: str, arguments: dict[str, Any]) -> None:

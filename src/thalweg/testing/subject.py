@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from thalweg.formula import Rule, Switch, chain, torch_reader
-from thalweg.formula.rule import decay_kind, hypers, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, parts
 from thalweg.optim import Optimizer, surface
 
 # Options that the tests turn on themselves, and compare with their being off.
@@ -59,7 +59,7 @@ class Subject:
         known = torch_reader.values_of(self.rule, **self.numbers(**more), **switches)
         known["unscale"] = -1.0 if group["maximize"] else 1.0
         kind = group.get("decay", decay_kind(self.rule))
-        if kind in surface.DECAYS:
+        if kind in CHAIN_DECAYS:
             known |= chain.decay(kind, known["lr"], first_lr or known["lr"] or 1.0, known["weight_decay"])
         return known
 

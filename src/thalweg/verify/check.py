@@ -6,9 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from thalweg.study.engines import Engine, LocalProcesses, WorkerDied
-from thalweg.study.errors import StudyError
-from thalweg.study.schedules import SCHEDULES, Schedule, trapezoidal
+from thalweg.study.model.errors import StudyError
+from thalweg.study.model.schedules import SCHEDULES, Schedule, trapezoidal
+from thalweg.study.run.engines import Engine, LocalProcesses, WorkerDied
 
 from .published import MEANS, OP_SEED_MEANS, OP_SEED_RUNS, OPTIMIZERS, RUNS, SEEDS, SingleRun, TenSeeds
 
@@ -110,7 +110,7 @@ def jobs(cells: Sequence[SingleRun | TenSeeds] = CELLS) -> list[Job]:
 
 def measure(job: Job) -> Measured:
     """Train as the published run did. Called in workers."""
-    from thalweg.study.train import train
+    from thalweg.study.run.train import train
 
     used = OPTIMIZERS[job.optimizer]
     try:

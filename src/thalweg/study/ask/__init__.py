@@ -1,0 +1,1 @@
+"""What somebody asks for, in words, files or Python, becomes a plan."""

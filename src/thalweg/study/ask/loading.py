@@ -1,0 +1,141 @@
+"""Python files given by path: a user's training script, a user's rules."""
+
+import hashlib
+import importlib
+import importlib.util
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import ModuleType
+
+from thalweg.study.model.errors import StudyError
+
+from .local_modules import forget_others
+
+# Set while a user's file is being imported: a comparison that such a file starts would start itself again.
+_loading: ContextVar[str] = ContextVar("thalweg_loading", default="")
+
+
+def refuse_inside_a_loaded_file() -> None:
+    """Raise `StudyError` when a comparison is started by the import of a file that the comparison itself loads."""
+    if name := _loading.get():
+        raise StudyError(
+            f"{name} starts a comparison while it is being imported: "
+            'put the call of compare under `if __name__ == "__main__":`'
+        )
+
+
+def existing_file(path: str, what: str) -> Path:
+    """The absolute path of a file; `StudyError` when there is none, or it is no Python text."""
+    file = Path(path).expanduser()
+    if not file.is_file():
+        near = sorted(p.name for p in file.parent.glob("*.py"))[:8] if file.parent.is_dir() else []
+        hint = f"; Python files in that folder: {', '.join(near)}" if near else ""
+        raise StudyError(f"{what}: there is no file {path}{hint}")
+    try:
+        compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as problem:
+        line = f":{problem.lineno}" if isinstance(problem, SyntaxError) and problem.lineno else ""
+        raise StudyError(f"{what}: {file.name}{line} is not valid Python: {problem}") from None
+    except OSError as problem:
+        raise StudyError(f"{what}: cannot read {path}: {problem.strerror}") from None
+    return file.resolve()
+
+
+@contextmanager
+def as_if_run(path: Path) -> Iterator[None]:
+    """Within, a file finds what it finds when Python runs it without arguments.
+
+    Its folder is in front of ``sys.path``, so that it may import what lies beside it, and ``sys.argv`` is its name
+    alone: the arguments of whoever compares are not its own.
+    """
+    folder, argv = str(path.parent), sys.argv
+    sys.path.insert(0, folder)
+    sys.argv = [str(path)]
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a file anew, so that nothing is left over from an earlier run.
+
+    Under its own name, by which processes that the script starts find it too, since its folder is on their path; under
+    a private one where that name is somebody else's. Whatever the file raises at import is raised.
+    """
+    if not path.is_file():
+        raise StudyError(
+            f"{path} is not there on {platform.node()}: every machine that trains must find it under this path"
+        )
+    name = _module_name(path)
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise StudyError(f"{path} cannot be imported: its name must end in .py")
+    module = importlib.util.module_from_spec(found)
+    # Dataclasses, pickling and inspect.getsource look a module up by its name.
+    sys.modules[name] = _OURS[name] = module
+    forget_others(path)
+    token = _loading.set(path.name)
+    try:
+        with as_if_run(path):
+            found.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    finally:
+        _loading.reset(token)
+    return module
+
+
+_OURS: dict[str, ModuleType] = {}
+
+
+def is_ours(name: str) -> bool:
+    """Whether a module of this name is a file that was loaded here by its path."""
+    return name in _OURS and sys.modules.get(name) is _OURS[name]
+
+
+def _module_name(path: Path) -> str:
+    """What a file is imported as."""
+    name = path.stem
+    there = sys.modules.get(name)
+    free = there is None and not _found_elsewhere(name, path)
+    if name.isidentifier() and (free or (there is not None and there is _OURS.get(name))):
+        return name
+    return f"thalweg_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+
+
+def _found_elsewhere(name: str, path: Path) -> bool:
+    """Whether a module of this name is installed, or of Python itself."""
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return found is not None and found.origin != str(path)
+
+
+def where(problem: BaseException, path: Path | None) -> str:
+    """An exception in one line: kind, text, and the last line of the given file that it passed through."""
+    line, trace = "", problem.__traceback__
+    last = ""
+    parsing = False
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        parsing = parsing or Path(code.co_filename).name == "argparse.py"
+        last = f"{Path(code.co_filename).name}:{trace.tb_lineno}"
+        if path is not None and code.co_filename == str(path):
+            line = last
+        trace = trace.tb_next
+    if isinstance(problem, SyntaxError) and problem.filename:
+        line = f"{Path(problem.filename).name}:{problem.lineno}"
+    if isinstance(problem, SystemExit) and parsing:
+        return f"it asks argparse for arguments that nobody gives here: give each a default ({line or last})"
+    text = " ".join(str(problem).split())
+    text = text if len(text) <= 300 else text[:297] + "..."
+    return f"{type(problem).__name__}{': ' if text else ''}{text} ({line or last})"

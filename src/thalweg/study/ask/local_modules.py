@@ -1,0 +1,120 @@
+"""The modules that a script brings along: those under its own folder that it imports, directly or through others.
+
+They are found by reading, not by importing, so that a result's key is known before anything runs; an import inside a
+function counts too. What is found by no ``import`` statement (a name put together at run time) is not seen.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+
+def file_hash(path: Path) -> str:
+    """The sha256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def script_files(script: Path) -> dict[str, str]:
+    """The script and its modules, each with the sha256 of its bytes, by their paths below the script's folder."""
+    found = [script, *sorted(_modules(script))]
+    return {str(path.relative_to(script.parent)): file_hash(path) for path in found}
+
+
+def script_hash(script: Path) -> str:
+    """What a script's results stand for: its own sha256, where it is alone; else one of all its files together."""
+    return joined_hash(script_files(script))
+
+
+def joined_hash(files: Mapping[str, str]) -> str:
+    """One sha256 of those of several files."""
+    if len(files) == 1:
+        return next(iter(files.values()))
+    text = "\n".join(f"{name} {digest}" for name, digest in files.items())
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def words_of(script: Path) -> set[str]:
+    """Every text that a script and its modules have in quotes, so also the options that they read."""
+    trees = [_parsed(path) for path in (script, *_modules(script))]
+    nodes = (node for tree in trees if tree is not None for node in ast.walk(tree))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def _parsed(path: Path) -> ast.Module | None:
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # whoever imports it says so
+        return None
+
+
+def forget_others(script: Path) -> None:
+    """Have the next import read the script's modules, and no others of their names.
+
+    This process may have imported them when they were another text, or another script's under the same names. One that
+    is, and all are forgotten: others hold what they took from it.
+    """
+    now = {path: file_hash(path) for path in _modules(script)}
+    names = {_name(path, script.parent): path for path in now}
+    changed = [path for path, digest in now.items() if _imported_as.setdefault(path, digest) != digest]
+    strange = [n for n, path in names.items() if n in sys.modules and _file_of(sys.modules[n]) != path]
+    for path in changed:
+        # Python itself goes by whole seconds and size.
+        Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
+    if changed or strange:
+        _imported_as.update(now)
+        for name in names:
+            sys.modules.pop(name, None)
+
+
+_imported_as: dict[Path, str] = {}
+
+
+def _name(path: Path, folder: Path) -> str:
+    """What a module is imported as."""
+    parts = path.relative_to(folder).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _file_of(module: object) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return Path(file) if isinstance(file, str) else None
+
+
+def _modules(script: Path) -> set[Path]:
+    """All files that are reached."""
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        for path in _imports(waiting.pop(), script.parent):
+            if path not in found and path != script:
+                found.add(path)
+                waiting.append(path)
+    return found
+
+
+def _imports(path: Path, folder: Path) -> Iterator[Path]:
+    """The files under the folder that a file imports."""
+    tree = _parsed(path)
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _files_of(folder, alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            base = path.parents[node.level - 1] if node.level else folder
+            parts = node.module.split(".") if node.module else []
+            for alias in node.names:
+                yield from (found for found in _files_of(base, [*parts, alias.name]) if found.is_relative_to(folder))
+
+
+def _files_of(base: Path, parts: list[str]) -> Iterator[Path]:
+    """The files that importing ``a.b.c`` runs: packages on the way, and the module, as far as they are there."""
+    for part in parts:
+        package, module = base / part / "__init__.py", base / f"{part}.py"
+        if package.is_file():
+            yield package
+        elif module.is_file():
+            yield module
+        base = base / part

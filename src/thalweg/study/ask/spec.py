@@ -1,0 +1,269 @@
+"""What the user asks for, validated: a `Study`; and its resolution into a `Plan`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from math import inf
+from typing import Any, NoReturn
+
+import msgspec
+
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers
+from thalweg.rules import CATALOGUE
+from thalweg.stats.pool import PART, largest_budget
+from thalweg.study.model.cells import Value
+from thalweg.study.model.errors import StudyError
+from thalweg.study.model.plan import Plan, PlannedRule
+from thalweg.study.model.settings import NAMES as SETTINGS
+from thalweg.study.model.settings import Settings, is_setting, settings_of
+from thalweg.tasks.task import Choice
+
+from .draws import at_an_edge, configuration, run_seed, searched
+from .local_modules import words_of
+from .rule_references import ResolvedRule, reference_to, resolve_rule
+from .task_references import ResolvedTask, resolve_task, script_path
+from .varying import combination_text, combinations, values_of
+
+# Results depend on these: a study that goes on under other versions trains anew.
+COMPUTING = ("thalweg", "torch")
+
+
+class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A comparison as the user writes it.
+
+    ``task``        ``digits-mlp``, ``quadratic-deep:instance=2``, or ``my_script.py:train``; several: each is compared
+                    on by itself, and all of them together.
+    ``rules``       ``adamw``, ``sgd:momentum=0.9``, ``my_rules.py:SignMomentum``.
+    ``trials``      configurations tried for each rule, the default included.
+    ``seeds``       fresh seeds with which the default and the winner of each rule are re-run; at least 2.
+    ``study_seed``  of the draws and of all runs.
+    ``metric``      ``accuracy``, ``loss``, ...; None: accuracy if the task reports it, else loss.
+    ``vary``        options of the task with the values to compare, ``{"norm": ("batch", "layer")}``, or settings:
+                    ``{"schedule": ("none", "cosine"), "clip_norm": (1.0, "none")}``; every rule is trained with every
+                    combination.
+    ``schedule``, ``decay``, ``clip_norm``, ``clip_value``  the same for all (`thalweg.study.model.settings.Settings`).
+    ``budgets``     of the virtual studies, in trials, each at most a third of ``trials``; None: a third; (): none, so
+                    that only the configurations found are compared.
+    ``minutes``     of training that the search of each rule may take: a trial that would begin later is left out.
+    ``hold``        sources of chance (``init``, ``data``, ...) that are the same in every run; others follow its seed.
+    """
+
+    task: str | tuple[str, ...]
+    rules: tuple[str, ...]
+    trials: int = 25
+    seeds: int = 5
+    study_seed: int = 0
+    metric: str | None = None
+    vary: Mapping[str, Any] = {}
+    schedule: str = "none"
+    decay: str | None = None
+    clip_norm: float | str | None = None
+    clip_value: float | str | None = None
+    budgets: tuple[int, ...] | None = None
+    minutes: float | None = None
+    hold: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks, also if it is one."""
+        return self.task if isinstance(self.task, tuple) else (self.task,)
+
+    @property
+    def settings(self) -> Settings:
+        """What all of those compared have."""
+        given = {name: getattr(self, name) for name in SETTINGS}
+        return settings_of(Settings(), {name: value for name, value in given.items() if value is not None})
+
+    def __post_init__(self) -> None:
+        _at_least("trials", self.trials, 1, "the default alone is 1 trial")
+        _at_least("seeds", self.seeds, 2, "one run says nothing about the noise between runs")
+        _at_least("study_seed", self.study_seed, 0, "it numbers studies")
+        if not self.rules:
+            raise StudyError("name at least one rule to compare, for instance 'adamw'")
+        _refuse_fractions(self.vary, self.rules)
+        msgspec.structs.force_setattr(self, "vary", values_of(self.vary))
+        twice = [name for name in SETTINGS if name in self.vary and name in self.settings.chain]
+        if twice or ("schedule" in self.vary and self.schedule != "none"):
+            name = (*twice, "schedule")[0]
+            raise StudyError(f"{name} is both varied and the same for all: leave one of the two out")
+        if not self.tasks:
+            raise StudyError("name at least one task, for instance 'digits-mlp'")
+        if again := next((name for name in self.tasks if self.tasks.count(name) > 1), None):
+            raise StudyError(f"the task {again} is listed twice: give each once")
+        if self.minutes is not None and not 0 < self.minutes < inf:
+            raise StudyError(f"minutes must be a number above 0, or left out; got {self.minutes!r}")
+        if self.minutes is not None and self.budgets:
+            raise StudyError("budgets count trials, and minutes time: give one of the two")
+        for n in self.budgets or ():
+            _at_least("budgets", n, 2, "the default alone needs no virtual study")
+            if n > largest_budget(self.trials):
+                raise StudyError(
+                    f"a budget of {n} trials needs a pool of at least {PART * n}, so that enough different studies are "
+                    f"in it: give trials={PART * n}, or leave the budget out"
+                )
+        for axis in self.hold:
+            if not isinstance(axis, str) or not axis.isprintable() or axis != axis.strip() or not axis:
+                raise StudyError(f"hold names sources of chance, such as 'init' or 'data'; got {axis!r}")
+
+
+def study(task: str | Sequence[str], rules: Sequence[str | type] | str | type, **settings: Any) -> Study:
+    """A `Study` from Python: rules may also be Rule subclasses or optimizer classes. Raises `StudyError`."""
+    given = (rules,) if isinstance(rules, str | type) else tuple(rules)
+    if not isinstance(task, str | Sequence):
+        raise StudyError(f"a task is a name such as 'digits-mlp', or 'my_script.py:train'; got {task!r}")
+    chosen = task if isinstance(task, str) else tuple(task)
+    names = tuple(rule if isinstance(rule, str) else _reference(rule) for rule in given)
+    if unknown := sorted(set(settings) - set(Study.__struct_fields__)):
+        raise StudyError(f"a study has no setting {unknown[0]!r}; it has {', '.join(Study.__struct_fields__)}")
+    for name in ("budgets", "hold"):
+        if isinstance(settings.get(name), list):
+            settings[name] = tuple(settings[name])
+    return Study(task=chosen, rules=names, **settings)
+
+
+def resolve(asked: Study) -> Plan:
+    """The plan of a study on one task. Raises `StudyError`; runs no training."""
+    if len(asked.tasks) > 1:
+        raise StudyError(f"a plan has one task; this study has {len(asked.tasks)}: {', '.join(asked.tasks)}")
+    return plans(asked)[0]
+
+
+def plans(asked: Study) -> tuple[Plan, ...]:
+    """Find tasks and rules and draw every configuration: a plan for each task. Raises `StudyError`."""
+    found = tuple(_plan(asked, reference) for reference in asked.tasks)
+    names = [plan.task for plan in found]
+    if again := next((name for name in names if names.count(name) > 1), None):
+        raise StudyError(f"two tasks are called {again}: rename one of the files, or compare them one by one")
+    return found
+
+
+def _plan(asked: Study, reference: str) -> Plan:
+    task = resolve_task(reference)
+    rules = [resolve_rule(reference) for reference in asked.rules]
+    labels = [rule.label for rule in rules]
+    if twice := next((label for label in labels if labels.count(label) > 1), None):
+        raise StudyError(f"the rule {twice} is listed twice: give each once, or rename one of the classes")
+    _refuse_hyperparameters(task, rules, asked.vary)
+    combined = combinations(task, asked.vary)
+    return Plan(
+        task=task.name,
+        task_hash=task.hash,
+        task_source=task.source,
+        task_summary=task.summary,
+        rules=tuple(each for rule in rules for each in _planned(rule, asked, combined, len(rules) == 1)),
+        study_seed=asked.study_seed,
+        metric=asked.metric,
+        tuning_seed=run_seed(asked.study_seed, 0),
+        fresh_seeds=tuple(run_seed(asked.study_seed, 1 + i) for i in range(asked.seeds)),
+        versions={name: installed(name) for name in COMPUTING},
+        options=task.options,
+        rule_name=rules[0].name if asked.vary and len(rules) == 1 else "",
+        settings=asked.settings,
+        held=asked.hold,
+        budgets=_budgets(asked),
+        minutes=asked.minutes,
+        repeats=True,
+    )
+
+
+def _refuse_fractions(vary: Any, rules: Sequence[object]) -> None:
+    """Raise for numbers that no option has, where their name says what they are: before they are refused as options."""
+    known = {name for rule in CATALOGUE.values() for name in hypers(rule)}
+    for name, given in vary.items() if isinstance(vary, Mapping) else ():
+        fractions = isinstance(given, list | tuple) and any(isinstance(value, float) for value in given)
+        if fractions and name in known and not is_setting(name) and isinstance(rules[0], str):
+            _refuse(name, given, rules[0], "a task")
+
+
+def _refuse(name: str, values: Sequence[object], rule: str, task: str) -> NoReturn:
+    written = ",".join(f"{rule}:{name}={value}" for value in values)
+    raise StudyError(
+        f"{name} is a hyperparameter of {rule}, no option of {task}: compare its values as rules, -r {written}"
+    )
+
+
+def _refuse_hyperparameters(
+    task: ResolvedTask, rules: Sequence[ResolvedRule], vary: Mapping[str, Sequence[Choice]]
+) -> None:
+    """Raise where a hyperparameter is to be varied, before anything is trained: it is part of a rule."""
+    path = script_path(task.source)
+    own = words_of(path) if path else {*task.options}
+    for name, values in vary.items():
+        having = [rule for rule in rules if name in hypers(rule.rule)]
+        if having and name not in own and not is_setting(name):
+            _refuse(name, values, having[0].label, task.name)
+
+
+def installed(package: str) -> str:
+    """A package's version, without importing it; "unknown" for a checkout that is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _planned(
+    found: ResolvedRule, asked: Study, combined: Sequence[Mapping[str, Choice]], alone: bool
+) -> list[PlannedRule]:
+    """A rule with each combination of what is varied; all have the same trials."""
+    trials = tuple(
+        configuration(found.rule, found.fixed, k, asked.trials, asked.study_seed, found.ranges)
+        for k in range(asked.trials)
+    )
+    plain = PlannedRule(
+        label=found.label,
+        name=found.name,
+        source=found.source,
+        hash=found.hash,
+        text=found.text,
+        trials=trials,
+        searched={
+            name: str(side) for name, side in searched(found.rule, found.fixed, asked.trials, found.ranges).items()
+        },
+        edges=tuple(at_an_edge(found.rule, found.fixed, values, asked.trials, found.ranges) for values in trials),
+    )
+    for options in combined:
+        _check_decay(found, trials, settings_of(asked.settings, options))
+    if not asked.vary:
+        return [plain]
+    return [
+        replace(plain, label=label, name=name, rule=found.label, options=options)
+        for options in combined
+        for label, name in [_called(found, combination_text(options), alone)]
+    ]
+
+
+def _check_decay(found: ResolvedRule, trials: Sequence[Mapping[str, Value]], settings: Settings) -> None:
+    """A kind of decay, where the rule has one, and something to decay with."""
+    if "decay" not in settings.chain:
+        return
+    if decay_kind(found.rule) not in CHAIN_DECAYS:
+        raise StudyError(f"decay cannot be chosen for {found.label}: its weight decay is part of its own formula")
+    if not any(values.get("weight_decay") for values in trials):
+        raise StudyError(
+            f"{found.label} has a weight decay of 0 in every trial, so the kind of decay would change nothing: "
+            f"write {found.label}:weight_decay=0.001"
+        )
+
+
+def _budgets(asked: Study) -> tuple[int, ...]:
+    if asked.budgets is not None:
+        return tuple(sorted(set(asked.budgets)))
+    third = largest_budget(asked.trials)
+    return (third,) if third > 1 and asked.minutes is None else ()
+
+
+def _called(found: ResolvedRule, combination: str, alone: bool) -> tuple[str, str]:
+    """Label and name of a rule with a combination. A rule that is alone goes without saying."""
+    return (combination,) * 2 if alone else (f"{found.label} {combination}", f"{found.name} with {combination}")
+
+
+def _reference(rule: object) -> str:
+    if not isinstance(rule, type):
+        raise StudyError(f"a rule is a name such as 'adamw', or a Rule class; got {rule!r}")
+    return reference_to(rule)
+
+
+def _at_least(name: str, value: object, low: int, why: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise StudyError(f"{name} must be a whole number, at least {low} ({why}); got {value!r}")

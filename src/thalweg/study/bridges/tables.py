@@ -1,0 +1,217 @@
+"""A comparison as flat tables, for other programs. What is not known, or not finite, is None."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from thalweg.stats.intervals import Interval
+from thalweg.stats.paired import Difference
+from thalweg.stats.superiority import Superiority
+from thalweg.study.judge.results import Comparison, RuleRow
+from thalweg.study.model.cells import Run
+from thalweg.study.model.plan import Plan, PlannedRule
+
+Scalar = bool | int | float | str | None
+Row = dict[str, Scalar]
+
+SCALARS: tuple[type, ...] = (bool, int, float, str)
+
+# How the columns of what stands in a mapping, or of a part, begin: where not by its name.
+PREFIX = {"values": "hyper", "winner_values": "winner_hyper", "options": "option", "versions": "version"}
+
+# The columns of `runs` that are read first.
+FIRST = ("key", "task", "rule", "contender", "trial", "seed", "role", "status", "message")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows, and the type of each column in its order: bool, int, float or str; any value may be None instead."""
+
+    name: str
+    columns: Mapping[str, type]
+    rows: tuple[Row, ...]
+
+
+def tables(comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
+    """What was run and found, unrounded, in comparisons that are on one task each.
+
+    ``runs``        one line a training: its key, of what it is a run, all that determines it (a column each), how it
+                    ended, the last value of each metric, what was measured.
+    ``curves``      one line a reported value: key, metric, epoch (0: before training), value.
+    ``rules``       one line a rule or combination: means over the fresh seeds with their intervals, what won the
+                    search.
+    ``procedures``  one line a rule or combination and budget: the mean over new studies of so many trials.
+    ``pairs``       one line a difference, the first minus the second, with its interval and answer. ``family``:
+                    ``configurations``, every two that were found; ``tuning``, each one found against its default;
+                    ``procedures``, ``procedures: tuning`` and ``procedures: switching``, of a ``budget`` of trials.
+    """
+    told = [_told(comparison) for comparison in comparisons]
+    return tuple(
+        _table(name, [row for each in told for row in each[name]], columns) for name, columns in COLUMNS.items()
+    )
+
+
+def _told(comparison: Comparison) -> Mapping[str, Iterable[Row]]:
+    """The rows of each table."""
+    plan, task = comparison.plan, {"task": comparison.plan.task}
+    runs = [*comparison.runs, *(row.repeated for row in comparison.rows if row.repeated)]
+    return {
+        "runs": _runs(plan, runs),
+        "curves": [
+            {"key": run.key, "metric": metric, "epoch": epoch, "value": value}
+            for run in runs
+            for metric, curve in sorted(run.curves.items())
+            for epoch, value in zip(curve.epochs, curve.values, strict=True)
+        ],
+        "rules": [{**task, **_rule(*each)} for each in zip(comparison.rows, plan.rules, strict=True)],
+        "procedures": [
+            {**task, "contender": label, "trials": each.trials[label], **_row(Interval, interval)}
+            for each in comparison.procedures
+            for label, interval in each.intervals.items()
+        ],
+        "pairs": [
+            {**task, "family": family, "budget": budget, **_row(Difference, each)}
+            for family, budget, each in _pairs(comparison)
+        ],
+    }
+
+
+def _runs(plan: Plan, runs: Sequence[Run]) -> Iterator[Row]:
+    planned = {rule.label: rule for rule in plan.rules}
+    repeated = {cell.key: cell for cell in plan.repeat_cells()}
+    metrics = sorted({metric for run in runs for metric in run.curves})
+    for run in runs:
+        cell = repeated.get(run.key) or plan.cell(planned[run.rule], run.trial, run.seed)
+        determined = _flat(cell.identity())
+        part = "default, repeated" if run.key in repeated else _part(run, plan)
+        # The label by which the comparison knows a run is the contender; ``rule`` is the rule's own.
+        own = {**_row(Run, run), "rule": cell.rule, "contender": run.rule, "role": part}
+        first = {name: {**determined, **own}[name] for name in FIRST}
+        ends = {f"final_{name}": run.curves[name].values[-1] if name in run.curves else None for name in metrics}
+        yield {**first, **determined, **ends, **own}
+
+
+def _part(run: Run, plan: Plan) -> str:
+    if run.seed == plan.tuning_seed:
+        return "tuning trial"
+    return "default re-run" if run.trial == 0 else f"re-run of trial {run.trial}"
+
+
+def _rule(row: RuleRow, planned: PlannedRule) -> Row:
+    return {
+        "contender": row.rule,
+        **_row(RuleRow, row),
+        "rule": planned.rule or planned.label,
+        "best_validation": row.best_after[-1] if row.best_after else None,
+        "near_edge": "; ".join(row.near_edge),
+        "unlike": "; ".join(row.unlike),
+        "alike": row.alike,
+        **{f"share_within_{each.tolerance:g}": each.share for each in row.sensitivity or ()},
+        **_flat({"options": row.options, "winner_values": row.winner_values}),
+    }
+
+
+def _pairs(comparison: Comparison) -> Iterator[tuple[str, int | None, Difference]]:
+    for found in comparison.pairs:
+        yield "configurations", None, found
+    for found in comparison.tuning.values():
+        yield "tuning", None, found
+    for each in comparison.procedures:
+        families = {"": each.pairs, ": tuning": each.tuning.values(), ": switching": each.switching.values()}
+        for name, differences in families.items():
+            for found in differences:
+                yield f"procedures{name}", each.together, found
+
+
+def _row(kind: type, thing: object) -> Row:
+    return {column: value for column, _, value in _fields(kind, thing)}
+
+
+def _types(kind: type) -> dict[str, type]:
+    return {column: own for column, own, _ in _fields(kind, None)}
+
+
+def _fields(kind: type, thing: object, prefix: str = "") -> Iterator[tuple[str, type, Scalar]]:
+    """What of a dataclass fits in cells: column, type, value. Also of an interval in it; other parts are left out."""
+    for name, hint in _hints(kind).items():
+        value = getattr(thing, name, None)
+        kinds = {*get_args(hint), hint}
+        if own := _scalar(hint):
+            yield prefix + name, own, value
+        elif Interval in kinds or Superiority in kinds:
+            part = Interval if Interval in kinds else Superiority
+            yield from _fields(part, value, prefix if name == "interval" else f"{prefix}{name}_")
+    if kind is Interval:
+        yield f"{prefix}n", int, (thing.n or None) if isinstance(thing, Interval) else None
+
+
+_hints = lru_cache(get_type_hints)
+
+
+def _scalar(hint: Any) -> type | None:
+    """The one type of a cell's values, None apart; None where there is none."""
+    if get_origin(hint) is Literal:
+        return type(get_args(hint)[0])
+    kinds = [each for each in get_args(hint) or (hint,) if each is not type(None)]
+    return kinds[0] if len(kinds) == 1 and kinds[0] in SCALARS else None
+
+
+def _flat(things: Mapping[str, object]) -> Row:
+    """What stands in mappings, a column each: ``hyper_lr``, ``option_norm``."""
+    found: Row = {}
+    for name, value in things.items():
+        if isinstance(value, Mapping):
+            found |= {f"{PREFIX.get(name, name)}_{inner}": each for inner, each in _flat(value).items()}
+        else:
+            found[name] = value if isinstance(value, Scalar) else str(value)
+    return found
+
+
+# The types of columns, so that they do not depend on what is known yet.
+COLUMNS: Mapping[str, Mapping[str, type]] = {
+    "runs": _types(Run),
+    "curves": {"key": str, "metric": str, "epoch": int, "value": float},
+    "rules": _types(RuleRow),
+    "procedures": {"task": str, "contender": str, "trials": int, **_types(Interval)},
+    "pairs": {"task": str, "family": str, "budget": int, **_types(Difference)},
+}
+
+
+def _table(name: str, rows: Iterable[Row], declared: Mapping[str, type]) -> Table:
+    """A table of rows that need not have the same columns."""
+    kept = [{column: _known(value) for column, value in row.items()} for row in rows]
+    names = _ordered(kept) or list(declared)
+    columns = {name: declared.get(name) or _kind([row.get(name) for row in kept]) for name in names}
+    return Table(name, columns, tuple({c: _as(kind, row.get(c)) for c, kind in columns.items()} for row in kept))
+
+
+def _ordered(rows: Sequence[Row]) -> list[str]:
+    """Every column once; what only some rows have stands after what it follows there."""
+    found: list[str] = []
+    for row in rows:
+        place = 0
+        for column in row:
+            if column not in found:
+                found.insert(place, column)
+            place = found.index(column) + 1
+    return found
+
+
+def _known(value: Scalar) -> Scalar:
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _kind(values: Sequence[Scalar]) -> type:
+    """The narrowest type that holds all values unchanged; of a column without any, a number's."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float} and all(int(float(v)) == v for v in values if type(v) is int):
+        return float
+    return kinds.pop() if len(kinds) == 1 else str if kinds else float
+
+
+def _as(kind: Callable[[Any], Scalar], value: Scalar) -> Scalar:
+    if value is None or type(value) is kind:
+        return value
+    return str(value).lower() if kind is str and isinstance(value, bool) else kind(value)

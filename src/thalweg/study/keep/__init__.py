@@ -1,0 +1,1 @@
+"""Where results live: one file, written while trainings run."""

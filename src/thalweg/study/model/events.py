@@ -1,0 +1,51 @@
+"""What a comparison tells while it runs. Workers never print: the caller shows these as it likes."""
+
+from dataclasses import dataclass
+
+from .cells import Run
+
+
+@dataclass(frozen=True)
+class Started:
+    """The comparison on a task begins: of ``total`` runs, ``done`` are in the store already.
+
+    ``total`` counts the most re-runs that there can be; it falls where a rule's default does well in its search.
+    ``task``, ``of``   which task it is of those compared on, "2 of 3".
+    ``changed``        the files of the script that are others than they were when the store was written last, by name:
+                       what was computed with those is not used.
+    """
+
+    total: int
+    done: int
+    task: str = ""
+    of: tuple[int, int] = (1, 1)
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase begins: ``search`` (every rule's trials) or ``re-runs`` (with fresh seeds).
+
+    ``stored``   the runs of it that are there already.
+    """
+
+    name: str
+    total: int
+    stored: tuple[Run, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """How many of its runs are there."""
+        return len(self.stored)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run has ended and is in the store."""
+
+    run: Run
+    done: int
+    total: int
+
+
+Event = Started | Phase | Finished

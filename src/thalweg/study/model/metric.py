@@ -1,0 +1,96 @@
+"""Metrics: `train_`, `valid_` or `test_`, and a name that tells which direction is better."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from .errors import StudyError
+
+SPLITS = ("train", "valid", "test")
+LOWER = ("loss", "error", "perplexity", "mse", "rmse", "mae", "nll")
+HIGHER = ("accuracy", "score", "f1", "auc", "acc", "iou", "dice", "bleu", "r2", "precision", "recall")
+# Those that count anywhere in a name (crossentropyloss); the others, which many words contain, as a part of their own.
+ANYWHERE = {"loss", "error", "perplexity", "accuracy", "score", "f1", "auc"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a comparison is judged by.
+
+    ``name``      without its split: ``accuracy``, ``loss``.
+    ``judged_on`` ``test``, or ``valid`` when the script reports no test value of it.
+    """
+
+    name: str
+    higher_is_better: bool
+    judged_on: Literal["test", "valid"] = "test"
+
+    @property
+    def selection(self) -> str:
+        """The reported metric by which a search's winner is chosen."""
+        return f"valid_{self.name}"
+
+    @property
+    def judgement(self) -> str:
+        """The reported metric by which the re-runs are judged."""
+        return f"{self.judged_on}_{self.name}"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether values are fractions, from 0 to 1, that read best as percent."""
+        return is_share(self.name)
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """Between which numbers its values lie."""
+        return (0.0, 1.0) if self.is_share else (-inf, inf)
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric of this name is a fraction, from 0 to 1."""
+    return "accuracy" in name
+
+
+def direction(name: str) -> bool | None:
+    """True: higher is better; False: lower is; None: the name does not tell."""
+    parts = name.split("_")
+    for words, higher in ((LOWER, False), (HIGHER, True)):
+        if any(word in (name if word in ANYWHERE else parts) for word in words):
+            return higher
+    return None
+
+
+def name_problem(reported: str) -> str | None:
+    """What is wrong with the name of a reported metric, in words; None if nothing is."""
+    split, _, name = reported.partition("_")
+    if split == "val" and name:
+        return f"the metric {reported!r} begins with val_: write valid_{name}"
+    if split not in SPLITS or not name:
+        return f"the metric {reported!r} must begin with train_, valid_ or test_, for instance valid_accuracy"
+    if direction(name) is None:
+        return (
+            f"the name of the metric {reported!r} does not tell whether higher or lower is better: "
+            f"use one with {', '.join(LOWER)} (lower) or {', '.join(HIGHER)} (higher) in it"
+        )
+    return None
+
+
+def choose_metric(wanted: str | None, reported: Collection[str]) -> Metric:
+    """The metric of a comparison, from what the user wants and what the script reports.
+
+    Unless told: accuracy if ``valid_accuracy`` is reported, else loss.
+    Raises `StudyError` when validation values of it are not reported.
+    """
+    have = sorted(name.removeprefix("valid_") for name in reported if name.startswith("valid_"))
+    if not have:
+        raise StudyError(
+            "the script reports no validation metric, so no winner can be chosen: "
+            "add for instance valid_loss=... to trial.report(...)"
+        )
+    if wanted is not None and wanted.partition("_")[0] in SPLITS:
+        wanted = wanted.partition("_")[2]
+    name = wanted or next((n for n in ("accuracy", "loss") if n in have), have[0])
+    if name not in have:
+        raise StudyError(f"no metric valid_{name} is reported; validation metrics at hand: {', '.join(have)}")
+    return Metric(name, bool(direction(name)), "test" if f"test_{name}" in reported else "valid")

@@ -1,0 +1,102 @@
+"""Learning-rate schedules: the factor on the learning rate, one for each epoch.
+
+A schedule is a pure function of the epoch (0, 1, ...) and how many there are. None of them wastes an epoch at the rate
+0: a warm-up begins at the first step above it, and a decay ends at the last.
+"""
+
+from collections.abc import Callable
+from math import cos, pi, sqrt
+
+from thalweg.closest import ending
+
+from .errors import StudyError
+
+Schedule = Callable[[int, int], float]
+
+FIRST_CYCLE = 10
+
+
+def constant(_epoch: int, _epochs: int) -> float:
+    """1: the learning rate as it is given."""
+    return 1.0
+
+
+def cosine(epoch: int, epochs: int) -> float:
+    """Half a cosine from 1 towards 0: (1 + cos(pi e / n)) / 2.
+
+    Source:  Loshchilov & Hutter 2017, "SGDR" (arXiv:1608.03983), one cycle; torch's CosineAnnealingLR with T_max=n.
+    """
+    return (1.0 + cos(pi * epoch / epochs)) / 2.0
+
+
+def warm_restarts(epoch: int, _epochs: int) -> float:
+    """`cosine` anew in cycles of 10, 20, 40, 80, ... epochs, however many there are: it may end inside a cycle.
+
+    Source:  Loshchilov & Hutter 2017; cycles as in Crowded Valley (arXiv:2007.01547), whose 100 epochs end at 0.69;
+             torch's CosineAnnealingWarmRestarts with T_0=10, T_mult=2.
+    """
+    length = FIRST_CYCLE
+    while epoch >= length:
+        epoch, length = epoch - length, 2 * length
+    return cosine(epoch, length)
+
+
+def trapezoidal(epoch: int, epochs: int) -> float:
+    """A tenth of the epochs w up, (e + 1) / w; then 1; a tenth down, (n - e) / (w + 1).
+
+    Source:  Xing et al. 2018 (arXiv:1802.08770); with these figures, Crowded Valley (arXiv:2007.01547). Its runs are
+             one epoch late: they take the first epoch at the full rate, then these factors but for the last.
+    """
+    ramp = _share(0.1, epochs)
+    return min((epoch + 1) / ramp, 1.0, (epochs - epoch) / (ramp + 1))
+
+
+def warm_up(epoch: int, epochs: int) -> float:
+    """A tenth of the epochs w up, (e + 1) / w; then 1.
+
+    Source:  Goyal et al. 2017 (arXiv:1706.02677); torch's LinearLR with start_factor=1/w, total_iters=w-1.
+    """
+    return min((epoch + 1) / _share(0.1, epochs), 1.0)
+
+
+def linear(epoch: int, epochs: int) -> float:
+    """A straight line from 1 towards 0: 1 - e / n.
+
+    Source:  as PolynomialLR and LinearLR of torch (end_factor=0, total_iters=n).
+    """
+    return 1.0 - epoch / epochs
+
+
+def wsd(epoch: int, epochs: int) -> float:
+    """Warm-up, stable, decay: a twentieth w up, (e + 1) / w; then 1; the last fifth d down, 1 - sqrt(k / (d + 1)).
+
+    k = 1 in the first epoch of the decay. Source:  Hu et al. 2024, "MiniCPM" (arXiv:2404.06395); the fifth and the
+    square root, Haegele et al. 2024 (arXiv:2405.18392).
+    """
+    up, down = _share(0.05, epochs), _share(0.2, epochs)
+    since = max(epoch - (epochs - down) + 1, 0)
+    return min((epoch + 1) / up, 1.0, 1.0 - sqrt(since / (down + 1)))
+
+
+def _share(part: float, epochs: int) -> int:
+    return max(round(part * epochs), 1)
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "none": constant,
+    "cosine": cosine,
+    "warm-restarts": warm_restarts,
+    "trapezoidal": trapezoidal,
+    "warm-up": warm_up,
+    "linear": linear,
+    "wsd": wsd,
+}
+
+
+def find_schedule(name: object) -> Schedule:
+    """A schedule by its name; `StudyError` says what exists."""
+    if isinstance(name, str) and name in SCHEDULES:
+        return SCHEDULES[name]
+    raise StudyError(
+        f"there is no schedule {name!r}{ending(str(name), list(SCHEDULES))} Schedules: {', '.join(SCHEDULES)}."
+    )

@@ -1,0 +1,72 @@
+"""How every training is done, whatever the task and the rule: schedule, kind of decay, clipping.
+
+They are the same for all that is compared, or varied like an option of the task: ``schedule=none,cosine``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from thalweg.closest import ending
+from thalweg.formula.rule import CHAIN_DECAYS
+from thalweg.tasks.task import Choice
+
+from .cells import Argument
+from .errors import StudyError
+from .schedules import find_schedule
+
+NAMES = ("schedule", "decay", "clip_norm", "clip_value")
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``schedule`` of the learning rate, by name; ``chain``: the arguments of the optimizer that are chosen here.
+
+    Of these, ``decay`` is a kind that the chain does (`thalweg.formula.Decay`); ``clip_norm`` bounds
+    the norm of all gradients together, ``clip_value`` each of their numbers; None: no clipping. What is not in the
+    chain is as the task has it.
+    """
+
+    schedule: str = NONE
+    chain: Mapping[str, Argument] = field(default_factory=dict)
+
+
+def is_setting(name: str) -> bool:
+    """Whether an option of this name is a setting, and no option of a task."""
+    return name in NAMES
+
+
+def setting(name: str, given: object) -> str:
+    """A setting's value as it is written, ``cosine`` or ``0.5``; `StudyError` says what may stand there."""
+    if name == "schedule":
+        find_schedule(given)
+        return str(given)
+    if name == "decay":
+        if given not in CHAIN_DECAYS:
+            raise StudyError(
+                f"decay is one of {', '.join(CHAIN_DECAYS)}; got {given!r}{ending(str(given), list(CHAIN_DECAYS))}"
+            )
+        return str(given)
+    bound = _bound(name, given)
+    return NONE if bound is None else f"{bound:.12g}"
+
+
+def settings_of(common: Settings, chosen: Mapping[str, Choice]) -> Settings:
+    """What is chosen, before what all have. Options of the task among ``chosen`` are passed over."""
+    written = {name: setting(name, value) for name, value in chosen.items() if is_setting(name)}
+    schedule = written.pop("schedule", common.schedule)
+    read = {name: value if name == "decay" else _bound(name, value) for name, value in written.items()}
+    return Settings(schedule, dict(sorted({**common.chain, **read}.items())))
+
+
+def _bound(name: str, given: object) -> float | None:
+    if given == NONE:
+        return None
+    try:
+        value = float(given) if isinstance(given, int | float | str) and not isinstance(given, bool) else 0.0
+    except ValueError:
+        value = 0.0
+    if not 0 < value < inf:
+        raise StudyError(f"{name} is a number above 0, or {NONE} for no clipping; got {given!r}")
+    return value

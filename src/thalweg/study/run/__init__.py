@@ -1,0 +1,1 @@
+"""Trainings: one, and all of a comparison."""

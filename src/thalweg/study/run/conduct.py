@@ -1,0 +1,69 @@
+"""One controlled training: one thread, every generator seeded, and what comes of it."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from thalweg.study.ask.loading import as_if_run, where
+from thalweg.study.model.cells import Status
+from thalweg.study.model.errors import StudyError
+
+from .trial import Diverged, Trial
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a training ended; see `thalweg.study.model.cells.Run`."""
+
+    status: Status
+    message: str
+    seconds: float
+
+
+def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = None) -> Ending:
+    """Train once, on one thread and with every generator seeded. What the training raises is its ending.
+
+    ``path`` is the script's, for the line in the message.
+    """
+    status: Status = "done"
+    message = ""
+    started = perf_counter()
+    with _one_thread(), as_if_run(path) if path else nullcontext():
+        _seed_everything(trial.seed("everything else"))
+        try:
+            train(trial)
+            message = trial.complaint()
+            status = "failed" if message else "done"
+        except Diverged:
+            pass
+        except StudyError as problem:
+            status, message = "failed", str(problem)
+        except (Exception, SystemExit) as problem:
+            status, message = "failed", where(problem, path)
+    if trial.diverged:  # also when the script caught the exception
+        status, message = "diverged", trial.diverged
+    return Ending(status, message, perf_counter() - started)
+
+
+def _seed_everything(seed: int) -> None:
+    """So that a script that forgets a generator is still the same whatever ran before it in this worker."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums split over threads depend on their number: one thread gives the same bits on any machine load."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

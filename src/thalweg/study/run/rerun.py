@@ -1,0 +1,188 @@
+"""Train one row of a store again, and see whether it comes out the same."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from thalweg.closest import closest
+from thalweg.stats.wording import listed
+from thalweg.study.ask.loading import refuse_inside_a_loaded_file
+from thalweg.study.ask.local_modules import script_files, script_hash
+from thalweg.study.ask.rule_references import resolve_rule
+from thalweg.study.ask.spec import installed
+from thalweg.study.ask.task_references import resolve_task, script_path
+from thalweg.study.keep.store import Contents, read_contents
+from thalweg.study.model.cells import Cell, Run, described
+from thalweg.study.model.errors import StudyError
+from thalweg.study.model.plan import PlannedRule
+from thalweg.study.model.same import differences, elsewhere
+
+from .compare import train_cell
+from .engines import Engine, LocalProcesses, WorkerDied
+
+LEAST = 4  # digits of a key that name a row
+SHOWN = 12  # digits of a key in sentences; rows listed of many
+
+# In what the trainings of one rule of one plan differ.
+WITHIN = ("values", "seed", "repeat")
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A row of a store, trained again.
+
+    ``stored``       the run that is kept; ``new`` the one that was just made. Times and host may always differ.
+    ``differences``  of all else, in words, with the digits: () where stored and new are equal to the last bit.
+    ``elsewhere``    that the stored run comes from another processor, where bits may differ; "" where it does not.
+    """
+
+    stored: Run
+    new: Run
+    differences: tuple[str, ...]
+    elsewhere: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether everything that a cell determines came out the same."""
+        return not self.differences
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The answer, then what it rests on."""
+        answer = "the same, to the last bit" if self.same else "not the same"
+        took = f"It took {self.new.seconds:.2g} s; the stored run, {self.stored.seconds:.2g} s."
+        first = f"{described(self.stored)}, trained again: {answer}."
+        return (first, *self.differences, *filter(None, [self.elsewhere]), took)
+
+
+def rerun(store: str | Path, row: str, *, engine: Engine | None = None) -> Rerun:
+    """Train a row of a store again, as the comparison did: in a worker, with one thread. The store stays as it is.
+
+    ``row``     its key, or the beginning of one, at least 4 hexadecimal digits, as exported tables show it.
+    ``engine``  another way to run it: ``Serial()``, in this process, for debuggers and prints.
+
+    Raises `StudyError` in words: no such row, several, its process died, or it can no longer be reproduced, since
+    task, rule, thalweg or torch are no longer those that it was computed with.
+    """
+    refuse_inside_a_loaded_file()
+    path = Path(store).expanduser().absolute()
+    contents = read_contents(path)
+    key = _key(row, contents, path)
+    cell = _reproducible(key, contents, path)
+    stored = contents.runs[key].known_as(cell)
+    if stored.status == "died":
+        raise StudyError(
+            f"{described(stored)}, has no result to compare with: {stored.message}. "
+            "The command that made the comparison trains it again"
+        )
+    with closing(engine or LocalProcesses(1)) as workers:
+        ((_, found),) = workers.map(train_cell, [cell])
+    if isinstance(found, WorkerDied):
+        raise StudyError(
+            f"{described(stored)}, could not be trained again: {found}. Stored is that it was {_end(stored)}"
+        )
+    return Rerun(stored, found.known_as(cell), differences(stored, found), elsewhere(stored, contents.studies))
+
+
+def cells_of(key: str, contents: Contents) -> Iterator[tuple[Cell, PlannedRule]]:
+    """The cell of a row again, as each study has it that does, the latest first.
+
+    The row says which training of a rule it is; the study, where task and rule are found.
+    """
+    row = contents.rows[key]
+    identity: Mapping[str, Any] = json.loads(row["cell"])
+    own = {name: identity[name] for name in WITHIN if name in identity}
+    for plan, _ in reversed(contents.studies):
+        for rule in plan.rules:
+            cell = replace(plan.cell(rule, 0, plan.tuning_seed), **own, trial=row["trial"])
+            if cell.key == key:
+                yield cell, rule
+
+
+def _key(row: str, contents: Contents, path: Path) -> str:
+    """The one key that begins so."""
+    begun = row.strip().lower()
+    if len(begun) < LEAST or not set(begun) <= set("0123456789abcdef"):
+        raise StudyError(f"a row is named by the first digits of its key, at least {LEAST} of 0-9 and a-f; got {row!r}")
+    found = sorted(key for key in contents.runs if key.startswith(begun))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        near = closest(begun, [key[: len(begun)] for key in contents.runs])
+        like = [described(_named(key, contents)) for key in contents.runs if near and key.startswith(near)]
+        hint = f"; close is {like[0]}" if like else ""
+        raise StudyError(f"{path} has no row {begun}: it holds {len(contents.runs)} rows{hint}")
+    shown = [described(_named(key, contents)) for key in found[:SHOWN]]
+    more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    raise StudyError(f"{len(found)} rows of {path} begin with {begun}, give more digits: {'; '.join([*shown, *more])}")
+
+
+def _named(key: str, contents: Contents) -> Run:
+    """A run by the name that the latest comparison has for it."""
+    run = contents.runs[key]
+    return next((run.known_as(cell) for cell, _ in cells_of(key, contents)), run)
+
+
+def _reproducible(key: str, contents: Contents, path: Path) -> Cell:
+    """The row's cell, with parts that are what they were. A store that was merged may know several places of them."""
+    problems = []
+    for cell, rule in cells_of(key, contents):
+        problem = _problem(cell, rule)
+        if not problem:
+            return cell
+        problems.append(f"{described(contents.runs[key].known_as(cell))}, can no longer be reproduced: {problem}")
+    if not problems:
+        raise StudyError(f"{path}: no study in it tells where task and rule of row {key[:SHOWN]} are found")
+    raise StudyError(problems[0])
+
+
+def _problem(cell: Cell, rule: PlannedRule) -> str:
+    """Why a cell cannot be trained as it was; "" if it can."""
+    now = {name: installed(name) for name in cell.versions}
+    if others := [name for name in cell.versions if now[name] != cell.versions[name]]:
+        was, found = (listed([f"{name} {versions[name]}" for name in others]) for versions in (cell.versions, now))
+        return f"it was computed with {was}, and here is {found}. Run this in an environment with those"
+    return _task_problem(cell) or _rule_problem(cell, rule)
+
+
+def _task_problem(cell: Cell) -> str:
+    path = script_path(cell.task_source)
+    if path is None:
+        found = resolve_task(cell.task_source).hash
+        return "" if found == cell.task_hash else f"the task was {cell.task_hash} then, and is {found} now"
+    if not path.is_file():
+        return f"its script {path} is no longer there. Put it back"
+    which = f"{path}, or a module that it imports," if len(script_files(path)) > 1 else str(path)
+    return _changed(which, cell.task_hash, script_hash(path))
+
+
+def _rule_problem(cell: Cell, rule: PlannedRule) -> str:
+    try:
+        found = resolve_rule(cell.rule_source)
+    except StudyError as problem:
+        return str(problem)
+    if found.hash == cell.rule_hash:
+        return ""
+    then, now = rule.text.splitlines(), found.text.splitlines()
+    lines = next((pair for pair in zip(then, now, strict=False) if pair[0] != pair[1]), None)
+    if lines:
+        how = "; the first other line was `{}` and is `{}`".format(*(line.strip() for line in lines))
+    else:
+        how = "; its own text is the same, something else in its file is not" if then == now else ""
+    return _changed(f"the rule {cell.rule}", cell.rule_hash, found.hash, how)
+
+
+def _changed(what: str, then: str, now: str, how: str = "") -> str:
+    if then == now:
+        return ""
+    return (
+        f"{what} was changed since (its sha256 began {then[:SHOWN]} then, and {now[:SHOWN]} now{how}). "
+        "Restore the text that it had, or run the comparison again with the new one"
+    )
+
+
+def _end(run: Run) -> str:
+    return run.status + (f": {run.message}" if run.message else "")

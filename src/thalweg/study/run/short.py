@@ -1,0 +1,70 @@
+"""A training that is stopped early: by its first reports one sees whether a learning rate is of the right size."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from math import ceil
+from typing import Any
+
+from thalweg.formula import Rule
+from thalweg.study.ask.task_references import find_train, script_path
+from thalweg.study.model.cells import Curve, Value
+from thalweg.study.model.schedules import Schedule
+from thalweg.tasks.task import Choice
+
+from .conduct import Ending, conduct
+from .trial import Trial
+
+LEAST = 3  # epochs; fewer are mostly the first steps' noise
+
+
+class _Enough(BaseException):
+    """Ends a training from within its report. No `Exception`, which a script's own `except` might swallow."""
+
+
+class ShortTrial(Trial):
+    """A trial that ends its training after ``limit`` epochs. ``planned``: how many it was to have, once that is known.
+
+    Schedules are those of the whole training: what is cut short is the training, not its plan.
+    """
+
+    def __init__(self, *arguments: Any, asked: int | None, **named: Any) -> None:
+        super().__init__(*arguments, on_report=self._reported, **named)
+        self._asked = asked
+        self.planned: int | None = None
+
+    @property
+    def limit(self) -> int:
+        """The epochs asked for; else a tenth of the training, and where its length is not known, the least."""
+        return self._asked or max(LEAST, ceil((self.planned or 0) / 10))
+
+    def epochs(self, count: int) -> Iterator[int]:
+        """As in every trial."""
+        self.planned = count
+        return super().epochs(count)
+
+    def _reported(self, epoch: int, values: Mapping[str, float]) -> None:
+        if epoch >= self.limit and any(name.startswith("valid_") for name in values):
+            raise _Enough
+
+
+def train_short(
+    source: str | Callable[[Any], object],
+    rule: type[Rule],
+    values: Mapping[str, Value],
+    *,
+    seed: int,
+    options: Mapping[str, Choice],
+    schedule: Schedule,
+    epochs: int | None,
+) -> tuple[Ending, Mapping[str, Curve], int | None]:
+    """Train for ``epochs`` epochs, or a tenth: how it ended, its curves, and how many epochs the whole has."""
+    path = None if callable(source) else script_path(source)
+    to_read = options if path or callable(source) else ()
+    trial = ShortTrial(seed, rule, values, asked=epochs, options=options, to_read=to_read, schedule=schedule)
+
+    def run(trial: Trial) -> None:
+        with suppress(_Enough):
+            (source if callable(source) else find_train(source))(trial)
+
+    ending = conduct(trial, run, path)
+    return ending, trial.outcome()["curves"], trial.planned

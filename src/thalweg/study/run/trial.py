@@ -1,0 +1,322 @@
+"""What a training script is given."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from math import isfinite
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from thalweg.formula import Rule
+from thalweg.formula.rule import hypers, layers
+from thalweg.optim import Optimizer, build, surface
+from thalweg.stats.wording import listed
+from thalweg.study.model.cells import Argument, Curve, Value
+from thalweg.study.model.errors import StudyError
+from thalweg.study.model.metric import is_share, name_problem
+from thalweg.study.model.schedules import Schedule, constant
+from thalweg.tasks.task import Choice
+
+
+class Diverged(Exception):
+    """Ends a training that diverged. A result, not a mistake: leave it uncaught.
+
+    Diverged means: a value that was reported (`Trial.report`) or checked (`Trial.check`) is not finite. A run that
+    ends with a finite value, however bad, is done and counts with that value: any bound would be a guess about the
+    task, since a loss may begin at 0, fall below it, or rise while the accuracy does.
+    """
+
+
+class FirstStep(BaseException):
+    """Ends a training that was begun to see with what its first step is taken."""
+
+
+class _Options(Mapping[str, Choice]):
+    """A training's options, which remember which of them it has read."""
+
+    def __init__(self, chosen: Mapping[str, Choice]) -> None:
+        self._chosen = dict(chosen)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Choice:
+        value = self._chosen[name]
+        self.read.add(name)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._chosen  # to ask whether there is one is not to read it
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._chosen)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __repr__(self) -> str:
+        return repr(self._chosen)
+
+
+class Trial:
+    """What a training script is given: ``def train(trial): ...``.
+
+    torch.manual_seed(trial.seed("init"))
+    model = Net()
+    optimizer = trial.optimizer(model)
+    for epoch in trial.epochs(10):
+        ...
+        with trial.evaluation():
+            trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        rule: type[Rule],
+        values: Mapping[str, Value],
+        *,
+        options: Mapping[str, Choice] | None = None,
+        to_read: Iterable[str] = (),
+        schedule: Schedule = constant,
+        chain: Mapping[str, Argument] | None = None,
+        held: Mapping[str, int] | None = None,
+        on_report: Callable[[int, Mapping[str, float]], None] | None = None,
+        stops_at_first_step: bool = False,
+    ) -> None:
+        self._stops = stops_at_first_step
+        self._first: dict[str, tuple[float, ...]] = {}
+        self._seed = seed
+        self._rule = rule
+        self._values = values
+        self._options = _Options(options or {})
+        self._to_read = tuple(to_read)
+        self._schedule = schedule
+        self._chain = dict(chain or {})
+        self._held = dict(held or {})
+        self._on_report = on_report
+        self._optimizers: list[Optimizer] = []
+        self._step_seconds: list[float] = []
+        self._curves: dict[str, tuple[list[int], list[float]]] = {}
+        self._epoch = 0
+        self._in_epochs = False
+        self._evaluated = False
+        self.diverged = ""
+        """Why the run has ended as diverged; "" if it has not."""
+
+    @property
+    def options(self) -> Mapping[str, Choice]:
+        """What was chosen of the task's options, all of them by name; a script of your own has those it was given."""
+        return self._options
+
+    @property
+    def run_seed(self) -> int:
+        """The run's seed itself, for what another library drew from it; anything else takes `seed`."""
+        return self._seed
+
+    def seed(self, axis: str) -> int:
+        """A seed for one source of chance (``init``, ``data``, ``dropout``): 63 bits.
+
+        It is the same for every rule and configuration of a run, so that rules start from the same weights and
+        see the same batches: their differences are paired. A source that the comparison holds has one seed in all runs.
+        """
+        digest = hashlib.sha256(f"{self._held.get(axis, self._seed)}/{axis}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def optimizer(self, model_or_params: Any, **options: Any) -> Optimizer:
+        """The optimizer under trial, for a model, its parameters, or parameter groups.
+
+        Rule and hyperparameters come from the trial; ``options`` is what belongs to the task, not to the rule
+        (``clip_norm=1.0``).
+        """
+        if chosen := sorted(set(options) & set(self._values)):
+            raise StudyError(
+                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out, "
+                f"or fix it in the rule's name, for instance adamw:{chosen[0]}={options[chosen[0]]}"
+            )
+        if chosen := sorted(set(options) & set(self._chain)):
+            raise StudyError(
+                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out here or there"
+            )
+        params = model_or_params.parameters() if hasattr(model_or_params, "parameters") else model_or_params
+        made = build(self._rule, params, self._values, **options, **self._chain)
+        _time_steps(made, self._step_seconds, self._at_first_step)
+        self._optimizers.append(made)
+        return made
+
+    def epochs(self, count: int) -> Iterator[int]:
+        """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running.
+
+        At the start of each, every group's learning rate is its first one times the schedule's factor.
+        """
+        self._in_epochs = True
+        for epoch in range(count):
+            if self.diverged:
+                return
+            self._epoch = epoch + 1
+            if self._schedule is not constant:
+                self._set_rates(self._schedule(epoch, count))
+            yield epoch
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Within, the parameters hold the weights to test, where these are not the ones that are trained.
+
+        So it is with averages (``ema=0.999``) and Schedule-Free; for other rules nothing changes. Evaluate in it,
+        and take no steps.
+        """
+        self._evaluated = True
+        with ExitStack() as inside:
+            for optimizer in self._optimizers:
+                if _tests_other_weights(optimizer):
+                    inside.enter_context(optimizer.averaged())
+            yield
+
+    def report(self, **metrics: float) -> None:
+        """Values at the end of an epoch (or, once before the first step, at initialisation).
+
+        Numbers, or tensors and arrays with one element. Names begin with train_, valid_ or test_; an accuracy is a
+        fraction from 0 to 1; a value that is not finite ends the run as diverged.
+        """
+        if not metrics:
+            raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
+        if self._step_seconds and not self._evaluated and any(map(_tests_other_weights, self._optimizers)):
+            raise StudyError(
+                f"{self._rule.__name__} tests other weights than it trains, so its values must be computed with those "
+                "in place: evaluate inside `with trial.evaluation():`, which changes nothing for other rules"
+            )
+        if not self._in_epochs and (self._curves or self._step_seconds):
+            self._epoch += 1
+        for name, given in metrics.items():
+            if problem := name_problem(name):
+                raise StudyError(f"trial.report: {problem}")
+            value = _number(name, given)
+            epochs, values = self._curves.setdefault(name, ([], []))
+            if epochs and epochs[-1] == self._epoch:
+                raise StudyError(f"trial.report: {name} is reported twice in epoch {self._epoch}; report it once")
+            if not isfinite(value):
+                self._end(f"{name} was {value:g} {_moment(self._epoch)}")
+            if is_share(name):
+                if not -1e-6 <= value <= 1 + 1e-6:
+                    raise StudyError(f"trial.report: {name} must be a fraction from 0 to 1, got {value:g}")
+                value = min(max(value, 0.0), 1.0)  # a mean in float32 may end just outside
+            epochs.append(self._epoch)
+            values.append(value)
+        if self._on_report:
+            self._on_report(self._epoch, {name: self._curves[name][1][-1] for name in metrics})
+
+    def check(self, loss: Any) -> None:
+        """End the run as diverged if this loss is not finite. Optional: saves the rest of an epoch."""
+        value = _number("loss", loss)
+        if not isfinite(value):
+            self._end(f"the loss was {value:g} in epoch {self._epoch}")
+
+    def _end(self, message: str) -> None:
+        self.diverged = message
+        raise Diverged(message)
+
+    def _set_rates(self, factor: float) -> None:
+        for group in (group for optimizer in self._optimizers for group in optimizer.param_groups):
+            if "lr" not in group:
+                raise StudyError(f"{self._rule.__name__} has no learning rate lr, so no schedule can change it")
+            # torch's schedulers keep a group's first rate under this name too.
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def _at_first_step(self) -> None:
+        """Look at what the script has made of the hyperparameters before anything is trained."""
+        numbers = [surface.numbers(self._rule, g) for optimizer in self._optimizers for g in optimizer.param_groups]
+        self._first = {name: tuple(of[name] for of in numbers) for name in hypers(self._rule)}
+        if self._stops:
+            raise FirstStep
+
+    # For whoever conducts the training.
+
+    @property
+    def first_step(self) -> Mapping[str, tuple[float, ...]]:
+        """The hyperparameters as they were in each parameter group at the first step; empty before it."""
+        return self._first
+
+    def replaced(self) -> tuple[str, ...]:
+        """The hyperparameters that no parameter group had as they were chosen when it was first stepped."""
+        given = dict(self._values)
+        if self._in_epochs and self._schedule is not constant:
+            given.pop("lr", None)  # the schedule's factor is ours
+        return tuple(name for name, found in self._first.items() if name in given and given[name] not in found)
+
+    def outcome(self) -> dict[str, Any]:
+        """What the run has to say of itself, as fields of `Run`."""
+        return {
+            "curves": {name: Curve(tuple(e), tuple(v)) for name, (e, v) in self._curves.items() if v},
+            "steps": len(self._step_seconds),
+            "step_seconds": median(self._step_seconds) if self._step_seconds else None,
+            "state_bytes": sum(_state_bytes(optimizer) for optimizer in self._optimizers),
+        }
+
+    def complaint(self) -> str:
+        """What a script that ended without an exception forgot; "" if nothing."""
+        if not self._optimizers:
+            return "it never called trial.optimizer(model), so every rule would train alike"
+        if not self._curves:
+            return "it never called trial.report(valid_loss=..., ...), so there is nothing to compare"
+        if not self._step_seconds:
+            return "it never called optimizer.step(), so nothing was trained"
+        if self._schedule is not constant and not self._in_epochs:
+            return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
+        if not any(name.startswith("valid_") for name in self._curves):
+            return "it reports no validation metric, so no winner could be chosen: add valid_loss=... to trial.report"
+        return self.unread()
+
+    def unread(self) -> str:
+        """Which of the options that it had to read it did not; "" if it read them."""
+        unread = [f"trial.options[{name!r}]" for name in self._to_read if name not in self._options.read]
+        return f"it never read {listed(unread)}, so what was chosen there changed nothing" if unread else ""
+
+
+def _time_steps(optimizer: Optimizer, seconds: list[float], at_first: Callable[[], None]) -> None:
+    """From now on add to ``seconds`` what each step takes; ``at_first`` is called before the first of them.
+
+    By a subclass: with hooks, torch would record every step for its profiler, which takes longer than a small step.
+    """
+    kind = type(optimizer)
+
+    def step(self: Optimizer, closure: Callable[[], float] | None = None) -> float | None:
+        if not seconds:
+            at_first()
+        started = perf_counter()
+        loss = kind.step(self) if closure is None else kind.step(self, closure)
+        seconds.append(perf_counter() - started)
+        return loss
+
+    step.hooked = True  # type: ignore[attr-defined]  # as it is on every optimizer of ours
+    optimizer.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
+
+
+def _number(name: str, given: Any) -> float:
+    try:
+        return float(given.item() if isinstance(given, torch.Tensor | np.ndarray) else given)
+    except (TypeError, ValueError, RuntimeError):
+        shape = getattr(given, "shape", None)
+        kind = repr(given)[:60] if shape is None else f"shape {tuple(shape)}"
+        raise StudyError(f"trial.report: {name} must be a number or a tensor with one element, got {kind}") from None
+
+
+def _moment(epoch: int) -> str:
+    return f"at the end of epoch {epoch}" if epoch else "before training"
+
+
+def _tests_other_weights(optimizer: Optimizer) -> bool:
+    own = any("evaluate" in formulas for formulas in layers(optimizer.rule))
+    return own or any(group.get("ema") for group in optimizer.param_groups)
+
+
+def _state_bytes(optimizer: torch.optim.Optimizer) -> int:
+    tensors = {
+        id(value): value
+        for state in optimizer.state.values()
+        if isinstance(state, dict)
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    }
+    return sum(t.numel() * t.element_size() for t in tensors.values())

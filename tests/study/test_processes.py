@@ -1,0 +1,111 @@
+"""The world around a training: workers of a DataLoader, processes that it starts, arguments that it parses."""
+
+import pytest
+from comparing import run
+
+from thalweg.study import StudyError, train
+from thalweg.study.run.engines import LocalProcesses
+
+LOADING = """
+import torch
+
+
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 16
+
+    def __getitem__(self, i):
+        return torch.full((3,), i / 16), torch.tensor([i / 8])
+
+
+def train(trial):
+    torch.manual_seed(trial.seed("init"))
+    data = torch.utils.data.DataLoader(Numbers(), batch_size=8, num_workers=1, {how})
+    model = torch.nn.Linear(3, 1)
+    optimizer = trial.optimizer(model)
+    for _ in trial.epochs(2):
+        for x, y in data:
+            loss = (model(x) - y).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        trial.report(valid_loss=loss, test_loss=loss)
+"""
+HOW = {
+    "as usual": "",
+    "persistent": "persistent_workers=True",
+    "fork": "multiprocessing_context='fork'",
+    "spawn": "multiprocessing_context='spawn'",
+    "forkserver": "multiprocessing_context='forkserver'",
+}
+SPAWNING = """
+import torch
+
+
+def work(rank, answers):
+    answers.put(rank + 1)
+
+
+def train(trial):
+    queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    torch.multiprocessing.spawn(work, (queue,), nprocs=2)
+    assert queue.get() + queue.get() == 3
+    model = torch.nn.Linear(1, 1)
+    optimizer = trial.optimizer(model)
+    for _ in trial.epochs(1):
+        loss = model(torch.ones(1)).square().sum()
+        loss.backward()
+        optimizer.step()
+        trial.report(valid_loss=loss, test_loss=loss)
+"""
+PARSING = """
+import argparse
+import torch
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--width", type=int, {how})
+given = parser.parse_args()
+
+
+def train(trial):
+    model = torch.nn.Linear(1, given.width)
+    optimizer = trial.optimizer(model)
+    for _ in trial.epochs(1):
+        loss = model(torch.ones(1)).square().sum()
+        loss.backward()
+        optimizer.step()
+        trial.report(valid_loss=loss, test_loss=loss)
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+def test_workers_of_a_data_loader(how, script):
+    """Of every way in which processes start; what is trained is the same."""
+    place = script(LOADING.replace("{how}", HOW[how]))
+    found = run(place, ("sgd:lr=0.1",), trials=1, seeds=2, engine=LocalProcesses(1))
+    alone = script(LOADING.replace("num_workers=1, {how}", ""), "alone.py")
+    plain = run(alone, ("sgd:lr=0.1",), trials=1, seeds=2, store="alone.sqlite")
+    assert [r.curves for r in found.rows[0].default_runs] == [r.curves for r in plain.rows[0].default_runs]
+
+
+@pytest.mark.slow
+def test_processes_that_a_training_starts(script):
+    found = run(script(SPAWNING), ("sgd",), trials=1, seeds=2, engine=LocalProcesses(1))
+    assert [r.status for r in found.rows[0].default_runs] == ["done"] * 2
+    assert train(script(SPAWNING), "sgd").status == "done"
+
+
+def test_a_script_that_parses_arguments(script):
+    """It sees none: not those of the command that compares."""
+    place = script(PARSING.replace("{how}", "default=2"))
+    assert run(place, ("sgd",), trials=1, seeds=2).complete
+    with pytest.raises(StudyError, match="it asks argparse for arguments that nobody gives here: give each a default"):
+        run(
+            script(PARSING.replace("{how}", "required=True"), "other.py"), ("sgd",), trials=1, seeds=2, store="o.sqlite"
+        )
