@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from .formula import Rule, Wrapper
     from .notebook import show
     from .optim import *
-    from .study.compare import compare
-    from .study.lr_find import lr_find
-    from .study.train import train
+    from .study.run.compare import compare
+    from .study.run.lr_find import lr_find
+    from .study.run.train import train
     from .wrappers import Cautious, Lookahead, WeightAverage
 
 __version__ = "0.1.0"
