@@ -180,6 +180,8 @@ def train(
                 on_report=on_report,
                 **values,
             )
+    if found.traceback:
+        print(found.traceback, file=sys.stderr)
     print(as_json(found) if json else outcome(found))
     return 0 if found.status == "done" else 1
 
@@ -304,7 +306,7 @@ def report(study: Path, /, *, out: Path | None = None) -> None:
 
 
 @app.command(sort_key=7)
-def rerun(store: Path, row: str, /) -> int:
+def rerun(store: Path, row: str, /, *, show: Flag = False) -> int:
     """Train one row of a study again and compare, to the last bit. Exit code 1 if it is not the same.
 
     Parameters
@@ -313,11 +315,17 @@ def rerun(store: Path, row: str, /) -> int:
         The file of results that `thalweg compare` made. It stays as it is.
     row
         The row's key, or its first digits, at least 4, as the report and `thalweg export` show them.
+    show
+        Only show what is kept of it: how it ended, its traceback, the last lines that it printed.
     """
     from thalweg.study import StudyError
+    from thalweg.study.run.rerun import kept
     from thalweg.study.run.rerun import rerun as run
 
     with refusing(StudyError):
+        if show:
+            print("\n\n".join(kept(store, row)))
+            return 0
         found = run(store, row)
     print("\n".join(found.sentences))
     return 0 if found.same else 1

@@ -3,7 +3,7 @@
 from thalweg.stats.wording import counted
 
 from .markup import Part, duration, escaped, folded, many, row, rule_head, size, swatch, table
-from .view import Page, RuleView, View
+from .view import Page, Problem, RuleView, View
 
 
 def problems(view: View) -> Part:
@@ -13,7 +13,7 @@ def problems(view: View) -> Part:
     heads = (view.kind, "run", "outcome", "message", "key")
     rows = [
         f'<tr><th scope="row">{escaped(problem.rule)}</th><td>{escaped(problem.run)}</td>'
-        f'<td>{escaped(problem.outcome)}</td><td class="message">{escaped(problem.message)}</td>'
+        f'<td>{escaped(problem.outcome)}</td><td class="message">{escaped(problem.message)}{_log(problem)}</td>'
         f"<td><code>{escaped(problem.key)}</code></td></tr>"
         for problem in view.problems
     ]
@@ -23,6 +23,11 @@ def problems(view: View) -> Part:
     )
     made = table(heads, rows, name="Failures")
     return Part("Failures", text, folded(f"Show all {len(rows)}", made) if many(rows) else made)
+
+
+def _log(problem: Problem) -> str:
+    """What a run has left to read, behind its message."""
+    return folded("Traceback and output", f"<pre>{escaped(problem.log)}</pre>") if problem.log else ""
 
 
 def cost(view: View) -> Part:

@@ -180,13 +180,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class Problem:
-    """One run that did not end well, and why."""
+    """One run that did not end well, and why; ``log``: its traceback, and the last lines that it printed."""
 
     rule: str
     run: str
     outcome: Outcome
     message: str
     key: str
+    log: str = ""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def task_view(comparison: Comparison, mark: str = "") -> View:
         tuning=tuple(found_pair(f"{label}: found minus default", found) for label, found in comparison.tuning.items()),
         standing=_standing(comparison),
         problems=tuple(
-            Problem(run.rule, run_name(run, plan), run.status, run.message, run.key[:KEY])
+            Problem(run.rule, run_name(run, plan), run.status, run.message, run.key[:KEY], run.log)
             for run in comparison.runs
             if run.status != "done"
         ),

@@ -73,7 +73,8 @@ def merge(into: str | Path, *others: str | Path) -> Merged:
         rows, old = _rows([own, *sources]), own.contents.rows
         joined = _joined([own, *sources])
         new = {key: row for key, row in rows.items() if row is not old.get(key)}
-        store.take(_studies(own, sources, joined), new.values())
+        logs = {key: log for source in sources for key in new if (log := _log(source, key))}
+        store.take(_studies(own, sources, joined), new.values(), logs)
     given = {key for source in sources for key in source.contents.rows}
     return Merged(
         path=path,
@@ -82,6 +83,11 @@ def merge(into: str | Path, *others: str | Path) -> Merged:
         plans=tuple(each.plan for each in joined),
         separate=tuple(sentence for each in joined for sentence in each.separate),
     )
+
+
+def _log(source: _Source, key: str) -> str:
+    run = source.contents.runs.get(key)
+    return run.log if run else ""
 
 
 def _rows(sources: Sequence[_Source]) -> dict[str, Mapping[str, Any]]:

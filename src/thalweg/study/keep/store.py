@@ -38,6 +38,10 @@ CREATE TABLE run (
 """
 
 
+# Beside the runs, since stores of before have none; of those that printed something, or failed.
+LOGS = "CREATE TABLE IF NOT EXISTS log (key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID"
+
+
 @dataclass(frozen=True)
 class Contents:
     """Everything in a store.
@@ -111,6 +115,8 @@ class Store:
         with _kept_safe(self.path), self._connection:
             self._connection.execute("DELETE FROM run WHERE key = ? AND status = 'died'", (run.key,))
             self._connection.execute(f"INSERT OR IGNORE INTO run VALUES ({', '.join('?' * len(row))})", row)
+            if run.log:
+                self._connection.execute("INSERT OR REPLACE INTO log VALUES (?, ?)", (run.key, run.log))
 
     def files_of(self, task: str) -> dict[str, str]:
         """A script's files as the latest study of the task had them, each with its sha256, by name; {} if unknown."""
@@ -130,8 +136,15 @@ class Store:
         with _kept_safe(self.path):
             return _contents(self._connection)
 
-    def take(self, studies: Iterable[tuple[Plan, Mapping[str, object]]], rows: Iterable[Mapping[str, Any]]) -> None:
+    def take(
+        self,
+        studies: Iterable[tuple[Plan, Mapping[str, object]]],
+        rows: Iterable[Mapping[str, Any]],
+        logs: Mapping[str, str],
+    ) -> None:
         """Keep what other stores hold, all of it or nothing: studies, the latest last, and rows as they stand there.
+
+        ``logs``  of the rows that have one, by key.
 
         A row whose key is here is refused, unless the process of the one here died.
         """
@@ -142,6 +155,7 @@ class Store:
                 self._connection.execute("DELETE FROM run WHERE key = ? AND status = 'died'", (row["key"],))
                 columns, values = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
                 self._connection.execute(f"INSERT INTO run ({columns}) VALUES ({values})", tuple(row.values()))
+            self._connection.executemany("INSERT OR REPLACE INTO log VALUES (?, ?)", logs.items())
 
     def _add_study(self, plan: Plan, provenance: Mapping[str, object]) -> None:
         self._connection.execute(
@@ -231,6 +245,7 @@ def _connect(path: Path) -> sqlite3.Connection:
                 # In one transaction with its marks: a file killed half made is empty, not a stranger's.
                 marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
                 connection.executescript(f"BEGIN; {marks} {SCHEMA} COMMIT;")
+            connection.execute(LOGS)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
         except BaseException:
@@ -274,6 +289,8 @@ def _contents(connection: sqlite3.Connection) -> Contents:
 def _runs(connection: sqlite3.Connection) -> dict[str, Run]:
     columns = "key, rule, trial, seed, hypers, status, message, curves, steps, state_bytes, seconds, step_seconds, host"
     found: dict[str, Run] = {}
+    there = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'log'").fetchone()[0]
+    logs: dict[str, str] = dict(connection.execute("SELECT key, text FROM log").fetchall() if there else ())
     for row in connection.execute(f"SELECT {columns} FROM run"):
         key, rule, trial, seed, hypers, status, message, curves, *rest = row
         found[key] = Run(
@@ -286,6 +303,7 @@ def _runs(connection: sqlite3.Connection) -> dict[str, Run]:
             message,
             msgspec.json.decode(curves, type=dict[str, Curve]),
             *rest,
+            logs.get(key, ""),
         )
     return found
 

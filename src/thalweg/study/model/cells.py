@@ -12,7 +12,7 @@ Value = float | bool
 Argument = float | str | None
 Status = Literal["done", "diverged", "failed", "died"]
 # What of a run is measured; all else follows from its cell.
-MEASURED = ("seconds", "step_seconds", "host", "ended")
+MEASURED = ("seconds", "step_seconds", "host", "ended", "log")
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ class Run:
     ``seconds``       wall clock of the whole training; ``step_seconds`` the median of one optimizer step.
     ``rule``          the label of what it belongs to.
     ``host``          the machine that ran it. Times and host are measured, all else is determined by the cell.
+    ``log``           the traceback of one that failed, and the last lines that it printed in its worker.
     """
 
     key: str
@@ -118,6 +119,7 @@ class Run:
     seconds: float = 0.0
     step_seconds: float | None = None
     host: str = ""
+    log: str = ""
 
     @property
     def which(self) -> str:

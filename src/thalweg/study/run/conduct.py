@@ -1,6 +1,7 @@
 """One controlled training: one thread, every generator seeded, and what comes of it."""
 
 import random
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ class Ending:
     status: Status
     message: str
     seconds: float
+    traceback: str = ""
 
 
 def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = None) -> Ending:
@@ -32,7 +34,7 @@ def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = 
     ``path`` is the script's, for the line in the message.
     """
     status: Status = "done"
-    message = ""
+    message = trace = ""
     started = perf_counter()
     with _one_thread(), as_if_run(path) if path else nullcontext():
         _seed_everything(trial.seed("everything else"))
@@ -46,9 +48,19 @@ def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = 
             status, message = "failed", str(problem)
         except (Exception, SystemExit) as problem:
             status, message = "failed", where(problem, path)
+            trace = _trace(problem)
     if trial.diverged:  # also when the script caught the exception
         status, message = "diverged", trial.diverged
-    return Ending(status, message, perf_counter() - started)
+    return Ending(status, message, perf_counter() - started, trace)
+
+
+def _trace(problem: BaseException) -> str:
+    """The traceback from the script on, as Python prints it."""
+    told = traceback.TracebackException.from_exception(problem)
+    own = str(Path(__file__))
+    while len(told.stack) > 1 and told.stack[0].filename.startswith(str(Path(own).parents[2])):
+        del told.stack[0]
+    return "".join(told.format()).rstrip()
 
 
 def _seed_everything(seed: int) -> None:

@@ -20,6 +20,8 @@ from joblib.externals.loky.backend.resource_tracker import ensure_running
 
 from thalweg.study.model.errors import StudyError
 
+from . import output
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -67,7 +69,7 @@ class Serial:
 class LocalProcesses:
     """Worker processes on this machine, one thread each (joblib's loky). They start when first needed.
 
-    What is printed in them is dropped: it would run through the display of a comparison, or the output of --json.
+    What is printed in them is not shown: it would run through the display of a comparison, or the output of --json.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -196,8 +198,7 @@ def _start_worker(parent: int) -> None:
     # loky makes its own way of starting processes the usual one here; a script's DataLoader asks for the system's.
     multiprocessing.set_start_method(None, force=True)
     atexit.register(_end_worker)  # the first to be registered is the last to run
-    for stream in (1, 2):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    output.keep()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -58,6 +58,19 @@ class Rerun:
         return (first, *self.differences, *filter(None, [self.elsewhere]), took)
 
 
+def kept(store: str | Path, row: str) -> tuple[str, ...]:
+    """What a store holds of a row, in words, without training it: how it ended, its traceback and last output.
+
+    ``row`` as for `rerun`. Raises `StudyError` in words.
+    """
+    path = Path(store).expanduser().absolute()
+    contents = read_contents(path)
+    run = _named(_key(row, contents, path), contents)
+    ended = ", ".join(f"{name} {curve.values[-1]:.6g}" for name, curve in run.curves.items())
+    first = f"{described(run)}: {_end(run)}" + (f"; at the end {ended}" if ended else "")
+    return (first, run.log or "It left no traceback, and printed nothing.")
+
+
 def rerun(store: str | Path, row: str, *, engine: Engine | None = None) -> Rerun:
     """Train a row of a store again, as the comparison did: in a worker, with one thread. The store stays as it is.
 

@@ -27,6 +27,7 @@ class Training:
     ``message``  of one that is not done.
     ``curves``   what was reported, by metric: ``curves["test_loss"].values[i]`` at the end of epoch ``.epochs[i]``.
     ``steps``    optimizer steps taken; ``seconds`` wall clock of the whole.
+    ``traceback``  of one that failed, as Python prints it.
     """
 
     task: str
@@ -40,6 +41,7 @@ class Training:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     steps: int = 0
     seconds: float = 0.0
+    traceback: str = ""
 
     @property
     def final(self) -> dict[str, float]:
@@ -119,6 +121,7 @@ def train(
         curves=outcome["curves"],
         steps=outcome["steps"],
         seconds=ended.seconds,
+        traceback=ended.traceback,
     )
 
 

@@ -17,6 +17,7 @@ from thalweg.study.model.cells import Cell, Run
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import find_schedule
 
+from . import output
 from .conduct import conduct
 from .trial import FirstStep, Trial
 
@@ -60,6 +61,7 @@ def run_cell(cell: Cell) -> Run:
         message=ending.message,
         seconds=ending.seconds,
         host=platform.node(),
+        log="\n\n".join(filter(None, (ending.traceback, output.last_lines()))),
         **trial.outcome(),
     )
 
