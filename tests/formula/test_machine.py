@@ -33,7 +33,7 @@ def works(code: MachineCode, factor: float = 2.0) -> bool:
     """Whether a loaded kernel computes what it should."""
     memory = np.arange(5, dtype=np.float64)
     task = task_of(walk(factor), {key: [memory] for key in "xg"}, {"a": 3.0})
-    code.call_rows(task.at)
+    code.function("rows")[1](task.at)
     code.call(task.at)
     return memory.tolist() == [factor + 3.0 * i for i in range(5)]
 

@@ -62,8 +62,7 @@ class _Between(Loops):
         return self.word(self.pointer(self.word(header, ROW_OF)), tensor)
 
 
-@cache
-def gather_text(raw: bool) -> str:
+def _gather(raw: bool) -> _Between:
     """``raw``: sums of squares of gradients that have not been unscaled, times the square of what unscales them."""
     to = _Between(("SUMS", "TILES", "TOTALS", "HEADER"), ("COUNT", "WIDTH", "TENSORS", "UNSCALE"))
     size = to.size_of
@@ -80,7 +79,7 @@ def gather_text(raw: bool) -> str:
         total = to.double(to.at["TOTALS"], tensor)
         square = to.new(f"fmul double {unscale}, {unscale}")
         to.set(total, "double", to.new(f"fmul double {to.get(total, 'double')}, {square}"))
-    return to.text()
+    return to
 
 
 # What `join` is told of each launch: an address of totals, how many, the header of its numbers, which column.
@@ -88,8 +87,7 @@ _JOINED = 4
 _SQUARES, _CLIP_NORM, _CLIP_EPS = (number(name) for name in ("squares", "clip_norm", "clip_eps"))
 
 
-@cache
-def join_text(clip: bool, by_tensor: bool) -> str:
+def _join(clip: bool, by_tensor: bool) -> _Between:
     """``clip``: what is joined is `chain.norm_scale` of the total; ``by_tensor``: of each tensor's own."""
     to = _Between(("LAUNCHES", "CLIP"), ("COUNT",))
 
@@ -117,7 +115,7 @@ def join_text(clip: bool, by_tensor: bool) -> str:
             _, _, header, column = _joined(to, i)
             with to.loop("0", to.word(header, COUNT)) as row:
                 to.set(to.cell(header, row, column), "double", result)
-    return to.text()
+    return to
 
 
 def _joined(to: _Between, i: str) -> tuple[str, str, str, str]:
@@ -125,8 +123,7 @@ def _joined(to: _Between, i: str) -> tuple[str, str, str, str]:
     return to.pointer(words[0]), words[1], to.pointer(words[2]), words[3]
 
 
-@cache
-def advance_text() -> str:
+def _advance() -> _Between:
     to = _Between(("COUNTS", "FOUND", "HEADER"), ("TENSORS", "ABSENT", "T"))
     with to.loop("0", to.size_of["TENSORS"]) as tensor:
         present = to.new(f"icmp ne i64 {to.word(to.at['FOUND'], tensor)}, {to.size_of['ABSENT']}")
@@ -135,14 +132,25 @@ def advance_text() -> str:
             to.add_to(place, "float", "1.0")
     with to.loop("0", to.word(to.at["HEADER"], COUNT)) as row:
         to.add_to(to.cell(to.at["HEADER"], row, to.size_of["T"]), "double", "1.0")
-    return to.text()
+    return to
+
+
+@cache
+def assembly() -> str:
+    """All of them in one text: most of compiling one is the compiler's own beginning."""
+    joins = {_named(clip, by_tensor): _join(clip, by_tensor) for clip in (False, True) for by_tensor in (False, True)}
+    return _advance().text(gather=_gather(False), gather_raw=_gather(True), **joins)
+
+
+def _named(clip: bool, by_tensor: bool) -> str:
+    return f"{'clip' if clip else 'join'}_{'tensor' if by_tensor else 'all'}"
 
 
 def gather(sums: NDArray[np.float64], tiles: Words, totals: NDArray[np.float64], numbers: Numbers, raw: bool) -> Part:
     """``sums`` (tiles, totals) and ``tiles`` (tiles, 3) as `kernel.Task` has them; ``totals`` (totals, tensors)."""
     arrays = (sums, tiles, totals, numbers.header)
     sizes = (len(sums), len(totals), totals.shape[1], numbers.place.get("unscale", 0))
-    return _part(gather_text(raw), arrays, sizes)
+    return _part("gather_raw" if raw else "gather", arrays, sizes)
 
 
 def join(
@@ -153,19 +161,20 @@ def join(
     pairs = zip(totals, numbers, strict=True)
     told = [(of.ctypes.data, len(of), n.header.ctypes.data, n.place[name]) for of, n in pairs]
     table = np.array(told, np.int64).reshape(-1, _JOINED)
-    part = _part(join_text(clip is not None, by_tensor), (table, table if clip is None else clip), (len(told),))
+    part = _part(_named(clip is not None, by_tensor), (table, table if clip is None else clip), (len(told),))
     return Part(part.function, part.block, part.call, 1, (part.kept, totals, numbers))
 
 
 def advance(counts: NDArray[np.float32], found: Words, absent: int, numbers: Numbers) -> Part:
     """``counts`` and ``found`` have shape (tensors,); where a tensor has no gradient, what is found is ``absent``."""
-    return _part(advance_text(), (counts, found, numbers.header), (len(counts), absent, numbers.place["t"]))
+    return _part("kernel", (counts, found, numbers.header), (len(counts), absent, numbers.place["t"]))
 
 
-def _part(assembly: str, arrays: Sequence[NDArray[Any]], sizes: Sequence[int]) -> Part:
+def _part(name: str, arrays: Sequence[NDArray[Any]], sizes: Sequence[int]) -> Part:
     from .machine import machine_code  # where there is no compiler nothing gets here
 
-    code = machine_code(assembly)
+    code = machine_code(assembly())
+    address, call = code.function(name)
     words = np.zeros(FIRST_WORD + len(arrays) + len(sizes), np.int64)
     words[FIRST_WORD:] = (*(array.ctypes.data for array in arrays), *sizes)
-    return Part(code.address, words.ctypes.data, code.call, 1, (words, arrays, code))
+    return Part(address, words.ctypes.data, call, 1, (words, arrays, code))

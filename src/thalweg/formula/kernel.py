@@ -187,7 +187,10 @@ class Task:
         """What a pass runs: it makes its rows, then walks over memory once."""
         machine = self.walk.machine
         walk = Part(machine.address, self.at, machine.call, threads, self)
-        return (Part(machine.rows, self.at, machine.call_rows, 1, self), walk) if self.walk.width else (walk,)
+        if not self.walk.width:
+            return (walk,)
+        address, call = machine.function("rows")
+        return Part(address, self.at, call, 1, self), walk
 
     def run(self, threads: int) -> None:
         """Take the pass."""

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -92,13 +93,14 @@ class MachineCode:
         self._engine = llvm.create_mcjit_compiler(empty, machine)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
-        self.address: int = self._engine.get_function_address("kernel")
-        if not self.address:
-            raise RuntimeError("the compiled kernel could not be loaded; please report this")
-        self.call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address)
-        self.rows: int = self._engine.get_function_address("rows")
-        """The address of what makes a kernel's rows; 0 if it has none."""
-        self.call_rows = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.rows)
+        self.address, self.call = self.function("kernel")
+
+    def function(self, name: str) -> tuple[int, Callable[[int], None]]:
+        """A function of the text, which takes the address of a block of words: its own address, and to call it."""
+        address: int = self._engine.get_function_address(name)
+        if not address:
+            raise RuntimeError(f"the compiled function {name} could not be loaded; please report this")
+        return address, ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
 
 
 # A cache would let two threads load the same text and drop one: unmapped under whoever has its address.
