@@ -303,7 +303,7 @@ def _runs(connection: sqlite3.Connection) -> dict[str, Run]:
             message,
             msgspec.json.decode(curves, type=dict[str, Curve]),
             *rest,
-            logs.get(key, ""),
+            log=logs.get(key, ""),
         )
     return found
 
