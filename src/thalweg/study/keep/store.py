@@ -292,7 +292,7 @@ def _runs(connection: sqlite3.Connection) -> dict[str, Run]:
     there = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'log'").fetchone()[0]
     logs: dict[str, str] = dict(connection.execute("SELECT key, text FROM log").fetchall() if there else ())
     for row in connection.execute(f"SELECT {columns} FROM run"):
-        key, rule, trial, seed, hypers, status, message, curves, *rest = row
+        key, rule, trial, seed, hypers, status, message, curves, steps, size, seconds, step_seconds, host = row
         found[key] = Run(
             key,
             rule,
@@ -302,8 +302,12 @@ def _runs(connection: sqlite3.Connection) -> dict[str, Run]:
             status,
             message,
             msgspec.json.decode(curves, type=dict[str, Curve]),
-            *rest,
-            log=logs.get(key, ""),
+            steps,
+            size,
+            seconds,
+            step_seconds,
+            host,
+            logs.get(key, ""),
         )
     return found
 
