@@ -171,9 +171,9 @@ def advance(counts: NDArray[np.float32], found: Words, absent: int, numbers: Num
 
 
 def _part(name: str, arrays: Sequence[NDArray[Any]], sizes: Sequence[int]) -> Part:
-    from .machine import machine_code  # where there is no compiler nothing gets here
+    from .machine import PLAIN, machine_code  # where there is no compiler nothing gets here
 
-    code = machine_code(assembly())
+    code = machine_code(PLAIN + assembly())
     address, call = code.function(name)
     words = np.zeros(FIRST_WORD + len(arrays) + len(sizes), np.int64)
     words[FIRST_WORD:] = (*(array.ctypes.data for array in arrays), *sizes)

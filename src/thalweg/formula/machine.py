@@ -141,12 +141,18 @@ def _target() -> llvm.TargetMachine:
     return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=_features(), opt=3, jit=True)
 
 
+# Before a text whose loops have little in them: unrolling and vectorising would take longer than all else.
+PLAIN = "; no unrolling, no vectorising\n"
+
+
 def _compile(assembly: str, machine: llvm.TargetMachine) -> bytes:
     module = llvm.parse_assembly(assembly)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=3)
+    if assembly.startswith(PLAIN):
+        options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return bytes(machine.emit_object(module))

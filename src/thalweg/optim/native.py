@@ -104,9 +104,9 @@ def unchecked() -> TorchInterface | str:
     try:
         with ordinary():
             constants = {**_functions(), **_places()}
-        from thalweg.formula.machine import machine_code
+        from thalweg.formula.machine import PLAIN, machine_code
 
-        call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(machine_code(driver.assembly()).address)
+        call = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(machine_code(PLAIN + driver.assembly()).address)
     except (ImportError, OSError, AttributeError, LookupError) as error:
         return f"{type(error).__name__}: {error}"
     return TorchInterface(constants, call)
