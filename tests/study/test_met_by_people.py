@@ -45,8 +45,17 @@ def test_a_hyperparameter_is_not_varied(script, name):
     assert run(script(text()), rules, trials=1, seeds=2).complete
 
 
-def test_an_option_may_be_called_like_one(script):
-    own = text("trial.report(valid_loss=loss * trial.options['lr'], test_loss=loss)")
+def test_other_uses_of_its_name_do_not_count(script):
+    own = text(
+        "trial.report(valid_loss=loss * optimizer.param_groups[0]['lr'], test_loss=trial.options.get('x', loss))"
+    )
+    with pytest.raises(StudyError, match="lr is a hyperparameter of adamw"):
+        run(script(own), ("adamw",), vary={"lr": [1, 2]})
+
+
+@pytest.mark.parametrize("read", ["trial.options['lr']", "trial.options.get('lr')", "dict(trial.options)['lr']"])
+def test_an_option_may_be_called_like_one(script, read):
+    own = text(f"trial.report(valid_loss=loss * {read}, test_loss=loss)")
     assert run(script(own), ("adamw",), trials=1, seeds=2, vary={"lr": [1, 2]}).complete
 
 

@@ -36,11 +36,27 @@ def joined_hash(files: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def words_of(script: Path) -> set[str]:
-    """Every text that a script and its modules have in quotes, so also the options that they read."""
-    trees = [_parsed(path) for path in (script, *_modules(script))]
-    nodes = (node for tree in trees if tree is not None for node in ast.walk(tree))
-    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+def options_read(script: Path) -> set[str] | None:
+    """The names under which a script and its modules read `trial.options`; None where that cannot be seen."""
+    found: set[str] = set()
+    for tree in (_parsed(path) for path in (script, *_modules(script))):
+        nodes = [*ast.walk(tree)] if tree is not None else []
+        above = {id(child): node for node in nodes for child in ast.iter_child_nodes(node)}
+        for node in (node for node in nodes if isinstance(node, ast.Attribute) and node.attr == "options"):
+            name = _key(above.get(id(node)), above)
+            if name is None:
+                return None
+            found.add(name)
+    return found
+
+
+def _key(use: ast.AST | None, above: Mapping[int, ast.AST]) -> str | None:
+    """The name in ``options["name"]`` or ``options.get("name")``."""
+    key: ast.AST | None = use.slice if isinstance(use, ast.Subscript) else None
+    if isinstance(use, ast.Attribute) and use.attr == "get":
+        call = above.get(id(use))
+        key = call.args[0] if isinstance(call, ast.Call) and call.args else None
+    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
 
 
 def _parsed(path: Path) -> ast.Module | None:

@@ -19,7 +19,7 @@ from thalweg.study.model.settings import Settings, is_setting, settings_of
 from thalweg.tasks.task import Choice
 
 from .draws import at_an_edge, configuration, run_seed, searched
-from .local_modules import words_of
+from .local_modules import options_read
 from .rule_references import ResolvedRule, reference_to, resolve_rule
 from .task_references import ResolvedTask, resolve_task, script_path
 from .varying import combination_text, combinations, values_of
@@ -187,7 +187,9 @@ def _refuse_hyperparameters(
 ) -> None:
     """Raise where a hyperparameter is to be varied, before anything is trained: it is part of a rule."""
     path = script_path(task.source)
-    own = words_of(path) if path else {*task.options}
+    own = options_read(path) if path else {*task.options}
+    if own is None:
+        return
     for name, values in vary.items():
         having = [rule for rule in rules if name in hypers(rule.rule)]
         if having and name not in own and not is_setting(name):
