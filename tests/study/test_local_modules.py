@@ -5,6 +5,7 @@ from comparing import run
 
 from thalweg.study import Started
 from thalweg.study.ask.local_modules import script_files, script_hash
+from thalweg.study.run.engines import LocalProcesses
 
 SCRIPT = """
 import torch
@@ -98,3 +99,30 @@ def test_two_scripts_with_modules_of_one_name(script, tmp_path):
         run(place, ("adamw",), store=tmp_path / f"{i}.sqlite").rows[0].state_bytes for i, place in enumerate(places)
     ]
     assert sizes[1] > 5 * sizes[0]
+
+
+def test_a_script_in_a_package(script, tmp_path, monkeypatch):
+    """It imports relatively, from beside it and from above; what is above counts too."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project" / "train").mkdir(parents=True)
+    for name, text in {
+        "__init__.py": "NAME = 'project'\n",
+        "sizes.py": "WIDTH = 16\n",
+        "train/__init__.py": "",
+        "train/parts.py": "from ..sizes import WIDTH\n",
+    }.items():
+        (tmp_path / "project" / name).write_text(text)
+    text = SCRIPT.replace("from base import WIDTH", "from .parts import WIDTH\nfrom .. import NAME\n")
+    text = text.replace("from parts.loss import loss_of", "loss_of = torch.nn.functional.mse_loss")
+    (tmp_path / "project" / "train" / "main.py").write_text(text)
+    place = f"{tmp_path / 'project' / 'train' / 'main.py'}:train"
+    assert [*script_files(tmp_path / "project" / "train" / "main.py")] == [
+        "project/train/main.py", "project/__init__.py", "project/sizes.py", "project/train/__init__.py",
+        "project/train/parts.py",
+    ]  # fmt: skip
+    first = run(place, ("adamw",), trials=1, seeds=2, engine=LocalProcesses(1))
+    (tmp_path / "project" / "sizes.py").write_text("WIDTH = 20\n")
+    events = []
+    other = run(place, ("adamw",), trials=1, seeds=2, events=events)
+    assert events[0].changed == ("project/sizes.py",)
+    assert other.rows[0].state_bytes > first.rows[0].state_bytes

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from thalweg.study.model.errors import StudyError
 
-from .local_modules import forget_others
+from .local_modules import forget_others, home_of, imported_as
 
 # Set while a user's file is being imported: a comparison that such a file starts would start itself again.
 _loading: ContextVar[str] = ContextVar("thalweg_loading", default="")
@@ -52,7 +52,7 @@ def as_if_run(path: Path) -> Iterator[None]:
     Its folder is in front of ``sys.path``, so that it may import what lies beside it, and ``sys.argv`` is its name
     alone: the arguments of whoever compares are not its own.
     """
-    folder, argv = str(path.parent), sys.argv
+    folder, argv = str(home_of(path)), sys.argv
     sys.path.insert(0, folder)
     sys.argv = [str(path)]
     try:
@@ -84,6 +84,8 @@ def load_file(path: Path) -> ModuleType:
     token = _loading.set(path.name)
     try:
         with as_if_run(path):
+            if "." in name:  # relative imports are looked up in the package
+                importlib.import_module(name.rpartition(".")[0])
             found.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(name, None)
@@ -103,10 +105,12 @@ def is_ours(name: str) -> bool:
 
 def _module_name(path: Path) -> str:
     """What a file is imported as."""
-    name = path.stem
+    name = imported_as(path, home_of(path))
     there = sys.modules.get(name)
     free = there is None and not _found_elsewhere(name, path)
-    if name.isidentifier() and (free or (there is not None and there is _OURS.get(name))):
+    if name.replace(".", "_").isidentifier() and (
+        "." in name or free or (there is not None and there is _OURS.get(name))
+    ):
         return name
     return f"thalweg_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
 

@@ -1,5 +1,7 @@
 """The modules that a script brings along: those under its own folder that it imports, directly or through others.
 
+A script that imports relatively (``from .model import Net``) is a module of its package, whose folder counts.
+
 They are found by reading, not by importing, so that a result's key is known before anything runs; an import inside a
 function counts too. What is found by no ``import`` statement (a name put together at run time) is not seen.
 """
@@ -20,7 +22,23 @@ def file_hash(path: Path) -> str:
 def script_files(script: Path) -> dict[str, str]:
     """The script and its modules, each with the sha256 of its bytes, by their paths below the script's folder."""
     found = [script, *sorted(_modules(script))]
-    return {str(path.relative_to(script.parent)): file_hash(path) for path in found}
+    return {str(path.relative_to(home_of(script))): file_hash(path) for path in found}
+
+
+def home_of(script: Path) -> Path:
+    """The folder from which a script and its modules are imported: its own, or that of its package."""
+    tree = _parsed(script)
+    relative = tree is not None and any(isinstance(n, ast.ImportFrom) and n.level for n in ast.walk(tree))
+    folder = script.parent
+    while relative and (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def imported_as(path: Path, home: Path) -> str:
+    """What a module is called, as seen from a folder."""
+    parts = path.relative_to(home).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def script_hash(script: Path) -> str:
@@ -73,7 +91,7 @@ def forget_others(script: Path) -> None:
     is, and all are forgotten: others hold what they took from it.
     """
     now = {path: file_hash(path) for path in _modules(script)}
-    names = {_name(path, script.parent): path for path in now}
+    names = {imported_as(path, home_of(script)): path for path in now}
     changed = [path for path, digest in now.items() if _imported_as.setdefault(path, digest) != digest]
     strange = [n for n, path in names.items() if n in sys.modules and _file_of(sys.modules[n]) != path]
     for path in changed:
@@ -88,23 +106,18 @@ def forget_others(script: Path) -> None:
 _imported_as: dict[Path, str] = {}
 
 
-def _name(path: Path, folder: Path) -> str:
-    """What a module is imported as."""
-    parts = path.relative_to(folder).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
 def _file_of(module: object) -> Path | None:
     file = getattr(module, "__file__", None)
     return Path(file) if isinstance(file, str) else None
 
 
 def _modules(script: Path) -> set[Path]:
-    """All files that are reached."""
-    found: set[Path] = set()
-    waiting = [script]
+    """All files that are reached, the packages that the script is in among them."""
+    home = home_of(script)
+    found = {folder / "__init__.py" for folder in script.parents if folder != home and folder.is_relative_to(home)}
+    waiting = [script, *found]
     while waiting:
-        for path in _imports(waiting.pop(), script.parent):
+        for path in _imports(waiting.pop(), home):
             if path not in found and path != script:
                 found.add(path)
                 waiting.append(path)
