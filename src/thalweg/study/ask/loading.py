@@ -106,11 +106,9 @@ def is_ours(name: str) -> bool:
 def _module_name(path: Path) -> str:
     """What a file is imported as."""
     name = imported_as(path, home_of(path))
-    there = sys.modules.get(name)
-    free = there is None and not _found_elsewhere(name, path)
-    if name.replace(".", "_").isidentifier() and (
-        "." in name or free or (there is not None and there is _OURS.get(name))
-    ):
+    # In a package the name is the file's own.
+    free = "." in name or is_ours(name) or (name not in sys.modules and not _found_elsewhere(name, path))
+    if free and name.replace(".", "_").isidentifier():
         return name
     return f"thalweg_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
 
