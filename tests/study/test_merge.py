@@ -153,7 +153,7 @@ def test_each_task_has_its_own_latest_comparison(tmp_path):
         with open_store(tmp_path / f"{name}.sqlite") as store:
             for task, rule in comparisons:
                 plan = resolve(study(task, rule, trials=1, seeds=2))
-                store.take([(plan, {})], [])
+                store.take([(plan, {})], [], {})
                 (cell,) = plan.search_cells()
                 store.add(cell, run_of(cell))
 
