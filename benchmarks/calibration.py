@@ -143,7 +143,7 @@ def equal_rules(studies: int) -> str:
             "pair is called better or worse, with the upper 95% bound (Clopper & Pearson). All published worlds "
             "together, and the worst of them.",
             markdown(["what", "n", "told apart", "at most", "worst world"], rows),
-            "Through `thalweg.study.judge.judging.judge`: real plans whose trainings are simulated, each rule with "
+            "Through `thalweg.study.judge.results.judge`: real plans whose trainings are simulated, each rule with "
             "draws of its own. The configurations that two searches find do differ, except in the flat world; there "
             "**wrong** is any claim, elsewhere one with the wrong sign. **missed**: some pair's interval of "
             "configurations "

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thalweg.study.ask.spec import resolve, study
-from thalweg.study.judge.judging import judge, to_train_again
-from thalweg.study.judge.results import Comparison
+from thalweg.study.judge.judging import to_train_again
+from thalweg.study.judge.results import Comparison, judge
 from thalweg.study.model.cells import Cell, Curve, Run
 from thalweg.study.model.plan import Plan
 from worlds import World

@@ -22,8 +22,7 @@ from thalweg.cli import app
 from thalweg.cli.asking import asked_for
 from thalweg.outcome import print_outcome
 from thalweg.study.ask.spec import resolve
-from thalweg.study.judge.judging import judge
-from thalweg.study.judge.results import Comparison
+from thalweg.study.judge.results import Comparison, judge
 from thalweg.study.keep.store import read_contents
 from thalweg.study.model.cells import Cell, Curve, Run
 from thalweg.study.model.plan import Plan, PlannedRule

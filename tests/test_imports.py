@@ -27,7 +27,7 @@ LAYERS = (
 )
 # What still points up, or round; a line that is no longer needed fails.
 UP: set[tuple[str, str]] = set()
-ROUND = {("study.judge.results", "study.judge.across"), ("study.judge.results", "study.judge.judging")}
+ROUND: set[tuple[str, str]] = set()
 
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -10,8 +10,9 @@ from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
 from thalweg.stats.superiority import Superiority
 from thalweg.study.judge.across import Across
+from thalweg.study.judge.findings import RuleRow
 from thalweg.study.judge.procedures import Procedures
-from thalweg.study.judge.results import Comparison, RuleRow, Suite
+from thalweg.study.judge.results import Comparison, Suite
 from thalweg.study.model.cells import Run
 from thalweg.study.model.metric import Metric
 

@@ -10,8 +10,9 @@ from thalweg.stats.paired import difference
 from thalweg.stats.pool import Pool, largest_budget, to_rerun
 from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.verdict import Verdict
+from thalweg.study.judge.findings import RuleRow
 from thalweg.study.judge.procedures import procedures
-from thalweg.study.judge.results import Comparison, RuleRow, Suite
+from thalweg.study.judge.results import Comparison, Suite
 from thalweg.study.model.cells import Curve, Run
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan, PlannedRule

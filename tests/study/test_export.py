@@ -16,8 +16,7 @@ from thalweg.study import Comparison, StudyError
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.bridges.export import as_csv, as_json, as_parquet, export
 from thalweg.study.bridges.tables import FIRST, Table, tables
-from thalweg.study.judge.judging import judge
-from thalweg.study.judge.results import Suite
+from thalweg.study.judge.results import Suite, judge
 
 NAMES = ("runs", "curves", "rules", "procedures", "pairs")
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from .chance import uniform
 
 if TYPE_CHECKING:
-    from thalweg.study.judge.results import Comparison, RuleRow, Suite
+    from thalweg.study.judge.findings import RuleRow
+    from thalweg.study.judge.results import Comparison, Suite
     from thalweg.study.model.cells import Run
     from thalweg.study.model.metric import Metric
 

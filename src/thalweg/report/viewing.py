@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.study.judge.across import headline
-from thalweg.study.judge.results import Comparison, RuleRow, Suite
+from thalweg.study.judge.findings import RuleRow
+from thalweg.study.judge.results import Comparison, Suite
 from thalweg.study.model.cells import Run
 from thalweg.study.model.plan import Plan, PlannedRule
 

@@ -2,7 +2,8 @@
 
 from .ask.spec import Study
 from .ask.study_file import read_study
-from .judge.results import Comparison, RuleRow, Suite
+from .judge.findings import RuleRow
+from .judge.results import Comparison, Suite
 from .model.errors import StudyError
 from .model.events import Event, Finished, Phase, Started
 from .run.compare import compare, run_study

@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
 from thalweg.stats.superiority import Superiority
-from thalweg.study.judge.results import Comparison, RuleRow
+from thalweg.study.judge.findings import RuleRow
+from thalweg.study.judge.results import Comparison
 from thalweg.study.model.cells import Run
 from thalweg.study.model.plan import Plan, PlannedRule
 

@@ -9,7 +9,7 @@ from thalweg.stats.ranks import Ranking, critical_difference, enough_tasks
 from thalweg.stats.wins import WinMatrix, win_matrix
 from thalweg.stats.wording import counted, listed
 
-from .results import Comparison
+from .findings import Findings
 
 # Within how many times the best cost a profile is drawn: AlgoPerf's limit (mlcommons/algorithmic-efficiency).
 UP_TO = 4.0
@@ -32,7 +32,7 @@ class Across:
     sentences: tuple[str, ...]
 
 
-def across(comparisons: Sequence[Comparison]) -> Across | None:
+def across(comparisons: Sequence[Findings]) -> Across | None:
     """Of finished comparisons on two tasks or more, each with the same rules; None where there is nothing to say."""
     if len(comparisons) < 2 or any(found.missing or not headline(found) for found in comparisons):
         return None
@@ -49,12 +49,12 @@ def across(comparisons: Sequence[Comparison]) -> Across | None:
     return Across(wins, profile, ranking, tuple(_sentences(wins, ranking, names, len(comparisons))))
 
 
-def headline(found: Comparison) -> Sequence[Difference]:
+def headline(found: Findings) -> Sequence[Difference]:
     """The differences that the first sentence is about: of the procedures, where these are known."""
     return found.procedures[-1].pairs if found.procedures else found.pairs
 
 
-def _costs(found: Comparison) -> dict[str, float]:
+def _costs(found: Findings) -> dict[str, float]:
     """What each lacks to the best there can be: lower is better."""
     assert found.metric is not None
     means = (

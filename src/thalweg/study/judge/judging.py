@@ -1,4 +1,4 @@
-"""From stored runs to a `Comparison`: nothing here trains, and nothing is kept but what the runs say."""
+"""From stored runs to `Findings`: nothing here trains, and nothing is kept but what the runs say."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,15 +19,15 @@ from thalweg.study.model.metric import Metric, choose_metric
 from thalweg.study.model.plan import Plan, PlannedRule
 from thalweg.study.model.same import differences
 
+from .findings import Findings, RuleRow
 from .procedures import Procedures, procedures
-from .results import Comparison, RuleRow
 from .select import Scores, budgets_of, is_over, ranking, within
 from .verdicts import said
 
 LEVEL = 0.95
 
 
-def judge(plan: Plan, provenance: Mapping[str, object], have: Mapping[str, Run], path: Path | None) -> Comparison:
+def findings(plan: Plan, provenance: Mapping[str, object], have: Mapping[str, Run], path: Path | None) -> Findings:
     """Everything that a comparison says, from its plan and the runs there are, by key."""
     metric = _metric(plan, have)
     found = [_rule_runs(plan, rule, have, metric) for rule in plan.rules]
@@ -38,7 +38,7 @@ def judge(plan: Plan, provenance: Mapping[str, object], have: Mapping[str, Run],
     budgets = _procedures(found, metric, every) if metric and not missing else ()
     done = len(every) + sum(rule.repeated is not None for rule in found)
     told = said(plan, metric, rows, pairs, tuning, budgets, done, missing)
-    return Comparison(plan, metric, rows, pairs, tuning, told, missing, provenance, path, budgets)
+    return Findings(plan, metric, rows, pairs, tuning, told, missing, provenance, path, budgets)
 
 
 def to_train_again(plan: Plan, have: Mapping[str, Run]) -> dict[str, tuple[int, ...]]:

@@ -8,8 +8,8 @@ from thalweg.stats.wording import Unit, listed
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan
 
+from .findings import RuleRow
 from .procedures import Procedures
-from .results import RuleRow
 
 
 def said(

@@ -15,8 +15,8 @@ from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.local_modules import script_files
 from thalweg.study.ask.spec import Study, installed, plans, study
 from thalweg.study.ask.task_references import check_task, script_path
-from thalweg.study.judge.judging import judge, to_train_again
-from thalweg.study.judge.results import Comparison, Suite
+from thalweg.study.judge.judging import to_train_again
+from thalweg.study.judge.results import Comparison, Suite, judge
 from thalweg.study.judge.select import is_over
 from thalweg.study.keep.store import Store, open_store
 from thalweg.study.model.cells import Cell, Run

@@ -1,0 +1,114 @@
+"""What a comparison found, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from thalweg.stats.intervals import Interval
+from thalweg.stats.paired import Difference
+from thalweg.stats.sensitivity import Share
+from thalweg.stats.verdict import Verdict
+from thalweg.study.model.cells import Run, Value, once
+from thalweg.study.model.metric import Metric
+from thalweg.study.model.plan import Plan
+from thalweg.tasks.task import Choice
+
+from .procedures import Procedures
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One line of the table: a rule, or, where options of the task are varied, a rule with one combination of them.
+
+    ``rule``           its label, unique in the comparison: ``adamw``, ``sgd:momentum=0.9``, ``adamw norm=layer``, or,
+                       where one rule is compared with itself, ``norm=layer``.
+    ``name``           its name in sentences: ``AdamW``, ``SGD (momentum=0.9)``, ``AdamW with norm=layer``.
+    ``trials``         the search on the tuning seed; trial 0 is the default. Only those that have been run.
+    ``default_runs``   the default, re-run with the fresh seeds; ``tuned_runs`` the search's winner likewise
+                       (the same runs when the default won). In the order of the seeds. Empty if not run yet.
+    ``default``        the judged metric of ``default_runs`` with its 95% t interval; ``tuned`` of ``tuned_runs``.
+                       None until all of them have been run. A diverged or failed run counts with its value before
+                       training, or, if it has none, with the worst value of the whole study.
+    ``winner_trial``   the trial with the best validation value; 0 means that the default won. None: not known yet.
+    ``best_after``     expected best validation value after n trials (n = 1 is the default alone), n - 1 others at
+                       random; empty until the search is complete. ``best_after_half``: half-widths of the first ones'
+                       95% intervals, over new searches with this tuning seed, for n up to a third of the trials.
+    ``near_edge``      hyperparameters of the winner within 10% of an edge of the search box.
+    ``diverged``, ``failed``             how many of all its runs; ``tuned_lost``, ``default_lost`` how many of the
+                                         re-runs did not end well.
+    ``step_seconds``   median over its runs of the median time of one optimizer step; ``step_ratio`` the same
+                       relative to the first rule.
+    ``state_bytes``    optimizer state of the winner; ``seconds`` the time of all its runs together.
+    ``options``        its values of what is varied, by name.
+    ``again``          every re-run with the fresh seeds, by trial: default, winner, and what wins virtual studies.
+    ``repeated``       the default's run with the tuning seed, once more; ``unlike``: what of it was not the same as the
+                       first time, in words. A script that draws from a generator of its own does not repeat itself.
+    ``alike``          that two trials with different values gave the same curves, in words; "" if none did.
+    ``sensitivity``    the shares of the search box within 1% and 5% of the best on validation.
+    """
+
+    rule: str
+    name: str
+    trials: tuple[Run, ...]
+    default_runs: tuple[Run, ...]
+    tuned_runs: tuple[Run, ...]
+    default: Interval | None
+    tuned: Interval | None
+    default_values: Mapping[str, Value]
+    winner_trial: int | None
+    winner_values: Mapping[str, Value]
+    best_after: tuple[float, ...]
+    near_edge: tuple[str, ...]
+    diverged: int
+    failed: int
+    default_lost: int
+    tuned_lost: int
+    step_seconds: float | None
+    step_ratio: float | None
+    state_bytes: int
+    seconds: float
+    options: Mapping[str, Choice] = field(default_factory=dict)
+    again: Mapping[int, tuple[Run, ...]] = field(default_factory=dict)
+    repeated: Run | None = None
+    unlike: tuple[str, ...] = ()
+    sensitivity: tuple[Share, ...] | None = None
+    best_after_half: tuple[float, ...] = ()
+    alike: str = ""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the runs of a comparison say, finished or not.
+
+    ``plan``         what was compared, resolved: task, rules, trials, seeds (`Plan`).
+    ``metric``       what it is judged by; None when nothing has been reported yet.
+    ``rows``         one line a rule and combination, in the order given.
+    ``pairs``        the configurations found, every two rows: an interval excludes 0 where Holm's test rejects.
+    ``tuning``       tuned minus default of each row, by label; likewise.
+    ``procedures``   what is said of tuning with n trials, whatever it finds: one for each budget (`Procedures`).
+    ``verdict``      the answer in sentences.
+    ``missing``      runs still to do; 0 when the comparison is finished.
+    ``provenance``   versions, machine, when it was started; plain JSON values.
+    ``path``         the store, or None.
+    """
+
+    plan: Plan
+    metric: Metric | None
+    rows: tuple[RuleRow, ...]
+    pairs: tuple[Difference, ...]
+    tuning: Mapping[str, Difference]
+    verdict: Verdict
+    missing: int
+    provenance: Mapping[str, object]
+    path: Path | None
+    procedures: tuple[Procedures, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run of the plan is there."""
+        return self.missing == 0
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run that the comparison judges by, once: all but the defaults' repeats."""
+        return once(run for row in self.rows for runs in (row.trials, *row.again.values()) for run in runs)
