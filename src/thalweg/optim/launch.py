@@ -86,7 +86,7 @@ class Measured:
         found = {}
         for i, total in enumerate(self.totals):
             found[total] = np.zeros(self.count)
-            # Pieces are added in their order, whichever thread computed them.
+            # Tiles are added in their order, whichever thread computed them.
             np.add.at(found[total], self.tensors, self.sums[:, i])
         return found
 
@@ -101,7 +101,7 @@ class Launch(ABC):
     def __init__(self, rule: type[Rule], switches: Switches, members: Members) -> None:
         self.rule, self.members = rule, members
         self._scalars = parts(rule, Scalar)
-        scalars = {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
+        scalars = {name for name, scalar in self._scalars.items() if scalar.scope == "tensor"}
         self.scalars = {name: Kept(members.states, name, np.float64) for name in scalars}
         self.counts = Counts(Kept(members.states, "step", np.float32), asked=counts_steps(rule, switches))
         self.stages = compose.summing(rule)
