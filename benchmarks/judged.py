@@ -69,7 +69,7 @@ def _run(world: World, rng: np.random.Generator, cell: Cell) -> Run:
         name: Curve((1,), (mean + float(noise),))
         for name, noise in zip(("valid_score", "test_score"), world.noise(rng, (2,)), strict=True)
     }
-    return Run(cell.key, cell.rule, cell.trial, cell.seed, cell.values, "done", curves=curves)
+    return Run(cell.key, cell.seed, cell.values, "done", curves=curves)
 
 
 def _told(world: World, plan: Plan, found: Comparison) -> Told:

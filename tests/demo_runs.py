@@ -104,7 +104,7 @@ def printed(found: Comparison) -> str:
 
 def _run(cell: Cell, ends: Mapping[str, float]) -> Run:
     curves = {name: Curve((1,), (value,)) for name, value in ends.items()}
-    return Run(cell.key, cell.rule, cell.trial, cell.seed, cell.values, "done", curves=curves)
+    return Run(cell.key, cell.seed, cell.values, "done", curves=curves)
 
 
 def _short(values: list[float]) -> list[float]:

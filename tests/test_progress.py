@@ -6,26 +6,27 @@ import pytest
 from rich.console import Console
 
 from thalweg.progress import Plain, Shown, Tally, progress
-from thalweg.study.model.cells import Curve, Run
+from thalweg.study.model.cells import Cell, Curve, Run
 from thalweg.study.model.events import Finished, Phase, Started
 
 
 def run(rule, trial, accuracy, status="done", message=""):
     curves = {"valid_accuracy": Curve((1,), (accuracy,))} if status == "done" else {}
-    return Run(f"{rule}{trial}", rule, trial, 7, {"lr": 0.1}, status, message, curves)
+    cell = Cell("digits-mlp", "", rule, "", {"lr": 0.1}, 7, {}, trial)
+    return cell, Run(cell.key, 7, cell.values, status, message, curves)
 
 
 STORED = tuple(run("sgd", trial, 0.125, "diverged") for trial in (3, 4, 5))
 EVENTS = (
     Started(10, 4),
     Phase("search", 6, (run("sgd", 0, 0.625), *STORED)),
-    Finished(run("sgd", 1, 0.5), 5, 10),
-    Finished(run("adamw", 1, 0.75), 6, 10),
-    Finished(run("sgd", 2, 0.25), 7, 10),
+    Finished(*run("sgd", 1, 0.5), 5, 10),
+    Finished(*run("adamw", 1, 0.75), 6, 10),
+    Finished(*run("sgd", 2, 0.25), 7, 10),
     Phase("re-runs", 4),
-    Finished(run("sgd", 1, 0.9), 8, 10),
-    Finished(run("sgd", 0, 0.0, "failed", "ValueError: [no] (x.py:3)"), 9, 10),
-    Finished(run("adamw", 0, 0.0, "diverged", "valid_loss was nan"), 10, 10),
+    Finished(*run("sgd", 1, 0.9), 8, 10),
+    Finished(*run("sgd", 0, 0.0, "failed", "ValueError: [no] (x.py:3)"), 9, 10),
+    Finished(*run("adamw", 0, 0.0, "diverged", "valid_loss was nan"), 10, 10),
 )
 
 
@@ -59,11 +60,11 @@ def test_the_time_left_comes_from_what_was_run_now(monkeypatch):
     monkeypatch.setattr("thalweg.progress.monotonic", lambda: 20.0)
     tally.take(Started(1000, 900))
     assert tally.pace() == ""
-    tally.take(Finished(run("sgd", 1, 0.5), 901, 1000))
-    tally.take(Finished(run("sgd", 2, 0.5), 902, 1000))
+    tally.take(Finished(*run("sgd", 1, 0.5), 901, 1000))
+    tally.take(Finished(*run("sgd", 2, 0.5), 902, 1000))
     assert tally.pace() == "0.1 runs/s, about 16 min left"
     # The default won, so fewer are left; the last one leaves nothing.
-    tally.take(Finished(run("sgd", 2, 0.5), 903, 903))
+    tally.take(Finished(*run("sgd", 2, 0.5), 903, 903))
     assert tally.pace() == "0.15 runs/s"
 
 
@@ -80,7 +81,7 @@ SEVERAL = (
     *EVENTS[1:],
     Started(8, 2, "spiral[x]", (2, 2)),
     Phase("search", 6, (run("sgd", 0, 0.5), run("sgd", 3, 0.1, "diverged"))),
-    Finished(run("sgd", 1, 0.25), 8, 8),
+    Finished(*run("sgd", 1, 0.25), 8, 8),
 )
 
 

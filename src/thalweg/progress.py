@@ -14,7 +14,7 @@ from rich.text import Text
 
 from thalweg.report.markup import duration
 from thalweg.stats.wording import Unit, listed
-from thalweg.study.model.cells import Run
+from thalweg.study.model.cells import Cell, Run, which
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
 from thalweg.study.model.metric import Metric, choose_metric
@@ -58,12 +58,12 @@ class Tally:
             self._begin(event)
         elif isinstance(event, Phase):
             self.phase = event.name
-            for run in event.stored:
-                self._count(run)
+            for cell, run in event.stored:
+                self._count(cell, run)
         else:
             self.done, self.total = event.done, event.total
             self.ended += 1
-            self._count(event.run)
+            self._count(event.cell, event.run)
 
     def _begin(self, event: Started) -> None:
         """A task begins: what was counted on an earlier one says nothing of it."""
@@ -78,7 +78,7 @@ class Tally:
         """A text that says on which task it is, where there are several."""
         return f"{self.task}, {text}" if self.task else text
 
-    def _count(self, run: Run) -> None:
+    def _count(self, cell: Cell, run: Run) -> None:
         self.diverged += run.status == "diverged"
         self.failed += run.status in ("failed", "died")
         if run.status != "done":
@@ -91,7 +91,7 @@ class Tally:
         curve = run.curves.get(self.metric.selection)
         if curve and self.phase == "search":
             best = max if self.metric.higher_is_better else min
-            self.best[run.rule] = best(curve.end(), self.best.get(run.rule, curve.end()))
+            self.best[cell.called] = best(curve.end(), self.best.get(cell.called, curve.end()))
 
     def pace(self) -> str:
         """Speed since the start, and the time that the rest will take at it; "" before the first run has ended."""
@@ -129,9 +129,9 @@ def changed_words(event: Started) -> str:
     return f"{listed(event.changed)} {verb} not as the last time: what was computed with the former text is not used"
 
 
-def run_words(run: Run) -> str:
+def run_words(cell: Cell, run: Run) -> str:
     """A run that did not end well, in one line."""
-    return f"{run.rule}, {run.which}, {run.status}: {run.message}"
+    return f"{cell.called}, {which(cell.trial)}, {run.status}: {run.message}"
 
 
 class Shown:
@@ -157,7 +157,7 @@ class Shown:
                 if line:
                     console.print(tally.about(line), markup=False)
         if isinstance(event, Finished) and event.run.status in ("failed", "died") and tally.failed <= FAILURES_SHOWN:
-            console.print(Text(run_words(event.run), "red"))
+            console.print(Text(run_words(event.cell, event.run), "red"))
         self.bar.update(
             self.line, description=tally.about(tally.phase), total=tally.total, completed=tally.done, pace=tally.pace()
         )
@@ -191,7 +191,7 @@ class Plain:
             self._say(tally.about(f"{event.name}: {event.total} runs{stored}"))
         else:
             if event.run.status != "done" and tally.diverged + tally.failed <= FAILURES_SHOWN:
-                self._say(run_words(event.run))
+                self._say(run_words(event.cell, event.run))
             if monotonic() - self.last >= EVERY or event.done == event.total:
                 self._say(self._state())
 

@@ -37,9 +37,7 @@ def run(label, trial, seed, values, best, far, chance, *, status="done", message
     name = "loss" if lower else "accuracy"
     end = 3 if status != "done" else 11
     curves = {f"{split}_{name}": Curve(epochs[:end], shown[:end]) for split in ("valid", "test")}
-    return Run(
-        f"{label}/{trial}/{seed}", label, trial, seed, values, status, message, curves, 400, 0, 0.6, 5e-5, "host"
-    )
+    return Run(f"{label}/{trial}/{seed}", seed, values, status, message, curves, 400, 0, 0.6, 5e-5, "host")
 
 
 def search(label, best, where, edge, trials, lower, chance):
@@ -72,7 +70,8 @@ def comparison(
             message = HOSTILE if hostile else "ValueError: expected 64 features, got 63 (my_script.py:12)"
             made[2] = run(label, 2, 7, made[2].values, best, 1, chance, status="failed", message=message, lower=lower)
         pick = min if lower else max
-        winner = pick((t for t in made if t.status == "done"), key=lambda t: t.curves[metric.selection].end())
+        done = [number for number, t in enumerate(made) if t.status == "done"]
+        winner = pick(done, key=lambda number: made[number].curves[metric.selection].end())
         again = {}
         ranking = ranked(made, metric)
         for number in to_rerun(ranking, budgets):
@@ -88,9 +87,9 @@ def comparison(
         curve = tuple(finished[int((len(finished) - 1) * (1 - 0.6 / (n + 1)))] for n in range(trials))
         rows.append(
             RuleRow(
-                rule=label, name=label, trials=tuple(made), default_runs=again[0], tuned_runs=again[winner.trial],
-                default=t_interval(ends[0]), tuned=t_interval(ends[winner.trial]), default_values=made[0].values,
-                winner_trial=winner.trial, winner_values=winner.values, best_after=curve,
+                rule=label, name=label, trials=dict(enumerate(made)),
+                default=t_interval(ends[0]), tuned=t_interval(ends[winner]), default_values=made[0].values,
+                winner_trial=winner, winner_values=made[winner].values, best_after=curve,
                 near_edge=("lr",) if label == "sgd" else (), diverged=sum(t.status == "diverged" for t in made),
                 failed=sum(t.status == "failed" for t in made), default_lost=0, tuned_lost=0, step_seconds=step,
                 step_ratio=step / rules[0][4], state_bytes=37_000, seconds=31.5, again=again, repeated=made[0],
@@ -153,11 +152,12 @@ def comparison(
 def ranked(trials, metric):
     """Numbers of the trials, the best on validation first, those that did not end well last."""
 
-    def place(run):
+    def place(number):
+        run = trials[number]
         value = run.curves[metric.selection].end()
         return (run.status != "done", -value if metric.higher_is_better else value)
 
-    return tuple(run.trial for run in sorted(trials, key=place))
+    return tuple(sorted(range(len(trials)), key=place))
 
 
 def counted(run, metric):

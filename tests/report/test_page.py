@@ -172,7 +172,7 @@ def test_runs_can_be_trained_again_from_what_the_page_shows():
     found = handmade.comparison(trials=6)
     row = found.rows[0]
     long = tuple(replace(run, key="0123456789abcdef" * 4) for run in row.tuned_runs)
-    shown = render(replace(found, rows=(replace(row, tuned_runs=long), *found.rows[1:])))
+    shown = render(replace(found, rows=(replace(row, again={**row.again, row.winner_trial: long}), *found.rows[1:])))
     assert "<code>0123456789ab</code>" in shown
     assert "thalweg rerun STORE KEY" in shown
     lost = next(run for run in found.runs if run.status == "failed")

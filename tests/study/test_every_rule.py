@@ -41,12 +41,13 @@ def test_every_rule(script, tmp_path: Path) -> None:
     found = thalweg.compare(
         script(QUICK), [*CATALOGUE, *WRAPPED], trials=2, seeds=2, store=tmp_path / "all.sqlite", engine=Serial()
     )
-    statuses = {(run.rule, run.status) for run in found.runs}
+    statuses = {(cell.called, run.status) for cell, run in found.trainings}
     assert {rule for rule, _ in statuses} == {*CATALOGUE, *WRAPPED}
     # A drawn rate may be too large for a task of three steps; nothing may fail.
     assert {status for _, status in statuses} <= {"done", "diverged"}
     average, plain = (
-        next(run for run in found.runs if run.rule == f"adamw{which}") for which in ("+weightaverage:ema=0.5", "")
+        next(run for cell, run in found.trainings if cell.called == f"adamw{which}")
+        for which in ("+weightaverage:ema=0.5", "")
     )
     assert average.curves["test_loss"] != plain.curves["test_loss"]
     assert all((rule, "done") in statuses for rule in (*CATALOGUE, *WRAPPED))

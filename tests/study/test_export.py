@@ -87,40 +87,42 @@ def same(one, two):
 
 
 def trained(found):
-    return [*found.runs, *(row.repeated for row in found.rows)]
+    repeats = zip(found.plan.repeat_cells(), (row.repeated for row in found.rows), strict=True)
+    return [*found.trainings, *repeats]
 
 
 def test_the_tables_say_what_the_comparison_does(found):
     runs, curves, rules, procedures, pairs = tables([found])
     every = trained(found)
     assert {row["status"] for row in runs.rows} == {"done", "diverged", "failed"}
-    assert [row["key"] for row in runs.rows] == [each.key for each in every]
+    assert [row["key"] for row in runs.rows] == [each.key for _, each in every]
     assert tuple(runs.columns)[: len(FIRST)] == FIRST
     # Hyperparameters that only some rules have stand beside those of all.
     hyper = [place for place, name in enumerate(runs.columns) if name.startswith("hyper_")]
     assert hyper == list(range(hyper[0], hyper[0] + len(hyper)))
     planned = {rule.label: rule for rule in found.plan.rules}
-    for row, each in zip(runs.rows, every, strict=True):
+    for row, (cell, each) in zip(runs.rows, every, strict=True):
         hypers = {
             name.removeprefix("hyper_"): v for name, v in row.items() if name.startswith("hyper_") and v is not None
         }
         assert hypers == dict(each.values)
-        assert row["option_norm"] == planned[each.rule].options["norm"]
-        assert (row["contender"], row["task"]) == (each.rule, "script.py:train")
-        assert row["rule"] == planned[each.rule].rule
+        assert row["option_norm"] == planned[cell.called].options["norm"]
+        assert (row["contender"], row["task"]) == (cell.called, "script.py:train")
+        assert row["rule"] == planned[cell.called].rule
         assert row["final_test_loss"] == each.curves["test_loss"].values[-1]
-        for name in ("trial", "seed", "status", "message", "steps", "state_bytes", "seconds", "step_seconds", "host"):
+        assert row["trial"] == cell.trial
+        for name in ("seed", "status", "message", "steps", "state_bytes", "seconds", "step_seconds", "host"):
             assert row[name] == getattr(each, name)
         again = row["seed"] in found.plan.fresh_seeds
         searched = "default, repeated" if each not in found.runs else "tuning trial"
         assert row["role"] == (
-            searched if not again else f"re-run of trial {each.trial}" if each.trial else "default re-run"
+            searched if not again else f"re-run of trial {cell.trial}" if cell.trial else "default re-run"
         )
         assert row["version_torch"] == found.plan.versions["torch"]
     told = {(row["key"], row["metric"], row["epoch"]): row["value"] for row in curves.rows}
     assert told == {
         (each.key, metric, epoch): value
-        for each in every
+        for _, each in every
         for metric, curve in each.curves.items()
         for epoch, value in zip(curve.epochs, curve.values, strict=True)
     }
@@ -168,8 +170,8 @@ def test_csv_reads_back_to_the_last_bit(found, tmp_path):
     for path, table in zip(written, tables([found]), strict=True):
         assert same(from_csv(path, table), list(table.rows))
     runs = pandas.read_csv(tmp_path / "out" / "runs.csv")
-    assert list(runs.seconds) == [each.seconds for each in trained(found)]
-    assert list(runs.final_test_loss) == [each.curves["test_loss"].values[-1] for each in trained(found)]
+    assert list(runs.seconds) == [each.seconds for _, each in trained(found)]
+    assert list(runs.final_test_loss) == [each.curves["test_loss"].values[-1] for _, each in trained(found)]
     assert runs.hyper_nesterov.dropna().map(type).eq(bool).all()
     assert runs.hyper_nesterov.any()
 
@@ -193,8 +195,8 @@ def test_parquet_reads_back_to_the_last_bit_with_types(found):
     runs = tables([found])[0].columns
     assert (runs["hyper_nesterov"], runs["seed"], runs["hyper_lr"], runs["option_norm"]) == (bool, int, float, str)
     frame = pandas.read_parquet("out/runs.parquet")
-    assert list(frame.seed) == [each.seed for each in trained(found)]
-    assert list(frame.step_seconds) == [each.step_seconds for each in trained(found)]
+    assert list(frame.seed) == [each.seed for _, each in trained(found)]
+    assert list(frame.step_seconds) == [each.step_seconds for _, each in trained(found)]
 
 
 def test_comparisons_on_several_tasks_share_the_tables(found, script):

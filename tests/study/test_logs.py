@@ -45,7 +45,7 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_of_workers(script, tmp_path, capsys):
     found = run(script(SCRIPT), ("adamw",), trials=2, seeds=2, engine=LocalProcesses(1))
-    default, failed = found.rows[0].trials
+    default, failed = found.rows[0].trials.values()
     assert default.log.splitlines() == ["epoch 0 of a run", "aside", "epoch 1 of a run", "aside"] or sorted(
         default.log.splitlines()
     ) == ["aside", "aside", "epoch 0 of a run", "epoch 1 of a run"]
@@ -66,7 +66,7 @@ def test_of_workers(script, tmp_path, capsys):
     assert "nothing works in epoch 0" in page.read_text().partition("Traceback and output")[2]
     # Stores that are put together have them too.
     merge("both.sqlite", "s.sqlite")
-    assert [each.log for each in Comparison.load("both.sqlite").rows[0].trials] == [default.log, failed.log]
+    assert [each.log for each in Comparison.load("both.sqlite").rows[0].trials.values()] == [default.log, failed.log]
 
 
 def test_stores_of_before_have_none(script):

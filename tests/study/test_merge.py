@@ -254,7 +254,7 @@ def test_a_contradiction_between_two_processors_is_said_to_be_one(script):
 def test_a_row_whose_process_died_gives_way_to_a_result(tmp_path, order):
     plan = resolve(study("digits-mlp", ["adam"], trials=1, seeds=2))
     (cell,) = plan.search_cells()
-    died = Run(cell.key, cell.rule, 0, cell.seed, cell.values, "died", "its process died")
+    died = Run(cell.key, cell.seed, cell.values, "died", "its process died")
     for name, each in (("a", died), ("b", run_of(cell))):
         with open_store(tmp_path / f"{name}.sqlite") as store:
             store.begin(plan, {})
@@ -271,7 +271,7 @@ def test_a_row_may_be_another_trial_in_another_comparison(tmp_path):
     for name, trial in (("a", 1), ("b", 7)):
         with open_store(tmp_path / f"{name}.sqlite") as store:
             store.begin(plan, {})
-            store.add(cell, replace(run_of(cell), trial=trial))
+            store.add(replace(cell, trial=trial), run_of(cell))
     assert merge("a.sqlite", "b.sqlite").shared == 1
 
 

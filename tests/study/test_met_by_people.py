@@ -108,14 +108,14 @@ def test_a_range_of_ones_own(script):
     rows = found.rows
     assert rows[0].rule == "adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=0.001|0.01"
     assert rows[0].name == "AdamW (lr=0.01..0.02, beta1=0.5..0.8, eps=0.001|0.01)"
-    default, *drawn = [run.values for run in rows[0].trials]
+    default, *drawn = [run.values for run in rows[0].trials.values()]
     assert (default["lr"], default["beta1"]) == (0.001, 0.9)
     assert all(0.01 <= values["lr"] <= 0.02 and 0.5 <= values["beta1"] <= 0.8 for values in drawn)
     assert {values["eps"] for values in drawn} <= {0.001, 0.01}
     searched = found.plan.rules[0].searched
     assert searched["lr"] == "log-uniform 0.01 to 0.02"
     assert searched["beta1"] == "1 - log-uniform 0.2 to 0.5"
-    lion = [run.values["lr"] for run in rows[1].trials[1:]]
+    lion = [run.values["lr"] for run in [*rows[1].trials.values()][1:]]
     assert sorted(range(5), key=lion.__getitem__) == sorted(range(5), key=[v["lr"] for v in drawn].__getitem__)
     assert found.complete
 

@@ -36,7 +36,7 @@ def test_what_can_win_is_trained_again_and_no_more(script):
     metric = found.metric
     assert found.plan.budgets == (3,)
     for row in found.rows:
-        ranked = ranking(row.trials, metric)
+        ranked = ranking(tuple(row.trials.values()), metric)
         assert tuple(row.again) == to_rerun(ranked, (3,))
         assert ranked[0] == row.winner_trial
         assert winning(ranked, 3)[list(row.again)].sum() >= 0.95
@@ -45,7 +45,7 @@ def test_what_can_win_is_trained_again_and_no_more(script):
     assert at_three.trials == {"sgd": 3, "adam": 3}
     for label, mean in at_three.means.items():
         row = next(row for row in found.rows if row.rule == label)
-        wins = winning(ranking(row.trials, metric), 3)
+        wins = winning(ranking(tuple(row.trials.values()), metric), 3)
         ends = {
             k: sum(r.curves["test_loss"].values[-1] for r in row.again[k]) / 3
             if k in row.again
@@ -81,7 +81,7 @@ def planned(minutes=None, trials=9):
 def fake(plan, rule, trial, seconds, value):
     cell = plan.cell(rule, trial, plan.tuning_seed)
     curves = {name: Curve((0, 1), (5.0, value)) for name in ("valid_loss", "test_loss")}
-    return Run(cell.key, rule.label, trial, cell.seed, cell.values, "done", curves=curves, seconds=seconds)
+    return Run(cell.key, cell.seed, cell.values, "done", curves=curves, seconds=seconds)
 
 
 def test_minutes_end_a_search_by_what_its_trainings_took():
@@ -105,7 +105,7 @@ def test_a_study_in_minutes_runs_and_goes_on(script):
     assert min(len(row.trials) for row in found.rows) >= 1
     assert max(len(row.trials) for row in found.rows) < 40
     for row in found.rows:
-        assert sum(r.seconds for r in row.trials[:-1]) < 0.12
+        assert sum(r.seconds for r in [*row.trials.values()][:-1]) < 0.12
     assert "minutes each" in found.verdict.sentences[0]
     before, events = rows("s.sqlite"), []
     assert run(script(), trials=40, seeds=2, minutes=0.002, events=events) == found

@@ -225,7 +225,7 @@ DIES = """
 def test_a_training_whose_process_dies_is_recorded_and_the_rest_goes_on(script, tmp_path, monkeypatch, shared, capfd):
     monkeypatch.chdir(tmp_path)
     found = run(script(DIES), ("adam",), engine=shared)
-    assert [r.status for r in found.rows[0].trials] == ["done", "died", "died"]
+    assert [r.status for r in found.rows[0].trials.values()] == ["done", "died", "died"]
     assert "its process died, twice" in found.rows[0].trials[1].message
     assert found.complete
     assert capfd.readouterr() == ("", "")

@@ -25,7 +25,7 @@ def refusal(path):
 
 def test_what_is_kept_comes_back_as_it_was(tmp_path):
     path = tmp_path / "s.sqlite"
-    diverged = Run(CELLS[1].key, "sgd", 1, 2, CELLS[1].values, "diverged", "valid_loss was nan")
+    diverged = Run(CELLS[1].key, 2, CELLS[1].values, "diverged", "valid_loss was nan")
     with open_store(path) as store:
         assert store.begin(PLAN, {"created": "today"}) == {"created": "today"}
         store.add(CELLS[0], run_of(CELLS[0]))

@@ -79,10 +79,10 @@ def compared(script, tmp_path):
         compare(
             script(),
             RULES,
-            on_event=together(lambda e: runs.append(e.run) if isinstance(e, Finished) else None, on_event),
+            on_event=together(lambda e: runs.append((e.cell, e.run)) if isinstance(e, Finished) else None, on_event),
             **settings,
         )
-        return {config_of(run, {})["name"]: run for run in runs}
+        return {config_of(cell, run, {})["name"]: (cell, run) for cell, run in runs}
 
     return run
 
@@ -91,12 +91,12 @@ def test_every_run_arrives_once_and_whole(compared):
     tracker, second = Kept(), Kept()
     runs = compared(together(following(tracker, {"task": "mine"}), following(second)))
     assert len(tracker.runs) == len(runs) >= 7
-    assert {run.status for run in runs.values()} == {"done", "diverged"}
+    assert {run.status for _, run in runs.values()} == {"done", "diverged"}
     for kept in tracker.runs:
         config = kept["config"]
-        run = runs[config["name"]]
+        cell, run = runs[config["name"]]
         told = [config[name] for name in ("rule", "trial", "seed", "key", "task")]
-        assert told == [run.rule, run.trial, run.seed, run.key, "mine"]
+        assert told == [cell.called, cell.trial, run.seed, run.key, "mine"]
         assert {name: config[f"hyper/{name}"] for name in run.values} == dict(run.values)
         assert kept["status"] == run.status
         assert {
@@ -152,8 +152,8 @@ def test_whatever_can_log_is_accepted(compared):
     tracker = Log()
     runs = list(compared(following(tracker)).values())
     assert [step for step, _ in tracker.rows] == list(range(1, len(runs) + 1))
-    for (_, row), run in zip(tracker.rows, runs, strict=True):
-        assert row == {f"{run.rule}/{name}": curve.values[-1] for name, curve in run.curves.items()}
+    for (_, row), (cell, run) in zip(tracker.rows, runs, strict=True):
+        assert row == {f"{cell.called}/{name}": curve.values[-1] for name, curve in run.curves.items()}
 
 
 def test_a_single_training_reports(script):
@@ -171,7 +171,7 @@ def test_a_single_training_reports(script):
 
 
 def test_epochs_keep_what_was_reported_in_each(compared):
-    run = next(iter(compared(lambda event: None).values()))
+    _, run = next(iter(compared(lambda event: None).values()))
     by_epoch = dict(epochs_of(run))
     assert list(by_epoch) == list(run.curves["valid_loss"].epochs)
     assert by_epoch[2]["test_loss"] == run.curves["test_loss"].values[2]
@@ -274,9 +274,9 @@ def test_wandb_keeps_it_offline(compared, tmp_path, offline):
         config = {item.key: json.loads(item.value_json) for item in begun.config.update}
         found[begun.display_name] = (begun, config, rows, ended)
     assert found.keys() == runs.keys()
-    for name, run in runs.items():
+    for name, (cell, run) in runs.items():
         begun, config, rows, ended = found[name]
-        assert (begun.project, begun.run_group) == ("mine", run.rule)
+        assert (begun.project, begun.run_group) == ("mine", cell.called)
         assert config["hyper/lr"] == run.values["lr"]
         assert ended == (run.status != "done")
         for metric, curve in run.curves.items():
@@ -295,7 +295,7 @@ def test_mlflow_keeps_it_in_a_folder(compared, tmp_path, offline):
     experiment = client.get_experiment_by_name("mine")
     found = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert found.keys() == runs.keys()
-    for name, run in runs.items():
+    for name, (_, run) in runs.items():
         kept = found[name]
         assert kept.info.status == ("FINISHED" if run.status == "done" else "FAILED")
         assert kept.data.tags["status"] == run.status

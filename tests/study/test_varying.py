@@ -318,8 +318,8 @@ def test_one_rule_is_compared_with_itself(script):
     assert first == "On script.py:train with AdamW (lr=0.1), after 2 trials each, norm=layer is better than norm=none."
     assert found.verdict.best == "norm=layer"
     assert [row.rule for row in found.rows] == ["norm=layer", "norm=none"]
-    assert {run.rule for run in found.runs} == {"norm=layer", "norm=none"}
-    for one, two in zip(*(row.trials for row in found.rows), strict=True):
+    assert {cell.called for cell, _ in found.trainings} == {"norm=layer", "norm=none"}
+    for one, two in zip(*(row.trials.values() for row in found.rows), strict=True):
         assert (one.values, one.seed) == (two.values, two.seed)
         assert one.curves != two.curves
     assert Comparison.load("s.sqlite") == found
@@ -361,11 +361,10 @@ def test_runs_are_shared_with_the_comparison_of_the_rule_alone():
     """The same trainings under the labels of each comparison."""
     alone, events = run("quadratic-deep", "sgd", trials=2, seeds=2), []
     both = run("quadratic-deep", "sgd", trials=2, seeds=2, vary={"instance": [1, 2]}, events=events)
-    assert {e.run.rule for e in events if isinstance(e, Finished)} == {"instance=2"}
-    assert {run.rule for e in events if isinstance(e, Phase) for run in e.stored} == {"instance=1"}
-    assert {run.rule for run in both.rows[0].trials} == {"instance=1"}
+    assert {e.cell.called for e in events if isinstance(e, Finished)} == {"instance=2"}
+    assert {cell.called for e in events if isinstance(e, Phase) for cell, _ in e.stored} == {"instance=1"}
     assert both.rows[0].default == alone.rows[0].default
-    assert [run.key for run in both.rows[0].trials] == [run.key for run in alone.rows[0].trials]
+    assert both.rows[0].trials == alone.rows[0].trials
     assert run("quadratic-deep", "sgd", trials=2, seeds=2).rows == alone.rows
 
 

@@ -72,7 +72,7 @@ def test_a_learning_rate_that_the_script_sets(name, script):
 def test_what_multiplies_goes_along(name, script):
     found = run(script(RELATIVE[name]), ("adamw",))
     assert found.complete
-    assert len({trial.curves["valid_loss"].end() for trial in found.rows[0].trials}) == 3
+    assert len({trial.curves["valid_loss"].end() for trial in found.rows[0].trials.values()}) == 3
 
 
 def test_a_momentum_that_is_cycled(script):

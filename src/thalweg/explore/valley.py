@@ -105,8 +105,8 @@ def _task(comparison: "Comparison") -> dict[str, Any]:
         return {
             "rule": row.rule,
             "name": row.name,
-            "ranking": list(ranking(row.trials, metric)),
-            "values": values(row.trials),
+            "ranking": list(ranking(tuple(row.trials.values()), metric)),
+            "values": values(tuple(row.trials.values())),
             "fresh": {str(trial): values(runs) for trial, runs in sorted(row.again.items())},
         }
 

@@ -9,7 +9,7 @@ from typing import Any
 from thalweg.study.judge.across import headline
 from thalweg.study.judge.findings import RuleRow
 from thalweg.study.judge.results import Comparison, Suite
-from thalweg.study.model.cells import Run
+from thalweg.study.model.cells import Cell, Run, which
 from thalweg.study.model.plan import Plan, PlannedRule
 
 from . import commands
@@ -58,8 +58,8 @@ def task_view(comparison: Comparison, mark: str = "") -> View:
         tuning=tuple(found_pair(f"{label}: found minus default", found) for label, found in comparison.tuning.items()),
         standing=_standing(comparison),
         problems=tuple(
-            Problem(run.rule, run_name(run, plan), run.status, run.message, run.key[:KEY], run.log)
-            for run in comparison.runs
+            Problem(cell.called, run_name(cell, plan), run.status, run.message, run.key[:KEY], run.log)
+            for cell, run in comparison.trainings
             if run.status != "done"
         ),
         provenance=tuple(_provenance(comparison)),
@@ -94,9 +94,10 @@ def _number(value: float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
 
 
-def run_name(run: Run, plan: Plan) -> str:
+def run_name(cell: Cell, plan: Plan) -> str:
     """Which run this is, in words."""
-    return run.which if run.seed == plan.tuning_seed else f"re-run of {run.which}, seed {run.seed}"
+    configuration = which(cell.trial)
+    return configuration if cell.seed == plan.tuning_seed else f"re-run of {configuration}, seed {cell.seed}"
 
 
 def _standing(comparison: Comparison) -> dict[str, str]:
@@ -111,7 +112,8 @@ def _standing(comparison: Comparison) -> dict[str, str]:
 
 def _rule(row: RuleRow, planned: PlannedRule, plan: Plan, metric: Metric, index: int) -> RuleView:
     searched = planned.searched
-    again = {run.key: run for run in (*row.default_runs, *row.tuned_runs)}
+    chosen = dict.fromkeys(trial for trial in (0, row.winner_trial) if trial is not None)
+    again = [(plan.cell(planned, trial, run.seed), run) for trial in chosen for run in row.again.get(trial, ())]
     return RuleView(
         label=row.rule,
         name=row.name,
@@ -122,7 +124,7 @@ def _rule(row: RuleRow, planned: PlannedRule, plan: Plan, metric: Metric, index:
         default_won=row.winner_trial == 0,
         searched=bool(planned.searched),
         near_edge=row.near_edge,
-        trials=tuple(_trial(run, searched, metric) for run in row.trials),
+        trials=tuple(_trial(number, run, searched, metric) for number, run in row.trials.items()),
         expected_best=tuple((n, value) for n, value in enumerate(row.best_after, 1) if isfinite(value)),
         best_band=tuple(_band(row, metric)),
         shares=row.sensitivity or (),
@@ -131,7 +133,7 @@ def _rule(row: RuleRow, planned: PlannedRule, plan: Plan, metric: Metric, index:
             for run in row.tuned_runs
             if (curve := run.curves.get(metric.valid)) is not None
         ),
-        again=tuple(_kept(run, plan, metric) for run in again.values()),
+        again=tuple(_kept(cell, run, plan, metric) for cell, run in again),
         repeats=_repeats(row),
         diverged=row.diverged,
         failed=row.failed,
@@ -151,11 +153,11 @@ def _band(row: RuleRow, metric: Metric) -> list[tuple[int, float, float]]:
     return band if len(band) > 1 else []
 
 
-def _trial(run: Run, searched: Mapping[str, str], metric: Metric) -> Trial:
+def _trial(number: int, run: Run, searched: Mapping[str, str], metric: Metric) -> Trial:
     curve = run.curves.get(metric.valid) if run.status == "done" else None
     lr = run.values.get("lr")
     return Trial(
-        number=run.trial,
+        number=number,
         lr=float(lr) if lr is not None else None,
         value=curve.end() if curve and curve.values else None,
         outcome=run.status,
@@ -163,9 +165,9 @@ def _trial(run: Run, searched: Mapping[str, str], metric: Metric) -> Trial:
     )
 
 
-def _kept(run: Run, plan: Plan, metric: Metric) -> Kept:
+def _kept(cell: Cell, run: Run, plan: Plan, metric: Metric) -> Kept:
     curve = run.curves.get(metric.test) if run.status == "done" else None
-    return Kept(run.key[:KEY], run_name(run, plan), run.status, curve.values[-1] if curve and curve.values else None)
+    return Kept(run.key[:KEY], run_name(cell, plan), run.status, curve.values[-1] if curve and curve.values else None)
 
 
 def _repeats(row: RuleRow) -> str:

@@ -11,7 +11,7 @@ from thalweg.stats.paired import Difference
 from thalweg.stats.superiority import Superiority
 from thalweg.study.judge.findings import RuleRow
 from thalweg.study.judge.results import Comparison
-from thalweg.study.model.cells import Run
+from thalweg.study.model.cells import Cell, Run
 from thalweg.study.model.plan import Plan, PlannedRule
 
 Scalar = bool | int | float | str | None
@@ -57,12 +57,13 @@ def tables(comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
 def _told(comparison: Comparison) -> Mapping[str, Iterable[Row]]:
     """The rows of each table."""
     plan, task = comparison.plan, {"task": comparison.plan.task}
-    runs = [*comparison.runs, *(row.repeated for row in comparison.rows if row.repeated)]
+    repeats = zip(plan.repeat_cells(), comparison.rows, strict=False)
+    runs = [*comparison.trainings, *((cell, row.repeated) for cell, row in repeats if row.repeated)]
     return {
         "runs": _runs(plan, runs),
         "curves": [
             {"key": run.key, "metric": metric, "epoch": epoch, "value": value}
-            for run in runs
+            for _, run in runs
             for metric, curve in sorted(run.curves.items())
             for epoch, value in zip(curve.epochs, curve.values, strict=True)
         ],
@@ -79,25 +80,23 @@ def _told(comparison: Comparison) -> Mapping[str, Iterable[Row]]:
     }
 
 
-def _runs(plan: Plan, runs: Sequence[Run]) -> Iterator[Row]:
-    planned = {rule.label: rule for rule in plan.rules}
-    repeated = {cell.key: cell for cell in plan.repeat_cells()}
-    metrics = sorted({metric for run in runs for metric in run.curves})
-    for run in runs:
-        cell = repeated.get(run.key) or plan.cell(planned[run.rule], run.trial, run.seed)
+def _runs(plan: Plan, runs: Sequence[tuple[Cell, Run]]) -> Iterator[Row]:
+    metrics = sorted({metric for _, run in runs for metric in run.curves})
+    for cell, run in runs:
         determined = _flat(cell.identity())
-        part = "default, repeated" if run.key in repeated else _part(run, plan)
-        # The label by which the comparison knows a run is the contender; ``rule`` is the rule's own.
-        own = {**_row(Run, run), "rule": cell.rule, "contender": run.rule, "role": part}
+        names: Row = {"rule": cell.rule, "contender": cell.called, "trial": cell.trial, "role": _part(cell, plan)}
+        own = {**_row(Run, run), **names}
         first = {name: {**determined, **own}[name] for name in FIRST}
         ends = {f"final_{name}": run.curves[name].values[-1] if name in run.curves else None for name in metrics}
         yield {**first, **determined, **ends, **own}
 
 
-def _part(run: Run, plan: Plan) -> str:
-    if run.seed == plan.tuning_seed:
+def _part(cell: Cell, plan: Plan) -> str:
+    if cell.repeat:
+        return "default, repeated"
+    if cell.seed == plan.tuning_seed:
         return "tuning trial"
-    return "default re-run" if run.trial == 0 else f"re-run of trial {run.trial}"
+    return "default re-run" if cell.trial == 0 else f"re-run of trial {cell.trial}"
 
 
 def _rule(row: RuleRow, planned: PlannedRule) -> Row:

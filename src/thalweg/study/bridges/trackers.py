@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, runtime_checkable
 
-from thalweg.study.model.cells import Run
+from thalweg.study.model.cells import Cell, Run, which
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished
 
@@ -73,9 +73,9 @@ def following(tracker: Tracker | Logging, about: Mapping[str, Any] | None = None
             return
         with guarded():
             if isinstance(tracker, Tracker):
-                _send(tracker, event.run, about or {})
+                _send(tracker, event.cell, event.run, about or {})
             else:
-                final = {f"{event.run.rule}/{name}": curve.values[-1] for name, curve in event.run.curves.items()}
+                final = {f"{event.cell.called}/{name}": curve.values[-1] for name, curve in event.run.curves.items()}
                 tracker.log(final, step=event.done)
 
     return on_event
@@ -105,15 +105,15 @@ def together(*callbacks: Callable[[Event], None]) -> Callable[[Event], None]:
     return on_event
 
 
-def config_of(run: Run, about: Mapping[str, Any]) -> dict[str, Any]:
+def config_of(cell: Cell, run: Run, about: Mapping[str, Any]) -> dict[str, Any]:
     """What a tracker is told of a run: its name, rule, trial, seed and key, ``hyper/lr`` and so on; then ``about``.
 
     The key is the run's in the store and in exported tables. The name ends with its first digits: a comparison trains
     each default twice with one seed, to see whether the script repeats itself.
     """
     values = {f"hyper/{name}": value for name, value in run.values.items()}
-    name = f"{run.rule} {run.which} seed {run.seed} {run.key[:8]}"
-    own = {"name": name, "rule": run.rule, "trial": run.trial, "seed": run.seed, "key": run.key}
+    name = f"{cell.called} {which(cell.trial)} seed {run.seed} {run.key[:8]}"
+    own = {"name": name, "rule": cell.called, "trial": cell.trial, "seed": run.seed, "key": run.key}
     return {**own, **values, **about}
 
 
@@ -154,8 +154,8 @@ class _Guarded:
                 )
 
 
-def _send(tracker: Tracker, run: Run, about: Mapping[str, Any]) -> None:
-    tracker.start(config_of(run, about))
+def _send(tracker: Tracker, cell: Cell, run: Run, about: Mapping[str, Any]) -> None:
+    tracker.start(config_of(cell, run, about))
     try:
         for epoch, metrics in epochs_of(run):
             tracker.log(metrics, epoch)

@@ -8,7 +8,7 @@ from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
 from thalweg.stats.sensitivity import Share
 from thalweg.stats.verdict import Verdict
-from thalweg.study.model.cells import Run, Value, once
+from thalweg.study.model.cells import Cell, Run, Value
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan
 from thalweg.tasks.task import Choice
@@ -23,9 +23,7 @@ class RuleRow:
     ``rule``           its label, unique in the comparison: ``adamw``, ``sgd:momentum=0.9``, ``adamw norm=layer``, or,
                        where one rule is compared with itself, ``norm=layer``.
     ``name``           its name in sentences: ``AdamW``, ``SGD (momentum=0.9)``, ``AdamW with norm=layer``.
-    ``trials``         the search on the tuning seed; trial 0 is the default. Only those that have been run.
-    ``default_runs``   the default, re-run with the fresh seeds; ``tuned_runs`` the search's winner likewise
-                       (the same runs when the default won). In the order of the seeds. Empty if not run yet.
+    ``trials``         the search on the tuning seed, by number; 0 is the default. Only those that have been run.
     ``default``        the judged metric of ``default_runs`` with its 95% t interval; ``tuned`` of ``tuned_runs``.
                        None until all of them have been run. A diverged or failed run counts with its value before
                        training, or, if it has none, with the worst value of the whole study.
@@ -49,9 +47,7 @@ class RuleRow:
 
     rule: str
     name: str
-    trials: tuple[Run, ...]
-    default_runs: tuple[Run, ...]
-    tuned_runs: tuple[Run, ...]
+    trials: Mapping[int, Run]
     default: Interval | None
     tuned: Interval | None
     default_values: Mapping[str, Value]
@@ -74,6 +70,16 @@ class RuleRow:
     sensitivity: tuple[Share, ...] | None = None
     best_after_half: tuple[float, ...] = ()
     alike: str = ""
+
+    @property
+    def default_runs(self) -> tuple[Run, ...]:
+        """The default, re-run with the fresh seeds, in their order; empty if not run yet."""
+        return self.again.get(0, ())
+
+    @property
+    def tuned_runs(self) -> tuple[Run, ...]:
+        """The search's winner, likewise; the same runs where the default won."""
+        return () if self.winner_trial is None else self.again.get(self.winner_trial, ())
 
 
 @dataclass(frozen=True)
@@ -111,4 +117,17 @@ class Findings:
     @property
     def runs(self) -> tuple[Run, ...]:
         """Every run that the comparison judges by, once: all but the defaults' repeats."""
-        return once(run for row in self.rows for runs in (row.trials, *row.again.values()) for run in runs)
+        return tuple(run for _, run in self.trainings)
+
+    @property
+    def trainings(self) -> tuple[tuple[Cell, Run], ...]:
+        """`runs`, each with its cell, which says what the comparison calls it.
+
+        Two trials that drew the same values share a run, which has the first one's name.
+        """
+        found: dict[str, tuple[Cell, Run]] = {}
+        for row, rule in zip(self.rows, self.plan.rules, strict=True):
+            again = [(trial, run) for trial, runs in row.again.items() for run in runs]
+            for trial, run in (*row.trials.items(), *again):
+                found.setdefault(run.key, (self.plan.cell(rule, trial, run.seed), run))
+        return tuple(found.values())

@@ -13,7 +13,7 @@ from thalweg.stats.pool import Pool, largest_budget, procedure, to_rerun
 from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.tuning_curve import best_after
 from thalweg.stats.wording import listed
-from thalweg.study.model.cells import Run, Status, once
+from thalweg.study.model.cells import Run, Status, once, which
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import Metric, choose_metric
 from thalweg.study.model.plan import Plan, PlannedRule
@@ -51,15 +51,15 @@ def to_train_again(plan: Plan, have: Mapping[str, Run]) -> dict[str, tuple[int, 
 class _RuleRuns:
     """A rule's runs by their part in the comparison.
 
-    ``trials``   of the search, as far as they are there and began in time; ``ranked`` the best first, None while the
-                 search is not done.
+    ``trials``   of the search, by number, as far as they are there and began in time; ``ranked`` the best first, None
+                 while the search is not done.
     ``chosen``   the trials that are trained again; ``again`` those runs, by trial number, in the order of the seeds.
     ``repeated`` the default's run with the tuning seed, once more.
     ``budgets``  the sizes of its virtual studies.
     """
 
     rule: PlannedRule
-    trials: tuple[Run, ...]
+    trials: Mapping[int, Run]
     ranked: tuple[int, ...] | None
     chosen: tuple[int, ...]
     again: Mapping[int, tuple[Run, ...]]
@@ -81,7 +81,7 @@ class _RuleRuns:
 
     @property
     def all(self) -> tuple[Run, ...]:
-        return once((*self.trials, *(run for runs in self.again.values() for run in runs)))
+        return once((*self.trials.values(), *(run for runs in self.again.values() for run in runs)))
 
 
 def _metric(plan: Plan, have: Mapping[str, Run]) -> Metric | None:
@@ -95,13 +95,13 @@ def _metric(plan: Plan, have: Mapping[str, Run]) -> Metric | None:
 def _rule_runs(plan: Plan, rule: PlannedRule, have: Mapping[str, Run], metric: Metric | None) -> _RuleRuns:
     def runs(trial: int, seeds: Sequence[int], repeat: int = 0) -> tuple[Run, ...]:
         cells = [plan.cell(rule, trial, seed, repeat) for seed in seeds]
-        # Two trials that drew the same values share a run: each is shown under its own number.
-        return tuple(have[cell.key].known_as(cell) for cell in cells if cell.key in have)
+        return tuple(have[cell.key] for cell in cells if cell.key in have)
 
-    begun = tuple(run for k in range(plan.trials) for run in runs(k, [plan.tuning_seed]))
-    trials = tuple(within(begun, plan.minutes))
-    done = is_over(begun, plan.trials, plan.minutes)
-    ranked = ranking(trials, metric) if metric and trials and done else None
+    # Two trials that drew the same values share a run: each has it under its own number.
+    begun = {k: run for k in range(plan.trials) for run in runs(k, [plan.tuning_seed])}
+    trials = dict(zip(begun, within(tuple(begun.values()), plan.minutes), strict=False))
+    done = is_over(tuple(begun.values()), plan.trials, plan.minutes)
+    ranked = ranking(tuple(trials.values()), metric) if metric and trials and done else None
     budgets = budgets_of(plan.budgets, plan.minutes, len(trials) if done else plan.trials)
     # While it is not known how the default ranks, it is taken to be the worst: the number of runs can only fall.
     chosen = to_rerun(ranked or (*range(1, plan.trials), 0), budgets)
@@ -125,8 +125,6 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         rule=rule.label,
         name=rule.name,
         trials=found.trials,
-        default_runs=found.default,
-        tuned_runs=found.tuned,
         default=t_interval(default, level=LEVEL, within=metric.possible) if metric and default else None,
         tuned=t_interval(tuned, level=LEVEL, within=metric.possible) if metric and tuned else None,
         default_values=rule.trials[0],
@@ -140,7 +138,7 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         tuned_lost=len(found.tuned) - _count(found.tuned, "done"),
         step_seconds=step,
         step_ratio=step / first if step and first else None,
-        state_bytes=max((run.state_bytes for run in found.tuned or found.trials), default=0),
+        state_bytes=max((run.state_bytes for run in found.tuned or found.trials.values()), default=0),
         seconds=sum(run.seconds for run in (*found.all, *((found.repeated,) if found.repeated else ()))),
         options=rule.options,
         again=found.again,
@@ -166,25 +164,25 @@ def _half_widths(valid: Sequence[float], ranked: tuple[int, ...]) -> tuple[float
 
 def _unlike(found: _RuleRuns) -> tuple[str, ...]:
     """What the default's two runs with one seed do not have in common."""
-    if not found.trials or not found.repeated:
+    first = found.trials.get(0)
+    if first is None or not found.repeated:
         return ()
-    first = found.trials[0]
     return differences(first, replace(found.repeated, key=first.key), ("the first time", "the second"))
 
 
-def _alike(trials: Sequence[Run]) -> str:
+def _alike(trials: Mapping[int, Run]) -> str:
     """That what was chosen differently changed nothing, in words."""
-    first: dict[str, Run] = {}
-    for run in trials:
+    first: dict[str, tuple[int, Run]] = {}
+    for trial, run in trials.items():
         told = repr(sorted(run.curves.items()))
         moved = any(len({*curve.values}) > 1 for curve in run.curves.values())
         if run.status != "done" or not moved:
             continue
-        other = first.setdefault(told, run)
+        number, other = first.setdefault(told, (trial, run))
         names = [name for name, value in run.values.items() if other.values.get(name) != value]
         if names:
-            which = "the default" if other.trial == 0 else other.which
-            return f"{which} and {run.which} differ in {listed(names)} and gave the same curves"
+            earlier = "the default" if number == 0 else which(number)
+            return f"{earlier} and {which(trial)} differ in {listed(names)} and gave the same curves"
     return ""
 
 
@@ -201,7 +199,7 @@ def _valid(found: _RuleRuns, metric: Metric | None, every: Sequence[Run]) -> lis
     if metric is None or found.ranked is None:
         return []
     scores = Scores(metric.selection, metric.higher_is_better, every)
-    known = [score for run in found.trials if (score := scores.score(run, last=3)) is not None]
+    known = [score for run in found.trials.values() if (score := scores.score(run, last=3)) is not None]
     return known if len(known) == len(found.trials) else []
 
 
@@ -248,7 +246,7 @@ def _procedures(found: Sequence[_RuleRuns], metric: Metric, every: Sequence[Run]
 
 
 def _pool(found: _RuleRuns, metric: Metric, every: Sequence[Run]) -> Pool | None:
-    tuning = _scores(found.trials, metric, every)
+    tuning = _scores(tuple(found.trials.values()), metric, every)
     fresh = {trial: _scores(runs, metric, every) for trial, runs in found.again.items()}
     if found.ranked is None or tuning is None or any(values is None for values in fresh.values()):
         return None

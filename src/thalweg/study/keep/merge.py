@@ -112,9 +112,11 @@ def _check(first: _Source, second: _Source, key: str) -> None:
     told = (f"in {first.path.name}", f"in {second.path.name}")
     if told[0] == told[1]:
         told = (f"in {first.path}", f"in {second.path}")
+    row = first.contents.rows[key]
     if differing := differences(one, two, told):
         raise StudyError(
-            f"{described(one)}, is not the same in {first.path} and {second.path}: {differing[0]}. "
+            f"{described(row['rule'], row['trial'], one)}, is not the same in {first.path} and {second.path}: "
+            f"{differing[0]}. "
             f"{_reason(first, second, one, two)} Nothing was written"
         )
 

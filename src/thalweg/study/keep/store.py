@@ -98,8 +98,8 @@ class Store:
         row = (
             run.key,
             json.dumps(cell.identity(), sort_keys=True),
-            run.rule,
-            run.trial,
+            cell.rule,
+            cell.trial,
             run.seed,
             _text(run.values),
             run.status,
@@ -287,16 +287,14 @@ def _contents(connection: sqlite3.Connection) -> Contents:
 
 
 def _runs(connection: sqlite3.Connection) -> dict[str, Run]:
-    columns = "key, rule, trial, seed, hypers, status, message, curves, steps, state_bytes, seconds, step_seconds, host"
+    columns = "key, seed, hypers, status, message, curves, steps, state_bytes, seconds, step_seconds, host"
     found: dict[str, Run] = {}
     there = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'log'").fetchone()[0]
     logs: dict[str, str] = dict(connection.execute("SELECT key, text FROM log").fetchall() if there else ())
     for row in connection.execute(f"SELECT {columns} FROM run"):
-        key, rule, trial, seed, hypers, status, message, curves, steps, size, seconds, step_seconds, host = row
+        key, seed, hypers, status, message, curves, steps, size, seconds, step_seconds, host = row
         found[key] = Run(
             key,
-            rule,
-            trial,
             seed,
             msgspec.json.decode(hypers, type=dict[str, bool | float]),
             status,

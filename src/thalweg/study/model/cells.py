@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from thalweg.tasks.task import Choice
@@ -88,10 +88,15 @@ class Cell:
         text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def called(self) -> str:
+        """The label of the contender that it belongs to."""
+        return self.contender or self.rule
+
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one training.
+    """What came of one training, whichever comparisons it is part of: what they call it stands in their cells.
 
     ``status``        ``done``; ``diverged``: a reported value was not finite, which is a result (the definition
                       stands at `thalweg.study.run.trial.Diverged`); ``failed``: the script raised, likewise a result;
@@ -101,14 +106,11 @@ class Run:
     ``steps``         optimizer steps taken.
     ``state_bytes``   bytes of optimizer state at the end.
     ``seconds``       wall clock of the whole training; ``step_seconds`` the median of one optimizer step.
-    ``rule``          the label of what it belongs to.
     ``host``          the machine that ran it. Times and host are measured, all else is determined by the cell.
     ``log``           the traceback of one that failed, and the last lines that it printed in its worker.
     """
 
     key: str
-    rule: str
-    trial: int
     seed: int
     values: Mapping[str, Value]
     status: Status
@@ -121,19 +123,15 @@ class Run:
     host: str = ""
     log: str = ""
 
-    @property
-    def which(self) -> str:
-        """The configuration, in words."""
-        return "default" if self.trial == 0 else f"trial {self.trial}"
 
-    def known_as(self, cell: Cell) -> "Run":
-        """The same run under number and label of a cell with its key: several comparisons, and trials, may share it."""
-        return replace(self, rule=cell.contender or cell.rule, trial=cell.trial)
+def which(trial: int) -> str:
+    """A trial's configuration, in words."""
+    return "default" if trial == 0 else f"trial {trial}"
 
 
-def described(run: Run) -> str:
+def described(contender: str, trial: int, run: Run) -> str:
     """A run in words, by what a comparison calls it and the beginning of its key."""
-    return f"{run.rule}, {run.which}, seed {run.seed} (row {run.key[:12]})"
+    return f"{contender}, {which(trial)}, seed {run.seed} (row {run.key[:12]})"
 
 
 def once(runs: Iterable[Run]) -> tuple[Run, ...]:

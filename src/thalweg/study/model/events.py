@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .cells import Run
+from .cells import Cell, Run
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Started:
 class Phase:
     """A phase begins: ``search`` (every rule's trials) or ``re-runs`` (with fresh seeds).
 
-    ``stored``   the runs of it that are there already.
+    ``stored``   the trainings of it that are there already, each with its run.
     """
 
     name: str
     total: int
-    stored: tuple[Run, ...] = ()
+    stored: tuple[tuple[Cell, Run], ...] = ()
 
     @property
     def done(self) -> int:
@@ -41,8 +41,9 @@ class Phase:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run has ended and is in the store."""
+    """A training has ended, and its run is in the store."""
 
+    cell: Cell
     run: Run
     done: int
     total: int

@@ -10,9 +10,6 @@ from thalweg.stats.wording import counted
 from .cells import MEASURED, Curve, Run
 from .plan import Plan
 
-# What a comparison calls a run by: the same run may be another trial in another one.
-CALLED = ("rule", "trial")
-
 
 def differences(first: Run, second: Run, told: tuple[str, str] = ("stored", "now")) -> tuple[str, ...]:
     """What is not the same of all that a cell determines, one sentence each; () where all is, bit for bit.
@@ -20,7 +17,7 @@ def differences(first: Run, second: Run, told: tuple[str, str] = ("stored", "now
     Of a curve, the first epoch that differs. ``told``: what the two runs are called.
     """
     found: list[str] = []
-    for name in (each.name for each in fields(Run) if each.name not in (*MEASURED, *CALLED)):
+    for name in (each.name for each in fields(Run) if each.name not in MEASURED):
         one, two = getattr(first, name), getattr(second, name)
         if name == "curves":
             found += _curves(one, two, told)

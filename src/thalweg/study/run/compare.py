@@ -124,9 +124,9 @@ class _Runner:
         before, now = self.store.files_of(plan.task), provenance(plan.task_source)
         self.provenance = self.store.begin(plan, now)
         self.total = len(search) + len(rerun)
-        for run in (self.have[key].known_as(cell) for key, cell in search.items() if key in self.have):
-            if run.status == "done":
-                self._check_first(run)
+        for key, cell in search.items():
+            if key in self.have and self.have[key].status == "done":
+                self._check_first(cell, self.have[key])
         stored = sum(key in self.have for key in (*search, *rerun))
         self.tell(Started(self.total, stored, plan.task, self.of, _changed(before, now)))
         searched = self._search(search)
@@ -165,17 +165,17 @@ class _Runner:
 
     def _phase(self, name: str, cells: Mapping[str, Cell], before: int = 0) -> None:
         missing = [cell for key, cell in cells.items() if key not in self.have]
-        stored = tuple(self.have[key].known_as(cell) for key, cell in cells.items() if key in self.have)
+        stored = tuple((cell, self.have[key]) for key, cell in cells.items() if key in self.have)
         done = len(stored)
         self.tell(Phase(name, len(cells), stored))
         with closing(self.engine.map(train_cell, missing)) as results:
             for cell, result in results:
                 run = _dead(cell, result) if isinstance(result, WorkerDied) else result
-                self._check_first(run.known_as(cell))
+                self._check_first(cell, run)
                 self.store.add(cell, run)
                 self.have[run.key] = run
                 done += 1
-                self.tell(Finished(run.known_as(cell), before + done, max(self.total, before + done)))
+                self.tell(Finished(cell, run, before + done, max(self.total, before + done)))
 
     def _check_script(self) -> None:
         """Import the user's file once, in a worker, before anything is trained."""
@@ -185,7 +185,7 @@ class _Runner:
             if problem:
                 raise StudyError(f"task {self.plan.task}: {problem}")
 
-    def _check_first(self, run: Run) -> None:
+    def _check_first(self, cell: Cell, run: Run) -> None:
         """Until one run has ended well: stop at a failure, which would come a hundred times, and keep nothing of it.
 
         The first that ends well must report what the comparison is judged by.
@@ -194,9 +194,9 @@ class _Runner:
             return
         if run.status in ("failed", "died"):
             raise StudyError(
-                f"the first training of {self.plan.task} ({run.rule}) failed, so the comparison stops: "
+                f"the first training of {self.plan.task} ({cell.called}) failed, so the comparison stops: "
                 f"{run.message}. One training with all that it prints: thalweg train {self.plan.task_source} "
-                f"{run.rule.split(' ')[0]}"
+                f"{cell.called.split(' ')[0]}"
             )
         if run.status == "done":
             chosen = choose_metric(self.plan.metric, run.curves).selection
@@ -285,4 +285,4 @@ def train_cell(cell: Cell) -> Run:
 
 
 def _dead(cell: Cell, death: WorkerDied) -> Run:
-    return Run(cell.key, cell.rule, cell.trial, cell.seed, cell.values, "died", str(death))
+    return Run(cell.key, cell.seed, cell.values, "died", str(death))

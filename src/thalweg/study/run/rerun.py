@@ -34,11 +34,13 @@ WITHIN = ("values", "seed", "repeat")
 class Rerun:
     """A row of a store, trained again.
 
+    ``name``         the row in words.
     ``stored``       the run that is kept; ``new`` the one that was just made. Times and host may always differ.
     ``differences``  of all else, in words, with the digits: () where stored and new are equal to the last bit.
     ``elsewhere``    that the stored run comes from another processor, where bits may differ; "" where it does not.
     """
 
+    name: str
     stored: Run
     new: Run
     differences: tuple[str, ...]
@@ -54,7 +56,7 @@ class Rerun:
         """The answer, then what it rests on."""
         answer = "the same, to the last bit" if self.same else "not the same"
         took = f"It took {self.new.seconds:.2g} s; the stored run, {self.stored.seconds:.2g} s."
-        first = f"{described(self.stored)}, trained again: {answer}."
+        first = f"{self.name}, trained again: {answer}."
         return (first, *self.differences, *filter(None, [self.elsewhere]), took)
 
 
@@ -65,9 +67,10 @@ def kept(store: str | Path, row: str) -> tuple[str, ...]:
     """
     path = Path(store).expanduser().absolute()
     contents = read_contents(path)
-    run = _named(_key(row, contents, path), contents)
+    key = _key(row, contents, path)
+    run = contents.runs[key]
     ended = ", ".join(f"{name} {curve.values[-1]:.6g}" for name, curve in run.curves.items())
-    first = f"{described(run)}: {_end(run)}" + (f"; at the end {ended}" if ended else "")
+    first = f"{_name(key, contents)}: {_end(run)}" + (f"; at the end {ended}" if ended else "")
     return (first, run.log or "It left no traceback, and printed nothing.")
 
 
@@ -85,19 +88,17 @@ def rerun(store: str | Path, row: str, *, engine: Engine | None = None) -> Rerun
     contents = read_contents(path)
     key = _key(row, contents, path)
     cell = _reproducible(key, contents, path)
-    stored = contents.runs[key].known_as(cell)
+    stored, name = contents.runs[key], described(cell.called, cell.trial, contents.runs[key])
     if stored.status == "died":
         raise StudyError(
-            f"{described(stored)}, has no result to compare with: {stored.message}. "
+            f"{name}, has no result to compare with: {stored.message}. "
             "The command that made the comparison trains it again"
         )
     with closing(engine or LocalProcesses(1)) as workers:
         ((_, found),) = workers.map(train_cell, [cell])
     if isinstance(found, WorkerDied):
-        raise StudyError(
-            f"{described(stored)}, could not be trained again: {found}. Stored is that it was {_end(stored)}"
-        )
-    return Rerun(stored, found.known_as(cell), differences(stored, found), elsewhere(stored, contents.studies))
+        raise StudyError(f"{name}, could not be trained again: {found}. Stored is that it was {_end(stored)}")
+    return Rerun(name, stored, found, differences(stored, found), elsewhere(stored, contents.studies))
 
 
 def cells_of(key: str, contents: Contents) -> Iterator[tuple[Cell, PlannedRule]]:
@@ -125,18 +126,20 @@ def _key(row: str, contents: Contents, path: Path) -> str:
         return found[0]
     if not found:
         near = closest(begun, [key[: len(begun)] for key in contents.runs])
-        like = [described(_named(key, contents)) for key in contents.runs if near and key.startswith(near)]
+        like = [_name(key, contents) for key in contents.runs if near and key.startswith(near)]
         hint = f"; close is {like[0]}" if like else ""
         raise StudyError(f"{path} has no row {begun}: it holds {len(contents.runs)} rows{hint}")
-    shown = [described(_named(key, contents)) for key in found[:SHOWN]]
+    shown = [_name(key, contents) for key in found[:SHOWN]]
     more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
     raise StudyError(f"{len(found)} rows of {path} begin with {begun}, give more digits: {'; '.join([*shown, *more])}")
 
 
-def _named(key: str, contents: Contents) -> Run:
-    """A run by the name that the latest comparison has for it."""
-    run = contents.runs[key]
-    return next((run.known_as(cell) for cell, _ in cells_of(key, contents)), run)
+def _name(key: str, contents: Contents) -> str:
+    """A run as the latest comparison calls it that has it."""
+    row, run = contents.rows[key], contents.runs[key]
+    known = ((cell.called, cell.trial) for cell, _ in cells_of(key, contents))
+    contender, trial = next(known, (row["rule"], row["trial"]))
+    return described(contender, trial, run)
 
 
 def _reproducible(key: str, contents: Contents, path: Path) -> Cell:
@@ -146,7 +149,9 @@ def _reproducible(key: str, contents: Contents, path: Path) -> Cell:
         problem = _problem(cell, rule)
         if not problem:
             return cell
-        problems.append(f"{described(contents.runs[key].known_as(cell))}, can no longer be reproduced: {problem}")
+        problems.append(
+            f"{described(cell.called, cell.trial, contents.runs[key])}, can no longer be reproduced: {problem}"
+        )
     if not problems:
         raise StudyError(f"{path}: no study in it tells where task and rule of row {key[:SHOWN]} are found")
     raise StudyError(problems[0])

@@ -48,13 +48,11 @@ def run_cell(cell: Cell) -> Run:
     if ending.status == "failed" and ending.message == trial.unread():
         # Not a failed run, which would count against what it belongs to: what is asked for cannot be compared.
         raise StudyError(
-            f"the training of {cell.task} ({cell.contender or cell.rule}) compares nothing: {ending.message}. "
+            f"the training of {cell.task} ({cell.called}) compares nothing: {ending.message}. "
             "Read it in every case, or do not vary it"
         )
     return Run(
         key=cell.key,
-        rule=cell.rule,
-        trial=cell.trial,
         seed=cell.seed,
         values=cell.values,
         status=ending.status,
@@ -114,7 +112,7 @@ def _overwritten(cell: Cell, names: Sequence[str], first: Mapping[str, tuple[flo
     )
     fixed = ":".join([cell.rule.split(":")[0], *(f"{name}={first[name][0]:.4g}" for name in names)])
     return (
-        f"the training of {cell.task} sets {found} itself, so the search of {cell.contender or cell.rule} has no "
+        f"the training of {cell.task} sets {found} itself, so the search of {cell.called} has no "
         f"effect on {'it' if len(names) == 1 else 'them'}. {rates}. Or leave {listed(names)} out of the search: {fixed}"
     )
 
