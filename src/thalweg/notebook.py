@@ -55,9 +55,9 @@ def show(rule: "str | type[Rule] | type[Optimizer] | Optimizer") -> Card:
               a Rule; an optimizer of thalweg or its class. Raises `StudyError` for a name that is none.
     """
     if isinstance(rule, str):
-        from thalweg.study.ask.rule_references import resolve_rule
+        from thalweg.study.ask.method_references import resolve_rule
 
-        return Card(resolve_rule(rule).rule)
+        return Card(resolve_rule(rule))
     found = getattr(rule, "rule", rule)
     if not (isinstance(found, type) and issubclass(found, Rule) and found.formulas):
         raise TypeError(f"show takes a rule, its name, or an optimizer made from one; got {rule!r}")

@@ -3,7 +3,26 @@ from hypothesis import strategies as st
 
 from thalweg.formula import Hyper, Rule, choice, log_uniform, one_minus_log_uniform
 from thalweg.rules import SGD, Adam, AdamW, Momentum, RMSprop
-from thalweg.study.ask.draws import at_an_edge, configuration, defaults, run_seed, searched, uniform
+from thalweg.study.ask import draws
+from thalweg.study.ask.draws import run_seed, uniform
+from thalweg.study.ask.methods import method_of_rule
+
+
+def at_an_edge(rule, *given):
+    return draws.at_an_edge(method_of_rule(rule), *given)
+
+
+def configuration(rule, *given):
+    return draws.configuration(method_of_rule(rule), *given)
+
+
+def defaults(rule, *given):
+    return draws.defaults(method_of_rule(rule), *given)
+
+
+def searched(rule, *given):
+    return draws.searched(method_of_rule(rule), *given)
+
 
 trial = st.integers(1, 500)
 study_seed = st.integers(0, 10**6)

@@ -8,7 +8,8 @@ import thalweg
 from thalweg.formula import like
 from thalweg.rules import CATALOGUE
 from thalweg.study import Serial, StudyError
-from thalweg.study.ask.rule_references import find_rule, resolve_rule
+from thalweg.study.ask.finding import find_rule
+from thalweg.study.ask.method_references import resolve_method
 from thalweg.wrappers import WRAPPERS, Cautious, Lookahead
 
 QUICK = """
@@ -56,10 +57,10 @@ def test_every_rule(script, tmp_path: Path) -> None:
 @pytest.mark.parametrize("reference", [*CONVENTIONS, *WRAPPED])
 def test_a_reference_is_its_own_label(reference: str) -> None:
     """So that what is printed can be typed again, and workers find the same rule."""
-    found = resolve_rule(reference)
+    found = resolve_method(reference)
     assert found.label == reference
-    assert find_rule(found.source) is found.rule
-    assert resolve_rule(found.label).hash == found.hash
+    assert find_rule(found.source) is found.method.rule
+    assert resolve_method(found.label).hash == found.hash
 
 
 def test_conventions_and_wrappers_are_part_of_what_a_rule_is() -> None:
@@ -70,14 +71,14 @@ def test_conventions_and_wrappers_are_part_of_what_a_rule_is() -> None:
         "rmsprop+lookahead+cautious",
         "rmsprop:like=keras",
     ]
-    assert len({resolve_rule(each).hash for each in references}) == len(references)
+    assert len({resolve_method(each).hash for each in references}) == len(references)
 
 
 def test_classes_are_found_again() -> None:
     wrapped = thalweg.wrap(thalweg.wrap(thalweg.AdamW, Lookahead), Cautious)
-    assert resolve_rule(wrapped).label == "adamw+lookahead+cautious"
-    assert resolve_rule(like(CATALOGUE["rmsprop"], "tf1")).label == "rmsprop:like=tf1"
-    assert resolve_rule(wrapped).rule is wrapped.rule
+    assert resolve_method(wrapped).label == "adamw+lookahead+cautious"
+    assert resolve_method(like(CATALOGUE["rmsprop"], "tf1")).label == "rmsprop:like=tf1"
+    assert resolve_method(wrapped).method.rule is wrapped.rule
 
 
 def test_a_wrapper_in_a_file(tmp_path: Path) -> None:
@@ -100,19 +101,19 @@ class Halved(Wrapper):
         return share * d
 """
     path.write_text(text)
-    found = resolve_rule(f"{path}:Plain+{path}:Halved+lookahead:share=0.25")
+    found = resolve_method(f"{path}:Plain+{path}:Halved+lookahead:share=0.25")
     assert found.label == "Plain+Halved+lookahead:share=0.25"
     assert found.fixed == {"share": 0.25}
     assert found.source == f"{path}:Plain+{path}:Halved+lookahead"
     path.write_text(text + "\n# changed\n")
-    assert resolve_rule(f"{path}:Plain").hash != found.hash
+    assert resolve_method(f"{path}:Plain").hash != found.hash
     with pytest.raises(StudyError, match=r"has no 'Halve'; did you mean Halved\? Wrappers in it: Halved"):
-        resolve_rule(f"adamw+{path}:Halve")
+        resolve_method(f"adamw+{path}:Halve")
     path.write_text("import thalweg\n" + text.replace("class Plain", "@thalweg.optimizer\nclass Plain"))
     with pytest.raises(StudyError, match=r"has no 'Plane'; did you mean Plain\? Rules in it: Plain"):
-        resolve_rule(f"{path}:Plane")
+        resolve_method(f"{path}:Plane")
     with pytest.raises(StudyError, match=r"Plain in .* is no subclass of thalweg\.Wrapper"):
-        resolve_rule(f"adamw+{path}:Plain")
+        resolve_method(f"adamw+{path}:Plain")
 
 
 @pytest.mark.parametrize(
@@ -131,4 +132,4 @@ class Halved(Wrapper):
 )
 def test_refused_in_words(reference: str, message: str) -> None:
     with pytest.raises(StudyError, match=message):
-        resolve_rule(reference)
+        resolve_method(reference)

@@ -14,6 +14,7 @@ from thalweg.formula import Hyper, Rule, Search
 from thalweg.rules import CATALOGUE
 from thalweg.stats.tuning_curve import expected_best
 from thalweg.study.ask.draws import configuration, defaults, searched, uniform
+from thalweg.study.ask.methods import method_of_rule
 from thalweg.study.bridges.optuna_bridge import distributions, from_optuna, suggest
 from thalweg.study.model.errors import StudyError
 
@@ -63,9 +64,9 @@ def test_sides_join_with_the_number_of_trials_and_fixed_ones_never():
 )
 def test_the_same_draws_give_exactly_the_same_values(rule, trial, study_seed, trials):
     found = CATALOGUE[rule] if isinstance(rule, str) else rule
-    expected = configuration(found, {}, trial, trials, study_seed)
+    expected = configuration(method_of_rule(found), {}, trial, trials, study_seed)
     drawn = {}
-    for name, side in searched(found, {}, trials).items():
+    for name, side in searched(method_of_rule(found), {}, trials).items():
         draw = uniform(study_seed, trial, side.axis or name)
         divided = f"{name} * (1 - {side.over})" if side.over else name
         parameter = f"1 - {divided}" if side.kind == "one minus log" else divided
@@ -73,12 +74,12 @@ def test_the_same_draws_give_exactly_the_same_values(rule, trial, study_seed, tr
         drawn[parameter] = plain.value(draw, {})
     assert drawn.keys() == distributions(rule, trials).keys()
     assert suggest(FixedTrial(drawn), rule, trials) == expected
-    assert list(expected) == list(defaults(found, {}))
+    assert list(expected) == list(defaults(method_of_rule(found), {}))
 
 
 def test_a_random_sampler_searches_the_box():
     study = optuna.create_study(sampler=RandomSampler(seed=3))
-    sides = searched(CATALOGUE["momentum"], {}, 30)
+    sides = searched(method_of_rule(CATALOGUE["momentum"]), {}, 30)
 
     def objective(trial):
         values = suggest(trial, "momentum", 30)

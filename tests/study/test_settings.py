@@ -5,6 +5,7 @@ from comparing import run
 
 from thalweg.rules import CATALOGUE
 from thalweg.study import StudyError
+from thalweg.study.ask.methods import method_of_rule
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.settings import Settings, setting, settings_of
 from thalweg.study.run.trial import Trial
@@ -118,8 +119,8 @@ def test_a_script_that_chooses_itself_is_told(script):
 
 
 def test_a_held_source_of_chance_is_the_same_in_every_run(script):
-    held = Trial(5, CATALOGUE["sgd"], {}, held={"init": 9})
-    free = Trial(6, CATALOGUE["sgd"], {}, held={"init": 9})
+    held = Trial(5, method_of_rule(CATALOGUE["sgd"]), {}, held={"init": 9})
+    free = Trial(6, method_of_rule(CATALOGUE["sgd"]), {}, held={"init": 9})
     assert held.seed("init") == free.seed("init")
     assert held.seed("data") != free.seed("data")
     found = run(script(TELLS), "sgd", trials=1, seeds=3, hold=("init", "data"))

@@ -80,7 +80,10 @@ def test_several_tasks_and_files_beside_it(written, tmp_path):
         ('task = "digits-mlp"', "rules is missing"),
         ('task = "digits-mlp"\nrules = ["sgd"]\ntrails = 3', "no setting 'trails'; did you mean trials?"),
         ('task = "digits-mlp"\nrules = ["sgd"]\ntrials = "many"', "trials: expected `int`, got `str`"),
-        ('task = "digits-mlp"\nrules = [1]', "rules[0]: expected `str`, got `int`"),
+        (
+            'task = "digits-mlp"\nrules = [1]',
+            "a rule is a name such as 'adamw', a Rule or an optimizer class, or a table; got 1",
+        ),
         ('task = "digits-mlp"\nrules = ["sgd"]\ntrials = 0', "trials must be a whole number, at least 1"),
         ('task = "digits-mlp"\ntasks = ["digits-mlp"]\nrules = ["sgd"]', "task or tasks, not both"),
         ('task = ["digits-mlp", "digits-mlp"]\nrules = ["sgd"]', "digits-mlp is listed twice"),

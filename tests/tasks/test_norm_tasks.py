@@ -7,6 +7,7 @@ import torch
 
 import thalweg
 from thalweg.nn import BatchNorm2d, LayerNorm, RMSNorm
+from thalweg.study.ask.methods import method_of_rule
 from thalweg.study.run.trial import Trial
 from thalweg.tasks import char_transformer, digits, digits_cnn_bn, digits_tiny_batch, text
 from thalweg.tasks.models import OverPositions, SequenceReader
@@ -211,7 +212,7 @@ def test_the_transformer_is_tested_in_evaluation_mode_and_trained_in_training_mo
     found = train("char-transformer", 8, monkeypatch, norm="batch", placement="sandwich", layers=1, batch=2)
     trained = made["batch", "sandwich", 1]
     assert {int(m.num_batches_tracked) for m in trained.modules() if isinstance(m, OverPositions)} == {40}
-    torch.manual_seed(Trial(0, thalweg.AdamW.rule, {}).seed("init"))
+    torch.manual_seed(Trial(0, method_of_rule(thalweg.AdamW.rule), {}).seed("init"))
     start = make("batch", "sandwich", 1).eval()
     expected = char_transformer.mean_loss(start, *text.spread(text.load().valid, 128, 64)).item()
     assert found.curves["valid_loss"].values[0] == pytest.approx(expected, rel=1e-6)

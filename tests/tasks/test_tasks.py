@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from thalweg.study.ask.draws import defaults
-from thalweg.study.ask.rule_references import resolve_rule
+from thalweg.study.ask.method_references import resolve_method
 from thalweg.study.ask.task_references import resolve_task
 from thalweg.study.model.cells import Cell
 from thalweg.study.run.trial import Trial
@@ -24,8 +24,8 @@ WHOLE = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name fo
 
 
 def run(task, rule="adam", seed=1):
-    found = resolve_rule(rule)
-    values = defaults(found.rule, found.fixed)
+    found = resolve_method(rule)
+    values = defaults(found.method, found.fixed)
     options = resolve_task(task).options
     return run_cell(Cell(task, "", found.label, found.hash, values, seed, {}, 0, task, found.source, options=options))
 

@@ -55,7 +55,7 @@ def chosen_engine(name: str, workers: int | None, address: str | None) -> "Engin
 
 def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, Any]:
     """``--set name=value`` and ``--lr``, read."""
-    from thalweg.study.ask.rule_references import assignments, read_value
+    from thalweg.study.ask.method_references import assignments, read_value
 
     given = [] if lr is None else [f"lr={lr!r}"]
     found = assignments([*given, *assigned], "--set", "it as name=value")
@@ -64,7 +64,7 @@ def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, Any]
 
 def task_options(assigned: Iterable[str]) -> "dict[str, Choice]":
     """``--option name=value``, read."""
-    from thalweg.study.ask.rule_references import assignments
+    from thalweg.study.ask.method_references import assignments
     from thalweg.study.ask.task_references import read_option
 
     found = assignments(assigned, "--option", "it as name=value")
@@ -73,7 +73,7 @@ def task_options(assigned: Iterable[str]) -> "dict[str, Choice]":
 
 def varied_options(assigned: Iterable[str]) -> "dict[str, list[Choice]]":
     """``--vary name=value,value``, read."""
-    from thalweg.study.ask.rule_references import assignments
+    from thalweg.study.ask.method_references import assignments
     from thalweg.study.ask.task_references import read_option
     from thalweg.study.model.errors import StudyError
 

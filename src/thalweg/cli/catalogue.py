@@ -73,11 +73,11 @@ def _rule(name: str) -> "type[Rule]":
     if not ({":", "+", "."} & {*name} or name.lower() in WRAPPERS or left_to_torch(name)):
         names = ", ".join(CATALOGUE)
         raise Refused(f'there is no rule "{name}".{did_you_mean(name, CATALOGUE)} The catalogue: {names}.')
-    from thalweg.study.ask.rule_references import resolve_rule
+    from thalweg.study.ask.method_references import resolve_rule
     from thalweg.study.model.errors import StudyError
 
     with refusing(StudyError):
-        return resolve_rule(name).rule
+        return resolve_rule(name)
 
 
 @app.command(sort_key=2)

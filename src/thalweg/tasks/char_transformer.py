@@ -1,8 +1,9 @@
 """char-transformer: a small transformer that guesses the next character of Shakespeare."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from .task import Option, Task, Trial
+from .task import Option, Task, Trial, take_step
 from .text import INSTALL, VOCABULARY, load, spread, windows
 
 if TYPE_CHECKING:  # tasks are listed without torch
@@ -56,10 +57,7 @@ def train(trial: Trial) -> None:
     for epoch in trial.epochs(EPOCHS):
         for _ in range(STEPS):
             starts = torch.randint(len(text.train) - LENGTH, (int(chosen["batch"]),), generator=chance)
-            loss = mean_loss(model, *windows(text.train, starts, LENGTH))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            take_step(optimizer, partial(mean_loss, model, *windows(text.train, starts, LENGTH)))
         if (epoch + 1) % BETWEEN_REPORTS == 0:
             report()
 

@@ -4,11 +4,12 @@ Source:  E. Alpaydin and C. Kaynak 1998, "Optical Recognition of Handwritten Dig
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .task import Trial
+from .task import Trial, take_step
 
 if TYPE_CHECKING:  # tasks are listed without torch
     from collections.abc import Iterator
@@ -108,11 +109,12 @@ def fit(trial: Trial, model: "nn.Module", epochs: int, batch: int) -> None:
     optimizer = trial.optimizer(model)
     shuffled = batches(data.train, batch, trial.seed("data"))
     trial.report(**evaluate(model, data))
+
+    def loss(images: "Tensor", classes: "Tensor") -> "Tensor":
+        return cross_entropy(model(images), classes)
+
     for _ in trial.epochs(epochs):
         for images, classes in next(shuffled):
-            loss = cross_entropy(model(images), classes)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            take_step(optimizer, partial(loss, images, classes))
         with trial.evaluation():
             trial.report(**evaluate(model, data))

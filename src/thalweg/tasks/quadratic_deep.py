@@ -7,13 +7,13 @@ Source:  Schneider, Balles & Hennig 2019, "DeepOBS: a deep learning optimizer be
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .task import Option, Task, Trial
+from .task import Option, Task, Trial, take_step
 from .tensorflow_shuffle import order
 
 if TYPE_CHECKING:  # tasks are listed without torch
@@ -121,15 +121,15 @@ def train(trial: Trial) -> None:
             tested = theta.detach().numpy().astype(np.float64)
         trial.report(**{name: losses[name].at(tested) for name in METRICS})
 
+    def loss(centre: "Tensor") -> "Tensor":
+        # The mean over the batch, but for what does not depend on theta: see `MeanLoss`.
+        away = theta - centre
+        return 0.5 * away @ curvature @ away
+
     report()
     for _ in trial.epochs(EPOCHS):
         for centre in points[next(shuffled)[:USED]].view(-1, BATCH, DIMENSIONS).mean(1):
-            # The mean over the batch, but for what does not depend on theta: see `MeanLoss`.
-            away = theta - centre
-            loss = 0.5 * away @ curvature @ away
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            take_step(optimizer, partial(loss, centre))
         report()
 
 

@@ -50,6 +50,18 @@ class Trial(Protocol):
         """End the training as diverged if this loss is not finite. Optional: saves the rest of an epoch."""
 
 
+def take_step(optimizer: Any, loss: Callable[[], Any]) -> None:
+    """One step of an optimizer on a loss. By a closure, since some ask for it more than once (SAM, LBFGS)."""
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+
+
 @dataclass(frozen=True)
 class Option:
     """Something a task leaves open: a switch or a word when its default is one, else a whole number.

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
+from math import isnan
 
 import numpy as np
 
-from thalweg.formula import Rule, Search, Switch, log_uniform, one_minus_log_uniform
-from thalweg.formula.rule import hypers, parts
+from thalweg.formula import Search, log_uniform, one_minus_log_uniform
 from thalweg.study.model.cells import Value
+
+from .methods import Method
 
 
 def uniform(study_seed: int, trial: int, axis: str) -> float:
@@ -25,65 +27,70 @@ def run_seed(study_seed: int, index: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{study_seed}/run/{index}".encode()).digest()[:6], "big")
 
 
-def defaults(rule: type[Rule], fixed: Mapping[str, Value]) -> dict[str, Value]:
-    """Every hyperparameter and switch at its default, or at the variant's fixed value."""
-    values: dict[str, Value] = {name: float(hyper.default) for name, hyper in hypers(rule).items()}
-    values |= {name: switch.default for name, switch in parts(rule, Switch).items()}
-    return values | dict(fixed)
+def defaults(method: Method, fixed: Mapping[str, Value]) -> dict[str, Value]:
+    """Every hyperparameter and switch at its default, where it has one, or at the variant's fixed value."""
+    numbers = {name: float(hyper.default) for name, hyper in method.hypers.items() if not isnan(hyper.default)}
+    return {**numbers, **method.switches, **fixed}
 
 
 NO_RANGES: Mapping[str, Search] = {}
 
 
 def searched(
-    rule: type[Rule], fixed: Mapping[str, Value], trials: int, ranges: Mapping[str, Search] = NO_RANGES
+    method: Method, fixed: Mapping[str, Value], trials: int, ranges: Mapping[str, Search] = NO_RANGES
 ) -> dict[str, Search]:
     """The sides of the search box in a study of so many trials: those that have joined and are not fixed.
 
     ``ranges``  sides that the user gave, in place of the rule's own: they join any search.
     """
-    own = {name: ranges.get(name, hyper.search) for name, hyper in hypers(rule).items()}
+    own = {**{name: hyper.search for name, hyper in method.hypers.items()}, **ranges}
     return {name: side for name, side in own.items() if side and name not in fixed and side.trials <= trials}
 
 
-def range_of(rule: type[Rule], name: str, low: float, high: float) -> Search:
+def range_of(method: Method, name: str, low: float, high: float) -> Search:
     """A hyperparameter between two numbers, drawn as the rule draws it: by its logarithm, or by its distance to 1."""
-    declared = hypers(rule)[name].search
-    axis = declared.axis if declared else None
+    hyper = method.hyper(name)
+    declared = hyper.search if hyper else None
+    # One of a single group has draws of its own.
+    axis = declared.axis if declared and "." not in name else None
     if declared and declared.kind == "one minus log" and high < 1:
         return one_minus_log_uniform(1 - high, 1 - low, axis=axis)
     return log_uniform(low, high, axis=axis)
 
 
 def configuration(
-    rule: type[Rule],
+    method: Method,
     fixed: Mapping[str, Value],
     trial: int,
     trials: int,
     study_seed: int,
     ranges: Mapping[str, Search] = NO_RANGES,
 ) -> dict[str, Value]:
-    """All values of one trial. Trial 0 is the default; a later one draws every searched side."""
-    values = defaults(rule, fixed)
-    if trial == 0:
-        return values
-    sides = searched(rule, fixed, trials, ranges)
+    """All values of one trial. Trial 0 is the default; a later one draws every searched side.
+
+    What has no default of its own is at trial 0 in the middle of its range.
+    """
+    values = defaults(method, fixed)
+    sides = searched(method, fixed, trials, ranges)
     for name in in_order(sides):
-        draw = uniform(study_seed, trial, sides[name].axis or name)
+        if trial == 0 and (name in values or "." in name):  # a group has what the script gives it
+            continue
+        draw = uniform(study_seed, trial, sides[name].axis or name) if trial else 0.5
         values[name] = float(sides[name].value(draw, values))
     return values
 
 
 def at_an_edge(
-    rule: type[Rule],
+    method: Method,
     fixed: Mapping[str, Value],
     values: Mapping[str, Value],
     trials: int,
     ranges: Mapping[str, Search] = NO_RANGES,
 ) -> tuple[str, ...]:
     """The searched hyperparameters whose value lies within 10% (on the box's scale) of an edge of the box."""
-    sides = {name: side for name, side in searched(rule, fixed, trials, ranges).items() if side.kind != "choice"}
-    return tuple(name for name, side in sides.items() if not 0.1 <= side.position(float(values[name]), values) <= 0.9)
+    sides = {name: side for name, side in searched(method, fixed, trials, ranges).items() if side.kind != "choice"}
+    inside = {name: side for name, side in sides.items() if name in values}
+    return tuple(name for name, side in inside.items() if not 0.1 <= side.position(float(values[name]), values) <= 0.9)
 
 
 def in_order(sides: Mapping[str, Search]) -> list[str]:

@@ -1,6 +1,6 @@
 """What the user asks for, validated: a `Study`; and its resolution into a `Plan`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers
+from thalweg.formula.rule import hypers
 from thalweg.rules import CATALOGUE
 from thalweg.stats.pool import PART, largest_budget
 from thalweg.study.model.cells import Value
@@ -20,9 +20,14 @@ from thalweg.tasks.task import Choice
 
 from .draws import at_an_edge, configuration, run_seed, searched
 from .local_modules import options_read
-from .rule_references import ResolvedRule, reference_to, resolve_rule
+from .method_references import ResolvedMethod, reference_of, refuse_unsearched, resolve_method
 from .task_references import ResolvedTask, resolve_task, script_path
 from .varying import combination_text, combinations, values_of
+
+# What may stand for a rule: a reference, a Rule or an optimizer class, a function that makes one, or a table of one of
+# these as ``rule`` with the values to try (`reference_of`).
+Contending = str | type | Callable[..., Any] | Mapping[str, Any]
+Rules = Sequence[Contending] | Contending
 
 # Results depend on these: a study that goes on under other versions trains anew.
 COMPUTING = ("thalweg", "torch")
@@ -106,13 +111,13 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                 raise StudyError(f"hold names sources of chance, such as 'init' or 'data'; got {axis!r}")
 
 
-def study(task: str | Sequence[str], rules: Sequence[str | type] | str | type, **settings: Any) -> Study:
-    """A `Study` from Python: rules may also be Rule subclasses or optimizer classes. Raises `StudyError`."""
-    given = (rules,) if isinstance(rules, str | type) else tuple(rules)
+def study(task: str | Sequence[str], rules: Rules, **settings: Any) -> Study:
+    """A `Study` from Python. Raises `StudyError`."""
+    given = tuple(rules) if isinstance(rules, list | tuple) else (rules,)
     if not isinstance(task, str | Sequence):
         raise StudyError(f"a task is a name such as 'digits-mlp', or 'my_script.py:train'; got {task!r}")
     chosen = task if isinstance(task, str) else tuple(task)
-    names = tuple(rule if isinstance(rule, str) else _reference(rule) for rule in given)
+    names = tuple(map(reference_of, given))
     if unknown := sorted(set(settings) - set(Study.__struct_fields__)):
         raise StudyError(f"a study has no setting {unknown[0]!r}; it has {', '.join(Study.__struct_fields__)}")
     for name in ("budgets", "hold"):
@@ -139,7 +144,9 @@ def plans(asked: Study) -> tuple[Plan, ...]:
 
 def _plan(asked: Study, reference: str) -> Plan:
     task = resolve_task(reference)
-    rules = [resolve_rule(reference) for reference in asked.rules]
+    rules = [resolve_method(reference) for reference in asked.rules]
+    for rule in rules:
+        refuse_unsearched(rule)
     labels = [rule.label for rule in rules]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise StudyError(f"the rule {twice} is listed twice: give each once, or rename one of the classes")
@@ -183,7 +190,7 @@ def _refuse(name: str, values: Sequence[object], rule: str, task: str) -> NoRetu
 
 
 def _refuse_hyperparameters(
-    task: ResolvedTask, rules: Sequence[ResolvedRule], vary: Mapping[str, Sequence[Choice]]
+    task: ResolvedTask, rules: Sequence[ResolvedMethod], vary: Mapping[str, Sequence[Choice]]
 ) -> None:
     """Raise where a hyperparameter is to be varied, before anything is trained: it is part of a rule."""
     path = script_path(task.source)
@@ -191,7 +198,7 @@ def _refuse_hyperparameters(
     if own is None:
         return
     for name, values in vary.items():
-        having = [rule for rule in rules if name in hypers(rule.rule)]
+        having = [rule for rule in rules if name in rule.method.hypers]
         if having and name not in own and not is_setting(name):
             _refuse(name, values, having[0].label, task.name)
 
@@ -205,11 +212,11 @@ def installed(package: str) -> str:
 
 
 def _planned(
-    found: ResolvedRule, asked: Study, combined: Sequence[Mapping[str, Choice]], alone: bool
+    found: ResolvedMethod, asked: Study, combined: Sequence[Mapping[str, Choice]], alone: bool
 ) -> list[PlannedRule]:
     """A rule with each combination of what is varied; all have the same trials."""
     trials = tuple(
-        configuration(found.rule, found.fixed, k, asked.trials, asked.study_seed, found.ranges)
+        configuration(found.method, found.fixed, k, asked.trials, asked.study_seed, found.ranges)
         for k in range(asked.trials)
     )
     plain = PlannedRule(
@@ -220,9 +227,9 @@ def _planned(
         text=found.text,
         trials=trials,
         searched={
-            name: str(side) for name, side in searched(found.rule, found.fixed, asked.trials, found.ranges).items()
+            name: str(side) for name, side in searched(found.method, found.fixed, asked.trials, found.ranges).items()
         },
-        edges=tuple(at_an_edge(found.rule, found.fixed, values, asked.trials, found.ranges) for values in trials),
+        edges=tuple(at_an_edge(found.method, found.fixed, values, asked.trials, found.ranges) for values in trials),
     )
     for options in combined:
         _check_decay(found, trials, settings_of(asked.settings, options))
@@ -235,11 +242,11 @@ def _planned(
     ]
 
 
-def _check_decay(found: ResolvedRule, trials: Sequence[Mapping[str, Value]], settings: Settings) -> None:
+def _check_decay(found: ResolvedMethod, trials: Sequence[Mapping[str, Value]], settings: Settings) -> None:
     """A kind of decay, where the rule has one, and something to decay with."""
     if "decay" not in settings.chain:
         return
-    if decay_kind(found.rule) not in CHAIN_DECAYS:
+    if not found.method.takes_decay:
         raise StudyError(f"decay cannot be chosen for {found.label}: its weight decay is part of its own formula")
     if not any(values.get("weight_decay") for values in trials):
         raise StudyError(
@@ -255,15 +262,9 @@ def _budgets(asked: Study) -> tuple[int, ...]:
     return (third,) if third > 1 and asked.minutes is None else ()
 
 
-def _called(found: ResolvedRule, combination: str, alone: bool) -> tuple[str, str]:
+def _called(found: ResolvedMethod, combination: str, alone: bool) -> tuple[str, str]:
     """Label and name of a rule with a combination. A rule that is alone goes without saying."""
     return (combination,) * 2 if alone else (f"{found.label} {combination}", f"{found.name} with {combination}")
-
-
-def _reference(rule: object) -> str:
-    if not isinstance(rule, type):
-        raise StudyError(f"a rule is a name such as 'adamw', or a Rule class; got {rule!r}")
-    return reference_to(rule)
 
 
 def _at_least(name: str, value: object, low: int, why: str) -> None:

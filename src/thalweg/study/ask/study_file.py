@@ -1,7 +1,7 @@
 """A study in a file, ``study.toml``: the settings of `Study`, by the same names.
 
 task = "my_script.py:train"        # or tasks = ["digits-mlp", "spiral"]; paths are those from the file's folder
-rules = ["sgd", "adamw:weight_decay=0.1"]
+rules = ["sgd", "adamw:weight_decay=0.1", {rule = "torch.optim.Adafactor", lr = "1e-4..1e-1", d = [1.0, 2.0]}]
 trials = 75
 schedule = "cosine"
 
@@ -19,6 +19,7 @@ import msgspec
 from thalweg.closest import ending
 from thalweg.study.model.errors import StudyError
 
+from .method_references import reference_of
 from .spec import Study
 
 KEYS = ("tasks", *Study.__struct_fields__)
@@ -68,8 +69,8 @@ def _settings(file: Path, written: dict[str, Any]) -> dict[str, Any]:
         if key not in found:
             raise StudyError(f"{file.name}: {key} is missing")
         found[key] = _placed(file.parent, found[key])
-    if isinstance(found["rules"], str):
-        found["rules"] = [found["rules"]]
+    given = found["rules"]
+    found["rules"] = [reference_of(rule) for rule in (given if isinstance(given, list) else [given])]
     if isinstance(found.get("budgets"), int):
         found["budgets"] = [found["budgets"]]
     return found
@@ -79,6 +80,8 @@ def _placed(folder: Path, given: Any) -> Any:
     """References with the files in them found from the study's folder."""
     if isinstance(given, list):
         return [_placed(folder, each) for each in given]
+    if isinstance(given, dict):
+        return {name: _placed(folder, value) if name == "rule" else value for name, value in given.items()}
     if not isinstance(given, str) or ".py:" not in given:
         return given
     return "+".join(

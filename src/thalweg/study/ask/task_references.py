@@ -17,7 +17,7 @@ from thalweg.tasks.task import Choice, whole_number_problem
 
 from .loading import existing_file, load_file, where
 from .local_modules import script_hash
-from .rule_references import WORDS, assignments
+from .method_references import WORDS, assignments
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from thalweg.formula import Search
 from thalweg.stats.tuning_curve import expected_best
 from thalweg.stats.wording import counted
 from thalweg.study.ask.draws import defaults, in_order, searched
-from thalweg.study.ask.rule_references import resolve_rule
+from thalweg.study.ask.method_references import resolve_method
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 
@@ -186,9 +186,9 @@ def _searched(rule: str | type, trials: int) -> tuple[dict[str, Value], dict[str
     """All values at their defaults, and the searched sides, each after the one that its value is divided by 1 minus."""
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         raise StudyError(f"trials must be a whole number, at least 1; got {trials!r}")
-    found = resolve_rule(rule)
-    sides = searched(found.rule, found.fixed, trials, found.ranges)
-    return defaults(found.rule, found.fixed), {name: sides[name] for name in in_order(sides)}
+    found = resolve_method(rule)
+    sides = searched(found.method, found.fixed, trials, found.ranges)
+    return defaults(found.method, found.fixed), {name: sides[name] for name in in_order(sides)}
 
 
 def _drawn_name(name: str, side: Search) -> str:

@@ -13,7 +13,7 @@ from typing import Any, overload
 from thalweg.cpu import cpu_name
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.local_modules import script_files
-from thalweg.study.ask.spec import Study, installed, plans, study
+from thalweg.study.ask.spec import Rules, Study, installed, plans, study
 from thalweg.study.ask.task_references import check_task, script_path
 from thalweg.study.judge.judging import to_train_again
 from thalweg.study.judge.results import Comparison, Suite, judge
@@ -26,8 +26,6 @@ from thalweg.study.model.metric import choose_metric
 from thalweg.study.model.plan import Plan
 
 from .engines import Engine, LocalProcesses, WorkerDied
-
-Rules = Sequence[str | type] | str | type
 
 
 @overload
@@ -52,7 +50,9 @@ def compare(
 
     ``task``      a name, for a `Comparison`; a list of names, for a `Suite` of one comparison each.
     ``rules``     and any other setting by name (``trials``, ``seeds``, ``vary``, ``schedule``, ``minutes``, ...): see
-                  `Study`; rules may also be Rule subclasses and optimizer classes.
+                  `Study`. A rule may also be a Rule subclass, an optimizer class of any library, a function that makes
+                  one, or a table with the values to try:
+                  ``{"rule": torch.optim.Muon, "lr": (1e-3, 1e-1), "momentum": [0.9, 0.95]}``.
     ``store``     the SQLite file of results, ``thalweg-<task>.sqlite`` in the current folder unless given. What is
                   in it is not run again: the same call goes on where an earlier one stopped, and more trials or
                   seeds add to it. A script is known by its own text and that of the modules under its folder that

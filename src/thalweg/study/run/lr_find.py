@@ -15,10 +15,16 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import Any
 
-from thalweg.formula.rule import hypers
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
-from thalweg.study.ask.rule_references import ResolvedRule, checked, find_rule, one_training, reference_to, resolve_rule
+from thalweg.study.ask.method_references import (
+    ResolvedMethod,
+    find_method,
+    one_training,
+    reference_to,
+    resolve_method,
+)
+from thalweg.study.ask.methods import checked
 from thalweg.study.model.cells import Curve, Status, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import Schedule, find_schedule
@@ -72,7 +78,7 @@ def lr_find(
             raise StudyError(f"{name} must be a whole number, at least {least}; got {given!r}")
     label, source, options = found_task(task, task_options)
     found = _rule(rule, like)
-    values = defaults(found.rule, {**found.fixed, **checked(found.rule, hyperparameters, f"rule {found.label}")})
+    values = defaults(found.method, {**found.fixed, **checked(found.method, hyperparameters, f"rule {found.label}")})
     rates = grid(*box(found, hyperparameters, values, low, high), points)
     plan = schedule if callable(schedule) else find_schedule(schedule)
     asked = [
@@ -86,14 +92,14 @@ def lr_find(
 
 
 def box(
-    found: ResolvedRule,
+    found: ResolvedMethod,
     hyperparameters: Mapping[str, Value],
     values: Mapping[str, Value],
     low: float | None,
     high: float | None,
 ) -> tuple[float, float]:
     """The smallest and largest rate: as given, else the ends of the rule's declared search."""
-    declared = hypers(found.rule).get("lr")
+    declared = found.method.hypers.get("lr")
     if declared is None:
         raise StudyError(f"{found.label} has no learning rate lr to find")
     if "lr" in found.fixed or "lr" in hyperparameters:
@@ -143,7 +149,7 @@ def _train(asked: _Asked) -> ShortRun:
 
     ending, curves, planned = train_short(
         asked.source,
-        find_rule(asked.rule),
+        find_method(asked.rule, tuple(asked.values)).method,
         asked.values,
         seed=asked.seed,
         options=asked.options,
@@ -167,6 +173,6 @@ def _trained(engine: Engine, asked: Sequence[_Asked], task: str, tell: Callable[
     return runs
 
 
-def _rule(given: str | type, convention: str | None) -> ResolvedRule:
+def _rule(given: str | type, convention: str | None) -> ResolvedMethod:
     text = reference_to(given) if isinstance(given, type) else given
-    return one_training(resolve_rule(text if convention is None else f"{text}:like={convention}"), "lr-find")
+    return one_training(resolve_method(text if convention is None else f"{text}:like={convention}"), "lr-find")

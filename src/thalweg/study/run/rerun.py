@@ -11,7 +11,7 @@ from thalweg.closest import closest
 from thalweg.stats.wording import listed
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.local_modules import script_files, script_hash
-from thalweg.study.ask.rule_references import resolve_rule
+from thalweg.study.ask.method_references import find_method
 from thalweg.study.ask.spec import installed
 from thalweg.study.ask.task_references import resolve_task, script_path
 from thalweg.study.keep.store import Contents, read_contents
@@ -179,7 +179,7 @@ def _task_problem(cell: Cell) -> str:
 
 def _rule_problem(cell: Cell, rule: PlannedRule) -> str:
     try:
-        found = resolve_rule(cell.rule_source)
+        found = find_method(cell.rule_source, tuple(cell.values))
     except StudyError as problem:
         return str(problem)
     if found.hash == cell.rule_hash:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from math import ceil
 from typing import Any
 
-from thalweg.formula import Rule
+from thalweg.study.ask.methods import Method
 from thalweg.study.ask.task_references import find_train, script_path
 from thalweg.study.model.cells import Curve, Value
 from thalweg.study.model.schedules import Schedule
@@ -49,7 +49,7 @@ class ShortTrial(Trial):
 
 def train_short(
     source: str | Callable[[Any], object],
-    rule: type[Rule],
+    method: Method,
     values: Mapping[str, Value],
     *,
     seed: int,
@@ -60,7 +60,7 @@ def train_short(
     """Train for ``epochs`` epochs, or a tenth: how it ended, its curves, and how many epochs the whole has."""
     path = None if callable(source) else script_path(source)
     to_read = options if path or callable(source) else ()
-    trial = ShortTrial(seed, rule, values, asked=epochs, options=options, to_read=to_read, schedule=schedule)
+    trial = ShortTrial(seed, method, values, asked=epochs, options=options, to_read=to_read, schedule=schedule)
 
     def run(trial: Trial) -> None:
         with suppress(_Enough):

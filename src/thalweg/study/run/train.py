@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thalweg import formula
-from thalweg.formula import Rule
 from thalweg.study.ask.draws import defaults
+from thalweg.study.ask.finding import rule_of
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
-from thalweg.study.ask.rule_references import checked, one_training, resolve_rule, rule_of
+from thalweg.study.ask.method_references import one_training, resolve_method
+from thalweg.study.ask.methods import Method, checked, method_of_rule
+from thalweg.study.ask.other_optimizers import is_optimizer, method_of_optimizer
 from thalweg.study.ask.task_references import find_train, option_problem, resolve_task, script_path
 from thalweg.study.model.cells import Curve, Status, Value
 from thalweg.study.model.errors import StudyError
@@ -76,7 +78,8 @@ def train(
     """Train once, in this process, and say what came of it.
 
     ``task``             a name from `thalweg tasks`, ``"my_script.py:train"``, or a function ``train(trial)``.
-    ``rule``             a name from `thalweg rules`, as text for `compare`, a Rule, or an optimizer class made of one.
+    ``rule``             a name from `thalweg rules`, as text for `compare`, a Rule, or an optimizer class, of any
+                         library.
     ``seed``             of the run; the training's seeds are derived from it.
     ``like``             another library's conventions and defaults: "torch", "tf1", "keras", "optax", "paper".
     ``schedule``         of the learning rate, by name (`thalweg.study.model.schedules`), or a function of epoch and
@@ -93,7 +96,7 @@ def train(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise StudyError(f"seed must be a whole number, at least 0; got {seed!r}")
     label, source, options = found_task(task, task_options)
-    used, name, fixed = _found_rule(rule, like)
+    used, name, fixed = _found(rule, like, tuple(hyperparameters))
     if twice := sorted(fixed.keys() & hyperparameters.keys()):
         raise StudyError(f"{twice[0]} is given twice: in {rule!r} and as {hyperparameters[twice[0]]!r}; leave one out")
     values = defaults(used, {**fixed, **checked(used, hyperparameters, name)})
@@ -138,20 +141,18 @@ def found_task(
     return found.name, found.source, found.options
 
 
-def _found_rule(rule: str | type, convention: str | None) -> tuple[type[Rule], str, Mapping[str, Value]]:
-    """The rule, what it is called, and the values that its text fixes."""
-    if isinstance(rule, type):
-        # The class itself, which may live in a notebook: no other process has to find it.
-        own = rule_of(rule)
-        if own is None:
-            raise StudyError(f"{rule.__qualname__} is no update rule: give a name, a Rule, or an optimizer made of one")
-        return _like(own, convention), own.__name__, {}
-    found = one_training(resolve_rule(rule if convention is None else f"{rule}:like={convention}"), "a training")
-    return found.rule, found.label, found.fixed
-
-
-def _like(rule: type[Rule], convention: str | None) -> type[Rule]:
+def _found(rule: str | type, convention: str | None, asked: tuple[str, ...]) -> tuple[Method, str, Mapping[str, Value]]:
+    """The method, what it is called, and the values that its text fixes."""
+    if not isinstance(rule, type):
+        found = one_training(resolve_method(rule if convention is None else f"{rule}:like={convention}"), "a training")
+        return found.method, found.label, found.fixed
+    # The class itself, which may live in a notebook: no other process has to find it.
+    own = rule_of(rule)
+    if own is None and is_optimizer(rule) and convention is None:
+        return method_of_optimizer(rule, rule.__name__, asked), rule.__name__, {}
+    if own is None:
+        raise StudyError(f"{rule.__qualname__} is no update rule: give a name, a Rule, or an optimizer class")
     try:
-        return rule if convention is None else formula.like(rule, convention)
+        return method_of_rule(own if convention is None else formula.like(own, convention)), own.__name__, {}
     except ValueError as problem:
         raise StudyError(str(problem)) from problem

@@ -5,21 +5,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import isfinite
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
 
-from thalweg.formula import Rule
-from thalweg.formula.rule import hypers, layers
-from thalweg.optim import Optimizer, build, surface
 from thalweg.stats.wording import listed
+from thalweg.study.ask.methods import Method
 from thalweg.study.model.cells import Argument, Curve, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import is_share, name_problem
 from thalweg.study.model.schedules import Schedule, constant
 from thalweg.tasks.task import Choice
+
+from . import stepped
 
 
 class Diverged(Exception):
@@ -75,7 +74,7 @@ class Trial:
     def __init__(
         self,
         seed: int,
-        rule: type[Rule],
+        method: Method,
         values: Mapping[str, Value],
         *,
         options: Mapping[str, Choice] | None = None,
@@ -89,7 +88,7 @@ class Trial:
         self._stops = stops_at_first_step
         self._first: dict[str, tuple[float, ...]] = {}
         self._seed = seed
-        self._rule = rule
+        self._method = method
         self._values = values
         self._options = _Options(options or {})
         self._to_read = tuple(to_read)
@@ -97,7 +96,7 @@ class Trial:
         self._chain = dict(chain or {})
         self._held = dict(held or {})
         self._on_report = on_report
-        self._optimizers: list[Optimizer] = []
+        self._optimizers: list[torch.optim.Optimizer] = []
         self._step_seconds: list[float] = []
         self._curves: dict[str, tuple[list[int], list[float]]] = {}
         self._epoch = 0
@@ -125,11 +124,12 @@ class Trial:
         digest = hashlib.sha256(f"{self._held.get(axis, self._seed)}/{axis}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 
-    def optimizer(self, model_or_params: Any, **options: Any) -> Optimizer:
+    def optimizer(self, model_or_params: Any, **options: Any) -> torch.optim.Optimizer:
         """The optimizer under trial, for a model, its parameters, or parameter groups.
 
         Rule and hyperparameters come from the trial; ``options`` is what belongs to the task, not to the rule
-        (``clip_norm=1.0``).
+        (``clip_norm=1.0``). A group that has a ``name`` can be chosen for by it. Steps may be given a closure, which
+        some optimizers need (SAM, LBFGS).
         """
         if chosen := sorted(set(options) & set(self._values)):
             raise StudyError(
@@ -140,11 +140,15 @@ class Trial:
             raise StudyError(
                 f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out here or there"
             )
-        params = model_or_params.parameters() if hasattr(model_or_params, "parameters") else model_or_params
-        made = build(self._rule, params, self._values, **options, **self._chain)
-        _time_steps(made, self._step_seconds, self._at_first_step)
-        self._optimizers.append(made)
-        return made
+        whole = {**options, **self._chain}
+        # What no rule of ours can do itself is done before its step.
+        clipping = {} if self._method.rule else {name: whole.pop(name, None) for name in stepped.CLIPPING}
+        optimizer: torch.optim.Optimizer = self._method.build(model_or_params, self._values, whole)
+        bounds = {name: bound for name, bound in clipping.items() if bound is not None}
+        stepped.time_steps(optimizer, self._step_seconds, self._at_first_step, bounds)
+        stepped.begin(optimizer)
+        self._optimizers.append(optimizer)
+        return optimizer
 
     def epochs(self, count: int) -> Iterator[int]:
         """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running.
@@ -170,8 +174,7 @@ class Trial:
         self._evaluated = True
         with ExitStack() as inside:
             for optimizer in self._optimizers:
-                if _tests_other_weights(optimizer):
-                    inside.enter_context(optimizer.averaged())
+                inside.enter_context(stepped.testing(optimizer))
             yield
 
     def report(self, **metrics: float) -> None:
@@ -182,9 +185,9 @@ class Trial:
         """
         if not metrics:
             raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
-        if self._step_seconds and not self._evaluated and any(map(_tests_other_weights, self._optimizers)):
+        if self._step_seconds and not self._evaluated and any(map(stepped.tests_other_weights, self._optimizers)):
             raise StudyError(
-                f"{self._rule.__name__} tests other weights than it trains, so its values must be computed with those "
+                f"{self._method.name} tests other weights than it trains, so its values must be computed with those "
                 "in place: evaluate inside `with trial.evaluation():`, which changes nothing for other rules"
             )
         if not self._in_epochs and (self._curves or self._step_seconds):
@@ -220,14 +223,14 @@ class Trial:
     def _set_rates(self, factor: float) -> None:
         for group in (group for optimizer in self._optimizers for group in optimizer.param_groups):
             if "lr" not in group:
-                raise StudyError(f"{self._rule.__name__} has no learning rate lr, so no schedule can change it")
+                raise StudyError(f"{self._method.name} has no learning rate lr, so no schedule can change it")
             # torch's schedulers keep a group's first rate under this name too.
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
     def _at_first_step(self) -> None:
         """Look at what the script has made of the hyperparameters before anything is trained."""
-        numbers = [surface.numbers(self._rule, g) for optimizer in self._optimizers for g in optimizer.param_groups]
-        self._first = {name: tuple(of[name] for of in numbers) for name in hypers(self._rule)}
+        numbers = [self._method.numbers(group) for optimizer in self._optimizers for group in optimizer.param_groups]
+        self._first = {name: tuple(of[name] for of in numbers if name in of) for name in self._method.hypers}
         if self._stops:
             raise FirstStep
 
@@ -243,7 +246,7 @@ class Trial:
         given = dict(self._values)
         if self._in_epochs and self._schedule is not constant:
             given.pop("lr", None)  # the schedule's factor is ours
-        return tuple(name for name, found in self._first.items() if name in given and given[name] not in found)
+        return tuple(name for name, seen in self._first.items() if name in given and seen and given[name] not in seen)
 
     def outcome(self) -> dict[str, Any]:
         """What the run has to say of itself, as fields of `Run`."""
@@ -251,7 +254,7 @@ class Trial:
             "curves": {name: Curve(tuple(e), tuple(v)) for name, (e, v) in self._curves.items() if v},
             "steps": len(self._step_seconds),
             "step_seconds": median(self._step_seconds) if self._step_seconds else None,
-            "state_bytes": sum(_state_bytes(optimizer) for optimizer in self._optimizers),
+            "state_bytes": sum(stepped.state_bytes(optimizer) for optimizer in self._optimizers),
         }
 
     def complaint(self) -> str:
@@ -274,25 +277,6 @@ class Trial:
         return f"it never read {listed(unread)}, so what was chosen there changed nothing" if unread else ""
 
 
-def _time_steps(optimizer: Optimizer, seconds: list[float], at_first: Callable[[], None]) -> None:
-    """From now on add to ``seconds`` what each step takes; ``at_first`` is called before the first of them.
-
-    By a subclass: with hooks, torch would record every step for its profiler, which takes longer than a small step.
-    """
-    kind = type(optimizer)
-
-    def step(self: Optimizer, closure: Callable[[], float] | None = None) -> float | None:
-        if not seconds:
-            at_first()
-        started = perf_counter()
-        loss = kind.step(self) if closure is None else kind.step(self, closure)
-        seconds.append(perf_counter() - started)
-        return loss
-
-    step.hooked = True  # type: ignore[attr-defined]  # as it is on every optimizer of ours
-    optimizer.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
-
-
 def _number(name: str, given: Any) -> float:
     try:
         return float(given.item() if isinstance(given, torch.Tensor | np.ndarray) else given)
@@ -304,19 +288,3 @@ def _number(name: str, given: Any) -> float:
 
 def _moment(epoch: int) -> str:
     return f"at the end of epoch {epoch}" if epoch else "before training"
-
-
-def _tests_other_weights(optimizer: Optimizer) -> bool:
-    own = any("evaluate" in formulas for formulas in layers(optimizer.rule))
-    return own or any(group.get("ema") for group in optimizer.param_groups)
-
-
-def _state_bytes(optimizer: torch.optim.Optimizer) -> int:
-    tensors = {
-        id(value): value
-        for state in optimizer.state.values()
-        if isinstance(state, dict)
-        for value in state.values()
-        if isinstance(value, torch.Tensor)
-    }
-    return sum(t.numel() * t.element_size() for t in tensors.values())

@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from thalweg.formula import Rule
-from thalweg.formula.rule import hypers
 from thalweg.stats.wording import listed
 from thalweg.study.ask.draws import defaults
+from thalweg.study.ask.finding import files_of
 from thalweg.study.ask.local_modules import joined_hash, script_files, script_hash
-from thalweg.study.ask.rule_references import ResolvedRule, files_of, resolve_rule
+from thalweg.study.ask.method_references import FoundMethod, find_method
+from thalweg.study.ask.methods import Method
 from thalweg.study.ask.task_references import find_train, script_path
-from thalweg.study.model.cells import Cell, Run
+from thalweg.study.model.cells import Cell, Run, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import find_schedule
 
@@ -29,21 +30,11 @@ def run_cell(cell: Cell) -> Run:
     the one that the comparison was started with, or if the training ended without having read what is varied.
     """
     path = script_path(cell.task_source)
-    rule = _unchanged(cell, path)
+    method = _unchanged(cell, path)
     # A script's options were all given on purpose; a task of ours may leave one alone that plays no part.
-    to_read = cell.options if path else cell.varied
-    trial = Trial(
-        cell.seed,
-        rule,
-        cell.values,
-        options=cell.options,
-        to_read=to_read,
-        schedule=find_schedule(cell.schedule),
-        chain=cell.chain,
-        held=cell.held,
-    )
+    trial = _trial_of(cell, method, cell.values, to_read=cell.options if path else cell.varied)
     ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
-    if cell.trial and (without := _without_effect(cell, rule, trial.replaced(), trial.first_step)):
+    if cell.trial and (without := _without_effect(cell, method, trial.replaced(), trial.first_step)):
         raise StudyError(_overwritten(cell, without, trial.first_step))
     if ending.status == "failed" and ending.message == trial.unread():
         # Not a failed run, which would count against what it belongs to: what is asked for cannot be compared.
@@ -65,38 +56,42 @@ def run_cell(cell: Cell) -> Run:
 
 
 def _without_effect(
-    cell: Cell, rule: type[Rule], replaced: Sequence[str], first: Mapping[str, tuple[float, ...]]
+    cell: Cell, method: Method, replaced: Sequence[str], first: Mapping[str, tuple[float, ...]]
 ) -> list[str]:
     """The hyperparameters that the script sets itself, whatever is chosen, of those that were chosen.
 
     A scheduler replaces what was chosen too, and a relative one multiplies it. So the training is begun once more with
     other numbers: what is then the same at the first step does not depend on them.
     """
-    usual = defaults(rule, {})
-    chosen = [name for name in replaced if cell.values[name] != usual[name]]
-    return [name for name in chosen if _begun_with_another(cell, rule, name) == first[name]]
+    usual = defaults(method, {})
+    chosen = [name for name in replaced if cell.values[name] != usual.get(name)]
+    return [name for name in chosen if _begun_with_another(cell, method, name) == first[name]]
 
 
 _BEGUN: dict[tuple[object, ...], tuple[float, ...]] = {}
 
 
-def _begun_with_another(cell: Cell, rule: type[Rule], name: str) -> tuple[float, ...]:
+def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], **more: Any) -> Trial:
+    return Trial(
+        cell.seed,
+        method,
+        values,
+        options=cell.options,
+        schedule=find_schedule(cell.schedule),
+        chain=cell.chain,
+        held=cell.held,
+        **more,
+    )
+
+
+def _begun_with_another(cell: Cell, method: Method, name: str) -> tuple[float, ...]:
     """The hyperparameter in each group at the first step, where another number is chosen for it; once a worker."""
     asked = (cell.task_hash, cell.rule_hash, tuple(sorted(cell.options.items())), cell.schedule, name)
     if asked not in _BEGUN:
         value = float(cell.values[name])
         others = (value * 0.5, value * 0.9, value * 2.0, value + 1.0)
-        other = next((each for each in others if each != value and not hypers(rule)[name].problem(each)), value)
-        trial = Trial(
-            cell.seed,
-            rule,
-            {**cell.values, name: other},
-            options=cell.options,
-            schedule=find_schedule(cell.schedule),
-            chain=cell.chain,
-            held=cell.held,
-            stops_at_first_step=True,
-        )
+        other = next((each for each in others if each != value and not method.hypers[name].problem(each)), value)
+        trial = _trial_of(cell, method, {**cell.values, name: other}, stops_at_first_step=True)
         with suppress(FirstStep):
             conduct(trial, lambda trial: find_train(cell.task_source)(trial), script_path(cell.task_source))
         _BEGUN[asked] = trial.first_step.get(name, ())
@@ -117,17 +112,18 @@ def _overwritten(cell: Cell, names: Sequence[str], first: Mapping[str, tuple[flo
     )
 
 
-def _unchanged(cell: Cell, path: Path | None) -> type[Rule]:
+def _unchanged(cell: Cell, path: Path | None) -> Method:
     if path and joined_hash(files := script_files(path)) != cell.task_hash:
         which = " or a module that it imports" if len(files) > 1 else ""
         raise StudyError(f"{path.name}{which} was changed while the comparison was running: start it again")
-    found = _resolved(cell.rule_source, tuple(map(script_hash, files_of(cell.rule_source))))
+    hashes = tuple(map(script_hash, files_of(cell.rule_source)))
+    found = _resolved(cell.rule_source, tuple(cell.values), hashes)
     if found.hash != cell.rule_hash:
         raise StudyError(f"the rule {cell.rule} was changed while the comparison was running: start it again")
-    return found.rule
+    return found.method
 
 
 @lru_cache(maxsize=64)
-def _resolved(source: str, _file_hashes: tuple[str, ...]) -> ResolvedRule:
+def _resolved(source: str, asked: tuple[str, ...], _file_hashes: tuple[str, ...]) -> FoundMethod:
     """A rule, loaded once for each state of its files: it keeps nothing between runs, and its kernel is made once."""
-    return resolve_rule(source)
+    return find_method(source, asked)

@@ -1,0 +1,329 @@
+"""Optimizers that are no rules of thalweg: torch's, a package's, a file's; in comparisons, trainings and lr-find."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from comparing import run
+
+import thalweg
+from thalweg.study import StudyError, read_study, train
+from thalweg.study.ask.method_references import find_method, reference_of, resolve_method
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.run.engines import Serial
+from thalweg.study.run.lr_find import lr_find
+
+SAM = Path(__file__).parents[2] / "examples" / "sam.py"
+OWN = """
+import torch
+from torch import nn
+import thalweg
+
+
+class Mine(torch.optim.SGD):
+    def __init__(self, params, lr, momentum=0.9, **more):
+        super().__init__(params, lr=lr, momentum=momentum, **more)
+
+
+class NeedsAWord(torch.optim.SGD):
+    def __init__(self, params, kind, lr=0.1):
+        super().__init__(params, lr=lr)
+
+
+def both(model, lr=0.1, adam_lr=0.01, momentum=0.9):
+    weights = [p for p in model.parameters() if p.ndim == 2]
+    rest = [p for p in model.parameters() if p.ndim < 2]
+    return torch.optim.SGD(weights, lr=lr, momentum=momentum), thalweg.Adam(rest, lr=adam_lr)
+
+
+def nothing(model, lr=0.1):
+    both(model, lr)
+
+
+def stubborn(model, lr=0.1):
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.03
+    return optimizer
+"""
+CLOSED = """
+import torch
+
+
+def train(trial):
+    torch.manual_seed(trial.seed("init"))
+    x = torch.randn(64, 8, generator=torch.Generator().manual_seed(trial.seed("data")))
+    y = torch.tanh(x.sum(1, keepdim=True))
+    model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+    optimizer = trial.optimizer({given})
+
+    def loss():
+        return torch.nn.functional.mse_loss(model(x), y)
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    trial.report(valid_loss=loss().detach(), test_loss=loss().detach())
+    for epoch in trial.epochs(3):
+        optimizer.step(closure)
+        {meanwhile}
+        with trial.evaluation():
+            trial.report(valid_loss=loss().detach(), test_loss=loss().detach())
+"""
+GROUPS = "[{'params': model[0].parameters(), 'name': 'body'}, {'params': model[2].parameters(), 'name': 'head'}]"
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "mine.py").write_text(textwrap.dedent(OWN))
+    return "mine.py"
+
+
+@pytest.fixture
+def closed(script):
+    def write(given="model", meanwhile="pass"):
+        return script(CLOSED.replace("{given}", given).replace("{meanwhile}", meanwhile))
+
+    return write
+
+
+def curve(task, rule, **values):
+    found = train(task, rule, **values)
+    assert found.status == "done", found.message
+    return torch.tensor(found.curves["valid_loss"].values, dtype=torch.float64)
+
+
+PAIRS = {
+    "torch.optim.AdamW:lr=0.02:beta1=0.8:weight_decay=0.3": "adamw:lr=0.02:beta1=0.8:weight_decay=0.3",
+    "torch.optim.SGD:lr=0.3:momentum=0.9:nesterov=true": "sgd:lr=0.3:momentum=0.9:nesterov=true",
+    "torch.optim.RMSprop:lr=0.02:centered=true": "rmsprop:lr=0.02:centered=true",
+}
+
+
+@pytest.mark.parametrize("other", PAIRS)
+def test_it_trains_as_the_rule_of_the_same_name_does(closed, other):
+    task = closed()
+    assert torch.allclose(curve(task, other), curve(task, PAIRS[other]), rtol=2e-5)
+
+
+def test_settings_of_the_comparison_reach_it(closed):
+    task = closed()
+    for settings in ({"schedule": "cosine"}, {"clip_norm": 0.05}, {"clip_value": 0.01}):
+        found = run(task, ["torch.optim.SGD:lr=0.5", "sgd:lr=0.5"], trials=1, seeds=2, **settings)
+        theirs, ours = (row.trials[0].curves["valid_loss"].values for row in found.rows)
+        plain = run(task, ["sgd:lr=0.5"], trials=1, seeds=2, store="plain.sqlite").rows[0].trials[0]
+        assert theirs == pytest.approx(ours, rel=1e-5)
+        assert theirs != pytest.approx(plain.curves["valid_loss"].values, rel=1e-5)
+
+
+def test_its_search_is_what_is_said(closed):
+    plan = resolve(study(closed(), ["torch.optim.SGD:lr=1e-3..1e-1:momentum=0.8|0.9", "sgd:lr=1e-3..1e-1"], trials=6))
+    theirs, ours = plan.rules
+    assert theirs.label == "torch.optim.SGD:lr=0.001..0.1:momentum=0.8|0.9"
+    assert [trial["lr"] for trial in theirs.trials[1:]] == [trial["lr"] for trial in ours.trials[1:]]
+    assert theirs.trials[0]["lr"] == 0.001  # torch's default
+    assert theirs.trials[0]["momentum"] == 0.0
+    assert {trial["momentum"] for trial in theirs.trials[1:]} == {0.8, 0.9}
+    assert theirs.searched == {"lr": "log-uniform 0.001 to 0.1", "momentum": "one of 0.8, 0.9"}
+
+
+def test_what_has_no_default_begins_in_the_middle(own, closed):
+    (rule,) = resolve(study(closed(), [f"{own}:Mine:lr=1e-3..1e-1:weight_decay=0.1"], trials=3)).rules
+    assert rule.trials[0]["lr"] == pytest.approx(0.01)
+    assert rule.trials[0]["weight_decay"] == 0.1  # it takes any: **more
+
+
+def test_matrices_alone(closed):
+    task = closed()
+    found = train(task, "torch.optim.Muon", lr=0.02)
+    assert found.status == "failed"
+    assert "Muon only supports 2D parameters" in found.message
+    assert "give it the matrices of layers, and another rule the rest: torch.optim.Muon:others=adamw" in found.message
+    found = run(task, ["torch.optim.Muon:others=adamw:lr=1e-3..1e-1:others.lr=1e-4..1e-2", "adamw"], trials=3, seeds=2)
+    assert found.complete
+    first, second = (found.rows[0].trials[k].values for k in (0, 1))
+    assert (first["lr"], first["others.lr"]) == (1e-3, 1e-3)
+    assert first["others.lr"] != second["others.lr"]
+    assert found.rows[0].rule.startswith("torch.optim.Muon:others=adamw:lr=")
+
+
+def test_what_goes_to_the_others():
+    model = torch.nn.Sequential(torch.nn.Embedding(5, 4), torch.nn.Linear(4, 3), torch.nn.LayerNorm(3))
+    method = find_method("torch.optim.Muon:others=sgd").method
+    made = method.build(model, {"lr": 0.1, "others.lr": 0.2}, {})
+    muon, sgd = made.parts
+    assert [p.shape for p in muon.param_groups[0]["params"]] == [(3, 4)]
+    assert [tuple(p.shape) for p in sgd.param_groups[0]["params"]] == [(5, 4), (3,), (3,), (3,)]
+    assert (muon.param_groups[0]["lr"], sgd.param_groups[0]["lr"]) == (0.1, 0.2)
+    # As one it is stepped, scheduled and cleared.
+    torch.optim.lr_scheduler.LambdaLR(made, lambda _: 0.5)
+    assert (muon.param_groups[0]["lr"], sgd.param_groups[0]["lr"]) == (0.05, 0.1)
+    model(torch.arange(5)).square().sum().backward()
+    before = [p.detach().clone() for p in model.parameters()]
+    made.step()
+    made.zero_grad()
+    assert all((p != b).any() for p, b in zip(model.parameters(), before, strict=True))
+    assert all(p.grad is None for p in model.parameters())
+    assert len(made.state) == 5
+
+
+def test_a_function_that_makes_two(own, closed):
+    task = closed()
+    found = run(task, [f"{own}:both:lr=0.01..1:adam_lr=0.001..0.1", "sgd"], trials=3, seeds=2)
+    assert found.complete
+    assert found.rows[0].rule == "both:lr=0.01..1:adam_lr=0.001..0.1"
+    assert found.rows[0].tuned_runs[0].state_bytes > 0
+    one, two = (curve(task, f"{own}:both:lr=0.1:adam_lr={lr}") for lr in (0.01, 0.1))
+    assert one[1] != two[1]
+
+
+def test_sam_asks_for_the_loss_twice(closed):
+    # By hand: f(w) = w * w at 1 with rho 0.05 is judged at 1.05, where its slope is 2.1; plain AdamW steps by lr.
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = find_method(f"{SAM}:SAM").method.build([weight], {"lr": 0.1, "rho": 0.05, "weight_decay": 0.0}, {})
+    seen = []
+
+    def closure():
+        optimizer.zero_grad()
+        loss = weight.square().sum()
+        loss.backward()
+        seen.append(weight.item())
+        return loss
+
+    optimizer.step(closure)
+    assert seen == pytest.approx([1.0, 1.05])
+    assert weight.item() == pytest.approx(0.9)
+    assert weight.grad.item() == pytest.approx(2.1)
+    found = run(closed(), [f"{SAM}:SAM:lr=0.001..0.1", "adamw", "torch.optim.LBFGS:lr=0.1"], trials=2, seeds=2)
+    assert found.complete
+    assert {run.status for run in found.runs} == {"done"}
+
+
+def test_a_package_that_tests_other_weights(closed):
+    task = closed()
+    theirs = curve(task, "schedulefree.SGDScheduleFree:lr=0.5:momentum=0.9")
+    ours = curve(task, "schedulefreesgd:lr=0.5:momentum=0.9")
+    assert torch.allclose(theirs, ours, rtol=1e-4)
+    assert "Schedule-Free SGD" in resolve_method("schedulefree.SGDScheduleFree:lr=1").text
+    plain = Path("script.py").read_text().replace("with trial.evaluation():", "if True:")
+    Path("script.py").write_text(plain)
+    found = train(task, "schedulefree.SGDScheduleFree:lr=0.5")
+    assert found.status == "failed"
+    assert "tests other weights than it trains" in found.message
+
+
+def test_values_of_one_group(closed):
+    task = closed(GROUPS)
+    for rule in ("adamw", "torch.optim.AdamW"):
+        slow, fast = (curve(task, f"{rule}:lr=0.01:head.lr={lr}") for lr in (0.01, 0.1))
+        assert torch.equal(slow, curve(task, f"{rule}:lr=0.01"))
+        assert slow[1] != fast[1]
+        assert curve(task, f"{rule}:lr=0.01:body.beta1=0.5")[2] != slow[2]
+    (rule,) = resolve(study(task, ["adamw:head.lr=1e-4..1e-2"], trials=3)).rules
+    assert "head.lr" not in rule.trials[0]  # by default it is what the script gives it
+    assert rule.trials[1]["head.lr"] != rule.trials[1]["lr"]
+    found = run(task, ["adamw:head.lr=1e-4..1e-2"], trials=2, seeds=2)
+    assert found.complete
+    ended = train(task, "adamw:tail.lr=0.1")
+    assert "no group" not in ended.message
+    assert "its groups are called body, head: write {'params': ..., 'name': 'tail'}" in ended.message
+    assert "no group of it has a name" in train(closed(), "adamw:tail.lr=0.1").message
+
+
+def test_a_rate_that_the_maker_or_the_script_sets_itself_is_told(own, closed):
+    with pytest.raises(StudyError, match=r"sets lr .0\.03 at its first step, whatever is chosen. itself"):
+        run(closed(), [f"{own}:stubborn:lr=0.01..1"], trials=2, seeds=2)
+    task = closed(meanwhile="pass").partition(":")[0]
+    text = Path(task).read_text()
+    Path(task).write_text(text.replace("    def loss", "    optimizer.param_groups[0]['lr'] = 0.05\n\n    def loss"))
+    with pytest.raises(StudyError, match=r"sets lr .0\.05 at its first step, whatever is chosen. itself"):
+        run(f"{task}:train", ["torch.optim.SGD:lr=0.01..1"], trials=2, seeds=2, store="o.sqlite")
+
+
+def test_what_it_is_made_of_counts(own, closed):
+    first = resolve_method(f"{own}:Mine:lr=0.1")
+    again = resolve_method(f"{own}:Mine:lr=0.2")
+    assert first.hash == again.hash
+    Path(own).write_text(Path(own).read_text() + "# more\n")
+    assert resolve_method(f"{own}:Mine:lr=0.1").hash != first.hash
+    plain, with_others = (resolve_method(f"torch.optim.Muon{more}:lr=1").hash for more in ("", ":others=adamw"))
+    assert plain != with_others != resolve_method("torch.optim.Muon:others=sgd:lr=1").hash
+
+
+def test_one_spelling_however_it_is_given(own, tmp_path, monkeypatch):
+    text = "torch.optim.Adafactor:lr=0.0001..0.1:d=1|2:weight_decay=0.5:maximize=false"
+    table = {"rule": torch.optim.Adafactor, "lr": (1e-4, 0.1), "d": [1.0, 2.0], "weight_decay": 0.5, "maximize": False}
+    assert reference_of(table) == text
+    assert reference_of(torch.optim.Muon) == "torch.optim.Muon"
+    assert reference_of(thalweg.AdamW) == "adamw"
+    assert study("digits-mlp", table).rules == study("digits-mlp", [text]).rules == (text,)
+    (tmp_path / "study.toml").write_text(
+        'task = "digits-mlp"\nrules = ["adamw", {rule = "torch.optim.Adafactor", lr = "1e-4..1e-1", d = [1.0, 2]},'
+        ' {rule = "mine.py:Mine", lr = 0.1}]'
+    )
+    found = read_study("study.toml").rules
+    assert found[:2] == ("adamw", "torch.optim.Adafactor:lr=1e-4..1e-1:d=1|2")
+    assert found[2] == "mine.py:Mine:lr=0.1"
+    plan = resolve(read_study("study.toml", trials=3))
+    assert [rule.label for rule in plan.rules][1] == "torch.optim.Adafactor:lr=0.0001..0.1:d=1|2"
+    monkeypatch.syspath_prepend(tmp_path)
+    import mine
+
+    assert resolve_method(reference_of(mine.both)).method.hypers.keys() == {"lr", "adam_lr", "momentum"}
+
+
+REFUSED = {
+    "torch.optim.Muon": "declares no search: say where to look for its learning rate, torch.optim.Muon:lr=1e-4..1e-1",
+    "torch.optim.Moun:lr=0.1": "torch.optim has no 'Moun'; did you mean Muon?",
+    "no.such.Thing:lr=0.1": "cannot import the module no.such",
+    "torch.optim.SGD:lr=0.1:beta=1": "has no hyperparameter 'beta'. It has: lr, momentum",
+    "torch.optim.SGD:lr=0.1:nesterov=1": "nesterov is a switch, true or false",
+    "torch.optim.SGD+lookahead:lr=0.1": "is no update rule of thalweg, so +lookahead cannot go with it",
+    "torch.optim.SGD:like=tf1:lr=0.1": "is no update rule of thalweg, so like=tf1 cannot go with it",
+    "adamw:others=sgd": "others= is for optimizers that take matrices alone",
+    "torch.optim.Muon:others=torch.optim.SGD:lr=0.1": "torch.optim.SGD is an optimizer, and no update rule",
+    "mine.py:NeedsAWord:lr=0.1": "kind has no default: write mine.py:NeedsAWord:kind=... ",
+    "mine.py:Nothing": "mine.py has no 'Nothing'; did you mean nothing?",
+}
+
+
+@pytest.mark.parametrize("reference", REFUSED)
+def test_refusals_say_what_to_write(own, closed, reference):
+    with pytest.raises(StudyError) as caught:
+        resolve(study(closed(), [reference]))
+    assert REFUSED[reference] in str(caught.value)
+
+
+def test_what_makes_no_optimizer(own, closed):
+    found = train(closed(), f"{own}:nothing", lr=0.1)
+    assert "nothing returns a torch.optim.Optimizer, or a list of them; got NoneType: add the return" in found.message
+    with pytest.raises(StudyError, match="a table with a rule in it"):
+        study("digits-mlp", [{"optimizer": "adamw"}])
+    with pytest.raises(StudyError, match="d is a number, a switch, a list of choices or a range"):
+        study("digits-mlp", [{"rule": "adamw", "d": None}])
+
+
+def test_a_class_from_anywhere_trains_once(closed):
+    class Halved(torch.optim.SGD):
+        def __init__(self, params, lr=0.1):
+            super().__init__(params, lr=lr / 2)
+
+    task = closed()
+    assert torch.equal(curve(task, Halved, lr=0.2), curve(task, torch.optim.SGD, lr=0.1))
+
+
+def test_lr_find(own, closed):
+    task = closed()
+    found = lr_find(task, "torch.optim.SGD:momentum=0.9", low=1e-3, high=1.0, points=5, engine=Serial())
+    assert len(found.rates) == 5
+    with pytest.raises(StudyError, match="declares no search of lr: give both ends"):
+        lr_find(task, f"{own}:Mine", engine=Serial())
