@@ -9,15 +9,15 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
-import handmade
 import pytest
 
+import handmade
 from thalweg.files import write_atomically
 from thalweg.report import render, write
 from thalweg.report.page import embedded
-from thalweg.report.viewing import view_of
 from thalweg.study import Suite
 from thalweg.study.model.settings import Settings
+from thalweg.view.comparison import view_of
 
 VOID = {"meta", "br", "wbr", "img", "rect", "circle", "path", "link"}
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from thalweg.terminal import Refused, out, refusing
+from thalweg.terminal.console import Refused, out, refusing
 
 from .app import Flag, Several, Whole, app
 from .asking import asked_for, chosen_engine, hyperparameters, task_options
@@ -92,10 +92,11 @@ def compare(
     json
         Print the result as JSON instead of tables.
     """
-    from thalweg.outcome import as_json, print_outcome
-    from thalweg.progress import progress
     from thalweg.report import write
     from thalweg.study import StudyError, run_study
+    from thalweg.terminal.comparison import print_outcome
+    from thalweg.terminal.progress import progress
+    from thalweg.view.machine_readable import as_json
 
     if report is not None:
         writable_page(report, store)
@@ -161,7 +162,7 @@ def train(
     from thalweg.study import StudyError
     from thalweg.study import train as run
     from thalweg.study.ask.task_references import epochs_of, resolve_task
-    from thalweg.training_view import as_json, outcome, watching
+    from thalweg.terminal.training import as_json, outcome, watching
 
     with refusing(StudyError):
         values = hyperparameters(set or [], lr)
@@ -246,9 +247,9 @@ def lr_find(
     json
         Print the result as JSON.
     """
-    from thalweg.lr_view import as_json, print_rates, watching
     from thalweg.study import StudyError
     from thalweg.study.run.lr_find import lr_find as run
+    from thalweg.terminal.learning_rates import as_json, print_rates, watching
 
     with refusing(StudyError):
         values = hyperparameters(set or [], None)

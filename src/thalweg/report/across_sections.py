@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from thalweg.stats.wins import Record, WinMatrix
 from thalweg.stats.wording import counted
+from thalweg.view.values import Page, RuleView, View
 
 from .closing_sections import hours
 from .markup import Part, escaped, figure, interval, label, legend, named, raw_table, rule_head
 from .sections import unfinished
-from .view import Page, RuleView, View
 
 
 def facts(page: Page) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import isfinite, log10
 from typing import Any
 
-from .view import Metric
+from thalweg.view.values import Metric
 
 Figure = dict[str, Any]
 

@@ -1,9 +1,10 @@
 """The parts of the page on what it cost and how to make it again. Pure functions of a `View` or a `Page`."""
 
 from thalweg.stats.wording import counted
+from thalweg.view.values import Page, Problem, RuleView, View
+from thalweg.view.words import duration, size
 
-from .markup import Part, duration, escaped, folded, many, row, rule_head, size, swatch, table
-from .view import Page, Problem, RuleView, View
+from .markup import Part, escaped, folded, many, row, rule_head, swatch, table
 
 
 def problems(view: View) -> Part:

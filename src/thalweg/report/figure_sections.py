@@ -1,8 +1,9 @@
 """The parts of the page around figures, for one task. Pure functions of a `View`."""
 
+from thalweg.view.values import Interval, RuleView, View
+
 from .figures import LINES
 from .markup import Part, figure, legend, percent, row, rule_head, table
-from .view import Interval, RuleView, View
 
 
 def best_so_far(view: View) -> Part:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 
+from thalweg.view.values import Curve, Interval, Metric, RuleView, Trial, View
+
 from . import axes
 from .axes import Figure
-from .view import Curve, Interval, Metric, RuleView, Trial, View
 
 # More seeds than these are drawn as a band: so many lines hide each other.
 LINES = 5

@@ -1,11 +1,11 @@
-"""The pieces that every part of the page is made of: HTML, and numbers as text. Every text passes through `escaped`."""
+"""The pieces that every part of the page is made of. Every text passes through `escaped`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .palette import Look
-from .view import Interval, Metric, Pair, RuleView
+from thalweg.view.palette import Look
+from thalweg.view.values import Interval, Metric, Pair, RuleView
 
 # SVG paths of the plotly symbols used first, in a box of 12 by 12; later rules get the circle of their colour.
 SHAPES = {
@@ -153,22 +153,3 @@ def colour_styles(rules: Iterable[RuleView]) -> str:
     light = "".join(f".{colour_class(look)}{{fill:{look.light}}}" for look in looks)
     dark = "".join(f".{colour_class(look)}{{fill:{look.dark}}}" for look in looks)
     return f"{light}@media (prefers-color-scheme: dark){{{dark}}}"
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that reads best."""
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.0f} µs"
-    if seconds < 1:
-        return f"{seconds * 1e3:.3g} ms"
-    if seconds < 120:
-        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def size(count: int) -> str:
-    """Bytes in the unit that reads best."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.3g} {unit}"
-    return f"{count} B" if count else "none"

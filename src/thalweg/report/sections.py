@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from thalweg.stats.wording import counted
+from thalweg.view.values import Budget, Metric, Pair, RuleView, View
 
 from .markup import Part, difference, escaped, figure, folded, interval, label, percent, row, rule_head, table
-from .view import Budget, Metric, Pair, RuleView, View
 
 
 def facts(view: View) -> str:

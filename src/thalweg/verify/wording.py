@@ -77,7 +77,7 @@ def reasons(cells: Sequence[Checked]) -> list[str]:
 
 def outcome_table(cells: Sequence[Checked]) -> Group:
     """The cells for a terminal, with what is to be said about them."""
-    from thalweg.terminal import table
+    from thalweg.terminal.console import table
 
     made: Table = table("optimizer", "inst.", "seed", "published", "ours", "gap", "met", right=("inst.", "gap"))
     for column in made.columns:

@@ -12,12 +12,12 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from thalweg.report.markup import duration
 from thalweg.stats.wording import Unit, listed
 from thalweg.study.model.cells import Run
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
 from thalweg.study.model.metric import Metric, choose_metric
+from thalweg.view.words import duration
 
 EVERY = 10.0  # seconds between two plain lines
 FAILURES_SHOWN = 5

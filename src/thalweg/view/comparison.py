@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 from thalweg.study.judge.across import headline
 from thalweg.study.judge.findings import RuleRow
@@ -14,9 +13,9 @@ from thalweg.study.model.plan import Plan, PlannedRule
 
 from . import commands
 from .commands import heading
+from .pairs import budget, found_pair, shown_interval
 from .palette import look
-from .view import Curve, Kept, Metric, Page, Problem, RuleView, Trial, View
-from .viewing_pairs import budget, found_pair, shown_interval
+from .values import Curve, Kept, Metric, Page, Problem, RuleView, Trial, View
 
 # Digits of a key that are shown; `thalweg rerun` takes as few.
 KEY = 12
@@ -200,12 +199,3 @@ def _words(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_words, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity; plotly leaves a gap for null."""
-    if isinstance(value, Mapping):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not isfinite(value) else value

@@ -7,7 +7,7 @@ from thalweg.stats.paired import Difference
 from thalweg.stats.wording import counted
 from thalweg.study.judge.procedures import Procedures
 
-from .view import Budget, Interval, Pair
+from .values import Budget, Interval, Pair
 
 
 def budget(found: Procedures, minutes: float | None) -> Budget:

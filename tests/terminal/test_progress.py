@@ -5,9 +5,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from thalweg.progress import Plain, Shown, Tally, progress
 from thalweg.study.model.cells import Curve, Run
 from thalweg.study.model.events import Finished, Phase, Started
+from thalweg.terminal.progress import Plain, Shown, Tally, progress
 
 
 def run(rule, trial, accuracy, status="done", message=""):
@@ -56,7 +56,7 @@ def test_plain_lines():
 
 def test_the_time_left_comes_from_what_was_run_now(monkeypatch):
     tally = Tally(None, started=0.0)
-    monkeypatch.setattr("thalweg.progress.monotonic", lambda: 20.0)
+    monkeypatch.setattr("thalweg.terminal.progress.monotonic", lambda: 20.0)
     tally.take(Started(1000, 900))
     assert tally.pace() == ""
     tally.take(Finished(run("sgd", 1, 0.5), 901, 1000))

@@ -12,8 +12,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from thalweg.plot import braille, limits, wants_logarithm
 from thalweg.study.run.train import Training
+
+from .plot import braille, limits, wants_logarithm
 
 HEIGHT = 10
 LABELS = 12  # columns left of the curves

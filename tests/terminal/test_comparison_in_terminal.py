@@ -4,12 +4,13 @@ import json
 from io import StringIO
 from pathlib import Path
 
-import handmade
 import pytest
 from rich.console import Console
 
-from thalweg.outcome import as_json, print_outcome
+import handmade
 from thalweg.study import Suite
+from thalweg.terminal.comparison import print_outcome
+from thalweg.view.machine_readable import as_json
 
 
 def printed(found, capsys, width=80):

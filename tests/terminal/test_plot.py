@@ -3,8 +3,8 @@
 import pytest
 from rich.console import Console
 
-from thalweg.plot import braille, limits, wants_logarithm
-from thalweg.training_view import Progress, figure
+from thalweg.terminal.plot import braille, limits, wants_logarithm
+from thalweg.terminal.training import Progress, figure
 
 
 def dots(lines):

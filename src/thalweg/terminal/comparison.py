@@ -6,14 +6,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.outcome_json import as_json
-from thalweg.report.markup import duration, size
-from thalweg.report.view import Interval, Metric, Page, RuleView, View
-from thalweg.report.viewing import view_of
 from thalweg.study.judge.results import Comparison, Suite
-from thalweg.terminal import table
+from thalweg.view.comparison import view_of
+from thalweg.view.values import Interval, Metric, Page, RuleView, View
+from thalweg.view.words import duration, size
 
-__all__ = ["as_json", "print_outcome"]
+from .console import table
 
 
 def print_outcome(found: Comparison | Suite, console: Console, report: Path | None = None) -> None:

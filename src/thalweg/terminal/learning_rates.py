@@ -13,13 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.plot import braille, limits, wants_logarithm
-from thalweg.report.viewing import finite
 from thalweg.stats.wording import Unit
 from thalweg.study.model.metric import is_share
 from thalweg.study.run.lr_range import LearningRates, Rate
-from thalweg.terminal import table
-from thalweg.training_view import HEIGHT, LABELS, STYLES
+from thalweg.view.machine_readable import finite
+
+from .console import table
+from .plot import braille, limits, wants_logarithm
+from .training import HEIGHT, LABELS, STYLES
 
 COLUMNS = 6  # of the figure, for each step from rate to rate
 

@@ -11,7 +11,8 @@ from thalweg.formula.declare import Hyper, State, Switch
 from thalweg.formula.rule import Declaring, Rule, Wrapper, decay_kind, hypers, parts, text
 from thalweg.formula.text import Line, sections, usual_story
 from thalweg.formula.typeset import letters_of, unicode
-from thalweg.terminal import first_line, table
+
+from .console import first_line, table
 
 
 def rules_table(catalogue: Mapping[str, type[Rule]]) -> Table:

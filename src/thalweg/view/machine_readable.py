@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from thalweg.report.viewing import finite, metric_of
 from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
 from thalweg.stats.superiority import Superiority
@@ -15,6 +15,8 @@ from thalweg.study.judge.procedures import Procedures
 from thalweg.study.judge.results import Comparison, Suite
 from thalweg.study.model.cells import Run
 from thalweg.study.model.metric import Metric
+
+from .comparison import metric_of
 
 Object = dict[str, Any]
 
@@ -189,3 +191,12 @@ def _across(found: Across) -> Object:
             "groups": ranking.groups,
         },
     }
+
+
+def finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity; plotly leaves a gap for null."""
+    if isinstance(value, Mapping):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
