@@ -497,7 +497,7 @@ def test_train_says_what_came_of_it(capsys):
     assert first.startswith("quadratic-deep:instance=2, momentum:like=tf1, seed 3: done after 700 steps")
     assert values == "  lr=0.01 momentum=0.9 weight_decay=0 heavy_ball=true"
     assert [line.split()[0] for line in metrics] == ["train_loss", "valid_loss", "test_loss"]
-    assert "347.358 -> " in metrics[2]
+    assert "347.4 -> " in metrics[2]
     assert [line.split()[1] for line in shown.err.splitlines()] == [str(10 * k) for k in range(11)]
 
 

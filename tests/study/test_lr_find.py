@@ -233,7 +233,7 @@ def test_higher_may_be_better():
     assert found.higher_is_better
     assert (found.best, found.good, found.fails_from) == (0.1, (0.1, 0.1), 1.0)
     assert [rate.status for rate in found.rates] == ["worse", "done", "done", "worse"]
-    assert "valid_accuracy 90.0%" in found.sentences[1]
+    assert "valid_accuracy 90.00%" in found.sentences[1]
 
 
 def test_without_a_value_before_training_the_smallest_rate_is_the_start():

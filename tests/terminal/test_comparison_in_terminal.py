@@ -28,9 +28,8 @@ def test_the_terminal_shows_the_procedure_and_the_configuration_found(capsys):
     text = printed(found, capsys)
     assert text.startswith("AdamW is better than SGD")
     assert "tuned, 4 trials" in text
-    mean = found.procedures[0].intervals["adamw"].mean
-    assert f"{100 * mean:.2f}%" in text
-    assert f"{100 * found.rows[2].tuned.mean:.2f}%" in text
+    for interval in (found.procedures[0].intervals["adamw"], found.rows[2].tuned):
+        assert found.metric.unit.mean(interval) in text
     assert "lr=" in text
     assert max(map(len, text.splitlines())) <= 80
 

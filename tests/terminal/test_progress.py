@@ -36,7 +36,7 @@ def test_the_tally():
     assert (tally.done, tally.total, tally.stored) == (10, 10, 4)
     assert tally.lost() == "4 diverged, 1 failed"
     # The best of the search: re-runs have other seeds.
-    assert tally.bests() == "best valid accuracy: sgd 62.5%, adamw 75.0%"
+    assert tally.bests() == "best valid accuracy: sgd 62.50%, adamw 75.00%"
     assert tally.resumed() == "4 of 10 runs were already stored"
 
 
@@ -90,7 +90,7 @@ def test_a_second_task_starts_anew():
         tally.take(event)
     assert (tally.done, tally.total, tally.ended) == (8, 8, 1)
     assert tally.lost() == "1 diverged"
-    assert tally.bests() == "best valid accuracy: sgd 50.0%"
+    assert tally.bests() == "best valid accuracy: sgd 50.00%"
     assert tally.task == "2 of 2: spiral[x]"
 
 
@@ -127,7 +127,7 @@ def test_the_live_display_fits(width):
     text = stream.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert all(
-        words in text for words in ("re-runs", "10/10", "4 diverged, 1 failed", "adamw 75.0%", "ValueError: [no]")
+        words in text for words in ("re-runs", "10/10", "4 diverged, 1 failed", "adamw 75.00%", "ValueError: [no]")
     )
 
 

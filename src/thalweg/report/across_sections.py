@@ -35,7 +35,7 @@ def overview(page: Page) -> str:
         shown = view.headline
         cells = "".join(
             f'<td class="number {_standing(view.standing.get(rule.label, ""))}">'
-            f"{interval(view.metric, shown.get(rule.label), view.standing.get(rule.label, ''))}</td>"
+            f"{interval(view.metric.unit, shown.get(rule.label), view.standing.get(rule.label, ''))}</td>"
             for rule in page.rules
         )
         about = f'<span class="range">{escaped(view.metric.judged)}</span>'

@@ -42,7 +42,7 @@ def _comparison(found: Comparison) -> Object:
     metric = metric_of(found)
     return {
         "task": found.plan.task,
-        "metric": {"chosen_on": metric.valid, "judged_on": metric.test, "better": metric.better},
+        "metric": {"chosen_on": metric.selection, "judged_on": metric.judgement, "better": metric.better},
         "trials": found.plan.trials,
         "seeds": found.plan.seeds,
         "missing": found.missing,

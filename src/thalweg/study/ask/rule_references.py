@@ -21,6 +21,7 @@ from thalweg.closest import ending
 from thalweg.formula import FormulaError, Rule, Search, Switch, Wrapper, choice, like, wrapped
 from thalweg.formula.rule import hypers, inner, parts, text
 from thalweg.rules import CATALOGUE, left_to_torch
+from thalweg.stats.wording import value_text
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 from thalweg.wrappers import WRAPPERS
@@ -60,7 +61,7 @@ def resolve_rule(reference: str | type) -> ResolvedRule:
     given = {name: written for name, written in options.items() if not _is_range(written)}
     fixed = checked(rule, {name: read_value(written) for name, written in given.items()}, f"rule {source}")
     ranges = {n: _range(rule, n, written, f"rule {source}") for n, written in options.items() if n not in given}
-    told = {name: _written(fixed[name]) if name in fixed else _range_text(options[name]) for name in options}
+    told = {name: value_text(fixed[name]) if name in fixed else _range_text(options[name]) for name in options}
     order = [*hypers(rule), *parts(rule, Switch)]
     told = {name: told[name] for name in sorted(told, key=order.index)}
     label = ":".join([_spelled(rule, _short), *(f"{k}={v}" for k, v in told.items())])
@@ -105,7 +106,7 @@ def _range(rule: type[Rule], name: str, written: str, where: str) -> Search:
 def _range_text(written: str) -> str:
     """One spelling of a range, so that one variant has one label."""
     sign = "|" if "|" in written else ".."
-    return sign.join(f"{float(each):.12g}" for each in written.split(sign))
+    return sign.join(value_text(float(each)) for each in written.split(sign))
 
 
 def find_rule(source: str) -> type[Rule]:
@@ -284,10 +285,6 @@ def checked(rule: type[Rule], given: Mapping[str, object], where: str) -> dict[s
             raise StudyError(f"{where} has no hyperparameter {name!r}{ending(name, known)} It has: {', '.join(known)}.")
     # In the order of the rule, so that one variant has one label.
     return {name: found[name] for name in (*numbers, *switches) if name in found}
-
-
-def _written(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:.12g}"
 
 
 def _parts(source: str) -> list[str]:
