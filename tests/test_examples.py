@@ -54,8 +54,8 @@ def test_own_script_and_rule_are_compared(compared: Callable[..., str]) -> None:
 
 def test_own_script_is_compared_with_and_without_a_norm(compared: Callable[..., str]) -> None:
     found = json.loads(compared("-r", "adamw", "--vary", "norm=none,layer", "--json"))
-    assert found["verdict"][0].startswith("On own_script.py:train with AdamW, after 2 trials each, ")
-    assert [rule["options"] for rule in found["rules"]] == [{"norm": "none"}, {"norm": "layer"}]
+    assert found["verdict"]["sentences"][0].startswith("On own_script.py:train with AdamW, after 2 trials each, ")
+    assert [rule["option_norm"] for rule in found["rules"]] == ["none", "layer"]
 
 
 @pytest.mark.parametrize("name", ["tiger.py:Tiger", "amos.py:Amos"])

@@ -437,8 +437,8 @@ def test_a_comparison_that_was_interrupted_in_its_process_goes_on(script, capsys
     assert rows("stopped.sqlite") == rows("whole.sqlite")
     found, expected = json.loads(shown), json.loads(whole)
     assert found["verdict"] == expected["verdict"]
-    assert [(rule["rule"], rule["options"]) for rule in found["rules"]] == [
-        ("norm=layer", {"norm": "layer"}), ("norm=none", {"norm": "none"}),
+    assert [(rule["contender"], rule["option_norm"]) for rule in found["rules"]] == [
+        ("norm=layer", "layer"), ("norm=none", "none"),
     ]  # fmt: skip
 
 

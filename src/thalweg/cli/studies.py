@@ -90,7 +90,8 @@ def compare(
     report
         Also write the page to this file.
     json
-        Print the result as JSON instead of tables.
+        Print the result as JSON instead of tables: .verdict.sentences, .rules, .pairs, .runs (with the keys that
+        `thalweg rerun` takes) and more. Of several tasks, .tasks holds one such object each.
     """
     from thalweg.report import write
     from thalweg.study import StudyError, run_study
@@ -352,7 +353,7 @@ def merge(into: Path, /, *others: Path) -> None:
 
 @app.command(sort_key=9)
 def export(study: Path, /, *, out: Path, format: str = "csv") -> None:
-    """Write a study as tables for other programs: runs, curves, rules, procedures, pairs.
+    """Write a study as tables for other programs: runs, curves, rules, tuning curves, procedures, pairs.
 
     Parameters
     ----------

@@ -1,11 +1,9 @@
 """Learning rates in the terminal: the curve over rates, a line for each, what it says. Progress on standard error."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from math import inf, log10
 
 from rich.console import Console, Group
@@ -16,7 +14,7 @@ from rich.text import Text
 from thalweg.stats.wording import value_text
 from thalweg.study.model.metric import unit_of
 from thalweg.study.run.lr_range import LearningRates, Rate
-from thalweg.view.machine_readable import finite
+from thalweg.view.machine_readable import json_text
 
 from .console import table
 from .plot import braille, limits, wants_logarithm
@@ -89,7 +87,7 @@ def rates_table(found: LearningRates) -> Table:
 
 def as_json(found: LearningRates) -> str:
     """Everything that was found, for machines. No NaN, no infinity."""
-    return json.dumps(finite({**asdict(found), "sentences": found.sentences}), indent=2, allow_nan=False)
+    return json_text({**vars(found), "sentences": found.sentences})
 
 
 def _said(found: LearningRates, rate: Rate) -> str:

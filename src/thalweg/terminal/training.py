@@ -1,6 +1,5 @@
 """A single training while it runs: its curves on a terminal, a line every few epochs elsewhere. On standard error."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from rich.text import Text
 from thalweg.stats.wording import value_text
 from thalweg.study.model.metric import unit_of
 from thalweg.study.run.train import Training
+from thalweg.view.machine_readable import json_text
 
 from .plot import braille, limits, wants_logarithm
 
@@ -133,6 +133,4 @@ def outcome(found: Training) -> str:
 
 def as_json(found: Training) -> str:
     """Everything that came of a training, for machines."""
-    fields = ("task", "rule", "seed", "schedule", "values", "options", "status", "message", "steps", "seconds")
-    curves = {name: {"epochs": curve.epochs, "values": curve.values} for name, curve in found.curves.items()}
-    return json.dumps({**{name: getattr(found, name) for name in fields}, "final": found.final, "curves": curves})
+    return json_text({**vars(found), "final": found.final})
