@@ -20,12 +20,12 @@ from rich.console import Console
 
 from thalweg.cli import app
 from thalweg.cli.asking import asked_for
-from thalweg.outcome import print_outcome
 from thalweg.study.ask.spec import resolve
 from thalweg.study.judge.results import Comparison, judge
 from thalweg.study.keep.store import read_contents
 from thalweg.study.model.cells import Cell, Curve, Run
 from thalweg.study.model.plan import Plan, PlannedRule
+from thalweg.terminal.comparison import print_outcome
 
 ROOT = Path(__file__).parents[1]
 KEPT = Path(__file__).with_name("demo_runs.json")

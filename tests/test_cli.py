@@ -394,10 +394,10 @@ def test_json_is_for_machines(capsys, study):
     tokens = ["compare", f"{place / 'good.py'}:train", "-r", "sgd,adamw", *SMALL, "--store", str(study), "--json"]
     assert main(tokens) == 0
     result = json.loads(capsys.readouterr().out, parse_constant=lambda text: pytest.fail(text))
-    assert [rule["rule"] for rule in result["rules"]] == ["sgd", "adamw"]
+    assert [rule["contender"] for rule in result["rules"]] == ["sgd", "adamw"]
     assert result["missing"] == 0
-    assert result["verdict"]
-    assert result["rules"][0]["tuned"]["runs"] == 2
+    assert result["verdict"]["sentences"]
+    assert result["rules"][0]["tuned_n"] == 2
 
 
 def test_what_a_script_prints_stays_out_of_json(capfd, folder):
@@ -439,7 +439,7 @@ def test_studies_are_put_together(capsys, folder, study):
 def test_tables_are_written_for_other_programs(capsys, folder, study):
     assert main(["export", str(study), "--out", "tables"]) == 0
     written = capsys.readouterr().out.split()
-    assert [Path(path).stem for path in written] == ["runs", "curves", "rules", "procedures", "pairs"]
+    assert [Path(path).stem for path in written] == ["runs", "curves", "rules", "tuning_curves", "procedures", "pairs"]
     assert len(Path("tables/runs.csv").read_text().splitlines()) > 10
 
 
@@ -497,7 +497,7 @@ def test_train_says_what_came_of_it(capsys):
     assert first.startswith("quadratic-deep:instance=2, momentum:like=tf1, seed 3: done after 700 steps")
     assert values == "  lr=0.01 momentum=0.9 weight_decay=0 heavy_ball=true"
     assert [line.split()[0] for line in metrics] == ["train_loss", "valid_loss", "test_loss"]
-    assert "347.358 -> " in metrics[2]
+    assert "347.4 -> " in metrics[2]
     assert [line.split()[1] for line in shown.err.splitlines()] == [str(10 * k) for k in range(11)]
 
 

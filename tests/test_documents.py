@@ -404,7 +404,7 @@ def the_tree() -> str:
 
 # What blocks quote that no Python before them prints: who prints it.
 QUOTED: dict[tuple[str, str], Callable[[], str] | str] = {
-    ("docs/rules.md", "The catalogue"): "compared by tests/test_catalogue_view.py",
+    ("docs/rules.md", "The catalogue"): "compared by tests/terminal/test_catalogue.py",
     ("docs/testing.md", "Testing an optimizer of your own"): the_suites_sentence,
     ("docs/design.md", "The house"): the_tree,
 }

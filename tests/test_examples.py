@@ -54,8 +54,8 @@ def test_own_script_and_rule_are_compared(compared: Callable[..., str]) -> None:
 
 def test_own_script_is_compared_with_and_without_a_norm(compared: Callable[..., str]) -> None:
     found = json.loads(compared("-r", "adamw", "--vary", "norm=none,layer", "--json"))
-    assert found["verdict"][0].startswith("On own_script.py:train with AdamW, after 2 trials each, ")
-    assert [rule["options"] for rule in found["rules"]] == [{"norm": "none"}, {"norm": "layer"}]
+    assert found["verdict"]["sentences"][0].startswith("On own_script.py:train with AdamW, after 2 trials each, ")
+    assert [rule["option_norm"] for rule in found["rules"]] == ["none", "layer"]
 
 
 @pytest.mark.parametrize("name", ["tiger.py:Tiger", "amos.py:Amos"])
@@ -69,7 +69,7 @@ def test_rules_in_one_file_are_shown_and_trained(name: str, capsys: pytest.Captu
 
 
 def test_every_example_is_run() -> None:
-    """test_own_rule.py by pytest itself, with the other tests."""
+    """test_own_rule.py by pytest itself, with the other tests; sam.py in study/test_any_optimizer.py."""
     assert {p.name for p in EXAMPLES.glob("*.py")} == {
-        "own_rule.py", "tiger.py", "amos.py", "test_own_rule.py", "drop_in.py", "own_script.py",
+        "own_rule.py", "tiger.py", "amos.py", "test_own_rule.py", "drop_in.py", "own_script.py", "sam.py",
     }  # fmt: skip

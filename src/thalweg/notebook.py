@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from thalweg.optim import Optimizer
-    from thalweg.report.view import Page
     from thalweg.study.judge.results import Comparison, Suite
+    from thalweg.view.values import Page
 
 WIDTH = 110  # of a rule's card, in characters
 
@@ -39,7 +39,7 @@ class Card:
         self.rule = rule
 
     def __repr__(self) -> str:
-        from thalweg.catalogue_view import formulas, rule_card
+        from thalweg.terminal.catalogue import formulas, rule_card
 
         lines = _recorded(rule_card(self.rule, formulas(self.rule))).export_text().splitlines()
         return "\n".join(line.rstrip() for line in lines)
@@ -71,9 +71,9 @@ def rule_html(rule: type[Rule]) -> str | None:
 
 def _card_html(rule: type[Rule]) -> str:
     """The formulas typeset, the rest as in a terminal; without colours of its own: notebooks are light or dark."""
-    from thalweg.catalogue_view import rule_head, rule_tables
     from thalweg.formula.text import usual_story
     from thalweg.formula.typeset import mathml_of
+    from thalweg.terminal.catalogue import rule_head, rule_tables
 
     typeset = f'<div style="overflow-x: auto">{mathml_of(usual_story(rule))}</div>'
     return _pre(rule_head(rule)) + typeset + _pre(rule_tables(rule))
@@ -97,7 +97,7 @@ def comparison_html(found: "Comparison | Suite") -> str:
     from thalweg.report.across_sections import overview
     from thalweg.report.markup import colour_styles, escaped
     from thalweg.report.sections import means
-    from thalweg.report.viewing import view_of
+    from thalweg.view.comparison import view_of
 
     page = view_of(found)
     parts = [_sentences(page.across.sentences), overview(page)] if page.across else []
@@ -123,7 +123,8 @@ def figures(found: "Comparison | Suite") -> "dict[str, Figure]":
     from plotly.graph_objects import Figure
 
     from thalweg.report.page import figures as drawn
-    from thalweg.report.viewing import finite, view_of
+    from thalweg.view.comparison import view_of
+    from thalweg.view.machine_readable import finite
 
     page = view_of(found)
     return {_name(name, page): Figure(finite(_with_legend(figure))) for name, figure in drawn(page).items()}

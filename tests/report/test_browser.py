@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-import handmade
 import pytest
 
+import handmade
 from thalweg.report import write
 
 pytestmark = pytest.mark.slow

@@ -3,12 +3,12 @@
 import math
 from dataclasses import replace
 
-import handmade
 import pytest
 
+import handmade
 from thalweg.report import across_figures, figures
-from thalweg.report.view import Curve
-from thalweg.report.viewing import view_of
+from thalweg.view.comparison import view_of
+from thalweg.view.values import Curve
 
 ALL = tuple(figures.FIGURES.values())
 

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
-import handmade
 import pytest
 
+import handmade
 import thalweg
 from thalweg.formula.text import usual_story
 from thalweg.formula.typeset import mathml_of

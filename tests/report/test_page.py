@@ -9,15 +9,15 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
-import handmade
 import pytest
 
+import handmade
 from thalweg.files import write_atomically
 from thalweg.report import render, write
 from thalweg.report.page import embedded
-from thalweg.report.viewing import view_of
 from thalweg.study import Suite
 from thalweg.study.model.settings import Settings
+from thalweg.view.comparison import view_of
 
 VOID = {"meta", "br", "wbr", "img", "rect", "circle", "path", "link"}
 
@@ -147,7 +147,7 @@ def test_what_the_page_says_of_procedures(page):
     text = words(page)
     assert f"tuned, {procedures.trials['adamw']} trials" in text
     mean = procedures.intervals["adamw"]
-    assert f"{100 * mean.mean:.2f}% {100 * mean.low:.2f} to {100 * mean.high:.2f}%" in text
+    assert f"{found.metric.unit.mean(mean)} {found.metric.unit.levels(mean)}" in text
     pair = procedures.pairs[0]
     assert f"{pair.first} minus {pair.second}" in text
     assert f"{100 * pair.superiority.estimate:.0f}%" in text

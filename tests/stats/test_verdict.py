@@ -178,7 +178,7 @@ def test_equal_in_every_seed():
 def test_the_same_difference_in_every_seed():
     said = say(adamw=[0.75, 0.75, 0.75], sgd=[0.5, 0.5, 0.5])
     assert said.best is None
-    assert "difference +25.0 points in each of 3 seeds, so that the noise is unknown" in said.sentences[1]
+    assert "difference +25.00 points in each of 3 seeds, so that the noise is unknown" in said.sentences[1]
     assert said.sentences[1].endswith("more seeds would show it, or a script that uses trial.seed.")
 
 

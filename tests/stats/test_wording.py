@@ -1,7 +1,7 @@
 import pytest
 
 from thalweg.stats.intervals import Interval
-from thalweg.stats.wording import Unit, counted, listed
+from thalweg.stats.wording import DRAWN, Unit, counted, listed, value_text
 
 
 def interval(mean, half):
@@ -27,7 +27,7 @@ def test_a_size_has_two_digits_and_no_sign(share, value, written):
 
 def test_levels_and_differences_go_with_their_interval():
     points, loss = Unit(share=True), Unit()
-    assert points.value(0.97412, interval(0.97412, 0.004)) == "97.4%"
+    assert points.mean(interval(0.97412, 0.004)) == "97.4%"
     assert points.levels(interval(0.97412, 0.004)) == "97.0% to 97.8%"
     assert points.difference(interval(0.0131, 0.004)) == "+1.3 points"
     assert points.bounds(interval(0.0131, 0.004)) == "+0.9 to +1.7"
@@ -37,9 +37,54 @@ def test_levels_and_differences_go_with_their_interval():
 
 def test_what_is_possible_everywhere_is_unknown():
     endless = Interval(0.5, float("-inf"), float("inf"), 0.0, 0.95, ())
-    assert (Unit().bounds(endless), Unit().levels(endless)) == ("unknown", "unknown")
+    assert (Unit().bounds(endless), Unit().levels(endless)) == ("no interval", "no interval")
 
 
 def test_lists_and_numbers_of_things():
     assert (listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"], "or")) == ("a", "a and b", "a, b or c")
     assert (counted(1, "seed"), counted(5, "seed")) == ("1 seed", "5 seeds")
+
+
+@pytest.mark.parametrize(
+    ("share", "value", "written"),
+    [
+        (True, 0.97412, "97.41%"),
+        (True, 0.0, "0.00%"),
+        (False, 0.0931249, "0.09312"),
+        (False, 347.358, "347.4"),
+        (False, 123456.7, "123457"),
+        (False, 1.2346e-12, "1.235e-12"),
+        (False, -1.2345e30, "-1.23e+30"),
+        (False, 0.0, "0"),
+        (False, float("nan"), "nan"),
+        (False, float("inf"), "inf"),
+    ],
+)
+def test_a_value_without_an_interval_has_four_digits(share, value, written):
+    assert Unit(share).value(value) == written
+
+
+def test_small_means_keep_the_digits_of_their_interval():
+    found = interval(4.1234e-11, 3e-13)
+    assert (Unit().mean(found), Unit().levels(found)) == ("4.123e-11", "4.093e-11 to 4.153e-11")
+    assert Unit().difference(found) == "+4.123e-11"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.001, "0.001"),
+        (1e-8, "1e-08"),
+        (0.1 + 0.2, "0.3"),
+        (True, "true"),
+        (10, "10"),
+        (10**15, f"{10**15}"),
+        ("l2", "l2"),
+    ],
+)
+def test_a_hyperparameter_is_written_as_a_user_would(value, written):
+    assert value_text(value) == written
+
+
+def test_of_a_drawn_value_four_digits_are_enough():
+    assert value_text(0.00123456789, DRAWN) == "0.001235"

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import math
 import subprocess
 import sys
 import textwrap
@@ -18,7 +19,7 @@ from thalweg.study.bridges.export import as_csv, as_json, as_parquet, export
 from thalweg.study.bridges.tables import FIRST, Table, tables
 from thalweg.study.judge.results import Suite, judge
 
-NAMES = ("runs", "curves", "rules", "procedures", "pairs")
+NAMES = ("runs", "curves", "rules", "tuning_curves", "procedures", "pairs")
 
 # Runs of every ending, an option that is varied, rules with other hyperparameters and switches, a constant metric.
 ENDS = """
@@ -92,7 +93,7 @@ def trained(found):
 
 
 def test_the_tables_say_what_the_comparison_does(found):
-    runs, curves, rules, procedures, pairs = tables([found])
+    runs, curves, rules, tuning_curves, procedures, pairs = tables([found])
     every = trained(found)
     assert {row["status"] for row in runs.rows} == {"done", "diverged", "failed"}
     assert [row["key"] for row in runs.rows] == [each.key for _, each in every]
@@ -162,6 +163,20 @@ def test_the_tables_say_what_the_comparison_does(found):
     assert told
     for row, (trials, label, interval) in zip(procedures.rows, told, strict=True):
         assert (row["trials"], row["contender"], row["mean"]) == (trials, label, interval.mean)
+        (own,) = (each for each in found.procedures if each.trials[label] == trials)
+        assert {name: row[name] for name in ("se", "df", "noise")}.items() <= vars(own.means[label]).items()
+        assert (row["sd"], row["noise_floor"]) == (interval.sd, own.noise_floor[label])
+    curve = [(row.rule, n, value) for row in found.rows for n, value in enumerate(row.best_after, 1)]
+    shown = [(row["contender"], row["trials"], row["best_after"]) for row in tuning_curves.rows]
+    assert shown == [(label, n, value if math.isfinite(value) else None) for label, n, value in curve]
+    halves = [half for row in found.rows for half in row.best_after_half]
+    assert [row["best_after_half"] for row in tuning_curves.rows if row["best_after_half"] is not None] == [
+        half for half in halves if math.isfinite(half)
+    ]
+    for row, shares in zip(rules.rows, (each.sensitivity for each in found.rows), strict=True):
+        for share in shares or ():
+            name = f"share_within_{share.tolerance:g}"
+            assert (row[name], row[f"{name}_low"], row[f"{name}_high"]) == (share.share, share.low, share.high)
 
 
 def test_csv_reads_back_to_the_last_bit(found, tmp_path):
@@ -267,6 +282,7 @@ def test_a_comparison_that_is_not_finished(found):
         3,
         2 * sum(len(each.curves["test_loss"].values) for each in early.runs),
         6,
+        sum(len(row.best_after) for row in early.rows),
         0,
         0,
     ]

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import thalweg
-from thalweg import lr_view
 from thalweg.formula import Hyper, Rule
 from thalweg.study.model.cells import Curve
 from thalweg.study.model.errors import StudyError
 from thalweg.study.run.engines import LocalProcesses, Serial
 from thalweg.study.run.lr_find import grid, lr_find
 from thalweg.study.run.lr_range import ShortRun, judged
+from thalweg.terminal import learning_rates
 
 EPOCHS = 40
 
@@ -233,7 +233,7 @@ def test_higher_may_be_better():
     assert found.higher_is_better
     assert (found.best, found.good, found.fails_from) == (0.1, (0.1, 0.1), 1.0)
     assert [rate.status for rate in found.rates] == ["worse", "done", "done", "worse"]
-    assert "valid_accuracy 90.0%" in found.sentences[1]
+    assert "valid_accuracy 90.00%" in found.sentences[1]
 
 
 def test_without_a_value_before_training_the_smallest_rate_is_the_start():
@@ -319,7 +319,7 @@ def test_a_rate_at_which_a_script_fails_is_a_result():
 def test_it_is_drawn(width):
     found = serial(bowl(10.0), low=1e-3, high=10.0, points=9)
     stream = io.StringIO()
-    lr_view.print_rates(found, Console(file=stream, width=width, highlight=False))
+    learning_rates.print_rates(found, Console(file=stream, width=width, highlight=False))
     shown = stream.getvalue()
     assert "Search lr from" in shown
     assert max(map(len, shown.splitlines())) <= width
@@ -339,7 +339,7 @@ def test_it_is_drawn(width):
 def test_what_blew_up_does_not_flatten_the_figure():
     found = table([9.0], [2.0], [4.0], [1e70])
     stream = io.StringIO()
-    Console(file=stream, width=80).print(lr_view.figure(found, 80))
+    Console(file=stream, width=80).print(learning_rates.figure(found, 80))
     assert " 9 │" in stream.getvalue()
     assert " 2 │" in stream.getvalue()
     assert "e+" not in stream.getvalue()
@@ -347,7 +347,7 @@ def test_what_blew_up_does_not_flatten_the_figure():
 
 def test_json_has_everything_and_no_infinity():
     found = table([9.0, 9.0], [5.0, 5.0], [1.0, "diverged"], [10.0, 11.0])
-    read = json.loads(lr_view.as_json(found), parse_constant=pytest.fail)
+    read = json.loads(learning_rates.as_json(found), parse_constant=pytest.fail)
     assert read["search"] == list(found.search)
     assert [rate["mean"] for rate in read["rates"]] == [9.0, 5.0, None, 10.5]
     assert read["rates"][2]["status"] == "diverged"
@@ -355,6 +355,6 @@ def test_json_has_everything_and_no_infinity():
 
 
 def test_the_bar_is_for_terminals(capsys):
-    with lr_view.watching("x") as on_run:
+    with learning_rates.watching("x") as on_run:
         on_run(1, 2)
     assert capsys.readouterr() == ("", "")

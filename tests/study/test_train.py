@@ -46,7 +46,7 @@ def test_what_is_printed_can_be_read():
     assert first.startswith("Training of quadratic-deep:instance=2:reshuffle=false with momentum:like=tf1 (lr=0.01, ")
     assert first.endswith("schedule cosine, seed 44")
     assert "done after 700 steps" in second
-    assert "test_loss 347.358 -> " in third
+    assert "test_loss 347.4 -> " in third
 
 
 @pytest.mark.parametrize("rule", ["adamw", thalweg.AdamW, thalweg.AdamW.rule], ids=["name", "class", "rule"])

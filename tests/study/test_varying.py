@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 
 import thalweg
 from thalweg.cli import main
-from thalweg.outcome import print_outcome
 from thalweg.report.page import page
-from thalweg.report.viewing import command, heading, view_of
 from thalweg.study import Comparison, Finished, Phase, StudyError
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.ask.task_references import option_problem, option_text, read_option, resolve_task
 from thalweg.study.model.plan import Plan
 from thalweg.tasks.task import Option
-from thalweg.terminal import out
+from thalweg.terminal.comparison import print_outcome
+from thalweg.terminal.console import out
+from thalweg.view.comparison import command, heading, view_of
 
 # A training of milliseconds in which the norm matters: the inputs' sizes differ by a factor of a hundred.
 NORMS = """
@@ -436,8 +436,8 @@ def test_a_comparison_that_was_interrupted_in_its_process_goes_on(script, capsys
     assert rows("stopped.sqlite") == rows("whole.sqlite")
     found, expected = json.loads(shown), json.loads(whole)
     assert found["verdict"] == expected["verdict"]
-    assert [(rule["rule"], rule["options"]) for rule in found["rules"]] == [
-        ("norm=layer", {"norm": "layer"}), ("norm=none", {"norm": "none"}),
+    assert [(rule["contender"], rule["option_norm"]) for rule in found["rules"]] == [
+        ("norm=layer", "layer"), ("norm=none", "none"),
     ]  # fmt: skip
 
 

@@ -99,5 +99,5 @@ def test_other_searches_are_not_told_so(script):
 
 def test_a_metric_that_does_not_move(script):
     stuck = text().replace("valid_loss=loss", "valid_loss=0.25")
-    with pytest.raises(StudyError, match=r"valid_loss was 0\.25 at every report of all \d trainings"):
+    with pytest.raises(StudyError, match=r"valid_loss was 0\.2500 at every report of all \d trainings"):
         run(script(stuck), ("adamw",))

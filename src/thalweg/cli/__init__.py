@@ -1,4 +1,4 @@
-"""The thalweg command: verbs only. What they do lives in the library; what they say, in `thalweg.terminal`."""
+"""The thalweg command: verbs only. What they do lives in the library; what they print, in `thalweg.terminal`."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError, UnknownCommandError
 
-from thalweg.terminal import Refused, complain, did_you_mean
+from thalweg.terminal.console import Refused, complain, did_you_mean
 
 from . import catalogue, explorer, machine, studies
 from .app import app

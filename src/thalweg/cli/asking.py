@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from thalweg.terminal import did_you_mean
+from thalweg.terminal.console import did_you_mean
 
 if TYPE_CHECKING:
     from thalweg.study.ask.spec import Study

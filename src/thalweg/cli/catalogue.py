@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from thalweg.terminal import Refused, did_you_mean, out, refusing
+from thalweg.terminal.console import Refused, did_you_mean, out, refusing
 
 from .app import Flag, app
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 @app.command(sort_key=0)
 def rules() -> None:
     """List the update rules: name, year, family, numbers kept per weight, weight decay, one line."""
-    from thalweg.catalogue_view import rules_table, wrappers_table
     from thalweg.rules import CATALOGUE
+    from thalweg.terminal.catalogue import rules_table, wrappers_table
     from thalweg.wrappers import WRAPPERS
 
     console = out()
@@ -42,7 +42,7 @@ def show(rule: str, /, *, latex: Flag = False, mathml: Flag = False) -> None:
     mathml
         Print the formulas only, to paste into a web page.
     """
-    from thalweg.catalogue_view import rule_card, rule_text, terminal_formulas
+    from thalweg.terminal.catalogue import rule_card, rule_text, terminal_formulas
 
     if latex and mathml:
         raise Refused("--latex and --mathml each print one form of the formulas; give one of them.")
@@ -84,7 +84,7 @@ def _rule(name: str) -> "type[Rule]":
 def tasks() -> None:
     """List the training problems, and show how a script of your own becomes one."""
     from thalweg.tasks import TASKS
-    from thalweg.terminal import SCRIPT, options_table, tasks_table
+    from thalweg.terminal.console import SCRIPT, options_table, tasks_table
 
     console = out()
     console.print(tasks_table(TASKS))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from thalweg.terminal import Refused, did_you_mean
-from thalweg.terminal import out as console
+from thalweg.terminal.console import Refused, did_you_mean
+from thalweg.terminal.console import out as console
 
 from .app import app
 

@@ -1,6 +1,6 @@
 """Verbs about this machine and installation: verify, speed, doctor."""
 
-from thalweg.terminal import Refused, refusing
+from thalweg.terminal.console import Refused, refusing
 
 from .app import Flag, Whole, app
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from thalweg.terminal import Refused
+from thalweg.terminal.console import Refused
 
 
 def writable_page(page: Path, store: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from thalweg.terminal import Refused, out, refusing
+from thalweg.terminal.console import Refused, out, refusing
 
 from .app import Flag, Several, Whole, app
 from .asking import asked_for, chosen_engine, hyperparameters, task_options
@@ -90,12 +90,14 @@ def compare(
     report
         Also write the page to this file.
     json
-        Print the result as JSON instead of tables.
+        Print the result as JSON instead of tables: .verdict.sentences, .rules, .pairs, .runs (with the keys that
+        `thalweg rerun` takes) and more. Of several tasks, .tasks holds one such object each.
     """
-    from thalweg.outcome import as_json, print_outcome
-    from thalweg.progress import progress
     from thalweg.report import write
     from thalweg.study import StudyError, run_study
+    from thalweg.terminal.comparison import print_outcome
+    from thalweg.terminal.progress import progress
+    from thalweg.view.machine_readable import as_json
 
     if report is not None:
         writable_page(report, store)
@@ -161,7 +163,7 @@ def train(
     from thalweg.study import StudyError
     from thalweg.study import train as run
     from thalweg.study.ask.task_references import epochs_of, resolve_task
-    from thalweg.training_view import as_json, outcome, watching
+    from thalweg.terminal.training import as_json, outcome, watching
 
     with refusing(StudyError):
         values = hyperparameters(set or [], lr)
@@ -246,9 +248,9 @@ def lr_find(
     json
         Print the result as JSON.
     """
-    from thalweg.lr_view import as_json, print_rates, watching
     from thalweg.study import StudyError
     from thalweg.study.run.lr_find import lr_find as run
+    from thalweg.terminal.learning_rates import as_json, print_rates, watching
 
     with refusing(StudyError):
         values = hyperparameters(set or [], None)
@@ -351,7 +353,7 @@ def merge(into: Path, /, *others: Path) -> None:
 
 @app.command(sort_key=9)
 def export(study: Path, /, *, out: Path, format: str = "csv") -> None:
-    """Write a study as tables for other programs: runs, curves, rules, procedures, pairs.
+    """Write a study as tables for other programs: runs, curves, rules, tuning curves, procedures, pairs.
 
     Parameters
     ----------

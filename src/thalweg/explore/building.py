@@ -13,8 +13,8 @@ from thalweg.formula import Rule
 from thalweg.formula.compose import tested, usual_switches
 from thalweg.formula.javascript import form
 from thalweg.formula.rule import hypers, inner
-from thalweg.report.palette import COLOURS
 from thalweg.rules import CATALOGUE
+from thalweg.view.palette import COLOURS
 
 from .figure import Control, Figure, Form
 from .figures import figures

@@ -11,8 +11,9 @@ __all__ = ["render", "write"]
 
 def render(found: "Comparison | Suite", folder: Path | None = None) -> str:
     """The page as text; ``folder``: where it will lie, so that its commands can be given from there."""
+    from thalweg.view.comparison import view_of
+
     from .page import page
-    from .viewing import view_of
 
     return page(view_of(found, folder))
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from thalweg.stats.profile import Profile
 from thalweg.stats.ranks import Ranking
+from thalweg.view.palette import Look
 
 from . import axes
 from .axes import Figure
-from .palette import Look
 
 
 def profile(found: Profile, looks: Mapping[str, Look]) -> Figure:

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from thalweg.stats.wins import Record, WinMatrix
 from thalweg.stats.wording import counted
+from thalweg.view.values import Page, RuleView, View
 
 from .closing_sections import hours
 from .markup import Part, escaped, figure, interval, label, legend, named, raw_table, rule_head
 from .sections import unfinished
-from .view import Page, RuleView, View
 
 
 def facts(page: Page) -> str:
@@ -35,7 +35,7 @@ def overview(page: Page) -> str:
         shown = view.headline
         cells = "".join(
             f'<td class="number {_standing(view.standing.get(rule.label, ""))}">'
-            f"{interval(view.metric, shown.get(rule.label), view.standing.get(rule.label, ''))}</td>"
+            f"{interval(view.metric.unit, shown.get(rule.label), view.standing.get(rule.label, ''))}</td>"
             for rule in page.rules
         )
         about = f'<span class="range">{escaped(view.metric.judged)}</span>'

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import isfinite, log10
 from typing import Any
 
-from .view import Metric
+from thalweg.study.model.metric import Metric
 
 Figure = dict[str, Any]
 
@@ -38,7 +38,7 @@ def inside(value: float, scale: Scale) -> float:
 
 def title(metric: Metric, split: str) -> str:
     """A metric's axis title."""
-    name = metric.valid if split == "valid" else metric.test
+    name = metric.selection if split == "valid" else metric.judgement
     return f"{name.replace('_', ' ')} ({metric.better} is better)"
 
 
@@ -50,8 +50,7 @@ def heading(text: str, y: float) -> Figure:
 
 def axis(metric: Metric) -> Figure:
     """An axis in the metric's own unit."""
-    numbers = {"tickformat": ".1~%", "hoverformat": ".2%"} if metric.is_share else {"hoverformat": ".4~g"}
-    return {"automargin": True, "zeroline": False, **numbers}
+    return {"automargin": True, "zeroline": False, **({"tickformat": ".1~%"} if metric.is_share else {})}
 
 
 def layout(height: int) -> Figure:

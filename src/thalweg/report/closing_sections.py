@@ -1,9 +1,10 @@
 """The parts of the page on what it cost and how to make it again. Pure functions of a `View` or a `Page`."""
 
 from thalweg.stats.wording import counted
+from thalweg.view.values import Page, Problem, RuleView, View
+from thalweg.view.words import duration, size
 
-from .markup import Part, duration, escaped, folded, many, row, rule_head, size, swatch, table
-from .view import Page, Problem, RuleView, View
+from .markup import Part, escaped, folded, many, row, rule_head, swatch, table
 
 
 def problems(view: View) -> Part:
@@ -69,7 +70,7 @@ def kept(view: View) -> Part:
     twice = [row(rule_head(rule), (), (escaped(rule.repeats),)) for rule in view.rules]
     rows = [
         f'<tr><th scope="row">{swatch(rule)}{escaped(rule.label)}</th><td>{escaped(run.run)}</td>'
-        f'<td class="number">{escaped(run.outcome if run.value is None else view.metric.text(run.value))}</td>'
+        f'<td class="number">{escaped(run.outcome if run.value is None else view.metric.unit.value(run.value))}</td>'
         f"<td><code>{escaped(run.key)}</code></td></tr>"
         for rule in view.rules
         for run in rule.again
@@ -102,10 +103,10 @@ def reading(page: Page) -> Part:
     cut = " It is cut at 0% and 100%, beyond which no mean can lie." if share else ""
     selected = " ".join(
         f"{'On ' + view.task + ': the' if len(metrics) > 1 else 'The'} winner of a search is the trial with the best "
-        f"{metric.valid.replace('_', ' ')}, the mean of its last 3 evaluations. "
+        f"{metric.selection.replace('_', ' ')}, the mean of its last 3 evaluations. "
         + (
             "The test values play no part in it."
-            if metric.split == "test"
+            if metric.judged_on == "test"
             else "The script reports no test value of it, so the same metric also judges; fresh seeds do not remove "
             "all of that bias."
         )

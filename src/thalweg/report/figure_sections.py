@@ -1,8 +1,9 @@
 """The parts of the page around figures, for one task. Pure functions of a `View`."""
 
+from thalweg.view.values import RuleView, View
+
 from .figures import LINES
 from .markup import Part, figure, legend, percent, row, rule_head, table
-from .view import Interval, RuleView, View
 
 
 def best_so_far(view: View) -> Part:
@@ -20,7 +21,7 @@ def best_so_far(view: View) -> Part:
         "Points: the trials in the order they were run; points beyond the axis stand on its edge, and those without a "
         "value are in the next figure."
     )
-    about = f"Expected best {view.metric.valid} against the number of trials, one line a {view.kind}"
+    about = f"Expected best {view.metric.selection} against the number of trials, one line a {view.kind}"
     return Part("What tuning buys", text, legend(view.rules) + figure(f"fig-best{view.mark}", about))
 
 
@@ -31,7 +32,7 @@ def sensitivity(view: View) -> Part:
     text += (
         " Crosses in the strip below are trials that diverged or failed." if gone else " No trial diverged or failed."
     )
-    drawn = figure(f"fig-lr{view.mark}", f"{view.metric.valid} of every trial against its learning rate")
+    drawn = figure(f"fig-lr{view.mark}", f"{view.metric.selection} of every trial against its learning rate")
     return Part("Sensitivity to the learning rate", text, legend(view.rules) + drawn + _shares(view))
 
 
@@ -42,7 +43,7 @@ def _shares(view: View) -> str:
     heads = [view.kind, *(f"within {share.tolerance:.0%} of the best" for share in known[0].shares)]
 
     def one(rule: RuleView) -> str:
-        return row(rule_head(rule), [percent(Interval(each.share, each.low, each.high, None)) for each in rule.shares])
+        return row(rule_head(rule), [percent(each.share, each.low, each.high) for each in rule.shares])
 
     made = table(heads, [one(rule) for rule in known], range(1, len(heads)), name="Share of the search box")
     return (
@@ -59,5 +60,5 @@ def training(view: View) -> Part:
         f"The configurations found, trained with {view.seeds} fresh seeds. {each} Thick lines: the mean over seeds. "
         "The axis fits what comes after the first epochs."
     )
-    about = f"{view.metric.valid} after each epoch of the configurations found, seeds and their mean"
+    about = f"{view.metric.selection} after each epoch of the configurations found, seeds and their mean"
     return Part("Training curves", text, legend(view.rules) + figure(f"fig-training{view.mark}", about))

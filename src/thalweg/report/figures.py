@@ -3,9 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 
+from thalweg.stats.intervals import Interval
+from thalweg.stats.wording import Unit
+from thalweg.study.model.metric import Metric
+from thalweg.view.values import Curve, RuleView, Trial, View
+
 from . import axes
 from .axes import Figure
-from .view import Curve, Interval, Metric, RuleView, Trial, View
 
 # More seeds than these are drawn as a band: so many lines hide each other.
 LINES = 5
@@ -18,7 +22,7 @@ def intervals(view: View) -> Figure:
     for place, rule in enumerate(reversed(view.rules)):
         for label, shift, found in ((how, 0.16, view.headline[rule.label]), ("default", -0.16, rule.default)):
             if found is not None:
-                traces.append(_interval(view.metric, rule, label, found, place + shift))
+                traces.append(_interval(view.metric.unit, rule, label, found, place + shift))
     count = len(view.rules)
     layout = axes.layout(72 + 52 * count)
     layout["xaxis"] = {**axes.axis(view.metric), "title": {"text": axes.title(view.metric, "test")}}
@@ -35,10 +39,11 @@ def intervals(view: View) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def _interval(metric: Metric, rule: RuleView, label: str, found: Interval, place: float) -> Figure:
+def _interval(unit: Unit, rule: RuleView, label: str, found: Interval, place: float) -> Figure:
     colour = rule.look.light
     default = label == "default"
-    runs = f", {found.runs} runs" if found.runs is not None else ""
+    runs = f", {found.n} runs" if found.n else ""  # a procedure is the mean of no number of runs
+    bounded = isfinite(found.low) and isfinite(found.high)
     return {
         "type": "scatter",
         "mode": "markers",
@@ -49,12 +54,12 @@ def _interval(metric: Metric, rule: RuleView, label: str, found: Interval, place
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [found.high - found.mean if found.high is not None else 0],
-            "arrayminus": [found.mean - found.low if found.low is not None else 0],
+            "array": [found.high - found.mean if bounded else 0],
+            "arrayminus": [found.mean - found.low if bounded else 0],
             "color": colour,
             "thickness": 2,
             "width": 5,
-            "visible": found.low is not None and found.high is not None,
+            "visible": bounded,
         },
         "marker": {
             "symbol": f"{rule.look.symbol}-open" if default else rule.look.symbol,
@@ -62,14 +67,8 @@ def _interval(metric: Metric, rule: RuleView, label: str, found: Interval, place
             "color": colour,
             "line": {"color": colour, "width": 1.5},
         },
-        "hovertemplate": f"{label}: {_words(metric, found)}{runs}<extra>{rule.label}</extra>",
+        "hovertemplate": f"{label}: {unit.mean(found)} ({unit.levels(found)}){runs}<extra>{rule.label}</extra>",
     }
-
-
-def _words(metric: Metric, found: Interval) -> str:
-    if found.low is None or found.high is None:
-        return metric.text(found.mean)
-    return f"{metric.text(found.mean)} ({metric.text(found.low)} to {metric.text(found.high)})"
 
 
 def best_so_far(view: View) -> Figure:
@@ -109,7 +108,8 @@ def best_so_far(view: View) -> Figure:
                 "x": [n for n, _ in rule.expected_best],
                 "y": [value for _, value in rule.expected_best],
                 "line": {"color": rule.look.light, "width": 2.5, "dash": rule.look.dash},
-                "hovertemplate": "best of %{x} trials: %{y}<extra>" + rule.label + "</extra>",
+                "text": [metric.unit.value(value) for _, value in rule.expected_best],
+                "hovertemplate": "best of %{x} trials: %{text}<extra>" + rule.label + "</extra>",
             }
         )
     layout = axes.layout(380)
@@ -226,7 +226,8 @@ def training(view: View) -> Figure:
                     "y": means,
                     "line": {"color": rule.look.light, "width": 2.5, "dash": rule.look.dash},
                     "marker": {"symbol": rule.look.symbol, "size": 6, "color": rule.look.light},
-                    "hovertemplate": "mean at %{x}: %{y}<extra>" + rule.label + "</extra>",
+                    "text": list(map(metric.unit.value, means)),
+                    "hovertemplate": "mean at %{x}: %{text}<extra>" + rule.label + "</extra>",
                 }
             )
     layout = axes.layout(380)
@@ -284,7 +285,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _about(trial: Trial, metric: Metric) -> str:
     which = "default" if trial.number == 0 else f"trial {trial.number}"
-    value = trial.outcome if trial.value is None else metric.text(trial.value)
+    value = trial.outcome if trial.value is None else metric.unit.value(trial.value)
     return f"{which}: {value}<br>{trial.setting}"
 
 

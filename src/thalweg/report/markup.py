@@ -1,11 +1,13 @@
-"""The pieces that every part of the page is made of: HTML, and numbers as text. Every text passes through `escaped`."""
+"""The pieces that every part of the page is made of. Every text passes through `escaped`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from .palette import Look
-from .view import Interval, Metric, Pair, RuleView
+from thalweg.stats.intervals import Interval
+from thalweg.stats.wording import Unit
+from thalweg.view.palette import Look
+from thalweg.view.values import Pair, RuleView
 
 # SVG paths of the plotly symbols used first, in a box of 12 by 12; later rules get the circle of their colour.
 SHAPES = {
@@ -63,30 +65,24 @@ def row(head: str, numbers: Iterable[str], words: Iterable[str] = ()) -> str:
     return f"<tr>{head}{''.join(cells)}</tr>"
 
 
-def interval(metric: Metric, found: Interval | None, note: str = "") -> str:
+def interval(unit: Unit, found: Interval | None, note: str = "") -> str:
     """A mean with its interval below, and a note below that."""
     if found is None:
         return '<span class="range">not run yet</span>'
-    bounds = "no interval" if found.low is None or found.high is None else metric.between(found.low, found.high)
-    below = "".join(f' <span class="range">{escaped(text)}</span>' for text in (bounds, note) if text)
-    return f'<span class="mean">{escaped(metric.text(found.mean))}</span>{below}'
+    below = "".join(f' <span class="range">{escaped(text)}</span>' for text in (unit.levels(found), note) if text)
+    return f'<span class="mean">{escaped(unit.mean(found))}</span>{below}'
 
 
-def difference(metric: Metric, pair: Pair) -> str:
+def difference(unit: Unit, pair: Pair) -> str:
     """A difference with its interval below; grey where it is quiet."""
     found = pair.difference
-    mean = f'<span class="mean{" quiet" if pair.quiet else ""}">{metric.change(found.mean)}</span>'
-    if found.low is None or found.high is None:
-        return mean
-    return f'{mean} <span class="range">({metric.change(found.low)} to {metric.change(found.high)})</span>'
+    mean = f'<span class="mean{" quiet" if pair.quiet else ""}">{unit.difference(found)}</span>'
+    return f'{mean} <span class="range">({unit.bounds(found)})</span>'
 
 
-def percent(found: Interval | None) -> str:
-    """A probability with its interval below."""
-    if found is None or found.low is None or found.high is None:
-        return ""
-    bounds = f"{100 * found.low:.0f} to {100 * found.high:.0f}%"
-    return f'<span class="mean">{100 * found.mean:.0f}%</span> <span class="range">{bounds}</span>'
+def percent(share: float, low: float, high: float) -> str:
+    """A probability, or a part of a whole, with its interval below."""
+    return f'<span class="mean">{share:.0%}</span> <span class="range">{100 * low:.0f} to {high:.0%}</span>'
 
 
 def table(heads: Sequence[str], rows: Sequence[str], numbers: Iterable[int] = (), *, name: str = "") -> str:
@@ -153,22 +149,3 @@ def colour_styles(rules: Iterable[RuleView]) -> str:
     light = "".join(f".{colour_class(look)}{{fill:{look.light}}}" for look in looks)
     dark = "".join(f".{colour_class(look)}{{fill:{look.dark}}}" for look in looks)
     return f"{light}@media (prefers-color-scheme: dark){{{dark}}}"
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that reads best."""
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.0f} µs"
-    if seconds < 1:
-        return f"{seconds * 1e3:.3g} ms"
-    if seconds < 120:
-        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def size(count: int) -> str:
-    """Bytes in the unit that reads best."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.3g} {unit}"
-    return f"{count} B" if count else "none"

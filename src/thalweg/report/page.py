@@ -7,16 +7,17 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from thalweg import __version__
+from thalweg.view.machine_readable import finite
+from thalweg.view.palette import COLOURS
 
 from . import across_figures, across_sections, closing_sections, figure_sections, sections
 from .figures import FIGURES
 from .markup import Part, colour_styles, escaped
-from .palette import COLOURS
-from .viewing import finite
 
 if TYPE_CHECKING:
+    from thalweg.view.values import Page, View
+
     from .axes import Figure
-    from .view import Page, View
 
 
 def page(shown: "Page") -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from thalweg.stats.wording import counted
+from thalweg.stats.wording import Unit, counted
+from thalweg.view.values import Budget, Pair, RuleView, View
 
 from .markup import Part, difference, escaped, figure, folded, interval, label, percent, row, rule_head, table
-from .view import Budget, Metric, Pair, RuleView, View
 
 
 def facts(view: View) -> str:
@@ -42,16 +42,16 @@ def picture(view: View) -> str:
 
 def means(view: View) -> Part:
     """Each rule's means, with intervals; what it lost; the configuration found."""
-    metric = view.metric
+    metric, unit = view.metric, view.metric.unit
     found = f"found in {view.search}" if view.budgets else "tuned"
     heads = [view.kind, "default", *(f"tuned, {budget.words}" for budget in view.budgets), found]
     heads += [*(["noise floor"] if view.judged else []), "lost runs", "configuration found"]
 
     def one(rule: RuleView) -> str:
-        cells = [interval(metric, rule.default)]
-        cells += [interval(metric, budget.means.get(rule.label), _own_trials(budget, rule)) for budget in view.budgets]
-        cells += [interval(metric, rule.tuned)]
-        cells += [metric.size(view.judged.noise_floor[rule.label])] if view.judged else []
+        cells = [interval(unit, rule.default)]
+        cells += [interval(unit, budget.means.get(rule.label), _own_trials(budget, rule)) for budget in view.budgets]
+        cells += [interval(unit, rule.tuned)]
+        cells += [unit.size(view.judged.noise_floor[rule.label])] if view.judged else []
         cells += [lost(rule)]
         return row(rule_head(rule), cells, (f'<div class="setting">{winner(rule)}</div>',))
 
@@ -60,7 +60,7 @@ def means(view: View) -> Part:
         text += (
             f"Tuned with {_all_words(view)}: what such a search gives, over new searches and new seeds. "
             f"Default and found: these configurations, over new seeds ({view.seeds} were run). Noise floor: how far "
-            f"the rule, compared with itself, goes in 19 of 20 cases ({escaped(metric.unit)})."
+            f"the rule, compared with itself, goes in 19 of 20 cases."
         )
     else:
         text += (
@@ -102,11 +102,11 @@ def pairs(view: View) -> Part | None:
         return None
     tables = []
     for budget in reversed(view.budgets):
-        made = _differences(view.metric, budget.pairs, f"tuned with {budget.words}")
+        made = _differences(view.metric.unit, budget.pairs, f"tuned with {budget.words}")
         tables.append(made if budget is view.judged else folded(f"Tuned with {budget.words}", made))
-    found = _differences(view.metric, view.pairs, "configurations found" if view.budgets else "comparison")
+    found = _differences(view.metric.unit, view.pairs, "configurations found" if view.budgets else "comparison")
     tables.append(folded("The configurations found", found) if view.budgets and view.pairs else found)
-    text = f"Differences in {escaped(view.metric.unit)}. Better and worse are said of the first. "
+    text = f"Differences of {escaped(view.metric.judged)}. Better and worse are said of the first. "
     if view.budgets:
         text += (
             "P(first better): how often a training of the first beats one of the second. Differences below the noise "
@@ -124,26 +124,31 @@ def tuning(view: View) -> Part | None:
         return None
     tables = []
     for budget in reversed(view.budgets):
-        made = _differences(view.metric, (*budget.tuning, *budget.switching), f"tuned with {budget.words}")
+        made = _differences(view.metric.unit, (*budget.tuning, *budget.switching), f"tuned with {budget.words}")
         tables.append(made if budget is view.judged else folded(f"Tuned with {budget.words}", made))
-    found = _differences(view.metric, view.tuning, "configurations found" if view.budgets else "comparison")
+    found = _differences(view.metric.unit, view.tuning, "configurations found" if view.budgets else "comparison")
     tables.append(folded("The configurations found", found) if view.budgets and view.tuning else found)
-    text = f"Differences in {escaped(view.metric.unit)}."
+    text = f"Differences of {escaped(view.metric.judged)}."
     if view.budgets and view.judged and view.judged.switching:
         text += " The last two: from the first of those compared to the best of the others."
     return Part("Tuning against switching" if view.budgets else "What tuning gained", text, "\n".join(tables))
 
 
-def _differences(metric: Metric, found: Sequence[Pair], head: str) -> str:
+def _differences(unit: Unit, found: Sequence[Pair], head: str) -> str:
     if not found:
         return ""
     chances = any(pair.chance for pair in found)
-    heads = [head, "the first is", f"difference ({metric.unit.removeprefix('percentage ')})"]
+    heads = [head, "the first is", "difference"]
     heads += ["P(first better)"] if chances else []
 
     def one(pair: Pair) -> str:
         quiet = ' class="quiet"' if pair.quiet else ""
         head = f'<th scope="row">{label(pair.title)}</th><td{quiet}>{escaped(pair.answer)}</td>'
-        return row(head, [difference(metric, pair), *([percent(pair.chance)] if chances else [])])
+        return row(head, [difference(unit, pair), *([_chance(pair)] if chances else [])])
 
     return table(heads, [one(pair) for pair in found], range(2, len(heads)))
+
+
+def _chance(pair: Pair) -> str:
+    found = pair.chance
+    return percent(found.estimate, found.low, found.high) if found else ""

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from thalweg.cpu import cpu_name
-from thalweg.terminal import table
+from thalweg.terminal.console import table
 
 from .cases import CASES, FROM_MEMORY, Case
 from .first_step import first_step

@@ -166,7 +166,7 @@ def _answers(setting: Setting, field: _Field, budget: str) -> list[str]:
     """The answer, and the numbers that carry it."""
     leader, mean = field.names[field.leader], field.means[field.leader]
     if not field.others:
-        level = setting.unit.value(mean.mean, mean)
+        level = setting.unit.mean(mean)
         return [
             f"On {setting.task}, {budget}, {leader} reaches {setting.metric} {level}.",
             "There is nothing to compare it with.",
@@ -197,10 +197,10 @@ def _measured(setting: Setting, field: _Field) -> str:
     every = list(zip(field.others, field.towards, strict=True))
     tied = [(other, found) for other, found in every if found.answer != "better"]
     for other, found in tied[:NAMED] or every[:1]:
-        level = unit.value(field.means[other].mean, field.means[other])
+        level = unit.mean(field.means[other])
         which = field.names[other] if tied or len(every) == 1 else f"{field.names[other]}, the next"
         shown.append(f"{level} ({which}; difference {_size(unit, found)})")
-    numbers = f"{unit.value(mean.mean, mean)} ({field.names[field.leader]}) against {listed(shown)}"
+    numbers = f"{unit.mean(mean)} ({field.names[field.leader]}) against {listed(shown)}"
     noisy = [found for _, found in tied if found.why == "noise"]
     if noisy:
         return f"{numbers}; {_what_would_tell(noisy)}"

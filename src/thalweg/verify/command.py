@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from thalweg.terminal import out
+from thalweg.terminal.console import out
 
 from .check import verify
 from .wording import as_json, as_markdown, outcome_table

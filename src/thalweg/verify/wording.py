@@ -7,6 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from thalweg.stats.wording import value_text
+
 from .check import DEVIATION_WITHIN, FINAL_WITHIN, INITIAL_WITHIN, Checked
 from .published import RUNS_SOURCE, SEEDS_SOURCE, SingleRun, TenSeeds
 
@@ -18,7 +20,7 @@ CRITERIA = (
 
 def settings(cell: Checked) -> str:
     """Rule and hyperparameters: ``adam lr=0.001 beta1=0.9 ...``."""
-    return " ".join((cell.rule, *(f"{name}={value:.10g}" for name, value in cell.settings.items())))
+    return " ".join((cell.rule, *(f"{name}={value_text(value)}" for name, value in cell.settings.items())))
 
 
 def what(cell: Checked) -> str:
@@ -77,7 +79,7 @@ def reasons(cells: Sequence[Checked]) -> list[str]:
 
 def outcome_table(cells: Sequence[Checked]) -> Group:
     """The cells for a terminal, with what is to be said about them."""
-    from thalweg.terminal import table
+    from thalweg.terminal.console import table
 
     made: Table = table("optimizer", "inst.", "seed", "published", "ours", "gap", "met", right=("inst.", "gap"))
     for column in made.columns:

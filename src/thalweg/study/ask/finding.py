@@ -125,7 +125,7 @@ def _declared(module: ModuleType, name: str, given: object, kind: type[D]) -> ty
         return chosen
     place = module.__file__ and Path(module.__file__).name if "." not in module.__name__ else module.__name__
     classes = {k: v for k, v in vars(module).items() if isinstance(v, type) and v is not kind}
-    offered = sorted(k for k, v in classes.items() if issubclass(v, kind) or (kind is Rule and _trains(v)))
+    offered: list[str] = sorted(k for k, v in classes.items() if issubclass(v, kind) or (kind is Rule and _trains(v)))
     listed = (
         f"{kind.__name__}s in it: {', '.join(offered)}."
         if offered
@@ -133,7 +133,7 @@ def _declared(module: ModuleType, name: str, given: object, kind: type[D]) -> ty
     )
     if given is None:
         own = vars(module)
-        makers = [k for k in own if inspect.isfunction(own[k]) and own[k].__module__ == module.__name__]
+        makers: list[str] = [k for k in own if inspect.isfunction(own[k]) and own[k].__module__ == module.__name__]
         raise StudyError(f"{place} has no {name!r}{ending(name, [*offered, *makers])} {listed}")
     made = ", nor an optimizer" if kind is Rule else ""
     raise StudyError(f"{name} in {place} is no subclass of thalweg.{kind.__name__}{made}. {listed}")

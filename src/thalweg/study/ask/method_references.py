@@ -25,6 +25,7 @@ from typing import Any
 from thalweg.formula import Rule, Search, choice
 from thalweg.formula.rule import inner, text
 from thalweg.rules import CATALOGUE
+from thalweg.stats.wording import value_text
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 from thalweg.wrappers import WRAPPERS
@@ -74,7 +75,7 @@ def resolve_method(reference: str | type) -> ResolvedMethod:
     fixed = checked(method, {name: read_value(written) for name, written in given.items()}, f"rule {source}")
     ranges = {n: _range(method, n, written, f"rule {source}") for n, written in options.items() if n not in given}
     _refuse_incomplete(method, target, source, options)
-    told = {name: _written(fixed[name]) if name in fixed else _range_text(options[name]) for name in options}
+    told = {name: value_text(fixed[name]) if name in fixed else _range_text(options[name]) for name in options}
     told = {name: told[name] for name in method.named(told)}
     label = ":".join([_label(source, target), *(f"{k}={v}" for k, v in told.items())])
     others = without_others(source)[1]
@@ -159,7 +160,7 @@ def _range(method: Method, name: str, written: str, where: str) -> Search:
 def _range_text(written: str) -> str:
     """One spelling of a range, so that one variant has one label."""
     sign = "|" if "|" in written else ".."
-    return sign.join(f"{float(each):.12g}" for each in written.split(sign))
+    return sign.join(value_text(float(each)) for each in written.split(sign))
 
 
 def _method(source: str, target: Target, asked: Sequence[str]) -> Method:
@@ -228,7 +229,7 @@ def _value_text(name: str, value: object) -> str:
     if isinstance(value, tuple) and len(value) == 2:
         return "..".join(_value_text(name, each) for each in value)
     if isinstance(value, bool | int | float):
-        return _written(value)
+        return value_text(value)
     raise StudyError(f"{name} is a number, a switch, a list of choices or a range '1e-4..1e-1'; got {value!r}")
 
 
@@ -314,10 +315,6 @@ def read_value(written: str) -> Any:
         return float(written)
     except ValueError:
         return written
-
-
-def _written(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:.12g}"
 
 
 def _absolute(source: str) -> str:

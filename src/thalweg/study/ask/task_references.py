@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.closest import ending
+from thalweg.stats.wording import value_text
 from thalweg.study.model.errors import StudyError
 from thalweg.tasks import TASKS, Task
 from thalweg.tasks.task import Choice, whole_number_problem
@@ -131,7 +132,7 @@ def read_option(written: str) -> Choice:
 
 def option_text(name: str, value: Choice) -> str:
     """An option and its value as they are written: norm=layer, reshuffle=false."""
-    return f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+    return f"{name}={value_text(value)}"
 
 
 def option_problem(name: object, value: object) -> str:

@@ -14,7 +14,7 @@ from .tables import Scalar, Table, tables
 
 
 def export(found: Comparison | Suite, where: str | Path, format: str = "csv") -> tuple[Path, ...]:
-    """Write what was run and found as tables, ``runs``, ``curves``, ``rules``, ``procedures``, ``pairs``; their files.
+    """Write what was run and found as tables, ``runs``, ``rules`` and so on; their files.
 
     A suite's comparisons share the tables, which say of which task each row is.
 

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
+from thalweg.stats.pool import Estimate
 from thalweg.stats.superiority import Superiority
 from thalweg.study.judge.findings import RuleRow
+from thalweg.study.judge.procedures import Procedures
 from thalweg.study.judge.results import Comparison
 from thalweg.study.model.cells import Cell, Run
 from thalweg.study.model.plan import Plan, PlannedRule
@@ -43,7 +46,10 @@ def tables(comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
     ``curves``      one line a reported value: key, metric, epoch (0: before training), value.
     ``rules``       one line a rule or combination: means over the fresh seeds with their intervals, what won the
                     search.
-    ``procedures``  one line a rule or combination and budget: the mean over new studies of so many trials.
+    ``tuning_curves``  one line a rule or combination and number of trials: the validation value to expect of the best
+                    of so many, and the half-width of its interval.
+    ``procedures``  one line a rule or combination and budget: the mean over new studies of so many trials, what it
+                    rests on, and the noise floor.
     ``pairs``       one line a difference, the first minus the second, with its interval and answer. ``family``:
                     ``configurations``, every two that were found; ``tuning``, each one found against its default;
                     ``procedures``, ``procedures: tuning`` and ``procedures: switching``, of a ``budget`` of trials.
@@ -68,10 +74,15 @@ def _told(comparison: Comparison) -> Mapping[str, Iterable[Row]]:
             for epoch, value in zip(curve.epochs, curve.values, strict=True)
         ],
         "rules": [{**task, **_rule(*each)} for each in zip(comparison.rows, plan.rules, strict=True)],
+        "tuning_curves": [
+            {**task, "contender": row.rule, "trials": n, "best_after": value, "best_after_half": half}
+            for row in comparison.rows
+            for n, (value, half) in enumerate(zip_longest(row.best_after, row.best_after_half), 1)
+        ],
         "procedures": [
-            {**task, "contender": label, "trials": each.trials[label], **_row(Interval, interval)}
+            {**task, "contender": label, "trials": each.trials[label], **_procedure(each, label)}
             for each in comparison.procedures
-            for label, interval in each.intervals.items()
+            for label in each.intervals
         ],
         "pairs": [
             {**task, "family": family, "budget": budget, **_row(Difference, each)}
@@ -108,9 +119,18 @@ def _rule(row: RuleRow, planned: PlannedRule) -> Row:
         "near_edge": "; ".join(row.near_edge),
         "unlike": "; ".join(row.unlike),
         "alike": row.alike,
-        **{f"share_within_{each.tolerance:g}": each.share for each in row.sensitivity or ()},
+        **{
+            f"share_within_{each.tolerance:g}{end}": value
+            for each in row.sensitivity or ()
+            for end, value in (("", each.share), ("_low", each.low), ("_high", each.high))
+        },
         **_flat({"options": row.options, "winner_values": row.winner_values}),
     }
+
+
+def _procedure(found: Procedures, label: str) -> Row:
+    own = {**_row(Estimate, found.means[label]), **_row(Interval, found.intervals[label])}
+    return {**own, "noise_floor": found.noise_floor[label]}
 
 
 def _pairs(comparison: Comparison) -> Iterator[tuple[str, int | None, Difference]]:
@@ -174,7 +194,15 @@ COLUMNS: Mapping[str, Mapping[str, type]] = {
     "runs": _types(Run),
     "curves": {"key": str, "metric": str, "epoch": int, "value": float},
     "rules": _types(RuleRow),
-    "procedures": {"task": str, "contender": str, "trials": int, **_types(Interval)},
+    "tuning_curves": {"task": str, "contender": str, "trials": int, "best_after": float, "best_after_half": float},
+    "procedures": {
+        "task": str,
+        "contender": str,
+        "trials": int,
+        **_types(Estimate),
+        **_types(Interval),
+        "noise_floor": float,
+    },
     "pairs": {"task": str, "family": str, "budget": int, **_types(Difference)},
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from thalweg.stats.paired import Difference
 from thalweg.stats.verdict import Contestant, Procedural, Setting, Verdict, verdict
-from thalweg.stats.wording import Unit, listed
+from thalweg.stats.wording import listed
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan
 
@@ -58,8 +58,8 @@ def said(
 def _setting(plan: Plan, metric: Metric, rows: Sequence[RuleRow]) -> Setting:
     return Setting(
         task=plan.place,
-        metric=metric.judgement.replace("_", " ").replace("valid ", "validation "),
-        unit=Unit(share=metric.is_share),
+        metric=metric.judged,
+        unit=metric.unit,
         trials=max(len(row.trials) for row in rows),
         minutes=plan.minutes,
         judged_on_validation=metric.judged_on == "valid",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
+from thalweg.stats.wording import Unit
+
 from .errors import StudyError
 
 SPLITS = ("train", "valid", "test")
@@ -37,6 +39,21 @@ class Metric:
         return f"{self.judged_on}_{self.name}"
 
     @property
+    def judged(self) -> str:
+        """The same in words: test accuracy."""
+        return self.judgement.replace("_", " ").replace("valid ", "validation ")
+
+    @property
+    def better(self) -> Literal["higher", "lower"]:
+        """Which values are better."""
+        return "higher" if self.higher_is_better else "lower"
+
+    @property
+    def unit(self) -> Unit:
+        """How its values are written."""
+        return unit_of(self.name)
+
+    @property
     def is_share(self) -> bool:
         """Whether values are fractions, from 0 to 1, that read best as percent."""
         return is_share(self.name)
@@ -50,6 +67,11 @@ class Metric:
 def is_share(name: str) -> bool:
     """Whether a metric of this name is a fraction, from 0 to 1."""
     return "accuracy" in name
+
+
+def unit_of(name: str) -> Unit:
+    """How values of a metric of this name are written."""
+    return Unit(is_share(name))
 
 
 def direction(name: str) -> bool | None:

@@ -9,6 +9,7 @@ from math import inf
 
 from thalweg.closest import ending
 from thalweg.formula.rule import CHAIN_DECAYS
+from thalweg.stats.wording import value_text
 from thalweg.tasks.task import Choice
 
 from .cells import Argument
@@ -49,7 +50,7 @@ def setting(name: str, given: object) -> str:
             )
         return str(given)
     bound = _bound(name, given)
-    return NONE if bound is None else f"{bound:.12g}"
+    return NONE if bound is None else value_text(bound)
 
 
 def settings_of(common: Settings, chosen: Mapping[str, Choice]) -> Settings:

@@ -22,7 +22,7 @@ from thalweg.study.keep.store import Store, open_store
 from thalweg.study.model.cells import Cell, Run
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
-from thalweg.study.model.metric import choose_metric
+from thalweg.study.model.metric import choose_metric, unit_of
 from thalweg.study.model.plan import Plan
 
 from .engines import Engine, LocalProcesses, WorkerDied
@@ -224,8 +224,9 @@ class _Runner:
         values = {value for run in done for value in run.curves[chosen].values}
         if len(done) > 1 and len(values) == 1:
             raise StudyError(
-                f"{chosen} was {values.pop():.6g} at every report of all {len(done)} trainings of {plan.task}, so "
-                "nothing can be judged by it: compute it anew before each report, or name another one by --metric"
+                f"{chosen} was {unit_of(chosen).value(values.pop())} at every report of all {len(done)} trainings of "
+                f"{plan.task}, so nothing can be judged by it: compute it anew before each report, or name another one "
+                "by --metric"
             )
 
 

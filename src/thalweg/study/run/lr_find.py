@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import Any
 
+from thalweg.stats.wording import value_text
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.method_references import (
@@ -103,7 +104,7 @@ def box(
     if declared is None:
         raise StudyError(f"{found.label} has no learning rate lr to find")
     if "lr" in found.fixed or "lr" in hyperparameters:
-        raise StudyError(f"the learning rate is what lr_find looks for: leave lr={values['lr']:g} out")
+        raise StudyError(f"the learning rate is what lr_find looks for: leave lr={value_text(values['lr'])} out")
     side = declared.search
     if side is not None and side.kind == "log":
         scale = 1.0 - values[side.over] if side.over else 1.0

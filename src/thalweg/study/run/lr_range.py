@@ -7,10 +7,10 @@ from math import inf, isfinite, sqrt
 from statistics import mean, median, stdev
 from typing import Literal
 
-from thalweg.stats.wording import Unit, counted
+from thalweg.stats.wording import counted
 from thalweg.study.model.cells import Curve, Status
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.metric import Metric, choose_metric, is_share
+from thalweg.study.model.metric import Metric, choose_metric, unit_of
 
 # A rate is good if it makes all but this part of the best rate's progress. A convention, as wide as "about as good".
 MARGIN = 0.05
@@ -90,7 +90,7 @@ class LearningRates:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What was found, in words, with what it does not say."""
-        unit = Unit(is_share(self.metric))
+        unit = unit_of(self.metric)
         best = next(rate for rate in self.rates if rate.lr == self.best)
         lowest, highest = self.rates[0].lr, self.rates[-1].lr
         said = [

@@ -17,6 +17,7 @@ from thalweg.study.ask.task_references import resolve_task, script_path
 from thalweg.study.keep.store import Contents, read_contents
 from thalweg.study.model.cells import Cell, Run, described
 from thalweg.study.model.errors import StudyError
+from thalweg.study.model.metric import unit_of
 from thalweg.study.model.plan import PlannedRule
 from thalweg.study.model.same import differences, elsewhere
 
@@ -69,7 +70,7 @@ def kept(store: str | Path, row: str) -> tuple[str, ...]:
     contents = read_contents(path)
     key = _key(row, contents, path)
     run = contents.runs[key]
-    ended = ", ".join(f"{name} {curve.values[-1]:.6g}" for name, curve in run.curves.items())
+    ended = ", ".join(f"{name} {unit_of(name).value(curve.values[-1])}" for name, curve in run.curves.items())
     first = f"{_name(key, contents)}: {_end(run)}" + (f"; at the end {ended}" if ended else "")
     return (first, run.log or "It left no traceback, and printed nothing.")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thalweg import formula
+from thalweg.stats.wording import value_text
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.finding import rule_of
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
@@ -14,6 +15,7 @@ from thalweg.study.ask.other_optimizers import is_optimizer, method_of_optimizer
 from thalweg.study.ask.task_references import find_train, option_problem, resolve_task, script_path
 from thalweg.study.model.cells import Curve, Status, Value
 from thalweg.study.model.errors import StudyError
+from thalweg.study.model.metric import unit_of
 from thalweg.study.model.schedules import Schedule, find_schedule
 from thalweg.tasks.task import Choice
 
@@ -50,12 +52,18 @@ class Training:
         """The last value of each metric."""
         return {name: curve.values[-1] for name, curve in self.curves.items()}
 
+    @property
+    def moved(self) -> dict[str, str]:
+        """Of each metric, in words, from where to where: 2.316 -> 0.09312."""
+        ends = {name: (unit_of(name), curve.values) for name, curve in self.curves.items()}
+        return {name: f"{unit.value(values[0])} -> {unit.value(values[-1])}" for name, (unit, values) in ends.items()}
+
     def __repr__(self) -> str:
         """The training in three lines: what, how it ended, and from where to where."""
-        used = ", ".join(f"{k}={v:.6g}" if not isinstance(v, bool) else f"{k}={v}" for k, v in self.values.items())
+        used = ", ".join(f"{k}={value_text(v)}" for k, v in self.values.items())
         plan = "" if self.schedule == "none" else f", schedule {self.schedule}"
         ended = f"{self.status} after {self.steps} steps in {self.seconds:.2g} s"
-        moved = ", ".join(f"{k} {c.values[0]:.6g} -> {c.values[-1]:.6g}" for k, c in self.curves.items())
+        moved = ", ".join(f"{name} {moved}" for name, moved in self.moved.items())
         lines = (
             f"Training of {self.task} with {self.rule} ({used}){plan}, seed {self.seed}",
             f"  {ended}" + (f": {self.message}" if self.message else ""),

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from thalweg.stats.wording import listed
+from thalweg.stats.wording import DRAWN, listed, value_text
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.finding import files_of
 from thalweg.study.ask.local_modules import joined_hash, script_files, script_hash
@@ -100,12 +100,13 @@ def _begun_with_another(cell: Cell, method: Method, name: str) -> tuple[float, .
 
 def _overwritten(cell: Cell, names: Sequence[str], first: Mapping[str, tuple[float, ...]]) -> str:
     """What to do about a script that sets hyperparameters itself."""
-    found = listed([f"{name} ({first[name][0]:.4g} at its first step, whatever is chosen)" for name in names])
+    begun = {name: value_text(first[name][0], DRAWN) for name in names}
+    found = listed([f"{name} ({value} at its first step, whatever is chosen)" for name, value in begun.items()])
     rates = (
         "A scheduler that multiplies what the optimizer has goes along with a search (LambdaLR, CosineAnnealingLR, "
         "OneCycleLR with max_lr=optimizer.param_groups[0]['lr'] and cycle_momentum=False), and so does --schedule"
     )
-    fixed = ":".join([cell.rule.split(":")[0], *(f"{name}={first[name][0]:.4g}" for name in names)])
+    fixed = ":".join([cell.rule.split(":")[0], *(f"{name}={value}" for name, value in begun.items())])
     return (
         f"the training of {cell.task} sets {found} itself, so the search of {cell.called} has no "
         f"effect on {'it' if len(names) == 1 else 'them'}. {rates}. Or leave {listed(names)} out of the search: {fixed}"

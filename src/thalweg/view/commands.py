@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from thalweg.stats.pool import largest_budget
+from thalweg.stats.wording import value_text
 from thalweg.study.ask.varying import written_again
 from thalweg.study.model.plan import Plan
 
@@ -50,7 +51,7 @@ def _settings(plan: Plan, store: Path | None) -> tuple[str, ...]:
 
 def _budgets(plan: Plan) -> list[str]:
     if plan.minutes is not None:
-        return ["--minutes", f"{plan.minutes:.12g}"]
+        return ["--minutes", value_text(plan.minutes)]
     third = largest_budget(plan.trials)
     if plan.budgets == ((third,) if third > 1 else ()):
         return []
@@ -61,6 +62,5 @@ def _common(plan: Plan) -> list[str]:
     """The settings that all have, where they are not as the task has them."""
     words = ["--schedule", plan.settings.schedule] if plan.settings.schedule != "none" else []
     for name, value in plan.settings.chain.items():
-        written = "none" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
-        words += [f"--{name.replace('_', '-')}", written]
+        words += [f"--{name.replace('_', '-')}", "none" if value is None else value_text(value)]
     return words

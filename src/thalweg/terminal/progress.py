@@ -12,12 +12,12 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from thalweg.report.markup import duration
-from thalweg.stats.wording import Unit, listed
+from thalweg.stats.wording import listed
 from thalweg.study.model.cells import Cell, Run, which
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
 from thalweg.study.model.metric import Metric, choose_metric
+from thalweg.view.words import duration
 
 EVERY = 10.0  # seconds between two plain lines
 FAILURES_SHOWN = 5
@@ -110,7 +110,7 @@ class Tally:
         """The best validation value of each rule so far."""
         if self.metric is None or not self.best:
             return ""
-        unit = Unit(self.metric.is_share)
+        unit = self.metric.unit
         shown = (f"{rule} {unit.value(value)}" for rule, value in self.best.items())
         return f"best {self.metric.selection.replace('_', ' ')}: " + ", ".join(shown)
 

@@ -11,7 +11,9 @@ from thalweg.formula.declare import Hyper, State, Switch
 from thalweg.formula.rule import Declaring, Rule, Wrapper, decay_kind, hypers, parts, text
 from thalweg.formula.text import Line, sections, usual_story
 from thalweg.formula.typeset import letters_of, unicode
-from thalweg.terminal import first_line, table
+from thalweg.stats.wording import value_text
+
+from .console import first_line, table
 
 
 def rules_table(catalogue: Mapping[str, type[Rule]]) -> Table:
@@ -114,9 +116,9 @@ def _numbers(rule: type[Rule]) -> Table:
     made = table("hyperparameter", "default", "searched by compare", right=("default",))
     made.columns[0].no_wrap = made.columns[1].no_wrap = True
     for hyper_name, hyper in hypers(rule).items():
-        made.add_row(hyper_name, f"{hyper.default:g}", searched(hyper))
+        made.add_row(hyper_name, value_text(hyper.default), searched(hyper))
     for switch_name, switch in parts(rule, Switch).items():
-        made.add_row(switch_name, str(switch.default).lower(), "no (a switch)")
+        made.add_row(switch_name, value_text(switch.default), "no (a switch)")
     return made
 
 
@@ -130,12 +132,8 @@ def _conventions(rule: type[Rule]) -> Table:
     made = table("like=", "means")
     made.columns[0].no_wrap = True
     for name, given in rule.conventions.items():
-        made.add_row(name, ", ".join(f"{k}={_value(v)}" for k, v in given.items()) or "these defaults")
+        made.add_row(name, ", ".join(f"{k}={value_text(v)}" for k, v in given.items()) or "these defaults")
     return made
-
-
-def _value(value: float | bool | str) -> str:
-    return str(value).lower() if isinstance(value, bool | str) else f"{value:g}"
 
 
 def rule_text(rule: type[Rule], *, colour: bool) -> RenderableType | str:

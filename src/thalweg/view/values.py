@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from thalweg.stats.intervals import Interval
+from thalweg.stats.superiority import Superiority
+from thalweg.study.model.metric import Metric
+
 from .palette import Look
 
 if TYPE_CHECKING:
@@ -11,19 +15,6 @@ if TYPE_CHECKING:
     from thalweg.study.judge.across import Across
 
 Outcome = Literal["done", "diverged", "failed", "died"]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95% interval; no bounds when there were too few runs for one.
-
-    ``runs``  how many runs it is the mean of; None: of a procedure, over new searches and seeds.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    runs: int | None
 
 
 @dataclass(frozen=True)
@@ -99,53 +90,6 @@ class RuleView:
 
 
 @dataclass(frozen=True)
-class Metric:
-    """What is measured. ``valid`` and ``test`` are the reported names that choose and that judge."""
-
-    valid: str
-    test: str
-    better: Literal["higher", "lower"]
-    is_share: bool
-
-    def text(self, value: float) -> str:
-        """One value, as the tables print it."""
-        return f"{100 * value:.2f}%" if self.is_share else f"{value:.4g}"
-
-    def between(self, low: float, high: float) -> str:
-        """An interval, its unit once."""
-        return f"{self.text(low).removesuffix('%')} to {self.text(high)}"
-
-    def change(self, value: float) -> str:
-        """A difference of two values: percentage points for shares."""
-        text = f"{100 * value:+.2f}" if self.is_share else f"{value:+.3g}"
-        return text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text
-
-    def size(self, value: float) -> str:
-        """A difference without its direction."""
-        return self.change(abs(value)).removeprefix("+")
-
-    @property
-    def unit(self) -> str:
-        """What a difference is counted in."""
-        return "percentage points" if self.is_share else self.name
-
-    @property
-    def name(self) -> str:
-        """The metric in words, without its split."""
-        return self.test.partition("_")[2].replace("_", " ")
-
-    @property
-    def split(self) -> str:
-        """The split that judges."""
-        return self.test.partition("_")[0]
-
-    @property
-    def judged(self) -> str:
-        """What judges, in words: test accuracy."""
-        return self.test.replace("_", " ")
-
-
-@dataclass(frozen=True)
 class Pair:
     """A difference (``title`` says of what), and what may be said of the first.
 
@@ -156,7 +100,7 @@ class Pair:
     title: str
     difference: Interval
     answer: str
-    chance: Interval | None = None
+    chance: Superiority | None = None
     quiet: bool = False
 
 

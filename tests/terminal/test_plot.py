@@ -3,8 +3,8 @@
 import pytest
 from rich.console import Console
 
-from thalweg.plot import braille, limits, wants_logarithm
-from thalweg.training_view import Progress, figure
+from thalweg.terminal.plot import braille, limits, wants_logarithm
+from thalweg.terminal.training import Progress, figure
 
 
 def dots(lines):
@@ -67,4 +67,4 @@ def test_before_the_first_report_and_without_a_loss(capsys):
     progress.take(0, {"valid_accuracy": 0.5})
     assert progress.drawn() == ["valid_accuracy"]
     Console(width=80).print(figure(progress, 80))
-    assert "valid_accuracy 0.5" in capsys.readouterr().out
+    assert "valid_accuracy 50.00%" in capsys.readouterr().out

@@ -1,13 +1,10 @@
 """What is shown of two of those compared, and of the procedures."""
 
-from math import isfinite
-
-from thalweg.stats.intervals import Interval as Found
 from thalweg.stats.paired import Difference
 from thalweg.stats.wording import counted
 from thalweg.study.judge.procedures import Procedures
 
-from .view import Budget, Interval, Pair
+from .values import Budget, Pair
 
 
 def budget(found: Procedures, minutes: float | None) -> Budget:
@@ -26,18 +23,16 @@ def budget(found: Procedures, minutes: float | None) -> Budget:
         old, new = (name.removeprefix("default ") for name in (pair.second, pair.first))
         title = f"{new} minus {old}: {'both tuned' if which == 'tuned' else 'both defaults'}"
         switching.append(found_pair(title, pair, max(floor[old], floor[new])))
-    means = {label: shown_interval(interval) for label, interval in found.intervals.items()}
-    return Budget(words, found.trials, means, floor, pairs, tuning, tuple(switching))
+    return Budget(words, found.trials, found.intervals, floor, pairs, tuning, tuple(switching))
 
 
 def found_pair(title: str, found: Difference, floor: float = 0.0) -> Pair:
     """One difference; ``floor``: the size that a comparison of a rule with itself reaches."""
-    told = found.superiority
     return Pair(
         title=title,
-        difference=shown_interval(found.interval),
+        difference=found.interval,
         answer=answer(found),
-        chance=Interval(told.estimate, told.low, told.high, None) if told else None,
+        chance=found.superiority,
         quiet=abs(found.interval.mean) < floor and found.answer not in ("better", "worse"),
     )
 
@@ -56,14 +51,3 @@ def answer(found: Difference) -> str:
         return "cannot tell"
     thing = min(known, key=lambda name: known[name])
     return f"cannot tell; about {counted(known[thing], f'more {thing}')} might"
-
-
-def shown_interval(found: Found) -> Interval:
-    """With bounds where there are finite ones."""
-    bounded = isfinite(found.low) and isfinite(found.high)
-    return Interval(
-        float(found.mean),
-        float(found.low) if bounded else None,
-        float(found.high) if bounded else None,
-        found.n or None,
-    )

@@ -5,9 +5,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from thalweg.progress import Plain, Shown, Tally, progress
 from thalweg.study.model.cells import Cell, Curve, Run
 from thalweg.study.model.events import Finished, Phase, Started
+from thalweg.terminal.progress import Plain, Shown, Tally, progress
 
 
 def run(rule, trial, accuracy, status="done", message=""):
@@ -37,7 +37,7 @@ def test_the_tally():
     assert (tally.done, tally.total, tally.stored) == (10, 10, 4)
     assert tally.lost() == "4 diverged, 1 failed"
     # The best of the search: re-runs have other seeds.
-    assert tally.bests() == "best valid accuracy: sgd 62.5%, adamw 75.0%"
+    assert tally.bests() == "best valid accuracy: sgd 62.50%, adamw 75.00%"
     assert tally.resumed() == "4 of 10 runs were already stored"
 
 
@@ -57,7 +57,7 @@ def test_plain_lines():
 
 def test_the_time_left_comes_from_what_was_run_now(monkeypatch):
     tally = Tally(None, started=0.0)
-    monkeypatch.setattr("thalweg.progress.monotonic", lambda: 20.0)
+    monkeypatch.setattr("thalweg.terminal.progress.monotonic", lambda: 20.0)
     tally.take(Started(1000, 900))
     assert tally.pace() == ""
     tally.take(Finished(*run("sgd", 1, 0.5), 901, 1000))
@@ -91,7 +91,7 @@ def test_a_second_task_starts_anew():
         tally.take(event)
     assert (tally.done, tally.total, tally.ended) == (8, 8, 1)
     assert tally.lost() == "1 diverged"
-    assert tally.bests() == "best valid accuracy: sgd 50.0%"
+    assert tally.bests() == "best valid accuracy: sgd 50.00%"
     assert tally.task == "2 of 2: spiral[x]"
 
 
@@ -128,7 +128,7 @@ def test_the_live_display_fits(width):
     text = stream.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert all(
-        words in text for words in ("re-runs", "10/10", "4 diverged, 1 failed", "adamw 75.0%", "ValueError: [no]")
+        words in text for words in ("re-runs", "10/10", "4 diverged, 1 failed", "adamw 75.00%", "ValueError: [no]")
     )
 
 

@@ -6,14 +6,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.outcome_json import as_json
-from thalweg.report.markup import duration, size
-from thalweg.report.view import Interval, Metric, Page, RuleView, View
-from thalweg.report.viewing import view_of
+from thalweg.stats.intervals import Interval
+from thalweg.stats.wording import Unit
 from thalweg.study.judge.results import Comparison, Suite
-from thalweg.terminal import table
+from thalweg.view.comparison import view_of
+from thalweg.view.values import Page, RuleView, View
+from thalweg.view.words import duration, size
 
-__all__ = ["as_json", "print_outcome"]
+from .console import table
 
 
 def print_outcome(found: Comparison | Suite, console: Console, report: Path | None = None) -> None:
@@ -75,18 +75,18 @@ def _about(view: View) -> str:
 
 def means_table(view: View) -> Table:
     """One rule or combination a row; under each mean its interval."""
-    budget = view.judged
+    budget, unit = view.judged, view.metric.unit
     heads = ["default", *([f"tuned, {budget.words}"] if budget else []), "found" if budget else "tuned", "lost runs"]
     made = table(view.kind, *heads, right=heads)
     for column in made.columns[1:]:
         column.no_wrap = True
     for rule in view.rules:
-        judged = [value(view.metric, budget.means.get(rule.label))] if budget else []
+        judged = [value(unit, budget.means.get(rule.label))] if budget else []
         made.add_row(
             Text(rule.label, "bold"),
-            value(view.metric, rule.default),
+            value(unit, rule.default),
             *judged,
-            value(view.metric, rule.tuned),
+            value(unit, rule.tuned),
             lost(rule),
         )
     return made
@@ -107,14 +107,11 @@ def settings_table(view: View) -> Table:
     return made
 
 
-def value(metric: Metric, found: Interval | None) -> Text:
+def value(unit: Unit, found: Interval | None) -> Text:
     """A mean, and its interval in the next line."""
     if found is None:
         return Text("not run yet", "dim")
-    text = Text(metric.text(found.mean))
-    if found.low is not None and found.high is not None:
-        text.append(f"\n{metric.between(found.low, found.high)}", "dim")
-    return text
+    return Text(unit.mean(found)).append(f"\n{unit.levels(found)}", "dim")
 
 
 def lost(rule: RuleView) -> Text:

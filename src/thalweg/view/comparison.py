@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
+from thalweg.stats.wording import DRAWN, value_text
 from thalweg.study.judge.across import headline
 from thalweg.study.judge.findings import RuleRow
 from thalweg.study.judge.results import Comparison, Suite
 from thalweg.study.model.cells import Cell, Run, which
+from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan, PlannedRule
 
 from . import commands
 from .commands import heading
+from .pairs import budget, found_pair
 from .palette import look
-from .view import Curve, Kept, Metric, Page, Problem, RuleView, Trial, View
-from .viewing_pairs import budget, found_pair, shown_interval
+from .values import Curve, Kept, Page, Problem, RuleView, Trial, View
 
 # Digits of a key that are shown; `thalweg rerun` takes as few.
 KEY = 12
@@ -75,23 +76,14 @@ def command(plan: Plan, comparison: Comparison) -> str:
 
 
 def metric_of(comparison: Comparison) -> Metric:
-    """What is measured; before anything was reported, the name the user asked for."""
-    found = comparison.metric
-    if found is None:
-        name = comparison.plan.metric or "metric"
-        return Metric(f"valid_{name}", f"test_{name}", "higher", False)
-    better = "higher" if found.higher_is_better else "lower"
-    return Metric(found.selection, found.judgement, "higher" if better == "higher" else "lower", found.is_share)
+    """What is measured; before anything was reported, what the user asked for."""
+    return comparison.metric or Metric(comparison.plan.metric or "metric", higher_is_better=True)
 
 
 def setting(values: Mapping[str, float | bool], names: Mapping[str, object] | None = None) -> str:
     """Hyperparameters in one line; only ``names`` when given."""
     shown = values if names is None else {name: values[name] for name in names if name in values}
-    return ", ".join(f"{name}={_number(value)}" for name, value in shown.items())
-
-
-def _number(value: float | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
+    return ", ".join(f"{name}={value_text(value, DRAWN)}" for name, value in shown.items())
 
 
 def run_name(cell: Cell, plan: Plan) -> str:
@@ -118,8 +110,8 @@ def _rule(row: RuleRow, planned: PlannedRule, plan: Plan, metric: Metric, index:
         label=row.rule,
         name=row.name,
         look=look(index),
-        default=shown_interval(row.default) if row.default else None,
-        tuned=shown_interval(row.tuned) if row.tuned else None,
+        default=row.default,
+        tuned=row.tuned,
         winner=None if row.winner_trial is None else setting(row.winner_values, searched),
         default_won=row.winner_trial == 0,
         searched=bool(planned.searched),
@@ -131,7 +123,7 @@ def _rule(row: RuleRow, planned: PlannedRule, plan: Plan, metric: Metric, index:
         curves=tuple(
             Curve(str(run.seed), tuple(map(float, curve.epochs)), curve.values)
             for run in row.tuned_runs
-            if (curve := run.curves.get(metric.valid)) is not None
+            if (curve := run.curves.get(metric.selection)) is not None
         ),
         again=tuple(_kept(cell, run, plan, metric) for cell, run in again),
         repeats=_repeats(row),
@@ -147,14 +139,14 @@ def _rule(row: RuleRow, planned: PlannedRule, plan: Plan, metric: Metric, index:
 
 
 def _band(row: RuleRow, metric: Metric) -> list[tuple[int, float, float]]:
-    low, high = (0.0, 1.0) if metric.is_share else (float("-inf"), float("inf"))
+    low, high = metric.possible
     each = enumerate(zip(row.best_after, row.best_after_half, strict=False), 1)
     band = [(n, max(mean - half, low), min(mean + half, high)) for n, (mean, half) in each if isfinite(mean + half)]
     return band if len(band) > 1 else []
 
 
 def _trial(number: int, run: Run, searched: Mapping[str, str], metric: Metric) -> Trial:
-    curve = run.curves.get(metric.valid) if run.status == "done" else None
+    curve = run.curves.get(metric.selection) if run.status == "done" else None
     lr = run.values.get("lr")
     return Trial(
         number=number,
@@ -166,7 +158,7 @@ def _trial(number: int, run: Run, searched: Mapping[str, str], metric: Metric) -
 
 
 def _kept(cell: Cell, run: Run, plan: Plan, metric: Metric) -> Kept:
-    curve = run.curves.get(metric.test) if run.status == "done" else None
+    curve = run.curves.get(metric.judgement) if run.status == "done" else None
     return Kept(run.key[:KEY], run_name(cell, plan), run.status, curve.values[-1] if curve and curve.values else None)
 
 
@@ -201,13 +193,4 @@ def _words(value: object) -> str:
         return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_words, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity; plotly leaves a gap for null."""
-    if isinstance(value, Mapping):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
+    return value_text(value) if isinstance(value, bool | float) else str(value)

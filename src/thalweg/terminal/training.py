@@ -1,6 +1,5 @@
 """A single training while it runs: its curves on a terminal, a line every few epochs elsewhere. On standard error."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +11,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from thalweg.plot import braille, limits, wants_logarithm
+from thalweg.stats.wording import value_text
+from thalweg.study.model.metric import unit_of
 from thalweg.study.run.train import Training
+from thalweg.view.machine_readable import json_text
+
+from .plot import braille, limits, wants_logarithm
 
 HEIGHT = 10
 LABELS = 12  # columns left of the curves
@@ -47,7 +50,9 @@ class Progress:
     def line(self) -> str:
         """Epoch and latest values."""
         where = f"epoch {self.epoch}" + (f" of {self.epochs}" if self.epochs else "")
-        return "  ".join((where, *(f"{name} {values[-1]:.6g}" for name, values in self.curves.items())))
+        return "  ".join(
+            (where, *(f"{name} {unit_of(name).value(values[-1])}" for name, values in self.curves.items()))
+        )
 
 
 def figure(progress: Progress, width: int) -> Group:
@@ -121,17 +126,11 @@ def outcome(found: Training) -> str:
     ended = f"{found.status} after {found.steps} steps in {found.seconds:.2g} s" + (
         f": {found.message}" if found.message else ""
     )
-    values = " ".join(f"{name}={_written(value)}" for name, value in found.values.items())
-    moved = [f"  {name:16} {curve.values[0]:>12.6g} -> {curve.values[-1]:.6g}" for name, curve in found.curves.items()]
+    values = " ".join(f"{name}={value_text(value)}" for name, value in found.values.items())
+    moved = [f"  {name:16} {moved}" for name, moved in found.moved.items()]
     return "\n".join([f"{found.task}, {found.rule}, seed {found.seed}: {ended}", f"  {values}", *moved])
 
 
 def as_json(found: Training) -> str:
     """Everything that came of a training, for machines."""
-    fields = ("task", "rule", "seed", "schedule", "values", "options", "status", "message", "steps", "seconds")
-    curves = {name: {"epochs": curve.epochs, "values": curve.values} for name, curve in found.curves.items()}
-    return json.dumps({**{name: getattr(found, name) for name in fields}, "final": found.final, "curves": curves})
-
-
-def _written(value: float | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:.6g}"
+    return json_text({**vars(found), "final": found.final})

@@ -1,11 +1,9 @@
 """Learning rates in the terminal: the curve over rates, a line for each, what it says. Progress on standard error."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from math import inf, log10
 
 from rich.console import Console, Group
@@ -13,13 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.plot import braille, limits, wants_logarithm
-from thalweg.report.viewing import finite
-from thalweg.stats.wording import Unit
-from thalweg.study.model.metric import is_share
+from thalweg.stats.wording import value_text
+from thalweg.study.model.metric import unit_of
 from thalweg.study.run.lr_range import LearningRates, Rate
-from thalweg.terminal import table
-from thalweg.training_view import HEIGHT, LABELS, STYLES
+from thalweg.view.machine_readable import json_text
+
+from .console import table
+from .plot import braille, limits, wants_logarithm
+from .training import HEIGHT, LABELS, STYLES
 
 COLUMNS = 6  # of the figure, for each step from rate to rate
 
@@ -76,19 +75,19 @@ def rates_table(found: LearningRates) -> Table:
     train = "train_" + found.metric.partition("_")[2]
     named = [found.metric, *([train] if any(rate.train is not None for rate in found.rates) else [])]
     made = table("lr", *named, "seed by seed", "", right=("lr", *named))
-    unit = Unit(is_share(found.metric))
+    unit = unit_of(found.metric)
     for rate in found.rates:
         seeds = ", ".join("-" if value is None else unit.value(value) for value in rate.values)
         mean = "" if None in rate.values else unit.value(rate.mean)
         ends = [mean] + ([] if len(named) == 1 else ["" if rate.train is None else unit.value(rate.train)])
         style = "bold" if rate.lr == found.best else "dim" if rate.status != "done" else ""
-        made.add_row(f"{rate.lr:.3g}", *ends, seeds, _said(found, rate), style=style)
+        made.add_row(value_text(rate.lr, 3), *ends, seeds, _said(found, rate), style=style)
     return made
 
 
 def as_json(found: LearningRates) -> str:
     """Everything that was found, for machines. No NaN, no infinity."""
-    return json.dumps(finite({**asdict(found), "sentences": found.sentences}), indent=2, allow_nan=False)
+    return json_text({**vars(found), "sentences": found.sentences})
 
 
 def _said(found: LearningRates, rate: Rate) -> str:
@@ -132,7 +131,7 @@ def _axis(found: LearningRates, columns: int) -> Text:
     line = [" "] * (LABELS + columns + LABELS)
     free = 0
     for index in sorted({0, last, *range(0, last, 3)}):
-        label = f"{found.rates[index].lr:.2g}"
+        label = value_text(found.rates[index].lr, 2)
         begin = LABELS + _place(index, last, columns) - len(label) // 2
         if begin > free and (index == last or begin + 2 * len(label) < LABELS + columns - 4):
             line[begin : begin + len(label)] = label

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from thalweg.report.markup import SHAPES
-from thalweg.report.palette import COLOURS, SYMBOLS, look
+from thalweg.view.palette import COLOURS, SYMBOLS, look
 
 # Machado, Oliveira & Fernandes 2009, severity 1: linear RGB as the three kinds of colour blindness see it.
 SEEN = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 # (on light, on dark). The members of a column stay apart for the three kinds of colour blindness and have a
-# contrast of at least 3 with their background: checked in tests/report/test_palette.py.
+# contrast of at least 3 with their background: checked in tests/view/test_palette.py.
 COLOURS = (
     ("#0072B2", "#56B4E9"),
     ("#D55E00", "#F0803C"),

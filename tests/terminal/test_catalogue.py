@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.catalogue_view import documented, formulas
 from thalweg.cli import main
 from thalweg.formula import like, wrapped
 from thalweg.formula.text import usual_story
 from thalweg.formula.typeset import latex_of, mathml_of
 from thalweg.rules import CATALOGUE, left_to_torch
+from thalweg.terminal.catalogue import documented, formulas
 from thalweg.wrappers import WRAPPERS
 
-PAGE = Path(__file__).parents[1] / "docs" / "rules.md"
+PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 
 
 def test_the_page_has_the_table() -> None:

@@ -1,0 +1,1 @@
+"""What is shown of a comparison, as values and words: no HTML, no terminal, nothing drawn."""
