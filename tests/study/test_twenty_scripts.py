@@ -31,6 +31,7 @@ class Refusal:
 
 
 REFUSED = {
+    "gan": Refusal("TypeError: SGD takes no 'betas'; it takes lr, momentum,", ((", betas=(0.5, 0.999)", ""),)),
     "reinforce": Refusal(
         "the name of the metric 'valid_return' does not tell whether higher or lower is better: use one with",
         (("valid_return=", "valid_score="), ("test_return=", "test_score=")),
@@ -138,3 +139,60 @@ def test_is_refused_with_one_sentence(name):
     """In this process: a refusal stops worker processes, which take seconds to start."""
     with pytest.raises(StudyError, match=re.escape(REFUSED[name].words)):
         run(f"{SCRIPTS / name}.py:train", RULES, trials=2, seeds=2)
+
+
+def test_one_cycle_with_the_rate_that_it_sets(workers):
+    """What is said to whoever would leave the script as it is."""
+    task = f"{SCRIPTS / 'one_cycle.py'}:train"
+    with pytest.raises(StudyError, match="Or leave lr out of the search: sgd:lr=") as raised:
+        run(task, RULES, trials=2, seeds=2)
+    rate = str(raised.value).rpartition("lr=")[2]
+    assert run(task, [f"{rule}:lr={rate}" for rule in RULES], trials=2, seeds=2, engine=workers).complete
+
+
+# What is wrong in thalweg, as scripts show it.
+
+
+@pytest.mark.xfail(raises=StudyError, reason="a rate fixed in the rule's name is refused in the script all the same")
+def test_a_rate_is_fixed_in_the_rules_name():
+    """As the sentence about skorch's own lr says, in place of leaving it out."""
+    run(f"{SCRIPTS / 'with_skorch.py'}:train", ("sgd:lr=0.01", "adamw:lr=0.01"), trials=1, seeds=2)
+
+
+@pytest.mark.xfail(raises=pytest.fail.Exception, reason="trained with 0.5, stored and shown as beta1=0.9")
+def test_betas_are_chosen_by_the_comparison():
+    with pytest.raises(StudyError, match="betas is chosen by the comparison"):
+        run(f"{SCRIPTS / 'gan.py'}:train", ("adam", "adamw"), trials=1, seeds=2)
+
+
+OVERTAKING = """
+import time
+from pathlib import Path
+
+import torch
+
+
+def train(trial):
+    model = torch.nn.Linear(1, 1)
+    optimizer = trial.optimizer(model)
+    failed = Path(__file__).with_name("failed")
+    for epoch in trial.epochs(2):
+        loss = model(torch.ones(1)).square().sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if optimizer.param_groups[0]["lr"] > 0.001:
+            failed.touch()
+            raise RuntimeError("too large a step")
+        while not failed.exists():
+            time.sleep(0.01)
+        time.sleep(0.5)
+        trial.report(valid_loss=loss, test_loss=loss)
+"""
+
+
+@pytest.mark.xfail(raises=StudyError, reason="one failed trial stops all, where it ends before the default does")
+def test_a_trial_that_fails_before_the_default_has_ended(script, workers):
+    """Where the default ends first, such a trial is a row that failed."""
+    found = run(script(OVERTAKING), ("adamw",), trials=2, seeds=2, engine=workers)
+    assert [trial.status for trial in found.rows[0].trials] == ["done", "failed"]
