@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+import torch
 from comparing import run
 
 from thalweg.study import LocalProcesses, StudyError
@@ -196,3 +197,35 @@ def test_a_trial_that_fails_before_the_default_has_ended(script, workers):
     """Where the default ends first, such a trial is a row that failed."""
     found = run(script(OVERTAKING), ("adamw",), trials=2, seeds=2, engine=workers)
     assert [trial.status for trial in found.rows[0].trials] == ["done", "failed"]
+
+
+PROCESS_GROUP = """
+import torch
+import torch.distributed as dist
+
+
+def train(trial):
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    torch.manual_seed(trial.seed("init"))
+    model = torch.nn.Linear(4, 1)
+    optimizer = trial.optimizer(model)
+    x = torch.randn(16, 4)
+    for _ in trial.epochs(3):
+        for _ in range(50):
+            loss = (model(x) - x[:, :1]).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        trial.report(valid_loss=loss, test_loss=loss)
+    dist.destroy_process_group()
+"""
+
+
+@pytest.mark.xfail(raises=StudyError, reason="what a diverged run leaves open fails the next run of its worker")
+def test_a_process_group_that_a_diverged_run_leaves(script):
+    try:
+        found = run(script(PROCESS_GROUP), ("sgd:lr=1e6", "adamw"), trials=1, seeds=2)
+        assert [row.trials[0].status for row in found.rows] == ["diverged", "done"]
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
