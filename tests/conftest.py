@@ -26,6 +26,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 TOGETHER = (
     ("explore/", "formula/test_javascript.py", "formula/test_typeset.py", "report/test_browser.py"),  # the browser
     ("frameworks/test_ddp.py", "frameworks/test_fsdp.py"),  # a pair of ranks
+    ("study/test_twenty_scripts.py",),  # worker processes
     ("study/test_ray.py",),  # a cluster
     ("stats/test_calibration.py",),  # simulated studies
     ("optim/test_attacks_apart.py", "nn/test_served.py", "test_package.py", "test_examples.py"),  # forked.py's server

@@ -1,0 +1,1 @@
+"""A classifier of wines, laid out as a package."""
