@@ -11,7 +11,24 @@ from .errors import StudyError
 
 SPLITS = ("train", "valid", "test")
 LOWER = ("loss", "error", "perplexity", "mse", "rmse", "mae", "nll")
-HIGHER = ("accuracy", "score", "f1", "auc", "acc", "iou", "dice", "bleu", "r2", "precision", "recall")
+HIGHER = (
+    "accuracy",
+    "score",
+    "f1",
+    "auc",
+    "acc",
+    "iou",
+    "dice",
+    "bleu",
+    "r2",
+    "precision",
+    "recall",
+    "return",
+    "reward",
+    "top1",
+    "top5",
+    "acc1",
+)
 # Those that count anywhere in a name (crossentropyloss); the others, which many words contain, as a part of their own.
 ANYWHERE = {"loss", "error", "perplexity", "accuracy", "score", "f1", "auc"}
 

@@ -102,7 +102,8 @@ def default_store(tasks: Sequence[str]) -> Path:
 class _Runner:
     """What is needed while a comparison runs.
 
-    ``have``   every finished run, by key; ``sound``: some run ended well and reported the metric.
+    ``have``      every finished run, by key.
+    ``sound``     some run ended well and reported the metric; ``failures``: what failed before one did.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class _Runner:
         self.have = {key: run for key, run in store.runs().items() if run.status != "died"}
         self.total = 0
         self.sound = False
+        self.failures: list[tuple[Cell, Run]] = []
 
     def run(self) -> None:
         plan = self.plan
@@ -124,9 +126,9 @@ class _Runner:
         before, now = self.store.files_of(plan.task), provenance(plan.task_source)
         self.provenance = self.store.begin(plan, now)
         self.total = len(search) + len(rerun)
-        for key, cell in search.items():
-            if key in self.have and self.have[key].status == "done":
-                self._check_first(cell, self.have[key])
+        for run in (self.have[key] for key in search if key in self.have):
+            if run.status == "done":
+                self._check_reports(run)
         stored = sum(key in self.have for key in (*search, *rerun))
         self.tell(Started(self.total, stored, plan.task, self.of, _changed(before, now)))
         searched = self._search(search)
@@ -171,11 +173,13 @@ class _Runner:
         with closing(self.engine.map(train_cell, missing)) as results:
             for cell, result in results:
                 run = _dead(cell, result) if isinstance(result, WorkerDied) else result
-                self._check_first(cell, run)
-                self.store.add(cell, run)
-                self.have[run.key] = run
-                done += 1
-                self.tell(Finished(cell, run, before + done, max(self.total, before + done)))
+                for ended, its_run in self._admitted(cell, run):
+                    self.store.add(ended, its_run)
+                    self.have[its_run.key] = its_run
+                    done += 1
+                    self.tell(Finished(ended, its_run, before + done, max(self.total, before + done)))
+        if self.failures and not self.sound:
+            raise self._stopped(*self.failures[0])
 
     def _check_script(self) -> None:
         """Import the user's file once, in a worker, before anything is trained."""
@@ -185,29 +189,43 @@ class _Runner:
             if problem:
                 raise StudyError(f"task {self.plan.task}: {problem}")
 
-    def _check_first(self, cell: Cell, run: Run) -> None:
-        """Until one run has ended well: stop at a failure, which would come a hundred times, and keep nothing of it.
+    def _admitted(self, cell: Cell, run: Run) -> list[tuple[Cell, Run]]:
+        """The trainings that count as results, now that this one has ended.
 
-        The first that ends well must report what the comparison is judged by.
+        Until one has ended well, failures are held back: where every contender's default fails it is the script's
+        fault, which would come a hundred times, and nothing is kept of them.
         """
+        if self.sound or run.status == "diverged":
+            return [(cell, run)]
+        if run.status == "done":
+            self._check_reports(run)
+            held, self.failures = self.failures, []
+            return [*held, (cell, run)]
+        self.failures.append((cell, run))
+        if {rule.label for rule in self.plan.rules} <= {each.called for each, _ in self.failures if each.trial == 0}:
+            raise self._stopped(*self.failures[0])
+        return []
+
+    def _stopped(self, cell: Cell, run: Run) -> StudyError:
+        return StudyError(
+            f"the first training of {self.plan.task} ({cell.called}) failed, so the comparison stops: "
+            f"{run.message}. One training with all that it prints: thalweg train {self.plan.task_source} "
+            f"{cell.called.split(' ')[0]}"
+        )
+
+    def _check_reports(self, run: Run) -> None:
+        """A training that ended well must report what the comparison is judged by."""
         if self.sound:
             return
-        if run.status in ("failed", "died"):
+        chosen = choose_metric(self.plan.metric, run.curves).selection
+        last = max(curve.epochs[-1] for name, curve in run.curves.items() if name.startswith("valid_"))
+        if run.curves[chosen].epochs[-1] < last:
             raise StudyError(
-                f"the first training of {self.plan.task} ({cell.called}) failed, so the comparison stops: "
-                f"{run.message}. One training with all that it prints: thalweg train {self.plan.task_source} "
-                f"{cell.called.split(' ')[0]}"
+                f"{chosen} is missing where {self.plan.task} reports last, in epoch {last}, so its trials cannot "
+                "be ranked by it: report it in each epoch in which another validation metric is, or name that one "
+                "by --metric"
             )
-        if run.status == "done":
-            chosen = choose_metric(self.plan.metric, run.curves).selection
-            last = max(curve.epochs[-1] for name, curve in run.curves.items() if name.startswith("valid_"))
-            if run.curves[chosen].epochs[-1] < last:
-                raise StudyError(
-                    f"{chosen} is missing where {self.plan.task} reports last, in epoch {last}, so its trials cannot "
-                    "be ranked by it: report it in each epoch in which another validation metric is, or name that one "
-                    "by --metric"
-                )
-            self.sound = True
+        self.sound = True
 
     def _check_reported(self) -> None:
         plan = self.plan

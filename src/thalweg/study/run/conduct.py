@@ -49,9 +49,17 @@ def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = 
         except (Exception, SystemExit) as problem:
             status, message = "failed", where(problem, path)
             trace = _trace(problem)
+        finally:
+            _leave_group()
     if trial.diverged:  # also when the script caught the exception
         status, message = "diverged", trial.diverged
     return Ending(status, message, perf_counter() - started, trace)
+
+
+def _leave_group() -> None:
+    """A training that ended early leaves no process group to the next one in this process."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _trace(problem: BaseException) -> str:

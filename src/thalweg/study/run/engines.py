@@ -4,6 +4,7 @@ import atexit
 import gc
 import io
 import multiprocessing
+import multiprocessing.resource_tracker
 import os
 import re
 import signal
@@ -187,6 +188,7 @@ def _quiet_tracker() -> None:
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker")))
     try:
         ensure_running()
+        multiprocessing.resource_tracker.ensure_running()  # Python's own, which scripts' processes use
     finally:
         del os.environ["PYTHONWARNINGS"]
         if before is not None:

@@ -102,8 +102,13 @@ class Trial:
         self._epoch = 0
         self._in_epochs = False
         self._evaluated = False
+        self._sent = False
         self.diverged = ""
         """Why the run has ended as diverged; "" if it has not."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._sent = True  # what another process does with its copy stays there
+        return self.__dict__
 
     @property
     def options(self) -> Mapping[str, Choice]:
@@ -131,10 +136,12 @@ class Trial:
         (``clip_norm=1.0``). A group that has a ``name`` can be chosen for by it. Steps may be given a closure, which
         some optimizers need (SAM, LBFGS).
         """
-        if chosen := sorted(set(options) & set(self._values)):
+        tuples = {hyper.of: name for name, hyper in self._method.hypers.items() if hyper.of and name in self._values}
+        if chosen := sorted(set(options) & {*self._values, *tuples}):
+            number = tuples.get(chosen[0], chosen[0])
             raise StudyError(
-                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out, "
-                f"or fix it in the rule's name, for instance adamw:{chosen[0]}={options[chosen[0]]}"
+                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison: leave it out here. If it is to be the "
+                f"same in every trial, that stands in the rule's name: {self._method.name.lower()}:{number}=..."
             )
         if chosen := sorted(set(options) & set(self._chain)):
             raise StudyError(
@@ -259,12 +266,17 @@ class Trial:
 
     def complaint(self) -> str:
         """What a script that ended without an exception forgot; "" if nothing."""
+        if not (self._optimizers and self._curves and self._step_seconds) and self._sent:
+            return (
+                "it gave its trial to other processes, and nothing comes back from those: let train(trial) itself be "
+                "rank 0, which makes the optimizer, steps it and reports, and start only the other ranks"
+            )
         if not self._optimizers:
             return "it never called trial.optimizer(model), so every rule would train alike"
         if not self._curves:
             return "it never called trial.report(valid_loss=..., ...), so there is nothing to compare"
         if not self._step_seconds:
-            return "it never called optimizer.step(), so nothing was trained"
+            return "it never stepped the optimizer that trial.optimizer gave it, so no rule trained anything"
         if self._schedule is not constant and not self._in_epochs:
             return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
         if not any(name.startswith("valid_") for name in self._curves):
