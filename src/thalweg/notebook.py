@@ -4,10 +4,13 @@ thalweg.show("adamw")                       # the rule's card
 found = thalweg.compare("digits-mlp", ["sgd", "adamw"])
 found                                       # verdict and table
 found.figures()["training"]                 # a plotly figure
+found.page()                                # the whole report
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from io import StringIO
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from thalweg.formula.rule import Rule
@@ -18,9 +21,12 @@ if TYPE_CHECKING:
 
     from thalweg.optim import Optimizer
     from thalweg.study.judge.results import Comparison, Suite
+    from thalweg.study.model.events import Event
+    from thalweg.terminal.progress import Tally
     from thalweg.view.values import Page
 
 WIDTH = 110  # of a rule's card, in characters
+BETWEEN_UPDATES = 0.2  # seconds, of what a cell shows
 
 STYLE = """
 .thalweg .first { font-size: 1.2em; font-weight: 600; }
@@ -112,6 +118,70 @@ def _sentences(said: tuple[str, ...]) -> str:
 
     first, *others = (escaped(text) for text in said)
     return f'<p class="first">{first}</p>' + "".join(f"<p>{text}</p>" for text in others)
+
+
+class Pane:
+    """A whole page within a notebook's cell."""
+
+    def __init__(self, html: str) -> None:
+        self.html = html
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        # A document of its own, so that its styles and the notebook's leave each other alone.
+        return f'<iframe srcdoc="{escape(self.html)}" style="width: 100%; height: 85vh; border: 0"></iframe>'
+
+
+def page(found: "Comparison | Suite") -> Pane:
+    """The report, as `thalweg report` writes it, in a cell."""
+    from thalweg.report import render
+
+    return Pane(render(found))
+
+
+def progress(metric: str | None) -> "Callable[[Event], None] | None":
+    """What a cell shows while a comparison runs: how far it is, and the best so far. None outside a notebook."""
+    if not _in_a_notebook():
+        return None
+    from IPython import display as shown
+
+    from thalweg.terminal.progress import Tally, event_lines
+
+    tally = Tally(metric)
+    cell: Any = shown  # untyped
+    handle = cell.display(cell.HTML(""), display_id=True)
+    last = 0.0
+
+    def on_event(event: "Event") -> None:
+        nonlocal last
+        tally.take(event)
+        for line in event_lines(event, tally):
+            cell.display(cell.HTML(f"<div>{_escaped(line)}</div>"))
+        if monotonic() - last > BETWEEN_UPDATES or tally.done == tally.total:
+            handle.update(cell.HTML(_progress_html(tally)))
+            last = monotonic()
+
+    return on_event
+
+
+def _progress_html(tally: "Tally") -> str:
+    counts = f"{tally.about(tally.phase)}: {tally.done} of {tally.total} runs"
+    words = [_escaped(text) for text in (counts, tally.pace(), tally.lost(), tally.bests()) if text]
+    bar = f'<progress value="{tally.done}" max="{tally.total}" style="width: 30em; max-width: 100%"></progress>'
+    return f"<div>{bar}<br>{'; '.join(words)}</div>"
+
+
+def _in_a_notebook() -> bool:
+    """Whether a kernel runs this, whose front end draws what is displayed."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
+    return hasattr(get_ipython(), "kernel")
+
+
+def _escaped(text: str) -> str:
+    from thalweg.report.markup import escaped
+
+    return str(escaped(text))
 
 
 def figures(found: "Comparison | Suite") -> "dict[str, Figure]":

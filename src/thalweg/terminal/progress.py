@@ -134,6 +134,16 @@ def run_words(cell: Cell, run: Run) -> str:
     return f"{cell.called}, {which(cell.trial)}, {run.status}: {run.message}"
 
 
+def event_lines(event: Event, tally: Tally) -> list[str]:
+    """What an event leaves to be read beside the counts: what had changed, what was stored, the first failures."""
+    if isinstance(event, Started):
+        lines = (changed_words(event), tally.resumed() + "." if event.done else "")
+        return [tally.about(line) for line in lines if line]
+    if isinstance(event, Finished) and event.run.status in ("failed", "died") and tally.failed <= FAILURES_SHOWN:
+        return [run_words(event.cell, event.run)]
+    return []
+
+
 class Shown:
     """The live display: bar and counts, then the best values so far."""
 
@@ -152,12 +162,8 @@ class Shown:
         """Show one event."""
         self.tally.take(event)
         tally = self.tally
-        if isinstance(event, Started):
-            for line in (changed_words(event), tally.resumed() + "." if event.done else ""):
-                if line:
-                    console.print(tally.about(line), markup=False)
-        if isinstance(event, Finished) and event.run.status in ("failed", "died") and tally.failed <= FAILURES_SHOWN:
-            console.print(Text(run_words(event.cell, event.run), "red"))
+        for line in event_lines(event, tally):
+            console.print(Text(line, "red" if isinstance(event, Finished) else ""))
         self.bar.update(
             self.line, description=tally.about(tally.phase), total=tally.total, completed=tally.done, pace=tally.pace()
         )

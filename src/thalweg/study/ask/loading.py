@@ -13,7 +13,8 @@ from types import ModuleType
 
 from thalweg.study.model.errors import StudyError
 
-from .local_modules import forget_others, home_of, imported_as
+from .functions import ENDING, kept_function
+from .local_modules import forget_others, home_of, importable, imported_as
 
 # Set while a user's file is being imported: a comparison that such a file starts would start itself again.
 _loading: ContextVar[str] = ContextVar("thalweg_loading", default="")
@@ -52,15 +53,13 @@ def as_if_run(path: Path) -> Iterator[None]:
     Its folder is in front of ``sys.path``, so that it may import what lies beside it, and ``sys.argv`` is its name
     alone: the arguments of whoever compares are not its own.
     """
-    folder, argv = str(home_of(path)), sys.argv
-    sys.path.insert(0, folder)
+    argv = sys.argv
     sys.argv = [str(path)]
     try:
-        yield
+        with importable(kept_function(path).folder if path.suffix == ENDING else home_of(path)):
+            yield
     finally:
         sys.argv = argv
-        if folder in sys.path:
-            sys.path.remove(folder)
 
 
 def load_file(path: Path) -> ModuleType:

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -33,6 +34,18 @@ def home_of(script: Path) -> Path:
     while relative and (folder / "__init__.py").is_file():
         folder = folder.parent
     return folder
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Within, what lies in a folder can be imported."""
+    place = str(folder)
+    sys.path.insert(0, place)
+    try:
+        yield
+    finally:
+        if place in sys.path:
+            sys.path.remove(place)
 
 
 def imported_as(path: Path, home: Path) -> str:

@@ -21,7 +21,7 @@ from thalweg.tasks.task import Choice
 from .draws import at_an_edge, configuration, run_seed, searched
 from .local_modules import options_read
 from .method_references import ResolvedMethod, reference_of, refuse_unsearched, resolve_method
-from .task_references import ResolvedTask, resolve_task, script_path
+from .task_references import ResolvedTask, is_own, resolve_task, script_path
 from .varying import combination_text, combinations, values_of
 
 # What may stand for a rule: a reference, a Rule or an optimizer class, a function that makes one, or a table of one of
@@ -194,7 +194,7 @@ def _refuse_hyperparameters(
 ) -> None:
     """Raise where a hyperparameter is to be varied, before anything is trained: it is part of a rule."""
     path = script_path(task.source)
-    own = options_read(path) if path else {*task.options}
+    own = options_read(path) if path else None if is_own(task.source) else {*task.options}
     if own is None:
         return
     for name, values in vary.items():

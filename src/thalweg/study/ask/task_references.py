@@ -3,6 +3,7 @@
 digits-mlp                     one that comes with thalweg
 quadratic-deep:instance=2      the same with options
 path/to/my_script.py:train     a function in a script, with options likewise: it reads them in trial.options
+path/to/train-0123.function:train   a function that stood in a notebook, as a comparison has kept it
 """
 
 from collections.abc import Callable, Mapping
@@ -16,8 +17,9 @@ from thalweg.study.model.errors import StudyError
 from thalweg.tasks import TASKS, Task
 from thalweg.tasks.task import Choice, whole_number_problem
 
+from .functions import function_path, kept_function, load_function
 from .loading import existing_file, load_file, where
-from .local_modules import script_hash
+from .local_modules import joined_hash, script_files
 from .method_references import WORDS, assignments
 
 
@@ -48,6 +50,8 @@ def resolve_task(reference: str, options: Mapping[str, Choice] | None = None) ->
     named, *rest = reference.split(":")
     if task := TASKS.get(named):
         return _built_in(task, {**_written_options(reference, rest), **(options or {})})
+    if path := function_path(reference):
+        return _kept(path, reference.rpartition(":")[2], dict(options or {}))
     place, function, rest = _script(reference)
     if not place and reference.endswith(".py"):
         raise StudyError(f"{reference}: say which function trains, for instance {reference}:train")
@@ -61,18 +65,39 @@ def resolve_task(reference: str, options: Mapping[str, Choice] | None = None) ->
         raise StudyError(f"{reference}: after the colon stands the function that trains, for instance {place}:train")
     path = existing_file(place, f"task {place}:{function}")
     given = {**_written_options(reference, rest), **(options or {})}
-    for option, value in given.items():
-        if problem := option_problem(option, value):
-            raise StudyError(f"task {path.name}:{function}: {problem}")
+    _check_own(f"{path.name}:{function}", given)
     told = [option_text(option, value) for option, value in sorted(given.items())]
     label, source = (":".join([f"{found}:{function}", *told]) for found in (path.name, path))
-    return ResolvedTask(label, source, script_hash(path), "", given, frozenset(given))
+    return ResolvedTask(label, source, task_hash(source), "", given, frozenset(given))
 
 
 def epochs_of(task: ResolvedTask) -> int | None:
     """How many epochs a built-in task trains; None for a script, which nobody has read yet."""
     found = TASKS.get(task.source.partition(":")[0])
     return found.epochs if found else None
+
+
+def task_files(source: str) -> dict[str, str]:
+    """What a user's own task consists of, each part with its sha256, by name; {} for a built-in task."""
+    if path := function_path(source):
+        return dict(kept_function(path).parts)
+    script = script_path(source)
+    return script_files(script) if script else {}
+
+
+def task_hash(source: str) -> str:
+    """What a user's own task is known by, as it is now."""
+    return joined_hash(task_files(source))
+
+
+def is_own(source: str) -> bool:
+    """Whether a task is a user's own, and no built-in one."""
+    return own_path(source) is not None
+
+
+def own_path(source: str) -> Path | None:
+    """The file of a user's own task; None for a built-in one."""
+    return script_path(source) or function_path(source)
 
 
 def script_path(source: str) -> Path | None:
@@ -86,6 +111,8 @@ def find_train(source: str) -> Callable[[Any], Any]:
 
     Raises `StudyError` when the file cannot be imported, or has no such function.
     """
+    if kept := function_path(source):
+        return load_function(kept)
     path = script_path(source)
     if path is None:
         return TASKS[source.partition(":")[0]].train
@@ -176,6 +203,20 @@ def _built_in(task: Task, given: Mapping[str, Choice]) -> ResolvedTask:
     told = [option_text(name, value) for name, value in chosen.items() if value != task.options[name].default]
     label = ":".join([task.name, *told])
     return ResolvedTask(label, label, f"version {task.version}", task.summary, chosen, frozenset(given))
+
+
+def _kept(path: Path, name: str, given: Mapping[str, Choice]) -> ResolvedTask:
+    if not path.is_file():
+        raise StudyError(f"there is no file {path}: it was written beside the results when they were made")
+    _check_own(name, given)
+    source = f"{path.resolve()}:{name}"
+    return ResolvedTask(name, source, task_hash(source), "", given, frozenset(given))
+
+
+def _check_own(task: str, given: Mapping[str, Choice]) -> None:
+    for option, value in given.items():
+        if problem := option_problem(option, value):
+            raise StudyError(f"task {task}: {problem}")
 
 
 def _written_options(task: str, pieces: list[str]) -> dict[str, Choice]:

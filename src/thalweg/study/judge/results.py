@@ -9,7 +9,7 @@ result.verdict.sentences[0]
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thalweg.showing import shower
 from thalweg.study.keep.store import read_contents
@@ -25,21 +25,29 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-@dataclass(frozen=True)
-class Comparison(Findings):
-    """A comparison, finished or not: its `Findings`, and where they are read and shown."""
-
-    def __repr__(self) -> str:
-        rules = ", ".join(row.rule for row in self.rows)
-        return f"<Comparison of {rules} on {self.plan.task}: {self.verdict.sentences[0]}>"
+class Shown:
+    """What is shown in a notebook: verdict and table, and on demand figures and the whole page."""
 
     def figures(self) -> "dict[str, Figure]":
         """Figures that notebooks show, by name: `thalweg.notebook.figures`."""
         found: dict[str, Figure] = shower().figures(self)
         return found
 
+    def page(self) -> Any:
+        """The report in a cell: `thalweg.notebook.page`."""
+        return shower().page(self)
+
     def _repr_html_(self) -> str:
         return str(shower().comparison_html(self))
+
+
+@dataclass(frozen=True)
+class Comparison(Findings, Shown):
+    """A comparison, finished or not: its `Findings`, and where they are read and shown."""
+
+    def __repr__(self) -> str:
+        rules = ", ".join(row.rule for row in self.rows)
+        return f"<Comparison of {rules} on {self.plan.task}: {self.verdict.sentences[0]}>"
 
     @classmethod
     def load(cls, path: str | Path) -> "Comparison":
@@ -51,7 +59,7 @@ class Comparison(Findings):
 
 
 @dataclass(frozen=True)
-class Suite:
+class Suite(Shown):
     """Comparisons of the same rules on one task or several, in one store.
 
     ``comparisons``  one a task; ``path`` the store.
@@ -80,14 +88,6 @@ class Suite:
 
     def __repr__(self) -> str:
         return f"<Suite of {', '.join(map(repr, self.comparisons))}>"
-
-    def figures(self) -> "dict[str, Figure]":
-        """Figures that notebooks show, by name: `thalweg.notebook.figures`."""
-        found: dict[str, Figure] = shower().figures(self)
-        return found
-
-    def _repr_html_(self) -> str:
-        return str(shower().comparison_html(self))
 
     @classmethod
     def load(cls, path: str | Path) -> "Suite":

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, overload
 
 from thalweg.cpu import cpu_name
+from thalweg.showing import shower
+from thalweg.study.ask.functions import function_reference
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
-from thalweg.study.ask.local_modules import script_files
 from thalweg.study.ask.spec import Rules, Study, installed, plans, study
-from thalweg.study.ask.task_references import check_task, script_path
+from thalweg.study.ask.task_references import check_task, is_own, script_path, task_files
 from thalweg.study.judge.judging import to_train_again
 from thalweg.study.judge.results import Comparison, Suite, judge
 from thalweg.study.judge.select import is_over
@@ -27,17 +28,19 @@ from thalweg.study.model.plan import Plan
 
 from .engines import Engine, LocalProcesses, WorkerDied
 
-
-@overload
-def compare(task: str, rules: Rules, **settings: Any) -> Comparison: ...
+Task = str | Callable[[Any], object]
 
 
 @overload
-def compare(task: Sequence[str], rules: Rules, **settings: Any) -> Suite: ...
+def compare(task: Task, rules: Rules, **settings: Any) -> Comparison: ...
+
+
+@overload
+def compare(task: Sequence[Task], rules: Rules, **settings: Any) -> Suite: ...
 
 
 def compare(
-    task: str | Sequence[str],
+    task: Task | Sequence[Task],
     rules: Rules,
     *,
     store: str | Path | None = None,
@@ -48,7 +51,8 @@ def compare(
 ) -> Comparison | Suite:
     """Compare update rules on a task, with equal tuning budgets, re-runs with other seeds, and a verdict.
 
-    ``task``      a name, for a `Comparison`; a list of names, for a `Suite` of one comparison each.
+    ``task``      a name, for a `Comparison`; a list of names, for a `Suite` of one comparison each. In place of a name
+                  a function ``train(trial)``: what stands in no file, as in a notebook, is kept beside the store.
     ``rules``     and any other setting by name (``trials``, ``seeds``, ``vary``, ``schedule``, ``minutes``, ...): see
                   `Study`. A rule may also be a Rule subclass, an optimizer class of any library, a function that makes
                   one, or a table with the values to try:
@@ -60,14 +64,26 @@ def compare(
     ``workers``   processes, one thread each; as many as CPUs unless given. What a training prints there is dropped.
     ``engine``    another way to run the trainings: ``Serial()``, in this process, for debuggers and prints;
                   ``RayCluster(address)``, on a cluster.
-    ``on_event``  called in this process with `Started`, `Phase` and `Finished`.
+    ``on_event``  called in this process with `Started`, `Phase` and `Finished`; in a notebook, unless given, the cell
+                  shows how far it is.
 
     Raises `StudyError`, whose text says what to do, for anything that the caller can put right.
     """
     refuse_inside_a_loaded_file()
-    asked = study(task, rules, **settings)
-    found = run_study(asked, store=store, engine=engine or LocalProcesses(workers), on_event=on_event)
-    return found.only if isinstance(task, str) else found
+    folder = Path(store).expanduser().absolute().parent if store is not None else Path.cwd()
+    one = callable(task) or isinstance(task, str)
+    names = [function_reference(each, folder) if callable(each) else each for each in _listed(task)]
+    found = run_study(
+        study(names[0] if one else names, rules, **settings),
+        store=store,
+        engine=engine or LocalProcesses(workers),
+        on_event=on_event or shower().progress(settings.get("metric")),
+    )
+    return found.only if one else found
+
+
+def _listed(task: Task | Sequence[Task]) -> Sequence[Task]:
+    return [task] if callable(task) or isinstance(task, str) else task
 
 
 def run_study(
@@ -183,7 +199,7 @@ class _Runner:
 
     def _check_script(self) -> None:
         """Import the user's file once, in a worker, before anything is trained."""
-        if script_path(self.plan.task_source) is None:
+        if not is_own(self.plan.task_source):
             return
         for _, problem in self.engine.map(check_task, [self.plan.task_source]):
             if problem:
@@ -261,7 +277,7 @@ def provenance(task_source: str) -> dict[str, object]:
         "cores": os.cpu_count(),
         "host": platform.node(),
         **({"commit": commit} if (commit := _commit(script)) else {}),
-        **({"files": script_files(script)} if script else {}),
+        **({"files": files} if (files := task_files(task_source)) else {}),
     }
 
 

@@ -10,10 +10,9 @@ from typing import Any
 from thalweg.closest import closest
 from thalweg.stats.wording import listed
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
-from thalweg.study.ask.local_modules import script_files, script_hash
 from thalweg.study.ask.method_references import find_method
 from thalweg.study.ask.spec import installed
-from thalweg.study.ask.task_references import resolve_task, script_path
+from thalweg.study.ask.task_references import is_own, own_path, resolve_task, task_files, task_hash
 from thalweg.study.keep.store import Contents, read_contents
 from thalweg.study.model.cells import Cell, Run, described
 from thalweg.study.model.errors import StudyError
@@ -168,14 +167,14 @@ def _problem(cell: Cell, rule: PlannedRule) -> str:
 
 
 def _task_problem(cell: Cell) -> str:
-    path = script_path(cell.task_source)
-    if path is None:
+    if not is_own(cell.task_source):
         found = resolve_task(cell.task_source).hash
         return "" if found == cell.task_hash else f"the task was {cell.task_hash} then, and is {found} now"
-    if not path.is_file():
+    path = own_path(cell.task_source)
+    if path is None or not path.is_file():
         return f"its script {path} is no longer there. Put it back"
-    which = f"{path}, or a module that it imports," if len(script_files(path)) > 1 else str(path)
-    return _changed(which, cell.task_hash, script_hash(path))
+    which = f"{path}, or a module that it imports," if len(task_files(cell.task_source)) > 1 else str(path)
+    return _changed(which, cell.task_hash, task_hash(cell.task_source))
 
 
 def _rule_problem(cell: Cell, rule: PlannedRule) -> str:

@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from thalweg.study.ask.methods import Method
-from thalweg.study.ask.task_references import find_train, script_path
+from thalweg.study.ask.task_references import find_train, own_path
 from thalweg.study.model.cells import Curve, Value
 from thalweg.study.model.schedules import Schedule
 from thalweg.tasks.task import Choice
@@ -58,7 +58,7 @@ def train_short(
     epochs: int | None,
 ) -> tuple[Ending, Mapping[str, Curve], int | None]:
     """Train for ``epochs`` epochs, or a tenth: how it ended, its curves, and how many epochs the whole has."""
-    path = None if callable(source) else script_path(source)
+    path = None if callable(source) else own_path(source)
     to_read = options if path or callable(source) else ()
     trial = ShortTrial(seed, method, values, asked=epochs, options=options, to_read=to_read, schedule=schedule)
 

@@ -12,7 +12,7 @@ from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.method_references import one_training, resolve_method
 from thalweg.study.ask.methods import Method, checked, method_of_rule
 from thalweg.study.ask.other_optimizers import is_optimizer, method_of_optimizer
-from thalweg.study.ask.task_references import find_train, option_problem, resolve_task, script_path
+from thalweg.study.ask.task_references import find_train, option_problem, own_path, resolve_task
 from thalweg.study.model.cells import Curve, Status, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import unit_of
@@ -114,7 +114,7 @@ def train(
     from .conduct import conduct
     from .trial import Trial
 
-    path = None if callable(source) else script_path(source)
+    path = None if callable(source) else own_path(source)
     to_read = options if path or callable(source) else ()
     trial = Trial(seed, used, values, options=options, to_read=to_read, schedule=factor, on_report=on_report)
     run = source if callable(source) else lambda trial: find_train(source)(trial)

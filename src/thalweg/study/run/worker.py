@@ -4,16 +4,15 @@ import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from thalweg.stats.wording import DRAWN, listed, value_text
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.finding import files_of
-from thalweg.study.ask.local_modules import joined_hash, script_files, script_hash
+from thalweg.study.ask.local_modules import joined_hash, script_hash
 from thalweg.study.ask.method_references import FoundMethod, find_method
 from thalweg.study.ask.methods import Method
-from thalweg.study.ask.task_references import find_train, script_path
+from thalweg.study.ask.task_references import find_train, is_own, own_path, task_files
 from thalweg.study.model.cells import Cell, Run, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import find_schedule
@@ -29,10 +28,11 @@ def run_cell(cell: Cell) -> Run:
     What the script raises is recorded as ``failed``. Raises `StudyError` if the script or the rule is no longer
     the one that the comparison was started with, or if the training ended without having read what is varied.
     """
-    path = script_path(cell.task_source)
-    method = _unchanged(cell, path)
-    # A script's options were all given on purpose; a task of ours may leave one alone that plays no part.
-    trial = _trial_of(cell, method, cell.values, to_read=cell.options if path else cell.varied)
+    path = own_path(cell.task_source)
+    method = _unchanged(cell)
+    # Those of a task of one's own were all given on purpose; one of ours may leave one alone that plays no part.
+    to_read = cell.options if is_own(cell.task_source) else cell.varied
+    trial = _trial_of(cell, method, cell.values, to_read=to_read)
     ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
     if cell.trial and (without := _without_effect(cell, method, trial.replaced(), trial.first_step)):
         raise StudyError(_overwritten(cell, without, trial.first_step))
@@ -93,7 +93,7 @@ def _begun_with_another(cell: Cell, method: Method, name: str) -> tuple[float, .
         other = next((each for each in others if each != value and not method.hypers[name].problem(each)), value)
         trial = _trial_of(cell, method, {**cell.values, name: other}, stops_at_first_step=True)
         with suppress(FirstStep):
-            conduct(trial, lambda trial: find_train(cell.task_source)(trial), script_path(cell.task_source))
+            conduct(trial, lambda trial: find_train(cell.task_source)(trial), own_path(cell.task_source))
         _BEGUN[asked] = trial.first_step.get(name, ())
     return _BEGUN[asked]
 
@@ -113,10 +113,12 @@ def _overwritten(cell: Cell, names: Sequence[str], first: Mapping[str, tuple[flo
     )
 
 
-def _unchanged(cell: Cell, path: Path | None) -> Method:
-    if path and joined_hash(files := script_files(path)) != cell.task_hash:
+def _unchanged(cell: Cell) -> Method:
+    if (files := task_files(cell.task_source)) and joined_hash(files) != cell.task_hash:
         which = " or a module that it imports" if len(files) > 1 else ""
-        raise StudyError(f"{path.name}{which} was changed while the comparison was running: start it again")
+        raise StudyError(
+            f"{cell.task.split(':')[0]}{which} was changed while the comparison was running: start it again"
+        )
     hashes = tuple(map(script_hash, files_of(cell.rule_source)))
     found = _resolved(cell.rule_source, tuple(cell.values), hashes)
     if found.hash != cell.rule_hash:
