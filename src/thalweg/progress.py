@@ -14,7 +14,7 @@ from rich.text import Text
 
 from thalweg.report.markup import duration
 from thalweg.stats.wording import Unit, listed
-from thalweg.study.model.cells import Run
+from thalweg.study.model.cells import WITHOUT_RESULT, Run
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
 from thalweg.study.model.metric import Metric, choose_metric
@@ -80,7 +80,7 @@ class Tally:
 
     def _count(self, run: Run) -> None:
         self.diverged += run.status == "diverged"
-        self.failed += run.status in ("failed", "died")
+        self.failed += run.status in WITHOUT_RESULT
         if run.status != "done":
             return
         if self.metric is None:
@@ -156,7 +156,7 @@ class Shown:
             for line in (changed_words(event), tally.resumed() + "." if event.done else ""):
                 if line:
                     console.print(tally.about(line), markup=False)
-        if isinstance(event, Finished) and event.run.status in ("failed", "died") and tally.failed <= FAILURES_SHOWN:
+        if isinstance(event, Finished) and event.run.status in WITHOUT_RESULT and tally.failed <= FAILURES_SHOWN:
             console.print(Text(run_words(event.run), "red"))
         self.bar.update(
             self.line, description=tally.about(tally.phase), total=tally.total, completed=tally.done, pace=tally.pace()

@@ -47,7 +47,7 @@ class Cell:
                    arguments of the optimizer that the comparison chooses (`thalweg.study.model.settings.Settings`).
     ``held``       sources of chance that do not follow the run's seed, each with the seed that it follows instead.
     ``repeat``     0, or 1 for the same training once more, to see whether it gives the same.
-    ``device``     the kind that computes it: ``cpu``, or ``cuda`` and the product's name; which one of them is the same.
+    ``device``     the kind that computes it: ``cpu``, or ``cuda`` and the product's name. Which one does not matter.
 
     Not part of the key: ``trial`` and ``contender``, its number and the label of what it belongs to in this comparison;
     ``varied``, the options that the comparison varies; ``task_source`` and ``rule_source``, where the parts are found.

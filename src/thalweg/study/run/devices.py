@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from thalweg.stats.wording import listed
 from thalweg.study.ask.spec import installed
+from thalweg.study.ask.task_references import script_path
 from thalweg.study.model.cells import CPU
 from thalweg.study.model.errors import StudyError
 
@@ -87,6 +88,24 @@ def device_of(kind: str) -> "torch.device":
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.cuda.set_device(index)  # for scripts that say "cuda"
     return torch.device(CUDA, index)
+
+
+def elsewhere(device: str, trained_on: frozenset[str]) -> str:
+    """That a training was done where the comparison does not know of, in words: its result would be taken for another.
+
+    Types of device, as torch names them.
+    """
+    if device in trained_on or (device == CPU and CUDA not in trained_on):
+        return ""
+    if device == CPU:
+        return "trained on cuda, where the comparison is one of CPUs: give it devices (--devices cuda:0)"
+    return f"left its parameters on {listed(sorted(trained_on))}: put model and data on trial.device, which is {device}"
+
+
+def refuse_own_task(source: object, device: str) -> None:
+    """Raise `StudyError` where a task of thalweg's is to be trained elsewhere than on CPUs."""
+    if device != CPU and isinstance(source, str) and script_path(source) is None:
+        raise StudyError(f"{source} is a task of thalweg's, which trains on CPUs: no result of it would be of {device}")
 
 
 def lacks(kind: str) -> str:

@@ -17,7 +17,7 @@ from math import inf
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from joblib import cpu_count
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import ProcessPoolExecutor, process_executor
 from joblib.externals.loky.backend.resource_tracker import ensure_running
 
 from thalweg.study.model.cells import CPU, Status
@@ -128,8 +128,8 @@ class LocalProcesses:
     """Worker processes on this machine, one thread each (joblib's loky). They start when first needed.
 
     ``workers``      how many; as many as there are CPUs unless given.
-    ``devices``      instead: ``("cuda:0", "cuda:1")``, or sets of CPUs, ``("cpu:0-3", "cpu:4-7")``. Each worker is bound
-                     to one of them for its life. It sees no other CUDA device, so that its own is ``cuda:0`` there.
+    ``devices``      instead: ``("cuda:0", "cuda:1")``, or sets of CPUs, ``("cpu:0-3", "cpu:4-7")``. Each worker is
+                     bound to one of them for its life. It sees no other CUDA device: its own is ``cuda:0`` there.
     ``per_device``   how many workers each device has.
     ``run_timeout``  the minutes that one item may take. Then its worker is ended, and the others go on.
 
@@ -356,6 +356,9 @@ def _start_worker(parent: int, cpus: Sequence[int]) -> None:
     """
     if cpus:
         os.sched_setaffinity(0, cpus)
+    # Where psutil is installed, loky ends a worker whose memory has grown, between two items, and warns. What trainings
+    # have loaded (torch, data sets) is no leak.
+    process_executor._USE_PSUTIL = False
     # loky makes its own way of starting processes the usual one here; a script's DataLoader asks for the system's.
     multiprocessing.set_start_method(None, force=True)
     atexit.register(_end_worker)  # the first to be registered is the last to run

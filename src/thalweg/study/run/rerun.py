@@ -15,12 +15,13 @@ from thalweg.study.ask.rule_references import resolve_rule
 from thalweg.study.ask.spec import installed
 from thalweg.study.ask.task_references import resolve_task, script_path
 from thalweg.study.keep.store import Contents, read_contents
-from thalweg.study.model.cells import Cell, Run, described
+from thalweg.study.model.cells import CPU, ENDED_OUTSIDE, Cell, Run, described
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.plan import PlannedRule
 from thalweg.study.model.same import differences, elsewhere
 
 from .compare import train_cell
+from .devices import lacks
 from .engines import Engine, LocalProcesses, WorkerDied
 
 LEAST = 4  # digits of a key that name a row
@@ -86,12 +87,17 @@ def rerun(store: str | Path, row: str, *, engine: Engine | None = None) -> Rerun
     key = _key(row, contents, path)
     cell = _reproducible(key, contents, path)
     stored = contents.runs[key].known_as(cell)
-    if stored.status == "died":
+    if stored.status in ENDED_OUTSIDE:
+        longer = ", if it is given a longer --run-timeout, or none" if stored.status == "stopped" else ""
         raise StudyError(
             f"{described(stored)}, has no result to compare with: {stored.message}. "
-            "The command that made the comparison trains it again"
+            f"The command that made the comparison trains it again{longer}"
         )
     with closing(engine or LocalProcesses(1)) as workers:
+        if cell.device != CPU:
+            for _, problem in workers.map(lacks, [cell.device]):
+                if problem:
+                    raise StudyError(f"{described(stored)}, can no longer be reproduced: {problem}")
         ((_, found),) = workers.map(train_cell, [cell])
     if isinstance(found, WorkerDied):
         raise StudyError(

@@ -10,7 +10,7 @@ from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.rule_references import checked, one_training, resolve_rule, rule_of
 from thalweg.study.ask.task_references import find_train, option_problem, resolve_task, script_path
-from thalweg.study.model.cells import Curve, Status, Value
+from thalweg.study.model.cells import CPU, Curve, Status, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import Schedule, find_schedule
 from thalweg.tasks.task import Choice
@@ -71,6 +71,7 @@ def train(
     schedule: str | Schedule = "none",
     task_options: Mapping[str, Choice] | None = None,
     on_report: Report | None = None,
+    device: str = CPU,
     **hyperparameters: Value,
 ) -> Training:
     """Train once, in this process, and say what came of it.
@@ -83,6 +84,7 @@ def train(
                          epochs.
     ``task_options``     ``{"instance": 2}``: of a built-in task, those it has; your own reads ``trial.options``.
     ``on_report``        called after each report with the epoch and the values reported.
+    ``device``           what `trial.device` is: "cpu", "cuda" or "cuda:1".
     ``hyperparameters``  of the rule, by the names in `thalweg show`; others keep their default.
 
     It runs on one thread and seeds Python's, numpy's and torch's global generators. What the training raises ends it
@@ -101,11 +103,22 @@ def train(
 
     # Here, not at the top: torch is imported when something is to be trained.
     from .conduct import conduct
+    from .devices import in_this_process, refuse_own_task
     from .trial import Trial
 
+    refuse_own_task(source, device)
     path = None if callable(source) else script_path(source)
     to_read = options if path or callable(source) else ()
-    trial = Trial(seed, used, values, options=options, to_read=to_read, schedule=factor, on_report=on_report)
+    trial = Trial(
+        seed,
+        used,
+        values,
+        options=options,
+        to_read=to_read,
+        schedule=factor,
+        on_report=on_report,
+        device=in_this_process(device),
+    )
     run = source if callable(source) else lambda trial: find_train(source)(trial)
     ended = conduct(trial, run, path)
     outcome = trial.outcome()

@@ -19,6 +19,7 @@ from thalweg.study.model.schedules import find_schedule
 
 from . import output
 from .conduct import conduct
+from .devices import device_of, elsewhere
 from .trial import FirstStep, Trial
 
 
@@ -32,17 +33,21 @@ def run_cell(cell: Cell) -> Run:
     rule = _unchanged(cell, path)
     # A script's options were all given on purpose; a task of ours may leave one alone that plays no part.
     to_read = cell.options if path else cell.varied
+    device = device_of(cell.device)
     trial = Trial(
         cell.seed,
         rule,
         cell.values,
         options=cell.options,
         to_read=to_read,
+        device=device,
         schedule=find_schedule(cell.schedule),
         chain=cell.chain,
         held=cell.held,
     )
     ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
+    if ending.status == "done" and (problem := elsewhere(device.type, trial.trained_on)):
+        raise StudyError(f"the training of {cell.task} ({cell.contender or cell.rule}) {problem}")
     if cell.trial and (without := _without_effect(cell, rule, trial.replaced(), trial.first_step)):
         raise StudyError(_overwritten(cell, without, trial.first_step))
     if ending.status == "failed" and ending.message == trial.unread():
@@ -98,6 +103,7 @@ def _begun_with_another(cell: Cell, rule: type[Rule], name: str) -> tuple[float,
             chain=cell.chain,
             held=cell.held,
             stops_at_first_step=True,
+            device=device_of(cell.device),
         )
         with suppress(FirstStep):
             conduct(trial, lambda trial: find_train(cell.task_source)(trial), script_path(cell.task_source))
