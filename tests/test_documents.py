@@ -435,7 +435,7 @@ def test_the_lists_name_nothing_that_is_gone() -> None:
     assert {*NOT_RUN} <= python
     assert {*AFTERWARDS} <= {block.document for block in RUN}
     assert {*QUOTED} <= {block.place for block in BLOCKS if is_output(block)}
-    assert {block.language for block in BLOCKS} <= {"", "python", "toml"}, "nothing here looks at this language"
+    assert {block.language for block in BLOCKS} <= {"", "bash", "python", "toml"}, "nothing here looks at this language"
 
 
 def test_the_demo_says_what_is_quoted() -> None:

@@ -1,6 +1,7 @@
 """Workers that are bound to devices, results that belong to a kind of device, and a time limit for one run."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -317,25 +318,37 @@ def test_what_no_ray_training_can_ask_for_is_refused(needs):
         RayCluster(**needs)
 
 
+SHELL = """
+thalweg() { "$PYTHON" -m thalweg "$@"; }
+srun() { "$@"; }
+set -e
+"""
+
+
 @pytest.mark.slow
-def test_an_array_of_jobs_a_rule_each_becomes_one_comparison(script, tmp_path):
-    """The recipe for SLURM: two processes with a store each, a merge, and the whole command."""
-    task = script()
+def test_an_array_of_jobs_a_rule_each_becomes_one_comparison(script):
+    """The recipe for SLURM as it stands in the documents: processes with a store each, a merge, the whole command."""
+    script(name="my_script.py")
+    document = (Path(__file__).parents[2] / "docs" / "comparison.md").read_text()
+    job, after = re.search(
+        r"```bash\n(#!/bin/bash\n#SBATCH --array=0-2.*?)```.*?```\n(.*?)```", document, re.S
+    ).groups()
+    merging, comparing = after.splitlines()
 
-    def command(*words):
-        return [sys.executable, "-m", "thalweg", *words]
+    def start(text, task=""):
+        # The jobs of an array may be on different machines: as many workers as each has CPUs.
+        named = {**os.environ, "PYTHON": sys.executable, "SLURM_ARRAY_TASK_ID": task}
+        return subprocess.Popen(["bash", "-c", SHELL + text], env=named, stdout=subprocess.PIPE, text=True)
 
-    def asked(rules, store):
-        return command("compare", task, "-r", rules, "--trials", "3", "--seeds", "2", "--store", store)
-
-    jobs = [subprocess.Popen(asked(rule, f"part-{rule}.sqlite")) for rule in ("sgd", "adam")]
-    assert [job.wait(300) for job in jobs] == [0, 0]
-    parts = [f"part-{rule}.sqlite" for rule in ("sgd", "adam")]
-    subprocess.run(command("merge", "all.sqlite", *parts), check=True)
-    merged = rows("all.sqlite")
-    assert len(merged) == sum(len(rows(part)) for part in parts)
-    done = subprocess.run(asked("sgd,adam", "all.sqlite"), check=True, capture_output=True, text=True)
-    assert rows("all.sqlite") == merged
-    whole = run(task, ("sgd", "adam"), trials=3, seeds=2, store="whole.sqlite")
-    assert rows("all.sqlite") == rows("whole.sqlite")
-    assert whole.verdict.sentences[0].split(",")[0] in " ".join(done.stdout.split())
+    jobs = [start(job, str(task)) for task in range(3)]
+    assert [(each.communicate(timeout=300), each.returncode)[1] for each in jobs] == [0] * 3
+    merged = start(merging)
+    assert "It shows one comparison on my_script.py:train, of sgd, adamw, lion." in merged.communicate(timeout=60)[0]
+    before = rows("all.sqlite")
+    assert len(before) == sum(len(rows(f"part-{rule}.sqlite")) for rule in ("sgd", "adamw", "lion"))
+    answer = start(comparing).communicate(timeout=60)[0]
+    # Nothing was trained anew, and it is what one comparison of all would have been.
+    whole = run("my_script.py:train", ("sgd", "adamw", "lion"), trials=25, seeds=5, store="whole.sqlite")
+    assert rows("all.sqlite") == before == rows("whole.sqlite")
+    assert Comparison.load("all.sqlite").verdict == whole.verdict
+    assert " ".join(whole.verdict.sentences[0].split()) in " ".join(answer.split())
