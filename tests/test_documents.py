@@ -6,6 +6,7 @@ or is run elsewhere, is listed with the reason, and a line of these lists that n
 
 import ast
 import importlib
+import os
 import re
 import shlex
 import sys
@@ -21,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 import api_page
 import broken_optimizers
@@ -33,6 +35,7 @@ from thalweg.rules import CATALOGUE
 from thalweg.study import Serial
 from thalweg.study.ask.spec import resolve
 from thalweg.study.ask.task_references import check_task
+from thalweg.study.run import devices
 from thalweg.study.run.compare import train_cell
 from thalweg.testing.judging import case
 from thalweg.testing.subject import Subject
@@ -327,6 +330,10 @@ def test_commands_can_be_given(
         raise NotTrained
 
     monkeypatch.setattr(thalweg.study.run.conduct, "conduct", conduct)
+    # Documents speak of a machine with eight CPUs and two graphics cards.
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {*range(8)})
+    monkeypatch.setattr(devices, "_listed_here", lambda: ("Stand-in", "Stand-in"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for where, words in commands_of("thalweg"):
         with case(where):
             app.parse_args(words, exit_on_error=False, print_error=False)
@@ -428,7 +435,7 @@ def test_the_lists_name_nothing_that_is_gone() -> None:
     assert {*NOT_RUN} <= python
     assert {*AFTERWARDS} <= {block.document for block in RUN}
     assert {*QUOTED} <= {block.place for block in BLOCKS if is_output(block)}
-    assert {block.language for block in BLOCKS} <= {"", "python", "toml"}, "nothing here looks at this language"
+    assert {block.language for block in BLOCKS} <= {"", "bash", "python", "toml"}, "nothing here looks at this language"
 
 
 def test_the_demo_says_what_is_quoted() -> None:

@@ -115,11 +115,11 @@ def test_what_a_function_consists_of():
 
 
 def test_a_function_of_a_file_is_its_file(tmp_path, monkeypatch):
-    Path("mine.py").write_text("def train(trial):\n    pass\n")
+    Path("standing.py").write_text("def train(trial):\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)
-    import mine
+    import standing
 
-    assert function_reference(mine.train, tmp_path) == f"{tmp_path / 'mine.py'}:train"
+    assert function_reference(standing.train, tmp_path) == f"{tmp_path / 'standing.py'}:train"
     assert not list(tmp_path.glob("*.function"))
 
 

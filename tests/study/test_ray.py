@@ -288,6 +288,45 @@ def test_a_node_with_another_torch_refuses(cluster, shared, tmp_path, monkeypatc
         cluster.remove_node(strange)
 
 
+def spell(item):
+    began = time.monotonic()
+    time.sleep(0.3)
+    return began, time.monotonic(), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+@on_a_cluster
+def test_each_training_gets_what_it_asks_for_and_no_more_run_at_once(cluster, script, tmp_path, monkeypatch):
+    """A resource that stands for a graphics card, of which two trainings may have one half each."""
+    monkeypatch.chdir(tmp_path)
+    holder = cluster.add_node(num_cpus=4, resources={"fake_gpu": 1}, num_gpus=1, **SMALL)
+    engine = RayCluster(cluster.address, resources={"fake_gpu": 0.5})
+    cards = RayCluster(cluster.address, num_gpus=1)
+    try:
+        spells = [found for _, found in engine.map(spell, range(6))]
+        at_once = [sum(began <= moment < ended for began, ended, _ in spells) for moment, _, _ in spells]
+        assert max(at_once) == 2
+        assert engine.device_kind() == "cpu"
+        task = script()
+        run(task, ("sgd",), trials=1, seeds=2, store="ray.sqlite", engine=engine)
+        run(task, ("sgd",), trials=1, seeds=2, store="here.sqlite")
+        assert rows("ray.sqlite") == rows("here.sqlite")
+        # Ray names the card that it gives; here is none that torch could see.
+        assert {card for _, (_, _, card) in cards.map(spell, range(2))} == {"0"}
+        with pytest.raises(StudyError, match="torch sees no CUDA device in a Ray worker that was given one"):
+            cards.device_kind()
+    finally:
+        engine.close()
+        cards.close()
+        cluster.remove_node(holder)
+
+
+@on_a_cluster
+def test_what_no_node_has_is_told_at_once(cluster):
+    engine = RayCluster(cluster.address, num_gpus=0.5, resources={"fake_gpu": 2})
+    with pytest.raises(StudyError, match=r"each training asks for 2 of fake_gpu, 0.5 of GPU, and no node .* has that"):
+        list(engine.map(double, [1]))
+
+
 @on_a_cluster
 def test_a_cluster_that_is_started_here_ends_with_it():
     engine = RayCluster("local", workers=1)

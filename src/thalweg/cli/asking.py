@@ -35,22 +35,41 @@ def asked_for(task: str, given: dict[str, Any]) -> "Study":
     return study(tasks[0] if len(tasks) == 1 else tasks, found.pop("rules"), **found)
 
 
-def chosen_engine(name: str, workers: int | None, address: str | None) -> "Engine":
+def chosen_engine(
+    name: str,
+    workers: int | None,
+    address: str | None,
+    *,
+    devices: str | None = None,
+    per_device: int | None = None,
+    run_timeout: float | None = None,
+) -> "Engine":
     """Who runs the trainings, by name."""
     from thalweg.study.model.errors import StudyError
+    from thalweg.study.run.devices import checked_per_device
     from thalweg.study.run.engines import LocalProcesses, Serial
 
+    if per_device is not None and devices is None:
+        raise StudyError("--per-device counts the trainings on each device: give --devices too, or --workers instead")
+    if run_timeout is not None and name != "local":
+        raise StudyError(f"--run-timeout ends a worker process of this machine: leave it out with --engine {name}")
     if name == "ray":
         from thalweg.study.run.ray_engine import RayCluster
 
-        return RayCluster(address, workers)
+        if devices not in (None, "cuda"):
+            raise StudyError(f"Ray chooses the devices: with --engine ray write --devices cuda; got {devices!r}")
+        return RayCluster(address, workers, num_gpus=1 / checked_per_device(per_device or 1) if devices else 0.0)
     if name not in ENGINES:
         raise StudyError(f"--engine is local, serial or ray; got {name!r}.{did_you_mean(name, ENGINES)}")
     if address is not None:
         raise StudyError("--address is that of a Ray cluster: add --engine ray, or leave it out")
     if name == "serial" and workers is not None:
         raise StudyError("--engine serial trains in this process, one after the other: leave --workers out")
-    return Serial() if name == "serial" else LocalProcesses(workers)
+    if name == "serial":
+        if devices not in (None, "cpu", "cuda", "cuda:0") or per_device is not None:
+            raise StudyError("--engine serial trains in this process: of --devices it takes cuda, its first one")
+        return Serial(cuda=devices in ("cuda", "cuda:0"))
+    return LocalProcesses(workers, devices=devices, per_device=per_device or 1, run_timeout=run_timeout)
 
 
 def hyperparameters(assigned: Iterable[str], lr: float | None) -> dict[str, Any]:

@@ -35,6 +35,9 @@ def compare(
     engine: str = "local",
     workers: Whole | None = None,
     address: str | None = None,
+    devices: str | None = None,
+    per_device: Whole | None = None,
+    run_timeout: float | None = None,
     study_seed: Whole | None = None,
     report: Path | None = None,
     json: Flag = False,
@@ -85,6 +88,15 @@ def compare(
         Processes, one thread each. Unless given, as many as there are CPUs. What a training prints is not shown.
     address
         Of the Ray cluster. Unless given, RAY_ADDRESS, or else one that is started here.
+    devices
+        A device for each worker, instead of --workers. Graphics cards: cuda:0,cuda:1, or cuda for each that there is;
+        scripts put model and data on trial.device. Or sets of CPUs: cpu:0-3,cpu:4-7 (cpu:0+2 for some). Results of
+        cards and of CPUs are never counted together. With --engine ray: cuda.
+    per_device
+        Trainings that run on each device at once; 1 unless given.
+    run_timeout
+        Minutes that one training may take. One that takes longer is ended and counts as failed, until a call with
+        more minutes, or without this, trains it again.
     study_seed
         Number of the study, 0 unless given: another number gives other draws and seeds.
     report
@@ -108,7 +120,7 @@ def compare(
     }  # fmt: skip
     with refusing(StudyError):
         asked = asked_for(task, {name: value for name, value in given.items() if value is not None})
-        runs = chosen_engine(engine, workers, address)
+        runs = chosen_engine(engine, workers, address, devices=devices, per_device=per_device, run_timeout=run_timeout)
     # What a script prints goes where the progress is: standard output is for the result.
     with refusing(StudyError), progress(asked.metric) as on_event, redirect_stdout(sys.stderr):
         found = run_study(asked, store=store, engine=runs, on_event=on_event)
@@ -134,6 +146,7 @@ def train(
     schedule: str = "none",
     seed: Whole = 0,
     option: Several = None,
+    device: str = "cpu",
     json: Flag = False,
 ) -> int:
     """Train once and watch: one rule, one setting, one seed. Exit code 1 if the training diverges or fails.
@@ -157,6 +170,8 @@ def train(
     option
         An option of the task, or what a script of your own reads in trial.options: --option instance=2. Repeat for
         more.
+    device
+        What a script of your own is told to train on, by trial.device: cpu, cuda, cuda:1.
     json
         Print the result, with all curves, as JSON.
     """
@@ -180,6 +195,7 @@ def train(
                 schedule=schedule,
                 task_options=options,
                 on_report=on_report,
+                device=device,
                 **values,
             )
     if found.traceback:
@@ -207,6 +223,8 @@ def lr_find(
     option: Several = None,
     engine: str = "local",
     workers: Whole | None = None,
+    devices: str | None = None,
+    per_device: Whole | None = None,
     json: Flag = False,
 ) -> None:
     """Find a range of learning rates: a short training for each, all from the same start, and the curve over them.
@@ -245,6 +263,10 @@ def lr_find(
         As for compare: serial shows what a training prints.
     workers
         Processes, one thread each. Unless given, as many as there are CPUs. What a training prints is not shown.
+    devices
+        A device for each worker, as for compare: cuda:0,cuda:1, or cpu:0-3,cpu:4-7.
+    per_device
+        Trainings that run on each device at once; 1 unless given.
     json
         Print the result as JSON.
     """
@@ -255,7 +277,7 @@ def lr_find(
     with refusing(StudyError):
         values = hyperparameters(set or [], None)
         options = task_options(option or [])
-        runs = chosen_engine(engine, workers, address=None)
+        runs = chosen_engine(engine, workers, address=None, devices=devices, per_device=per_device)
     with refusing(StudyError), watching(f"{task}, {rule}") as on_run, redirect_stdout(sys.stderr):
         found = run(
             task,

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from thalweg.stats.wording import listed
-from thalweg.study.model.cells import Cell, Run, which
+from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Run, which
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
 from thalweg.study.model.metric import Metric, choose_metric
@@ -80,7 +80,7 @@ class Tally:
 
     def _count(self, cell: Cell, run: Run) -> None:
         self.diverged += run.status == "diverged"
-        self.failed += run.status in ("failed", "died")
+        self.failed += run.status in WITHOUT_RESULT
         if run.status != "done":
             return
         if self.metric is None:
@@ -139,7 +139,7 @@ def event_lines(event: Event, tally: Tally) -> list[str]:
     if isinstance(event, Started):
         lines = (changed_words(event), tally.resumed() + "." if event.done else "")
         return [tally.about(line) for line in lines if line]
-    if isinstance(event, Finished) and event.run.status in ("failed", "died") and tally.failed <= FAILURES_SHOWN:
+    if isinstance(event, Finished) and event.run.status in WITHOUT_RESULT and tally.failed <= FAILURES_SHOWN:
         return [run_words(event.cell, event.run)]
     return []
 

@@ -122,6 +122,7 @@ def measure(job: Job) -> Measured:
             schedule=PUBLISHED_SCHEDULES[job.schedule],
             task_options={"instance": job.instance, "reshuffle": False, "op_seed": job.op_seed},
             on_report=None,
+            device="cpu",
             **job.settings,
         )
     except StudyError as problem:

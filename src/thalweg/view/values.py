@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from thalweg.stats.sensitivity import Share
     from thalweg.study.judge.across import Across
 
-Outcome = Literal["done", "diverged", "failed", "died"]
+Outcome = Literal["done", "diverged", "failed", "died", "stopped"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from thalweg.stats.pool import Pool, largest_budget, procedure, to_rerun
 from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.tuning_curve import best_after
 from thalweg.stats.wording import listed
-from thalweg.study.model.cells import Run, Status, once, which
+from thalweg.study.model.cells import WITHOUT_RESULT, Run, Status, once, which
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import Metric, choose_metric
 from thalweg.study.model.plan import Plan, PlannedRule
@@ -133,7 +133,7 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         best_after=best_after(valid, higher_is_better=metric.higher_is_better) if metric and valid else (),
         near_edge=rule.edges[best] if best else (),
         diverged=_count(found.all, "diverged"),
-        failed=_count(found.all, "failed", "died"),
+        failed=_count(found.all, *WITHOUT_RESULT),
         default_lost=len(found.default) - _count(found.default, "done"),
         tuned_lost=len(found.tuned) - _count(found.tuned, "done"),
         step_seconds=step,

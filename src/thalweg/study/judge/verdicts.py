@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from thalweg.stats.paired import Difference
 from thalweg.stats.verdict import Contestant, Procedural, Setting, Verdict, verdict
 from thalweg.stats.wording import listed
+from thalweg.study.model.cells import WITHOUT_RESULT
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan
 
@@ -75,7 +76,7 @@ def _contestant(row: RuleRow, searched: bool) -> Contestant:
         default_won=row.winner_trial == 0,
         searched=searched,
         diverged=sum(run.status == "diverged" for run in row.tuned_runs),
-        failed=sum(run.status in ("failed", "died") for run in row.tuned_runs),
+        failed=sum(run.status in WITHOUT_RESULT for run in row.tuned_runs),
         at_edge=row.near_edge,
         unlike=row.unlike[0] if row.unlike else "",
         alike=row.alike,

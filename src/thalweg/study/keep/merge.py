@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.stats.wording import counted
-from thalweg.study.model.cells import Run, described
+from thalweg.study.model.cells import ENDED_OUTSIDE, Run, described
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.plan import Plan, PlannedRule
 from thalweg.study.model.same import differences, processor_of
@@ -91,20 +91,20 @@ def _log(source: _Source, key: str) -> str:
 
 
 def _rows(sources: Sequence[_Source]) -> dict[str, Mapping[str, Any]]:
-    """All rows by key, of equal ones the first; one whose process died gives way. `StudyError` where two contradict."""
+    """All rows by key, of equal ones the first; one that was ended from outside gives way. `StudyError` for others."""
     found: dict[str, _Source] = {}
     for source in sources:
         for key, run in source.contents.runs.items():
             first = found.get(key)
-            if first is None or (_died(first, key) and run.status != "died"):
+            if first is None or (_ended_outside(first, key) and run.status not in ENDED_OUTSIDE):
                 found[key] = source
-            elif run.status != "died":
+            elif run.status not in ENDED_OUTSIDE:
                 _check(first, source, key)
     return {key: source.contents.rows[key] for key, source in found.items()}
 
 
-def _died(source: _Source, key: str) -> bool:
-    return source.contents.runs[key].status == "died"
+def _ended_outside(source: _Source, key: str) -> bool:
+    return source.contents.runs[key].status in ENDED_OUTSIDE
 
 
 def _check(first: _Source, second: _Source, key: str) -> None:

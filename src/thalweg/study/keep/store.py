@@ -1,7 +1,7 @@
 """Where results live: one SQLite file a study, one writer, rows keyed by what determines them.
 
 A run that has ended is committed at once and never changed, so a killed comparison goes on where it stopped; only
-one whose process died may be replaced.
+one whose process was ended (it died, or took too long) may be replaced.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from thalweg.study.model.cells import Cell, Curve, Run
+from thalweg.study.model.cells import ENDED_OUTSIDE, Cell, Curve, Run
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.plan import Plan
 
@@ -38,6 +38,7 @@ CREATE TABLE run (
 """
 
 
+REPLACED = f"DELETE FROM run WHERE key = ? AND status IN ({', '.join(map(repr, ENDED_OUTSIDE))})"
 # Beside the runs, since stores of before have none; of those that printed something, or failed.
 LOGS = "CREATE TABLE IF NOT EXISTS log (key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID"
 
@@ -94,7 +95,7 @@ class Store:
         return provenance
 
     def add(self, cell: Cell, run: Run) -> None:
-        """Keep a run; it is on the disk when this returns. Only a run whose process died gives way to another."""
+        """Keep a run; it is on the disk when this returns. Only one whose process was ended gives way to another."""
         row = (
             run.key,
             json.dumps(cell.identity(), sort_keys=True),
@@ -113,7 +114,7 @@ class Store:
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
         with _kept_safe(self.path), self._connection:
-            self._connection.execute("DELETE FROM run WHERE key = ? AND status = 'died'", (run.key,))
+            self._connection.execute(REPLACED, (run.key,))
             self._connection.execute(f"INSERT OR IGNORE INTO run VALUES ({', '.join('?' * len(row))})", row)
             if run.log:
                 self._connection.execute("INSERT OR REPLACE INTO log VALUES (?, ?)", (run.key, run.log))
@@ -146,13 +147,13 @@ class Store:
 
         ``logs``  of the rows that have one, by key.
 
-        A row whose key is here is refused, unless the process of the one here died.
+        A row whose key is here is refused, unless the process of the one here was ended.
         """
         with _kept_safe(self.path), self._connection:
             for plan, provenance in studies:
                 self._add_study(plan, provenance)
             for row in rows:
-                self._connection.execute("DELETE FROM run WHERE key = ? AND status = 'died'", (row["key"],))
+                self._connection.execute(REPLACED, (row["key"],))
                 columns, values = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
                 self._connection.execute(f"INSERT INTO run ({columns}) VALUES ({values})", tuple(row.values()))
             self._connection.executemany("INSERT OR REPLACE INTO log VALUES (?, ?)", logs.items())

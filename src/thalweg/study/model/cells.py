@@ -10,7 +10,13 @@ from thalweg.tasks.task import Choice
 
 Value = float | bool
 Argument = float | str | None
-Status = Literal["done", "diverged", "failed", "died"]
+Status = Literal["done", "diverged", "failed", "died", "stopped"]
+# The script raised, or its process was ended: without a result, and counted alike.
+WITHOUT_RESULT: tuple[Status, ...] = ("failed", "died", "stopped")
+# Ended from outside, so that another training of the same cell may take its place.
+ENDED_OUTSIDE: tuple[Status, ...] = ("died", "stopped")
+# The kind of device of all results that name no other.
+CPU = "cpu"
 # What of a run is measured; all else follows from its cell.
 MEASURED = ("seconds", "step_seconds", "host", "ended", "log")
 
@@ -41,6 +47,7 @@ class Cell:
                    arguments of the optimizer that the comparison chooses (`thalweg.study.model.settings.Settings`).
     ``held``       sources of chance that do not follow the run's seed, each with the seed that it follows instead.
     ``repeat``     0, or 1 for the same training once more, to see whether it gives the same.
+    ``device``     the kind that computes it: ``cpu``, or ``cuda`` and the product's name. Which one does not matter.
 
     Not part of the key: ``trial`` and ``contender``, its number and the label of what it belongs to in this comparison;
     ``varied``, the options that the comparison varies; ``task_source`` and ``rule_source``, where the parts are found.
@@ -63,6 +70,7 @@ class Cell:
     repeat: int = 0
     contender: str = ""
     varied: tuple[str, ...] = ()
+    device: str = CPU
 
     def identity(self) -> dict[str, object]:
         """What the key is made of."""
@@ -71,6 +79,7 @@ class Cell:
         return {
             **{name: value for name, value in chosen.items() if value},
             **({"repeat": self.repeat} if self.repeat else {}),
+            **({"device": self.device} if self.device != CPU else {}),
             "task": self.task,
             "task_hash": self.task_hash,
             "rule": self.rule,
@@ -100,7 +109,8 @@ class Run:
 
     ``status``        ``done``; ``diverged``: a reported value was not finite, which is a result (the definition
                       stands at `thalweg.study.run.trial.Diverged`); ``failed``: the script raised, likewise a result;
-                      ``died``: its process did, which says nothing of the rule, so the next call trains it again.
+                      ``died``: its process did, which says nothing of the rule, so the next call trains it again;
+                      ``stopped``: it took longer than a run may, and counts as failed until it is given more time.
     ``message``       of a run that is not done: for ``failed``, the kind of error, its text, file and line.
     ``curves``        what the script reported, by metric; all values are finite.
     ``steps``         optimizer steps taken.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from thalweg.tasks.task import Choice
 
-from .cells import Cell, Value
+from .cells import CPU, Cell, Value
 from .settings import Settings, is_setting, settings_of
 
 
@@ -55,6 +55,7 @@ class Plan:
     ``budgets``       of the virtual studies, in trials: each at most a third of the pool.
     ``minutes``       of training that each rule's search may take; None: as long as its trials take.
     ``repeats``       whether each default runs twice; earlier comparisons, which are in stores, did not.
+    ``device``        the kind that computes the results (`thalweg.study.model.cells.Cell`).
     ``rule_name``     of the one rule of all, for sentences, where what is varied is all that differs.
     """
 
@@ -75,6 +76,7 @@ class Plan:
     budgets: tuple[int, ...] = ()
     minutes: float | None = None
     repeats: bool = False
+    device: str = CPU
 
     @property
     def place(self) -> str:
@@ -113,6 +115,7 @@ class Plan:
             repeat=repeat,
             contender=rule.label,
             varied=tuple(options),
+            device=self.device,
         )
 
     def search_cells(self) -> list[Cell]:

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, overload
@@ -26,6 +27,7 @@ from thalweg.study.model.events import Event, Finished, Phase, Started
 from thalweg.study.model.metric import choose_metric, unit_of
 from thalweg.study.model.plan import Plan
 
+from .devices import refuse_own_task
 from .engines import Engine, LocalProcesses, WorkerDied
 
 Task = str | Callable[[Any], object]
@@ -62,7 +64,8 @@ def compare(
                   seeds add to it. A script is known by its own text and that of the modules under its folder that
                   it imports; installed packages by their versions.
     ``workers``   processes, one thread each; as many as CPUs unless given. What a training prints there is dropped.
-    ``engine``    another way to run the trainings: ``Serial()``, in this process, for debuggers and prints;
+    ``engine``    another way to run the trainings: ``LocalProcesses(devices=("cuda:0", "cuda:1"))``, on devices, or
+                  with a time limit for one run; ``Serial()``, in this process, for debuggers and prints;
                   ``RayCluster(address)``, on a cluster.
     ``on_event``  called in this process with `Started`, `Phase` and `Finished`; in a notebook, unless given, the cell
                   shows how far it is.
@@ -101,12 +104,20 @@ def run_study(
     tell = on_event or (lambda _: None)
     with open_store(path) as opened, closing(engine or LocalProcesses()) as workers:
         opened.check_tasks(names)
+        every = _on(workers.device_kind(), every)
         found = []
         for number, plan in enumerate(every, 1):
             runner = _Runner(plan, opened, workers, tell, (number, len(every)))
             runner.run()
             found.append(judge(plan, runner.provenance, runner.have, opened.path))
         return Suite(tuple(found), opened.path)
+
+
+def _on(device: str, every: Sequence[Plan]) -> tuple[Plan, ...]:
+    """The plans, for a kind of device."""
+    for plan in every:
+        refuse_own_task(plan.task_source, device)
+    return tuple(replace(plan, device=device) for plan in every)
 
 
 def default_store(tasks: Sequence[str]) -> Path:
@@ -128,7 +139,7 @@ class _Runner:
         self.plan, self.store, self.engine, self.tell, self.of = plan, store, engine, tell, of
         self.provenance: Mapping[str, object] = {}
         # What has to be trained is not in here: a run whose process died is trained again.
-        self.have = {key: run for key, run in store.runs().items() if run.status != "died"}
+        self.have = {key: run for key, run in store.runs().items() if not _to_repeat(run, engine.run_timeout)}
         self.total = 0
         self.sound = False
         self.failures: list[tuple[Cell, Run]] = []
@@ -223,10 +234,11 @@ class _Runner:
         return []
 
     def _stopped(self, cell: Cell, run: Run) -> StudyError:
+        longer = "Give it more (--run-timeout). One training, for as long as it takes"
+        advice = longer if run.status == "stopped" else "One training with all that it prints"
         return StudyError(
             f"the first training of {self.plan.task} ({cell.called}) failed, so the comparison stops: "
-            f"{run.message}. One training with all that it prints: thalweg train {self.plan.task_source} "
-            f"{cell.called.split(' ')[0]}"
+            f"{run.message}. {advice}: thalweg train {self.plan.task_source} {cell.rule_source}"
         )
 
     def _check_reports(self, run: Run) -> None:
@@ -320,4 +332,10 @@ def train_cell(cell: Cell) -> Run:
 
 
 def _dead(cell: Cell, death: WorkerDied) -> Run:
-    return Run(cell.key, cell.seed, cell.values, "died", str(death))
+    return Run(cell.key, cell.seed, cell.values, death.status, str(death), seconds=death.seconds)
+
+
+def _to_repeat(run: Run, run_timeout: float | None) -> bool:
+    """Whether a run that is kept gives way to another: its process died, or a run may take longer now than it did."""
+    longer = run_timeout is None or 60.0 * run_timeout > run.seconds
+    return run.status == "died" or (run.status == "stopped" and longer)

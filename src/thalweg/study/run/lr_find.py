@@ -31,6 +31,7 @@ from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import Schedule, find_schedule
 from thalweg.tasks.task import Choice
 
+from .devices import refuse_own_task
 from .engines import Engine, LocalProcesses, WorkerDied
 from .lr_range import LearningRates, ShortRun, judged
 from .train import found_task
@@ -82,12 +83,14 @@ def lr_find(
     values = defaults(found.method, {**found.fixed, **checked(found.method, hyperparameters, f"rule {found.label}")})
     rates = grid(*box(found, hyperparameters, values, low, high), points)
     plan = schedule if callable(schedule) else find_schedule(schedule)
-    asked = [
-        _Asked(source, found.source, {**values, "lr": rate}, seed + k, options, plan, epochs)
-        for k in range(seeds)
-        for rate in rates
-    ]
     with closing(engine or LocalProcesses(workers)) as opened:
+        device = opened.device_kind()
+        refuse_own_task(source, device)
+        asked = [
+            _Asked(source, found.source, {**values, "lr": rate}, seed + k, options, plan, epochs, device)
+            for k in range(seeds)
+            for rate in rates
+        ]
         runs = _trained(opened, asked, label, on_run or (lambda _done, _total: None))
     return judged(label, found.label, runs, metric)
 
@@ -139,6 +142,7 @@ class _Asked:
     options: Mapping[str, Choice]
     schedule: Schedule
     epochs: int | None
+    device: str
 
     def run(self, status: Status, message: str, curves: Mapping[str, Curve], planned: int | None) -> ShortRun:
         return ShortRun(float(self.values["lr"]), self.seed, status, message, curves, planned)
@@ -156,6 +160,7 @@ def _train(asked: _Asked) -> ShortRun:
         options=asked.options,
         schedule=asked.schedule,
         epochs=asked.epochs,
+        device=asked.device,
     )
     return asked.run(ending.status, ending.message, curves, planned)
 
@@ -166,7 +171,7 @@ def _trained(engine: Engine, asked: Sequence[_Asked], task: str, tell: Callable[
     with closing(engine.map(_train, asked)) as results:
         for item, result in results:
             dead = isinstance(result, WorkerDied)
-            run = item.run("died", str(result), {}, None) if isinstance(result, WorkerDied) else result
+            run = item.run(result.status, str(result), {}, None) if isinstance(result, WorkerDied) else result
             runs.append(run)
             if (dead or run.status == "failed") and not any(other.status == "done" for other in runs):
                 raise StudyError(f"a training of {task} with lr={run.lr:.3g} failed: {run.message}")

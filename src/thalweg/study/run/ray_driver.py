@@ -3,8 +3,9 @@
 A process of its own, because Ray prints into the process that uses it, replaces its SIGTERM handler, and ends it when
 the cluster's head is lost. It imports nothing of thalweg: it passes pickles on without opening them.
 
-Input:   pickled (work, versions, paths, workers), one for each map: a pickled (function, item) for each item, the
-         versions and module search path of the caller, and the most to run at once (None: as the cluster has CPUs).
+Input:   pickled (work, versions, paths, workers, needs), one for each map: a pickled (function, item) for each, the
+         versions and module search path of the caller, the most to run at once (None: as the cluster has CPUs), and
+         what each asks for beside a CPU, by Ray's names: {"GPU": 0.5}.
 Output:  pickled (kind, index, pickled content): ("ready" | "refused", -1, text) once, then for each item one of
          ("result", index, result), ("raised", index, exception), ("refused", index, text), ("died", index, text).
 """
@@ -23,7 +24,7 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 Answer = tuple[str, int, bytes]
-Request = tuple[Sequence[bytes], Mapping[str, str], Sequence[str], int | None]
+Request = tuple[Sequence[bytes], Mapping[str, str], Sequence[str], int | None, Mapping[str, float]]
 
 # A training whose process died is tried once more. One whose node died was most likely not the cause, and on nodes
 # that may be taken away at any time it happens often; yet a training can bring down its node, so there is an end to it.
@@ -31,6 +32,7 @@ PROCESS_DEATHS = 2
 NODE_DEATHS = 5
 # More than the CPUs: what waits at a node starts there without a round trip, and shows a cluster that it may grow.
 SPARE = 2
+GPU = "GPU"  # Ray's name
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
 
 
@@ -97,9 +99,13 @@ def run(request: Request) -> Iterator[Answer]:
     import ray
     from ray.exceptions import OutOfMemoryError, RayError, WorkerCrashedError
 
-    packed, versions, paths, workers = request
+    packed, versions, paths, workers, needs = request
+    if needs and (lacking := _lacking(needs)):
+        yield "refused", 0, pickle.dumps(lacking)
+        return
     # Ray's own retries do not tell the death of a process from that of its node, and count both alike.
-    remote = ray.remote(max_retries=0, num_cpus=1)(work)
+    own = {name: amount for name, amount in needs.items() if name != GPU}
+    remote = ray.remote(max_retries=0, num_cpus=1, num_gpus=needs.get(GPU, 0), resources=own)(work)
     waiting = deque(range(len(packed)))
     running: dict[Any, int] = {}
     process_deaths: Counter[int] = Counter()
@@ -126,6 +132,18 @@ def run(request: Request) -> Iterator[Answer]:
             waiting.appendleft(index)
         else:
             yield "died", index, pickle.dumps(death)
+
+
+def _lacking(needs: Mapping[str, float]) -> str:
+    """That no node has what each training asks for, in words; "" if one has. Ray would wait for one for ever."""
+    import ray
+
+    has = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if any(node.get("CPU", 0) >= 1 and all(node.get(n, 0) >= wanted for n, wanted in needs.items()) for node in has):
+        return ""
+    asked = ", ".join(f"{amount:g} of {name}" for name, amount in needs.items())
+    most = ", ".join(f"{max((node.get(name, 0) for node in has), default=0):g} of {name}" for name in needs)
+    return f"each training asks for {asked}, and no node of the Ray cluster has that: the most on one is {most}"
 
 
 def _cpus() -> int:

@@ -6,17 +6,19 @@ import select
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 from thalweg.study.ask.spec import COMPUTING, installed
+from thalweg.study.model.cells import CPU
 from thalweg.study.model.errors import StudyError
 
+from .devices import kind_here
 from .engines import WorkerDied, checked_workers
-from .ray_driver import Request
+from .ray_driver import GPU, Request
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,6 +36,9 @@ class RayCluster:
     ``address``  ``host:port`` of the cluster's head, ``auto``, or ``ray://host:port``. None is Ray's own rule:
                  ``RAY_ADDRESS``, or a cluster that runs on this machine, or one is started here and ended by `close`.
     ``workers``  the most to run at once; as many as the cluster has CPUs at the time, unless given.
+    ``num_gpus``   graphics cards that Ray gives each training: 1, or a part, 0.5, where several share one. The training
+                   sees no other, and `trial.device` is ``cuda:0``.
+    ``resources``  of the cluster's own naming that each takes, ``{"licence": 1}``.
 
     Nodes may come and go: what ran on a node that is lost runs again on another. It is given up, as `WorkerDied`,
     after the fifth time, since it may be what brings them down; and after the second death of its process, as in
@@ -44,12 +49,31 @@ class RayCluster:
     `StudyError` that names it. Raises `StudyError` too when Ray is not installed.
     """
 
-    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+    run_timeout: float | None = None  # Ray does not say when a training begins, and so not how long it has taken
+
+    def __init__(
+        self,
+        address: str | None = None,
+        workers: int | None = None,
+        *,
+        num_gpus: float = 0.0,
+        resources: Mapping[str, float] | None = None,
+    ) -> None:
         if find_spec("ray") is None:
             raise StudyError("running on a Ray cluster needs the package ray: pip install 'thalweg[ray]'")
         self.workers = checked_workers(workers)
+        self._needs = _checked_needs({**(resources or {}), **({GPU: num_gpus} if num_gpus != 0 else {})})
         self.address = address
         self._driver: _Driver | None = None
+
+    def device_kind(self) -> str:
+        """See `thalweg.study.run.engines.Engine`. Where graphics cards are asked for, a node that has one is."""
+        if GPU not in self._needs:
+            return CPU
+        for _, kind in self.map(kind_here, [None]):
+            if not isinstance(kind, WorkerDied) and kind:
+                return kind
+        raise StudyError("torch sees no CUDA device in a Ray worker that was given one: install torch for CUDA there")
 
     def map(self, fn: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T, R | WorkerDied], None, None]:
         """See `thalweg.study.run.engines.Engine`. One map at a time; ``fn`` is a function at the top of a module.
@@ -68,7 +92,7 @@ class RayCluster:
                 _refuse_unless_it_answers(address)
                 self._driver = _Driver(address)
                 self._driver.connect()
-            self._driver.send((packed, versions, sys.path, self.workers))
+            self._driver.send((packed, versions, sys.path, self.workers, self._needs))
             for _ in items:
                 kind, index, content = self._driver.receive()
                 if kind == "raised":
@@ -145,6 +169,18 @@ class _Driver:
             self._process.kill()
             self._process.wait()
             self._output.close()
+
+
+def _checked_needs(needs: Mapping[str, float]) -> Mapping[str, float]:
+    """What each training asks for, by name; `StudyError` unless these are numbers that Ray takes."""
+    for name, amount in needs.items():
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount > 0:
+            raise StudyError(f"of {name} each training takes a number above 0; got {amount!r}")
+        if amount > 1 and amount != int(amount):
+            raise StudyError(f"of {name} each training takes a part of one, or a whole number; got {amount!r}")
+        if name == "CPU":
+            raise StudyError("each training takes one CPU: leave CPU out of resources")
+    return needs
 
 
 _ADVICE = "Give the address that `ray start --head` prints, host:6379 unless told otherwise"

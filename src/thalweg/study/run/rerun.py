@@ -14,13 +14,14 @@ from thalweg.study.ask.method_references import find_method
 from thalweg.study.ask.spec import installed
 from thalweg.study.ask.task_references import is_own, own_path, resolve_task, task_files, task_hash
 from thalweg.study.keep.store import Contents, read_contents
-from thalweg.study.model.cells import Cell, Run, described
+from thalweg.study.model.cells import CPU, ENDED_OUTSIDE, Cell, Run, described
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import unit_of
 from thalweg.study.model.plan import PlannedRule
 from thalweg.study.model.same import differences, elsewhere
 
 from .compare import train_cell
+from .devices import lacks
 from .engines import Engine, LocalProcesses, WorkerDied
 
 LEAST = 4  # digits of a key that name a row
@@ -89,12 +90,17 @@ def rerun(store: str | Path, row: str, *, engine: Engine | None = None) -> Rerun
     key = _key(row, contents, path)
     cell = _reproducible(key, contents, path)
     stored, name = contents.runs[key], described(cell.called, cell.trial, contents.runs[key])
-    if stored.status == "died":
+    if stored.status in ENDED_OUTSIDE:
+        longer = ", if it is given a longer --run-timeout, or none" if stored.status == "stopped" else ""
         raise StudyError(
             f"{name}, has no result to compare with: {stored.message}. "
-            "The command that made the comparison trains it again"
+            f"The command that made the comparison trains it again{longer}"
         )
     with closing(engine or LocalProcesses(1)) as workers:
+        if cell.device != CPU:
+            for _, problem in workers.map(lacks, [cell.device]):
+                if problem:
+                    raise StudyError(f"{name}, can no longer be reproduced: {problem}")
         ((_, found),) = workers.map(train_cell, [cell])
     if isinstance(found, WorkerDied):
         raise StudyError(f"{name}, could not be trained again: {found}. Stored is that it was {_end(stored)}")

@@ -12,6 +12,7 @@ from thalweg.study.model.schedules import Schedule
 from thalweg.tasks.task import Choice
 
 from .conduct import Ending, conduct
+from .devices import device_of
 from .trial import Trial
 
 LEAST = 3  # epochs; fewer are mostly the first steps' noise
@@ -56,11 +57,21 @@ def train_short(
     options: Mapping[str, Choice],
     schedule: Schedule,
     epochs: int | None,
+    device: str,
 ) -> tuple[Ending, Mapping[str, Curve], int | None]:
     """Train for ``epochs`` epochs, or a tenth: how it ended, its curves, and how many epochs the whole has."""
     path = None if callable(source) else own_path(source)
     to_read = options if path or callable(source) else ()
-    trial = ShortTrial(seed, method, values, asked=epochs, options=options, to_read=to_read, schedule=schedule)
+    trial = ShortTrial(
+        seed,
+        method,
+        values,
+        asked=epochs,
+        options=options,
+        to_read=to_read,
+        schedule=schedule,
+        device=device_of(device),
+    )
 
     def run(trial: Trial) -> None:
         with suppress(_Enough):

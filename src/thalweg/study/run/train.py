@@ -13,7 +13,7 @@ from thalweg.study.ask.method_references import one_training, resolve_method
 from thalweg.study.ask.methods import Method, checked, method_of_rule
 from thalweg.study.ask.other_optimizers import is_optimizer, method_of_optimizer
 from thalweg.study.ask.task_references import find_train, option_problem, own_path, resolve_task
-from thalweg.study.model.cells import Curve, Status, Value
+from thalweg.study.model.cells import CPU, Curve, Status, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import unit_of
 from thalweg.study.model.schedules import Schedule, find_schedule
@@ -81,6 +81,7 @@ def train(
     schedule: str | Schedule = "none",
     task_options: Mapping[str, Choice] | None = None,
     on_report: Report | None = None,
+    device: str = CPU,
     **hyperparameters: Value,
 ) -> Training:
     """Train once, in this process, and say what came of it.
@@ -94,6 +95,7 @@ def train(
                          epochs.
     ``task_options``     ``{"instance": 2}``: of a built-in task, those it has; your own reads ``trial.options``.
     ``on_report``        called after each report with the epoch and the values reported.
+    ``device``           what `trial.device` is: "cpu", "cuda" or "cuda:1".
     ``hyperparameters``  of the rule, by the names in `thalweg show`; others keep their default.
 
     It runs on one thread and seeds Python's, numpy's and torch's global generators. What the training raises ends it
@@ -112,11 +114,22 @@ def train(
 
     # Here, not at the top: torch is imported when something is to be trained.
     from .conduct import conduct
+    from .devices import in_this_process, refuse_own_task
     from .trial import Trial
 
+    refuse_own_task(source, device)
     path = None if callable(source) else own_path(source)
     to_read = options if path or callable(source) else ()
-    trial = Trial(seed, used, values, options=options, to_read=to_read, schedule=factor, on_report=on_report)
+    trial = Trial(
+        seed,
+        used,
+        values,
+        options=options,
+        to_read=to_read,
+        schedule=factor,
+        on_report=on_report,
+        device=in_this_process(device),
+    )
     run = source if callable(source) else lambda trial: find_train(source)(trial)
     ended = conduct(trial, run, path)
     outcome = trial.outcome()

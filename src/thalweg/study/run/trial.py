@@ -84,7 +84,9 @@ class Trial:
         held: Mapping[str, int] | None = None,
         on_report: Callable[[int, Mapping[str, float]], None] | None = None,
         stops_at_first_step: bool = False,
+        device: torch.device | None = None,
     ) -> None:
+        self._device = device or torch.device("cpu")
         self._stops = stops_at_first_step
         self._first: dict[str, tuple[float, ...]] = {}
         self._seed = seed
@@ -114,6 +116,11 @@ class Trial:
     def options(self) -> Mapping[str, Choice]:
         """What was chosen of the task's options, all of them by name; a script of your own has those it was given."""
         return self._options
+
+    @property
+    def device(self) -> torch.device:
+        """Where to put model and data: the CPU, unless the comparison was given other devices (``--devices``)."""
+        return self._device
 
     @property
     def run_seed(self) -> int:
@@ -242,6 +249,12 @@ class Trial:
             raise FirstStep
 
     # For whoever conducts the training.
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """The types of device that the parameters were on."""
+        groups = (group for optimizer in self._optimizers for group in optimizer.param_groups)
+        return frozenset(parameter.device.type for group in groups for parameter in group["params"])
 
     @property
     def first_step(self) -> Mapping[str, tuple[float, ...]]:

@@ -19,6 +19,7 @@ from thalweg.study.model.schedules import find_schedule
 
 from . import output
 from .conduct import conduct
+from .devices import device_of, elsewhere
 from .trial import FirstStep, Trial
 
 
@@ -34,6 +35,8 @@ def run_cell(cell: Cell) -> Run:
     to_read = cell.options if is_own(cell.task_source) else cell.varied
     trial = _trial_of(cell, method, cell.values, to_read=to_read)
     ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
+    if ending.status == "done" and (problem := elsewhere(trial.device.type, trial.trained_on)):
+        raise StudyError(f"the training of {cell.task} ({cell.called}) {problem}")
     if cell.trial and (without := _without_effect(cell, method, trial.replaced(), trial.first_step)):
         raise StudyError(_overwritten(cell, without, trial.first_step))
     if ending.status == "failed" and ending.message == trial.unread():
@@ -80,6 +83,7 @@ def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], **more: A
         schedule=find_schedule(cell.schedule),
         chain=cell.chain,
         held=cell.held,
+        device=device_of(cell.device),
         **more,
     )
 
@@ -106,7 +110,7 @@ def _overwritten(cell: Cell, names: Sequence[str], first: Mapping[str, tuple[flo
         "A scheduler that multiplies what the optimizer has goes along with a search (LambdaLR, CosineAnnealingLR, "
         "OneCycleLR with max_lr=optimizer.param_groups[0]['lr'] and cycle_momentum=False), and so does --schedule"
     )
-    fixed = ":".join([cell.rule.split(":")[0], *(f"{name}={value}" for name, value in begun.items())])
+    fixed = ":".join([cell.rule_source, *(f"{name}={value}" for name, value in begun.items())])
     return (
         f"the training of {cell.task} sets {found} itself, so the search of {cell.called} has no "
         f"effect on {'it' if len(names) == 1 else 'them'}. {rates}. Or leave {listed(names)} out of the search: {fixed}"
