@@ -75,7 +75,7 @@ def _run(world: World, rng: np.random.Generator, cell: Cell) -> Run:
 def _told(world: World, plan: Plan, found: Comparison) -> Told:
     if found.missing or len(found.procedures) != len(plan.budgets):
         raise RuntimeError("the comparison is not complete")
-    true = {row.rule: _mean(world, row.winner_values["lr"]) for row in found.rows}
+    true = {row.contender: _mean(world, row.winner_values["lr"]) for row in found.rows}
     claims, wrong, missed = [], [], []
     for pair in found.pairs:
         difference = true[pair.first] - true[pair.second]

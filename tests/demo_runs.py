@@ -24,7 +24,7 @@ from thalweg.study.ask.spec import resolve
 from thalweg.study.judge.results import Comparison, judge
 from thalweg.study.keep.store import read_contents
 from thalweg.study.model.cells import Cell, Curve, Run
-from thalweg.study.model.plan import Plan, PlannedRule
+from thalweg.study.model.plan import Contender, Plan
 from thalweg.terminal.comparison import print_outcome
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ def kept() -> Record:
     return found
 
 
-def drawn(rule: PlannedRule, trial: int) -> dict[str, float]:
+def drawn(rule: Contender, trial: int) -> dict[str, float]:
     """What the search gives a trial, to as many digits as are kept."""
     return {name: float(f"{rule.trials[trial][name]:.{DIGITS}g}") for name in rule.searched}
 

@@ -10,12 +10,12 @@ from thalweg.stats.paired import difference
 from thalweg.stats.pool import Pool, largest_budget, to_rerun
 from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.verdict import Verdict
-from thalweg.study.judge.findings import RuleRow
+from thalweg.study.judge.findings import ContenderRow
 from thalweg.study.judge.procedures import procedures
 from thalweg.study.judge.results import Comparison, Suite
 from thalweg.study.model.cells import Curve, Run
 from thalweg.study.model.metric import Metric
-from thalweg.study.model.plan import Plan, PlannedRule
+from thalweg.study.model.plan import Contender, Plan
 
 HOSTILE = '</script><img src="http://evil.example/x.png" onerror="alert(1)">&"\''
 
@@ -86,8 +86,8 @@ def comparison(
         shares = sensitivity([counted(t, metric.selection) for t in made[1:]], higher_is_better=not lower)
         curve = tuple(finished[int((len(finished) - 1) * (1 - 0.6 / (n + 1)))] for n in range(trials))
         rows.append(
-            RuleRow(
-                rule=label, name=label, trials=dict(enumerate(made)),
+            ContenderRow(
+                contender=label, name=label, trials=dict(enumerate(made)),
                 default=t_interval(ends[0]), tuned=t_interval(ends[winner]), default_values=made[0].values,
                 winner_trial=winner, winner_values=made[winner].values, best_after=curve,
                 near_edge=("lr",) if label == "sgd" else (), diverged=sum(t.status == "diverged" for t in made),
@@ -98,16 +98,18 @@ def comparison(
             )
         )  # fmt: skip
         planned.append(
-            PlannedRule(label, label, label.partition(":")[0], "0" * 64, "class Rule: ...",
+            Contender(label, label, label.partition(":")[0], "0" * 64, "class Rule: ...",
                         tuple(t.values for t in made),
                         {"lr": "log-uniform 1e-05 to 0.1", "weight_decay": "log-uniform"}, ((),) * trials)
         )  # fmt: skip
     pairs = tuple(
-        difference(a.rule, b.rule, a.tuned.values, b.tuned.values, higher_is_better=not lower, together=6)
+        difference(a.contender, b.contender, a.tuned.values, b.tuned.values, higher_is_better=not lower, together=6)
         for a, b in combinations(sorted(rows, key=lambda row: row.tuned.mean, reverse=not lower), 2)
     )
     tuning = {
-        r.rule: difference(r.rule, r.rule, r.tuned.values, r.default.values, higher_is_better=not lower, together=4)
+        r.contender: difference(
+            r.contender, r.contender, r.tuned.values, r.default.values, higher_is_better=not lower, together=4
+        )
         for r in rows
     }
     plan = Plan(

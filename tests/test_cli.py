@@ -432,8 +432,8 @@ def test_studies_are_put_together(capsys, folder, study):
     capsys.readouterr()
     assert main(["merge", "both.sqlite", str(study), "lion.sqlite"]) == 0
     assert "both.sqlite" in capsys.readouterr().out
-    before = [row.rule for row in Comparison.load(study).rows]
-    assert [row.rule for row in Comparison.load("both.sqlite").rows] == [*before, "lion"]
+    before = [row.contender for row in Comparison.load(study).rows]
+    assert [row.contender for row in Comparison.load("both.sqlite").rows] == [*before, "lion"]
 
 
 def test_tables_are_written_for_other_programs(capsys, folder, study):

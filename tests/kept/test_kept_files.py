@@ -48,7 +48,7 @@ def test_stores(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     shutil.copy(folder / "study.store", store)
     before = store.read_bytes()
     (comparison,) = Suite.load(store).comparisons
-    assert [row.rule for row in comparison.rows] == ["sgd", "adamw"]
+    assert [row.contender for row in comparison.rows] == ["sgd", "adamw"]
     assert comparison.missing == 0
     assert main(["report", str(store), "--out", str(tmp_path / "report.html")]) == 0
     assert main(["export", str(store), "--out", str(tmp_path / "tables")]) == 0

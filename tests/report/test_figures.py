@@ -107,7 +107,7 @@ def test_the_first_picture_shows_what_the_verdict_is_about(view):
         assert shown[f"{rule.label}, tuned with 4 trials"] == view.judged.means[rule.label].mean
     bare = replace(view, budgets=())
     shown = {trace["name"]: trace["x"][0] for trace in figures.intervals(bare)["data"]}
-    assert all(shown[f"{rule.label}, tuned"] == rule.tuned.mean for rule in view.rules)
+    assert all(shown[f"{rule.label}, tuned"] == rule.row.tuned.mean for rule in view.rules)
 
 
 def test_figures_of_several_tasks():
@@ -131,7 +131,8 @@ def test_an_unfinished_comparison_has_figures_of_what_there_is(view):
         view,
         budgets=(),
         rules=tuple(
-            replace(r, default=None, tuned=None, curves=(), expected_best=(), best_band=()) for r in view.rules
+            replace(r, row=replace(r.row, default=None, tuned=None), curves=(), expected_best=(), best_band=())
+            for r in view.rules
         ),
     )
     assert figures.intervals(bare)["data"] == []

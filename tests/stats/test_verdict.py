@@ -1,4 +1,5 @@
 import re
+from dataclasses import dataclass
 from itertools import combinations
 from statistics import mean
 
@@ -8,7 +9,7 @@ from thalweg.stats.holm import holm_together
 from thalweg.stats.intervals import Interval, t_interval
 from thalweg.stats.paired import difference, p_value, procedure_difference
 from thalweg.stats.pool import Estimate
-from thalweg.stats.verdict import Contestant, Procedural, Setting, verdict
+from thalweg.stats.verdict import Procedural, Setting, verdict
 from thalweg.stats.wording import Unit
 
 ADAMW = [0.972, 0.975, 0.974, 0.976, 0.973]
@@ -23,6 +24,22 @@ def family(pairs, up):
     """With Holm's correction."""
     together = holm_together([p_value(a, b) for _, _, a, b in pairs])
     return [difference(*each, higher_is_better=up, together=k) for each, k in zip(pairs, together, strict=True)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One of those compared, without its runs."""
+
+    contender: str
+    name: str
+    tuned: Interval
+    default_won: bool = False
+    searched: bool = True
+    tuned_diverged: int = 0
+    tuned_failed: int = 0
+    near_edge: tuple = ()
+    unlike: tuple = ()
+    alike: str = ""
 
 
 def say(
@@ -42,7 +59,7 @@ def say(
     setting = Setting("digits-mlp", metric, Unit(share), trials, on_validation, minutes)
     ranked = sorted(rules, key=lambda label: mean(rules[label]), reverse=up)
     contestants = [
-        Contestant(
+        Row(
             label,
             NAMES.get(label, label),
             t_interval(rules[label]),
@@ -193,7 +210,8 @@ def test_a_loss_that_ran_away_is_written_short():
 
 
 def test_lost_runs_are_told():
-    said = say(adamw=ADAMW, sgd=[0.1] * 4 + [0.11], changes={"sgd": {"diverged": 5}, "adamw": {"failed": 1}})
+    changes = {"sgd": {"tuned_diverged": 5}, "adamw": {"tuned_failed": 1}}
+    said = say(adamw=ADAMW, sgd=[0.1] * 4 + [0.11], changes=changes)
     text = str(said)
     assert "All of the 5 re-runs of tuned SGD diverged; they count with the value before training" in text
     assert "1 of the 5 re-runs of tuned AdamW failed; it counts with" in text
@@ -225,7 +243,7 @@ def test_which_intervals_are_meant_is_said_once():
     [
         ({"on_validation": True}, "reports no test value"),
         (
-            {"changes": {"sgd": {"at_edge": ("lr",)}}},
+            {"changes": {"sgd": {"near_edge": ("lr",)}}},
             "At an edge of the search, where a wider one may find better: SGD (lr).",
         ),
         ({}, "They are about these configurations; another search might pick others."),
@@ -340,7 +358,8 @@ def test_minutes_are_named_where_they_count():
 
 
 def test_a_script_that_does_not_repeat_itself_is_named():
-    text = str(say(adamw=ADAMW, sgd=SGD, changes={"sgd": {"unlike": "valid_loss 0.2 the first time, 0.3 the second"}}))
+    unlike = ("valid_loss 0.2 the first time, 0.3 the second",)
+    text = str(say(adamw=ADAMW, sgd=SGD, changes={"sgd": {"unlike": unlike}}))
     assert (
         "The script does not repeat itself: SGD's default, trained twice with one seed, differed (valid_loss 0.2 the "
         "first time, 0.3 the second). Give every generator it uses a seed from trial.seed." in text

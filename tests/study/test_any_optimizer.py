@@ -153,7 +153,7 @@ def test_matrices_alone(closed):
     first, second = (found.rows[0].trials[k].values for k in (0, 1))
     assert (first["lr"], first["others.lr"]) == (1e-3, 1e-3)
     assert first["others.lr"] != second["others.lr"]
-    assert found.rows[0].rule.startswith("torch.optim.Muon:others=adamw:lr=")
+    assert found.rows[0].contender.startswith("torch.optim.Muon:others=adamw:lr=")
 
 
 def test_what_goes_to_the_others():
@@ -180,7 +180,7 @@ def test_a_function_that_makes_two(own, closed):
     task = closed()
     found = run(task, [f"{own}:both:lr=0.01..1:adam_lr=0.001..0.1", "sgd"], trials=3, seeds=2)
     assert found.complete
-    assert found.rows[0].rule == "both:lr=0.01..1:adam_lr=0.001..0.1"
+    assert found.rows[0].contender == "both:lr=0.01..1:adam_lr=0.001..0.1"
     assert found.rows[0].tuned_runs[0].state_bytes > 0
     one, two = (curve(task, f"{own}:both:lr=0.1:adam_lr={lr}") for lr in (0.01, 0.1))
     assert one[1] != two[1]

@@ -36,7 +36,7 @@ def test_processes_and_serial_find_the_same_to_the_bit(script):
 def test_a_comparison_from_start_to_verdict(script):
     events = []
     found = run(script(), ("sgd:lr=0.001", "adam", "lion"), events=events)
-    assert [row.rule for row in found.rows] == ["sgd:lr=0.001", "adam", "lion"]
+    assert [row.contender for row in found.rows] == ["sgd:lr=0.001", "adam", "lion"]
     assert found.metric.judgement == "test_loss"
     assert not found.metric.higher_is_better
     assert "script.py:train" in found.verdict.sentences[0]
@@ -266,7 +266,7 @@ class Mine(Rule):
 
 if __name__ == "__main__":
     found = compare(sys.argv[1], ["adam", Mine], trials=2, seeds=2, workers=1)
-    print(found.rows[1].rule, found.complete, found.rows[1].failed)
+    print(found.rows[1].contender, found.complete, found.rows[1].failed)
 """
 
 

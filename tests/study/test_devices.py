@@ -200,7 +200,7 @@ def test_rows_of_different_devices_do_not_mix(script):
     run(task, ("adam",), trials=1, seeds=2, store="other.sqlite", engine=StandIn())
     (said,) = merge("cpu.sqlite", "other.sqlite").separate
     assert "they differ in device: 'cpu' and 'cuda Stand-in 1'" in said
-    assert [row.rule for row in Comparison.load("cpu.sqlite").rows] == ["sgd"]
+    assert [row.contender for row in Comparison.load("cpu.sqlite").rows] == ["sgd"]
 
 
 def test_a_row_of_a_device_that_is_not_here_is_not_trained_again(script):

@@ -128,7 +128,7 @@ def test_the_tables_say_what_the_comparison_does(found):
         for epoch, value in zip(curve.epochs, curve.values, strict=True)
     }
     for row, each in zip(rules.rows, found.rows, strict=True):
-        assert row["contender"] == each.rule
+        assert row["contender"] == each.contender
         for kind in ("default", "tuned"):
             interval = getattr(each, kind)
             for name in ("mean", "low", "high", "sd", "n"):
@@ -166,7 +166,7 @@ def test_the_tables_say_what_the_comparison_does(found):
         (own,) = (each for each in found.procedures if each.trials[label] == trials)
         assert {name: row[name] for name in ("se", "df", "noise")}.items() <= vars(own.means[label]).items()
         assert (row["sd"], row["noise_floor"]) == (interval.sd, own.noise_floor[label])
-    curve = [(row.rule, n, value) for row in found.rows for n, value in enumerate(row.best_after, 1)]
+    curve = [(row.contender, n, value) for row in found.rows for n, value in enumerate(row.best_after, 1)]
     shown = [(row["contender"], row["trials"], row["best_after"]) for row in tuning_curves.rows]
     assert shown == [(label, n, value if math.isfinite(value) else None) for label, n, value in curve]
     halves = [half for row in found.rows for half in row.best_after_half]

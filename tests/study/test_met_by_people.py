@@ -106,7 +106,7 @@ def test_a_range_of_ones_own(script):
     """In place of the rule's own box, from any number of trials on; the draws are those of other rules."""
     found = run(script(text()), ("adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=1e-3|1e-2", "lion"), trials=6, seeds=2)
     rows = found.rows
-    assert rows[0].rule == "adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=0.001|0.01"
+    assert rows[0].contender == "adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=0.001|0.01"
     assert rows[0].name == "AdamW (lr=0.01..0.02, beta1=0.5..0.8, eps=0.001|0.01)"
     default, *drawn = [run.values for run in rows[0].trials.values()]
     assert (default["lr"], default["beta1"]) == (0.001, 0.9)

@@ -44,7 +44,7 @@ def test_what_can_win_is_trained_again_and_no_more(script):
     (at_three,) = found.procedures
     assert at_three.trials == {"sgd": 3, "adam": 3}
     for label, mean in at_three.means.items():
-        row = next(row for row in found.rows if row.rule == label)
+        row = next(row for row in found.rows if row.contender == label)
         wins = winning(ranking(tuple(row.trials.values()), metric), 3)
         ends = {
             k: sum(r.curves["test_loss"].values[-1] for r in row.again[k]) / 3

@@ -317,7 +317,7 @@ def test_one_rule_is_compared_with_itself(script):
     first = found.verdict.sentences[0]
     assert first == "On script.py:train with AdamW (lr=0.1), after 2 trials each, norm=layer is better than norm=none."
     assert found.verdict.best == "norm=layer"
-    assert [row.rule for row in found.rows] == ["norm=layer", "norm=none"]
+    assert [row.contender for row in found.rows] == ["norm=layer", "norm=none"]
     assert {cell.called for cell, _ in found.trainings} == {"norm=layer", "norm=none"}
     for one, two in zip(*(row.trials.values() for row in found.rows), strict=True):
         assert (one.values, one.seed) == (two.values, two.seed)

@@ -49,7 +49,7 @@ def test_the_runs_have_the_keys_that_rerun_takes():
     runs = read(found)["runs"]
     assert {run.key for run in found.runs} <= {run["key"] for run in runs}
     again = {(run["contender"], run["trial"]) for run in runs if "re-run" in run["role"]}
-    assert again == {(row.rule, trial) for row in found.rows for trial in row.again}
+    assert again == {(row.contender, trial) for row in found.rows for trial in row.again}
 
 
 def test_several_tasks():

@@ -92,7 +92,7 @@ def means_in_terminal(found):
 def test_a_mean_is_the_same_text_everywhere(which):
     found = COMPARISONS[which]()
     shown = means_in_terminal(found)
-    assert [*shown] == [row.rule for row in found.rows]
+    assert [*shown] == [row.contender for row in found.rows]
     page = means_in_html(render(found))
     assert page == means_in_html(comparison_html(found))
     head = {"found": f"found in {found.plan.trials} trials"}
@@ -101,8 +101,8 @@ def test_a_mean_is_the_same_text_everywhere(which):
             assert page[label][head.get(name, name) if found.procedures else name] == texts
 
     # The sentence with the numbers names the leader and those it is told from, or tied with.
-    names = {row.name: row.rule for row in found.rows}
-    tuned = next(name for name in shown[found.rows[0].rule] if name.startswith("tuned"))
+    names = {row.name: row.contender for row in found.rows}
+    tuned = next(name for name in shown[found.rows[0].contender] if name.startswith("tuned"))
     sentence = found.verdict.sentences[1].removesuffix(".")
     said = re.findall(r"(?<![+-])(\d[\d.e+-]*%?) \((.*?)(?:\)|, the next;|;)", sentence)
     assert len(said) >= 2, sentence

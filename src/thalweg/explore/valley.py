@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .chance import uniform
 
 if TYPE_CHECKING:
-    from thalweg.study.judge.findings import RuleRow
+    from thalweg.study.judge.findings import ContenderRow
     from thalweg.study.judge.results import Comparison, Suite
     from thalweg.study.model.cells import Run
     from thalweg.study.model.metric import Metric
@@ -101,9 +101,9 @@ def _task(comparison: "Comparison") -> dict[str, Any]:
     def values(runs: "Sequence[Run]") -> list[float]:
         return [float(f"{score:.6g}") for run in runs if (score := scores.score(run)) is not None]
 
-    def rule(row: "RuleRow") -> dict[str, Any]:
+    def rule(row: "ContenderRow") -> dict[str, Any]:
         return {
-            "rule": row.rule,
+            "rule": row.contender,
             "name": row.name,
             "ranking": list(ranking(tuple(row.trials.values()), metric)),
             "values": values(tuple(row.trials.values())),

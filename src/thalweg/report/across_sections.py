@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from thalweg.stats.wins import Record, WinMatrix
 from thalweg.stats.wording import counted
-from thalweg.view.values import Page, RuleView, View
+from thalweg.view.values import ContenderView, Page, View
 
 from .closing_sections import hours
 from .markup import Part, escaped, figure, interval, label, legend, named, raw_table, rule_head
@@ -44,7 +44,7 @@ def overview(page: Page) -> str:
     return raw_table(_heads("task", page.rules), "".join(map(row, page.tasks)), "Means by task", "matrix")
 
 
-def _heads(first: str, rules: Iterable[RuleView]) -> str:
+def _heads(first: str, rules: Iterable[ContenderView]) -> str:
     each = "".join(f'<th scope="col" class="number">{named(rule)}</th>' for rule in rules)
     return f'<th scope="col">{escaped(first)}</th>{each}'
 

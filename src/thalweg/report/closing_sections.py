@@ -1,7 +1,7 @@
 """The parts of the page on what it cost and how to make it again. Pure functions of a `View` or a `Page`."""
 
 from thalweg.stats.wording import counted
-from thalweg.view.values import Page, Problem, RuleView, View
+from thalweg.view.values import ContenderView, Page, Problem, View
 from thalweg.view.words import duration, size
 
 from .markup import Part, escaped, folded, many, row, rule_head, swatch, table
@@ -35,12 +35,12 @@ def cost(view: View) -> Part:
     """Time and memory."""
     heads = (view.kind, "one step", "relative to the first", "optimizer state", "core-hours")
 
-    def one(rule: RuleView) -> str:
+    def one(rule: ContenderView) -> str:
         cells = (
-            escaped(duration(rule.step_seconds)) if rule.step_seconds is not None else "",
-            f"{rule.step_ratio:.2f}" if rule.step_ratio is not None else "",
-            escaped(size(rule.state_bytes)),
-            hours(rule.seconds),
+            escaped(duration(rule.row.step_seconds)) if rule.row.step_seconds is not None else "",
+            f"{rule.row.step_ratio:.2f}" if rule.row.step_ratio is not None else "",
+            escaped(size(rule.row.state_bytes)),
+            hours(rule.row.seconds),
         )
         return row(rule_head(rule), cells)
 

@@ -1,6 +1,6 @@
 """The parts of the page around figures, for one task. Pure functions of a `View`."""
 
-from thalweg.view.values import RuleView, View
+from thalweg.view.values import ContenderView, View
 
 from .figures import LINES
 from .markup import Part, figure, legend, percent, row, rule_head, table
@@ -37,18 +37,18 @@ def sensitivity(view: View) -> Part:
 
 
 def _shares(view: View) -> str:
-    known = [rule for rule in view.rules if rule.shares]
+    known = [rule for rule in view.rules if rule.row.sensitivity]
     if not known:
         return ""
-    heads = [view.kind, *(f"within {share.tolerance:.0%} of the best" for share in known[0].shares)]
+    heads = [view.kind, *(f"within {share.tolerance:.0%} of the best" for share in known[0].row.sensitivity)]
 
-    def one(rule: RuleView) -> str:
-        return row(rule_head(rule), [percent(each.share, each.low, each.high) for each in rule.shares])
+    def one(rule: ContenderView) -> str:
+        return row(rule_head(rule), [percent(each.share, each.low, each.high) for each in rule.row.sensitivity])
 
     made = table(heads, [one(rule) for rule in known], range(1, len(heads)), name="Share of the search box")
     return (
         '<p class="how after">How much of the search box does nearly as well as the best found in it, on validation, '
-        f"with 95% intervals from its {known[0].shares[0].total} draws. A large share: easy to tune.</p>{made}"
+        f"with 95% intervals from its {known[0].row.sensitivity[0].total} draws. A large share: easy to tune.</p>{made}"
     )
 
 

@@ -6,7 +6,7 @@ from math import isfinite
 from thalweg.stats.intervals import Interval
 from thalweg.stats.wording import Unit
 from thalweg.study.model.metric import Metric
-from thalweg.view.values import Curve, RuleView, Trial, View
+from thalweg.view.values import ContenderView, Curve, Trial, View
 
 from . import axes
 from .axes import Figure
@@ -20,7 +20,7 @@ def intervals(view: View) -> Figure:
     traces = []
     how = f"tuned with {view.judged.words}" if view.judged else "tuned"
     for place, rule in enumerate(reversed(view.rules)):
-        for label, shift, found in ((how, 0.16, view.headline[rule.label]), ("default", -0.16, rule.default)):
+        for label, shift, found in ((how, 0.16, view.headline[rule.label]), ("default", -0.16, rule.row.default)):
             if found is not None:
                 traces.append(_interval(view.metric.unit, rule, label, found, place + shift))
     count = len(view.rules)
@@ -39,7 +39,7 @@ def intervals(view: View) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def _interval(unit: Unit, rule: RuleView, label: str, found: Interval, place: float) -> Figure:
+def _interval(unit: Unit, rule: ContenderView, label: str, found: Interval, place: float) -> Figure:
     colour = rule.look.light
     default = label == "default"
     runs = f", {found.n} runs" if found.n else ""  # a procedure is the mean of no number of runs
@@ -238,7 +238,7 @@ def training(view: View) -> Figure:
 
 
 def _band(
-    rule: RuleView, at: Sequence[float], low: Sequence[float], high: Sequence[float], scale: axes.Scale
+    rule: ContenderView, at: Sequence[float], low: Sequence[float], high: Sequence[float], scale: axes.Scale
 ) -> Figure:
     """The area between two curves, as one outline."""
     outline = [*high, *reversed(low)]
@@ -256,7 +256,7 @@ def _band(
     }
 
 
-def _seed(rule: RuleView, curve: Curve) -> Figure:
+def _seed(rule: ContenderView, curve: Curve) -> Figure:
     return {
         "type": "scatter",
         "mode": "lines",

@@ -7,7 +7,7 @@ from html import escape
 from thalweg.stats.intervals import Interval
 from thalweg.stats.wording import Unit
 from thalweg.view.palette import Look
-from thalweg.view.values import Pair, RuleView
+from thalweg.view.values import ContenderView, Pair
 
 # SVG paths of the plotly symbols used first, in a box of 12 by 12; later rules get the circle of their colour.
 SHAPES = {
@@ -49,12 +49,12 @@ def label(text: str) -> str:
     return escaped(text).replace(":", ":<wbr>")
 
 
-def rule_head(rule: RuleView) -> str:
+def rule_head(rule: ContenderView) -> str:
     """The first cell of a rule's row."""
     return f'<th scope="row">{named(rule)}</th>'
 
 
-def named(rule: RuleView) -> str:
+def named(rule: ContenderView) -> str:
     """A rule's mark and label, which stay together."""
     return f'<span class="named">{swatch(rule)}<span>{label(rule.label)}</span></span>'
 
@@ -122,7 +122,7 @@ def figure(name: str, about: str, caption: str = "") -> str:
     )
 
 
-def legend(rules: Iterable[RuleView]) -> str:
+def legend(rules: Iterable[ContenderView]) -> str:
     """Names and marks of the rules; pressing one takes it out of every figure."""
     items = "".join(
         f'<li><button type="button" aria-pressed="true" data-rule="{escaped(rule.label)}">'
@@ -132,7 +132,7 @@ def legend(rules: Iterable[RuleView]) -> str:
     return f'<ul class="legend" aria-label="rules shown">{items}</ul>'
 
 
-def swatch(rule: RuleView) -> str:
+def swatch(rule: ContenderView) -> str:
     """The rule's mark, as in the figures."""
     shape = SHAPES[rule.look.symbol]
     return f'<svg class="swatch {colour_class(rule.look)}" viewBox="0 0 12 12" aria-hidden="true">{shape}</svg>'
@@ -143,7 +143,7 @@ def colour_class(look: Look) -> str:
     return f"c{look.light[1:]}"
 
 
-def colour_styles(rules: Iterable[RuleView]) -> str:
+def colour_styles(rules: Iterable[ContenderView]) -> str:
     """The style sheet's lines for the colours of the rules, on light and on dark."""
     looks = {rule.look.light: rule.look for rule in rules}.values()
     light = "".join(f".{colour_class(look)}{{fill:{look.light}}}" for look in looks)

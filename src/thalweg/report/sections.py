@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from thalweg.stats.wording import Unit, counted
-from thalweg.view.values import Budget, Pair, RuleView, View
+from thalweg.view.values import Budget, ContenderView, Pair, View
 
 from .markup import Part, difference, escaped, figure, folded, interval, label, percent, row, rule_head, table
 
@@ -47,10 +47,10 @@ def means(view: View) -> Part:
     heads = [view.kind, "default", *(f"tuned, {budget.words}" for budget in view.budgets), found]
     heads += [*(["noise floor"] if view.judged else []), "lost runs", "configuration found"]
 
-    def one(rule: RuleView) -> str:
-        cells = [interval(unit, rule.default)]
+    def one(rule: ContenderView) -> str:
+        cells = [interval(unit, rule.row.default)]
         cells += [interval(unit, budget.means.get(rule.label), _own_trials(budget, rule)) for budget in view.budgets]
-        cells += [interval(unit, rule.tuned)]
+        cells += [interval(unit, rule.row.tuned)]
         cells += [unit.size(view.judged.noise_floor[rule.label])] if view.judged else []
         cells += [lost(rule)]
         return row(rule_head(rule), cells, (f'<div class="setting">{winner(rule)}</div>',))
@@ -71,7 +71,7 @@ def means(view: View) -> Part:
     return Part("Default and tuned", text, table(heads, rows, range(1, len(heads) - 1), name="Default and tuned"))
 
 
-def _own_trials(budget: Budget, rule: RuleView) -> str:
+def _own_trials(budget: Budget, rule: ContenderView) -> str:
     """The number of trials where it is not the same for all."""
     return "" if len(set(budget.trials.values())) == 1 else f"{budget.trials[rule.label]} trials"
 
@@ -80,20 +80,20 @@ def _all_words(view: View) -> str:
     return " or ".join(budget.words for budget in view.budgets)
 
 
-def lost(rule: RuleView) -> str:
+def lost(rule: ContenderView) -> str:
     """Runs that did not end well, over search and re-runs."""
-    counts = [f"{rule.diverged} diverged"] if rule.diverged else []
-    counts += [f"{rule.failed} failed"] if rule.failed else []
+    counts = [f"{rule.row.diverged} diverged"] if rule.row.diverged else []
+    counts += [f"{rule.row.failed} failed"] if rule.row.failed else []
     return "<br>".join(counts) or "0"
 
 
-def winner(rule: RuleView) -> str:
+def winner(rule: ContenderView) -> str:
     """The setting that won the search."""
     if rule.winner is None:
         return "not known yet"
     text = f"<code>{escaped(rule.winner)}</code>" + (f" ({rule.remark})" if rule.remark else "")
-    edge = f' <span class="range">near the edge of its search: {escaped(", ".join(rule.near_edge))}</span>'
-    return text + (edge if rule.near_edge else "")
+    edge = f' <span class="range">near the edge of its search: {escaped(", ".join(rule.row.near_edge))}</span>'
+    return text + (edge if rule.row.near_edge else "")
 
 
 def pairs(view: View) -> Part | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Protocol
 
 from .intervals import Interval
 from .paired import Difference
@@ -30,29 +31,38 @@ class Verdict:
         return f"<p><strong>{first}</strong></p>" + "".join(f"<p>{sentence}</p>" for sentence in others)
 
 
-@dataclass(frozen=True)
-class Contestant:
-    """A rule as the verdict sees it.
+class Contender(Protocol):
+    """One of those compared, as the verdict sees it. ``contender`` is its label; ``name`` is for sentences.
 
     ``tuned``         the judged metric over the fresh seeds.
     ``default_won``   its search found nothing better than the default.
     ``searched``      whether it has anything to search; if not, its defaults were all there was to try.
-    ``diverged``, ``failed``  how many of the tuned re-runs.
-    ``at_edge``       hyperparameters of the winner at an edge of the search box.
+    ``tuned_diverged``, ``tuned_failed``  how many of the tuned re-runs.
+    ``near_edge``     hyperparameters of the winner at an edge of the search box.
     ``alike``         that two of its trials, with different values, gave the same curves; "" if none did.
-    ``unlike``        how its default, trained twice with one seed, came out differently; "" if it did not.
+    ``unlike``        how its default, trained twice with one seed, came out differently; () if it did not.
     """
 
-    label: str
-    name: str
-    tuned: Interval
-    default_won: bool = False
-    searched: bool = True
-    diverged: int = 0
-    failed: int = 0
-    at_edge: tuple[str, ...] = ()
-    unlike: str = ""
-    alike: str = ""
+    @property
+    def contender(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def tuned(self) -> Interval | None: ...
+    @property
+    def default_won(self) -> bool: ...
+    @property
+    def searched(self) -> bool: ...
+    @property
+    def tuned_diverged(self) -> int: ...
+    @property
+    def tuned_failed(self) -> int: ...
+    @property
+    def near_edge(self) -> tuple[str, ...]: ...
+    @property
+    def unlike(self) -> tuple[str, ...]: ...
+    @property
+    def alike(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ class _Field:
 
 def verdict(
     setting: Setting,
-    rules: Sequence[Contestant],
+    rules: Sequence[Contender],
     pairs: Sequence[Difference],
     tuning: Mapping[str, Difference],
     procedural: Procedural | None = None,
@@ -136,7 +146,9 @@ def verdict(
     that order, tuned against tuned; ``tuning`` tuned minus default, by label, of the rules that tuning changed.
     """
     found = _Field(
-        {rule.label: rule.name for rule in rules}, {rule.label: rule.tuned for rule in rules}, _by_pair(pairs)
+        {rule.contender: rule.name for rule in rules},
+        {rule.contender: rule.tuned for rule in rules if rule.tuned},
+        _by_pair(pairs),
     )
     if procedural is None:
         main, budget, more = found, setting.budget, []
@@ -271,15 +283,16 @@ def _other_pairs(field: _Field) -> list[str]:
     return [f"{'; '.join(clauses)}."] if clauses else []
 
 
-def _lost(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
+def _lost(setting: Setting, rules: Sequence[Contender]) -> list[str]:
     found = []
     how = "tuned " if setting.trials > 1 else ""
     for rule in rules:
-        for number, what in ((rule.diverged, "diverged"), (rule.failed, "failed")):
+        runs = rule.tuned.n if rule.tuned else 0
+        for number, what in ((rule.tuned_diverged, "diverged"), (rule.tuned_failed, "failed")):
             if number:
-                many = "All" if number == rule.tuned.n else f"{number}"
+                many = "All" if number == runs else f"{number}"
                 found.append(
-                    f"{many} of the {rule.tuned.n} re-runs of {how}{rule.name} {what}; "
+                    f"{many} of the {runs} re-runs of {how}{rule.name} {what}; "
                     f"{'it counts' if number == 1 else 'they count'} with the value before training, or, without one, "
                     "with the worst value reported."
                 )
@@ -312,7 +325,7 @@ def _floor(setting: Setting, found: Procedural) -> list[str]:
     ]
 
 
-def _tuning(setting: Setting, rules: Sequence[Contestant], tuning: Mapping[str, Difference]) -> list[str]:
+def _tuning(setting: Setting, rules: Sequence[Contender], tuning: Mapping[str, Difference]) -> list[str]:
     """What tuning gained: how it compares with what another rule gains is for the reader."""
     if setting.trials == 1:
         return []
@@ -322,14 +335,14 @@ def _tuning(setting: Setting, rules: Sequence[Contestant], tuning: Mapping[str, 
         (("worse",), "hurt"),
         (("cannot tell", "equal within noise"), "may or may not have helped"),
     ):
-        moved = [rule for rule in rules if not rule.default_won and tuning[rule.label].answer in answers]
+        moved = [rule for rule in rules if not rule.default_won and tuning[rule.contender].answer in answers]
         if moved:
-            sizes = [f"{rule.name} ({_size(setting.unit, tuning[rule.label])})" for rule in moved]
+            sizes = [f"{rule.name} ({_size(setting.unit, tuning[rule.contender])})" for rule in moved]
             clauses.append(f"{words} {listed(sizes)}")
     return [f"Tuning {'; it '.join(clauses)}."] if clauses else []
 
 
-def _caveats(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
+def _caveats(setting: Setting, rules: Sequence[Contender]) -> list[str]:
     found = []
     if setting.trials > 1:
         alone = [rule.name for rule in rules if not rule.searched]
@@ -349,7 +362,7 @@ def _caveats(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
     if unlike is not None:
         found.append(
             f"The script does not repeat itself: {unlike.name}'s default, trained twice with one seed, differed "
-            f"({unlike.unlike}). Give every generator it uses a seed from trial.seed."
+            f"({unlike.unlike[0]}). Give every generator it uses a seed from trial.seed."
         )
     alike = next((rule for rule in rules if rule.alike), None)
     if alike is not None:
@@ -357,20 +370,21 @@ def _caveats(setting: Setting, rules: Sequence[Contestant]) -> list[str]:
             f"Part of the search changed nothing: of {alike.name}, {alike.alike} to the last bit. Does the script set "
             "these itself, or what it reports not depend on them?"
         )
-    edges = [f"{rule.name} ({', '.join(rule.at_edge)})" for rule in rules if rule.at_edge]
+    edges = [f"{rule.name} ({', '.join(rule.near_edge)})" for rule in rules if rule.near_edge]
     if edges:
         found.append(f"At an edge of the search, where a wider one may find better: {listed(edges)}.")
     return found
 
 
 def _scope(
-    rules: Sequence[Contestant],
+    rules: Sequence[Contender],
     pairs: Sequence[Difference],
     tuning: Mapping[str, Difference],
     procedural: Procedural | None,
 ) -> str:
     """Which intervals are meant, for all sentences at once."""
-    seeds = f"over new seeds ({rules[0].tuned.n} were run, the same for all)"
+    count = rules[0].tuned.n if rules[0].tuned else 0
+    seeds = f"over new seeds ({count} were run, the same for all)"
     if procedural is not None:
         level = f"{100 * next(iter(procedural.intervals.values())).level:g}%"
         several = f", with Holm's correction for the {len(pairs)} pairs" if len(pairs) > 1 else ""

@@ -2,7 +2,7 @@
 
 from .ask.spec import Study
 from .ask.study_file import read_study
-from .judge.findings import RuleRow
+from .judge.findings import ContenderRow
 from .judge.results import Comparison, Suite
 from .model.errors import StudyError
 from .model.events import Event, Finished, Phase, Started
@@ -15,13 +15,13 @@ from .run.train import Training, train
 
 __all__ = [
     "Comparison",
+    "ContenderRow",
     "Event",
     "Finished",
     "LearningRates",
     "LocalProcesses",
     "Phase",
     "RayCluster",
-    "RuleRow",
     "Serial",
     "Started",
     "Study",

@@ -10,7 +10,7 @@ from thalweg.stats.intervals import Interval
 from thalweg.stats.wording import Unit
 from thalweg.study.judge.results import Comparison, Suite
 from thalweg.view.comparison import view_of
-from thalweg.view.values import Page, RuleView, View
+from thalweg.view.values import ContenderView, Page, View
 from thalweg.view.words import duration, size
 
 from .console import table
@@ -84,9 +84,9 @@ def means_table(view: View) -> Table:
         judged = [value(unit, budget.means.get(rule.label))] if budget else []
         made.add_row(
             Text(rule.label, "bold"),
-            value(unit, rule.default),
+            value(unit, rule.row.default),
             *judged,
-            value(unit, rule.tuned),
+            value(unit, rule.row.tuned),
             lost(rule),
         )
     return made
@@ -101,9 +101,9 @@ def settings_table(view: View) -> Table:
         setting = Text(rule.winner if rule.winner is not None else "not known yet")
         if rule.remark:
             setting.append(f" ({rule.remark})", "dim")
-        if rule.near_edge:
-            setting.append(f" (near the edge of its search: {', '.join(rule.near_edge)})", "yellow")
-        made.add_row(Text(rule.label, "bold"), setting, step(rule), size(rule.state_bytes))
+        if rule.row.near_edge:
+            setting.append(f" (near the edge of its search: {', '.join(rule.row.near_edge)})", "yellow")
+        made.add_row(Text(rule.label, "bold"), setting, step(rule), size(rule.row.state_bytes))
     return made
 
 
@@ -114,16 +114,16 @@ def value(unit: Unit, found: Interval | None) -> Text:
     return Text(unit.mean(found)).append(f"\n{unit.levels(found)}", "dim")
 
 
-def lost(rule: RuleView) -> Text:
+def lost(rule: ContenderView) -> Text:
     """Runs that diverged or failed."""
-    counts = [f"{rule.diverged} diverged"] if rule.diverged else []
-    counts += [f"{rule.failed} failed"] if rule.failed else []
+    counts = [f"{rule.row.diverged} diverged"] if rule.row.diverged else []
+    counts += [f"{rule.row.failed} failed"] if rule.row.failed else []
     return Text("\n".join(counts) or "0", "yellow" if counts else "")
 
 
-def step(rule: RuleView) -> Text:
+def step(rule: ContenderView) -> Text:
     """Time of one step; under it the same relative to the first rule."""
-    if rule.step_seconds is None:
+    if rule.row.step_seconds is None:
         return Text("")
-    text = Text(duration(rule.step_seconds))
-    return text.append(f"\nx {rule.step_ratio:.2f}", "dim") if rule.step_ratio is not None else text
+    text = Text(duration(rule.row.step_seconds))
+    return text.append(f"\nx {rule.row.step_ratio:.2f}", "dim") if rule.row.step_ratio is not None else text

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from thalweg.stats.wording import DRAWN, value_text
 from thalweg.study.judge.across import headline
-from thalweg.study.judge.findings import RuleRow
+from thalweg.study.judge.findings import ContenderRow
 from thalweg.study.judge.results import Comparison, Suite
 from thalweg.study.model.cells import Cell, Run, which
 from thalweg.study.model.metric import Metric
-from thalweg.study.model.plan import Plan, PlannedRule
+from thalweg.study.model.plan import Contender, Plan
 
 from . import commands
 from .commands import heading
 from .pairs import budget, found_pair
 from .palette import look
-from .values import Curve, Kept, Page, Problem, RuleView, Trial, View
+from .values import ContenderView, Curve, Kept, Page, Problem, Trial, View
 
 # Digits of a key that are shown; `thalweg rerun` takes as few.
 KEY = 12
@@ -53,7 +53,9 @@ def task_view(comparison: Comparison, mark: str = "") -> View:
         metric=metric,
         verdicts=comparison.verdict.sentences,
         missing=comparison.missing,
-        rules=tuple(_rule(row, planned[row.rule], plan, metric, index) for index, row in enumerate(comparison.rows)),
+        rules=tuple(
+            _rule(row, planned[row.contender], plan, metric, index) for index, row in enumerate(comparison.rows)
+        ),
         budgets=tuple(budget(found, plan.minutes) for found in comparison.procedures),
         pairs=tuple(found_pair(f"{found.first} minus {found.second}", found) for found in comparison.pairs),
         tuning=tuple(found_pair(f"{label}: found minus default", found) for label, found in comparison.tuning.items()),
@@ -102,24 +104,17 @@ def _standing(comparison: Comparison) -> dict[str, str]:
     return {best: "best"} | {pair.second: words[pair.answer] for pair in pairs if pair.first == best}
 
 
-def _rule(row: RuleRow, planned: PlannedRule, plan: Plan, metric: Metric, index: int) -> RuleView:
+def _rule(row: ContenderRow, planned: Contender, plan: Plan, metric: Metric, index: int) -> ContenderView:
     searched = planned.searched
     chosen = dict.fromkeys(trial for trial in (0, row.winner_trial) if trial is not None)
     again = [(plan.cell(planned, trial, run.seed), run) for trial in chosen for run in row.again.get(trial, ())]
-    return RuleView(
-        label=row.rule,
-        name=row.name,
+    return ContenderView(
+        row=row,
         look=look(index),
-        default=row.default,
-        tuned=row.tuned,
         winner=None if row.winner_trial is None else setting(row.winner_values, searched),
-        default_won=row.winner_trial == 0,
-        searched=bool(planned.searched),
-        near_edge=row.near_edge,
         trials=tuple(_trial(number, run, searched, metric) for number, run in row.trials.items()),
         expected_best=tuple((n, value) for n, value in enumerate(row.best_after, 1) if isfinite(value)),
         best_band=tuple(_band(row, metric)),
-        shares=row.sensitivity or (),
         curves=tuple(
             Curve(str(run.seed), tuple(map(float, curve.epochs)), curve.values)
             for run in row.tuned_runs
@@ -127,18 +122,10 @@ def _rule(row: RuleRow, planned: PlannedRule, plan: Plan, metric: Metric, index:
         ),
         again=tuple(_kept(cell, run, plan, metric) for cell, run in again),
         repeats=_repeats(row),
-        diverged=row.diverged,
-        failed=row.failed,
-        default_lost=row.default_lost,
-        tuned_lost=row.tuned_lost,
-        step_seconds=row.step_seconds,
-        step_ratio=row.step_ratio,
-        state_bytes=row.state_bytes,
-        seconds=row.seconds,
     )
 
 
-def _band(row: RuleRow, metric: Metric) -> list[tuple[int, float, float]]:
+def _band(row: ContenderRow, metric: Metric) -> list[tuple[int, float, float]]:
     low, high = metric.possible
     each = enumerate(zip(row.best_after, row.best_after_half, strict=False), 1)
     band = [(n, max(mean - half, low), min(mean + half, high)) for n, (mean, half) in each if isfinite(mean + half)]
@@ -162,7 +149,7 @@ def _kept(cell: Cell, run: Run, plan: Plan, metric: Metric) -> Kept:
     return Kept(run.key[:KEY], run_name(cell, plan), run.status, curve.values[-1] if curve and curve.values else None)
 
 
-def _repeats(row: RuleRow) -> str:
+def _repeats(row: ContenderRow) -> str:
     if row.repeated is None:
         return "not trained twice yet"
     return f"not the same: {'; '.join(row.unlike)}" if row.unlike else "the same to the last bit"

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 from thalweg.stats.intervals import Interval
 from thalweg.stats.superiority import Superiority
+from thalweg.study.judge.findings import ContenderRow
 from thalweg.study.model.metric import Metric
 
 from .palette import Look
 
 if TYPE_CHECKING:
-    from thalweg.stats.sensitivity import Share
     from thalweg.study.judge.across import Across
 
 Outcome = Literal["done", "diverged", "failed", "died", "stopped"]
@@ -48,45 +48,35 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class RuleView:
-    """All that is shown of one of those compared. ``label`` is unique and short; ``name`` is for sentences.
+class ContenderView:
+    """All that is shown of one of those compared: its row, and what is made of it to be drawn.
 
-    ``searched``    whether it has anything to search.
+    ``winner``      the configuration found, in words; None: not known yet.
     ``best_band``   intervals of the first of ``expected_best``: (n, low, high).
-    ``shares``      of the search box, within some tolerance of the best.
     ``again``       the re-runs of its default and winner.
     ``repeats``     whether its default, trained twice with one seed, gave the same, in words.
     """
 
-    label: str
-    name: str
+    row: ContenderRow
     look: Look
-    default: Interval | None
-    tuned: Interval | None
     winner: str | None
-    default_won: bool
-    searched: bool
-    near_edge: tuple[str, ...]
     trials: tuple[Trial, ...]
     expected_best: tuple[tuple[int, float], ...]
     best_band: tuple[tuple[int, float, float], ...]
-    shares: "tuple[Share, ...]"
     curves: tuple[Curve, ...]
     again: tuple[Kept, ...]
     repeats: str
-    diverged: int
-    failed: int
-    default_lost: int
-    tuned_lost: int
-    step_seconds: float | None
-    step_ratio: float | None
-    state_bytes: int
-    seconds: float
+
+    @property
+    def label(self) -> str:
+        """Unique and short."""
+        return self.row.contender
 
     @property
     def remark(self) -> str:
         """What there is to say of the winner; "" if nothing."""
-        return "nothing to search" if not self.searched else "the default won" if self.default_won else ""
+        won = "the default won" if self.row.default_won else ""
+        return won if self.row.searched else "nothing to search"
 
 
 @dataclass(frozen=True)
@@ -153,7 +143,7 @@ class View:
     metric: Metric
     verdicts: tuple[str, ...]
     missing: int
-    rules: tuple[RuleView, ...]
+    rules: tuple[ContenderView, ...]
     budgets: tuple[Budget, ...]
     pairs: tuple[Pair, ...]
     tuning: tuple[Pair, ...]
@@ -173,12 +163,12 @@ class View:
     def headline(self) -> Mapping[str, Interval | None]:
         """The means that the verdict speaks of, by label."""
         found = self.judged
-        return {rule.label: found.means.get(rule.label) if found else rule.tuned for rule in self.rules}
+        return {rule.label: found.means.get(rule.label) if found else rule.row.tuned for rule in self.rules}
 
     @property
     def seconds(self) -> float:
         """Of all runs together."""
-        return sum(rule.seconds for rule in self.rules)
+        return sum(rule.row.seconds for rule in self.rules)
 
 
 @dataclass(frozen=True)
@@ -201,6 +191,6 @@ class Page:
         return sum(view.missing for view in self.tasks)
 
     @property
-    def rules(self) -> tuple[RuleView, ...]:
+    def rules(self) -> tuple[ContenderView, ...]:
         """Those compared, as they look everywhere."""
         return tuple({rule.label: rule for view in self.tasks for rule in view.rules}.values())

@@ -13,7 +13,7 @@ from thalweg.rules import CATALOGUE
 from thalweg.stats.pool import PART, largest_budget
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.plan import Plan, PlannedRule
+from thalweg.study.model.plan import Contender, Plan
 from thalweg.study.model.settings import NAMES as SETTINGS
 from thalweg.study.model.settings import Settings, is_setting, settings_of
 from thalweg.tasks.task import Choice
@@ -213,13 +213,13 @@ def installed(package: str) -> str:
 
 def _planned(
     found: ResolvedMethod, asked: Study, combined: Sequence[Mapping[str, Choice]], alone: bool
-) -> list[PlannedRule]:
+) -> list[Contender]:
     """A rule with each combination of what is varied; all have the same trials."""
     trials = tuple(
         configuration(found.method, found.fixed, k, asked.trials, asked.study_seed, found.ranges)
         for k in range(asked.trials)
     )
-    plain = PlannedRule(
+    plain = Contender(
         label=found.label,
         name=found.name,
         source=found.source,

@@ -11,11 +11,11 @@ from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
 from thalweg.stats.pool import Estimate
 from thalweg.stats.superiority import Superiority
-from thalweg.study.judge.findings import RuleRow
+from thalweg.study.judge.findings import ContenderRow
 from thalweg.study.judge.procedures import Procedures
 from thalweg.study.judge.results import Comparison
 from thalweg.study.model.cells import Cell, Run
-from thalweg.study.model.plan import Plan, PlannedRule
+from thalweg.study.model.plan import Contender, Plan
 
 Scalar = bool | int | float | str | None
 Row = dict[str, Scalar]
@@ -75,7 +75,7 @@ def _told(comparison: Comparison) -> Mapping[str, Iterable[Row]]:
         ],
         "rules": [{**task, **_rule(*each)} for each in zip(comparison.rows, plan.rules, strict=True)],
         "tuning_curves": [
-            {**task, "contender": row.rule, "trials": n, "best_after": value, "best_after_half": half}
+            {**task, "contender": row.contender, "trials": n, "best_after": value, "best_after_half": half}
             for row in comparison.rows
             for n, (value, half) in enumerate(zip_longest(row.best_after, row.best_after_half), 1)
         ],
@@ -110,10 +110,10 @@ def _part(cell: Cell, plan: Plan) -> str:
     return "default re-run" if cell.trial == 0 else f"re-run of trial {cell.trial}"
 
 
-def _rule(row: RuleRow, planned: PlannedRule) -> Row:
+def _rule(row: ContenderRow, planned: Contender) -> Row:
     return {
-        "contender": row.rule,
-        **_row(RuleRow, row),
+        "contender": row.contender,
+        **_row(ContenderRow, row),
         "rule": planned.rule or planned.label,
         "best_validation": row.best_after[-1] if row.best_after else None,
         "near_edge": "; ".join(row.near_edge),
@@ -193,7 +193,7 @@ def _flat(things: Mapping[str, object]) -> Row:
 COLUMNS: Mapping[str, Mapping[str, type]] = {
     "runs": _types(Run),
     "curves": {"key": str, "metric": str, "epoch": int, "value": float},
-    "rules": _types(RuleRow),
+    "rules": _types(ContenderRow),
     "tuning_curves": {"task": str, "contender": str, "trials": int, "best_after": float, "best_after_half": float},
     "procedures": {
         "task": str,

@@ -36,8 +36,8 @@ def across(comparisons: Sequence[Findings]) -> Across | None:
     """Of finished comparisons on two tasks or more, each with the same rules; None where there is nothing to say."""
     if len(comparisons) < 2 or any(found.missing or not headline(found) for found in comparisons):
         return None
-    labels = [row.rule for row in comparisons[0].rows]
-    if any([row.rule for row in found.rows] != labels for found in comparisons):
+    labels = [row.contender for row in comparisons[0].rows]
+    if any([row.contender for row in found.rows] != labels for found in comparisons):
         return None
     wins = win_matrix({found.plan.task: headline(found) for found in comparisons})
     costs = {found.plan.task: _costs(found) for found in comparisons}
@@ -45,7 +45,7 @@ def across(comparisons: Sequence[Findings]) -> Across | None:
     taus = [1 + (UP_TO - 1) * i / (POINTS - 1) for i in range(POINTS)]
     profile = performance_profile(costs, taus, up_to=UP_TO) if positive else None
     ranking = critical_difference(costs, higher_is_better=False) if enough_tasks(len(costs)) else None
-    names = {row.rule: row.name for row in comparisons[0].rows}
+    names = {row.contender: row.name for row in comparisons[0].rows}
     return Across(wins, profile, ranking, tuple(_sentences(wins, ranking, names, len(comparisons))))
 
 
@@ -60,7 +60,7 @@ def _costs(found: Findings) -> dict[str, float]:
     means = (
         {label: estimate.mean for label, estimate in found.procedures[-1].means.items()}
         if found.procedures
-        else {row.rule: row.tuned.mean for row in found.rows if row.tuned}
+        else {row.contender: row.tuned.mean for row in found.rows if row.tuned}
     )
     if found.metric.is_share:
         return {label: max(1 - mean, 0.0) for label, mean in means.items()}

@@ -8,7 +8,7 @@ from thalweg.stats.intervals import Interval
 from thalweg.stats.paired import Difference
 from thalweg.stats.sensitivity import Share
 from thalweg.stats.verdict import Verdict
-from thalweg.study.model.cells import Cell, Run, Value
+from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Run, Value
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan
 from thalweg.tasks.task import Choice
@@ -17,10 +17,10 @@ from .procedures import Procedures
 
 
 @dataclass(frozen=True)
-class RuleRow:
+class ContenderRow:
     """One line of the table: a rule, or, where options of the task are varied, a rule with one combination of them.
 
-    ``rule``           its label, unique in the comparison: ``adamw``, ``sgd:momentum=0.9``, ``adamw norm=layer``, or,
+    ``contender``      its label, unique in the comparison: ``adamw``, ``sgd:momentum=0.9``, ``adamw norm=layer``, or,
                        where one rule is compared with itself, ``norm=layer``.
     ``name``           its name in sentences: ``AdamW``, ``SGD (momentum=0.9)``, ``AdamW with norm=layer``.
     ``trials``         the search on the tuning seed, by number; 0 is the default. Only those that have been run.
@@ -42,10 +42,11 @@ class RuleRow:
     ``repeated``       the default's run with the tuning seed, once more; ``unlike``: what of it was not the same as the
                        first time, in words. A script that draws from a generator of its own does not repeat itself.
     ``alike``          that two trials with different values gave the same curves, in words; "" if none did.
+    ``searched``       whether it has anything to search; if not, its default was all there was to try.
     ``sensitivity``    the shares of the search box within 1% and 5% of the best on validation.
     """
 
-    rule: str
+    contender: str
     name: str
     trials: Mapping[int, Run]
     default: Interval | None
@@ -67,9 +68,25 @@ class RuleRow:
     again: Mapping[int, tuple[Run, ...]] = field(default_factory=dict)
     repeated: Run | None = None
     unlike: tuple[str, ...] = ()
-    sensitivity: tuple[Share, ...] | None = None
+    sensitivity: tuple[Share, ...] = ()
     best_after_half: tuple[float, ...] = ()
     alike: str = ""
+    searched: bool = True
+
+    @property
+    def tuned_diverged(self) -> int:
+        """How many of the winner's re-runs diverged."""
+        return sum(run.status == "diverged" for run in self.tuned_runs)
+
+    @property
+    def tuned_failed(self) -> int:
+        """How many of them ended without a result."""
+        return sum(run.status in WITHOUT_RESULT for run in self.tuned_runs)
+
+    @property
+    def default_won(self) -> bool:
+        """Whether its search found nothing better than the default."""
+        return self.winner_trial == 0
 
     @property
     def default_runs(self) -> tuple[Run, ...]:
@@ -100,7 +117,7 @@ class Findings:
 
     plan: Plan
     metric: Metric | None
-    rows: tuple[RuleRow, ...]
+    rows: tuple[ContenderRow, ...]
     pairs: tuple[Difference, ...]
     tuning: Mapping[str, Difference]
     verdict: Verdict

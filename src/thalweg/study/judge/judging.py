@@ -16,10 +16,10 @@ from thalweg.stats.wording import listed
 from thalweg.study.model.cells import WITHOUT_RESULT, Run, Status, once, which
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import Metric, choose_metric
-from thalweg.study.model.plan import Plan, PlannedRule
+from thalweg.study.model.plan import Contender, Plan
 from thalweg.study.model.same import differences
 
-from .findings import Findings, RuleRow
+from .findings import ContenderRow, Findings
 from .procedures import Procedures, procedures
 from .select import Scores, budgets_of, is_over, ranking, within
 from .verdicts import said
@@ -30,7 +30,7 @@ LEVEL = 0.95
 def findings(plan: Plan, provenance: Mapping[str, object], have: Mapping[str, Run], path: Path | None) -> Findings:
     """Everything that a comparison says, from its plan and the runs there are, by key."""
     metric = _metric(plan, have)
-    found = [_rule_runs(plan, rule, have, metric) for rule in plan.rules]
+    found = [_contender_runs(plan, rule, have, metric) for rule in plan.rules]
     every = once(run for rule in found for run in rule.all)
     rows = _rows(found, metric, every)
     pairs, tuning = _differences(rows, metric)
@@ -44,11 +44,11 @@ def findings(plan: Plan, provenance: Mapping[str, object], have: Mapping[str, Ru
 def to_train_again(plan: Plan, have: Mapping[str, Run]) -> dict[str, tuple[int, ...]]:
     """The trials of each rule that fresh seeds judge, by label; while a search is not done, the most there can be."""
     metric = _metric(plan, have)
-    return {rule.label: _rule_runs(plan, rule, have, metric).chosen for rule in plan.rules}
+    return {rule.label: _contender_runs(plan, rule, have, metric).chosen for rule in plan.rules}
 
 
 @dataclass(frozen=True)
-class _RuleRuns:
+class _ContenderRuns:
     """A rule's runs by their part in the comparison.
 
     ``trials``   of the search, by number, as far as they are there and began in time; ``ranked`` the best first, None
@@ -58,7 +58,7 @@ class _RuleRuns:
     ``budgets``  the sizes of its virtual studies.
     """
 
-    rule: PlannedRule
+    rule: Contender
     trials: Mapping[int, Run]
     ranked: tuple[int, ...] | None
     chosen: tuple[int, ...]
@@ -92,7 +92,7 @@ def _metric(plan: Plan, have: Mapping[str, Run]) -> Metric | None:
         return None
 
 
-def _rule_runs(plan: Plan, rule: PlannedRule, have: Mapping[str, Run], metric: Metric | None) -> _RuleRuns:
+def _contender_runs(plan: Plan, rule: Contender, have: Mapping[str, Run], metric: Metric | None) -> _ContenderRuns:
     def runs(trial: int, seeds: Sequence[int], repeat: int = 0) -> tuple[Run, ...]:
         cells = [plan.cell(rule, trial, seed, repeat) for seed in seeds]
         return tuple(have[cell.key] for cell in cells if cell.key in have)
@@ -107,22 +107,22 @@ def _rule_runs(plan: Plan, rule: PlannedRule, have: Mapping[str, Run], metric: M
     chosen = to_rerun(ranked or (*range(1, plan.trials), 0), budgets)
     again = {trial: runs(trial, plan.fresh_seeds) for trial in chosen} if ranked else {0: runs(0, plan.fresh_seeds)}
     repeated = next(iter(runs(0, [plan.tuning_seed], repeat=1)), None)
-    return _RuleRuns(rule, trials, ranked, chosen, again, repeated, budgets, plan.seeds)
+    return _ContenderRuns(rule, trials, ranked, chosen, again, repeated, budgets, plan.seeds)
 
 
-def _rows(found: Sequence[_RuleRuns], metric: Metric | None, every: Sequence[Run]) -> tuple[RuleRow, ...]:
+def _rows(found: Sequence[_ContenderRuns], metric: Metric | None, every: Sequence[Run]) -> tuple[ContenderRow, ...]:
     first = _step_seconds(found[0].all)
     return tuple(_row(rule, metric, every, first) for rule in found)
 
 
-def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: float | None) -> RuleRow:
+def _row(found: _ContenderRuns, metric: Metric | None, every: Sequence[Run], first: float | None) -> ContenderRow:
     rule, best = found.rule, found.best
     default = _scores(found.default, metric, every) if len(found.default) == found.seeds else None
     tuned = _scores(found.tuned, metric, every) if len(found.tuned) == found.seeds else None
     step = _step_seconds(found.all)
     valid = _valid(found, metric, every)
-    return RuleRow(
-        rule=rule.label,
+    return ContenderRow(
+        contender=rule.label,
         name=rule.name,
         trials=found.trials,
         default=t_interval(default, level=LEVEL, within=metric.possible) if metric and default else None,
@@ -145,9 +145,10 @@ def _row(found: _RuleRuns, metric: Metric | None, every: Sequence[Run], first: f
         repeated=found.repeated,
         unlike=_unlike(found),
         alike=_alike(found.trials),
+        searched=bool(rule.searched),
         sensitivity=sensitivity(valid[1:], higher_is_better=metric.higher_is_better)
         if metric and len(valid) > 1 and rule.searched
-        else None,
+        else (),
         best_after_half=_half_widths(valid, found.ranked) if valid and found.ranked else (),
     )
 
@@ -162,7 +163,7 @@ def _half_widths(valid: Sequence[float], ranked: tuple[int, ...]) -> tuple[float
     return tuple(scale * procedure(pool, n).half(LEVEL) for n in range(1, largest_budget(pool.size) + 1))
 
 
-def _unlike(found: _RuleRuns) -> tuple[str, ...]:
+def _unlike(found: _ContenderRuns) -> tuple[str, ...]:
     """What the default's two runs with one seed do not have in common."""
     first = found.trials.get(0)
     if first is None or not found.repeated:
@@ -194,7 +195,7 @@ def _scores(runs: Sequence[Run], metric: Metric | None, every: Sequence[Run]) ->
     return known if len(known) == len(runs) else None
 
 
-def _valid(found: _RuleRuns, metric: Metric | None, every: Sequence[Run]) -> list[float]:
+def _valid(found: _ContenderRuns, metric: Metric | None, every: Sequence[Run]) -> list[float]:
     """The validation value of each trial; empty while the search is not done."""
     if metric is None or found.ranked is None:
         return []
@@ -204,14 +205,14 @@ def _valid(found: _RuleRuns, metric: Metric | None, every: Sequence[Run]) -> lis
 
 
 def _differences(
-    rows: Sequence[RuleRow], metric: Metric | None
+    rows: Sequence[ContenderRow], metric: Metric | None
 ) -> tuple[tuple[Difference, ...], dict[str, Difference]]:
     """Tuned against tuned for every pair, the better mean first; tuned against default where tuning changed a rule."""
     if metric is None or any(row.tuned is None or row.default is None for row in rows):
         return (), {}
     up = metric.higher_is_better
-    tuned = {row.rule: row.tuned.values for row in rows if row.tuned}
-    default = {row.rule: row.default.values for row in rows if row.default}
+    tuned = {row.contender: row.tuned.values for row in rows if row.tuned}
+    default = {row.contender: row.default.values for row in rows if row.default}
 
     def family(named: Sequence[tuple[str, str, Sequence[float], Sequence[float]]]) -> tuple[Difference, ...]:
         together = holm_together([p_value(a, b) for _, _, a, b in named], 1 - LEVEL)
@@ -222,12 +223,12 @@ def _differences(
 
     ranked = sorted(tuned, key=lambda rule: mean(tuned[rule]), reverse=up)
     pairs = family([(a, b, tuned[a], tuned[b]) for a, b in combinations(ranked, 2)])
-    moved = [row.rule for row in rows if row.winner_trial]
+    moved = [row.contender for row in rows if row.winner_trial]
     changes = family([(f"tuned {rule}", f"default {rule}", tuned[rule], default[rule]) for rule in moved])
     return pairs, dict(zip(moved, changes, strict=True))
 
 
-def _procedures(found: Sequence[_RuleRuns], metric: Metric, every: Sequence[Run]) -> tuple[Procedures, ...]:
+def _procedures(found: Sequence[_ContenderRuns], metric: Metric, every: Sequence[Run]) -> tuple[Procedures, ...]:
     """One for each budget that every rule's pool is large enough for."""
     pools = {rule.rule.label: pool for rule in found if (pool := _pool(rule, metric, every))}
     if len(pools) < len(found):
@@ -245,7 +246,7 @@ def _procedures(found: Sequence[_RuleRuns], metric: Metric, every: Sequence[Run]
     )
 
 
-def _pool(found: _RuleRuns, metric: Metric, every: Sequence[Run]) -> Pool | None:
+def _pool(found: _ContenderRuns, metric: Metric, every: Sequence[Run]) -> Pool | None:
     tuning = _scores(tuple(found.trials.values()), metric, every)
     fresh = {trial: _scores(runs, metric, every) for trial, runs in found.again.items()}
     if found.ranked is None or tuning is None or any(values is None for values in fresh.values()):
@@ -253,14 +254,14 @@ def _pool(found: _RuleRuns, metric: Metric, every: Sequence[Run]) -> Pool | None
     return Pool(found.ranked, tuple(tuning), {trial: tuple(values) for trial, values in fresh.items() if values})
 
 
-def _missing(plan: Plan, found: Sequence[_RuleRuns], have: Mapping[str, Run]) -> int:
+def _missing(plan: Plan, found: Sequence[_ContenderRuns], have: Mapping[str, Run]) -> int:
     """Runs still to do, or to do again because their process died."""
     search = [plan.cell(r.rule, k, plan.tuning_seed) for r in found for k in range(_wanted(r, plan))]
     again = plan.fresh_cells({r.rule.label: r.chosen for r in found})
     return len({cell.key for cell in (*search, *plan.repeat_cells(), *again)} - have.keys())
 
 
-def _wanted(found: _RuleRuns, plan: Plan) -> int:
+def _wanted(found: _ContenderRuns, plan: Plan) -> int:
     return plan.trials if found.ranked is None and plan.minutes is None else max(len(found.trials), 1)
 
 

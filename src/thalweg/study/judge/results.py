@@ -46,7 +46,7 @@ class Comparison(Findings, Shown):
     """A comparison, finished or not: its `Findings`, and where they are read and shown."""
 
     def __repr__(self) -> str:
-        rules = ", ".join(row.rule for row in self.rows)
+        rules = ", ".join(row.contender for row in self.rows)
         return f"<Comparison of {rules} on {self.plan.task}: {self.verdict.sentences[0]}>"
 
     @classmethod

@@ -3,20 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from thalweg.stats.paired import Difference
-from thalweg.stats.verdict import Contestant, Procedural, Setting, Verdict, verdict
+from thalweg.stats.verdict import Procedural, Setting, Verdict, verdict
 from thalweg.stats.wording import listed
-from thalweg.study.model.cells import WITHOUT_RESULT
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan
 
-from .findings import RuleRow
+from .findings import ContenderRow
 from .procedures import Procedures
 
 
 def said(
     plan: Plan,
     metric: Metric | None,
-    rows: Sequence[RuleRow],
+    rows: Sequence[ContenderRow],
     pairs: Sequence[Difference],
     tuning: Mapping[str, Difference],
     budgets: Sequence[Procedures],
@@ -49,14 +48,11 @@ def said(
                 f"{again[0].message}.",
             )
         )
-    searched = {rule.label: bool(rule.searched) for rule in plan.rules}
-    contestants = {row.rule: _contestant(row, searched[row.rule]) for row in ranked}
-    return verdict(
-        _setting(plan, metric, rows), list(contestants.values()), pairs, tuning, _procedural(plan, budgets, contestants)
-    )
+    names = {row.contender: row.name for row in ranked}
+    return verdict(_setting(plan, metric, rows), ranked, pairs, tuning, _procedural(plan, budgets, names))
 
 
-def _setting(plan: Plan, metric: Metric, rows: Sequence[RuleRow]) -> Setting:
+def _setting(plan: Plan, metric: Metric, rows: Sequence[ContenderRow]) -> Setting:
     return Setting(
         task=plan.place,
         metric=metric.judged,
@@ -67,23 +63,7 @@ def _setting(plan: Plan, metric: Metric, rows: Sequence[RuleRow]) -> Setting:
     )
 
 
-def _contestant(row: RuleRow, searched: bool) -> Contestant:
-    assert row.tuned
-    return Contestant(
-        label=row.rule,
-        name=row.name,
-        tuned=row.tuned,
-        default_won=row.winner_trial == 0,
-        searched=searched,
-        diverged=sum(run.status == "diverged" for run in row.tuned_runs),
-        failed=sum(run.status in WITHOUT_RESULT for run in row.tuned_runs),
-        at_edge=row.near_edge,
-        unlike=row.unlike[0] if row.unlike else "",
-        alike=row.alike,
-    )
-
-
-def _procedural(plan: Plan, budgets: Sequence[Procedures], contestants: Mapping[str, Contestant]) -> Procedural | None:
+def _procedural(plan: Plan, budgets: Sequence[Procedures], names: Mapping[str, str]) -> Procedural | None:
     """The largest budget: what smaller ones say is in the report."""
     if not budgets:
         return None
@@ -97,7 +77,7 @@ def _procedural(plan: Plan, budgets: Sequence[Procedures], contestants: Mapping[
         order = [found.pairs[0].first, *(pair.second for pair in found.pairs if pair.first == found.pairs[0].first)]
     return Procedural(
         budget=words,
-        names={label: contestants[label].name for label in order},
+        names={label: names[label] for label in order},
         intervals={label: found.intervals[label] for label in order},
         pairs=found.pairs,
         tuning=found.tuning,

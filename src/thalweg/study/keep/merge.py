@@ -8,7 +8,7 @@ from typing import Any
 from thalweg.stats.wording import counted
 from thalweg.study.model.cells import ENDED_OUTSIDE, Run, described
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.plan import Plan, PlannedRule
+from thalweg.study.model.plan import Contender, Plan
 from thalweg.study.model.same import differences, processor_of
 
 from .store import Contents, open_store, read_contents
@@ -179,7 +179,7 @@ def _why_apart(one: Plan, two: Plan) -> str:
     return f"{changed[0]} is not the same rule in both, or was not given the same settings" if changed else ""
 
 
-def _placeless(rule: PlannedRule) -> PlannedRule:
+def _placeless(rule: Contender) -> Contender:
     return replace(rule, source="")
 
 

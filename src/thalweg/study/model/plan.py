@@ -10,7 +10,7 @@ from .settings import Settings, is_setting, settings_of
 
 
 @dataclass(frozen=True)
-class PlannedRule:
+class Contender:
     """One of those compared: a rule, and what it is given of the task's options that are varied.
 
     ``label``     unique in the comparison; ``name`` for sentences; ``source`` where a worker finds the rule.
@@ -63,7 +63,7 @@ class Plan:
     task_hash: str
     task_source: str
     task_summary: str
-    rules: tuple[PlannedRule, ...]
+    rules: tuple[Contender, ...]
     study_seed: int
     metric: str | None
     tuning_seed: int
@@ -93,7 +93,7 @@ class Plan:
         """Fresh seeds of the re-runs."""
         return len(self.fresh_seeds)
 
-    def cell(self, rule: PlannedRule, trial: int, seed: int, repeat: int = 0) -> Cell:
+    def cell(self, rule: Contender, trial: int, seed: int, repeat: int = 0) -> Cell:
         """One training of the plan."""
         settings = settings_of(self.settings, rule.options)
         options = {name: value for name, value in rule.options.items() if not is_setting(name)}

@@ -17,7 +17,7 @@ from thalweg.study.keep.store import Contents, read_contents
 from thalweg.study.model.cells import CPU, ENDED_OUTSIDE, Cell, Run, described
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import unit_of
-from thalweg.study.model.plan import PlannedRule
+from thalweg.study.model.plan import Contender
 from thalweg.study.model.same import differences, elsewhere
 
 from .compare import train_cell
@@ -107,7 +107,7 @@ def rerun(store: str | Path, row: str, *, engine: Engine | None = None) -> Rerun
     return Rerun(name, stored, found, differences(stored, found), elsewhere(stored, contents.studies))
 
 
-def cells_of(key: str, contents: Contents) -> Iterator[tuple[Cell, PlannedRule]]:
+def cells_of(key: str, contents: Contents) -> Iterator[tuple[Cell, Contender]]:
     """The cell of a row again, as each study has it that does, the latest first.
 
     The row says which training of a rule it is; the study, where task and rule are found.
@@ -163,7 +163,7 @@ def _reproducible(key: str, contents: Contents, path: Path) -> Cell:
     raise StudyError(problems[0])
 
 
-def _problem(cell: Cell, rule: PlannedRule) -> str:
+def _problem(cell: Cell, rule: Contender) -> str:
     """Why a cell cannot be trained as it was; "" if it can."""
     now = {name: installed(name) for name in cell.versions}
     if others := [name for name in cell.versions if now[name] != cell.versions[name]]:
@@ -183,7 +183,7 @@ def _task_problem(cell: Cell) -> str:
     return _changed(which, cell.task_hash, task_hash(cell.task_source))
 
 
-def _rule_problem(cell: Cell, rule: PlannedRule) -> str:
+def _rule_problem(cell: Cell, rule: Contender) -> str:
     try:
         found = find_method(cell.rule_source, tuple(cell.values))
     except StudyError as problem:
