@@ -139,8 +139,8 @@ def test_the_tables_say_what_the_comparison_does(found):
         assert row["near_edge"] == "; ".join(each.near_edge)
         assert row["unlike"] == ""
         assert [row["share_within_0.01"], row["share_within_0.05"]] == [
-            share.share for share in each.sensitivity or ()
-        ] or each.sensitivity is None
+            share.share for share in each.sensitivity
+        ] or not each.sensitivity
         assert row["best_validation"] == each.best_after[-1]
     by_budget = [
         ({"": each.pairs, ": tuning": each.tuning.values(), ": switching": each.switching.values()}, each.together)
