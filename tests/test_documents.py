@@ -233,6 +233,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     Path("my_script.py").write_text(SCRIPT + script)
     Path("my_rules.py").write_text(f"import torch\nmodel = torch.nn.Linear(2, 2)\n{rule}")
     Path("study.toml").write_text(block_with("tasks = [", "docs/comparison.md"))
+    Path("examples").symlink_to(ROOT / "examples")
     monkeypatch.setattr(
         thalweg, "compare", lambda *given, _compare=thalweg.compare, **named: _compare(*given, engine=Idle(), **named)
     )
