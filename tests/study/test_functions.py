@@ -141,6 +141,9 @@ def test_what_cannot_be_sent_is_told(tmp_path):
 
 @pytest.mark.slow  # a kernel of Jupyter, and worker processes
 def test_in_a_real_notebook(tmp_path):
+    import nbclient
+    import nbformat
+
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     cells = [*CELLS.split("# %%\n"), "found = thalweg.compare(train, ['sgd', 'adamw'], trials=2, seeds=2, workers=1)"]
     notebook = nbformat.v4.new_notebook(
