@@ -144,7 +144,6 @@ def test_in_a_real_notebook(tmp_path):
     import nbclient
     import nbformat
 
-    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     cells = [*CELLS.split("# %%\n"), "found = thalweg.compare(train, ['sgd', 'adamw'], trials=2, seeds=2, workers=1)"]
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(text) for text in (*cells, "found", "found.page()")]
