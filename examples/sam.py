@@ -1,6 +1,6 @@
 """Sharpness-aware minimisation, an optimizer that thalweg does not have, in a comparison.
 
-thalweg compare char-transformer -r adamw,examples/sam.py:SAM:lr=1e-4..1e-2:rho=0.02|0.05|0.1
+thalweg compare char-transformer -r adamw,examples/sam.py:SAM:lr=1e-4..1e-2:rho=0.02/0.05/0.1
 
 Source: Foret, Kleiner, Mobahi & Neyshabur 2021 (arXiv:2010.01412), with AdamW as what takes the step.
 """

@@ -337,6 +337,7 @@ def test_commands_can_be_given(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for where, words in commands_of("thalweg"):
         with case(where):
+            assert not {*"|;&<>$`"} & {*"".join(words)}, "a shell would read that otherwise"
             app.parse_args(words, exit_on_error=False, print_error=False)
             if words[0] in ("compare", "lr-find", "train"):
                 capsys.readouterr()

@@ -126,9 +126,9 @@ def test_settings_of_the_comparison_reach_it(closed):
 
 
 def test_its_search_is_what_is_said(closed):
-    plan = resolve(study(closed(), ["torch.optim.SGD:lr=1e-3..1e-1:momentum=0.8|0.9", "sgd:lr=1e-3..1e-1"], trials=6))
+    plan = resolve(study(closed(), ["torch.optim.SGD:lr=1e-3..1e-1:momentum=0.8/0.9", "sgd:lr=1e-3..1e-1"], trials=6))
     theirs, ours = plan.rules
-    assert theirs.label == "torch.optim.SGD:lr=0.001..0.1:momentum=0.8|0.9"
+    assert theirs.label == "torch.optim.SGD:lr=0.001..0.1:momentum=0.8/0.9"
     assert [trial["lr"] for trial in theirs.trials[1:]] == [trial["lr"] for trial in ours.trials[1:]]
     assert theirs.trials[0]["lr"] == 0.001  # torch's default
     assert theirs.trials[0]["momentum"] == 0.0
@@ -260,7 +260,7 @@ def test_what_it_is_made_of_counts(own, closed):
 
 
 def test_one_spelling_however_it_is_given(own, tmp_path, monkeypatch):
-    text = "torch.optim.Adafactor:lr=0.0001..0.1:d=1|2:weight_decay=0.5:maximize=false"
+    text = "torch.optim.Adafactor:lr=0.0001..0.1:d=1/2:weight_decay=0.5:maximize=false"
     table = {"rule": torch.optim.Adafactor, "lr": (1e-4, 0.1), "d": [1.0, 2.0], "weight_decay": 0.5, "maximize": False}
     assert reference_of(table) == text
     assert reference_of(torch.optim.Muon) == "torch.optim.Muon"
@@ -271,10 +271,10 @@ def test_one_spelling_however_it_is_given(own, tmp_path, monkeypatch):
         ' {rule = "mine.py:Mine", lr = 0.1}]'
     )
     found = read_study("study.toml").rules
-    assert found[:2] == ("adamw", "torch.optim.Adafactor:lr=1e-4..1e-1:d=1|2")
+    assert found[:2] == ("adamw", "torch.optim.Adafactor:lr=1e-4..1e-1:d=1/2")
     assert found[2] == "mine.py:Mine:lr=0.1"
     plan = resolve(read_study("study.toml", trials=3))
-    assert [rule.label for rule in plan.rules][1] == "torch.optim.Adafactor:lr=0.0001..0.1:d=1|2"
+    assert [rule.label for rule in plan.rules][1] == "torch.optim.Adafactor:lr=0.0001..0.1:d=1/2"
     monkeypatch.syspath_prepend(tmp_path)
     import mine
 

@@ -104,10 +104,10 @@ def test_every_kind_of_decay(script, decay):
 
 def test_a_range_of_ones_own(script):
     """In place of the rule's own box, from any number of trials on; the draws are those of other rules."""
-    found = run(script(text()), ("adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=1e-3|1e-2", "lion"), trials=6, seeds=2)
+    found = run(script(text()), ("adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=1e-3/1e-2", "lion"), trials=6, seeds=2)
     rows = found.rows
-    assert rows[0].contender == "adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=0.001|0.01"
-    assert rows[0].name == "AdamW (lr=0.01..0.02, beta1=0.5..0.8, eps=0.001|0.01)"
+    assert rows[0].contender == "adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=0.001/0.01"
+    assert rows[0].name == "AdamW (lr=0.01..0.02, beta1=0.5..0.8, eps=0.001/0.01)"
     default, *drawn = [run.values for run in rows[0].trials.values()]
     assert (default["lr"], default["beta1"]) == (0.001, 0.9)
     assert all(0.01 <= values["lr"] <= 0.02 and 0.5 <= values["beta1"] <= 0.8 for values in drawn)
@@ -123,12 +123,12 @@ def test_a_range_of_ones_own(script):
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ("adamw:lr=1..1", "write lr=low..high, two positive numbers, or lr=a|b|c"),
+        ("adamw:lr=1..1", "write lr=low..high, two positive numbers, or lr=a/b/c"),
         ("adamw:lr=0.1..0.01", "write lr=low..high"),
         ("adamw:lr=a..b", "lr must be a number; got 'a'"),
         ("adamw:beta1=0.5..2", "beta1 must be"),
         ("adamw:rate=1..2", "has no hyperparameter 'rate'"),
-        ("nag:nesterov=true|false", "nesterov is a switch, true or false; compare both: two rules"),
+        ("nag:nesterov=true/false", "nesterov is a switch, true or false; compare both: two rules"),
     ],
 )
 def test_ranges_that_are_none(script, rule, words):

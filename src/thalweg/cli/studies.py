@@ -53,7 +53,7 @@ def compare(
         this in a file, before which what is given here stands.
     rules
         Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. With a range of your own to
-        search, or choices: adamw:lr=1e-4..1e-2:beta1=0.8|0.9. Your own: my_rules.py:Name. Or another library's
+        search, or choices: adamw:lr=1e-4..1e-2:beta1=0.8/0.9. Your own: my_rules.py:Name. Or another library's
         optimizer, with what to try: torch.optim.Adafactor:lr=1e-4..1e-1, torch.optim.Muon:others=adamw:lr=1e-3..1e-1.
     vary
         Values to compare, with each rule, of an option of the task: --vary norm=batch,layer; or of schedule, decay,

@@ -9,7 +9,7 @@ package.module:SignMomentum       likewise, in an installed module
 torch.optim.Muon:lr=1e-3..1e-1    an optimizer of torch, a package or a file (my_optimizers.py:Mine); or a function
                                   that makes one, or several; with the values to try
 torch.optim.Muon:others=adamw:lr=0.02   the same for the matrices of layers, and another rule for all else
-adamw:lr=1e-4..1e-2:beta1=0.8|0.9 between two numbers, or one of several, in place of the rule's own search
+adamw:lr=1e-4..1e-2:beta1=0.8/0.9 between two numbers, or one of several, in place of the rule's own search
 adamw:head.lr=1e-5..1e-3          of the parameter group that the script calls head
 """
 
@@ -120,7 +120,7 @@ def one_training(found: ResolvedMethod, command: str) -> ResolvedMethod:
 
 
 def _is_range(written: str) -> bool:
-    return ".." in written or "|" in written
+    return ".." in written or "/" in written
 
 
 def _refuse_incomplete(method: Method, target: Target, source: str, options: Mapping[str, str]) -> None:
@@ -129,7 +129,7 @@ def _refuse_incomplete(method: Method, target: Target, source: str, options: Map
     if missing:
         raise StudyError(
             f"rule {source}: {missing[0]} has no default: write {source}:{missing[0]}=... (a number, low..high, or "
-            "a|b|c); where it is no number, name a function of a file that makes the optimizer, my_optimizers.py:make"
+            "a/b/c); where it is no number, name a function of a file that makes the optimizer, my_optimizers.py:make"
         )
 
 
@@ -144,22 +144,22 @@ def refuse_unsearched(found: ResolvedMethod) -> None:
 
 
 def _range(method: Method, name: str, written: str, where: str) -> Search:
-    """Where a hyperparameter is searched, from text: ``1e-3..1e-1``, or choices, ``0.8|0.9``."""
-    several = [read_value(each) for each in written.split("|" if "|" in written else "..")]
+    """Where a hyperparameter is searched, from text: ``1e-3..1e-1``, or choices, ``0.8/0.9``."""
+    several = [read_value(each) for each in written.split("/" if "/" in written else "..")]
     # Each as a fixed value would be: the complaints are the same.
     values = [float(checked(method, {name: value}, where)[name]) for value in several]
     if name in method.switches:
         raise StudyError(f"{where}: {name} is a switch, true or false; compare both: two rules")
-    if "|" in written:
+    if "/" in written:
         return choice(*values, axis=name)
     if len(values) != 2 or not 0 < values[0] < values[1]:
-        raise StudyError(f"{where}: write {name}=low..high, two positive numbers, or {name}=a|b|c; got {written!r}")
+        raise StudyError(f"{where}: write {name}=low..high, two positive numbers, or {name}=a/b/c; got {written!r}")
     return range_of(method, name, *values)
 
 
 def _range_text(written: str) -> str:
     """One spelling of a range, so that one variant has one label."""
-    sign = "|" if "|" in written else ".."
+    sign = "/" if "/" in written else ".."
     return sign.join(value_text(float(each)) for each in written.split(sign))
 
 
@@ -225,7 +225,7 @@ def _value_text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value:
-        return "|".join(_value_text(name, each) for each in value)
+        return "/".join(_value_text(name, each) for each in value)
     if isinstance(value, tuple) and len(value) == 2:
         return "..".join(_value_text(name, each) for each in value)
     if isinstance(value, bool | int | float):
