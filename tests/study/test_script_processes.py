@@ -1,9 +1,9 @@
-"""The world around a training: workers of a DataLoader, processes that it starts, arguments that it parses."""
+"""The world around a training: workers of a DataLoader, processes that it starts."""
 
 import pytest
 from comparing import run
 
-from thalweg.study import StudyError, train
+from thalweg.study import train
 from thalweg.study.run.engines import LocalProcesses
 
 LOADING = """
@@ -57,24 +57,6 @@ def train(trial):
         optimizer.step()
         trial.report(valid_loss=loss, test_loss=loss)
 """
-PARSING = """
-import argparse
-import torch
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--width", type=int, {how})
-given = parser.parse_args()
-
-
-def train(trial):
-    model = torch.nn.Linear(1, given.width)
-    optimizer = trial.optimizer(model)
-    for _ in trial.epochs(1):
-        loss = model(torch.ones(1)).square().sum()
-        loss.backward()
-        optimizer.step()
-        trial.report(valid_loss=loss, test_loss=loss)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -98,13 +80,3 @@ def test_processes_that_a_training_starts(script):
     found = run(script(SPAWNING), ("sgd",), trials=1, seeds=2, engine=LocalProcesses(1))
     assert [r.status for r in found.rows[0].default_runs] == ["done"] * 2
     assert train(script(SPAWNING), "sgd").status == "done"
-
-
-def test_a_script_that_parses_arguments(script):
-    """It sees none: not those of the command that compares."""
-    place = script(PARSING.replace("{how}", "default=2"))
-    assert run(place, ("sgd",), trials=1, seeds=2).complete
-    with pytest.raises(StudyError, match="it asks argparse for arguments that nobody gives here: give each a default"):
-        run(
-            script(PARSING.replace("{how}", "required=True"), "other.py"), ("sgd",), trials=1, seeds=2, store="o.sqlite"
-        )

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from thalweg.terminal import Refused, out, refusing
 
-from .app import Flag, Several, Whole, app
+from .app import After, Flag, Several, Whole, app
 from .asking import asked_for, chosen_engine, hyperparameters, task_options
 from .pages import writable_page, writing
 
@@ -38,6 +38,7 @@ def compare(
     study_seed: Whole | None = None,
     report: Path | None = None,
     json: Flag = False,
+    argument: After = None,
 ) -> None:
     """Compare update rules, or options of a task: equal tuning, re-runs with other seeds, a verdict.
 
@@ -47,7 +48,8 @@ def compare(
     ----------
     task
         A name from `thalweg tasks`, or my_script.py:train; several with commas between. Or study.toml, with all of
-        this in a file, before which what is given here stands.
+        this in a file, before which what is given here stands. After -- stand your script's own arguments, as it finds
+        them in sys.argv: thalweg compare my_script.py:train -r sgd,adamw -- --epochs 5
     rules
         Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. With a range of your own to
         search, or choices: adamw:lr=1e-4..1e-2:beta1=0.8|0.9. Your own: my_rules.py:Name.
@@ -102,7 +104,7 @@ def compare(
     given = {
         "rules": rules, "vary": vary, "trials": trials, "seeds": seeds, "budgets": budget, "minutes": minutes,
         "schedule": schedule, "decay": decay, "clip_norm": clip_norm, "clip_value": clip_value, "hold": hold,
-        "metric": metric, "study_seed": study_seed,
+        "metric": metric, "study_seed": study_seed, "arguments": argument and tuple(argument),
     }  # fmt: skip
     with refusing(StudyError):
         asked = asked_for(task, {name: value for name, value in given.items() if value is not None})
@@ -133,13 +135,14 @@ def train(
     seed: Whole = 0,
     option: Several = None,
     json: Flag = False,
+    argument: After = None,
 ) -> int:
     """Train once and watch: one rule, one setting, one seed. Exit code 1 if the training diverges or fails.
 
     Parameters
     ----------
     task
-        A name from `thalweg tasks`, or my_script.py:train.
+        A name from `thalweg tasks`, or my_script.py:train, whose own arguments stand after --, as for compare.
     rule
         A name from `thalweg rules`, as for compare; or my_rules.py:Name.
     lr
@@ -177,6 +180,7 @@ def train(
                 like=like,
                 schedule=schedule,
                 task_options=options,
+                arguments=argument or (),
                 on_report=on_report,
                 **values,
             )
@@ -206,13 +210,14 @@ def lr_find(
     engine: str = "local",
     workers: Whole | None = None,
     json: Flag = False,
+    argument: After = None,
 ) -> None:
     """Find a range of learning rates: a short training for each, all from the same start, and the curve over them.
 
     Parameters
     ----------
     task
-        A name from `thalweg tasks`, or my_script.py:train.
+        A name from `thalweg tasks`, or my_script.py:train, whose own arguments stand after --, as for compare.
     rule
         A name from `thalweg rules`, as for compare; or my_rules.py:Name.
     low
@@ -268,6 +273,7 @@ def lr_find(
             like=like,
             schedule=schedule,
             task_options=options,
+            arguments=argument or (),
             engine=runs,
             on_run=on_run,
             **values,

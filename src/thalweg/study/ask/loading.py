@@ -5,7 +5,7 @@ import importlib
 import importlib.util
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -46,15 +46,15 @@ def existing_file(path: str, what: str) -> Path:
 
 
 @contextmanager
-def as_if_run(path: Path) -> Iterator[None]:
-    """Within, a file finds what it finds when Python runs it without arguments.
+def as_if_run(path: Path, arguments: Sequence[str] = ()) -> Iterator[None]:
+    """Within, a file finds what it finds when Python runs it with these arguments.
 
-    Its folder is in front of ``sys.path``, so that it may import what lies beside it, and ``sys.argv`` is its name
-    alone: the arguments of whoever compares are not its own.
+    Its folder is in front of ``sys.path``, so that it may import what lies beside it, and ``sys.argv`` is its name and
+    its arguments: those of whoever compares are not its own.
     """
     folder, argv = str(home_of(path)), sys.argv
     sys.path.insert(0, folder)
-    sys.argv = [str(path)]
+    sys.argv = [str(path), *arguments]
     try:
         yield
     finally:
@@ -63,8 +63,8 @@ def as_if_run(path: Path) -> Iterator[None]:
             sys.path.remove(folder)
 
 
-def load_file(path: Path) -> ModuleType:
-    """Import a file anew, so that nothing is left over from an earlier run.
+def load_file(path: Path, arguments: Sequence[str] = ()) -> ModuleType:
+    """Import a file anew, so that nothing is left over from an earlier run; it finds ``arguments`` in ``sys.argv``.
 
     Under its own name, by which processes that the script starts find it too, since its folder is on their path; under
     a private one where that name is somebody else's. Whatever the file raises at import is raised.
@@ -83,7 +83,7 @@ def load_file(path: Path) -> ModuleType:
     forget_others(path)
     token = _loading.set(path.name)
     try:
-        with as_if_run(path):
+        with as_if_run(path, arguments):
             if "." in name:  # relative imports are looked up in the package
                 importlib.import_module(name.rpartition(".")[0])
             found.loader.exec_module(module)
@@ -125,11 +125,14 @@ def _found_elsewhere(name: str, path: Path) -> bool:
 def where(problem: BaseException, path: Path | None) -> str:
     """An exception in one line: kind, text, and the last line of the given file that it passed through."""
     line, trace = "", problem.__traceback__
-    last = ""
+    last = refused = ""
     parsing = False
     while trace is not None:
         code = trace.tb_frame.f_code
-        parsing = parsing or Path(code.co_filename).name == "argparse.py"
+        if Path(code.co_filename).name == "argparse.py":
+            parsing = True
+            if code.co_name == "error":  # it has written why to standard error, and keeps nothing of it
+                refused = str(trace.tb_frame.f_locals.get("message", ""))
         last = f"{Path(code.co_filename).name}:{trace.tb_lineno}"
         if path is not None and code.co_filename == str(path):
             line = last
@@ -137,7 +140,17 @@ def where(problem: BaseException, path: Path | None) -> str:
     if isinstance(problem, SyntaxError) and problem.filename:
         line = f"{Path(problem.filename).name}:{problem.lineno}"
     if isinstance(problem, SystemExit) and parsing:
-        return f"it asks argparse for arguments that nobody gives here: give each a default ({line or last})"
+        return _parser_words(refused, line or last)
     text = " ".join(str(problem).split())
     text = text if len(text) <= 300 else text[:297] + "..."
     return f"{type(problem).__name__}{': ' if text else ''}{text} ({line or last})"
+
+
+def _parser_words(refused: str, line: str) -> str:
+    """What to do where argparse has ended a script: because it refused something, or after its help."""
+    if not refused:
+        return f"argparse at {line} printed a text and ended it, so nothing was trained: leave that argument out"
+    return (
+        f"argparse at {line} says: {refused}. What it parses stands after --, as in -- --epochs 5, or in "
+        "arguments=['--epochs', '5']; what has a default may be left out"
+    )

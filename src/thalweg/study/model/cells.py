@@ -41,6 +41,7 @@ class Cell:
                    arguments of the optimizer that the comparison chooses (`thalweg.study.model.settings.Settings`).
     ``held``       sources of chance that do not follow the run's seed, each with the seed that it follows instead.
     ``repeat``     0, or 1 for the same training once more, to see whether it gives the same.
+    ``arguments``  of the script, as it finds them in ``sys.argv``.
 
     Not part of the key: ``trial`` and ``contender``, its number and the label of what it belongs to in this comparison;
     ``varied``, the options that the comparison varies; ``task_source`` and ``rule_source``, where the parts are found.
@@ -63,6 +64,7 @@ class Cell:
     repeat: int = 0
     contender: str = ""
     varied: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, object]:
         """What the key is made of."""
@@ -71,6 +73,7 @@ class Cell:
         return {
             **{name: value for name, value in chosen.items() if value},
             **({"repeat": self.repeat} if self.repeat else {}),
+            **({"arguments": [*self.arguments]} if self.arguments else {}),
             "task": self.task,
             "task_hash": self.task_hash,
             "rule": self.rule,

@@ -56,6 +56,7 @@ class Plan:
     ``minutes``       of training that each rule's search may take; None: as long as its trials take.
     ``repeats``       whether each default runs twice; earlier comparisons, which are in stores, did not.
     ``rule_name``     of the one rule of all, for sentences, where what is varied is all that differs.
+    ``arguments``     of the script, as it finds them in ``sys.argv``.
     """
 
     task: str
@@ -75,6 +76,7 @@ class Plan:
     budgets: tuple[int, ...] = ()
     minutes: float | None = None
     repeats: bool = False
+    arguments: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -113,6 +115,7 @@ class Plan:
             repeat=repeat,
             contender=rule.label,
             varied=tuple(options),
+            arguments=self.arguments,
         )
 
     def search_cells(self) -> list[Cell]:

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from thalweg.cpu import cpu_name
+from thalweg.study.ask.arguments import written_arguments
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.local_modules import script_files
 from thalweg.study.ask.spec import Study, installed, plans, study
@@ -181,7 +183,7 @@ class _Runner:
         """Import the user's file once, in a worker, before anything is trained."""
         if script_path(self.plan.task_source) is None:
             return
-        for _, problem in self.engine.map(check_task, [self.plan.task_source]):
+        for _, problem in self.engine.map(check_task, [(self.plan.task_source, self.plan.arguments)]):
             if problem:
                 raise StudyError(f"task {self.plan.task}: {problem}")
 
@@ -193,10 +195,11 @@ class _Runner:
         if self.sound:
             return
         if run.status in ("failed", "died"):
+            alone = ["thalweg", "train", self.plan.task_source, run.rule.split(" ")[0]]
             raise StudyError(
                 f"the first training of {self.plan.task} ({run.rule}) failed, so the comparison stops: "
-                f"{run.message}. One training with all that it prints: thalweg train {self.plan.task_source} "
-                f"{run.rule.split(' ')[0]}"
+                f"{run.message}. One training with all that it prints: "
+                f"{shlex.join([*alone, *written_arguments(self.plan.arguments)])}"
             )
         if run.status == "done":
             chosen = choose_metric(self.plan.metric, run.curves).selection

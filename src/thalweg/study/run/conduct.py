@@ -2,7 +2,7 @@
 
 import random
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +28,17 @@ class Ending:
     traceback: str = ""
 
 
-def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = None) -> Ending:
+def conduct(
+    trial: Trial, train: Callable[[Trial], object], path: Path | None = None, arguments: Sequence[str] = ()
+) -> Ending:
     """Train once, on one thread and with every generator seeded. What the training raises is its ending.
 
-    ``path`` is the script's, for the line in the message.
+    ``path`` is the script's, for the line in the message; ``arguments`` are what it finds in ``sys.argv``.
     """
     status: Status = "done"
     message = trace = ""
     started = perf_counter()
-    with _one_thread(), as_if_run(path) if path else nullcontext():
+    with _one_thread(), as_if_run(path, arguments) if path else nullcontext():
         _seed_everything(trial.seed("everything else"))
         try:
             train(trial)

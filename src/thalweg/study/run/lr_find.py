@@ -16,6 +16,7 @@ from math import exp, log
 from typing import Any
 
 from thalweg.formula.rule import hypers
+from thalweg.study.ask.arguments import checked_arguments, refuse_without_script
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.rule_references import ResolvedRule, checked, find_rule, one_training, reference_to, resolve_rule
@@ -45,6 +46,7 @@ def lr_find(
     like: str | None = None,
     schedule: str | Schedule = "none",
     task_options: Mapping[str, Choice] | None = None,
+    arguments: Sequence[str] = (),
     workers: int | None = None,
     engine: Engine | None = None,
     on_run: Callable[[int, int], None] | None = None,
@@ -52,8 +54,8 @@ def lr_find(
 ) -> LearningRates:
     """Find a range of learning rates for a task, by short trainings from the same start.
 
-    ``task``, ``rule``, ``like``, ``schedule``, ``task_options``, ``hyperparameters``: as for `train`; a rule of your
-                     own stands in a file, where worker processes can find it.
+    ``task``, ``rule``, ``like``, ``schedule``, ``task_options``, ``arguments``, ``hyperparameters``: as for `train`; a
+                     rule of your own stands in a file, where worker processes can find it.
     ``low``, ``high``  the smallest and largest rate; the ends of the rule's search box (`thalweg show`) unless given.
     ``points``       how many rates, equally far apart on a logarithmic scale; at least 4.
     ``seeds``        trainings of each rate, with the seeds ``seed``, ``seed`` + 1, ...: the same for all rates.
@@ -71,18 +73,20 @@ def lr_find(
         if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < least):
             raise StudyError(f"{name} must be a whole number, at least {least}; got {given!r}")
     label, source, options = found_task(task, task_options)
+    own = checked_arguments(arguments)
+    refuse_without_script(own, label, source)
     found = _rule(rule, like)
     values = defaults(found.rule, {**found.fixed, **checked(found.rule, hyperparameters, f"rule {found.label}")})
     rates = grid(*box(found, hyperparameters, values, low, high), points)
     plan = schedule if callable(schedule) else find_schedule(schedule)
     asked = [
-        _Asked(source, found.source, {**values, "lr": rate}, seed + k, options, plan, epochs)
+        _Asked(source, found.source, {**values, "lr": rate}, seed + k, options, plan, epochs, own)
         for k in range(seeds)
         for rate in rates
     ]
     with closing(engine or LocalProcesses(workers)) as opened:
         runs = _trained(opened, asked, label, on_run or (lambda _done, _total: None))
-    return judged(label, found.label, runs, metric)
+    return judged(label, found.label, runs, metric, own)
 
 
 def box(
@@ -132,6 +136,7 @@ class _Asked:
     options: Mapping[str, Choice]
     schedule: Schedule
     epochs: int | None
+    arguments: Sequence[str]
 
     def run(self, status: Status, message: str, curves: Mapping[str, Curve], planned: int | None) -> ShortRun:
         return ShortRun(float(self.values["lr"]), self.seed, status, message, curves, planned)
@@ -149,6 +154,7 @@ def _train(asked: _Asked) -> ShortRun:
         options=asked.options,
         schedule=asked.schedule,
         epochs=asked.epochs,
+        arguments=asked.arguments,
     )
     return asked.run(ending.status, ending.message, curves, planned)
 

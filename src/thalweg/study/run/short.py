@@ -1,6 +1,6 @@
 """A training that is stopped early: by its first reports one sees whether a learning rate is of the right size."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
 from typing import Any
@@ -56,6 +56,7 @@ def train_short(
     options: Mapping[str, Choice],
     schedule: Schedule,
     epochs: int | None,
+    arguments: Sequence[str] = (),
 ) -> tuple[Ending, Mapping[str, Curve], int | None]:
     """Train for ``epochs`` epochs, or a tenth: how it ended, its curves, and how many epochs the whole has."""
     path = None if callable(source) else script_path(source)
@@ -64,7 +65,7 @@ def train_short(
 
     def run(trial: Trial) -> None:
         with suppress(_Enough):
-            (source if callable(source) else find_train(source))(trial)
+            (source if callable(source) else find_train(source, arguments))(trial)
 
-    ending = conduct(trial, run, path)
+    ending = conduct(trial, run, path, arguments)
     return ending, trial.outcome()["curves"], trial.planned

@@ -1,7 +1,7 @@
 """A worker's job: the run of a cell."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -42,7 +42,7 @@ def run_cell(cell: Cell) -> Run:
         chain=cell.chain,
         held=cell.held,
     )
-    ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
+    ending = conduct(trial, _training(cell), path, cell.arguments)
     if cell.trial and (without := _without_effect(cell, rule, trial.replaced(), trial.first_step)):
         raise StudyError(_overwritten(cell, without, trial.first_step))
     if ending.status == "failed" and ending.message == trial.unread():
@@ -66,6 +66,11 @@ def run_cell(cell: Cell) -> Run:
     )
 
 
+def _training(cell: Cell) -> Callable[[Trial], object]:
+    """The cell's training, which loads its script anew when it is called."""
+    return lambda trial: find_train(cell.task_source, cell.arguments)(trial)
+
+
 def _without_effect(
     cell: Cell, rule: type[Rule], replaced: Sequence[str], first: Mapping[str, tuple[float, ...]]
 ) -> list[str]:
@@ -84,7 +89,7 @@ _BEGUN: dict[tuple[object, ...], tuple[float, ...]] = {}
 
 def _begun_with_another(cell: Cell, rule: type[Rule], name: str) -> tuple[float, ...]:
     """The hyperparameter in each group at the first step, where another number is chosen for it; once a worker."""
-    asked = (cell.task_hash, cell.rule_hash, tuple(sorted(cell.options.items())), cell.schedule, name)
+    asked = (cell.task_hash, cell.rule_hash, tuple(sorted(cell.options.items())), cell.schedule, cell.arguments, name)
     if asked not in _BEGUN:
         value = float(cell.values[name])
         others = (value * 0.5, value * 0.9, value * 2.0, value + 1.0)
@@ -100,7 +105,7 @@ def _begun_with_another(cell: Cell, rule: type[Rule], name: str) -> tuple[float,
             stops_at_first_step=True,
         )
         with suppress(FirstStep):
-            conduct(trial, lambda trial: find_train(cell.task_source)(trial), script_path(cell.task_source))
+            conduct(trial, _training(cell), script_path(cell.task_source), cell.arguments)
         _BEGUN[asked] = trial.first_step.get(name, ())
     return _BEGUN[asked]
 
