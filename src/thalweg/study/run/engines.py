@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 from joblib import cpu_count
-from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky import ProcessPoolExecutor, process_executor
 from joblib.externals.loky.backend.resource_tracker import ensure_running
 
 from thalweg.study.model.errors import StudyError
@@ -77,6 +77,7 @@ class LocalProcesses:
         # A pool of its own, not joblib's shared one, so that stopping it harms nobody else.
         self._pool: ProcessPoolExecutor | None = None
         self._last: Future[Any] | None = None
+        self._started: set[int] = set()
 
     def map(self, fn: Callable[[T], R], items: Sequence[T]) -> Generator[tuple[T, R | WorkerDied], None, None]:
         """See `Engine`. Closing the iterator before its end, or an interrupt, stops the workers at once."""
@@ -134,6 +135,7 @@ class LocalProcesses:
                     )
                 submitted: Future[R] = self._pool.submit(fn, item)
                 self._last = submitted
+                self._started.update(self._pool._processes)
             return submitted
         except BrokenExecutor as problem:  # a worker died between two items
             failed: Future[R] = Future()
@@ -150,6 +152,11 @@ class LocalProcesses:
         while last is not None and not (last.running() or last.done()) and time.monotonic() < deadline:
             time.sleep(0.001)
         pool.shutdown(wait=True, kill_workers=at_once)
+        # Nobody else ends what a training has left running, or had when its worker died.
+        for worker in self._started:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(worker, signal.SIGKILL)
+        self._started.clear()
 
 
 @contextmanager
@@ -194,16 +201,25 @@ def _quiet_tracker() -> None:
 
 
 def _start_worker(parent: int) -> None:
-    """A worker prints nothing, into whatever its parent shows; nor does it outlive its parent, even a killed one."""
+    """A worker prints nothing, into whatever its parent shows; nor does it outlive its parent, even a killed one.
+
+    With it ends what its trainings have started: it leads a session of its own, without the terminal, of which it might
+    wait for input otherwise.
+    """
+    os.setsid()
+    if os.isatty(0):
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     # loky makes its own way of starting processes the usual one here; a script's DataLoader asks for the system's.
     multiprocessing.set_start_method(None, force=True)
+    # loky would end a worker that has grown by 300 MB since its first item, which data alone do, and warn of it.
+    process_executor._USE_PSUTIL = False
     atexit.register(_end_worker)  # the first to be registered is the last to run
     output.keep()
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
-        os._exit(1)
+        os.killpg(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="thalweg-parent-watch").start()
 
