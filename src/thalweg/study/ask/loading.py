@@ -141,6 +141,11 @@ def where(problem: BaseException, path: Path | None) -> str:
         line = f"{Path(problem.filename).name}:{problem.lineno}"
     if isinstance(problem, SystemExit) and parsing:
         return _parser_words(refused, line or last)
+    if isinstance(problem, NameError) and problem.name in ("get_ipython", "display"):
+        return (
+            f"it is a notebook's export and calls {problem.name}(), which only notebooks have: remove the lines "
+            f"with it ({line or last})"
+        )
     text = " ".join(str(problem).split())
     text = text if len(text) <= 300 else text[:297] + "..."
     return f"{type(problem).__name__}{': ' if text else ''}{text} ({line or last})"

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -104,6 +105,24 @@ def forget_others(script: Path) -> None:
 
 
 _imported_as: dict[Path, str] = {}
+
+
+@contextmanager
+def modules_anew(script: Path) -> Iterator[None]:
+    """Within, the script's modules are imported anew, so that a training finds nothing that one before it has left.
+
+    Afterwards those are back that were there before: whoever calls may be importing the same ones.
+    """
+    home = home_of(script)
+    dotted = [imported_as(path, home).split(".") for path in _modules(script)]
+    names = {".".join(parts[: n + 1]) for parts in dotted for n in range(len(parts))}
+    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    try:
+        yield
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
 
 
 def _file_of(module: object) -> Path | None:

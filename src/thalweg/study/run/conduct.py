@@ -1,17 +1,20 @@
 """One controlled training: one thread, every generator seeded, and what comes of it."""
 
 import random
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
 
 from thalweg.study.ask.loading import as_if_run, where
+from thalweg.study.ask.local_modules import modules_anew
 from thalweg.study.model.cells import Status
 from thalweg.study.model.errors import StudyError
 
@@ -38,7 +41,7 @@ def conduct(
     status: Status = "done"
     message = trace = ""
     started = perf_counter()
-    with _one_thread(), as_if_run(path, arguments) if path else nullcontext():
+    with _one_thread(), _as_a_process_of_its_own(path, arguments) if path else nullcontext():
         _seed_everything(trial.seed("everything else"))
         try:
             train(trial)
@@ -54,6 +57,27 @@ def conduct(
     if trial.diverged:  # also when the script caught the exception
         status, message = "diverged", trial.diverged
     return Ending(status, message, perf_counter() - started, trace)
+
+
+@contextmanager
+def _as_a_process_of_its_own(script: Path, arguments: Sequence[str]) -> Iterator[None]:
+    """What a script finds, and what it leaves, as if this process were there for this training alone."""
+    before = [*_reused_pools()]
+    with as_if_run(script, arguments), modules_anew(script):
+        try:
+            yield
+        finally:
+            for pool in _reused_pools():
+                if pool not in before:
+                    pool.shutdown(wait=True, kill_workers=True)
+
+
+def _reused_pools() -> Iterator[Any]:
+    """The worker processes that joblib keeps for its next call, with the modules that they have imported."""
+    for name in ("joblib.externals.loky", "loky"):
+        pool = getattr(sys.modules.get(f"{name}.reusable_executor"), "_executor", None)
+        if pool is not None:
+            yield pool
 
 
 def _trace(problem: BaseException) -> str:
