@@ -9,6 +9,7 @@ from typing import Any
 
 from thalweg.closest import closest
 from thalweg.stats.wording import listed
+from thalweg.study.ask.data_files import missing_files
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.local_modules import script_files, script_hash
 from thalweg.study.ask.rule_references import resolve_rule
@@ -168,7 +169,9 @@ def _task_problem(cell: Cell) -> str:
         return "" if found == cell.task_hash else f"the task was {cell.task_hash} then, and is {found} now"
     if not path.is_file():
         return f"its script {path} is no longer there. Put it back"
-    which = f"{path}, or a module that it imports," if len(script_files(path)) > 1 else str(path)
+    if script_hash(path) != cell.task_hash and (problem := missing_files(path)):
+        return f"{problem}. Put it back"
+    which = f"{path}, or a file that it imports or reads," if len(script_files(path)) > 1 else str(path)
     return _changed(which, cell.task_hash, script_hash(path))
 
 

@@ -61,7 +61,9 @@ def train_short(
     """Train for ``epochs`` epochs, or a tenth: how it ended, its curves, and how many epochs the whole has."""
     path = None if callable(source) else script_path(source)
     to_read = options if path or callable(source) else ()
-    trial = ShortTrial(seed, rule, values, asked=epochs, options=options, to_read=to_read, schedule=schedule)
+    trial = ShortTrial(
+        seed, rule, values, asked=epochs, options=options, to_read=to_read, schedule=schedule, script=path
+    )
 
     def run(trial: Trial) -> None:
         with suppress(_Enough):

@@ -110,7 +110,9 @@ def train(
 
     path = None if callable(source) else script_path(source)
     to_read = options if path or callable(source) else ()
-    trial = Trial(seed, used, values, options=options, to_read=to_read, schedule=factor, on_report=on_report)
+    trial = Trial(
+        seed, used, values, options=options, to_read=to_read, schedule=factor, on_report=on_report, script=path
+    )
     run = source if callable(source) else lambda trial: find_train(source, given)(trial)
     ended = conduct(trial, run, path, given)
     outcome = trial.outcome()

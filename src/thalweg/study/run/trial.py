@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from math import isfinite
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -15,6 +16,7 @@ from thalweg.formula import Rule
 from thalweg.formula.rule import hypers, layers
 from thalweg.optim import Optimizer, build, surface
 from thalweg.stats.wording import listed
+from thalweg.study.ask.data_files import data_file
 from thalweg.study.model.cells import Argument, Curve, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import is_share, name_problem
@@ -85,8 +87,10 @@ class Trial:
         held: Mapping[str, int] | None = None,
         on_report: Callable[[int, Mapping[str, float]], None] | None = None,
         stops_at_first_step: bool = False,
+        script: Path | None = None,
     ) -> None:
         self._stops = stops_at_first_step
+        self._script = script
         self._first: dict[str, tuple[float, ...]] = {}
         self._seed = seed
         self._rule = rule
@@ -124,6 +128,14 @@ class Trial:
         """
         digest = hashlib.sha256(f"{self._held.get(axis, self._seed)}/{axis}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
+
+    def file(self, path: str, /) -> Path:
+        """A data file that the script reads, by its path from the script's folder: ``trial.file("data.csv")``.
+
+        What is in it is part of what the result stands for: after a change the file is named, and trained again. It is
+        seen by reading the script, so the name stands in the call itself.
+        """
+        return data_file(self._script, path)
 
     def optimizer(self, model_or_params: Any, **options: Any) -> Optimizer:
         """The optimizer under trial, for a model, its parameters, or parameter groups.

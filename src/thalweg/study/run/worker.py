@@ -9,6 +9,7 @@ from pathlib import Path
 from thalweg.formula import Rule
 from thalweg.formula.rule import hypers
 from thalweg.stats.wording import listed
+from thalweg.study.ask.data_files import missing_files
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.local_modules import joined_hash, script_files, script_hash
 from thalweg.study.ask.rule_references import ResolvedRule, files_of, resolve_rule
@@ -41,6 +42,7 @@ def run_cell(cell: Cell) -> Run:
         schedule=find_schedule(cell.schedule),
         chain=cell.chain,
         held=cell.held,
+        script=path,
     )
     ending = conduct(trial, _training(cell), path, cell.arguments)
     if cell.trial and (without := _without_effect(cell, rule, trial.replaced(), trial.first_step)):
@@ -103,6 +105,7 @@ def _begun_with_another(cell: Cell, rule: type[Rule], name: str) -> tuple[float,
             chain=cell.chain,
             held=cell.held,
             stops_at_first_step=True,
+            script=script_path(cell.task_source),
         )
         with suppress(FirstStep):
             conduct(trial, _training(cell), script_path(cell.task_source), cell.arguments)
@@ -126,8 +129,9 @@ def _overwritten(cell: Cell, names: Sequence[str], first: Mapping[str, tuple[flo
 
 def _unchanged(cell: Cell, path: Path | None) -> type[Rule]:
     if path and joined_hash(files := script_files(path)) != cell.task_hash:
-        which = " or a module that it imports" if len(files) > 1 else ""
-        raise StudyError(f"{path.name}{which} was changed while the comparison was running: start it again")
+        which = " or a file that it imports or reads" if len(files) > 1 else ""
+        missing = f". {lack}: every machine that trains must find it" if (lack := missing_files(path)) else ""
+        raise StudyError(f"{path.name}{which} was changed while the comparison was running: start it again{missing}")
     found = _resolved(cell.rule_source, tuple(map(script_hash, files_of(cell.rule_source))))
     if found.hash != cell.rule_hash:
         raise StudyError(f"the rule {cell.rule} was changed while the comparison was running: start it again")
