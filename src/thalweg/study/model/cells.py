@@ -17,10 +17,14 @@ MEASURED = ("seconds", "step_seconds", "host", "ended", "log")
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric over a run: ``values[i]`` was reported at the end of epoch ``epochs[i]`` (0: before training)."""
+    """One metric over a run: ``values[i]`` was reported at the end of epoch ``epochs[i]`` (0: before training).
+
+    ``higher``  whether higher is better, where the script has said so; None: the metric's name tells.
+    """
 
     epochs: tuple[int, ...]
     values: tuple[float, ...]
+    higher: bool | None = None
 
     def end(self, last: int = 3) -> float:
         """The mean of the last few evaluations: steadier than one lucky epoch."""

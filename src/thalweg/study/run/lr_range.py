@@ -12,7 +12,7 @@ from thalweg.stats.wording import Unit, counted
 from thalweg.study.ask.arguments import written_arguments
 from thalweg.study.model.cells import Curve, Status
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.metric import Metric, choose_metric, is_share
+from thalweg.study.model.metric import Metric, choose_metric, is_share, reported_by
 
 # A rate is good if it makes all but this part of the best rate's progress. A convention, as wide as "about as good".
 MARGIN = 0.05
@@ -195,7 +195,7 @@ def judged(
 
 def _metric(wanted: str | None, runs: Sequence[ShortRun]) -> Metric:
     """The loss unless told: it moves where an accuracy still stands."""
-    reported = {name for run in runs for name in run.curves}
+    reported = reported_by(run.curves for run in runs)
     if not reported:
         raise StudyError(f"no training got as far as its first report: {runs[0].message}")
     return choose_metric("loss" if wanted is None and "valid_loss" in reported else wanted, reported)

@@ -1,7 +1,7 @@
 """What a training script is given."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from math import isfinite
 from pathlib import Path
@@ -19,7 +19,7 @@ from thalweg.stats.wording import listed
 from thalweg.study.ask.data_files import data_file
 from thalweg.study.model.cells import Argument, Curve, Value
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.metric import is_share, name_problem
+from thalweg.study.model.metric import declaration_problem, is_share, name_problem, without_split
 from thalweg.study.model.schedules import Schedule, constant
 from thalweg.tasks.task import Choice
 
@@ -104,6 +104,7 @@ class Trial:
         self._optimizers: list[Optimizer] = []
         self._step_seconds: list[float] = []
         self._curves: dict[str, tuple[list[int], list[float]]] = {}
+        self._higher: dict[str, bool] = {}
         self._epoch = 0
         self._in_epochs = False
         self._evaluated = False
@@ -186,12 +187,17 @@ class Trial:
                     inside.enter_context(optimizer.averaged())
             yield
 
-    def report(self, **metrics: float) -> None:
+    def report(self, *, higher: str | Sequence[str] = (), lower: str | Sequence[str] = (), **metrics: float) -> None:
         """Values at the end of an epoch (or, once before the first step, at initialisation).
 
         Numbers, or tensors and arrays with one element. Names begin with train_, valid_ or test_; an accuracy is a
         fraction from 0 to 1; a value that is not finite ends the run as diverged.
+
+        ``higher``, ``lower``  of which metrics higher or lower values are better, where their names do not tell:
+        ``trial.report(valid_jaccard=0.7, higher="jaccard")``. Once is enough.
         """
+        self._declare(higher, True)
+        self._declare(lower, False)
         if not metrics:
             raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
         if self._step_seconds and not self._evaluated and any(map(_tests_other_weights, self._optimizers)):
@@ -202,7 +208,7 @@ class Trial:
         if not self._in_epochs and (self._curves or self._step_seconds):
             self._epoch += 1
         for name, given in metrics.items():
-            if problem := name_problem(name):
+            if problem := name_problem(name, self._higher):
                 raise StudyError(f"trial.report: {problem}")
             value = _number(name, given)
             epochs, values = self._curves.setdefault(name, ([], []))
@@ -218,6 +224,12 @@ class Trial:
             values.append(value)
         if self._on_report:
             self._on_report(self._epoch, {name: self._curves[name][1][-1] for name in metrics})
+
+    def _declare(self, given: str | Sequence[str], higher: bool) -> None:
+        for name in map(without_split, [given] if isinstance(given, str) else given):
+            if problem := declaration_problem(name, higher, self._higher):
+                raise StudyError(f"trial.report: {problem}")
+            self._higher[name] = higher
 
     def check(self, loss: Any) -> None:
         """End the run as diverged if this loss is not finite. Optional: saves the rest of an epoch."""
@@ -260,7 +272,11 @@ class Trial:
     def outcome(self) -> dict[str, Any]:
         """What the run has to say of itself, as fields of `Run`."""
         return {
-            "curves": {name: Curve(tuple(e), tuple(v)) for name, (e, v) in self._curves.items() if v},
+            "curves": {
+                name: Curve(tuple(e), tuple(v), self._higher.get(without_split(name)))
+                for name, (e, v) in self._curves.items()
+                if v
+            },
             "steps": len(self._step_seconds),
             "step_seconds": median(self._step_seconds) if self._step_seconds else None,
             "state_bytes": sum(_state_bytes(optimizer) for optimizer in self._optimizers),
