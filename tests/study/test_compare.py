@@ -223,6 +223,11 @@ def test_a_failure_at_the_first_stops_the_comparison_and_is_not_kept(script):
         ("def training(trial): pass", "has no function 'train'; did you mean training? Functions in it: training."),
         ("train = 3", "train in script.py is not a function"),
         ("import nothing_of_this_name", "importing script.py failed: ModuleNotFoundError: No module named"),
+        (
+            "import torch\n\nget_ipython().run_line_magic('matplotlib', 'inline')",
+            "it is a notebook's export and calls get_ipython(), which only notebooks have: remove the lines with it "
+            "(script.py:3)",
+        ),
         ("import sys; sys.exit('bye')", "importing script.py failed: SystemExit: bye (script.py:1)"),
         ("def train(trial:", "script.py:1 is not valid Python"),
     ],

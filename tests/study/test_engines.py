@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,11 @@ def fail(x):
 
 
 def die(item):
-    """Kills its process: always for "always", the first time for a path."""
+    """Kills its process: always for "always", the first time for a path, which then names a process it had started."""
     if item == "always":
         os.kill(os.getpid(), signal.SIGKILL)
     if isinstance(item, str) and item.startswith("/") and not Path(item).exists():
-        Path(item).touch()
+        Path(item).write_text(str(subprocess.Popen(["sleep", "300"]).pid))
         os.kill(os.getpid(), signal.SIGKILL)
     return item
 
@@ -57,6 +58,24 @@ def test_a_worker_that_dies_is_retried_once_and_the_rest_goes_on(engine, tmp_pat
     found = dict(engine.map(die, [1, "always", 2, once, 3, 4]))
     assert isinstance(found.pop("always"), WorkerDied)
     assert found == {1: 1, 2: 2, once: once, 3: 3, 4: 4}
+    assert not alive(int(Path(once).read_text()))
+
+
+GROWN = []
+
+
+def grow(_):
+    """Longer than loky looks away, by more than it lets a worker grow."""
+    GROWN.append(b"x" * 350_000_000)
+    time.sleep(1.1)
+    return os.getpid()
+
+
+@pytest.mark.slow
+def test_a_worker_that_holds_data_goes_on():
+    """It is not started anew, for seconds each time, and nobody is warned of it: warnings are errors here."""
+    with closing(LocalProcesses(1)) as engine:
+        assert len({pid for _, pid in engine.map(grow, [0, 1, 2])}) == 1
 
 
 def leave_open(path):
@@ -122,16 +141,19 @@ from thalweg.study.run.engines import LocalProcesses
 from tests_engine_work import sleep
 engine = LocalProcesses(2)
 try:
-    for item, pid in engine.map(sleep, [0, 0, 100, 100]):
-        print(pid, flush=True)
+    for item, pids in engine.map(sleep, [0, 0, 100, 100]):
+        print(*pids, flush=True)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
 WORK = """
-import os, time
+import multiprocessing, os, subprocess, time
 def sleep(seconds):
+    child = subprocess.Popen(["sh", "-c", "sleep 300 & wait"])
+    other = multiprocessing.get_context("fork").Process(target=time.sleep, args=(300,))
+    other.start()
     time.sleep(seconds or 0.3)
-    return os.getpid()
+    return os.getpid(), child.pid, other.pid
 """
 
 
@@ -146,13 +168,14 @@ def alive(pid):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_workers_do_not_outlive_their_parent(tmp_path, how):
+    """Nor does anything that they have started."""
     (tmp_path / "tests_engine_work.py").write_text(WORK)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
     )  # fmt: skip
-    workers = {int(parent.stdout.readline()) for _ in range(2)}
+    workers = {int(pid) for _ in range(2) for pid in parent.stdout.readline().split()}
     time.sleep(0.2)
     # As a terminal does it, Ctrl-C goes to the whole group.
     os.killpg(parent.pid, how) if how == signal.SIGINT else parent.kill()

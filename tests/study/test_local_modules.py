@@ -1,9 +1,11 @@
 """What a result stands for includes the modules that the script brings along."""
 
+import sys
+
 import pytest
 from comparing import run
 
-from thalweg.study import Started
+from thalweg.study import Started, train
 from thalweg.study.ask.local_modules import script_files, script_hash
 from thalweg.study.run.engines import LocalProcesses
 
@@ -126,3 +128,38 @@ def test_a_script_in_a_package(script, tmp_path, monkeypatch):
     other = run(place, ("adamw",), trials=1, seeds=2, events=events)
     assert events[0].changed == ("project/sizes.py",)
     assert other.rows[0].state_bytes > first.rows[0].state_bytes
+
+
+COUNTING = """
+import torch
+from counting.calls import CALLS
+import counting.more
+
+
+def train(trial):
+    CALLS.append(1)
+    from counting import late
+
+    late.CALLS.append(1)
+    model = torch.nn.Linear(1, 1)
+    optimizer = trial.optimizer(model)
+    for _ in trial.epochs(1):
+        loss = (len(CALLS) * len(late.CALLS) * model(torch.ones(1))).square().sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        trial.report(valid_loss=loss, valid_score=len(CALLS) * len(late.CALLS))
+"""
+
+
+@pytest.mark.parametrize("package", [True, False])
+def test_a_training_does_not_depend_on_those_before_it(script, tmp_path, package):
+    """What the script's modules keep is as in a fresh process; none of them is left for whoever imports such a name."""
+    (tmp_path / "counting").mkdir()
+    for name in ("calls", "late", "more", *["__init__"] * package):
+        (tmp_path / "counting" / f"{name}.py").write_text("CALLS = []\n")
+    place = script(COUNTING)
+    before = dict(sys.modules)
+    found = [train(place, "sgd").final["valid_score"] for _ in range(3)]
+    assert found == [1.0, 1.0, 1.0]
+    assert not [name for name in sys.modules.keys() - before.keys() if name.startswith("counting")]

@@ -1,9 +1,9 @@
-"""The world around a training: workers of a DataLoader, processes that it starts, arguments that it parses."""
+"""The world around a training: workers of a DataLoader, processes that it starts."""
 
 import pytest
 from comparing import run
 
-from thalweg.study import StudyError, train
+from thalweg.study import train
 from thalweg.study.run.engines import LocalProcesses
 
 LOADING = """
@@ -57,23 +57,42 @@ def train(trial):
         optimizer.step()
         trial.report(valid_loss=loss, test_loss=loss)
 """
-PARSING = """
-import argparse
+STARTING = """
+import concurrent.futures
+import multiprocessing
+import subprocess
+import sys
+import joblib
 import torch
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--width", type=int, {how})
-given = parser.parse_args()
+CALLS = []
+
+
+def calls(_):
+    CALLS.append(1)
+    return len(CALLS)
+
+
+def of_joblib(**how):
+    return max(joblib.Parallel(n_jobs=2, **how)(joblib.delayed(calls)(i) for i in range(2)))
 
 
 def train(trial):
-    model = torch.nn.Linear(1, given.width)
+    asked = [sys.executable, "-c", "print(7)"]
+    found = [of_joblib(**how) for how in ({}, {"backend": "threading"}, {"backend": "multiprocessing"})]
+    found.append(int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout))
+    with multiprocessing.Pool(1) as pool:
+        found += pool.map(calls, [0])
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        found += pool.map(calls, [0])
+    model = torch.nn.Linear(1, 1)
     optimizer = trial.optimizer(model)
     for _ in trial.epochs(1):
         loss = model(torch.ones(1)).square().sum()
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        trial.report(valid_loss=loss, test_loss=loss)
+        trial.report(valid_loss=loss, test_loss=loss, **{f"valid_{i}_score": n for i, n in enumerate(found)})
 """
 
 
@@ -100,11 +119,13 @@ def test_processes_that_a_training_starts(script):
     assert train(script(SPAWNING), "sgd").status == "done"
 
 
-def test_a_script_that_parses_arguments(script):
-    """It sees none: not those of the command that compares."""
-    place = script(PARSING.replace("{how}", "default=2"))
-    assert run(place, ("sgd",), trials=1, seeds=2).complete
-    with pytest.raises(StudyError, match="it asks argparse for arguments that nobody gives here: give each a default"):
-        run(
-            script(PARSING.replace("{how}", "required=True"), "other.py"), ("sgd",), trials=1, seeds=2, store="o.sqlite"
-        )
+@pytest.mark.slow
+def test_processes_of_every_kind_at_every_training(script):
+    """Of joblib, subprocess, multiprocessing and concurrent.futures, and each training finds them as the first does."""
+    place = script(STARTING)
+    found = run(place, ("sgd",), trials=1, seeds=2, engine=LocalProcesses(1)).rows[0]
+    runs = [*found.trials, *found.default_runs]
+    assert [(r.status, r.message) for r in runs] == [("done", "")] * 3
+    counts = [[curve.values for name, curve in r.curves.items() if name.endswith("_score")] for r in runs]
+    assert counts[0] == counts[1] == counts[2]
+    assert train(place, "sgd").status == train(place, "sgd").status == "done"

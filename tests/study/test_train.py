@@ -79,7 +79,8 @@ def test_conventions_change_a_class_too():
 def test_reports_are_told_as_they_come():
     told = []
     found = thalweg.train(small, "sgd", on_report=lambda epoch, values: told.append((epoch, values["valid_loss"])))
-    assert told == list(zip(*vars(found.curves["valid_loss"]).values(), strict=True))
+    curve = found.curves["valid_loss"]
+    assert told == list(zip(curve.epochs, curve.values, strict=True))
 
 
 def test_averages_are_tested_where_the_rule_keeps_them():

@@ -10,12 +10,15 @@ from cyclopts import CycloptsError, UnknownCommandError
 from thalweg.terminal.console import Refused, complain, did_you_mean
 
 from . import catalogue, explorer, machine, studies
-from .app import app
+from .app import app, words_after_dashes
 
 __all__ = ["app", "catalogue", "explorer", "machine", "main", "studies"]
 
 # What `pip install thalweg` leaves out and comparisons need.
 COMPARE_PACKAGES = {"scipy", "joblib", "sklearn", "msgspec", "plotly"}
+
+# The verbs that train a script, which may have arguments of its own.
+TRAINING = ("compare", "train", "lr-find")
 
 # What becomes of the work when Ctrl-C ends a verb.
 STOPPED = {
@@ -32,7 +35,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
     """The entry point: runs a verb, and turns what a person can put right into a sentence. Returns the exit code."""
     given = sys.argv[1:] if tokens is None else list(tokens)
     try:
-        code: int | None = app(given, exit_on_error=False, print_error=False)
+        marked = words_after_dashes(given) if given and given[0] in TRAINING else given
+        code: int | None = app(marked, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
         complain(_parse_sentence(error))

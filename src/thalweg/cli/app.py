@@ -17,6 +17,16 @@ def _whole(_kind: object, tokens: Sequence[Token]) -> int:
         raise ValueError(f'"{written}" is not a whole number') from None
 
 
+_AFTER = "--argument"
+
+
+def words_after_dashes(tokens: Sequence[str]) -> list[str]:
+    """What a verb is given, where each word after -- is marked as one, so that no stray word is taken for such."""
+    given = list(tokens)
+    at = given.index("--") if "--" in given else len(given)
+    return [*given[:at], *(f"{_AFTER}={word}" for word in given[at + 1 :])]
+
+
 Whole = Annotated[int, Parameter(converter=_whole)]
 
 app = App(
@@ -27,5 +37,7 @@ app = App(
     suppress_keyboard_interrupt=False,  # main answers Ctrl-C, in words
 )
 
+# Not for people, who write --; see `words_after_dashes`.
+After = Annotated[list[str] | None, Parameter(name=_AFTER, negative=(), show=False)]
 Several = Annotated[list[str] | None, Parameter(negative=())]
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from thalweg.terminal.console import Refused, out, refusing
 
-from .app import Flag, Several, Whole, app
+from .app import After, Flag, Several, Whole, app
 from .asking import asked_for, chosen_engine, hyperparameters, task_options
 from .pages import writable_page, writing
 
@@ -41,6 +41,7 @@ def compare(
     study_seed: Whole | None = None,
     report: Path | None = None,
     json: Flag = False,
+    argument: After = None,
 ) -> None:
     """Compare update rules, or options of a task: equal tuning, re-runs with other seeds, a verdict.
 
@@ -50,7 +51,8 @@ def compare(
     ----------
     task
         A name from `thalweg tasks`, or my_script.py:train; several with commas between. Or study.toml, with all of
-        this in a file, before which what is given here stands.
+        this in a file, before which what is given here stands. After -- stand your script's own arguments, as it finds
+        them in sys.argv: thalweg compare my_script.py:train -r sgd,adamw -- --epochs 5
     rules
         Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. With a range of your own to
         search, or choices: adamw:lr=1e-4..1e-2:beta1=0.8/0.9. Your own: my_rules.py:Name. Or another library's
@@ -117,7 +119,7 @@ def compare(
     given = {
         "rules": rules, "vary": vary, "trials": trials, "seeds": seeds, "budgets": budget, "minutes": minutes,
         "schedule": schedule, "decay": decay, "clip_norm": clip_norm, "clip_value": clip_value, "hold": hold,
-        "metric": metric, "study_seed": study_seed,
+        "metric": metric, "study_seed": study_seed, "arguments": argument and tuple(argument),
     }  # fmt: skip
     with refusing(StudyError):
         asked = asked_for(task, {name: value for name, value in given.items() if value is not None})
@@ -149,13 +151,14 @@ def train(
     option: Several = None,
     device: str = "cpu",
     json: Flag = False,
+    argument: After = None,
 ) -> int:
     """Train once and watch: one rule, one setting, one seed. Exit code 1 if the training diverges or fails.
 
     Parameters
     ----------
     task
-        A name from `thalweg tasks`, or my_script.py:train.
+        A name from `thalweg tasks`, or my_script.py:train, whose own arguments stand after --, as for compare.
     rule
         A name from `thalweg rules`, as for compare; or my_rules.py:Name.
     lr
@@ -195,6 +198,7 @@ def train(
                 like=like,
                 schedule=schedule,
                 task_options=options,
+                arguments=argument or (),
                 on_report=on_report,
                 device=device,
                 **values,
@@ -227,13 +231,14 @@ def lr_find(
     devices: str | None = None,
     per_device: Whole | None = None,
     json: Flag = False,
+    argument: After = None,
 ) -> None:
     """Find a range of learning rates: a short training for each, all from the same start, and the curve over them.
 
     Parameters
     ----------
     task
-        A name from `thalweg tasks`, or my_script.py:train.
+        A name from `thalweg tasks`, or my_script.py:train, whose own arguments stand after --, as for compare.
     rule
         A name from `thalweg rules`, as for compare; or my_rules.py:Name.
     low
@@ -293,6 +298,7 @@ def lr_find(
             like=like,
             schedule=schedule,
             task_options=options,
+            arguments=argument or (),
             engine=runs,
             on_run=on_run,
             **values,

@@ -16,7 +16,7 @@ from thalweg.stats.wording import listed
 from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Run, which
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
-from thalweg.study.model.metric import Metric, choose_metric
+from thalweg.study.model.metric import Metric, choose_metric, reported_by
 from thalweg.view.words import duration
 
 EVERY = 10.0  # seconds between two plain lines
@@ -85,7 +85,7 @@ class Tally:
             return
         if self.metric is None:
             try:
-                self.metric = choose_metric(self.wanted, run.curves)
+                self.metric = choose_metric(self.wanted, reported_by([run.curves]))
             except StudyError:
                 return  # compare itself will say so
         curve = run.curves.get(self.metric.selection)

@@ -123,6 +123,7 @@ def measure(job: Job) -> Measured:
             task_options={"instance": job.instance, "reshuffle": False, "op_seed": job.op_seed},
             on_report=None,
             device="cpu",
+            arguments=(),
             **job.settings,
         )
     except StudyError as problem:

@@ -1,5 +1,6 @@
 """From comparisons to what is shown of them."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite
@@ -161,6 +162,7 @@ def _provenance(comparison: Comparison) -> list[tuple[str, str]]:
     facts = {
         "task": f"{plan.task} ({plan.task_hash[:12]})" + (f": {plan.task_summary}" if plan.task_summary else ""),
         "options": _words(plan.options),
+        "arguments": shlex.join(plan.arguments),
         "schedule, decay, clipping": _words({"schedule": plan.settings.schedule, **chain}),
         "budgets judged": _words([f"{n} trials" for n in plan.budgets]) or ("none" if plan.minutes is None else ""),
         "minutes": f"{plan.minutes:g} of training for each search" if plan.minutes is not None else "",

@@ -16,7 +16,7 @@ from typing import Any
 
 from thalweg.study.model.errors import StudyError
 
-from .local_modules import importable, joined_hash, script_hash
+from .local_modules import importable, joined_hash, module_names, script_hash
 
 ENDING = ".function"
 Train = Callable[[Any], object]
@@ -28,12 +28,13 @@ class Kept:
 
     ``pickled``  with all that it brings along.
     ``parts``    what its results stand for: each part that it consists of, with its sha256, by name.
-    ``folder``   where it was written, from which it imports files.
+    ``folder``   where it was written, from which it imports files; ``modules`` these, by the names that they have.
     """
 
     pickled: bytes
     parts: Mapping[str, str]
     folder: Path
+    modules: tuple[str, ...]
 
 
 def function_reference(function: Train, folder: Path) -> str:
@@ -44,14 +45,15 @@ def function_reference(function: Train, folder: Path) -> str:
     if place := _place_of(function):
         return place
     name = _name(function)
-    parts = parts_of(function)
+    parts, modules = _consists_of(function)
     path = folder / f"{name}-{joined_hash(parts)[:12]}{ENDING}"
     if not path.is_file():
         import pickle
 
         from thalweg.files import write_atomically
 
-        content = pickle.dumps({"pickled": _pickled(name, function), "parts": parts, "folder": str(Path.cwd())})
+        held = {"pickled": _pickled(name, function), "parts": parts, "folder": str(Path.cwd()), "modules": modules}
+        content = pickle.dumps(held)
         try:
             write_atomically(path, content)
         except OSError as problem:
@@ -71,7 +73,7 @@ def kept_function(path: Path) -> Kept:
 
     try:
         held = pickle.loads(path.read_bytes())
-        return Kept(held["pickled"], held["parts"], Path(held["folder"]))
+        return Kept(held["pickled"], held["parts"], Path(held["folder"]), held["modules"])
     except OSError as problem:
         raise StudyError(f"cannot read {path}: {problem.strerror}") from None
     except Exception as problem:
@@ -93,7 +95,13 @@ def load_function(path: Path) -> Train:
 
 def parts_of(function: Train) -> dict[str, str]:
     """A function, and what it uses of where it was written, each with the sha256 of its text or value, by name."""
+    return _consists_of(function)[0]
+
+
+def _consists_of(function: Train) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Its parts, and the modules of one's own among what they use, by name."""
     found: dict[str, str] = {}
+    modules: set[str] = set()
     seen: set[int] = set()
     waiting: list[tuple[str, Any]] = [(_name(function), function)]
     while waiting:
@@ -103,6 +111,7 @@ def parts_of(function: Train) -> dict[str, str]:
         seen.add(id(thing))
         if file := _own_file(thing):
             found[file.name] = script_hash(file)
+            modules |= {thing.__name__ if isinstance(thing, ModuleType) else thing.__module__, *module_names(file)}
         elif isinstance(thing, FunctionType) and _is_written_here(thing):
             found[name] = _sha(_text(thing) + repr((thing.__defaults__, thing.__kwdefaults__)))
             waiting += _uses(thing)
@@ -114,7 +123,7 @@ def parts_of(function: Train) -> dict[str, str]:
             waiting += [(f"{name}.{key}", value) for key, value in rest.items()]
         elif not isinstance(thing, ModuleType | FunctionType | type):
             found[name] = hashlib.sha256(_pickled(name, thing)).hexdigest()
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), tuple(sorted(modules))
 
 
 def _name(function: Train) -> str:

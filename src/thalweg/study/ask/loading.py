@@ -5,7 +5,7 @@ import importlib
 import importlib.util
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -14,7 +14,7 @@ from types import ModuleType
 from thalweg.study.model.errors import StudyError
 
 from .functions import ENDING, kept_function
-from .local_modules import forget_others, home_of, importable, imported_as
+from .local_modules import forget_others, home_of, importable, imported_as, module_names
 
 # Set while a user's file is being imported: a comparison that such a file starts would start itself again.
 _loading: ContextVar[str] = ContextVar("thalweg_loading", default="")
@@ -47,14 +47,14 @@ def existing_file(path: str, what: str) -> Path:
 
 
 @contextmanager
-def as_if_run(path: Path) -> Iterator[None]:
-    """Within, a file finds what it finds when Python runs it without arguments.
+def as_if_run(path: Path, arguments: Sequence[str] = ()) -> Iterator[None]:
+    """Within, a file finds what it finds when Python runs it with these arguments.
 
-    Its folder is in front of ``sys.path``, so that it may import what lies beside it, and ``sys.argv`` is its name
-    alone: the arguments of whoever compares are not its own.
+    Its folder is in front of ``sys.path``, so that it may import what lies beside it, and ``sys.argv`` is its name and
+    its arguments: those of whoever compares are not its own.
     """
     argv = sys.argv
-    sys.argv = [str(path)]
+    sys.argv = [str(path), *arguments]
     try:
         with importable(kept_function(path).folder if path.suffix == ENDING else home_of(path)):
             yield
@@ -62,8 +62,13 @@ def as_if_run(path: Path) -> Iterator[None]:
         sys.argv = argv
 
 
-def load_file(path: Path) -> ModuleType:
-    """Import a file anew, so that nothing is left over from an earlier run.
+def own_modules(path: Path) -> Collection[str]:
+    """The modules that a task of one's own brings along, by the names that they are imported as."""
+    return kept_function(path).modules if path.suffix == ENDING else module_names(path)
+
+
+def load_file(path: Path, arguments: Sequence[str] = ()) -> ModuleType:
+    """Import a file anew, so that nothing is left over from an earlier run; it finds ``arguments`` in ``sys.argv``.
 
     Under its own name, by which processes that the script starts find it too, since its folder is on their path; under
     a private one where that name is somebody else's. Whatever the file raises at import is raised.
@@ -82,7 +87,7 @@ def load_file(path: Path) -> ModuleType:
     forget_others(path)
     token = _loading.set(path.name)
     try:
-        with as_if_run(path):
+        with as_if_run(path, arguments):
             if "." in name:  # relative imports are looked up in the package
                 importlib.import_module(name.rpartition(".")[0])
             found.loader.exec_module(module)
@@ -124,11 +129,14 @@ def _found_elsewhere(name: str, path: Path) -> bool:
 def where(problem: BaseException, path: Path | None) -> str:
     """An exception in one line: kind, text, and the last line of the given file that it passed through."""
     line, trace = "", problem.__traceback__
-    last = ""
+    last = refused = ""
     parsing = False
     while trace is not None:
         code = trace.tb_frame.f_code
-        parsing = parsing or Path(code.co_filename).name == "argparse.py"
+        if Path(code.co_filename).name == "argparse.py":
+            parsing = True
+            if code.co_name == "error":  # it has written why to standard error, and keeps nothing of it
+                refused = str(trace.tb_frame.f_locals.get("message", ""))
         last = f"{Path(code.co_filename).name}:{trace.tb_lineno}"
         if path is not None and code.co_filename == str(path):
             line = last
@@ -136,7 +144,22 @@ def where(problem: BaseException, path: Path | None) -> str:
     if isinstance(problem, SyntaxError) and problem.filename:
         line = f"{Path(problem.filename).name}:{problem.lineno}"
     if isinstance(problem, SystemExit) and parsing:
-        return f"it asks argparse for arguments that nobody gives here: give each a default ({line or last})"
+        return _parser_words(refused, line or last)
+    if isinstance(problem, NameError) and problem.name in ("get_ipython", "display"):
+        return (
+            f"it is a notebook's export and calls {problem.name}(), which only notebooks have: remove the lines "
+            f"with it ({line or last})"
+        )
     text = " ".join(str(problem).split())
     text = text if len(text) <= 300 else text[:297] + "..."
     return f"{type(problem).__name__}{': ' if text else ''}{text} ({line or last})"
+
+
+def _parser_words(refused: str, line: str) -> str:
+    """What to do where argparse has ended a script: because it refused something, or after its help."""
+    if not refused:
+        return f"argparse at {line} printed a text and ended it, so nothing was trained: leave that argument out"
+    return (
+        f"argparse at {line} says: {refused}. What it parses stands after --, as in -- --epochs 5, or in "
+        "arguments=['--epochs', '5']; what has a default may be left out"
+    )

@@ -1,29 +1,65 @@
-"""The modules that a script brings along: those under its own folder that it imports, directly or through others.
+"""The files that a script brings along: modules under its own folder that it imports, directly or through others, and
+the data files that it declares, ``trial.file("data.csv")``.
 
 A script that imports relatively (``from .model import Net``) is a module of its package, whose folder counts.
 
 They are found by reading, not by importing, so that a result's key is known before anything runs; an import inside a
-function counts too. What is found by no ``import`` statement (a name put together at run time) is not seen.
+function counts too. What is found by no ``import`` statement (a name put together at run time) is not seen, and a data
+file that is not named as a text in the call is refused (`thalweg.study.ask.data_files`).
 """
 
 import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+
+# Of a larger file the sha256 is kept as long as size and time of change stand.
+SMALL = 1_000_000
 
 
 def file_hash(path: Path) -> str:
     """The sha256 of a file's bytes."""
+    found = path.stat()
+    if found.st_size > SMALL:
+        return _kept_hash(path, found.st_size, found.st_mtime_ns)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@lru_cache(maxsize=1024)
+def _kept_hash(path: Path, _size: int, _changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def script_files(script: Path) -> dict[str, str]:
-    """The script and its modules, each with the sha256 of its bytes, by their paths below the script's folder."""
-    found = [script, *sorted(_modules(script))]
-    return {str(path.relative_to(home_of(script))): file_hash(path) for path in found}
+    """The script, its modules and the data files that they declare, each with the sha256 of its bytes.
+
+    Modules by their paths below the script's folder, data files as they are written.
+    """
+    modules = {str(path.relative_to(home_of(script))): path for path in (script, *sorted(_modules(script)))}
+    found = {**modules, **dict(sorted(declared_files(script).items()))}
+    return {name: file_hash(path) for name, path in found.items()}
+
+
+def declared_files(script: Path, *, missing: bool = False) -> dict[str, Path]:
+    """The data files that a script and its modules declare, by how they write it; also those that are ``missing``.
+
+    That is ``.file("data.csv")`` of anything, since a trial may have any name, whose path from the script's folder is
+    that of a file: another object's method of this name seldom names one, and if so it only counts too.
+    """
+    written = {
+        node.args[0].value
+        for tree in (_parsed(path) for path in (script, *_modules(script)))
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "file"
+        if len(node.args) == 1 and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+    }
+    places = {name: script.parent / Path(name).expanduser() for name in written}
+    return {name: place for name, place in places.items() if missing or place.is_file()}
 
 
 def home_of(script: Path) -> Path:
@@ -117,6 +153,28 @@ def forget_others(script: Path) -> None:
 
 
 _imported_as: dict[Path, str] = {}
+
+
+def module_names(script: Path) -> set[str]:
+    """The script's modules, and the packages that they are in, as they are imported."""
+    home = home_of(script)
+    dotted = [imported_as(path, home).split(".") for path in _modules(script)]
+    return {".".join(parts[: n + 1]) for parts in dotted for n in range(len(parts))}
+
+
+@contextmanager
+def modules_anew(names: Collection[str]) -> Iterator[None]:
+    """Within, modules are imported anew, so that a training finds nothing that one before it has left in them.
+
+    Afterwards those are back that were there before: whoever calls may be importing the same ones.
+    """
+    before = {name: sys.modules.pop(name) for name in names if name in sys.modules}
+    try:
+        yield
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
 
 
 def _file_of(module: object) -> Path | None:

@@ -18,6 +18,7 @@ from thalweg.study.model.settings import NAMES as SETTINGS
 from thalweg.study.model.settings import Settings, is_setting, settings_of
 from thalweg.tasks.task import Choice
 
+from .arguments import checked_arguments, refuse_without_script
 from .draws import at_an_edge, configuration, run_seed, searched
 from .local_modules import options_read
 from .method_references import ResolvedMethod, reference_of, refuse_unsearched, resolve_method
@@ -51,6 +52,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                     that only the configurations found are compared.
     ``minutes``     of training that the search of each rule may take: a trial that would begin later is left out.
     ``hold``        sources of chance (``init``, ``data``, ...) that are the same in every run; others follow its seed.
+    ``arguments``   of a script of your own, which it finds in ``sys.argv``: ``("--epochs", "5")``.
     """
 
     task: str | tuple[str, ...]
@@ -67,6 +69,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     budgets: tuple[int, ...] | None = None
     minutes: float | None = None
     hold: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -86,6 +89,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         if not self.rules:
             raise StudyError("name at least one rule to compare, for instance 'adamw'")
         _refuse_fractions(self.vary, self.rules)
+        msgspec.structs.force_setattr(self, "arguments", checked_arguments(self.arguments))
         msgspec.structs.force_setattr(self, "vary", values_of(self.vary))
         twice = [name for name in SETTINGS if name in self.vary and name in self.settings.chain]
         if twice or ("schedule" in self.vary and self.schedule != "none"):
@@ -144,6 +148,7 @@ def plans(asked: Study) -> tuple[Plan, ...]:
 
 def _plan(asked: Study, reference: str) -> Plan:
     task = resolve_task(reference)
+    refuse_without_script(asked.arguments, task.name, task.source)
     rules = [resolve_method(reference) for reference in asked.rules]
     for rule in rules:
         refuse_unsearched(rule)
@@ -170,6 +175,7 @@ def _plan(asked: Study, reference: str) -> Plan:
         budgets=_budgets(asked),
         minutes=asked.minutes,
         repeats=True,
+        arguments=asked.arguments,
     )
 
 

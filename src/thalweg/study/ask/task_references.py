@@ -6,7 +6,7 @@ path/to/my_script.py:train     a function in a script, with options likewise: it
 path/to/train-0123.function:train   a function that stood in a notebook, as a comparison has kept it
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,8 @@ def script_path(source: str) -> Path | None:
     return Path(place) if place else None
 
 
-def find_train(source: str) -> Callable[[Any], Any]:
-    """The function ``train(trial)``. Called in workers: it imports the user's file.
+def find_train(source: str, arguments: Sequence[str] = ()) -> Callable[[Any], Any]:
+    """The function ``train(trial)``. Called in workers: it imports the user's file, which has these arguments.
 
     Raises `StudyError` when the file cannot be imported, or has no such function.
     """
@@ -118,7 +118,7 @@ def find_train(source: str) -> Callable[[Any], Any]:
         return TASKS[source.partition(":")[0]].train
     _, function, _ = _script(source)
     try:
-        module = load_file(path)
+        module = load_file(path, arguments)
     except StudyError:
         raise
     except (Exception, SystemExit) as problem:
@@ -138,10 +138,13 @@ def find_train(source: str) -> Callable[[Any], Any]:
     return train
 
 
-def check_task(source: str) -> str:
-    """What is wrong with a task, found by importing it; "" if nothing. For a worker, whose crash harms nobody."""
+def check_task(asked: tuple[str, Sequence[str]]) -> str:
+    """What is wrong with a task, found by importing it; "" if nothing. For a worker, whose crash harms nobody.
+
+    ``asked``  where it is found, and its script's arguments.
+    """
     try:
-        find_train(source)
+        find_train(*asked)
     except StudyError as problem:
         return str(problem)
     return ""

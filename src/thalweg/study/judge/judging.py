@@ -15,7 +15,7 @@ from thalweg.stats.tuning_curve import best_after
 from thalweg.stats.wording import listed
 from thalweg.study.model.cells import WITHOUT_RESULT, Run, Status, once, which
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.metric import Metric, choose_metric
+from thalweg.study.model.metric import Metric, choose_metric, reported_by
 from thalweg.study.model.plan import Contender, Plan
 from thalweg.study.model.same import differences
 
@@ -86,8 +86,9 @@ class _ContenderRuns:
 
 def _metric(plan: Plan, have: Mapping[str, Run]) -> Metric | None:
     known = [have[key] for key in (cell.key for cell in plan.search_cells()) if key in have]
+    reported = reported_by(run.curves for run in known)
     try:
-        return choose_metric(plan.metric, {name for run in known for name in run.curves})
+        return choose_metric(plan.metric, reported)
     except StudyError:
         return None
 

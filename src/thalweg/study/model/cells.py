@@ -23,10 +23,14 @@ MEASURED = ("seconds", "step_seconds", "host", "ended", "log")
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric over a run: ``values[i]`` was reported at the end of epoch ``epochs[i]`` (0: before training)."""
+    """One metric over a run: ``values[i]`` was reported at the end of epoch ``epochs[i]`` (0: before training).
+
+    ``higher``  whether higher is better, where the script has said so; None: the metric's name tells.
+    """
 
     epochs: tuple[int, ...]
     values: tuple[float, ...]
+    higher: bool | None = None
 
     def end(self, last: int = 3) -> float:
         """The mean of the last few evaluations: steadier than one lucky epoch."""
@@ -48,6 +52,7 @@ class Cell:
     ``held``       sources of chance that do not follow the run's seed, each with the seed that it follows instead.
     ``repeat``     0, or 1 for the same training once more, to see whether it gives the same.
     ``device``     the kind that computes it: ``cpu``, or ``cuda`` and the product's name. Which one does not matter.
+    ``arguments``  of the script, as it finds them in ``sys.argv``.
 
     Not part of the key: ``trial`` and ``contender``, its number and the label of what it belongs to in this comparison;
     ``varied``, the options that the comparison varies; ``task_source`` and ``rule_source``, where the parts are found.
@@ -71,6 +76,7 @@ class Cell:
     contender: str = ""
     varied: tuple[str, ...] = ()
     device: str = CPU
+    arguments: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, object]:
         """What the key is made of."""
@@ -80,6 +86,7 @@ class Cell:
             **{name: value for name, value in chosen.items() if value},
             **({"repeat": self.repeat} if self.repeat else {}),
             **({"device": self.device} if self.device != CPU else {}),
+            **({"arguments": [*self.arguments]} if self.arguments else {}),
             "task": self.task,
             "task_hash": self.task_hash,
             "rule": self.rule,

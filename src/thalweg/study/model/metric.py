@@ -1,12 +1,13 @@
-"""Metrics: `train_`, `valid_` or `test_`, and a name that tells which direction is better."""
+"""Metrics: `train_`, `valid_` or `test_`, and a name that tells which direction is better, or a script that does."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
 from thalweg.stats.wording import Unit
 
+from .cells import Curve
 from .errors import StudyError
 
 SPLITS = ("train", "valid", "test")
@@ -100,23 +101,65 @@ def direction(name: str) -> bool | None:
     return None
 
 
-def name_problem(reported: str) -> str | None:
-    """What is wrong with the name of a reported metric, in words; None if nothing is."""
+def in_words(higher: bool) -> str:
+    """A direction in a sentence."""
+    return f"{'higher' if higher else 'lower'} is better"
+
+
+def without_split(name: str) -> str:
+    """A metric's own name: jaccard of valid_jaccard."""
+    split, _, rest = name.partition("_")
+    return rest if split in SPLITS and rest else name
+
+
+def declaration_problem(name: str, higher: bool, declared: Mapping[str, bool]) -> str:
+    """Why a script cannot say this direction of a metric; "" if it can."""
+    own, before = direction(name), declared.get(name)
+    if own is not None and own != higher:
+        return f"of {name} its name says that {in_words(own)}, and the script that {in_words(higher)}: rename it"
+    if before is not None and before != higher:
+        return f"of {name} the script says that {in_words(before)}, and that {in_words(higher)}: say one of them"
+    return ""
+
+
+def name_problem(reported: str, declared: Collection[str] = ()) -> str | None:
+    """What is wrong with the name of a reported metric, in words; None if nothing is.
+
+    ``declared``  the metrics of which the script says which way is better, without their splits.
+    """
     split, _, name = reported.partition("_")
     if split == "val" and name:
         return f"the metric {reported!r} begins with val_: write valid_{name}"
     if split not in SPLITS or not name:
         return f"the metric {reported!r} must begin with train_, valid_ or test_, for instance valid_accuracy"
-    if direction(name) is None:
+    if direction(name) is None and name not in declared:
         return (
-            f"the name of the metric {reported!r} does not tell whether higher or lower is better: "
-            f"use one with {', '.join(LOWER)} (lower) or {', '.join(HIGHER)} (higher) in it"
+            f"the name of the metric {reported!r} does not tell whether higher or lower is better: say it, "
+            f"trial.report({reported}=..., higher={name!r}) or lower={name!r}, or use one with {', '.join(LOWER)} "
+            f"(lower) or {', '.join(HIGHER)} (higher) in it"
         )
     return None
 
 
-def choose_metric(wanted: str | None, reported: Collection[str]) -> Metric:
-    """The metric of a comparison, from what the user wants and what the script reports.
+def reported_by(runs: Iterable[Mapping[str, Curve]]) -> dict[str, bool | None]:
+    """What runs report, and of each whether their script says that higher is better; None: it does not say.
+
+    Raises `StudyError` where two runs say the opposite.
+    """
+    names: dict[str, None] = {}
+    said: dict[str, bool] = {}
+    for name, curve in (each for curves in runs for each in curves.items()):
+        names[name] = None
+        if curve.higher is not None and said.setdefault(without_split(name), curve.higher) != curve.higher:
+            raise StudyError(
+                f"of {without_split(name)} one training says that higher is better, and another that lower is: the "
+                "script must say the same in all, trial.report(..., higher=...) or lower=..."
+            )
+    return {name: said.get(without_split(name)) for name in names}
+
+
+def choose_metric(wanted: str | None, reported: Mapping[str, bool | None]) -> Metric:
+    """The metric of a comparison, from what the user wants and what the script reports (`reported_by`).
 
     Unless told: accuracy if ``valid_accuracy`` is reported, else loss.
     Raises `StudyError` when validation values of it are not reported.
@@ -132,4 +175,6 @@ def choose_metric(wanted: str | None, reported: Collection[str]) -> Metric:
     name = wanted or next((n for n in ("accuracy", "loss") if n in have), have[0])
     if name not in have:
         raise StudyError(f"no metric valid_{name} is reported; validation metrics at hand: {', '.join(have)}")
-    return Metric(name, bool(direction(name)), "test" if f"test_{name}" in reported else "valid")
+    declared = reported[f"valid_{name}"]
+    higher = direction(name) if declared is None else declared
+    return Metric(name, bool(higher), "test" if f"test_{name}" in reported else "valid")

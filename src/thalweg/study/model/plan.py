@@ -57,6 +57,7 @@ class Plan:
     ``repeats``       whether each default runs twice; earlier comparisons, which are in stores, did not.
     ``device``        the kind that computes the results (`thalweg.study.model.cells.Cell`).
     ``rule_name``     of the one rule of all, for sentences, where what is varied is all that differs.
+    ``arguments``     of the script, as it finds them in ``sys.argv``.
     """
 
     task: str
@@ -77,6 +78,7 @@ class Plan:
     minutes: float | None = None
     repeats: bool = False
     device: str = CPU
+    arguments: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -116,6 +118,7 @@ class Plan:
             contender=rule.label,
             varied=tuple(options),
             device=self.device,
+            arguments=self.arguments,
         )
 
     def search_cells(self) -> list[Cell]:

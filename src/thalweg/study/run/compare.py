@@ -24,7 +24,7 @@ from thalweg.study.keep.store import Store, open_store
 from thalweg.study.model.cells import Cell, Run
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
-from thalweg.study.model.metric import choose_metric, unit_of
+from thalweg.study.model.metric import choose_metric, reported_by, unit_of
 from thalweg.study.model.plan import Plan
 
 from .devices import refuse_own_task
@@ -212,7 +212,7 @@ class _Runner:
         """Import the user's file once, in a worker, before anything is trained."""
         if not is_own(self.plan.task_source):
             return
-        for _, problem in self.engine.map(check_task, [self.plan.task_source]):
+        for _, problem in self.engine.map(check_task, [(self.plan.task_source, self.plan.arguments)]):
             if problem:
                 raise StudyError(f"task {self.plan.task}: {problem}")
 
@@ -245,7 +245,7 @@ class _Runner:
         """A training that ended well must report what the comparison is judged by."""
         if self.sound:
             return
-        chosen = choose_metric(self.plan.metric, run.curves).selection
+        chosen = choose_metric(self.plan.metric, reported_by([run.curves])).selection
         last = max(curve.epochs[-1] for name, curve in run.curves.items() if name.startswith("valid_"))
         if run.curves[chosen].epochs[-1] < last:
             raise StudyError(
@@ -258,7 +258,7 @@ class _Runner:
     def _check_reported(self) -> None:
         plan = self.plan
         runs = [self.have[cell.key] for cell in plan.search_cells() if cell.key in self.have]
-        reported = {name for run in runs for name in run.curves}
+        reported = reported_by(run.curves for run in runs)
         if not reported:
             raise StudyError(
                 f"no training of {plan.task} got as far as its first report: the first one ended with "

@@ -1,17 +1,20 @@
 """One controlled training: one thread, every generator seeded, and what comes of it."""
 
 import random
+import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
 
-from thalweg.study.ask.loading import as_if_run, where
+from thalweg.study.ask.loading import as_if_run, own_modules, where
+from thalweg.study.ask.local_modules import modules_anew
 from thalweg.study.model.cells import Status
 from thalweg.study.model.errors import StudyError
 
@@ -28,15 +31,17 @@ class Ending:
     traceback: str = ""
 
 
-def conduct(trial: Trial, train: Callable[[Trial], object], path: Path | None = None) -> Ending:
+def conduct(
+    trial: Trial, train: Callable[[Trial], object], path: Path | None = None, arguments: Sequence[str] = ()
+) -> Ending:
     """Train once, on one thread and with every generator seeded. What the training raises is its ending.
 
-    ``path`` is the script's, for the line in the message.
+    ``path`` is the script's, for the line in the message; ``arguments`` are what it finds in ``sys.argv``.
     """
     status: Status = "done"
     message = trace = ""
     started = perf_counter()
-    with _one_thread(), as_if_run(path) if path else nullcontext():
+    with _one_thread(), _as_a_process_of_its_own(path, arguments) if path else nullcontext():
         _seed_everything(trial.seed("everything else"))
         try:
             train(trial)
@@ -60,6 +65,27 @@ def _leave_group() -> None:
     """A training that ended early leaves no process group to the next one in this process."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def _as_a_process_of_its_own(script: Path, arguments: Sequence[str]) -> Iterator[None]:
+    """What a script finds, and what it leaves, as if this process were there for this training alone."""
+    before = [*_reused_pools()]
+    with as_if_run(script, arguments), modules_anew(own_modules(script)):
+        try:
+            yield
+        finally:
+            for pool in _reused_pools():
+                if pool not in before:
+                    pool.shutdown(wait=True, kill_workers=True)
+
+
+def _reused_pools() -> Iterator[Any]:
+    """The worker processes that joblib keeps for its next call, with the modules that they have imported."""
+    for name in ("joblib.externals.loky", "loky"):
+        pool = getattr(sys.modules.get(f"{name}.reusable_executor"), "_executor", None)
+        if pool is not None:
+            yield pool
 
 
 def _trace(problem: BaseException) -> str:

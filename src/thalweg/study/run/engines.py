@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -233,6 +233,7 @@ class _Worker:
         self._timed = timed
         self._pool: ProcessPoolExecutor | None = None
         self._last: Future[Any] | None = None
+        self._leaders: set[int] = set()  # the processes there were, each of a group with what it has started
         self.ready: Future[None] | None = None  # over when it has started, of one whose work is timed
 
     def submit(self, fn: Callable[[T], R], item: T) -> Future[R]:
@@ -243,6 +244,7 @@ class _Worker:
                     self._pool = self._started()
                 submitted: Future[R] = self._pool.submit(fn, item)
                 self._last = submitted
+                self._leaders.update(self._pool._processes)
             return submitted
         except BrokenExecutor as problem:  # it died between two items
             failed: Future[R] = Future()
@@ -260,6 +262,11 @@ class _Worker:
         while last is not None and not (last.running() or last.done()) and time.monotonic() < deadline:
             time.sleep(0.001)
         pool.shutdown(wait=True, kill_workers=at_once)
+        # Nobody else ends what a training has left running, or had when its worker died.
+        for worker in self._leaders:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(worker, signal.SIGKILL)
+        self._leaders.clear()
 
     def _started(self) -> ProcessPoolExecutor:
         _quiet_tracker()
@@ -354,22 +361,25 @@ def _quiet_tracker() -> None:
 def _start_worker(parent: int, cpus: Sequence[int]) -> None:
     """A worker prints nothing, into whatever its parent shows; nor does it outlive its parent, even a killed one.
 
-    ``cpus``  the only ones that it runs on, if any are named; so do the threads and processes that it starts.
+    With it ends what its trainings have started: it leads a session of its own, without the terminal, of which it might
+    wait for input otherwise. ``cpus``: the only ones that it runs on, if any are named; so does what it starts.
     """
+    os.setsid()
+    if os.isatty(0):
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if cpus:
         os.sched_setaffinity(0, cpus)
-    # Where psutil is installed, loky ends a worker whose memory has grown, between two items, and warns. What trainings
-    # have loaded (torch, data sets) is no leak.
-    process_executor._USE_PSUTIL = False
     # loky makes its own way of starting processes the usual one here; a script's DataLoader asks for the system's.
     multiprocessing.set_start_method(None, force=True)
+    # loky would end a worker that has grown by 300 MB since its first item, which data alone do, and warn of it.
+    process_executor._USE_PSUTIL = False
     atexit.register(_end_worker)  # the first to be registered is the last to run
     output.keep()
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
-        os._exit(1)
+        os.killpg(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="thalweg-parent-watch").start()
 

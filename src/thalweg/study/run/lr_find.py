@@ -16,6 +16,7 @@ from math import exp, log
 from typing import Any
 
 from thalweg.stats.wording import value_text
+from thalweg.study.ask.arguments import checked_arguments, refuse_without_script
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.method_references import (
@@ -53,6 +54,7 @@ def lr_find(
     like: str | None = None,
     schedule: str | Schedule = "none",
     task_options: Mapping[str, Choice] | None = None,
+    arguments: Sequence[str] = (),
     workers: int | None = None,
     engine: Engine | None = None,
     on_run: Callable[[int, int], None] | None = None,
@@ -60,8 +62,8 @@ def lr_find(
 ) -> LearningRates:
     """Find a range of learning rates for a task, by short trainings from the same start.
 
-    ``task``, ``rule``, ``like``, ``schedule``, ``task_options``, ``hyperparameters``: as for `train`; a rule of your
-                     own stands in a file, where worker processes can find it.
+    ``task``, ``rule``, ``like``, ``schedule``, ``task_options``, ``arguments``, ``hyperparameters``: as for `train`; a
+                     rule of your own stands in a file, where worker processes can find it.
     ``low``, ``high``  the smallest and largest rate; the ends of the rule's search box (`thalweg show`) unless given.
     ``points``       how many rates, equally far apart on a logarithmic scale; at least 4.
     ``seeds``        trainings of each rate, with the seeds ``seed``, ``seed`` + 1, ...: the same for all rates.
@@ -79,6 +81,8 @@ def lr_find(
         if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < least):
             raise StudyError(f"{name} must be a whole number, at least {least}; got {given!r}")
     label, source, options = found_task(task, task_options)
+    own = checked_arguments(arguments)
+    refuse_without_script(own, label, source)
     found = _rule(rule, like)
     values = defaults(found.method, {**found.fixed, **checked(found.method, hyperparameters, f"rule {found.label}")})
     rates = grid(*box(found, hyperparameters, values, low, high), points)
@@ -87,12 +91,12 @@ def lr_find(
         device = opened.device_kind()
         refuse_own_task(source, device)
         asked = [
-            _Asked(source, found.source, {**values, "lr": rate}, seed + k, options, plan, epochs, device)
+            _Asked(source, found.source, {**values, "lr": rate}, seed + k, options, plan, epochs, device, own)
             for k in range(seeds)
             for rate in rates
         ]
         runs = _trained(opened, asked, label, on_run or (lambda _done, _total: None))
-    return judged(label, found.label, runs, metric)
+    return judged(label, found.label, runs, metric, own)
 
 
 def box(
@@ -143,6 +147,7 @@ class _Asked:
     schedule: Schedule
     epochs: int | None
     device: str
+    arguments: Sequence[str]
 
     def run(self, status: Status, message: str, curves: Mapping[str, Curve], planned: int | None) -> ShortRun:
         return ShortRun(float(self.values["lr"]), self.seed, status, message, curves, planned)
@@ -161,6 +166,7 @@ def _train(asked: _Asked) -> ShortRun:
         schedule=asked.schedule,
         epochs=asked.epochs,
         device=asked.device,
+        arguments=asked.arguments,
     )
     return asked.run(ending.status, ending.message, curves, planned)
 

@@ -1,5 +1,6 @@
 """From short trainings to a range of learning rates: what is good, what fails, what to search. Nothing here trains."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -8,9 +9,10 @@ from statistics import mean, median, stdev
 from typing import Literal
 
 from thalweg.stats.wording import counted
+from thalweg.study.ask.arguments import written_arguments
 from thalweg.study.model.cells import Curve, Status
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.metric import Metric, choose_metric, unit_of
+from thalweg.study.model.metric import Metric, choose_metric, reported_by, unit_of
 
 # A rate is good if it makes all but this part of the best rate's progress. A convention, as wide as "about as good".
 MARGIN = 0.05
@@ -68,6 +70,7 @@ class LearningRates:
     ``search``      the range recommended for a search. It begins as many times below ``good`` as the whole training is
                     longer (10, where that is not known), since a smaller rate gets as far in as many more steps; and
                     ends threefold above, or halfway to ``fails_from``.
+    ``arguments``   of the script.
     ``suggestion``  the middle of ``good``, for a first training. Middles are geometric.
     """
 
@@ -86,6 +89,7 @@ class LearningRates:
     fails_from: float | None
     search: tuple[float, float]
     suggestion: float
+    arguments: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -93,9 +97,10 @@ class LearningRates:
         unit = unit_of(self.metric)
         best = next(rate for rate in self.rates if rate.lr == self.best)
         lowest, highest = self.rates[0].lr, self.rates[-1].lr
+        searched = f"{self.rule}:lr={self.search[0]:.2g}..{self.search[1]:.2g}"
+        again = ["thalweg", "compare", self.task, "-r", searched, *written_arguments(self.arguments)]
         said = [
-            f"Search lr from {self.search[0]:.2g} to {self.search[1]:.2g} (thalweg compare {self.task} "
-            f"-r {self.rule}:lr={self.search[0]:.2g}..{self.search[1]:.2g}); for a first training, "
+            f"Search lr from {self.search[0]:.2g} to {self.search[1]:.2g} ({shlex.join(again)}); for a first training, "
             f"lr={self.suggestion:.2g}.",
             f"Best after {self._length}: lr={self.best:.3g}, with {self.metric} {unit.value(best.mean)}"
             + (
@@ -138,7 +143,9 @@ def middle(low: float, high: float) -> float:
     return sqrt(low) * sqrt(high)
 
 
-def judged(task: str, rule: str, runs: Sequence[ShortRun], wanted: str | None) -> LearningRates:
+def judged(
+    task: str, rule: str, runs: Sequence[ShortRun], wanted: str | None, arguments: tuple[str, ...] = ()
+) -> LearningRates:
     """The range that short runs show; `StudyError` if there is none, because no rate trained."""
     metric = _metric(wanted, runs)
     up, name = metric.higher_is_better, metric.selection
@@ -182,12 +189,13 @@ def judged(task: str, rule: str, runs: Sequence[ShortRun], wanted: str | None) -
         fails_from=fails,
         search=(good[0] / share, min(ABOVE * good[1], edge)),
         suggestion=middle(*good),
+        arguments=arguments,
     )
 
 
 def _metric(wanted: str | None, runs: Sequence[ShortRun]) -> Metric:
     """The loss unless told: it moves where an accuracy still stands."""
-    reported = {name for run in runs for name in run.curves}
+    reported = reported_by(run.curves for run in runs)
     if not reported:
         raise StudyError(f"no training got as far as its first report: {runs[0].message}")
     return choose_metric("loss" if wanted is None and "valid_loss" in reported else wanted, reported)

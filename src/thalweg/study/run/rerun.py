@@ -9,6 +9,7 @@ from typing import Any
 
 from thalweg.closest import closest
 from thalweg.stats.wording import listed
+from thalweg.study.ask.data_files import missing_files
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.method_references import find_method
 from thalweg.study.ask.spec import installed
@@ -179,8 +180,11 @@ def _task_problem(cell: Cell) -> str:
     path = own_path(cell.task_source)
     if path is None or not path.is_file():
         return f"its script {path} is no longer there. Put it back"
-    which = f"{path}, or a module that it imports," if len(task_files(cell.task_source)) > 1 else str(path)
-    return _changed(which, cell.task_hash, task_hash(cell.task_source))
+    now = task_hash(cell.task_source)
+    if now != cell.task_hash and path.suffix == ".py" and (problem := missing_files(path)):
+        return f"{problem}. Put it back"
+    which = f"{path}, or a file that it imports or reads," if len(task_files(cell.task_source)) > 1 else str(path)
+    return _changed(which, cell.task_hash, now)
 
 
 def _rule_problem(cell: Cell, rule: Contender) -> str:

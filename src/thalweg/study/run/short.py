@@ -1,6 +1,6 @@
 """A training that is stopped early: by its first reports one sees whether a learning rate is of the right size."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
 from typing import Any
@@ -58,6 +58,7 @@ def train_short(
     schedule: Schedule,
     epochs: int | None,
     device: str,
+    arguments: Sequence[str] = (),
 ) -> tuple[Ending, Mapping[str, Curve], int | None]:
     """Train for ``epochs`` epochs, or a tenth: how it ended, its curves, and how many epochs the whole has."""
     path = None if callable(source) else own_path(source)
@@ -71,11 +72,12 @@ def train_short(
         to_read=to_read,
         schedule=schedule,
         device=device_of(device),
+        script=path,
     )
 
     def run(trial: Trial) -> None:
         with suppress(_Enough):
-            (source if callable(source) else find_train(source))(trial)
+            (source if callable(source) else find_train(source, arguments))(trial)
 
-    ending = conduct(trial, run, path)
+    ending = conduct(trial, run, path, arguments)
     return ending, trial.outcome()["curves"], trial.planned

@@ -1,11 +1,12 @@
 """One training, in this process: what a comparison does many times, to look at or to build upon."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from thalweg import formula
 from thalweg.stats.wording import value_text
+from thalweg.study.ask.arguments import checked_arguments, refuse_without_script
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.finding import rule_of
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
@@ -80,6 +81,7 @@ def train(
     like: str | None = None,
     schedule: str | Schedule = "none",
     task_options: Mapping[str, Choice] | None = None,
+    arguments: Sequence[str] = (),
     on_report: Report | None = None,
     device: str = CPU,
     **hyperparameters: Value,
@@ -94,6 +96,7 @@ def train(
     ``schedule``         of the learning rate, by name (`thalweg.study.model.schedules`), or a function of epoch and
                          epochs.
     ``task_options``     ``{"instance": 2}``: of a built-in task, those it has; your own reads ``trial.options``.
+    ``arguments``        of a script, which it finds in ``sys.argv``: ``["--epochs", "5"]``.
     ``on_report``        called after each report with the epoch and the values reported.
     ``device``           what `trial.device` is: "cpu", "cuda" or "cuda:1".
     ``hyperparameters``  of the rule, by the names in `thalweg show`; others keep their default.
@@ -106,6 +109,8 @@ def train(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise StudyError(f"seed must be a whole number, at least 0; got {seed!r}")
     label, source, options = found_task(task, task_options)
+    given = checked_arguments(arguments)
+    refuse_without_script(given, label, source)
     used, name, fixed = _found(rule, like, tuple(hyperparameters))
     if twice := sorted(fixed.keys() & hyperparameters.keys()):
         raise StudyError(f"{twice[0]} is given twice: in {rule!r} and as {hyperparameters[twice[0]]!r}; leave one out")
@@ -128,10 +133,11 @@ def train(
         to_read=to_read,
         schedule=factor,
         on_report=on_report,
+        script=path,
         device=in_this_process(device),
     )
-    run = source if callable(source) else lambda trial: find_train(source)(trial)
-    ended = conduct(trial, run, path)
+    run = source if callable(source) else lambda trial: find_train(source, given)(trial)
+    ended = conduct(trial, run, path, given)
     outcome = trial.outcome()
     return Training(
         task=label,

@@ -1,9 +1,10 @@
 """What a training script is given."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from math import isfinite
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 import torch
 
 from thalweg.stats.wording import listed
+from thalweg.study.ask.data_files import data_file
 from thalweg.study.ask.methods import Method
 from thalweg.study.model.cells import Argument, Curve, Value
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.metric import is_share, name_problem
+from thalweg.study.model.metric import declaration_problem, is_share, name_problem, without_split
 from thalweg.study.model.schedules import Schedule, constant
 from thalweg.tasks.task import Choice
 
@@ -85,9 +87,11 @@ class Trial:
         on_report: Callable[[int, Mapping[str, float]], None] | None = None,
         stops_at_first_step: bool = False,
         device: torch.device | None = None,
+        script: Path | None = None,
     ) -> None:
         self._device = device or torch.device("cpu")
         self._stops = stops_at_first_step
+        self._script = script
         self._first: dict[str, tuple[float, ...]] = {}
         self._seed = seed
         self._method = method
@@ -101,6 +105,7 @@ class Trial:
         self._optimizers: list[torch.optim.Optimizer] = []
         self._step_seconds: list[float] = []
         self._curves: dict[str, tuple[list[int], list[float]]] = {}
+        self._higher: dict[str, bool] = {}
         self._epoch = 0
         self._in_epochs = False
         self._evaluated = False
@@ -135,6 +140,14 @@ class Trial:
         """
         digest = hashlib.sha256(f"{self._held.get(axis, self._seed)}/{axis}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
+
+    def file(self, path: str, /) -> Path:
+        """A data file that the script reads, by its path from the script's folder: ``trial.file("data.csv")``.
+
+        What is in it is part of what the result stands for: after a change the file is named, and trained again. It is
+        seen by reading the script, so the name stands in the call itself.
+        """
+        return data_file(self._script, path)
 
     def optimizer(self, model_or_params: Any, **options: Any) -> torch.optim.Optimizer:
         """The optimizer under trial, for a model, its parameters, or parameter groups.
@@ -191,12 +204,17 @@ class Trial:
                 inside.enter_context(stepped.testing(optimizer))
             yield
 
-    def report(self, **metrics: float) -> None:
+    def report(self, *, higher: str | Sequence[str] = (), lower: str | Sequence[str] = (), **metrics: float) -> None:
         """Values at the end of an epoch (or, once before the first step, at initialisation).
 
         Numbers, or tensors and arrays with one element. Names begin with train_, valid_ or test_; an accuracy is a
         fraction from 0 to 1; a value that is not finite ends the run as diverged.
+
+        ``higher``, ``lower``  of which metrics higher or lower values are better, where their names do not tell:
+        ``trial.report(valid_jaccard=0.7, higher="jaccard")``. Once is enough.
         """
+        self._declare(higher, True)
+        self._declare(lower, False)
         if not metrics:
             raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
         if self._step_seconds and not self._evaluated and any(map(stepped.tests_other_weights, self._optimizers)):
@@ -207,7 +225,7 @@ class Trial:
         if not self._in_epochs and (self._curves or self._step_seconds):
             self._epoch += 1
         for name, given in metrics.items():
-            if problem := name_problem(name):
+            if problem := name_problem(name, self._higher):
                 raise StudyError(f"trial.report: {problem}")
             value = _number(name, given)
             epochs, values = self._curves.setdefault(name, ([], []))
@@ -223,6 +241,12 @@ class Trial:
             values.append(value)
         if self._on_report:
             self._on_report(self._epoch, {name: self._curves[name][1][-1] for name in metrics})
+
+    def _declare(self, given: str | Sequence[str], higher: bool) -> None:
+        for name in map(without_split, [given] if isinstance(given, str) else given):
+            if problem := declaration_problem(name, higher, self._higher):
+                raise StudyError(f"trial.report: {problem}")
+            self._higher[name] = higher
 
     def check(self, loss: Any) -> None:
         """End the run as diverged if this loss is not finite. Optional: saves the rest of an epoch."""
@@ -271,7 +295,11 @@ class Trial:
     def outcome(self) -> dict[str, Any]:
         """What the run has to say of itself, as fields of `Run`."""
         return {
-            "curves": {name: Curve(tuple(e), tuple(v)) for name, (e, v) in self._curves.items() if v},
+            "curves": {
+                name: Curve(tuple(e), tuple(v), self._higher.get(without_split(name)))
+                for name, (e, v) in self._curves.items()
+                if v
+            },
             "steps": len(self._step_seconds),
             "step_seconds": median(self._step_seconds) if self._step_seconds else None,
             "state_bytes": sum(stepped.state_bytes(optimizer) for optimizer in self._optimizers),

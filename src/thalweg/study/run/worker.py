@@ -1,18 +1,19 @@
 """A worker's job: the run of a cell."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 from thalweg.stats.wording import DRAWN, listed, value_text
+from thalweg.study.ask.data_files import missing_files
 from thalweg.study.ask.draws import defaults
 from thalweg.study.ask.finding import files_of
 from thalweg.study.ask.local_modules import joined_hash, script_hash
 from thalweg.study.ask.method_references import FoundMethod, find_method
 from thalweg.study.ask.methods import Method
-from thalweg.study.ask.task_references import find_train, is_own, own_path, task_files
+from thalweg.study.ask.task_references import find_train, is_own, own_path, script_path, task_files
 from thalweg.study.model.cells import Cell, Run, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import find_schedule
@@ -34,7 +35,7 @@ def run_cell(cell: Cell) -> Run:
     # Those of a task of one's own were all given on purpose; one of ours may leave one alone that plays no part.
     to_read = cell.options if is_own(cell.task_source) else cell.varied
     trial = _trial_of(cell, method, cell.values, to_read=to_read)
-    ending = conduct(trial, lambda trial: find_train(cell.task_source)(trial), path)
+    ending = conduct(trial, _training(cell), path, cell.arguments)
     if ending.status == "done" and (problem := elsewhere(trial.device.type, trial.trained_on)):
         raise StudyError(f"the training of {cell.task} ({cell.called}) {problem}")
     if cell.trial and (without := _without_effect(cell, method, trial.replaced(), trial.first_step)):
@@ -56,6 +57,11 @@ def run_cell(cell: Cell) -> Run:
         log="\n\n".join(filter(None, (ending.traceback, output.last_lines()))),
         **trial.outcome(),
     )
+
+
+def _training(cell: Cell) -> Callable[[Trial], object]:
+    """The cell's training, which loads its script anew when it is called."""
+    return lambda trial: find_train(cell.task_source, cell.arguments)(trial)
 
 
 def _without_effect(
@@ -84,20 +90,21 @@ def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], **more: A
         chain=cell.chain,
         held=cell.held,
         device=device_of(cell.device),
+        script=script_path(cell.task_source),
         **more,
     )
 
 
 def _begun_with_another(cell: Cell, method: Method, name: str) -> tuple[float, ...]:
     """The hyperparameter in each group at the first step, where another number is chosen for it; once a worker."""
-    asked = (cell.task_hash, cell.rule_hash, tuple(sorted(cell.options.items())), cell.schedule, name)
+    asked = (cell.task_hash, cell.rule_hash, tuple(sorted(cell.options.items())), cell.schedule, cell.arguments, name)
     if asked not in _BEGUN:
         value = float(cell.values[name])
         others = (value * 0.5, value * 0.9, value * 2.0, value + 1.0)
         other = next((each for each in others if each != value and not method.hypers[name].problem(each)), value)
         trial = _trial_of(cell, method, {**cell.values, name: other}, stops_at_first_step=True)
         with suppress(FirstStep):
-            conduct(trial, lambda trial: find_train(cell.task_source)(trial), own_path(cell.task_source))
+            conduct(trial, _training(cell), own_path(cell.task_source), cell.arguments)
         _BEGUN[asked] = trial.first_step.get(name, ())
     return _BEGUN[asked]
 
@@ -119,9 +126,11 @@ def _overwritten(cell: Cell, names: Sequence[str], first: Mapping[str, tuple[flo
 
 def _unchanged(cell: Cell) -> Method:
     if (files := task_files(cell.task_source)) and joined_hash(files) != cell.task_hash:
-        which = " or a module that it imports" if len(files) > 1 else ""
+        path = script_path(cell.task_source)
+        which = " or a file that it imports or reads" if len(files) > 1 else ""
+        missing = f". {lack}: every machine that trains must find it" if path and (lack := missing_files(path)) else ""
         raise StudyError(
-            f"{cell.task.split(':')[0]}{which} was changed while the comparison was running: start it again"
+            f"{cell.task.split(':')[0]}{which} was changed while the comparison was running: start it again{missing}"
         )
     hashes = tuple(map(script_hash, files_of(cell.rule_source)))
     found = _resolved(cell.rule_source, tuple(cell.values), hashes)
