@@ -6,6 +6,7 @@ import pytest
 from comparing import run
 
 from thalweg.study import StudyError, train
+from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.metric import direction, name_problem
 
 SCRIPT = """
@@ -107,7 +108,9 @@ def test_a_range_of_ones_own(script):
     found = run(script(text()), ("adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=1e-3/1e-2", "lion"), trials=6, seeds=2)
     rows = found.rows
     assert rows[0].contender == "adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=0.001/0.01"
-    assert rows[0].name == "AdamW (lr=0.01..0.02, beta1=0.5..0.8, eps=0.001/0.01)"
+    assert rows[0].name == "AdamW"
+    two = resolve(study("digits-mlp", ["adamw:lr=0.01..0.02", "adamw:eps=0.001/0.01", "adamw:lr=0.1"])).rules
+    assert [each.name for each in two] == ["AdamW (lr=0.01..0.02)", "AdamW (eps=0.001/0.01)", "AdamW (lr=0.1)"]
     default, *drawn = [run.values for run in rows[0].trials.values()]
     assert (default["lr"], default["beta1"]) == (0.001, 0.9)
     assert all(0.01 <= values["lr"] <= 0.02 and 0.5 <= values["beta1"] <= 0.8 for values in drawn)

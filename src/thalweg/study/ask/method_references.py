@@ -55,6 +55,8 @@ class ResolvedMethod(FoundMethod):
 
     label: str
     name: str
+    """For sentences: with what is fixed, and, where two would be called the same, `full_name`, with ranges too."""
+    full_name: str
     source: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
     ranges: Mapping[str, Search] = field(default_factory=dict)
@@ -81,9 +83,15 @@ def resolve_method(reference: str | type) -> ResolvedMethod:
     others = without_others(source)[1]
     more = [f"like={method.rule.followed}"] if method.rule and method.rule.followed else []
     more += [f"{OTHERS}={others}"] if others else []
-    settings = ", ".join([*more, *(k if fixed.get(k) is True else f"{k}={v}" for k, v in told.items())])
-    name = (method.rule.__name__ if method.rule else _place_in(source)) + (f" ({settings})" if settings else "")
-    return ResolvedMethod(method, found.text, found.hash, label, name, _absolute(source), fixed, ranges)
+    called = method.rule.__name__ if method.rule else _place_in(source)
+    written = {name: name if fixed.get(name) is True else f"{name}={value}" for name, value in told.items()}
+    name = _named(called, [*more, *(text for key, text in written.items() if key in fixed)])
+    full_name = _named(called, [*more, *written.values()])
+    return ResolvedMethod(method, found.text, found.hash, label, name, full_name, _absolute(source), fixed, ranges)
+
+
+def _named(called: str, settings: Sequence[str]) -> str:
+    return f"{called} ({', '.join(settings)})" if settings else called
 
 
 def find_method(source: str, asked: Sequence[str] = ()) -> FoundMethod:

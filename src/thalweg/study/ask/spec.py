@@ -152,6 +152,8 @@ def _plan(asked: Study, reference: str) -> Plan:
     rules = [resolve_method(reference) for reference in asked.rules]
     for rule in rules:
         refuse_unsearched(rule)
+    names = [rule.name for rule in rules]
+    rules = [replace(rule, name=rule.full_name) if names.count(rule.name) > 1 else rule for rule in rules]
     labels = [rule.label for rule in rules]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise StudyError(f"the rule {twice} is listed twice: give each once, or rename one of the classes")
