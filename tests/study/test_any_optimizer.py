@@ -1,5 +1,6 @@
 """Optimizers that are no rules of thalweg: torch's, a package's, a file's; in comparisons, trainings and lr-find."""
 
+import shlex
 import textwrap
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from thalweg.study.ask.method_references import find_method, reference_of, resol
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.run.engines import Serial
 from thalweg.study.run.lr_find import lr_find
+from thalweg.view.commands import again
 
 SAM = Path(__file__).parents[2] / "examples" / "sam.py"
 OWN = """
@@ -279,6 +281,20 @@ def test_one_spelling_however_it_is_given(own, tmp_path, monkeypatch):
     import mine
 
     assert resolve_method(reference_of(mine.both)).method.hypers.keys() == {"lr", "adam_lr", "momentum"}
+
+
+def test_the_command_that_makes_it_again(own, closed):
+    task = closed()
+    rules = [
+        "torch.optim.Muon:others=rmsprop:lr=1e-3..1e-1:others.lr=1e-4..1e-2:nesterov=false",
+        f"{own}:both:lr=0.01..1:momentum=0.8/0.9",
+        "schedulefree.AdamWScheduleFree:lr=0.1",
+        f"{SAM}:SAM:lr=0.1",
+    ]
+    plan = resolve(study(task, rules, trials=3))
+    words = shlex.split(again([plan], None))
+    assert words[:3] == ["thalweg", "compare", task]
+    assert resolve(study(task, words[words.index("-r") + 1].split(","), trials=3)) == plan
 
 
 REFUSED = {

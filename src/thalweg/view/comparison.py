@@ -18,7 +18,7 @@ from . import commands
 from .commands import heading
 from .pairs import budget, found_pair
 from .palette import look
-from .values import ContenderView, Curve, Kept, Page, Problem, Trial, View
+from .values import ContenderView, Curve, Kept, Page, Problem, Configuration, View
 
 # Digits of a key that are shown; `thalweg rerun` takes as few.
 KEY = 12
@@ -133,10 +133,10 @@ def _band(row: ContenderRow, metric: Metric) -> list[tuple[int, float, float]]:
     return band if len(band) > 1 else []
 
 
-def _trial(number: int, run: Run, searched: Mapping[str, str], metric: Metric) -> Trial:
+def _trial(number: int, run: Run, searched: Mapping[str, str], metric: Metric) -> Configuration:
     curve = run.curves.get(metric.selection) if run.status == "done" else None
     lr = run.values.get("lr")
-    return Trial(
+    return Configuration(
         number=number,
         lr=float(lr) if lr is not None else None,
         value=curve.end() if curve and curve.values else None,

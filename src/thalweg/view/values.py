@@ -18,7 +18,7 @@ Outcome = Literal["done", "diverged", "failed", "died", "stopped"]
 
 
 @dataclass(frozen=True)
-class Trial:
+class Configuration:
     """One configuration of the search. Number 0 is the rule's default. ``value`` is None if it did not end well."""
 
     number: int
@@ -60,7 +60,7 @@ class ContenderView:
     row: ContenderRow
     look: Look
     winner: str | None
-    trials: tuple[Trial, ...]
+    trials: tuple[Configuration, ...]
     expected_best: tuple[tuple[int, float], ...]
     best_band: tuple[tuple[int, float, float], ...]
     curves: tuple[Curve, ...]

@@ -35,10 +35,10 @@ class Contender:
 
     @property
     def reference(self) -> str:
-        """The rule as it is asked for: where it is found, then its fixed values."""
-        # The convention stands in both.
-        fixed = [piece for piece in (self.rule or self.label).split(":")[1:] if not piece.startswith("like=")]
-        return ":".join([self.source, *fixed])
+        """The rule as it is asked for: where it is found, then its fixed values and ranges."""
+        # What stands in both: the convention, and the rule for what is no matrix.
+        own = [each for each in (self.rule or self.label).split(":")[1:] if not each.startswith(("like=", "others="))]
+        return ":".join([self.source, *own])
 
 
 @dataclass(frozen=True)
