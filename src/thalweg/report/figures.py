@@ -6,7 +6,7 @@ from math import isfinite
 from thalweg.stats.intervals import Interval
 from thalweg.stats.wording import Unit
 from thalweg.study.model.metric import Metric
-from thalweg.view.values import ContenderView, Curve, Trial, View
+from thalweg.view.values import Configuration, ContenderView, Curve, View
 
 from . import axes
 from .axes import Figure
@@ -283,7 +283,7 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def _about(trial: Trial, metric: Metric) -> str:
+def _about(trial: Configuration, metric: Metric) -> str:
     which = "default" if trial.number == 0 else f"trial {trial.number}"
     value = trial.outcome if trial.value is None else metric.unit.value(trial.value)
     return f"{which}: {value}<br>{trial.setting}"

@@ -18,7 +18,7 @@ from . import commands
 from .commands import heading
 from .pairs import budget, found_pair
 from .palette import look
-from .values import ContenderView, Curve, Kept, Page, Problem, Configuration, View
+from .values import Configuration, ContenderView, Curve, Kept, Page, Problem, View
 
 # Digits of a key that are shown; `thalweg rerun` takes as few.
 KEY = 12
