@@ -9,7 +9,7 @@ from thalweg.stats.holm import holm_together
 from thalweg.stats.intervals import Interval, t_interval
 from thalweg.stats.paired import difference, p_value, procedure_difference
 from thalweg.stats.pool import Estimate
-from thalweg.stats.verdict import Procedural, Setting, verdict
+from thalweg.stats.verdict import Setting, verdict
 from thalweg.stats.wording import Unit
 
 ADAMW = [0.972, 0.975, 0.974, 0.976, 0.973]
@@ -42,6 +42,18 @@ class Row:
     alike: str = ""
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Procedures, without their pools."""
+
+    budget: str
+    intervals: dict
+    pairs: list
+    tuning: dict
+    switching: dict
+    noise_floor: dict
+
+
 def say(
     up=True,
     share=True,
@@ -56,7 +68,8 @@ def say(
     """``defaults`` are given for the rules that tuning changed."""
     changes, defaults = dict(changes), dict(defaults)
     metric = "test accuracy" if share else "test loss"
-    setting = Setting("digits-mlp", metric, Unit(share), trials, on_validation, minutes)
+    procedure = procedural.budget if procedural else ""
+    setting = Setting("digits-mlp", metric, Unit(share), trials, on_validation, minutes, procedure)
     ranked = sorted(rules, key=lambda label: mean(rules[label]), reverse=up)
     contestants = [
         Row(
@@ -90,10 +103,9 @@ def procedural(means, se=0.001, budget="8 trials", floor=0.004):
     first = next(iter(means))
     best = next((label for label in order if label != first), None)
     half = estimate(0, se).half()
-    return Procedural(
+    return Judged(
         budget=budget,
-        names={label: NAMES[label] for label in order},
-        intervals={k: Interval(means[k], means[k] - half, means[k] + half, 0.002, 0.95, ()) for k in order},
+        intervals={k: Interval(means[k], means[k] - half, means[k] + half, 0.002, 0.95, ()) for k in means},
         pairs=[against(a, b, means[a] - means[b], k) for (a, b), k in zip(two, together, strict=True)],
         tuning={label: against("tuned", "default", means[label] - 0.8) for label in order},
         switching={}
@@ -102,8 +114,7 @@ def procedural(means, se=0.001, budget="8 trials", floor=0.004):
             "tuned": against(best, first, means[best] - means[first]),
             "default": against(f"default {best}", f"default {first}", 0.0),
         },
-        first=first,
-        noise_floor=floor,
+        noise_floor=dict.fromkeys(means, floor),
     )
 
 

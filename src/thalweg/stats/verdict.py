@@ -70,6 +70,7 @@ class Setting:
     """What all rules share. ``metric`` in words ("test accuracy"); ``trials`` of the longest search.
 
     ``minutes``  of training that each search was given; None: as many trials for all.
+    ``procedure``  the budget of the procedures that are judged, in words: "8 trials".
     """
 
     task: str
@@ -78,6 +79,7 @@ class Setting:
     trials: int
     judged_on_validation: bool = False
     minutes: float | None = None
+    procedure: str = ""
 
     @property
     def budget(self) -> str:
@@ -87,25 +89,25 @@ class Setting:
         return f"after {self.trials} trials each" if self.trials > 1 else "with defaults, nothing tuned"
 
 
-@dataclass(frozen=True)
-class Procedural:
-    """What was found of the procedures "tune with this budget, then train".
+class Procedural(Protocol):
+    """What was found of the procedures "tune with this budget, then train", as the verdict sees it; by label.
 
-    ``budget``     in words: "8 trials".
-    ``names``      of those compared, by label, the best mean first; ``intervals`` of their means, by label.
-    ``pairs``      every two in that order; ``tuning`` against the default, by label; ``switching`` from ``first`` to
-                   the best of the others, ``tuned`` and ``default``.
-    ``noise_floor``  how far a comparison of the best with itself goes.
+    ``intervals``  of their means, in the order of those compared.
+    ``pairs``      every two, the better mean first; ``tuning`` against the default; ``switching`` from the first of
+                   those compared to the best of the others, ``tuned`` and ``default``.
+    ``noise_floor``  how far a comparison of one with itself goes.
     """
 
-    budget: str
-    names: Mapping[str, str]
-    intervals: Mapping[str, Interval]
-    pairs: Sequence[Difference]
-    tuning: Mapping[str, Difference]
-    switching: Mapping[str, Difference]
-    first: str
-    noise_floor: float
+    @property
+    def intervals(self) -> Mapping[str, Interval]: ...
+    @property
+    def pairs(self) -> Sequence[Difference]: ...
+    @property
+    def tuning(self) -> Mapping[str, Difference]: ...
+    @property
+    def switching(self) -> Mapping[str, Difference]: ...
+    @property
+    def noise_floor(self) -> Mapping[str, float]: ...
 
 
 @dataclass(frozen=True)
@@ -145,29 +147,39 @@ def verdict(
     ``rules`` at least one, the best mean first, each with the same number of seeds; ``pairs`` every two of them in
     that order, tuned against tuned; ``tuning`` tuned minus default, by label, of the rules that tuning changed.
     """
+    names = {rule.contender: rule.name for rule in rules}
     found = _Field(
-        {rule.contender: rule.name for rule in rules},
+        names,
         {rule.contender: rule.tuned for rule in rules if rule.tuned},
         _by_pair(pairs),
     )
     if procedural is None:
         main, budget, more = found, setting.budget, []
     else:
-        main = _Field(procedural.names, procedural.intervals, _by_pair(procedural.pairs))
-        budget, more = f"tuned with {procedural.budget} each", _configurations(setting, found)
+        ranked = {label: names[label] for label in _ranked(procedural)}
+        main = _Field(ranked, procedural.intervals, _by_pair(procedural.pairs))
+        budget, more = f"tuned with {setting.procedure} each", _configurations(setting, found)
     return Verdict(
         (
             *_answers(setting, main, budget),
             *_other_pairs(main),
             *more,
             *_lost(setting, rules),
-            *(_gains(setting, procedural, found.names) if procedural else _tuning(setting, rules, tuning)),
+            *(_gains(setting, procedural, names) if procedural else _tuning(setting, rules, tuning)),
             *_caveats(setting, rules),
-            *(_floor(setting, procedural) if procedural else []),
+            *(_floor(setting, procedural, main) if procedural else []),
             _scope(rules, pairs, tuning, procedural),
         ),
         main.leader if main.won else None,
     )
+
+
+def _ranked(procedural: Procedural) -> list[str]:
+    """The labels, the best mean first."""
+    if not procedural.pairs:
+        return list(procedural.intervals)
+    best = procedural.pairs[0].first
+    return [best, *(pair.second for pair in procedural.pairs if pair.first == best)]
 
 
 def _by_pair(pairs: Sequence[Difference]) -> dict[tuple[str, str], Difference]:
@@ -301,10 +313,9 @@ def _lost(setting: Setting, rules: Sequence[Contender]) -> list[str]:
 
 def _gains(setting: Setting, found: Procedural, names: Mapping[str, str]) -> list[str]:
     """What gains more: tuning the first, or going over to another?"""
-    unit, first = setting.unit, names[found.first]
-    tuned = (
-        f"Tuning {first} with {found.budget} instead of taking its default: {_size(unit, found.tuning[found.first])}"
-    )
+    label = next(iter(found.intervals))
+    unit, first = setting.unit, names[label]
+    tuned = f"Tuning {first} with {setting.procedure} instead of taking its default: {_size(unit, found.tuning[label])}"
     if not found.switching:
         return [f"{tuned}."]
     switch = found.switching["tuned"]
@@ -316,12 +327,13 @@ def _gains(setting: Setting, found: Procedural, names: Mapping[str, str]) -> lis
     ]
 
 
-def _floor(setting: Setting, found: Procedural) -> list[str]:
-    if not found.noise_floor:
+def _floor(setting: Setting, found: Procedural, field: _Field) -> list[str]:
+    floor = found.noise_floor[field.leader]
+    if not floor:
         return []
     return [
-        f"Noise floor: {next(iter(found.names.values()))} compared with itself, with other draws and seeds, differs by "
-        f"up to {setting.unit.size(found.noise_floor)} in 19 of 20 cases."
+        f"Noise floor: {field.names[field.leader]} compared with itself, with other draws and seeds, differs by "
+        f"up to {setting.unit.size(floor)} in 19 of 20 cases."
     ]
 
 

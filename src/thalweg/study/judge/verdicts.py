@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from thalweg.stats.paired import Difference
-from thalweg.stats.verdict import Procedural, Setting, Verdict, verdict
+from thalweg.stats.verdict import Setting, Verdict, verdict
 from thalweg.stats.wording import listed
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan
@@ -48,11 +48,12 @@ def said(
                 f"{again[0].message}.",
             )
         )
-    names = {row.contender: row.name for row in ranked}
-    return verdict(_setting(plan, metric, rows), ranked, pairs, tuning, _procedural(plan, budgets, names))
+    # Of the largest budget: what smaller ones say is in the report.
+    judged = budgets[-1] if budgets else None
+    return verdict(_setting(plan, metric, rows, judged), ranked, pairs, tuning, judged)
 
 
-def _setting(plan: Plan, metric: Metric, rows: Sequence[ContenderRow]) -> Setting:
+def _setting(plan: Plan, metric: Metric, rows: Sequence[ContenderRow], judged: Procedures | None) -> Setting:
     return Setting(
         task=plan.place,
         metric=metric.judged,
@@ -60,28 +61,13 @@ def _setting(plan: Plan, metric: Metric, rows: Sequence[ContenderRow]) -> Settin
         trials=max(len(row.trials) for row in rows),
         minutes=plan.minutes,
         judged_on_validation=metric.judged_on == "valid",
+        procedure=_in_words(plan, judged) if judged else "",
     )
 
 
-def _procedural(plan: Plan, budgets: Sequence[Procedures], names: Mapping[str, str]) -> Procedural | None:
-    """The largest budget: what smaller ones say is in the report."""
-    if not budgets:
-        return None
-    found = budgets[-1]
-    count = found.together
-    words = (
+def _in_words(plan: Plan, judged: Procedures) -> str:
+    """A budget."""
+    count = judged.together
+    return (
         f"{plan.minutes / 3:.3g} minutes" if plan.minutes else f"{count} trials" if count else "a third of the trials"
-    )
-    order = list(found.means)
-    if found.pairs:
-        order = [found.pairs[0].first, *(pair.second for pair in found.pairs if pair.first == found.pairs[0].first)]
-    return Procedural(
-        budget=words,
-        names={label: names[label] for label in order},
-        intervals={label: found.intervals[label] for label in order},
-        pairs=found.pairs,
-        tuning=found.tuning,
-        switching=found.switching,
-        first=next(iter(found.means)),
-        noise_floor=found.noise_floor[order[0]],
     )
