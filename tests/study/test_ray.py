@@ -164,6 +164,63 @@ HELD = """
 """
 
 
+# Each kind of process that a training may start, one an epoch.
+STARTING = """
+import subprocess
+import sys
+
+import joblib
+import torch
+
+KINDS = ("fork", "spawn", "forkserver", "joblib", "pool", "subprocess")
+
+
+def double(x):
+    return 2 * x
+
+
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return torch.full((3,), i / 8)
+
+
+def batches(kind):
+    if kind == "joblib":
+        assert joblib.Parallel(n_jobs=2)(joblib.delayed(double)(i) for i in range(4)) == [0, 2, 4, 6]
+    elif kind == "pool":
+        with torch.multiprocessing.get_context("spawn").Pool(2) as pool:
+            assert pool.map(double, range(4)) == [0, 2, 4, 6]
+    elif kind == "subprocess":
+        assert subprocess.run([sys.executable, "-c", "print(5)"], capture_output=True).stdout.split() == [b"5"]
+    else:
+        return torch.utils.data.DataLoader(Numbers(), batch_size=4, num_workers=1, multiprocessing_context=kind)
+    return torch.utils.data.DataLoader(Numbers(), batch_size=4)
+
+
+def train(trial):
+    torch.manual_seed(trial.seed("init"))
+    model = torch.nn.Linear(3, 1)
+    optimizer = trial.optimizer(model)
+    for epoch in trial.epochs(len(KINDS)):
+        for x in batches(KINDS[epoch]):
+            loss = model(x).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        trial.report(valid_loss=loss, test_loss=loss)
+"""
+
+
+@on_a_cluster
+def test_trainings_start_processes_of_their_own_there(script, tmp_path, monkeypatch, shared):
+    monkeypatch.chdir(tmp_path)
+    found = run(script(STARTING), ("sgd",), trials=1, seeds=2, engine=shared)
+    assert {(each.status, each.message) for each in found.runs} == {("done", "")}
+
+
 @on_a_cluster
 def test_a_node_that_is_killed_loses_nothing_and_doubles_nothing(script, tmp_path, monkeypatch, cluster, engine, capfd):
     monkeypatch.chdir(tmp_path)

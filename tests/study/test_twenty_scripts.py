@@ -37,7 +37,7 @@ REFUSED = {
         (("optimizer=trial.optimizer,", "optimizer=lambda params, lr: trial.optimizer(params),"),),
     ),
     "notebook_export": Refusal(
-        "importing notebook_export.py failed: NameError: name 'get_ipython' is not defined (notebook_export.py:11)",
+        "it is a notebook's export and calls get_ipython(), which only notebooks have: remove the lines with it",
         (("get_ipython().run_line_magic('matplotlib', 'inline')\n", ""),),
     ),
     "one_cycle": Refusal(
