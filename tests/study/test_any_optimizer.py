@@ -1,5 +1,7 @@
 """Optimizers that are no rules of thalweg: torch's, a package's, a file's; in comparisons, trainings and lr-find."""
 
+import copy
+import pickle
 import shlex
 import textwrap
 from pathlib import Path
@@ -31,6 +33,28 @@ class Mine(torch.optim.SGD):
 class NeedsAWord(torch.optim.SGD):
     def __init__(self, params, kind, lr=0.1):
         super().__init__(params, lr=lr)
+
+
+class Counting(torch.optim.SGD):
+    def __init__(self, params, lr=0.1, steps=5, k: int = 1, bound=float("inf"), sizes=(2, 3), flag=None, parts=(1, 2)):
+        assert all(type(each) is int for each in (steps, k, *sizes, *parts)), (steps, k, sizes, parts)
+        assert bound == float("inf") and flag in (None, True)
+        super().__init__(params, lr=lr)
+
+
+def with_two(model, lr=0.1):
+    params = list(model.parameters())
+    return torch.optim.LBFGS(params[:1], lr=lr), torch.optim.SGD(params[1:], lr=lr)
+
+
+def slower(make):
+    def wrapper(model, lr=0.1):
+        return make(model, lr / 1000)
+
+    return wrapper
+
+
+slow = slower(stubborn_free := lambda model, lr=0.1: torch.optim.SGD(model.parameters(), lr=lr))
 
 
 def both(model, lr=0.1, adam_lr=0.01, momentum=0.9):
@@ -326,6 +350,75 @@ def test_what_makes_no_optimizer(own, closed):
         study("digits-mlp", [{"optimizer": "adamw"}])
     with pytest.raises(StudyError, match="d is a number, a switch, a list of choices or a range"):
         study("digits-mlp", [{"rule": "adamw", "d": None}])
+
+
+def test_whole_numbers_tuples_and_what_is_no_number(own, closed):
+    rules = [f"{own}:Counting:lr=0.1:steps=1..9:k=2:size1=4:flag=true"]
+    found = run(closed(), rules, trials=6, seeds=2)
+    assert {run.status for run in found.runs} == {"done"}, found.runs[0].message
+    assert "bound" not in found.rows[0].trials[0].values
+    assert len({trial.values["steps"] for trial in found.rows[0].trials.values()}) > 2
+    with pytest.raises(StudyError, match=r"k must be a whole number; got 2\.5"):
+        resolve(study(closed(), [f"{own}:Counting:lr=0.1:k=2.5"]))
+    with pytest.raises(StudyError, match=r"no hyperparameter 'betas': write beta1 and beta2, a number each"):
+        resolve(study(closed(), ["torch.optim.AdamW:lr=0.1:betas=0.9"]))
+
+
+def test_draws_of_the_others_are_their_own(closed):
+    rule = "torch.optim.Muon:others=momentum:lr=1e-3..1e-1"
+    muon, momentum = resolve(study(closed(), [rule, "momentum"], trials=12)).rules
+    lrs = [[trial[name] for trial in muon.trials[1:]] for name in ("lr", "others.lr")]
+    assert sorted(range(11), key=lrs[0].__getitem__) != sorted(range(11), key=lrs[1].__getitem__)
+    # Its rate is divided by 1 minus its own momentum, as alone.
+    boxes = [[trial[a] * (1 - trial[b]) for trial in rule.trials] for rule, a, b in (
+        (muon, "others.lr", "others.momentum"), (momentum, "lr", "momentum"))]  # fmt: skip
+    assert max(boxes[0]) < 2 * max(boxes[1])
+
+
+def test_several_that_ask_for_the_loss_are_refused(own, closed):
+    found = train(closed(), f"{own}:with_two", lr=0.1)
+    assert "LBFGS asks for the loss again in its step, so it can only be alone" in found.message
+
+
+def test_several_as_one_are_copied_whole_and_take_no_more():
+    model = torch.nn.Linear(2, 2)
+    made = find_method("torch.optim.Muon:others=sgd").method.build(model, {"lr": 0.1, "others.lr": 0.2}, {})
+    model(torch.ones(1, 2)).sum().backward()
+    made.step()
+    for other in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert [type(part) for part in other.parts] == [type(part) for part in made.parts]
+        assert [group["lr"] for group in other.param_groups] == [0.1, 0.2]
+    with pytest.raises(RuntimeError, match=r"add the group to one of \.parts"):
+        made.add_param_group({"params": [torch.nn.Parameter(torch.ones(1))]})
+
+
+def test_what_a_file_has_under_another_name(tmp_path, monkeypatch, closed):
+    (tmp_path / "named.py").write_text(textwrap.dedent(OWN))
+    monkeypatch.syspath_prepend(tmp_path)
+    import named
+
+    assert reference_of(named.slow) == f"{tmp_path / 'named.py'}:slow"
+    assert reference_of(named.Mine) == f"{tmp_path / 'named.py'}:Mine"
+    task = closed()
+    slow, fast = (train(task, reference_of(each), lr=0.5).final["valid_loss"] for each in (named.slow, named.both))
+    assert slow != pytest.approx(fast, rel=0.01)
+    assert train(task, named.both, lr=0.5).final["valid_loss"] == fast
+
+
+def test_a_warm_up_over_choices_has_its_effect(closed):
+    task = closed(meanwhile="scheduler.step()").partition(":")[0]
+    text = Path(task).read_text()
+    more = "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (step + 1))"
+    Path(task).write_text(text.replace("    def loss", f"    {more}\n\n    def loss"))
+    assert run(f"{task}:train", ["sgd:lr=0.05/0.1/0.2/0.4"], trials=6, seeds=2).complete
+
+
+def test_ranges_are_no_part_of_what_a_run_stands_for(closed):
+    task = closed()
+    events = []
+    run(task, ["adamw:lr=1e-4..1e-2"], trials=1, seeds=2)
+    run(task, ["adamw:lr=1e-4..1e-1"], trials=1, seeds=2, events=events)
+    assert events[0].done == events[0].total
 
 
 def test_a_class_from_anywhere_trains_once(closed):

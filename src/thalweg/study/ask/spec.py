@@ -208,7 +208,7 @@ def _refuse_hyperparameters(
     for name, values in vary.items():
         having = [rule for rule in rules if name in rule.method.hypers]
         if having and name not in own and not is_setting(name):
-            _refuse(name, values, having[0].label, task.name)
+            _refuse(name, values, having[0].source, task.name)
 
 
 def installed(package: str) -> str:
@@ -259,7 +259,7 @@ def _check_decay(found: ResolvedMethod, trials: Sequence[Mapping[str, Value]], s
     if not any(values.get("weight_decay") for values in trials):
         raise StudyError(
             f"{found.label} has a weight decay of 0 in every trial, so the kind of decay would change nothing: "
-            f"write {found.label}:weight_decay=0.001"
+            f"write {found.source}:weight_decay=0.001"
         )
 
 

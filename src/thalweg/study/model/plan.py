@@ -9,6 +9,11 @@ from .cells import CPU, Cell, Value
 from .settings import Settings, is_setting, settings_of
 
 
+def is_range(written: str) -> bool:
+    """Whether a value, as it is written, is several: ``1e-4..1e-2``, ``0.8/0.9``."""
+    return ".." in written or "/" in written
+
+
 @dataclass(frozen=True)
 class Contender:
     """One of those compared: a rule, and what it is given of the task's options that are varied.
@@ -32,6 +37,17 @@ class Contender:
     edges: tuple[tuple[str, ...], ...]
     rule: str = ""
     options: Mapping[str, Choice] = field(default_factory=dict)
+
+    @property
+    def without_ranges(self) -> str:
+        """The rule's own label with what is fixed: where it was searched is no part of what a run stands for."""
+        pieces = (self.rule or self.label).split(":")
+        return ":".join(each for each in pieces if not is_range(each.partition("=")[2]))
+
+    @property
+    def single(self) -> str:
+        """The rule as one training of it is asked for: as `reference`, without ranges."""
+        return ":".join(each for each in self.reference.split(":") if not is_range(each.partition("=")[2]))
 
     @property
     def reference(self) -> str:
@@ -102,7 +118,7 @@ class Plan:
         return Cell(
             task=self.task,
             task_hash=self.task_hash,
-            rule=rule.rule or rule.label,
+            rule=rule.without_ranges,
             rule_hash=rule.hash,
             values=rule.trials[trial],
             seed=seed,

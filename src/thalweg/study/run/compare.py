@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -13,6 +14,7 @@ from typing import Any, overload
 
 from thalweg.cpu import cpu_name
 from thalweg.showing import shower
+from thalweg.study.ask.arguments import written_arguments
 from thalweg.study.ask.functions import function_reference
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.spec import Rules, Study, installed, plans, study
@@ -235,10 +237,12 @@ class _Runner:
 
     def _stopped(self, cell: Cell, run: Run) -> StudyError:
         longer = "Give it more (--run-timeout). One training, for as long as it takes"
+        rule = next(each for each in self.plan.rules if each.label == cell.called)
+        alone = ["thalweg", "train", self.plan.task_source, rule.single]
         advice = longer if run.status == "stopped" else "One training with all that it prints"
         return StudyError(
             f"the first training of {self.plan.task} ({cell.called}) failed, so the comparison stops: "
-            f"{run.message}. {advice}: thalweg train {self.plan.task_source} {cell.rule_source}"
+            f"{run.message}. {advice}: {shlex.join([*alone, *written_arguments(self.plan.arguments)])}"
         )
 
     def _check_reports(self, run: Run) -> None:

@@ -159,9 +159,10 @@ class Trial:
         tuples = {hyper.of: name for name, hyper in self._method.hypers.items() if hyper.of and name in self._values}
         if chosen := sorted(set(options) & {*self._values, *tuples}):
             number = tuples.get(chosen[0], chosen[0])
+            called = self._method.name.lower() if self._method.rule else self._method.name
             raise StudyError(
                 f"trial.optimizer(...): {chosen[0]} is chosen by the comparison: leave it out here. If it is to be the "
-                f"same in every trial, that stands in the rule's name: {self._method.name.lower()}:{number}=..."
+                f"same in every trial, that stands in the rule's name: {called}:{number}=..."
             )
         if chosen := sorted(set(options) & set(self._chain)):
             raise StudyError(
