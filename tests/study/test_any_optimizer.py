@@ -42,6 +42,11 @@ class Counting(torch.optim.SGD):
         super().__init__(params, lr=lr)
 
 
+class Idle(torch.optim.SGD):
+    def step(self, closure=None):
+        return None
+
+
 def with_two(model, lr=0.1):
     params = list(model.parameters())
     return torch.optim.LBFGS(params[:1], lr=lr), torch.optim.SGD(params[1:], lr=lr)
@@ -332,12 +337,17 @@ REFUSED = {
     "adamw:others=sgd": "others= is for optimizers that take matrices alone",
     "torch.optim.Muon:others=torch.optim.SGD:lr=0.1": "torch.optim.SGD is an optimizer, and no update rule",
     "mine.py:NeedsAWord:lr=0.1": "kind has no default: write mine.py:NeedsAWord:kind=... ",
+    "elsewhere.Mine:lr=0.1": "No module named 'elsewhere'. Of the file here it is elsewhere.py:Mine",
+    "torch.AdamW:lr=0.1": "torch has no 'AdamW': its optimizers are torch.optim.AdamW",
+    "1e-3": "several values of a hyperparameter are written lr=1e-4/1e-3",
+    "torch.optim.SGD:lr=0.1..0.01": "positive numbers, the smaller first",
     "mine.py:Nothing": "mine.py has no 'Nothing'; did you mean nothing?",
 }
 
 
 @pytest.mark.parametrize("reference", REFUSED)
 def test_refusals_say_what_to_write(own, closed, reference):
+    Path("elsewhere.py").touch()
     with pytest.raises(StudyError) as caught:
         resolve(study(closed(), [reference]))
     assert REFUSED[reference] in str(caught.value)
@@ -421,6 +431,21 @@ def test_ranges_are_no_part_of_what_a_run_stands_for(closed):
     assert events[0].done == events[0].total
 
 
+def test_one_whose_every_run_fails_is_not_judged(own, closed):
+    found = run(closed(), ["adamw", "sgd", f"{own}:nothing:lr=0.1"], trials=2, seeds=2)
+    first, second, *_ = found.verdict.sentences
+    assert first.startswith("Nothing is said of nothing (lr=0.1): every run of it failed; the first: nothing returns a")
+    assert second.startswith("On script.py:train, after 2 trials each, ")
+    assert "nothing" not in " ".join(found.verdict.sentences[1:])
+    pooled = run(closed(), ["adamw", f"{own}:nothing:lr=0.01..0.1"], trials=6, seeds=2, store="pooled.sqlite")
+    assert "There is nothing to compare it with." in pooled.verdict.sentences
+
+
+def test_one_that_changes_nothing_is_told(own, closed):
+    found = train(closed(), f"{own}:Idle", lr=0.1)
+    assert found.message.startswith("mine.py.Idle changed no weight in 3 steps") or "Idle changed no" in found.message
+
+
 def test_a_class_from_anywhere_trains_once(closed):
     class Halved(torch.optim.SGD):
         def __init__(self, params, lr=0.1):
@@ -434,5 +459,11 @@ def test_lr_find(own, closed):
     task = closed()
     found = lr_find(task, "torch.optim.SGD:momentum=0.9", low=1e-3, high=1.0, points=5, engine=Serial())
     assert len(found.rates) == 5
+    assert shlex.split(found.command)[:4] == ["thalweg", "compare", task, "-r"]
+    searched = shlex.split(found.command)[4]
+    assert searched.startswith("torch.optim.SGD:momentum=0.9:lr=")
+    assert resolve(study(task, [searched], trials=3)).rules[0].searched.keys() == {"lr"}
+    own_range = lr_find(task, f"{own}:Mine", low=1e-3, high=1.0, points=5, engine=Serial()).command
+    assert resolve_method(shlex.split(own_range)[4]).name == "Mine"
     with pytest.raises(StudyError, match="declares no search of lr: give both ends"):
         lr_find(task, f"{own}:Mine", engine=Serial())

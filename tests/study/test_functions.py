@@ -161,3 +161,83 @@ def test_in_a_real_notebook(tmp_path):
     assert "On train, " in shown.outputs[0]["data"]["text/html"]
     assert "<iframe srcdoc=" in page.outputs[0]["data"]["text/html"]
     assert "On train, " in page.outputs[0]["data"]["text/html"]
+
+
+# Something that is used, and the same with another meaning: results stand for the first alone.
+MEANINGS = {
+    "a base class": ("class B:\n    v = 3\nclass N(B): pass\ndef train(t): return N.v", "v = 3", "v = 4"),
+    "a method": ("class N:\n    def f(self): return 1\ndef train(t): return N().f()", "return 1", "return 2"),
+    "a property": ("class N:\n    @property\n    def f(s): return 1\ndef train(t): N().f", "return 1", "return 2"),
+    "two lambdas of one line": ("fs = [lambda t: 1, lambda t: 2]\ntrain = fs[0]", "fs[0]", "fs[1]"),
+    "what is decorated": (
+        "def d(f):\n    def inner(t): return f(t)\n    return inner\n"
+        "@d\ndef build(t): return 1\n@d\ndef train(t): return build(t)",
+        "return 1",
+        "return 2",
+    ),
+    "a default": ("import numpy as np\nX = np.zeros(5000)\nX[2500] = 1\ndef train(t, d=X): return d", "= 1", "= 2"),
+    "a partial's argument": ("import functools\ndef f(t, w): w\ntrain = functools.partial(f, w=1)", "w=1", "w=2"),
+    "in a list": ("SIZES = [1, {2: (3,)}]\ndef train(t): return SIZES", "(3,)", "(4,)"),
+    "an instance": ("class C:\n    def __init__(s): s.a = 1\nc = C()\ndef train(t): return c.a", "s.a = 1", "s.a = 2"),
+    "a tensor": ("import torch\nX = torch.ones(3)\ndef train(t): return X", "ones(3)", "ones(3) * 2"),
+    "a model": ("import torch\nM = torch.nn.Linear(2, 2)\nM.weight.data.fill_(1)\nM.bias.data.fill_(0)\n"
+                "def train(t): return M", "fill_(1)", "fill_(2)"),
+}  # fmt: skip
+# What is used in name alone, or differs from process to process.
+ALIKE = {
+    "an attribute of that name": ("seed = 1\ndef train(t): t.seed('x')", "seed = 1", "seed = 2"),
+    "a set of words": ("S = {'a', 'bb', 'ccc'}\ndef train(t): return S", "", ""),
+    "an enumeration": ("import enum\nclass E(enum.Enum):\n    A = 1\ne = E.A\ndef train(t): return e", "", ""),
+    "itself": ("def train(t): return t and train(None)", "", ""),
+}
+
+
+def parts_in_another_process(text):
+    code = (
+        "import json, sys\nsys.argv = ['x']\n" + text + "\nfrom thalweg.study.ask.function_parts import consists_of\n"
+        "print(json.dumps(dict(consists_of(train, 'train').written)))"
+    )
+    return typed(code)
+
+
+@pytest.mark.parametrize("case", MEANINGS)
+def test_what_means_something_else_is_something_else(case):
+    text, old, new = MEANINGS[case]
+    assert old in text
+    namespaces = [{"__name__": "__main__"} for _ in range(3)]
+    for space, written in zip(namespaces, (text, text, text.replace(old, new)), strict=True):
+        exec(compile(written, "cell", "exec"), space)
+    first, again, other = (parts_of(space["train"]) for space in namespaces)
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("case", ALIKE)
+def test_what_means_the_same_is_the_same(case):
+    text, old, new = ALIKE[case]
+    assert parts_in_another_process(text) == parts_in_another_process(text.replace(old, new) if old else text)
+
+
+def test_data_files_and_modules_of_a_function_count_as_they_are_now(tmp_path, monkeypatch):
+    cells = CELLS.replace(
+        "x = torch.from_numpy(DATA)[:, None]", "x = torch.tensor([[float(trial.file('d.txt').read_text())]])"
+    )
+    (tmp_path / "d.txt").write_text("0.5")
+    typed(cells + COMPARE)
+    (kept,) = tmp_path.glob("*.function")
+    events = []
+    settings = {"trials": 2, "seeds": 2, "engine": Serial(), "store": "thalweg-train.sqlite", "on_event": events.append}
+    # As the page says it: from the kept file, whose parts are the same, while the files are not.
+    for name, text in (("d.txt", "0.75"), ("helper.py", HELPER.replace("2", "5"))):
+        (tmp_path / name).write_text(text)
+        events.clear()
+        thalweg.compare(f"{kept}:train", ["sgd", "adamw"], **settings)
+        assert events[0].changed == (name,)
+        assert events[0].done == 0
+
+
+def test_a_cached_helper_is_refused_by_its_name(tmp_path):
+    space = {"__name__": "__main__"}
+    exec("import functools\n@functools.lru_cache\ndef data(): return 1\ndef train(t): return data()", space)
+    with pytest.raises(StudyError, match=r"data is wrapped by functools\.lru_cache"):
+        function_reference(space["train"], tmp_path)

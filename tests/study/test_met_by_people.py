@@ -126,7 +126,7 @@ def test_a_range_of_ones_own(script):
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ("adamw:lr=1..1", "write lr=low..high, two positive numbers, or lr=a/b/c"),
+        ("adamw:lr=1..1", "write lr=low..high, positive numbers, the smaller first, or lr=a/b/c"),
         ("adamw:lr=0.1..0.01", "write lr=low..high"),
         ("adamw:lr=a..b", "lr must be a number; got 'a'"),
         ("adamw:beta1=0.5..2", "beta1 must be"),

@@ -20,8 +20,8 @@ from typing import Any
 from thalweg.study.model.errors import StudyError
 
 NAMING = ("LOAD_GLOBAL", "LOAD_NAME")
-# How a class says what an instance consists of, if not of its attributes.
-REDUCING = ("__reduce__", "__reduce_ex__", "__getstate__")
+# How a class says what an instance is made of, if not of its state.
+REDUCING = ("__reduce__", "__reduce_ex__")
 HEAP_TYPE = 1 << 9  # CPython's flag of classes that are made in Python
 
 
@@ -165,15 +165,14 @@ class _Walk:
         if array := _array(thing):
             return array
         if _is_plain(kind):
-            inside = self.digest(f"{name}.__dict__", dict(vars(thing)))
-            return f"{self.digest(kind.__qualname__, kind)} {inside}"
+            return f"{self.digest(kind.__qualname__, kind)} {self.digest(f'{name}.__dict__', thing.__getstate__())}"
         return hashlib.sha256(pickled(name, thing)).hexdigest()
 
 
 def _is_plain(kind: type) -> bool:
-    """Whether an instance is its attributes: of a class of Python's that does not say otherwise."""
+    """Whether an instance is its class and state: of a class of Python's that does not say otherwise."""
     reducing = any(getattr(kind, each) is not getattr(object, each) for each in REDUCING)
-    return bool(kind.__flags__ & HEAP_TYPE) and not reducing and hasattr(kind, "__dict__")
+    return bool(kind.__flags__ & HEAP_TYPE) and not reducing
 
 
 def is_written_here(thing: Any) -> bool:

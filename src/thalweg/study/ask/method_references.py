@@ -146,8 +146,8 @@ def refuse_unsearched(found: ResolvedMethod) -> None:
     own = found.source
     if not found.method.rule and "lr" in found.method.hypers and "lr" not in {*found.fixed, *found.ranges}:
         raise StudyError(
-            f"rule {own} declares no search: say where to look for its learning rate, {own}:lr=1e-4..1e-1, "
-            "or which it is to be, lr=0.01"
+            f"rule {own} declares no search: say where to look for its learning rate, {own}:lr=1e-4..1e-1 (in Python "
+            'also {"rule": ..., "lr": (1e-4, 1e-1)}), or which it is to be, lr=0.01'
         )
 
 
@@ -161,7 +161,9 @@ def _range(method: Method, name: str, written: str, where: str) -> Search:
     if "/" in written:
         return choice(*values, axis=name)
     if len(values) != 2 or not 0 < values[0] < values[1]:
-        raise StudyError(f"{where}: write {name}=low..high, two positive numbers, or {name}=a/b/c; got {written!r}")
+        raise StudyError(
+            f"{where}: write {name}=low..high, positive numbers, the smaller first, or {name}=a/b/c; got {written!r}"
+        )
     return range_of(method, name, *values)
 
 
@@ -286,10 +288,14 @@ def _place(declared: Any, catalogue: Mapping[str, type[Any]]) -> str:
     if file is None or not Path(file).is_file():
         raise StudyError(
             f"{declared.__name__} was typed into an interactive session, where worker processes cannot find it: "
-            "save it in a file and import it from there"
+            "save it in a file (in a notebook: %%writefile my_optimizers.py) and import it from there"
         )
     names = [declared.__name__, *vars(module)]
     name = next((each for each in names if vars(module).get(each) is declared), "")
+    if not name and "." in declared.__qualname__:
+        raise StudyError(
+            f"{declared.__qualname__} is defined inside a function or class: move it to the top of its file"
+        )
     if not name:
         raise StudyError(
             f"{declared.__name__} is in {file} under no name of its own: give it one at the top of the file"

@@ -95,6 +95,13 @@ def checked(method: Method, given: Mapping[str, object], where: str) -> dict[str
     return {name: found[name] for name in method.named(found)}
 
 
+def is_model(given: Trained) -> bool:
+    """Whether a script gives a model."""
+    from torch import nn
+
+    return isinstance(given, nn.Module)
+
+
 def parameters(given: Trained) -> Any:
     """A model's parameters, or what was given in their place."""
     return given.parameters() if hasattr(given, "parameters") else given

@@ -15,7 +15,7 @@ from thalweg.formula import Hyper
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 
-from .methods import Method, Trained, by_group, parameters, regrouped
+from .methods import Method, Trained, by_group, is_model, parameters, regrouped
 
 OTHERS = "others"
 
@@ -144,14 +144,21 @@ def _built(
     except StudyError:
         raise
     except Exception as problem:
-        advice = (
-            f". Where it takes only some of the parameters, give it the matrices of layers, and another rule the rest: "
-            f"{reference}:{OTHERS}=adamw; or write a function that makes both"
-            if not inspect.isfunction(target)
-            else ""
-        )
         said = " ".join(str(problem).split()).rstrip(".")
+        advice = _advice(target, given, reference)
         raise StudyError(f"{name} could not be made: {type(problem).__name__}: {said}{advice}") from problem
+
+
+def _advice(target: Callable[..., Any], given: Trained, reference: str) -> str:
+    """What may help where an optimizer could not be made."""
+    if inspect.isfunction(target):
+        return ". It is given the model, as trial.optimizer is: use model.parameters()" if is_model(given) else ""
+    if not is_model(given):
+        return ""
+    return (
+        ". Where it takes only some of the parameters, give it the matrices of layers, and another rule the rest: "
+        f"{reference}:{OTHERS}=adamw; or write a function that makes both"
+    )
 
 
 def _as_one(given: Any, name: str) -> Any:
@@ -239,14 +246,12 @@ def _both(
 
 def _divided(given: Trained) -> tuple[list[Any], list[Any]]:
     """The matrices of layers, and all else: embeddings, vectors, kernels of convolutions."""
-    from torch import nn
-
     from thalweg.optim.kinds import model_parameters
 
     every = [*parameters(given)]
     if any(isinstance(each, dict) for each in every):
         raise StudyError(f"trial.optimizer(...) is given groups: with {OTHERS}= give it the model")
-    told = model_parameters(given) if isinstance(given, nn.Module) else ()
+    told = model_parameters(given) if is_model(given) else ()
     apart = {id(each.param) for each in told if each.kinds}
     trained = [each for each in every if each.requires_grad]
     matrices = [each for each in trained if each.ndim == 2 and id(each) not in apart]

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from thalweg.closest import ending
 from thalweg.formula.rule import hypers
 from thalweg.rules import CATALOGUE
 from thalweg.stats.pool import PART, largest_budget
@@ -118,12 +119,17 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 def study(task: str | Sequence[str], rules: Rules, **settings: Any) -> Study:
     """A `Study` from Python. Raises `StudyError`."""
     given = tuple(rules) if isinstance(rules, list | tuple) else (rules,)
+    if isinstance(rules, str):  # as the command takes them
+        given = tuple(each.strip() for each in rules.split(",") if each.strip()) or (rules,)
     if not isinstance(task, str | Sequence):
         raise StudyError(f"a task is a name such as 'digits-mlp', or 'my_script.py:train'; got {task!r}")
     chosen = task if isinstance(task, str) else tuple(task)
     names = tuple(map(reference_of, given))
     if unknown := sorted(set(settings) - set(Study.__struct_fields__)):
-        raise StudyError(f"a study has no setting {unknown[0]!r}; it has {', '.join(Study.__struct_fields__)}")
+        known = list(Study.__struct_fields__)
+        raise StudyError(
+            f"a study has no setting {unknown[0]!r}{ending(unknown[0], known)} Its settings: {', '.join(known)}."
+        )
     for name in ("budgets", "hold"):
         if isinstance(settings.get(name), list):
             settings[name] = tuple(settings[name])

@@ -53,7 +53,8 @@ def read_study(path: str | Path, **others: Any) -> Study:
             raise StudyError(f"{file.name}: {problem.__cause__}") from None
         raise StudyError(f"{file.name}: {_words(problem)}") from None
     except StudyError as problem:
-        raise StudyError(f"{file.name}: {problem}") from None
+        said = str(problem).removeprefix(f"{file.name}: ")
+        raise StudyError(f"{file.name}: {said}") from None
 
 
 def _settings(file: Path, written: dict[str, Any]) -> dict[str, Any]:
