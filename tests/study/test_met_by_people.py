@@ -107,7 +107,7 @@ def test_a_range_of_ones_own(script):
     """In place of the rule's own box, from any number of trials on; the draws are those of other rules."""
     found = run(script(text()), ("adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=1e-3/1e-2", "lion"), trials=6, seeds=2)
     rows = found.rows
-    assert rows[0].contender == "adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=0.001/0.01"
+    assert rows[0].contender == "adamw"
     assert rows[0].name == "AdamW"
     two = resolve(study("digits-mlp", ["adamw:lr=0.01..0.02", "adamw:eps=0.001/0.01", "adamw:lr=0.1"])).rules
     assert [each.name for each in two] == ["AdamW (lr=0.01..0.02)", "AdamW (eps=0.001/0.01)", "AdamW (lr=0.1)"]

@@ -56,8 +56,10 @@ class ResolvedMethod(FoundMethod):
 
     label: str
     name: str
-    """For sentences: with what is fixed, and, where two would be called the same, `full_name`, with ranges too."""
+    """With what is fixed, ``label`` short and ``name`` for sentences; where two would be called the same, as below."""
+    full_label: str
     full_name: str
+    """With ranges too."""
     source: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
     ranges: Mapping[str, Search] = field(default_factory=dict)
@@ -83,7 +85,9 @@ def resolve_method(reference: str | type, besides: Sequence[str] = ()) -> Resolv
     _refuse_incomplete(method, target, source, {*options, *besides})
     told = {name: value_text(fixed[name]) if name in fixed else _range_text(options[name]) for name in options}
     told = {name: told[name] for name in method.named(told)}
-    label = ":".join([_label(source, target), *(f"{k}={v}" for k, v in told.items())])
+    fixed_text = [f"{name}={value}" for name, value in told.items() if name in fixed]
+    label = ":".join([_label(source, target), *fixed_text])
+    full_label = ":".join([_label(source, target), *(f"{name}={value}" for name, value in told.items())])
     others = without_others(source)[1]
     more = [f"like={method.rule.followed}"] if method.rule and method.rule.followed else []
     more += [f"{OTHERS}={others}"] if others else []
@@ -91,7 +95,9 @@ def resolve_method(reference: str | type, besides: Sequence[str] = ()) -> Resolv
     texts = {name: name if fixed.get(name) is True else f"{name}={value}" for name, value in told.items()}
     name = _named(called, [*more, *(text for key, text in texts.items() if key in fixed)])
     full_name = _named(called, [*more, *texts.values()])
-    return ResolvedMethod(method, found.text, found.hash, label, name, full_name, _absolute(source), fixed, ranges)
+    return ResolvedMethod(
+        method, found.text, found.hash, label, name, full_label, full_name, _absolute(source), fixed, ranges
+    )
 
 
 def _named(called: str, settings: Sequence[str]) -> str:
@@ -126,7 +132,7 @@ def one_training(found: ResolvedMethod, command: str) -> ResolvedMethod:
     if found.ranges:
         name = next(iter(found.ranges))
         raise StudyError(
-            f"{command} takes one value of {name}, not a range: {found.label}. `thalweg compare` searches it"
+            f"{command} takes one value of {name}, not a range: {found.full_label}. `thalweg compare` searches it"
         )
     return found
 

@@ -161,6 +161,8 @@ def _plan(asked: Study, reference: str) -> Plan:
     names = [rule.name for rule in rules]
     rules = [replace(rule, name=rule.full_name) if names.count(rule.name) > 1 else rule for rule in rules]
     labels = [rule.label for rule in rules]
+    rules = [replace(rule, label=rule.full_label) if labels.count(rule.label) > 1 else rule for rule in rules]
+    labels = [rule.label for rule in rules]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise StudyError(f"the rule {twice} is listed twice: give each once, or rename one of the classes")
     _refuse_hyperparameters(task, rules, asked.vary)
@@ -243,6 +245,7 @@ def _planned(
         searched={
             name: str(side) for name, side in searched(found.method, found.fixed, asked.trials, found.ranges).items()
         },
+        asked=found.full_label,
         edges=tuple(at_an_edge(found.method, found.fixed, values, asked.trials, found.ranges) for values in trials),
     )
     for options in combined:

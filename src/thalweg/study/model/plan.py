@@ -24,6 +24,7 @@ class Contender:
     ``searched``  which hyperparameters were searched, each with its box in words.
     ``edges``     per trial, the searched hyperparameters within 10% of an edge of their box.
     ``rule``      the rule's own label, which its runs are known by; "" where it is ``label``.
+    ``asked``     the rule's label with the ranges that were given, as it was asked for; "" where it is the label.
     ``options``   its values of what is varied, by name: options of the task, and settings.
     """
 
@@ -37,6 +38,7 @@ class Contender:
     edges: tuple[tuple[str, ...], ...]
     rule: str = ""
     options: Mapping[str, Choice] = field(default_factory=dict)
+    asked: str = ""
 
     @property
     def without_ranges(self) -> str:
@@ -53,7 +55,11 @@ class Contender:
     def reference(self) -> str:
         """The rule as it is asked for: where it is found, then its fixed values and ranges."""
         # What stands in both: the convention, and the rule for what is no matrix.
-        own = [each for each in (self.rule or self.label).split(":")[1:] if not each.startswith(("like=", "others="))]
+        own = [
+            each
+            for each in (self.asked or self.rule or self.label).split(":")[1:]
+            if not each.startswith(("like=", "others="))
+        ]
         return ":".join([self.source, *own])
 
 
