@@ -290,6 +290,16 @@ def test_what_it_is_made_of_counts(own, closed):
     assert plain != with_others != resolve_method("torch.optim.Muon:others=sgd:lr=1").hash
 
 
+def test_a_change_of_its_file_is_told_by_name(own, closed):
+    task, events = closed(), []
+    run(task, [f"{own}:Mine:lr=0.1", "sgd"], trials=1, seeds=2)
+    Path(own).write_text(Path(own).read_text().replace("momentum=0.9, **more", "momentum=0.5, **more"))
+    found = run(task, [f"{own}:Mine:lr=0.1", "sgd"], trials=1, seeds=2, events=events)
+    assert events[0].changed == ("mine.py",)
+    assert events[0].done == len([cell for cell, _ in found.trainings if cell.called == "sgd"]) + 1
+    assert "mine.py" in found.provenance["files"]
+
+
 def test_one_spelling_however_it_is_given(own, tmp_path, monkeypatch):
     text = "torch.optim.Adafactor:lr=0.0001..0.1:d=1/2:weight_decay=0.5:maximize=false"
     table = {"rule": torch.optim.Adafactor, "lr": (1e-4, 0.1), "d": [1.0, 2.0], "weight_decay": 0.5, "maximize": False}
