@@ -28,6 +28,12 @@ QUICK = """
 
 
 @pytest.fixture
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """What a test writes beside itself, stores above all, lands in its own folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def script(tmp_path):
     """Writes a script, given its text or nothing for a quick one; the reference of its `train`."""
 

@@ -16,6 +16,8 @@ from thalweg.study.run.engines import Serial
 from thalweg.study.run.lr_find import lr_find
 from thalweg.view.commands import again
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 SAM = Path(__file__).parents[2] / "examples" / "sam.py"
 OWN = """
 import torch
@@ -77,11 +79,6 @@ def train(trial):
             trial.report(valid_loss=loss().detach(), test_loss=loss().detach())
 """
 GROUPS = "[{'params': model[0].parameters(), 'name': 'body'}, {'params': model[2].parameters(), 'name': 'head'}]"
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

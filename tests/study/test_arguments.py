@@ -16,6 +16,8 @@ from thalweg.study.run.lr_find import lr_find
 from thalweg.study.run.rerun import rerun
 from thalweg.view import commands
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 PARSING = """
 import argparse
 import sys
@@ -42,11 +44,6 @@ def train(trial):
 """
 SMALL = {"rules": ("sgd",), "trials": 1, "seeds": 2}
 WIDE = ["--width", "3", "--name", "a b"]
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -11,10 +11,7 @@ from comparing import rows, run
 from thalweg.study import Comparison, Finished, Phase, Started, StudyError, compare
 from thalweg.study.run.engines import LocalProcesses, Serial
 
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 
 def test_processes_and_serial_find_the_same_to_the_bit(script):

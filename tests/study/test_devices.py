@@ -23,15 +23,12 @@ from thalweg.study.run.engines import LocalProcesses, RunTimeout, Serial
 from thalweg.study.run.ray_engine import RayCluster
 from thalweg.study.run.rerun import rerun
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 CARDS = ("Stand-in 1", "Stand-in 1", "Stand-in 2")
 SETS = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or not {0, 1} <= os.sched_getaffinity(0), reason="needs the CPUs 0 and 1"
 )
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -59,8 +59,7 @@ print(len(found.runs), {run.status for run in found.runs}, found.plan.task)
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def helper(in_a_folder_of_its_own, tmp_path):
     (tmp_path / "helper.py").write_text(HELPER)
 
 

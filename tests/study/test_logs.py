@@ -12,6 +12,8 @@ from thalweg.study.keep.merge import merge
 from thalweg.study.run.engines import LocalProcesses
 from thalweg.study.run.rerun import kept
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 SCRIPT = """
 import sys
 import torch
@@ -35,11 +37,6 @@ def train(trial):
 def broken(epoch):
     raise ValueError(f"nothing works in epoch {epoch}")
 """
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ from comparing import run
 from thalweg.study import train
 from thalweg.study.run.engines import LocalProcesses
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 LOADING = """
 import torch
 
@@ -94,11 +96,6 @@ def train(trial):
         optimizer.step()
         trial.report(valid_loss=loss, test_loss=loss, **{f"valid_{i}_score": n for i, n in enumerate(found)})
 """
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from comparing import run
 
 from thalweg.study import LocalProcesses, StudyError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_a_folder_of_its_own")]
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 NAMES = (
@@ -81,11 +81,6 @@ def workers():
     engine = Kept(2)
     yield engine
     LocalProcesses.close(engine)
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def followed(name, folder):

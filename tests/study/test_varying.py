@@ -30,6 +30,8 @@ from thalweg.terminal.comparison import print_outcome
 from thalweg.terminal.console import out
 from thalweg.view.comparison import command, heading, view_of
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 # A training of milliseconds in which the norm matters: the inputs' sizes differ by a factor of a hundred.
 NORMS = """
     import torch
@@ -54,11 +56,6 @@ NORMS = """
             trial.report(valid_loss=loss(), test_loss=loss())
 """
 NORM = {"norm": ["layer", "none"]}
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def plan_of(task, rules="adamw", vary=None, trials=3):
