@@ -10,6 +10,7 @@ from comparing import run
 
 import thalweg
 from thalweg.study import StudyError, read_study, train
+from thalweg.study.ask import method_references
 from thalweg.study.ask.method_references import find_method, reference_of, resolve_method
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.run.engines import Serial
@@ -254,8 +255,10 @@ def test_what_it_is_made_of_counts(own, closed):
     assert first.hash == again.hash
     Path(own).write_text(Path(own).read_text() + "# more\n")
     assert resolve_method(f"{own}:Mine:lr=0.1").hash != first.hash
+    known = method_references._distributions_of.cache_info().misses
     plain, with_others = (resolve_method(f"torch.optim.Muon{more}:lr=1").hash for more in ("", ":others=adamw"))
     assert plain != with_others != resolve_method("torch.optim.Muon:others=sgd:lr=1").hash
+    assert method_references._distributions_of.cache_info().misses <= known + 1  # for torch, a quarter of a second
 
 
 def test_one_spelling_however_it_is_given(own, tmp_path, monkeypatch):
