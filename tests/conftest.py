@@ -29,7 +29,14 @@ TOGETHER = (
     ("study/test_twenty_scripts.py",),  # worker processes
     ("study/test_ray.py",),  # a cluster
     ("stats/test_calibration.py",),  # simulated studies
-    ("optim/test_attacks_apart.py", "nn/test_served.py", "test_package.py", "test_examples.py"),  # forked.py's server
+    (
+        "optim/test_attacks_apart.py",
+        "nn/test_served.py",
+        "test_package.py",
+        "test_examples.py",
+        "study/test_functions.py",
+        "study/test_script_rules.py",
+    ),  # forked.py's server
     ("report/test_page.py",),
     ("study/test_export.py",),
     ("test_doctor.py",),

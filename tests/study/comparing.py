@@ -4,7 +4,17 @@ import sqlite3
 
 from thalweg.study import compare
 from thalweg.study.model.cells import MEASURED, Curve, Run
-from thalweg.study.run.engines import Serial
+from thalweg.study.run.engines import LocalProcesses, Serial
+
+
+class Kept(LocalProcesses):
+    """Workers for one comparison after the other, since a process takes seconds to start."""
+
+    def close(self):
+        """Nothing: the next comparison wants them too."""
+
+    def let_go(self):
+        super().close()
 
 
 def run(task, rules=("sgd", "adam"), store="s.sqlite", events=None, **settings):

@@ -7,9 +7,9 @@ from shutil import copytree
 
 import pytest
 import torch
-from comparing import run
+from comparing import Kept, run
 
-from thalweg.study import LocalProcesses, StudyError
+from thalweg.study import StudyError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_a_folder_of_its_own")]
 
@@ -69,18 +69,11 @@ REFUSED = {
 }
 
 
-class Kept(LocalProcesses):
-    """Workers for one comparison after the other, since a process takes seconds to start."""
-
-    def close(self):
-        """Nothing: the next comparison wants them too."""
-
-
 @pytest.fixture(scope="module")
 def workers():
     engine = Kept(2)
     yield engine
-    LocalProcesses.close(engine)
+    engine.let_go()
 
 
 def followed(name, folder):
