@@ -27,6 +27,7 @@ TOGETHER = (
     ("explore/", "formula/test_javascript.py", "formula/test_typeset.py", "report/test_browser.py"),  # the browser
     ("frameworks/test_ddp.py", "frameworks/test_fsdp.py"),  # a pair of ranks
     ("study/test_twenty_scripts.py",),  # worker processes
+    ("study/test_engines.py",),  # likewise
     ("study/test_ray.py",),  # a cluster
     ("stats/test_calibration.py",),  # simulated studies
     (

@@ -156,7 +156,7 @@ SAYS = """
 @SETS
 def test_sets_of_cpus_change_no_bit_and_no_key(script):
     task = script(SAYS)
-    run(task, ("sgd",), trials=2, seeds=2, store="bound.sqlite", engine=LocalProcesses(devices="cpu:0,cpu:1"))
+    run(task, ("sgd",), trials=2, seeds=2, store="bound.sqlite", engine=LocalProcesses(devices="cpu:0+1"))
     run(task, ("sgd",), trials=2, seeds=2, store="plain.sqlite")
     assert rows("bound.sqlite") == rows("plain.sqlite")
 
@@ -271,6 +271,7 @@ def nap(seconds):
     return os.getpid()
 
 
+@pytest.mark.slow  # it waits for a clock, and so long as torch takes to load
 def test_the_others_go_on_beside_one_that_is_stopped():
     engine = LocalProcesses(2, run_timeout=0.02)
     found = list(engine.map(nap, [1000, 0.1, 0.2, 0.3, 0.4]))
