@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -611,31 +610,3 @@ def test_standard_output_on_a_full_disk():
     assert done.returncode == 2
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.slow
-def test_ctrl_c_loses_nothing(folder):
-    tokens = ["compare", "slow.py:train", "-r", "sgd,adamw", "--trials", "20", "--seeds", "2", "--workers", "1"]
-    process = subprocess.Popen([sys.executable, "-m", "thalweg", *tokens], stderr=subprocess.PIPE, text=True)
-    store, deadline = Path("thalweg-slow-train.sqlite"), time.monotonic() + 60
-    while time.monotonic() < deadline and not _stored(store):
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "Traceback" not in said
-    assert "Nothing that had finished is lost" in said
-    assert _stored(store)
-
-
-def _stored(store):
-    try:
-        connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-    except sqlite3.Error:
-        return 0
-    try:
-        return connection.execute("SELECT count(*) FROM run").fetchone()[0]
-    except sqlite3.Error:
-        return 0
-    finally:
-        connection.close()

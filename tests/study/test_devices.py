@@ -334,8 +334,10 @@ def test_an_array_of_jobs_a_rule_each_becomes_one_comparison(script):
     merging, comparing = after.splitlines()
 
     def start(text, task=""):
-        # The jobs of an array may be on different machines: as many workers as each has CPUs.
-        named = {**os.environ, "PYTHON": sys.executable, "SLURM_ARRAY_TASK_ID": task}
+        # The jobs of an array may be on different machines: as many workers as each has CPUs, here one.
+        named = {
+            **os.environ, "PYTHON": sys.executable, "SLURM_ARRAY_TASK_ID": task, "LOKY_MAX_CPU_COUNT": "1",
+        }  # fmt: skip
         return subprocess.Popen(["bash", "-c", SHELL + text], env=named, stdout=subprocess.PIPE, text=True)
 
     jobs = [start(job, str(task)) for task in range(3)]
