@@ -163,13 +163,12 @@ HELD = """
 """
 
 
-# Each kind of process that a training may start, one an epoch.
+# Each kind of process that a training may start, one an epoch. Torch only where it is needed: it takes seconds.
 STARTING = """
 import subprocess
 import sys
 
 import joblib
-import torch
 
 KINDS = ("fork", "spawn", "joblib", "subprocess")
 
@@ -178,15 +177,19 @@ def double(x):
     return 2 * x
 
 
-class Numbers(torch.utils.data.Dataset):
+class Numbers:
     def __len__(self):
         return 8
 
     def __getitem__(self, i):
+        import torch
+
         return torch.full((3,), i / 8)
 
 
 def batches(kind):
+    import torch
+
     if kind == "joblib":
         assert joblib.Parallel(n_jobs=2)(joblib.delayed(double)(i) for i in range(4)) == [0, 2, 4, 6]
     elif kind == "subprocess":
@@ -197,6 +200,8 @@ def batches(kind):
 
 
 def train(trial):
+    import torch
+
     torch.manual_seed(trial.seed("init"))
     model = torch.nn.Linear(3, 1)
     optimizer = trial.optimizer(model)
@@ -212,8 +217,8 @@ def train(trial):
 
 @on_a_cluster
 def test_trainings_start_processes_of_their_own_there(in_a_folder_of_its_own, script, shared):
-    found = default_runs(script(STARTING), "sgd", shared)
-    assert [(each.status, each.message) for each in found] == [("done", "")] * 2
+    (found,) = default_runs(script(STARTING), "sgd", shared, seeds=(1,))
+    assert (found.status, found.message) == ("done", "")
 
 
 @on_a_cluster
