@@ -26,10 +26,26 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 TOGETHER = (
     ("explore/", "formula/test_javascript.py", "formula/test_typeset.py", "report/test_browser.py"),  # the browser
     ("frameworks/test_ddp.py", "frameworks/test_fsdp.py"),  # a pair of ranks
-    ("study/test_twenty_scripts.py",),  # worker processes
+    (
+        "study/test_twenty_scripts.py",
+        "study/test_script_processes.py",
+        "study/test_compare.py",
+        "study/test_arguments.py",
+        "study/test_data_files.py",
+        "study/test_logs.py",
+        "study/test_lr_find.py",
+    ),  # worker processes
+    ("study/test_engines.py",),  # likewise
     ("study/test_ray.py",),  # a cluster
     ("stats/test_calibration.py",),  # simulated studies
-    ("optim/test_attacks_apart.py", "nn/test_served.py", "test_package.py", "test_examples.py"),  # forked.py's server
+    (
+        "optim/test_attacks_apart.py",
+        "nn/test_served.py",
+        "test_package.py",
+        "test_examples.py",
+        "study/test_functions.py",
+        "study/test_script_rules.py",
+    ),  # forked.py's server
     ("report/test_page.py",),
     ("study/test_export.py",),
     ("test_doctor.py",),

@@ -7,7 +7,6 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel as DDP
 from torch.utils.data import DataLoader, TensorDataset
@@ -32,8 +31,9 @@ def setup(rank, port):
 
 def main_worker(rank, port, trial, queue):
     setup(rank, port)
-    digits = load_digits()
-    x, y = torch.tensor(digits.data / 16).float(), torch.tensor(digits.target)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1800, 64, generator=generator)
+    y = (x @ torch.randn(64, 10, generator=generator)).argmax(1)
     train_set = TensorDataset(x[:1000], y[:1000])
     torch.manual_seed(trial.seed("init"))
     model = DDP(nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)))

@@ -8,7 +8,7 @@ from torch import nn
 
 BLOCK = 32
 BATCH = 16
-STEPS_PER_EPOCH = 25
+STEPS_PER_EPOCH = 10
 
 text = "".join(topics[name] for name in ("for", "while", "try", "with"))
 chars = sorted(set(text))
@@ -43,7 +43,7 @@ def get_batch(split, generator):
 def estimate_loss(model, split):
     model.eval()
     generator = torch.Generator().manual_seed(1337)  # the same batches each time
-    losses = [model(*get_batch(split, generator)).item() for _ in range(5)]
+    losses = [model(*get_batch(split, generator)).item() for _ in range(3)]
     model.train()
     return sum(losses) / len(losses)
 
@@ -54,7 +54,7 @@ def train(trial):
     optimizer = trial.optimizer(model)
     generator = torch.Generator().manual_seed(trial.seed("data"))
     trial.report(valid_loss=estimate_loss(model, "valid"), test_loss=estimate_loss(model, "test"))
-    for _ in trial.epochs(3):
+    for _ in trial.epochs(2):
         for _ in range(STEPS_PER_EPOCH):
             loss = model(*get_batch("train", generator))
             optimizer.zero_grad(set_to_none=True)

@@ -3,13 +3,32 @@
 import sqlite3
 
 from thalweg.study import compare
+from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.cells import MEASURED, Curve, Run
-from thalweg.study.run.engines import Serial
+from thalweg.study.run.compare import train_cell
+from thalweg.study.run.engines import LocalProcesses, Serial
+
+
+class Kept(LocalProcesses):
+    """Workers for one comparison after the other, since a process takes seconds to start."""
+
+    def close(self):
+        """Nothing: the next comparison wants them too."""
+
+    def let_go(self):
+        super().close()
 
 
 def run(task, rules=("sgd", "adam"), store="s.sqlite", events=None, **settings):
     settings = {"trials": 3, "seeds": 3, "engine": Serial(), **settings}
     return compare(task, rules, store=store, on_event=None if events is None else events.append, **settings)
+
+
+def default_runs(task, rule, engine, seeds=(1, 2)):
+    """The rule's default, trained by an engine with each of these seeds, without a comparison around it."""
+    plan = resolve(study(task, rule, trials=1, seeds=2))
+    cells = [plan.cell(plan.rules[0], 0, seed) for seed in seeds]
+    return sorted((run for _, run in engine.map(train_cell, cells)), key=lambda run: run.seed)
 
 
 def rows(store):

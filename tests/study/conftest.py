@@ -2,6 +2,7 @@ import subprocess
 import textwrap
 
 import pytest
+from comparing import Kept
 
 # A training of milliseconds with the real parts: torch, an optimizer of thalweg, seeds, reports.
 QUICK = """
@@ -25,6 +26,23 @@ QUICK = """
             optimizer.step()
             trial.report(valid_loss=loss().detach(), test_loss=loss().item())
 """
+
+
+@pytest.fixture(scope="session")
+def workers():
+    """Two worker processes for all comparisons that want such: each takes seconds to start.
+
+    The files whose tests ask for it stay together (TOGETHER in tests/conftest.py).
+    """
+    engine = Kept(2)
+    yield engine
+    engine.let_go()
+
+
+@pytest.fixture
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """What a test writes beside itself, stores above all, lands in its own folder."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

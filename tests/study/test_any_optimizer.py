@@ -12,11 +12,14 @@ from comparing import run
 
 import thalweg
 from thalweg.study import StudyError, read_study, train
+from thalweg.study.ask import method_references
 from thalweg.study.ask.method_references import find_method, reference_of, resolve_method
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.run.engines import Serial
 from thalweg.study.run.lr_find import lr_find
 from thalweg.view.commands import again
+
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 SAM = Path(__file__).parents[2] / "examples" / "sam.py"
 OWN = """
@@ -106,11 +109,6 @@ def train(trial):
             trial.report(valid_loss=loss().detach(), test_loss=loss().detach())
 """
 GROUPS = "[{'params': model[0].parameters(), 'name': 'body'}, {'params': model[2].parameters(), 'name': 'head'}]"
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -286,8 +284,10 @@ def test_what_it_is_made_of_counts(own, closed):
     assert first.hash == again.hash
     Path(own).write_text(Path(own).read_text() + "# more\n")
     assert resolve_method(f"{own}:Mine:lr=0.1").hash != first.hash
+    known = method_references._distributions_of.cache_info().misses
     plain, with_others = (resolve_method(f"torch.optim.Muon{more}:lr=1").hash for more in ("", ":others=adamw"))
     assert plain != with_others != resolve_method("torch.optim.Muon:others=sgd:lr=1").hash
+    assert method_references._distributions_of.cache_info().misses <= known + 1  # for torch, a quarter of a second
 
 
 def test_a_change_of_its_file_is_told_by_name(own, closed):

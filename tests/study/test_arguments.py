@@ -11,10 +11,12 @@ from thalweg.cli import main
 from thalweg.study import StudyError, train
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.plan import Plan
-from thalweg.study.run.engines import LocalProcesses, Serial
+from thalweg.study.run.engines import Serial
 from thalweg.study.run.lr_find import lr_find
 from thalweg.study.run.rerun import rerun
 from thalweg.view import commands
+
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 PARSING = """
 import argparse
@@ -42,11 +44,6 @@ def train(trial):
 """
 SMALL = {"rules": ("sgd",), "trials": 1, "seeds": 2}
 WIDE = ["--width", "3", "--name", "a b"]
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -89,10 +86,10 @@ def test_a_row_is_trained_again_with_them(place):
 
 
 @pytest.mark.slow
-def test_in_processes_of_their_own(place):
-    found = run(place, **SMALL, arguments=WIDE, engine=LocalProcesses(1))
+def test_in_processes_of_their_own(place, workers):
+    found = run(place, **SMALL, arguments=WIDE, engine=workers)
     assert widths(found) == {3.0}
-    rates = lr_find(place, "sgd", points=4, seeds=1, arguments=WIDE, engine=LocalProcesses(1))
+    rates = lr_find(place, "sgd", points=4, seeds=1, arguments=WIDE, engine=workers)
     assert "-- --width 3 --name 'a b')" in rates.sentences[0]
 
 

@@ -1,36 +1,39 @@
 import itertools
 import os
 import sqlite3
-import subprocess
-import sys
 import textwrap
 
 import pytest
-from comparing import rows, run
+from comparing import Kept, rows, run
 
+import forked
 from thalweg.study import Comparison, Finished, Phase, Started, StudyError, compare
-from thalweg.study.run.engines import LocalProcesses, Serial
+from thalweg.study.run.engines import Serial
+
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def test_processes_and_serial_find_the_same_to_the_bit(script):
-    """On a task of one's own and a built-in one."""
-    tasks = [script(), "digits-mlp"]
-    found = run(tasks, trials=1, seeds=2, store="processes.sqlite", engine=LocalProcesses(2))
-    again = run(tasks, trials=1, seeds=2, store="serial.sqlite")
-    assert rows("processes.sqlite") == rows("serial.sqlite")
-    for one, other in zip(found.comparisons, again.comparisons, strict=True):
+def test_processes_and_serial_find_the_same_to_the_bit(script, tmp_path, capfd):
+    """On a task of one's own and a built-in one. What is printed in the processes reaches nobody."""
+    own = script()
+    loud = "def train(trial):\n    print('loud'); os.system('echo shell'); print('err', file=sys.stderr)\n"
+    text = (tmp_path / "script.py").read_text().replace("def train(trial):\n", loud)
+    (tmp_path / "script.py").write_text(f"import os, sys\n{text}")
+    workers = Kept(2)
+    found = [run(own, trials=1, seeds=2, store="own.sqlite", engine=workers)]
+    found += [run("quadratic-deep", "sgd", trials=1, seeds=2, store="built-in.sqlite", engine=workers)]
+    workers.let_go()
+    assert capfd.readouterr() == ("", "")
+    again = [run(own, trials=1, seeds=2, store="own, serial.sqlite")]
+    again += [run("quadratic-deep", "sgd", trials=1, seeds=2, store="built-in, serial.sqlite")]
+    for name, one, other in zip(("own", "built-in"), found, again, strict=True):
+        assert rows(f"{name}.sqlite") == rows(f"{name}, serial.sqlite")
         assert one.complete
         assert one.verdict == other.verdict
         assert one.pairs == other.pairs
-    built_in = found.comparisons[1]
-    assert built_in.metric.judgement == "test_accuracy"
-    assert built_in.verdict.sentences[0].startswith("On digits-mlp, ")
-    assert built_in.provenance["packages"]["torch"]
+    assert found[1].metric.judgement == "test_loss"
+    assert found[1].verdict.sentences[0].startswith("On quadratic-deep, ")
+    assert found[1].provenance["packages"]["torch"]
 
 
 def test_a_comparison_from_start_to_verdict(script):
@@ -108,7 +111,7 @@ def test_an_interrupt_leaves_a_whole_store_and_goes_on(script):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compare(task, ["sgd", "adam"], trials=3, seeds=3, store="s.sqlite", workers=1, on_event=stop)
+        compare(task, ["sgd", "adam"], trials=3, seeds=3, store="s.sqlite", engine=Serial(), on_event=stop)
     assert len(rows("s.sqlite")) == 4
     events = []
     run(task, events=events)
@@ -175,31 +178,21 @@ DIES = """
 
 
 @pytest.mark.slow
-def test_a_run_whose_process_died_is_trained_again_by_the_next_call(script, tmp_path):
+def test_a_run_whose_process_died_is_trained_again_by_the_next_call(script, tmp_path, workers):
     task, events = script(DIES.replace('"deadly"', repr(str(tmp_path / "deadly")))), []
     (tmp_path / "deadly").touch()
-    found = run(task, ("adam",), engine=LocalProcesses(1))
-    assert [r.status for r in found.rows[0].trials.values()] == ["done", "died", "died"]
-    assert found.rows[0].failed == 2
+    found = run(task, ("adam",), trials=2, engine=workers)
+    assert [r.status for r in found.rows[0].trials.values()] == ["done", "died"]
+    assert found.rows[0].failed == 1
     assert found.complete
     assert "its process died, twice (SIGKILL)" in found.rows[0].trials[1].message
     assert Comparison.load("s.sqlite") == found
     (tmp_path / "deadly").unlink()
-    again = run(task, ("adam",), engine=LocalProcesses(1), events=events)
+    again = run(task, ("adam",), trials=2, engine=workers, events=events)
     trained = [e.cell.trial for e in events if isinstance(e, Finished) and e.run.seed == found.plan.tuning_seed]
-    assert sorted(trained) == [1, 2]
-    assert [r.status for r in again.rows[0].trials.values()] == ["done"] * 3
+    assert trained == [1]
+    assert [r.status for r in again.rows[0].trials.values()] == ["done"] * 2
     assert Comparison.load("s.sqlite") == again
-
-
-def test_what_a_training_prints_reaches_nobody(script, capfd):
-    loud = "    print('loud')\n        os.system('echo shell'); print('err', file=sys.stderr)\n        m ="
-    task = script(
-        FAILS_LATER.replace("BOUND", "1").replace("    m =", loud, 1).replace("torch\n", "torch, os, sys\n", 1)
-    )
-    found = run(task, ("adam",), engine=LocalProcesses(1))
-    assert found.rows[0].failed == 0
-    assert capfd.readouterr() == ("", "")
 
 
 def test_a_stored_comparison_knows_that_it_is_whole(script):
@@ -258,7 +251,6 @@ def test_the_default_store_is_named_after_the_task(script, tmp_path):
 
 
 MAIN = """
-import sys
 from thalweg.formula import Hyper, Rule, log_uniform
 from thalweg.study import compare
 
@@ -270,20 +262,18 @@ class Mine(Rule):
         return lr * g
 
 if __name__ == "__main__":
-    found = compare(sys.argv[1], ["adam", Mine], trials=2, seeds=2, workers=1)
+    found = compare(TASK, ["adam", Mine], trials=2, seeds=2, workers=1)
     print(found.rows[1].contender, found.complete, found.rows[1].failed)
 """
 
 
 def test_a_rule_of_the_script_that_is_run_reaches_the_workers(script, tmp_path):
-    task = script()
-    (tmp_path / "main.py").write_text(MAIN)
-    shown = subprocess.run([sys.executable, "main.py", task], capture_output=True, text=True)
-    assert (shown.stdout, shown.stderr) == ("Mine True 0\n", "")
-    loose = MAIN.replace('if __name__ == "__main__":', "if True:").replace("sys.argv[1]", repr(task))
-    (tmp_path / "main.py").write_text(loose)
-    shown = subprocess.run([sys.executable, "main.py", task], capture_output=True, text=True)
-    assert "main.py starts a comparison while it is being imported" in shown.stderr
+    place = tmp_path / "main.py"
+    place.write_text(MAIN.replace("TASK", repr(script())))
+    ended = forked.script(place)
+    assert (ended.stdout, ended.stderr) == ("Mine True 0\n", "")
+    place.write_text(place.read_text().replace('if __name__ == "__main__":', "if True:"))
+    assert "main.py starts a comparison while it is being imported" in forked.script(place).stderr
 
 
 def stored(store):

@@ -10,7 +10,7 @@ from thalweg.study.ask import local_modules
 from thalweg.study.ask.local_modules import script_files
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.run.compare import train_cell
-from thalweg.study.run.engines import LocalProcesses, Serial
+from thalweg.study.run.engines import Serial
 from thalweg.study.run.lr_find import lr_find
 from thalweg.study.run.rerun import rerun
 
@@ -138,5 +138,5 @@ def test_a_file_that_is_gone(place, tmp_path):
 
 
 @pytest.mark.slow
-def test_in_processes_of_their_own(place):
-    assert run(place, **SMALL, engine=LocalProcesses(1)).complete
+def test_in_processes_of_their_own(place, workers):
+    assert run(place, **SMALL, engine=workers).complete

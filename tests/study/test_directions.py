@@ -9,6 +9,8 @@ from thalweg.study.model.metric import choose_metric, reported_by
 from thalweg.study.run.engines import Serial
 from thalweg.study.run.lr_find import lr_find
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 SCRIPT = """
 import torch
 
@@ -30,11 +32,6 @@ def train(trial):
         optimizer.step()
         report({later})
 """
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

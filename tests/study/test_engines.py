@@ -32,19 +32,18 @@ def die(item):
     return item
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def engine():
+    """One for all, since its processes take seconds to start: after whatever has ended them it starts new ones."""
     made = LocalProcesses(2)
     yield made
     made.close()
 
 
-@pytest.mark.parametrize("kind", [Serial, lambda: LocalProcesses(2)])
-def test_every_item_comes_back_once_with_its_result(kind):
-    engine = kind()
-    assert sorted(engine.map(double, range(7))) == [(x, 2 * x) for x in range(7)]
-    assert list(engine.map(double, [])) == []
-    engine.close()
+def test_every_item_comes_back_once_with_its_result(engine):
+    for each in (engine, Serial()):
+        assert sorted(each.map(double, range(7))) == [(x, 2 * x) for x in range(7)]
+        assert list(each.map(double, [])) == []
 
 
 def test_an_exception_of_the_function_is_raised(engine):
@@ -100,8 +99,8 @@ class Interrupted(list):
         return super().__getitem__(index)
 
 
-def test_an_interrupt_while_work_is_handed_out_comes_after_it(engine, monkeypatch):
-    """Whichever thread receives it: another one than the main thread does not have the mask."""
+def test_an_interrupt_while_work_is_handed_out_comes_after_it(monkeypatch):
+    """Whichever thread receives it: another one than the main thread does not have the mask. A process starts too."""
     handed_out = []
     submit = ProcessPoolExecutor.submit
 
@@ -115,7 +114,7 @@ def test_an_interrupt_while_work_is_handed_out_comes_after_it(engine, monkeypatc
         return handed_out[-1]
 
     monkeypatch.setattr(ProcessPoolExecutor, "submit", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with closing(LocalProcesses(2)) as engine, pytest.raises(KeyboardInterrupt):
         list(engine.map(double, [1, 2]))
     assert len(handed_out) == 1
     assert handed_out[0].done()
@@ -123,7 +122,7 @@ def test_an_interrupt_while_work_is_handed_out_comes_after_it(engine, monkeypatc
 
 def test_an_interrupt_right_after_work_was_handed_out_is_quiet(engine, capfd):
     # An exception in the pool's own thread would be a warning, which is an error here.
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             list(engine.map(double, Interrupted([1, 2, 3, 4])))
     assert capfd.readouterr() == ("", "")

@@ -19,6 +19,8 @@ from thalweg.study.bridges.export import as_csv, as_json, as_parquet, export
 from thalweg.study.bridges.tables import FIRST, Table, tables
 from thalweg.study.judge.results import Suite, judge
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 NAMES = ("runs", "curves", "rules", "tuning_curves", "procedures", "pairs")
 
 # Runs of every ending, an option that is varied, rules with other hyperparameters and switches, a constant metric.
@@ -56,11 +58,6 @@ def found(tmp_path_factory):
         store=folder / "s.sqlite",
         trials=7,
     )
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def refusal(*arguments):

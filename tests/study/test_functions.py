@@ -1,18 +1,16 @@
 """A training that is a function of a notebook: compared in processes, continued, trained again, shown in the cell."""
 
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 from comparing import rows
 
+import forked
 import thalweg
-from thalweg.cli import main
 from thalweg.study import Serial, StudyError
 from thalweg.study.ask.function_parts import consists_of
 from thalweg.study.ask.functions import function_reference
+from thalweg.study.run.rerun import rerun
 
 # As a notebook has it: everything in __main__, which no other process can import.
 CELLS = """
@@ -60,21 +58,25 @@ print(len(found.runs), {run.status for run in found.runs}, found.plan.task)
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def helper(in_a_folder_of_its_own, tmp_path):
     (tmp_path / "helper.py").write_text(HELPER)
 
 
+TYPED = """
+import sys
+import warnings
+
+sys.path.insert(0, "")
+warnings.simplefilter("error")
+"""
+
+
 def typed(cells):
-    """Python with these cells typed in; what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(cells)], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """What a process prints that has had these cells typed in."""
+    return forked.code(TYPED + cells)
 
 
-def test_a_function_is_compared_continued_and_trained_again(tmp_path, capsys):
+def test_a_function_is_compared_continued_and_trained_again():
     said = typed(CELLS + COMPARE)
     assert "On train, " in said
     assert "{'done'} train" in said
@@ -83,9 +85,8 @@ def test_a_function_is_compared_continued_and_trained_again(tmp_path, capsys):
     more = typed(CELLS + COMPARE)
     assert more == said
     assert rows("thalweg-train.sqlite") == first
-    # From the command, tomorrow, with the notebook gone.
-    assert main(["rerun", "thalweg-train.sqlite", first[0][0]]) == 0
-    assert "the same, to the last bit" in capsys.readouterr().out
+    # Tomorrow, with the notebook gone: nothing of it is in this process.
+    assert rerun("thalweg-train.sqlite", first[0][0], engine=Serial()).same
     # What changed is told by name.
     changed = CELLS.replace("WIDTH = 4", "WIDTH = 5")
     events = """

@@ -7,7 +7,6 @@ from comparing import run
 
 from thalweg.study import Started, train
 from thalweg.study.ask.local_modules import script_files, script_hash
-from thalweg.study.run.engines import LocalProcesses
 
 SCRIPT = """
 import torch
@@ -38,8 +37,7 @@ FILES = {
 
 
 @pytest.fixture
-def written(script, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def written(in_a_folder_of_its_own, script, tmp_path):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -103,9 +101,11 @@ def test_two_scripts_with_modules_of_one_name(script, tmp_path):
     assert sizes[1] > 5 * sizes[0]
 
 
-def test_a_script_in_a_package(script, tmp_path, monkeypatch):
-    """It imports relatively, from beside it and from above; what is above counts too."""
-    monkeypatch.chdir(tmp_path)
+def test_a_script_in_a_package(in_a_folder_of_its_own, tmp_path):
+    """It imports relatively, from beside it and from above; what is above counts too.
+
+    In worker processes: test_twenty_scripts.py, package_with_relative_imports.
+    """
     (tmp_path / "project" / "train").mkdir(parents=True)
     for name, text in {
         "__init__.py": "NAME = 'project'\n",
@@ -122,7 +122,7 @@ def test_a_script_in_a_package(script, tmp_path, monkeypatch):
         "project/train/main.py", "project/__init__.py", "project/sizes.py", "project/train/__init__.py",
         "project/train/parts.py",
     ]  # fmt: skip
-    first = run(place, ("adamw",), trials=1, seeds=2, engine=LocalProcesses(1))
+    first = run(place, ("adamw",), trials=1, seeds=2)
     (tmp_path / "project" / "sizes.py").write_text("WIDTH = 20\n")
     events = []
     other = run(place, ("adamw",), trials=1, seeds=2, events=events)

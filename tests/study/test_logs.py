@@ -9,8 +9,9 @@ import thalweg
 from thalweg.cli import main
 from thalweg.study import Comparison
 from thalweg.study.keep.merge import merge
-from thalweg.study.run.engines import LocalProcesses
 from thalweg.study.run.rerun import kept
+
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 SCRIPT = """
 import sys
@@ -37,14 +38,9 @@ def broken(epoch):
 """
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.mark.slow
-def test_of_workers(script, tmp_path, capsys):
-    found = run(script(SCRIPT), ("adamw",), trials=2, seeds=2, engine=LocalProcesses(1))
+def test_of_workers(script, tmp_path, capsys, workers):
+    found = run(script(SCRIPT), ("adamw",), trials=2, seeds=2, engine=workers)
     default, failed = found.rows[0].trials.values()
     assert default.log.splitlines() == ["epoch 0 of a run", "aside", "epoch 1 of a run", "aside"] or sorted(
         default.log.splitlines()

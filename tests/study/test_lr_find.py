@@ -16,7 +16,7 @@ import thalweg
 from thalweg.formula import Hyper, Rule
 from thalweg.study.model.cells import Curve
 from thalweg.study.model.errors import StudyError
-from thalweg.study.run.engines import LocalProcesses, Serial
+from thalweg.study.run.engines import Serial
 from thalweg.study.run.lr_find import grid, lr_find
 from thalweg.study.run.lr_range import ShortRun, judged
 from thalweg.terminal import learning_rates
@@ -139,17 +139,17 @@ def test_no_script_goes_on_past_its_end():
 
 
 @pytest.mark.slow
-def test_processes_give_the_same(script):
+def test_processes_give_the_same(script, workers):
     task = script()
     asked = {"points": 4, "low": 1e-3, "high": 0.3}
-    parallel = lr_find(task, "adam", engine=LocalProcesses(2), **asked)
+    parallel = lr_find(task, "adam", engine=workers, **asked)
     alone = lr_find(task, "adam", engine=Serial(), **asked)
     assert parallel == alone
     assert parallel.task == "script.py:train"
     # A function goes to the workers too, and progress is told.
     told = []
     sent = lr_find(
-        bowl(), "sgd", workers=1, seeds=1, points=4, low=1e-3, high=1.0, on_run=lambda *counts: told.append(counts)
+        bowl(), "sgd", engine=workers, seeds=1, points=4, low=1e-3, high=1.0, on_run=lambda *counts: told.append(counts)
     )
     assert sent == serial(bowl())
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -9,6 +9,8 @@ from thalweg.study import StudyError, train
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.metric import direction, name_problem
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 SCRIPT = """
 import torch
 
@@ -29,11 +31,6 @@ def train(trial):
 
 def text(report="trial.report(valid_loss=loss, test_loss=loss)"):
     return SCRIPT.replace("{report}", report)
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["lr", "weight_decay"])

@@ -13,10 +13,7 @@ from thalweg.study.model.cells import Curve, Run
 from thalweg.study.model.metric import Metric
 from thalweg.study.run.engines import Serial
 
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 
 def test_the_default_budget_is_a_third_of_the_pool():

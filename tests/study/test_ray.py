@@ -10,11 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from comparing import rows, run
+from comparing import default_runs, rows, run
 from test_engines import alive, die, double, fail
 
 from thalweg.study import Finished, StudyError
-from thalweg.study.run.engines import LocalProcesses, WorkerDied
+from thalweg.study.run.engines import WorkerDied
 from thalweg.study.run.ray_engine import RayCluster
 
 # Loopback, but not the address that Ray replaces by the machine's own.
@@ -133,11 +133,10 @@ def test_every_item_comes_back_once_with_its_result(shared):
 
 
 @on_a_cluster
-def test_a_comparison_finds_the_same_as_on_this_machine(script, tmp_path, monkeypatch, shared):
-    monkeypatch.chdir(tmp_path)
+def test_a_comparison_finds_the_same_as_on_this_machine(in_a_folder_of_its_own, script, shared):
     task = script()
     found = run(task, store="ray.sqlite", engine=shared)
-    again = run(task, store="local.sqlite", engine=LocalProcesses(2))
+    again = run(task, store="local.sqlite")
     assert len(rows("ray.sqlite")) == len(found.runs) + len(found.rows)  # the defaults run twice
     assert rows("ray.sqlite") == rows("local.sqlite")
     assert found.verdict == again.verdict
@@ -164,13 +163,12 @@ HELD = """
 """
 
 
-# Each kind of process that a training may start, one an epoch.
+# Each kind of process that a training may start, one an epoch. Torch only where it is needed: it takes seconds.
 STARTING = """
 import subprocess
 import sys
 
 import joblib
-import torch
 
 KINDS = ("fork", "spawn", "joblib", "subprocess")
 
@@ -179,15 +177,19 @@ def double(x):
     return 2 * x
 
 
-class Numbers(torch.utils.data.Dataset):
+class Numbers:
     def __len__(self):
         return 8
 
     def __getitem__(self, i):
+        import torch
+
         return torch.full((3,), i / 8)
 
 
 def batches(kind):
+    import torch
+
     if kind == "joblib":
         assert joblib.Parallel(n_jobs=2)(joblib.delayed(double)(i) for i in range(4)) == [0, 2, 4, 6]
     elif kind == "subprocess":
@@ -198,6 +200,8 @@ def batches(kind):
 
 
 def train(trial):
+    import torch
+
     torch.manual_seed(trial.seed("init"))
     model = torch.nn.Linear(3, 1)
     optimizer = trial.optimizer(model)
@@ -212,15 +216,15 @@ def train(trial):
 
 
 @on_a_cluster
-def test_trainings_start_processes_of_their_own_there(script, tmp_path, monkeypatch, shared):
-    monkeypatch.chdir(tmp_path)
-    found = run(script(STARTING), ("sgd",), trials=1, seeds=2, engine=shared)
-    assert {(each.status, each.message) for each in found.runs} == {("done", "")}
+def test_trainings_start_processes_of_their_own_there(in_a_folder_of_its_own, script, shared):
+    (found,) = default_runs(script(STARTING), "sgd", shared, seeds=(1,))
+    assert (found.status, found.message) == ("done", "")
 
 
 @on_a_cluster
-def test_a_node_that_is_killed_loses_nothing_and_doubles_nothing(script, tmp_path, monkeypatch, cluster, engine, capfd):
-    monkeypatch.chdir(tmp_path)
+def test_a_node_that_is_killed_loses_nothing_and_doubles_nothing(
+    in_a_folder_of_its_own, script, tmp_path, cluster, engine, capfd
+):
     (held := tmp_path / "held").mkdir()
     task = script(HELD.replace("FOLDER", str(held)))
     doomed = cluster.add_node(num_cpus=2, **SMALL)
@@ -254,7 +258,7 @@ def test_a_node_that_is_killed_loses_nothing_and_doubles_nothing(script, tmp_pat
     assert found.complete
     assert {r.status for r in found.runs} == {"done"}
     assert capfd.readouterr() == ("", "")
-    run(task, store="local.sqlite", engine=LocalProcesses(2), trials=5)
+    run(task, store="local.sqlite", trials=5)
     assert rows("ray.sqlite") == rows("local.sqlite")
 
 
@@ -276,8 +280,7 @@ DIES = """
 
 
 @on_a_cluster
-def test_a_training_whose_process_dies_is_recorded_and_the_rest_goes_on(script, tmp_path, monkeypatch, shared, capfd):
-    monkeypatch.chdir(tmp_path)
+def test_a_training_whose_process_dies_is_recorded_and_the_rest_goes_on(in_a_folder_of_its_own, script, shared, capfd):
     found = run(script(DIES), ("adam",), engine=shared)
     assert [r.status for r in found.rows[0].trials.values()] == ["done", "died", "died"]
     assert "its process died, twice" in found.rows[0].trials[1].message
@@ -349,9 +352,8 @@ def spell(item):
 
 
 @on_a_cluster
-def test_each_training_gets_what_it_asks_for_and_no_more_run_at_once(cluster, script, tmp_path, monkeypatch):
+def test_each_training_gets_what_it_asks_for_and_no_more_run_at_once(in_a_folder_of_its_own, cluster, script):
     """A resource that stands for a graphics card, of which two trainings may have one half each."""
-    monkeypatch.chdir(tmp_path)
     holder = cluster.add_node(num_cpus=4, resources={"fake_gpu": 1}, num_gpus=1, **SMALL)
     engine = RayCluster(cluster.address, resources={"fake_gpu": 0.5})
     cards = RayCluster(cluster.address, num_gpus=1)

@@ -17,10 +17,7 @@ from thalweg.study.model.same import differences
 from thalweg.study.run.engines import LocalProcesses, Serial
 from thalweg.study.run.rerun import rerun
 
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 
 def refusal(row, store="s.sqlite", engine=None):

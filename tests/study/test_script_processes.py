@@ -1,10 +1,12 @@
 """The world around a training: workers of a DataLoader, processes that it starts."""
 
 import pytest
-from comparing import run
+from comparing import default_runs
 
 from thalweg.study import train
-from thalweg.study.run.engines import LocalProcesses
+from thalweg.study.run.engines import Serial
+
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 LOADING = """
 import torch
@@ -47,8 +49,8 @@ def work(rank, answers):
 
 def train(trial):
     queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
-    torch.multiprocessing.spawn(work, (queue,), nprocs=2)
-    assert queue.get() + queue.get() == 3
+    torch.multiprocessing.spawn(work, (queue,), nprocs=1)
+    assert queue.get() == 1
     model = torch.nn.Linear(1, 1)
     optimizer = trial.optimizer(model)
     for _ in trial.epochs(1):
@@ -62,22 +64,25 @@ import concurrent.futures
 import multiprocessing
 import subprocess
 import sys
+import time
 import joblib
-import torch
 
 CALLS = []
 
 
 def calls(_):
     CALLS.append(1)
+    time.sleep(0.1)  # so that the other process takes the other call
     return len(CALLS)
 
 
 def of_joblib(**how):
-    return max(joblib.Parallel(n_jobs=2, **how)(joblib.delayed(calls)(i) for i in range(2)))
+    return min(joblib.Parallel(n_jobs=2, **how)(joblib.delayed(calls)(i) for i in range(2)))
 
 
 def train(trial):
+    import torch  # here: the processes that it starts need none
+
     asked = [sys.executable, "-c", "print(7)"]
     found = [of_joblib(**how) for how in ({}, {"backend": "threading"}, {"backend": "multiprocessing"})]
     found.append(int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout))
@@ -96,35 +101,27 @@ def train(trial):
 """
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
-def test_workers_of_a_data_loader(how, script):
+def test_workers_of_a_data_loader(how, script, workers):
     """Of every way in which processes start; what is trained is the same."""
-    place = script(LOADING.replace("{how}", HOW[how]))
-    found = run(place, ("sgd:lr=0.1",), trials=1, seeds=2, engine=LocalProcesses(1))
+    found = default_runs(script(LOADING.replace("{how}", HOW[how])), "sgd:lr=0.1", workers)
     alone = script(LOADING.replace("num_workers=1, {how}", ""), "alone.py")
-    plain = run(alone, ("sgd:lr=0.1",), trials=1, seeds=2, store="alone.sqlite")
-    assert [r.curves for r in found.rows[0].default_runs] == [r.curves for r in plain.rows[0].default_runs]
+    plain = default_runs(alone, "sgd:lr=0.1", Serial())
+    assert [(r.status, r.curves) for r in found] == [("done", r.curves) for r in plain]
 
 
 @pytest.mark.slow
-def test_processes_that_a_training_starts(script):
-    found = run(script(SPAWNING), ("sgd",), trials=1, seeds=2, engine=LocalProcesses(1))
-    assert [r.status for r in found.rows[0].default_runs] == ["done"] * 2
+def test_processes_that_a_training_starts(script, workers):
+    assert [r.status for r in default_runs(script(SPAWNING), "sgd", workers)] == ["done"] * 2
     assert train(script(SPAWNING), "sgd").status == "done"
 
 
 @pytest.mark.slow
-def test_processes_of_every_kind_at_every_training(script):
+def test_processes_of_every_kind_at_every_training(script, workers):
     """Of joblib, subprocess, multiprocessing and concurrent.futures, and each training finds them as the first does."""
     place = script(STARTING)
-    found = run(place, ("sgd",), trials=1, seeds=2, engine=LocalProcesses(1)).rows[0]
-    runs = [*found.trials, *found.default_runs]
+    runs = default_runs(place, "sgd", workers, seeds=(1, 2, 3))  # more than there are workers
     assert [(r.status, r.message) for r in runs] == [("done", "")] * 3
     counts = [[curve.values for name, curve in r.curves.items() if name.endswith("_score")] for r in runs]
     assert counts[0] == counts[1] == counts[2]

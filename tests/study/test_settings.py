@@ -10,6 +10,8 @@ from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.settings import Settings, setting, settings_of
 from thalweg.study.run.trial import Trial
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 TELLS = """
     import torch
 
@@ -26,11 +28,6 @@ TELLS = """
             size = sum(p.abs().sum().item() for p in model.parameters())
             trial.report(valid_loss=(model(x) ** 2).mean().item(), test_loss=size)
 """
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def plan_of(rules="sgd", **settings):

@@ -195,7 +195,7 @@ def test_tensorboard_reads_it_back(compared, tmp_path):
 
     runs = compared(following(TensorBoard(tmp_path / "board"), {"task": "mine"}))
     folders = sorted((tmp_path / "board").iterdir())
-    by_folder = {name.replace(":", "-").replace(" ", "-"): run for name, run in runs.items()}
+    by_folder = {name.replace(":", "-").replace(" ", "-"): run for name, (_, run) in runs.items()}
     assert {folder.name for folder in folders} == by_folder.keys()
     for folder in folders:
         run = by_folder[folder.name]

@@ -9,9 +9,9 @@ import pytest
 import torch
 from comparing import run
 
-from thalweg.study import LocalProcesses, StudyError
+from thalweg.study import StudyError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_a_folder_of_its_own")]
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 NAMES = (
@@ -56,7 +56,7 @@ REFUSED = {
                 "        valid_loss, test_loss = queue.get()\n"
                 "        trial.report(valid_loss=valid_loss, test_loss=test_loss)\n",
                 "    port = find_free_port()\n"
-                '    other = mp.get_context("spawn").Process(target=main_worker, args=(1, port, trial))\n'
+                '    other = mp.get_context("fork").Process(target=main_worker, args=(1, port, trial))\n'
                 "    other.start()\n"
                 "    try:\n"
                 "        main_worker(0, port, trial)\n"
@@ -67,25 +67,6 @@ REFUSED = {
         ),
     ),
 }
-
-
-class Kept(LocalProcesses):
-    """Workers for one comparison after the other, since a process takes seconds to start."""
-
-    def close(self):
-        """Nothing: the next comparison wants them too."""
-
-
-@pytest.fixture(scope="module")
-def workers():
-    engine = Kept(2)
-    yield engine
-    LocalProcesses.close(engine)
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def followed(name, folder):
@@ -103,9 +84,7 @@ def followed(name, folder):
 @pytest.mark.parametrize("name", NAMES)
 def test_compares_two_rules(name, tmp_path, workers):
     path = followed(name, tmp_path / "scripts") if name in REFUSED else SCRIPTS / f"{name}.py"
-    # Each training of two ranks starts an interpreter.
-    trials = 1 if name == "ddp_two_ranks" else 2
-    found = run(f"{path}:train", RULES, store=tmp_path / "s.sqlite", trials=trials, seeds=2, engine=workers)
+    found = run(f"{path}:train", RULES, store=tmp_path / "s.sqlite", trials=2, seeds=2, engine=workers)
     assert found.missing == 0
     assert all(rule in found.verdict.sentences[0] for rule in ("SGD", "AdamW"))
     assert [(row.unlike, row.alike) for row in found.rows] == [((), "")] * 2

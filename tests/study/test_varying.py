@@ -30,6 +30,8 @@ from thalweg.terminal.comparison import print_outcome
 from thalweg.terminal.console import out
 from thalweg.view.comparison import command, heading, view_of
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 # A training of milliseconds in which the norm matters: the inputs' sizes differ by a factor of a hundred.
 NORMS = """
     import torch
@@ -54,11 +56,6 @@ NORMS = """
             trial.report(valid_loss=loss(), test_loss=loss())
 """
 NORM = {"norm": ["layer", "none"]}
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def plan_of(task, rules="adamw", vary=None, trials=3):
@@ -405,31 +402,33 @@ def test_a_finished_store_from_before_defaults_ran_twice_is_finished(script):
 
 @pytest.mark.slow
 def test_a_comparison_that_was_interrupted_in_its_process_goes_on(script, capsys):
-    """Ctrl-C on the real command, then the same command again; against one that nobody disturbed."""
+    """Ctrl-C on the real command says so, and loses nothing; the same again; against one that nobody disturbed."""
     slow = textwrap.dedent(NORMS).replace("def train(trial):\n", "def train(trial):\n    time.sleep(0.1)\n")
     script("import time\n" + slow)
 
     tokens = ["compare", "script.py:train", "-r", "adamw", "--vary", "norm=layer,none"]
     tokens += ["--trials", "3", "--seeds", "2", "--json"]
 
-    def start(store):
+    def start(store, workers):
         environment = {**os.environ, "CI": "1"}
         return subprocess.Popen(
-            [sys.executable, "-m", "thalweg", *tokens, "--workers", "2", "--store", store],
+            [sys.executable, "-m", "thalweg", *tokens, "--workers", workers, "--store", store],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
 
     assert main([*tokens, "--engine", "serial", "--store", "whole.sqlite"]) == 0
     whole = capsys.readouterr().out
-    process = start("stopped.sqlite")
+    process = start("stopped.sqlite", "2")
     while _count("stopped.sqlite") < 3 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "Nothing that had finished is lost" in said
     before = _count("stopped.sqlite")
     assert 3 <= before < 10
-    again = start("stopped.sqlite")
+    again = start("stopped.sqlite", "1")
     shown, said = again.communicate(timeout=120)
     assert again.returncode == 0, said
     assert f"{before} of " in said

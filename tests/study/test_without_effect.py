@@ -5,6 +5,8 @@ from comparing import run
 
 from thalweg.study import StudyError
 
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
 SCRIPT = """
 import torch
 
@@ -48,11 +50,6 @@ RELATIVE = {
     "a warm-up by hand": text("lr = optimizer.param_groups[0]['lr']", "optimizer.param_groups[0]['lr'] = lr * 0.5"),
     "ReduceLROnPlateau": text(SCHEDULER + "ReduceLROnPlateau(optimizer)", after="scheduler.step(loss.detach())"),
 }
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("name", OVERWRITTEN)

@@ -19,7 +19,7 @@ from thalweg.tasks.digits import METRICS, batches, load, split
 STEPS = {"quadratic-deep": 7, "char-transformer": 5, "digits-tiny-batch": 539}
 REPORTED = {"char-transformer": 8}
 LONG = ("digits-cnn-bn", "digits-tiny-batch", "char-transformer")
-SHORT = {"char-transformer": 8, "digits-tiny-batch": 1, "quadratic-deep": 20}
+SHORT = {"char-transformer": 3, "digits-tiny-batch": 1, "quadratic-deep": 20}
 WHOLE = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in TASKS]
 
 
@@ -33,7 +33,10 @@ def run(task, rule="adam", seed=1):
 def shortened(name, monkeypatch, rule="adam", seed=1):
     """`run`, of so few epochs that it is over in a second or two."""
     task = name.split(":")[0]
-    monkeypatch.setattr(sys.modules[TASKS[task].train.__module__], "EPOCHS", SHORT.get(task, 2))
+    module = sys.modules[TASKS[task].train.__module__]
+    monkeypatch.setattr(module, "EPOCHS", SHORT.get(task, 2))
+    if task in REPORTED:
+        monkeypatch.setattr(module, "BETWEEN_REPORTS", SHORT[task])
     return run(name, rule, seed)
 
 

@@ -19,6 +19,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -213,7 +214,13 @@ def _text_of(target: Target) -> str:
 def _version_of(target: Target) -> str:
     """Of the package that an optimizer comes from, torch apart, which counts for everything."""
     top = str(getattr(target, "__module__", "")).partition(".")[0]
-    return ", ".join(f"{name} {version(name)}" for name in packages_distributions().get(top, ()) if name != "torch")
+    return ", ".join(f"{name} {version(name)}" for name in _distributions_of(top) if name != "torch")
+
+
+@lru_cache(maxsize=64)
+def _distributions_of(top: str) -> tuple[str, ...]:
+    """What a module that is loaded was installed by. It takes a quarter of a second to look through all there is."""
+    return tuple(packages_distributions().get(top, ()))
 
 
 def reference_of(given: object) -> str:
