@@ -8,6 +8,8 @@ from thalweg.study.model.metric import Metric
 
 Figure = dict[str, Any]
 
+COUNTED = 12  # trials or epochs, up to which each has its mark
+
 
 class Scale:
     """A vertical axis: logarithmic when losses span decades; around the curves when far points would flatten them."""
@@ -34,6 +36,11 @@ def inside(value: float, scale: Scale) -> float:
     if scale.log:
         return float(min(max(value, 10**scale.low), 10**scale.high))
     return min(max(value, scale.low), scale.high)
+
+
+def whole(most: float) -> dict[str, Any]:
+    """Marks of an axis that counts to ``most``: where that is few, one for each, since there is no half a trial."""
+    return {"dtick": 1} if most <= COUNTED else {}
 
 
 def title(metric: Metric, split: str) -> str:

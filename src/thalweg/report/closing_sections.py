@@ -1,10 +1,12 @@
 """The parts of the page on what it cost and how to make it again. Pure functions of a `View` or a `Page`."""
 
+from collections.abc import Sequence
+
 from thalweg.stats.wording import counted
 from thalweg.view.values import ContenderView, Page, Problem, View
 from thalweg.view.words import duration, size
 
-from .markup import Part, escaped, folded, many, row, rule_head, swatch, table
+from .markup import Part, escaped, folded, label, many, row, rule_head, swatch, table
 
 
 def problems(view: View) -> Part:
@@ -12,18 +14,30 @@ def problems(view: View) -> Part:
     if not view.problems:
         return Part("Failures", "None: every run ended with a finite value.", "")
     heads = (view.kind, "run", "outcome", "message", "key")
-    rows = [
-        f'<tr><th scope="row">{escaped(problem.rule)}</th><td>{escaped(problem.run)}</td>'
-        f'<td>{escaped(problem.outcome)}</td><td class="message">{escaped(problem.message)}{_log(problem)}</td>'
-        f"<td><code>{escaped(problem.key)}</code></td></tr>"
-        for problem in view.problems
-    ]
+    alike: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in view.problems:
+        alike.setdefault((problem.rule, problem.outcome, problem.message), []).append(problem)
+    rows = [_problem(same) for same in alike.values()]
     text = (
-        f"{counted(len(rows), 'run')} did not end with a finite value. They count: among trials they rank last, and a "
-        "re-run counts with its value before training, or, without one, with the worst value of the study."
+        f"{counted(len(view.problems), 'run')} did not end with a finite value. They count: among trials they rank "
+        "last, and a re-run counts with its value before training, or, without one, with the worst value of the study."
     )
     made = table(heads, rows, name="Failures")
     return Part("Failures", text, folded(f"Show all {len(rows)}", made) if many(rows) else made)
+
+
+def _problem(same: Sequence[Problem]) -> str:
+    """Runs that ended with the same words, a row."""
+    first, *others = same
+    keys = f"<code>{escaped(first.key)}</code>"
+    if others:
+        listed = "<br>".join(f"{escaped(each.run)} <code>{escaped(each.key)}</code>" for each in others)
+        keys += folded(f"{len(others)} more", listed)
+    return (
+        f'<tr><th scope="row" class="where">{label(first.rule)}</th><td>{escaped(first.run)}</td>'
+        f'<td>{escaped(first.outcome)}</td><td class="message">{escaped(first.message)}{_log(first)}</td>'
+        f"<td>{keys}</td></tr>"
+    )
 
 
 def _log(problem: Problem) -> str:

@@ -113,7 +113,8 @@ def best_so_far(view: View) -> Figure:
             }
         )
     layout = axes.layout(380)
-    layout["xaxis"] = {"title": {"text": "trials"}, "rangemode": "tozero", "zeroline": False}
+    most = max((n for rule in view.rules for n, _ in rule.expected_best), default=0)
+    layout["xaxis"] = {"title": {"text": "trials"}, "rangemode": "tozero", "zeroline": False, **axes.whole(most)}
     layout["yaxis"] = {**axes.axis(metric), **scale.axis}
     layout["annotations"] = [axes.heading(axes.title(metric, "valid"), 1)]
     return {"data": traces, "layout": layout}
@@ -231,7 +232,8 @@ def training(view: View) -> Figure:
                 }
             )
     layout = axes.layout(380)
-    layout["xaxis"] = {"title": {"text": "epoch"}, "zeroline": False}
+    most = max((at for rule in view.rules for curve in rule.curves for at in curve.at), default=0)
+    layout["xaxis"] = {"title": {"text": "epoch"}, "zeroline": False, **axes.whole(most)}
     layout["yaxis"] = {**axes.axis(metric), **scale.axis}
     layout["annotations"] = [axes.heading(axes.title(metric, "valid"), 1)]
     return {"data": traces, "layout": layout}
