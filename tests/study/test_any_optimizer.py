@@ -1,5 +1,7 @@
 """Optimizers that are no rules of thalweg: torch's, a package's, a file's; in comparisons, trainings and lr-find."""
 
+import copy
+import pickle
 import shlex
 import textwrap
 from pathlib import Path
@@ -34,6 +36,33 @@ class Mine(torch.optim.SGD):
 class NeedsAWord(torch.optim.SGD):
     def __init__(self, params, kind, lr=0.1):
         super().__init__(params, lr=lr)
+
+
+class Counting(torch.optim.SGD):
+    def __init__(self, params, lr=0.1, steps=5, k: int = 1, bound=float("inf"), sizes=(2, 3), flag=None, parts=(1, 2)):
+        assert all(type(each) is int for each in (steps, k, *sizes, *parts)), (steps, k, sizes, parts)
+        assert bound == float("inf") and flag in (None, True)
+        super().__init__(params, lr=lr)
+
+
+class Idle(torch.optim.SGD):
+    def step(self, closure=None):
+        return None
+
+
+def with_two(model, lr=0.1):
+    params = list(model.parameters())
+    return torch.optim.LBFGS(params[:1], lr=lr), torch.optim.SGD(params[1:], lr=lr)
+
+
+def slower(make):
+    def wrapper(model, lr=0.1):
+        return make(model, lr / 1000)
+
+    return wrapper
+
+
+slow = slower(stubborn_free := lambda model, lr=0.1: torch.optim.SGD(model.parameters(), lr=lr))
 
 
 def both(model, lr=0.1, adam_lr=0.01, momentum=0.9):
@@ -128,7 +157,7 @@ def test_settings_of_the_comparison_reach_it(closed):
 def test_its_search_is_what_is_said(closed):
     plan = resolve(study(closed(), ["torch.optim.SGD:lr=1e-3..1e-1:momentum=0.8/0.9", "sgd:lr=1e-3..1e-1"], trials=6))
     theirs, ours = plan.rules
-    assert theirs.label == "torch.optim.SGD:lr=0.001..0.1:momentum=0.8/0.9"
+    assert (theirs.label, theirs.asked) == ("torch.optim.SGD", "torch.optim.SGD:lr=0.001..0.1:momentum=0.8/0.9")
     assert [trial["lr"] for trial in theirs.trials[1:]] == [trial["lr"] for trial in ours.trials[1:]]
     assert theirs.trials[0]["lr"] == 0.001  # torch's default
     assert theirs.trials[0]["momentum"] == 0.0
@@ -153,7 +182,7 @@ def test_matrices_alone(closed):
     first, second = (found.rows[0].trials[k].values for k in (0, 1))
     assert (first["lr"], first["others.lr"]) == (1e-3, 1e-3)
     assert first["others.lr"] != second["others.lr"]
-    assert found.rows[0].contender.startswith("torch.optim.Muon:others=adamw:lr=")
+    assert found.rows[0].contender == "torch.optim.Muon:others=adamw"
 
 
 def test_what_goes_to_the_others():
@@ -180,7 +209,7 @@ def test_a_function_that_makes_two(own, closed):
     task = closed()
     found = run(task, [f"{own}:both:lr=0.01..1:adam_lr=0.001..0.1", "sgd"], trials=3, seeds=2)
     assert found.complete
-    assert found.rows[0].contender == "both:lr=0.01..1:adam_lr=0.001..0.1"
+    assert found.rows[0].contender == "both"
     assert found.rows[0].tuned_runs[0].state_bytes > 0
     one, two = (curve(task, f"{own}:both:lr=0.1:adam_lr={lr}") for lr in (0.01, 0.1))
     assert one[1] != two[1]
@@ -261,6 +290,16 @@ def test_what_it_is_made_of_counts(own, closed):
     assert method_references._distributions_of.cache_info().misses <= known + 1  # for torch, a quarter of a second
 
 
+def test_a_change_of_its_file_is_told_by_name(own, closed):
+    task, events = closed(), []
+    run(task, [f"{own}:Mine:lr=0.1", "sgd"], trials=1, seeds=2)
+    Path(own).write_text(Path(own).read_text().replace("momentum=0.9, **more", "momentum=0.5, **more"))
+    found = run(task, [f"{own}:Mine:lr=0.1", "sgd"], trials=1, seeds=2, events=events)
+    assert events[0].changed == ("mine.py",)
+    assert events[0].done == len([cell for cell, _ in found.trainings if cell.called == "sgd"]) + 1
+    assert "mine.py" in found.provenance["files"]
+
+
 def test_one_spelling_however_it_is_given(own, tmp_path, monkeypatch):
     text = "torch.optim.Adafactor:lr=0.0001..0.1:d=1/2:weight_decay=0.5:maximize=false"
     table = {"rule": torch.optim.Adafactor, "lr": (1e-4, 0.1), "d": [1.0, 2.0], "weight_decay": 0.5, "maximize": False}
@@ -276,7 +315,7 @@ def test_one_spelling_however_it_is_given(own, tmp_path, monkeypatch):
     assert found[:2] == ("adamw", "torch.optim.Adafactor:lr=1e-4..1e-1:d=1/2")
     assert found[2] == "mine.py:Mine:lr=0.1"
     plan = resolve(read_study("study.toml", trials=3))
-    assert [rule.label for rule in plan.rules][1] == "torch.optim.Adafactor:lr=0.0001..0.1:d=1/2"
+    assert plan.rules[1].asked == "torch.optim.Adafactor:lr=0.0001..0.1:d=1/2"
     monkeypatch.syspath_prepend(tmp_path)
     import mine
 
@@ -308,12 +347,17 @@ REFUSED = {
     "adamw:others=sgd": "others= is for optimizers that take matrices alone",
     "torch.optim.Muon:others=torch.optim.SGD:lr=0.1": "torch.optim.SGD is an optimizer, and no update rule",
     "mine.py:NeedsAWord:lr=0.1": "kind has no default: write mine.py:NeedsAWord:kind=... ",
+    "elsewhere.Mine:lr=0.1": "No module named 'elsewhere'. Of the file here it is elsewhere.py:Mine",
+    "torch.AdamW:lr=0.1": "torch has no 'AdamW': its optimizers are torch.optim.AdamW",
+    "1e-3": "several values of a hyperparameter are written lr=1e-4/1e-3",
+    "torch.optim.SGD:lr=0.1..0.01": "positive numbers, the smaller first",
     "mine.py:Nothing": "mine.py has no 'Nothing'; did you mean nothing?",
 }
 
 
 @pytest.mark.parametrize("reference", REFUSED)
 def test_refusals_say_what_to_write(own, closed, reference):
+    Path("elsewhere.py").touch()
     with pytest.raises(StudyError) as caught:
         resolve(study(closed(), [reference]))
     assert REFUSED[reference] in str(caught.value)
@@ -326,6 +370,90 @@ def test_what_makes_no_optimizer(own, closed):
         study("digits-mlp", [{"optimizer": "adamw"}])
     with pytest.raises(StudyError, match="d is a number, a switch, a list of choices or a range"):
         study("digits-mlp", [{"rule": "adamw", "d": None}])
+
+
+def test_whole_numbers_tuples_and_what_is_no_number(own, closed):
+    rules = [f"{own}:Counting:lr=0.1:steps=1..9:k=2:size1=4:flag=true"]
+    found = run(closed(), rules, trials=6, seeds=2)
+    assert {run.status for run in found.runs} == {"done"}, found.runs[0].message
+    assert "bound" not in found.rows[0].trials[0].values
+    assert len({trial.values["steps"] for trial in found.rows[0].trials.values()}) > 2
+    with pytest.raises(StudyError, match=r"k must be a whole number; got 2\.5"):
+        resolve(study(closed(), [f"{own}:Counting:lr=0.1:k=2.5"]))
+    with pytest.raises(StudyError, match=r"no hyperparameter 'betas': write beta1 and beta2, a number each"):
+        resolve(study(closed(), ["torch.optim.AdamW:lr=0.1:betas=0.9"]))
+
+
+def test_draws_of_the_others_are_their_own(closed):
+    rule = "torch.optim.Muon:others=momentum:lr=1e-3..1e-1"
+    muon, momentum = resolve(study(closed(), [rule, "momentum"], trials=12)).rules
+    lrs = [[trial[name] for trial in muon.trials[1:]] for name in ("lr", "others.lr")]
+    assert sorted(range(11), key=lrs[0].__getitem__) != sorted(range(11), key=lrs[1].__getitem__)
+    # Its rate is divided by 1 minus its own momentum, as alone.
+    boxes = [[trial[a] * (1 - trial[b]) for trial in rule.trials] for rule, a, b in (
+        (muon, "others.lr", "others.momentum"), (momentum, "lr", "momentum"))]  # fmt: skip
+    assert max(boxes[0]) < 2 * max(boxes[1])
+
+
+def test_several_that_ask_for_the_loss_are_refused(own, closed):
+    found = train(closed(), f"{own}:with_two", lr=0.1)
+    assert "LBFGS asks for the loss again in its step, so it can only be alone" in found.message
+
+
+def test_several_as_one_are_copied_whole_and_take_no_more():
+    model = torch.nn.Linear(2, 2)
+    made = find_method("torch.optim.Muon:others=sgd").method.build(model, {"lr": 0.1, "others.lr": 0.2}, {})
+    model(torch.ones(1, 2)).sum().backward()
+    made.step()
+    for other in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert [type(part) for part in other.parts] == [type(part) for part in made.parts]
+        assert [group["lr"] for group in other.param_groups] == [0.1, 0.2]
+    with pytest.raises(RuntimeError, match=r"add the group to one of \.parts"):
+        made.add_param_group({"params": [torch.nn.Parameter(torch.ones(1))]})
+
+
+def test_what_a_file_has_under_another_name(tmp_path, monkeypatch, closed):
+    (tmp_path / "named.py").write_text(textwrap.dedent(OWN))
+    monkeypatch.syspath_prepend(tmp_path)
+    import named
+
+    assert reference_of(named.slow) == f"{tmp_path / 'named.py'}:slow"
+    assert reference_of(named.Mine) == f"{tmp_path / 'named.py'}:Mine"
+    task = closed()
+    slow, fast = (train(task, reference_of(each), lr=0.5).final["valid_loss"] for each in (named.slow, named.both))
+    assert slow != pytest.approx(fast, rel=0.01)
+    assert train(task, named.both, lr=0.5).final["valid_loss"] == fast
+
+
+def test_a_warm_up_over_choices_has_its_effect(closed):
+    task = closed(meanwhile="scheduler.step()").partition(":")[0]
+    text = Path(task).read_text()
+    more = "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (step + 1))"
+    Path(task).write_text(text.replace("    def loss", f"    {more}\n\n    def loss"))
+    assert run(f"{task}:train", ["sgd:lr=0.05/0.1/0.2/0.4"], trials=6, seeds=2).complete
+
+
+def test_ranges_are_no_part_of_what_a_run_stands_for(closed):
+    task = closed()
+    events = []
+    run(task, ["adamw:lr=1e-4..1e-2"], trials=1, seeds=2)
+    run(task, ["adamw:lr=1e-4..1e-1"], trials=1, seeds=2, events=events)
+    assert events[0].done == events[0].total
+
+
+def test_one_whose_every_run_fails_is_not_judged(own, closed):
+    found = run(closed(), ["adamw", "sgd", f"{own}:nothing:lr=0.1"], trials=2, seeds=2)
+    first, second, *_ = found.verdict.sentences
+    assert first.startswith("Nothing is said of nothing (lr=0.1): every run of it failed; the first: nothing returns a")
+    assert second.startswith("On script.py:train, after 2 trials each, ")
+    assert "nothing" not in " ".join(found.verdict.sentences[1:])
+    pooled = run(closed(), ["adamw", f"{own}:nothing:lr=0.01..0.1"], trials=6, seeds=2, store="pooled.sqlite")
+    assert "There is nothing to compare it with." in pooled.verdict.sentences
+
+
+def test_one_that_changes_nothing_is_told(own, closed):
+    found = train(closed(), f"{own}:Idle", lr=0.1)
+    assert found.message.startswith("mine.py.Idle changed no weight in 3 steps") or "Idle changed no" in found.message
 
 
 def test_a_class_from_anywhere_trains_once(closed):
@@ -341,5 +469,11 @@ def test_lr_find(own, closed):
     task = closed()
     found = lr_find(task, "torch.optim.SGD:momentum=0.9", low=1e-3, high=1.0, points=5, engine=Serial())
     assert len(found.rates) == 5
+    assert shlex.split(found.command)[:4] == ["thalweg", "compare", task, "-r"]
+    searched = shlex.split(found.command)[4]
+    assert searched.startswith("torch.optim.SGD:momentum=0.9:lr=")
+    assert resolve(study(task, [searched], trials=3)).rules[0].searched.keys() == {"lr"}
+    own_range = lr_find(task, f"{own}:Mine", low=1e-3, high=1.0, points=5, engine=Serial()).command
+    assert resolve_method(shlex.split(own_range)[4]).name == "Mine"
     with pytest.raises(StudyError, match="declares no search of lr: give both ends"):
         lr_find(task, f"{own}:Mine", engine=Serial())

@@ -104,7 +104,7 @@ def test_a_range_of_ones_own(script):
     """In place of the rule's own box, from any number of trials on; the draws are those of other rules."""
     found = run(script(text()), ("adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=1e-3/1e-2", "lion"), trials=6, seeds=2)
     rows = found.rows
-    assert rows[0].contender == "adamw:lr=0.01..0.02:beta1=0.5..0.8:eps=0.001/0.01"
+    assert rows[0].contender == "adamw"
     assert rows[0].name == "AdamW"
     two = resolve(study("digits-mlp", ["adamw:lr=0.01..0.02", "adamw:eps=0.001/0.01", "adamw:lr=0.1"])).rules
     assert [each.name for each in two] == ["AdamW (lr=0.01..0.02)", "AdamW (eps=0.001/0.01)", "AdamW (lr=0.1)"]
@@ -123,7 +123,7 @@ def test_a_range_of_ones_own(script):
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ("adamw:lr=1..1", "write lr=low..high, two positive numbers, or lr=a/b/c"),
+        ("adamw:lr=1..1", "write lr=low..high, positive numbers, the smaller first, or lr=a/b/c"),
         ("adamw:lr=0.1..0.01", "write lr=low..high"),
         ("adamw:lr=a..b", "lr must be a number; got 'a'"),
         ("adamw:beta1=0.5..2", "beta1 must be"),

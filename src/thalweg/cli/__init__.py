@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import CycloptsError, UnknownCommandError
+from cyclopts import CycloptsError, UnknownCommandError, UnknownOptionError
 
 from thalweg.terminal.console import Refused, complain, did_you_mean
 
@@ -65,6 +65,12 @@ def _parse_sentence(error: CycloptsError) -> str:
         return f'there is no {kind} "{word}".{did_you_mean(word, verbs)} Verbs: {", ".join(verbs)}.'
     verb = " ".join(("thalweg", *(error.command_chain or ())))
     sentence = str(error).strip()
+    tokens = " ".join(map(str, getattr(error, "unused_tokens", None) or ()))
+    if verb.removeprefix("thalweg ") in TRAINING:
+        if isinstance(error, UnknownOptionError):
+            sentence = f"{sentence.rstrip('.')} Your script's own arguments stand after --, as in: -- --epochs 5"
+        elif tokens:
+            sentence = f"{tokens} stands alone: a list has no space after its commas, or quotes around it"
     stop = "" if sentence.endswith((".", "?", "!")) else "."
     return f"{sentence}{stop} {verb} --help shows how to write it."
 

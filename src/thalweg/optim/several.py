@@ -13,12 +13,22 @@ class Several(torch.optim.Optimizer):
         self.parts = tuple(parts)
         super().__init__([param for part in parts for group in part.param_groups for param in group["params"]], {})
         self.param_groups = [group for part in parts for group in part.param_groups]
+        self._whole = True
 
     def __getattribute__(self, name: str) -> Any:
         # The parts keep their states; whoever asks for this one's sees them all.
         if name == "state":
             return {key: value for part in self.parts for key, value in part.state.items()}
         return super().__getattribute__(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.parts,)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Only while it is made: afterwards nobody can tell whose parameters new ones would be."""
+        if "param_groups" in vars(self) and len(self.param_groups) > 0 and vars(self).get("_whole"):
+            raise RuntimeError("several optimizers as one take no more parameters: add the group to one of .parts")
+        super().add_param_group(param_group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of each. The closure, where one is given, is called once, before them."""

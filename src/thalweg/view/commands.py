@@ -8,6 +8,7 @@ from thalweg.stats.pool import largest_budget
 from thalweg.stats.wording import value_text
 from thalweg.study.ask.arguments import written_arguments
 from thalweg.study.ask.varying import written_again
+from thalweg.study.model.cells import CPU
 from thalweg.study.model.plan import Plan
 
 
@@ -47,6 +48,7 @@ def _settings(plan: Plan, store: Path | None) -> tuple[str, ...]:
     words += ["--hold", ",".join(plan.held)] if plan.held else []
     words += ["--metric", plan.metric] if plan.metric else []
     words += ["--store", str(store)] if store else []
+    words += [] if plan.device == CPU else ["--devices", "cuda"]
     words += written_arguments(plan.arguments)
     return tuple(words)
 

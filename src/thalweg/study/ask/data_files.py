@@ -10,6 +10,7 @@ from pathlib import Path
 from thalweg.closest import closest
 from thalweg.study.model.errors import StudyError
 
+from .functions import ENDING, kept_function
 from .local_modules import declared_files
 
 
@@ -20,11 +21,14 @@ def data_file(script: Path | None, written: object) -> Path:
     """
     if not isinstance(written, str) or not written:
         raise StudyError(f"trial.file takes a path as text, trial.file('data.csv'); got {written!r}")
-    place = (script.parent if script else Path()) / Path(written).expanduser()
+    kept = kept_function(script) if script and script.suffix == ENDING else None
+    folder = kept.folder if kept else script.parent if script else Path()
+    place = folder / Path(written).expanduser()
     if not place.is_file():
         kind = "is a folder: name each file in it that is read" if place.is_dir() else f"is not there{_near(place)}"
         raise StudyError(f"trial.file({written!r}): {place} {kind}")
-    if script and written not in declared_files(script):
+    seen = place in kept.files.values() if kept else not script or written in declared_files(script)
+    if script and not seen:
         raise StudyError(
             f"trial.file({written!r}): {script.name} puts this name together while it runs, so a change of the file "
             f"would not be noticed: write the name itself in the call, trial.file({written!r})"

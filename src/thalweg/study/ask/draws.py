@@ -76,7 +76,8 @@ def configuration(
         if trial == 0 and (name in values or "." in name):  # a group has what the script gives it
             continue
         draw = uniform(study_seed, trial, sides[name].axis or name) if trial else 0.5
-        values[name] = float(sides[name].value(draw, values))
+        value = float(sides[name].value(draw, values))
+        values[name] = float(round(value)) if name in method.whole else value
     return values
 
 

@@ -86,6 +86,8 @@ def _known(source: str, kind: type[D], catalogue: Mapping[str, type[D]]) -> type
     if found := catalogue.get(source.lower()):
         return found
     called = kind.__name__.lower()
+    if _is_number(source):
+        raise StudyError(f"{source} is no {called}: several values of a hyperparameter are written lr=1e-4/{source}")
     if left := left_to_torch(source):
         raise StudyError(left)
     names = sorted(catalogue)
@@ -114,7 +116,9 @@ def _placed(source: str, called: str) -> tuple[ModuleType, str, Any]:
         try:
             module = importlib.import_module(place)
         except ImportError as problem:
-            raise StudyError(f"{called} {source}: cannot import the module {place}: {problem}") from problem
+            here = Path(f"{place.replace('.', '/')}.py")
+            near = f". Of the file here it is {here}:{name}" if here.is_file() else ""
+            raise StudyError(f"{called} {source}: cannot import the module {place}: {problem}{near}") from problem
     return module, name, getattr(module, name, None)
 
 
@@ -134,9 +138,19 @@ def _declared(module: ModuleType, name: str, given: object, kind: type[D]) -> ty
     if given is None:
         own = vars(module)
         makers: list[str] = [k for k in own if inspect.isfunction(own[k]) and own[k].__module__ == module.__name__]
+        if module.__name__ == "torch":
+            raise StudyError(f"torch has no {name!r}: its optimizers are torch.optim.{name}")
         raise StudyError(f"{place} has no {name!r}{ending(name, [*offered, *makers])} {listed}")
     made = ", nor an optimizer" if kind is Rule else ""
     raise StudyError(f"{name} in {place} is no subclass of thalweg.{kind.__name__}{made}. {listed}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _trains(given: object) -> bool:

@@ -5,18 +5,19 @@ results; from there any process trains with it, also tomorrow. What is installed
 """
 
 import hashlib
-import inspect
-import marshal
+import pickle
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from thalweg.files import write_atomically
 from thalweg.study.model.errors import StudyError
 
-from .local_modules import importable, joined_hash, module_names, script_hash
+from .function_parts import consists_of, pickled
+from .local_modules import file_hash, importable, joined_hash, module_names, script_hash
 
 ENDING = ".function"
 Train = Callable[[Any], object]
@@ -27,12 +28,14 @@ class Kept:
     """A function as it is kept.
 
     ``pickled``  with all that it brings along.
-    ``parts``    what its results stand for: each part that it consists of, with its sha256, by name.
-    ``folder``   where it was written, from which it imports files; ``modules`` these, by the names that they have.
+    ``written``  the parts of that, each with its sha256, by name.
+    ``files``    of one's own that it uses, modules and data, by name: these count as they are now.
+    ``folder``   where it was written, from which it imports; ``modules`` what, by the names that they have.
     """
 
     pickled: bytes
-    parts: Mapping[str, str]
+    written: Mapping[str, str]
+    files: Mapping[str, Path]
     folder: Path
     modules: tuple[str, ...]
 
@@ -45,17 +48,20 @@ def function_reference(function: Train, folder: Path) -> str:
     if place := _place_of(function):
         return place
     name = _name(function)
-    parts, modules = _consists_of(function)
-    path = folder / f"{name}-{joined_hash(parts)[:12]}{ENDING}"
+    parts = consists_of(function, name)
+    modules = {*parts.modules, *(each for path in parts.files.values() for each in _imported(path))}
+    held = {
+        "pickled": pickled(name, function),
+        "written": dict(parts.written),
+        "files": {key: str(path) for key, path in parts.files.items()},
+        "folder": str(Path.cwd()),
+        "modules": sorted(modules),
+    }
+    known = joined_hash({**parts.written, **dict.fromkeys(parts.files, "")})
+    path = folder / f"{name}-{hashlib.sha256(known.encode()).hexdigest()[:12]}{ENDING}"
     if not path.is_file():
-        import pickle
-
-        from thalweg.files import write_atomically
-
-        held = {"pickled": _pickled(name, function), "parts": parts, "folder": str(Path.cwd()), "modules": modules}
-        content = pickle.dumps(held)
         try:
-            write_atomically(path, content)
+            write_atomically(path, pickle.dumps(held))
         except OSError as problem:
             raise StudyError(f"cannot write {path}: {problem.strerror}") from problem
     return f"{path}:{name}"
@@ -69,15 +75,27 @@ def function_path(source: str) -> Path | None:
 
 def kept_function(path: Path) -> Kept:
     """What a file keeps; `StudyError` where it is no such file."""
-    import pickle
-
     try:
-        held = pickle.loads(path.read_bytes())
-        return Kept(held["pickled"], held["parts"], Path(held["folder"]), held["modules"])
+        status = path.stat()
     except OSError as problem:
         raise StudyError(f"cannot read {path}: {problem.strerror}") from None
+    return _kept(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)  # it may hold data, and is asked for often
+def _kept(path: Path, _changed: int, _size: int) -> Kept:
+    try:
+        held = pickle.loads(path.read_bytes())
+        files = {name: Path(place) for name, place in held["files"].items()}
+        return Kept(held["pickled"], held["written"], files, Path(held["folder"]), tuple(held["modules"]))
     except Exception as problem:
         raise StudyError(f"{path} holds no function: {type(problem).__name__}: {problem}") from problem
+
+
+def function_files(path: Path) -> dict[str, str]:
+    """What a kept function stands for: its parts, and the files that it uses as they are now, each with a sha256."""
+    kept = kept_function(path)
+    return {**kept.written, **{name: _hash_now(place) for name, place in kept.files.items()}}
 
 
 def load_function(path: Path) -> Train:
@@ -91,39 +109,6 @@ def load_function(path: Path) -> Train:
     except (ImportError, AttributeError) as problem:
         raise StudyError(f"{path}: the function uses what is not here: {problem}") from problem
     return function
-
-
-def parts_of(function: Train) -> dict[str, str]:
-    """A function, and what it uses of where it was written, each with the sha256 of its text or value, by name."""
-    return _consists_of(function)[0]
-
-
-def _consists_of(function: Train) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Its parts, and the modules of one's own among what they use, by name."""
-    found: dict[str, str] = {}
-    modules: set[str] = set()
-    seen: set[int] = set()
-    waiting: list[tuple[str, Any]] = [(_name(function), function)]
-    while waiting:
-        name, thing = waiting.pop(0)
-        if id(thing) in seen:
-            continue
-        seen.add(id(thing))
-        if file := _own_file(thing):
-            found[file.name] = script_hash(file)
-            modules |= {thing.__name__ if isinstance(thing, ModuleType) else thing.__module__, *module_names(file)}
-        elif isinstance(thing, FunctionType) and _is_written_here(thing):
-            found[name] = _sha(_text(thing) + repr((thing.__defaults__, thing.__kwdefaults__)))
-            waiting += _uses(thing)
-        elif isinstance(thing, type) and _is_written_here(thing):
-            methods = {key: _function(value) for key, value in vars(thing).items()}
-            rest = {k: v for k, v in vars(thing).items() if methods[k] is None and not k.startswith("__")}
-            found[name] = _sha(repr([base.__qualname__ for base in thing.__mro__]) + repr(sorted(rest)))
-            waiting += [(f"{name}.{key}", each) for key, each in methods.items() if each is not None]
-            waiting += [(f"{name}.{key}", value) for key, value in rest.items()]
-        elif not isinstance(thing, ModuleType | FunctionType | type):
-            found[name] = hashlib.sha256(_pickled(name, thing)).hexdigest()
-    return dict(sorted(found.items())), tuple(sorted(modules))
 
 
 def _name(function: Train) -> str:
@@ -140,70 +125,11 @@ def _place_of(function: Train) -> str:
     return f"{Path(str(file)).resolve()}:{name}" if stands and getattr(module, name, None) is function else ""
 
 
-def _is_written_here(thing: Any) -> bool:
-    """Whether it is sent along with the function: what no other process can import."""
-    module = sys.modules.get(getattr(thing, "__module__", "") or "")
-    return module is None or module.__name__ == "__main__" or "<locals>" in thing.__qualname__
+def _imported(path: Path) -> set[str]:
+    return module_names(path) if path.suffix == ".py" else set()
 
 
-def _own_file(thing: Any) -> Path | None:
-    """The file of a module under the current folder, or of what is imported from one."""
-    named = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", None)
-    module = sys.modules.get(named) if isinstance(named, str) and named != "__main__" else None
-    file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or not file.endswith(".py") or not isinstance(thing, ModuleType | FunctionType | type):
-        return None
-    path = Path(file).resolve()
-    return path if path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts else None
-
-
-def _uses(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    """The globals that its code names, and what it has closed over."""
-    for name in dict.fromkeys(_names(function.__code__)):
-        if name in function.__globals__:
-            yield name, function.__globals__[name]
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        yield f"{function.__name__}.{name}", cell.cell_contents
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _names(inner)
-
-
-def _function(value: object) -> FunctionType | None:
-    """What a class has as a method, a property or the like."""
-    inner = getattr(value, "fget", None) or getattr(value, "__func__", value)
-    return inner if isinstance(inner, FunctionType) else None
-
-
-def _text(function: FunctionType) -> str:
-    """Its source; its code, where nobody kept that."""
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        return marshal.dumps(_placeless(function.__code__)).hex()
-
-
-def _placeless(code: CodeType) -> CodeType:
-    inner = tuple(_placeless(each) if isinstance(each, CodeType) else each for each in code.co_consts)
-    return code.replace(co_consts=inner, co_filename="", co_firstlineno=0, co_linetable=b"")
-
-
-def _pickled(name: str, thing: Any) -> bytes:
-    import cloudpickle
-
-    try:
-        pickled: bytes = cloudpickle.dumps(thing)
-    except Exception as problem:
-        raise StudyError(
-            f"{name} cannot be sent to the processes that train ({type(problem).__name__}: {problem}): make it inside "
-            "the training function"
-        ) from problem
-    return pickled
-
-
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _hash_now(path: Path) -> str:
+    if not path.is_file():
+        return "missing"
+    return script_hash(path) if path.suffix == ".py" else file_hash(path)

@@ -16,7 +16,8 @@ adamw:head.lr=1e-5..1e-3          of the parameter group that the script calls h
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sysconfig
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import packages_distributions, version
@@ -29,11 +30,11 @@ from thalweg.rules import CATALOGUE
 from thalweg.stats.wording import value_text
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
+from thalweg.study.model.plan import is_range
 from thalweg.wrappers import WRAPPERS
 
 from .draws import range_of
 from .finding import Target, file_of, files_of, find_rule, find_target, is_file, parts_of, rule_of, without_others
-from .loading import is_ours
 from .local_modules import script_hash
 from .methods import Method, checked, method_of_rule
 from .other_optimizers import OTHERS, is_optimizer, method_of_optimizer, needed, with_others
@@ -56,39 +57,48 @@ class ResolvedMethod(FoundMethod):
 
     label: str
     name: str
-    """For sentences: with what is fixed, and, where two would be called the same, `full_name`, with ranges too."""
+    """With what is fixed, ``label`` short and ``name`` for sentences; where two would be called the same, as below."""
+    full_label: str
     full_name: str
+    """With ranges too."""
     source: str
     fixed: Mapping[str, Value] = field(default_factory=dict)
     ranges: Mapping[str, Search] = field(default_factory=dict)
     """Where the user wants a hyperparameter searched, in place of the rule's own box."""
 
 
-def resolve_method(reference: str | type) -> ResolvedMethod:
-    """Find what a reference names; `StudyError` says what is wrong with it and what exists."""
-    if isinstance(reference, type):
-        reference = reference_to(reference)
-    if not isinstance(reference, str) or not reference.strip():
+def resolve_method(reference: str | type, besides: Sequence[str] = ()) -> ResolvedMethod:
+    """Find what a reference names; `StudyError` says what is wrong with it and what exists.
+
+    ``besides``: names that are given values otherwise.
+    """
+    written = reference if isinstance(reference, str) else reference_of(reference)
+    if not written.strip():
         raise StudyError(f"a rule is a name such as 'adamw', or a Rule class; got {reference!r}")
-    source, options = _split(reference.strip())
-    target = find_target(source)
-    found = _as_it_is(source, target, tuple(options))
+    source, options = _split(written.strip())
+    # What is there is taken as it is: to import its file once more would run that.
+    target = find_target(source) if isinstance(reference, str) else rule_of(reference) or reference
+    found = _as_it_is(source, target, (*options, *besides))
     method = found.method
-    given = {name: written for name, written in options.items() if not _is_range(written)}
+    given = {name: written for name, written in options.items() if not is_range(written)}
     fixed = checked(method, {name: read_value(written) for name, written in given.items()}, f"rule {source}")
     ranges = {n: _range(method, n, written, f"rule {source}") for n, written in options.items() if n not in given}
-    _refuse_incomplete(method, target, source, options)
+    _refuse_incomplete(method, target, source, {*options, *besides})
     told = {name: value_text(fixed[name]) if name in fixed else _range_text(options[name]) for name in options}
     told = {name: told[name] for name in method.named(told)}
-    label = ":".join([_label(source, target), *(f"{k}={v}" for k, v in told.items())])
+    fixed_text = [f"{name}={value}" for name, value in told.items() if name in fixed]
+    label = ":".join([_label(source, target), *fixed_text])
+    full_label = ":".join([_label(source, target), *(f"{name}={value}" for name, value in told.items())])
     others = without_others(source)[1]
     more = [f"like={method.rule.followed}"] if method.rule and method.rule.followed else []
     more += [f"{OTHERS}={others}"] if others else []
     called = method.rule.__name__ if method.rule else _place_in(source)
-    written = {name: name if fixed.get(name) is True else f"{name}={value}" for name, value in told.items()}
-    name = _named(called, [*more, *(text for key, text in written.items() if key in fixed)])
-    full_name = _named(called, [*more, *written.values()])
-    return ResolvedMethod(method, found.text, found.hash, label, name, full_name, _absolute(source), fixed, ranges)
+    texts = {name: name if fixed.get(name) is True else f"{name}={value}" for name, value in told.items()}
+    name = _named(called, [*more, *(text for key, text in texts.items() if key in fixed)])
+    full_name = _named(called, [*more, *texts.values()])
+    return ResolvedMethod(
+        method, found.text, found.hash, label, name, full_label, full_name, _absolute(source), fixed, ranges
+    )
 
 
 def _named(called: str, settings: Sequence[str]) -> str:
@@ -123,16 +133,12 @@ def one_training(found: ResolvedMethod, command: str) -> ResolvedMethod:
     if found.ranges:
         name = next(iter(found.ranges))
         raise StudyError(
-            f"{command} takes one value of {name}, not a range: {found.label}. `thalweg compare` searches it"
+            f"{command} takes one value of {name}, not a range: {found.full_label}. `thalweg compare` searches it"
         )
     return found
 
 
-def _is_range(written: str) -> bool:
-    return ".." in written or "/" in written
-
-
-def _refuse_incomplete(method: Method, target: Target, source: str, options: Mapping[str, str]) -> None:
+def _refuse_incomplete(method: Method, target: Target, source: str, options: Collection[str]) -> None:
     """Raise where another library's optimizer comes without what only its user can say."""
     missing = [] if method.rule else [name for name in needed(target) if name not in options and name != "lr"]
     if missing:
@@ -144,11 +150,11 @@ def _refuse_incomplete(method: Method, target: Target, source: str, options: Map
 
 def refuse_unsearched(found: ResolvedMethod) -> None:
     """Raise where nobody has said which learning rates to try; update rules of thalweg declare it."""
-    own = found.label
+    own = found.source
     if not found.method.rule and "lr" in found.method.hypers and "lr" not in {*found.fixed, *found.ranges}:
         raise StudyError(
-            f"rule {own} declares no search: say where to look for its learning rate, {own}:lr=1e-4..1e-1, "
-            "or which it is to be, lr=0.01"
+            f"rule {own} declares no search: say where to look for its learning rate, {own}:lr=1e-4..1e-1 (in Python "
+            'also {"rule": ..., "lr": (1e-4, 1e-1)}), or which it is to be, lr=0.01'
         )
 
 
@@ -162,7 +168,9 @@ def _range(method: Method, name: str, written: str, where: str) -> Search:
     if "/" in written:
         return choice(*values, axis=name)
     if len(values) != 2 or not 0 < values[0] < values[1]:
-        raise StudyError(f"{where}: write {name}=low..high, two positive numbers, or {name}=a/b/c; got {written!r}")
+        raise StudyError(
+            f"{where}: write {name}=low..high, positive numbers, the smaller first, or {name}=a/b/c; got {written!r}"
+        )
     return range_of(method, name, *values)
 
 
@@ -178,7 +186,7 @@ def _method(source: str, target: Target, asked: Sequence[str]) -> Method:
         if others:
             raise StudyError(f"rule {place}: {OTHERS}= is for optimizers that take matrices alone, torch.optim.Muon")
         return method_of_rule(target)
-    method = method_of_optimizer(target, _place_in(place), asked)
+    method = method_of_optimizer(target, _place_in(place), asked, place)
     return with_others(method, method_of_rule(find_rule(others))) if others else method
 
 
@@ -229,7 +237,11 @@ def reference_of(given: object) -> str:
             raise StudyError(
                 f"a rule with its values is a table with a rule in it, rule = 'adamw'; got {dict(given)!r}"
             )
-        values = [f"{name}={_value_text(name, value)}" for name, value in given.items() if name != "rule"]
+        values = [
+            f"{name}={reference_of(value) if name == OTHERS else _value_text(name, value)}"
+            for name, value in given.items()
+            if name != "rule"
+        ]
         return ":".join([reference_of(given["rule"]), *values])
     if isinstance(given, type) or inspect.isfunction(given):
         return reference_to(given)
@@ -284,19 +296,31 @@ def _place(declared: Any, catalogue: Mapping[str, type[Any]]) -> str:
     """The text by which another process finds a rule or wrapper."""
     if name := _known(declared, catalogue):
         return name
-    if "." in declared.__qualname__:
+    module = sys.modules.get(declared.__module__)
+    file = getattr(module, "__file__", None)
+    if file is None or not Path(file).is_file():
+        raise StudyError(
+            f"{declared.__name__} was typed into an interactive session, where worker processes cannot find it: "
+            "save it in a file (in a notebook: %%writefile my_optimizers.py) and import it from there"
+        )
+    names = [declared.__name__, *vars(module)]
+    name = next((each for each in names if vars(module).get(each) is declared), "")
+    if not name and "." in declared.__qualname__:
         raise StudyError(
             f"{declared.__qualname__} is defined inside a function or class: move it to the top of its file"
         )
-    if declared.__module__ == "__main__" or is_ours(declared.__module__):
-        file = getattr(sys.modules[declared.__module__], "__file__", None)
-        if file is None or not Path(file).is_file():
-            raise StudyError(
-                f"{declared.__name__} was typed into an interactive session, where worker processes cannot find it: "
-                "save it in a file and import it from there"
-            )
-        return f"{Path(file).resolve()}:{declared.__name__}"
-    return f"{declared.__module__}:{declared.__name__}"
+    if not name:
+        raise StudyError(
+            f"{declared.__name__} is in {file} under no name of its own: give it one at the top of the file"
+        )
+    # A file of one's own counts with all that it imports; what is installed, by its version.
+    return f"{declared.__module__}:{name}" if _is_installed(Path(file)) else f"{Path(file).resolve()}:{name}"
+
+
+def _is_installed(file: Path) -> bool:
+    places = [Path(sysconfig.get_paths()[each]).resolve() for each in ("stdlib", "platstdlib")]
+    path = file.resolve()
+    return "site-packages" in path.parts or any(path.is_relative_to(place) for place in places)
 
 
 def _split(reference: str) -> tuple[str, dict[str, str]]:
@@ -306,6 +330,11 @@ def _split(reference: str) -> tuple[str, dict[str, str]]:
     options = assignments(pieces[first:], f"rule {reference}", "fixed values as name=value, separated by colons")
     convention, others = options.pop("like", None), options.pop(OTHERS, None)
     source = ":".join(pieces[:first]) + (f":like={convention.lower()}" if convention else "")
+    if others and others.endswith(".py"):
+        raise StudyError(
+            f"rule {reference}: {OTHERS}= names a rule of the catalogue, {OTHERS}=adamw; for one of your own write a "
+            "function that makes both optimizers"
+        )
     return source + (f":{OTHERS}={others.lower() if others.isidentifier() else others}" if others else ""), options
 
 
@@ -337,4 +366,4 @@ def _absolute(source: str) -> str:
     place, others = without_others(source)
     convention = place.partition(":like=")[1:]
     whole = [f"{file_of(p, source)}:{p.rpartition(':')[2]}" if is_file(p) else p for p in parts_of(place)]
-    return "+".join(whole) + "".join(convention) + (f":{OTHERS}={_absolute(others)}" if others else "")
+    return "+".join(whole) + "".join(convention) + (f":{OTHERS}={others}" if others else "")

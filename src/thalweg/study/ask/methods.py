@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isnan
 from typing import Any
 
 from thalweg.closest import ending
 from thalweg.formula import Hyper, Rule, Switch
 from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, parts
+from thalweg.stats.wording import listed
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 
@@ -25,6 +27,7 @@ class Method:
     ``switches``     what is on or off in it, each with its default.
     ``build``        the optimizer, from what the script gives, values by name, and options that hold for every rule.
     ``numbers``      of one parameter group, as they are now, by the same names; those that can be seen there.
+    ``whole``        those of its numbers that are whole ones: five iterations are no 5.2.
     ``takes_decay``  whether the kind of its weight decay may be chosen.
     ``rule``         the update rule, where it is one.
     """
@@ -34,6 +37,7 @@ class Method:
     switches: Mapping[str, bool]
     build: Callable[[Trained, Mapping[str, Value], Mapping[str, Any]], Any]
     numbers: Callable[[Mapping[str, Any]], Mapping[str, float]]
+    whole: frozenset[str] = frozenset()
     takes_decay: bool = False
     rule: type[Rule] | None = None
 
@@ -73,15 +77,29 @@ def checked(method: Method, given: Mapping[str, object], where: str) -> dict[str
                 raise StudyError(f"{where}: {name} is a switch, true or false; got {value!r}")
             found[name] = value
         elif hyper := method.hyper(name):
+            if isinstance(value, bool) and isnan(hyper.default) and "." not in name:
+                found[name] = value  # nobody says what it is: None is its default
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise StudyError(f"{where}: {name} must be a number; got {value!r}")
             if problem := hyper.problem(float(value)):
                 raise StudyError(f"{where}: {name} {problem}")
+            if name in method.whole and not float(value).is_integer():
+                raise StudyError(f"{where}: {name} must be a whole number; got {value!r}")
             found[name] = float(value)
         else:
             known = [*method.hypers, *method.switches]
-            raise StudyError(f"{where} has no hyperparameter {name!r}{ending(name, known)} It has: {', '.join(known)}.")
+            parts = [each for each, hyper in method.hypers.items() if hyper.of == name]
+            near = f": write {listed(parts)}, a number each." if parts else ending(name, known)
+            raise StudyError(f"{where} has no hyperparameter {name!r}{near} It has: {', '.join(known)}.")
     return {name: found[name] for name in method.named(found)}
+
+
+def is_model(given: Trained) -> bool:
+    """Whether a script gives a model."""
+    from torch import nn
+
+    return isinstance(given, nn.Module)
 
 
 def parameters(given: Trained) -> Any:

@@ -6,15 +6,16 @@ Their hyperparameters are the numbers and switches of their signature; the parts
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from math import inf, nan
+from math import inf, isfinite, nan
 from typing import Any
 
 from thalweg.formula import Hyper
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 
-from .methods import Method, Trained, by_group, parameters, regrouped
+from .methods import Method, Trained, by_group, is_model, parameters, regrouped
 
 OTHERS = "others"
 
@@ -26,12 +27,16 @@ def is_optimizer(given: object) -> bool:
     return (isinstance(given, type) and issubclass(given, Optimizer)) or inspect.isfunction(given)
 
 
-def method_of_optimizer(target: Callable[..., Any], name: str, asked: Sequence[str] = ()) -> Method:
+def method_of_optimizer(
+    target: Callable[..., Any], name: str, asked: Sequence[str] = (), reference: str = ""
+) -> Method:
     """An optimizer class, or a function, as a method; ``asked``: the names that are given a value or a range.
 
-    A class is given parameters, a function what the script gives: a model, if it gives one.
+    A class is given parameters, a function what the script gives: a model, if it gives one. ``reference``: as which it
+    is asked for, where that is not its name.
     """
-    declared, open_ended = _declared(target)
+    declared, counted, open_ended = _declared(target)
+    whole = frozenset(each.name for each in _arguments(target) if _is_whole(each))
     numbers = {key: hyper for key, hyper in declared.items() if isinstance(hyper, Hyper)}
     if open_ended:
         extra = [key for key in asked if key not in declared and "." not in key]
@@ -40,14 +45,15 @@ def method_of_optimizer(target: Callable[..., Any], name: str, asked: Sequence[s
         name=name,
         hypers=numbers,
         switches={key: value for key, value in declared.items() if isinstance(value, bool)},
-        build=partial(_built, target, name, numbers),
+        build=partial(_built, target, name, reference or name, numbers, counted | whole),
         numbers=partial(_numbers, numbers),
+        whole=whole,
     )
 
 
 def with_others(method: Method, others: Method) -> Method:
     """A method for the matrices of a model's layers, and another for all else: as one, the other's names begin so."""
-    theirs = {f"{OTHERS}.{name}": hyper for name, hyper in others.hypers.items()}
+    theirs = {f"{OTHERS}.{name}": _of_others(name, hyper) for name, hyper in others.hypers.items()}
     switches = {f"{OTHERS}.{name}": value for name, value in others.switches.items()}
     return Method(
         name=f"{method.name} with {others.name} for what is no matrix",
@@ -56,6 +62,15 @@ def with_others(method: Method, others: Method) -> Method:
         build=partial(_both, method, others),
         numbers=method.numbers,
     )
+
+
+def _of_others(name: str, hyper: Hyper) -> Hyper:
+    """With draws of its own: a rate that follows the first one's would be no search."""
+    side = hyper.search
+    if side is None:
+        return hyper
+    over = f"{OTHERS}.{side.over}" if side.over else None
+    return replace(hyper, search=replace(side, axis=f"{OTHERS}.{side.axis or name}", over=over))
 
 
 def needed(target: Callable[..., Any]) -> list[str]:
@@ -73,9 +88,10 @@ def _arguments(target: Callable[..., Any]) -> Iterator[inspect.Parameter]:
     yield from (each for each in given[1:] if each.kind not in (each.POSITIONAL_ONLY, each.VAR_POSITIONAL))
 
 
-def _declared(target: Callable[..., Any]) -> tuple[dict[str, Hyper | bool], bool]:
-    """Numbers and switches by name, and whether it takes any others."""
+def _declared(target: Callable[..., Any]) -> tuple[dict[str, Hyper | bool], frozenset[str], bool]:
+    """Numbers and switches by name, those whose default is a whole number, and whether it takes any others."""
     found: dict[str, Hyper | bool] = {}
+    counted: set[str] = set()
     open_ended = False
     for each in _arguments(target):
         default = each.default
@@ -84,14 +100,24 @@ def _declared(target: Callable[..., Any]) -> tuple[dict[str, Hyper | bool], bool
         elif isinstance(default, bool):
             found[each.name] = default
         elif isinstance(default, int | float):
-            found[each.name] = Hyper(float(default), low=-inf)
-        elif isinstance(default, tuple) and default and all(_is_number(value) for value in default):
+            # What is no number to be stored, an infinite bound, is left to the optimizer unless it is chosen.
+            found[each.name] = Hyper(float(default) if isfinite(default) else nan, low=-inf)
+            counted |= {each.name} if isinstance(default, int) else set()
+        elif isinstance(default, tuple) and default and all(_is_number(value) and isfinite(value) for value in default):
             stem = each.name.removesuffix("s")
             for place, value in enumerate(default, 1):
                 found[f"{stem}{place}"] = Hyper(float(value), of=each.name, low=-inf)
+                counted |= {f"{stem}{place}"} if isinstance(value, int) else set()
         elif default is None or default is each.empty:
             found[each.name] = Hyper(nan, low=-inf)
-    return found, open_ended
+    return found, frozenset(counted), open_ended
+
+
+def _is_whole(argument: inspect.Parameter) -> bool:
+    """Whether it takes whole numbers alone: so it says, or its default is a count (a 0 or 1 may be short for 0.0)."""
+    if argument.annotation is not argument.empty:
+        return argument.annotation in (int, "int")
+    return type(argument.default) is int and argument.default > 1
 
 
 def _is_number(value: object) -> bool:
@@ -101,31 +127,38 @@ def _is_number(value: object) -> bool:
 def _built(
     target: Callable[..., Any],
     name: str,
+    reference: str,
     declared: Mapping[str, Hyper],
+    counted: Collection[str],
     given: Trained,
     values: Mapping[str, Value],
     options: Mapping[str, Any],
 ) -> Any:
-    if options:
-        raise StudyError(f"trial.optimizer(...): {next(iter(options))} is no option of every optimizer: leave it out")
+    _refuse_options(options)
     common, single = by_group(values)
-    whole = _whole_arguments(target)
-    arguments = _at_signature(declared, common, whole)
-    own = {group: _at_signature(declared, {**common, **chosen}, whole, chosen) for group, chosen in single.items()}
+    arguments = _at_signature(declared, common, counted)
+    own = {group: _at_signature(declared, {**common, **chosen}, counted, chosen) for group, chosen in single.items()}
     taken = given if inspect.isfunction(target) and not own else regrouped(given, own)
     try:
         return _as_one(target(taken, **arguments), name)
     except StudyError:
         raise
     except Exception as problem:
-        advice = (
-            f". Where it takes only some of the parameters, give it the matrices of layers, and another rule the rest: "
-            f"{name}:{OTHERS}=adamw; or write a function that makes both"
-            if not inspect.isfunction(target)
-            else ""
-        )
         said = " ".join(str(problem).split()).rstrip(".")
+        advice = _advice(target, given, reference)
         raise StudyError(f"{name} could not be made: {type(problem).__name__}: {said}{advice}") from problem
+
+
+def _advice(target: Callable[..., Any], given: Trained, reference: str) -> str:
+    """What may help where an optimizer could not be made."""
+    if inspect.isfunction(target):
+        return ". It is given the model, as trial.optimizer is: use model.parameters()" if is_model(given) else ""
+    if not is_model(given):
+        return ""
+    return (
+        ". Where it takes only some of the parameters, give it the matrices of layers, and another rule the rest: "
+        f"{reference}:{OTHERS}=adamw; or write a function that makes both"
+    )
 
 
 def _as_one(given: Any, name: str) -> Any:
@@ -137,33 +170,47 @@ def _as_one(given: Any, name: str) -> Any:
     if isinstance(given, Optimizer):
         return given
     if isinstance(given, list | tuple) and given and all(isinstance(each, Optimizer) for each in given):
+        asking = [type(each).__name__ for each in given if _asks_for_the_loss(each)]
+        if asking and len(given) > 1:
+            raise StudyError(f"{name}: {asking[0]} asks for the loss again in its step, so it can only be alone")
         return given[0] if len(given) == 1 else Several(given)
     kind = type(given).__name__
     raise StudyError(f"{name} returns a torch.optim.Optimizer, or a list of them; got {kind}: add the return to it")
 
 
-def _whole_arguments(target: Callable[..., Any]) -> frozenset[str]:
-    """Arguments whose default is a whole number: five iterations are no 5.0."""
-    return frozenset(each.name for each in _arguments(target) if type(each.default) is int)
+def _refuse_options(options: Mapping[str, Any]) -> None:
+    if options:
+        raise StudyError(f"trial.optimizer(...): {next(iter(options))} is no option of every optimizer: leave it out")
+
+
+def _asks_for_the_loss(optimizer: Any) -> bool:
+    """Whether a step needs a closure."""
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    return closure is not None and closure.default is closure.empty
 
 
 def _at_signature(
     declared: Mapping[str, Hyper],
     values: Mapping[str, Value],
-    whole: frozenset[str],
+    counted: Collection[str],
     only: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """Values as arguments; ``only``: those that follow from these."""
+    """Values as arguments; ``only``: those that follow from these. A tuple of defaults is left as it is."""
     found: dict[str, Any] = {}
-    wanted = {*values} if only is None else {*only, *(declared[name].of for name in only)} - {None}
-    for name, value in values.items():
-        tuple_name = declared[name].of if name in declared else None
-        if not {name, tuple_name} & wanted:
-            continue
-        if tuple_name:
-            found[tuple_name] = (*found.get(tuple_name, ()), value)
-        else:
-            found[name] = int(value) if name in whole and float(value).is_integer() else value
+    parts: dict[str, list[Value]] = {}
+    for name in (*(each for each in declared if each in values), *(each for each in values if each not in declared)):
+        value = values[name]
+        if name in counted and not isinstance(value, bool) and value.is_integer():
+            value = int(value)  # five iterations are no 5.0
+        if name in declared and (of := declared[name].of):
+            parts.setdefault(of, []).append(value)
+        elif only is None or name in only:
+            found[name] = value
+    for of, given in parts.items():
+        own = [name for name, hyper in declared.items() if hyper.of == of]
+        moved = any(values[name] != declared[name].default for name in own) if only is None else {*own} & {*only}
+        if moved:
+            found[of] = tuple(given)
     return found
 
 
@@ -189,23 +236,22 @@ def _both(
 
     theirs = {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{OTHERS}.")}
     own = {name: value for name, value in values.items() if not name.startswith(f"{OTHERS}.")}
+    _refuse_options(options)
     matrices, rest = _divided(given)
     if not matrices or not rest:
         which = "no matrix" if not matrices else "nothing but matrices"
         raise StudyError(f"trial.optimizer(...): {which} is to be trained: leave {OTHERS}= out, or name one rule alone")
-    return Several([method.build(matrices, own, {}), others.build(rest, theirs, options)])
+    return Several([method.build(matrices, own, {}), others.build(rest, theirs, {})])
 
 
 def _divided(given: Trained) -> tuple[list[Any], list[Any]]:
     """The matrices of layers, and all else: embeddings, vectors, kernels of convolutions."""
-    from torch import nn
-
     from thalweg.optim.kinds import model_parameters
 
     every = [*parameters(given)]
     if any(isinstance(each, dict) for each in every):
         raise StudyError(f"trial.optimizer(...) is given groups: with {OTHERS}= give it the model")
-    told = model_parameters(given) if isinstance(given, nn.Module) else ()
+    told = model_parameters(given) if is_model(given) else ()
     apart = {id(each.param) for each in told if each.kinds}
     trained = [each for each in every if each.requires_grad]
     matrices = [each for each in trained if each.ndim == 2 and id(each) not in apart]

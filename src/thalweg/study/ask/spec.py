@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from thalweg.closest import ending
 from thalweg.formula.rule import hypers
 from thalweg.rules import CATALOGUE
 from thalweg.stats.pool import PART, largest_budget
@@ -118,12 +119,17 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 def study(task: str | Sequence[str], rules: Rules, **settings: Any) -> Study:
     """A `Study` from Python. Raises `StudyError`."""
     given = tuple(rules) if isinstance(rules, list | tuple) else (rules,)
+    if isinstance(rules, str):  # as the command takes them
+        given = tuple(each.strip() for each in rules.split(",") if each.strip()) or (rules,)
     if not isinstance(task, str | Sequence):
         raise StudyError(f"a task is a name such as 'digits-mlp', or 'my_script.py:train'; got {task!r}")
     chosen = task if isinstance(task, str) else tuple(task)
     names = tuple(map(reference_of, given))
     if unknown := sorted(set(settings) - set(Study.__struct_fields__)):
-        raise StudyError(f"a study has no setting {unknown[0]!r}; it has {', '.join(Study.__struct_fields__)}")
+        known = list(Study.__struct_fields__)
+        raise StudyError(
+            f"a study has no setting {unknown[0]!r}{ending(unknown[0], known)} Its settings: {', '.join(known)}."
+        )
     for name in ("budgets", "hold"):
         if isinstance(settings.get(name), list):
             settings[name] = tuple(settings[name])
@@ -154,6 +160,8 @@ def _plan(asked: Study, reference: str) -> Plan:
         refuse_unsearched(rule)
     names = [rule.name for rule in rules]
     rules = [replace(rule, name=rule.full_name) if names.count(rule.name) > 1 else rule for rule in rules]
+    labels = [rule.label for rule in rules]
+    rules = [replace(rule, label=rule.full_label) if labels.count(rule.label) > 1 else rule for rule in rules]
     labels = [rule.label for rule in rules]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise StudyError(f"the rule {twice} is listed twice: give each once, or rename one of the classes")
@@ -208,7 +216,7 @@ def _refuse_hyperparameters(
     for name, values in vary.items():
         having = [rule for rule in rules if name in rule.method.hypers]
         if having and name not in own and not is_setting(name):
-            _refuse(name, values, having[0].label, task.name)
+            _refuse(name, values, having[0].source, task.name)
 
 
 def installed(package: str) -> str:
@@ -237,6 +245,7 @@ def _planned(
         searched={
             name: str(side) for name, side in searched(found.method, found.fixed, asked.trials, found.ranges).items()
         },
+        asked=found.full_label,
         edges=tuple(at_an_edge(found.method, found.fixed, values, asked.trials, found.ranges) for values in trials),
     )
     for options in combined:
@@ -259,7 +268,7 @@ def _check_decay(found: ResolvedMethod, trials: Sequence[Mapping[str, Value]], s
     if not any(values.get("weight_decay") for values in trials):
         raise StudyError(
             f"{found.label} has a weight decay of 0 in every trial, so the kind of decay would change nothing: "
-            f"write {found.label}:weight_decay=0.001"
+            f"write {found.source}:weight_decay=0.001"
         )
 
 

@@ -19,6 +19,7 @@ import msgspec
 from thalweg.closest import ending
 from thalweg.study.model.errors import StudyError
 
+from .functions import function_path
 from .method_references import reference_of
 from .spec import Study
 
@@ -52,7 +53,8 @@ def read_study(path: str | Path, **others: Any) -> Study:
             raise StudyError(f"{file.name}: {problem.__cause__}") from None
         raise StudyError(f"{file.name}: {_words(problem)}") from None
     except StudyError as problem:
-        raise StudyError(f"{file.name}: {problem}") from None
+        said = str(problem).removeprefix(f"{file.name}: ")
+        raise StudyError(f"{file.name}: {said}") from None
 
 
 def _settings(file: Path, written: dict[str, Any]) -> dict[str, Any]:
@@ -82,10 +84,11 @@ def _placed(folder: Path, given: Any) -> Any:
         return [_placed(folder, each) for each in given]
     if isinstance(given, dict):
         return {name: _placed(folder, value) if name == "rule" else value for name, value in given.items()}
-    if not isinstance(given, str) or ".py:" not in given:
+    if not isinstance(given, str) or not (".py:" in given or function_path(given)):
         return given
     return "+".join(
-        str(folder / part) if ".py:" in part and not Path(part).is_absolute() else part for part in given.split("+")
+        str(folder / part) if (".py:" in part or function_path(part)) and not Path(part).is_absolute() else part
+        for part in given.split("+")
     )
 
 

@@ -17,7 +17,7 @@ from thalweg.study.model.errors import StudyError
 from thalweg.tasks import TASKS, Task
 from thalweg.tasks.task import Choice, whole_number_problem
 
-from .functions import function_path, kept_function, load_function
+from .functions import function_files, function_path, load_function
 from .loading import existing_file, load_file, where
 from .local_modules import joined_hash, script_files
 from .method_references import WORDS, assignments
@@ -80,7 +80,7 @@ def epochs_of(task: ResolvedTask) -> int | None:
 def task_files(source: str) -> dict[str, str]:
     """What a user's own task consists of, each part with its sha256, by name; {} for a built-in task."""
     if path := function_path(source):
-        return dict(kept_function(path).parts)
+        return function_files(path)
     script = script_path(source)
     return script_files(script) if script else {}
 

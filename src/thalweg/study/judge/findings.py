@@ -74,6 +74,12 @@ class ContenderRow:
     searched: bool = True
 
     @property
+    def silent(self) -> bool:
+        """Whether every run of it failed, so that there is nothing to say of it but why."""
+        runs = [*self.trials.values(), *(run for again in self.again.values() for run in again)]
+        return bool(runs) and all(run.status in WITHOUT_RESULT for run in runs)
+
+    @property
     def tuned_diverged(self) -> int:
         """How many of the winner's re-runs diverged."""
         return sum(run.status == "diverged" for run in self.tuned_runs)

@@ -256,7 +256,7 @@ def _pool(found: _ContenderRuns, metric: Metric, every: Sequence[Run]) -> Pool |
 
 
 def _missing(plan: Plan, found: Sequence[_ContenderRuns], have: Mapping[str, Run]) -> int:
-    """Runs still to do, or to do again because their process died."""
+    """Runs still to do."""
     search = [plan.cell(r.rule, k, plan.tuning_seed) for r in found for k in range(_wanted(r, plan))]
     again = plan.fresh_cells({r.rule.label: r.chosen for r in found})
     return len({cell.key for cell in (*search, *plan.repeat_cells(), *again)} - have.keys())

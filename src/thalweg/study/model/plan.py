@@ -9,6 +9,11 @@ from .cells import CPU, Cell, Value
 from .settings import Settings, is_setting, settings_of
 
 
+def is_range(written: str) -> bool:
+    """Whether a value, as it is written, is several: ``1e-4..1e-2``, ``0.8/0.9``."""
+    return ".." in written or "/" in written
+
+
 @dataclass(frozen=True)
 class Contender:
     """One of those compared: a rule, and what it is given of the task's options that are varied.
@@ -19,6 +24,7 @@ class Contender:
     ``searched``  which hyperparameters were searched, each with its box in words.
     ``edges``     per trial, the searched hyperparameters within 10% of an edge of their box.
     ``rule``      the rule's own label, which its runs are known by; "" where it is ``label``.
+    ``asked``     the rule's label with the ranges that were given, as it was asked for; "" where it is the label.
     ``options``   its values of what is varied, by name: options of the task, and settings.
     """
 
@@ -32,12 +38,28 @@ class Contender:
     edges: tuple[tuple[str, ...], ...]
     rule: str = ""
     options: Mapping[str, Choice] = field(default_factory=dict)
+    asked: str = ""
+
+    @property
+    def without_ranges(self) -> str:
+        """The rule's own label with what is fixed: where it was searched is no part of what a run stands for."""
+        pieces = (self.rule or self.label).split(":")
+        return ":".join(each for each in pieces if not is_range(each.partition("=")[2]))
+
+    @property
+    def single(self) -> str:
+        """The rule as one training of it is asked for: as `reference`, without ranges."""
+        return ":".join(each for each in self.reference.split(":") if not is_range(each.partition("=")[2]))
 
     @property
     def reference(self) -> str:
         """The rule as it is asked for: where it is found, then its fixed values and ranges."""
         # What stands in both: the convention, and the rule for what is no matrix.
-        own = [each for each in (self.rule or self.label).split(":")[1:] if not each.startswith(("like=", "others="))]
+        own = [
+            each
+            for each in (self.asked or self.rule or self.label).split(":")[1:]
+            if not each.startswith(("like=", "others="))
+        ]
         return ":".join([self.source, *own])
 
 
@@ -102,7 +124,7 @@ class Plan:
         return Cell(
             task=self.task,
             task_hash=self.task_hash,
-            rule=rule.rule or rule.label,
+            rule=rule.without_ranges,
             rule_hash=rule.hash,
             values=rule.trials[trial],
             seed=seed,

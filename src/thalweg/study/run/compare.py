@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -13,8 +14,11 @@ from typing import Any, overload
 
 from thalweg.cpu import cpu_name
 from thalweg.showing import shower
+from thalweg.study.ask.arguments import written_arguments
+from thalweg.study.ask.finding import files_of
 from thalweg.study.ask.functions import function_reference
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
+from thalweg.study.ask.local_modules import script_hash
 from thalweg.study.ask.spec import Rules, Study, installed, plans, study
 from thalweg.study.ask.task_references import check_task, is_own, script_path, task_files
 from thalweg.study.judge.judging import to_train_again
@@ -150,7 +154,7 @@ class _Runner:
         rerun = _by_key(plan.fresh_cells(to_train_again(plan, self.have)))
         if search.keys() - self.have.keys():
             self._check_script()
-        before, now = self.store.files_of(plan.task), provenance(plan.task_source)
+        before, now = self.store.files_of(plan.task), provenance(plan.task_source, [rule.source for rule in plan.rules])
         self.provenance = self.store.begin(plan, now)
         self.total = len(search) + len(rerun)
         for run in (self.have[key] for key in search if key in self.have):
@@ -235,10 +239,12 @@ class _Runner:
 
     def _stopped(self, cell: Cell, run: Run) -> StudyError:
         longer = "Give it more (--run-timeout). One training, for as long as it takes"
+        rule = next(each for each in self.plan.rules if each.label == cell.called)
+        alone = ["thalweg", "train", self.plan.task_source, rule.single]
         advice = longer if run.status == "stopped" else "One training with all that it prints"
         return StudyError(
             f"the first training of {self.plan.task} ({cell.called}) failed, so the comparison stops: "
-            f"{run.message}. {advice}: thalweg train {self.plan.task_source} {cell.rule_source}"
+            f"{run.message}. {advice}: {shlex.join([*alone, *written_arguments(self.plan.arguments)])}"
         )
 
     def _check_reports(self, run: Run) -> None:
@@ -276,9 +282,13 @@ class _Runner:
             )
 
 
-def provenance(task_source: str) -> dict[str, object]:
-    """Where and with what a study was started: plain JSON values. The commit is that of a script under git."""
+def provenance(task_source: str, rules: Sequence[str] = ()) -> dict[str, object]:
+    """Where and with what a study was started: plain JSON values. The commit is that of a script under git.
+
+    ``rules``  as they are found: the files of one's own among them stand beside the script's.
+    """
     script = script_path(task_source)
+    files = {path.name: script_hash(path) for source in rules for path in files_of(source)} | task_files(task_source)
     packages = ("thalweg", "torch", "numpy", "scikit-learn", "joblib", "scipy")
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -289,7 +299,7 @@ def provenance(task_source: str) -> dict[str, object]:
         "cores": os.cpu_count(),
         "host": platform.node(),
         **({"commit": commit} if (commit := _commit(script)) else {}),
-        **({"files": files} if (files := task_files(task_source)) else {}),
+        **({"files": files} if files else {}),
     }
 
 

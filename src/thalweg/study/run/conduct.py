@@ -51,6 +51,7 @@ def conduct(
             pass
         except StudyError as problem:
             status, message = "failed", str(problem)
+            trace = _trace(problem.__cause__) if problem.__cause__ else ""
         except (Exception, SystemExit) as problem:
             status, message = "failed", where(problem, path)
             trace = _trace(problem)

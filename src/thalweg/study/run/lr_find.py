@@ -84,7 +84,8 @@ def lr_find(
     own = checked_arguments(arguments)
     refuse_without_script(own, label, source)
     found = _rule(rule, like)
-    values = defaults(found.method, {**found.fixed, **checked(found.method, hyperparameters, f"rule {found.label}")})
+    given_here = {**found.fixed, **checked(found.method, hyperparameters, f"rule {found.label}")}
+    values = defaults(found.method, given_here)
     rates = grid(*box(found, hyperparameters, values, low, high), points)
     plan = schedule if callable(schedule) else find_schedule(schedule)
     with closing(engine or LocalProcesses(workers)) as opened:
@@ -96,7 +97,8 @@ def lr_find(
             for rate in rates
         ]
         runs = _trained(opened, asked, label, on_run or (lambda _done, _total: None))
-    return judged(label, found.label, runs, metric, own)
+    reference = ":".join([found.source, *(f"{name}={value_text(value)}" for name, value in given_here.items())])
+    return judged(label, found.label, runs, metric, own, reference, source if isinstance(source, str) else "")
 
 
 def box(
@@ -118,7 +120,9 @@ def box(
         low = side.low / scale if low is None else low
         high = side.high / scale if high is None else high
     if low is None or high is None:
-        raise StudyError(f"{found.label} declares no search of lr: give both ends, lr_find(..., low=1e-5, high=0.1)")
+        raise StudyError(
+            f"{found.label} declares no search of lr: give both ends, --low 1e-5 --high 0.1 (in Python low=, high=)"
+        )
     for name, end in (("low", low), ("high", high)):
         if isinstance(end, bool) or not isinstance(end, int | float) or not 0 < end < float("inf"):
             raise StudyError(f"{name} must be a number above 0; got {end!r}")

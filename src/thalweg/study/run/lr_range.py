@@ -90,6 +90,17 @@ class LearningRates:
     search: tuple[float, float]
     suggestion: float
     arguments: tuple[str, ...] = ()
+    asked: str = ""
+    place: str = ""
+
+    @property
+    def command(self) -> str:
+        """What searches the range; beside it stands what it is to be compared with."""
+        searched = f"{self.asked or self.rule}:lr={self.search[0]:.2g}..{self.search[1]:.2g}"
+        if not self.place:
+            return f'thalweg.compare({self.task}, ["{searched}", ...])'
+        again = ["thalweg", "compare", self.place, "-r", searched, *written_arguments(self.arguments)]
+        return shlex.join(again)
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -97,10 +108,8 @@ class LearningRates:
         unit = unit_of(self.metric)
         best = next(rate for rate in self.rates if rate.lr == self.best)
         lowest, highest = self.rates[0].lr, self.rates[-1].lr
-        searched = f"{self.rule}:lr={self.search[0]:.2g}..{self.search[1]:.2g}"
-        again = ["thalweg", "compare", self.task, "-r", searched, *written_arguments(self.arguments)]
         said = [
-            f"Search lr from {self.search[0]:.2g} to {self.search[1]:.2g} ({shlex.join(again)}); for a first training, "
+            f"Search lr from {self.search[0]:.2g} to {self.search[1]:.2g} ({self.command}); for a first training, "
             f"lr={self.suggestion:.2g}.",
             f"Best after {self._length}: lr={self.best:.3g}, with {self.metric} {unit.value(best.mean)}"
             + (
@@ -144,7 +153,13 @@ def middle(low: float, high: float) -> float:
 
 
 def judged(
-    task: str, rule: str, runs: Sequence[ShortRun], wanted: str | None, arguments: tuple[str, ...] = ()
+    task: str,
+    rule: str,
+    runs: Sequence[ShortRun],
+    wanted: str | None,
+    arguments: tuple[str, ...] = (),
+    asked: str = "",
+    place: str = "",
 ) -> LearningRates:
     """The range that short runs show; `StudyError` if there is none, because no rate trained."""
     metric = _metric(wanted, runs)
@@ -190,6 +205,8 @@ def judged(
         search=(good[0] / share, min(ABOVE * good[1], edge)),
         suggestion=middle(*good),
         arguments=arguments,
+        asked=asked,
+        place=place,
     )
 
 

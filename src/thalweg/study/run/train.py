@@ -75,7 +75,7 @@ class Training:
 
 def train(
     task: str | Callable[[Any], object],
-    rule: str | type,
+    rule: str | type | Callable[..., Any],
     *,
     seed: int = 0,
     like: str | None = None,
@@ -90,7 +90,7 @@ def train(
 
     ``task``             a name from `thalweg tasks`, ``"my_script.py:train"``, or a function ``train(trial)``.
     ``rule``             a name from `thalweg rules`, as text for `compare`, a Rule, or an optimizer class, of any
-                         library.
+                         library, or a function that makes one.
     ``seed``             of the run; the training's seeds are derived from it.
     ``like``             another library's conventions and defaults: "torch", "tf1", "keras", "optax", "paper".
     ``schedule``         of the learning rate, by name (`thalweg.study.model.schedules`), or a function of epoch and
@@ -168,10 +168,13 @@ def found_task(
     return found.name, found.source, found.options
 
 
-def _found(rule: str | type, convention: str | None, asked: tuple[str, ...]) -> tuple[Method, str, Mapping[str, Value]]:
+def _found(
+    rule: str | type | Callable[..., Any], convention: str | None, asked: tuple[str, ...]
+) -> tuple[Method, str, Mapping[str, Value]]:
     """The method, what it is called, and the values that its text fixes."""
-    if not isinstance(rule, type):
-        found = one_training(resolve_method(rule if convention is None else f"{rule}:like={convention}"), "a training")
+    if isinstance(rule, str):
+        reference = rule if convention is None else f"{rule}:like={convention}"
+        found = one_training(resolve_method(reference, asked), "a training")
         return found.method, found.label, found.fixed
     # The class itself, which may live in a notebook: no other process has to find it.
     own = rule_of(rule)

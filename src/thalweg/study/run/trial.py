@@ -22,6 +22,9 @@ from thalweg.tasks.task import Choice
 
 from . import stepped
 
+# The largest tensor that is looked at to see whether an optimizer of somebody else updates anything.
+WATCHED = 1_000_000
+
 
 class Diverged(Exception):
     """Ends a training that diverged. A result, not a mistake: leave it uncaught.
@@ -110,6 +113,7 @@ class Trial:
         self._in_epochs = False
         self._evaluated = False
         self._sent = False
+        self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.diverged = ""
         """Why the run has ended as diverged; "" if it has not."""
 
@@ -159,9 +163,10 @@ class Trial:
         tuples = {hyper.of: name for name, hyper in self._method.hypers.items() if hyper.of and name in self._values}
         if chosen := sorted(set(options) & {*self._values, *tuples}):
             number = tuples.get(chosen[0], chosen[0])
+            called = self._method.name.lower() if self._method.rule else self._method.name
             raise StudyError(
                 f"trial.optimizer(...): {chosen[0]} is chosen by the comparison: leave it out here. If it is to be the "
-                f"same in every trial, that stands in the rule's name: {self._method.name.lower()}:{number}=..."
+                f"same in every trial, that stands in the rule's name: {called}:{number}=..."
             )
         if chosen := sorted(set(options) & set(self._chain)):
             raise StudyError(
@@ -271,6 +276,12 @@ class Trial:
         self._first = {name: tuple(of[name] for of in numbers if name in of) for name in self._method.hypers}
         if self._stops:
             raise FirstStep
+        if not self._method.rule and self._values.get("lr") != 0:
+            self._before = [(param, param.detach().clone()) for param in self._trained() if param.numel() <= WATCHED]
+
+    def _trained(self) -> Iterator[torch.Tensor]:
+        groups = (group for optimizer in self._optimizers for group in optimizer.param_groups)
+        yield from (param for group in groups for param in group["params"] if param.requires_grad)
 
     # For whoever conducts the training.
 
@@ -318,6 +329,11 @@ class Trial:
             return "it never called trial.report(valid_loss=..., ...), so there is nothing to compare"
         if not self._step_seconds:
             return "it never stepped the optimizer that trial.optimizer gave it, so no rule trained anything"
+        if self._before and all(torch.equal(param, before) for param, before in self._before):
+            return (
+                f"{self._method.name} changed no weight in {len(self._step_seconds)} steps: does its step call the "
+                "closure that it is given, and update the parameters that it was made with?"
+            )
         if self._schedule is not constant and not self._in_epochs:
             return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
         if not any(name.startswith("valid_") for name in self._curves):

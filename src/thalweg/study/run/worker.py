@@ -73,11 +73,13 @@ def _without_effect(
     other numbers: what is then the same at the first step does not depend on them.
     """
     usual = defaults(method, {})
-    chosen = [name for name in replaced if cell.values[name] != usual.get(name)]
-    return [name for name in chosen if _begun_with_another(cell, method, name) == first[name]]
+    # Where single groups have values of their own, that they have others than all is what was asked for.
+    single = {name.rpartition(".")[2] for name in cell.values if "." in name}
+    chosen = [name for name in replaced if cell.values[name] != usual.get(name) and name not in single]
+    return [name for name in chosen if _is_the_same_with_another(cell, method, name, first[name])]
 
 
-_BEGUN: dict[tuple[object, ...], tuple[float, ...]] = {}
+_BEGUN: dict[tuple[object, ...], tuple[float, tuple[float, ...]]] = {}
 
 
 def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], **more: Any) -> Trial:
@@ -90,22 +92,28 @@ def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], **more: A
         chain=cell.chain,
         held=cell.held,
         device=device_of(cell.device),
-        script=script_path(cell.task_source),
+        script=own_path(cell.task_source),
         **more,
     )
 
 
-def _begun_with_another(cell: Cell, method: Method, name: str) -> tuple[float, ...]:
-    """The hyperparameter in each group at the first step, where another number is chosen for it; once a worker."""
+def _is_the_same_with_another(cell: Cell, method: Method, name: str, first: tuple[float, ...]) -> bool:
+    """Whether a hyperparameter is at the first step what it is where another number is chosen for it."""
+    other, begun = _begun_with_another(cell, method, name)
+    return begun == first and other != cell.values[name]
+
+
+def _begun_with_another(cell: Cell, method: Method, name: str) -> tuple[float, tuple[float, ...]]:
+    """Another number, and the hyperparameter in each group at the first step where that is chosen; once a worker."""
     asked = (cell.task_hash, cell.rule_hash, tuple(sorted(cell.options.items())), cell.schedule, cell.arguments, name)
     if asked not in _BEGUN:
         value = float(cell.values[name])
-        others = (value * 0.5, value * 0.9, value * 2.0, value + 1.0)
+        others = (value * 0.37, value * 0.93, value * 2.7, value + 1.0)  # no factor that a script would have
         other = next((each for each in others if each != value and not method.hypers[name].problem(each)), value)
         trial = _trial_of(cell, method, {**cell.values, name: other}, stops_at_first_step=True)
         with suppress(FirstStep):
             conduct(trial, _training(cell), own_path(cell.task_source), cell.arguments)
-        _BEGUN[asked] = trial.first_step.get(name, ())
+        _BEGUN[asked] = other, trial.first_step.get(name, ())
     return _BEGUN[asked]
 
 
@@ -117,7 +125,11 @@ def _overwritten(cell: Cell, names: Sequence[str], first: Mapping[str, tuple[flo
         "A scheduler that multiplies what the optimizer has goes along with a search (LambdaLR, CosineAnnealingLR, "
         "OneCycleLR with max_lr=optimizer.param_groups[0]['lr'] and cycle_momentum=False), and so does --schedule"
     )
-    fixed = ":".join([cell.rule_source, *(f"{name}={value}" for name, value in begun.items())])
+    asked = [
+        each for each in cell.called.split(" ")[0].split(":")[1:] if each.partition("=")[0] not in ("like", "others")
+    ]
+    kept = [each for each in asked if each.partition("=")[0] not in begun]
+    fixed = ":".join([cell.rule_source, *kept, *(f"{name}={value}" for name, value in begun.items())])
     return (
         f"the training of {cell.task} sets {found} itself, so the search of {cell.called} has no "
         f"effect on {'it' if len(names) == 1 else 'them'}. {rates}. Or leave {listed(names)} out of the search: {fixed}"
@@ -133,7 +145,7 @@ def _unchanged(cell: Cell) -> Method:
             f"{cell.task.split(':')[0]}{which} was changed while the comparison was running: start it again{missing}"
         )
     hashes = tuple(map(script_hash, files_of(cell.rule_source)))
-    found = _resolved(cell.rule_source, tuple(cell.values), hashes)
+    found = _resolved(cell.rule_source, tuple(cell.values), (cell.rule_hash, *hashes))
     if found.hash != cell.rule_hash:
         raise StudyError(f"the rule {cell.rule} was changed while the comparison was running: start it again")
     return found.method
