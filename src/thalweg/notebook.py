@@ -10,6 +10,7 @@ found.page()                                # the whole report
 import sys
 from collections.abc import Callable, Mapping
 from io import StringIO
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,18 @@ class Pane:
 
     def __init__(self, html: str) -> None:
         self.html = html
+
+    def __repr__(self) -> str:
+        return (
+            f"<a page of {len(self.html) / 1e6:.1f} MB: in a notebook it shows itself; .save('report.html') writes it>"
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page, whole or not at all."""
+        from thalweg.files import write_atomically
+
+        write_atomically(Path(path), self.html)
+        return Path(path)
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,11 @@ def test_a_function_of_a_file_is_its_file(tmp_path, monkeypatch):
 
     assert function_reference(standing.train, tmp_path) == f"{tmp_path / 'standing.py'}:train"
     assert not list(tmp_path.glob("*.function"))
+
+
+def test_a_class_is_no_task():
+    with pytest.raises(StudyError, match=r"a task is a function that trains.*got the class Fraction"):
+        thalweg.compare(Fraction, ["sgd"])
 
 
 def test_what_cannot_be_sent_is_told(tmp_path):

@@ -102,6 +102,8 @@ def test_divergence_cannot_be_swallowed(script):
         (body("trial.report(valid_quality=1.0)"), "'valid_quality' does not tell whether higher or lower is better"),
         (body("trial.report(loss=1.0)"), "must begin with train_, valid_ or test_"),
         (body("trial.report()"), "without values"),
+        (body("trial.report(0.5)"), "takes values by name: trial.report(valid_loss=..., test_loss=...)"),
+        (body("trial.optimizer(torch.optim.Adam)"), "takes the model, and gives the optimizer; got the class Adam"),
         (body("trial.report(valid_loss='low')"), "valid_loss must be a number or a tensor with one element, got 'low'"),
         (body("trial.report(valid_loss=torch.ones(3))"), "a tensor with one element, got shape (3,)"),
         (body("trial.report(valid_accuracy=97.4)"), "valid_accuracy must be a fraction from 0 to 1, got 97.4"),

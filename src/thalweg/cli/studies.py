@@ -51,7 +51,7 @@ def compare(
     ----------
     task
         A name from `thalweg tasks`, or my_script.py:train; several with commas between. Or study.toml, with all of
-        this in a file, before which what is given here stands. After -- stand your script's own arguments, as it finds
+        this in a file, which what is given here overrides. After -- stand your script's own arguments, as it finds
         them in sys.argv: thalweg compare my_script.py:train -r sgd,adamw -- --epochs 5
     rules
         Rules with commas between: sgd,adamw,lion. With fixed values: sgd:momentum=0.9. With a range of your own to

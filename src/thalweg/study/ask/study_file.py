@@ -32,7 +32,7 @@ def is_study_file(reference: str) -> bool:
 
 
 def read_study(path: str | Path, **others: Any) -> Study:
-    """A `Study` from a file; ``others`` stand before what the file says.
+    """A `Study` from a file; ``others`` override what it says.
 
     Raises `StudyError`, which names file and key: no such file, no TOML, a key that does not exist, a value of the
     wrong kind, and whatever `Study` refuses.

@@ -77,6 +77,8 @@ def compare(
     Raises `StudyError`, whose text says what to do, for anything that the caller can put right.
     """
     refuse_inside_a_loaded_file()
+    if kind := next((each for each in _listed(task) if isinstance(each, type)), None):
+        raise StudyError(f"a task is a function that trains, def train(trial): ...; got the class {kind.__name__}")
     folder = Path(store).expanduser().absolute().parent if store is not None else Path.cwd()
     one = callable(task) or isinstance(task, str)
     names = [function_reference(each, folder) if callable(each) else each for each in _listed(task)]

@@ -160,6 +160,11 @@ class Trial:
         (``clip_norm=1.0``). A group that has a ``name`` can be chosen for by it. Steps may be given a closure, which
         some optimizers need (SAM, LBFGS).
         """
+        if isinstance(model_or_params, type):
+            raise StudyError(
+                f"trial.optimizer takes the model, and gives the optimizer; got the class {model_or_params.__name__}: "
+                "which optimizer it is, -r says"
+            )
         tuples = {hyper.of: name for name, hyper in self._method.hypers.items() if hyper.of and name in self._values}
         if chosen := sorted(set(options) & {*self._values, *tuples}):
             number = tuples.get(chosen[0], chosen[0])
@@ -209,7 +214,9 @@ class Trial:
                 inside.enter_context(stepped.testing(optimizer))
             yield
 
-    def report(self, *, higher: str | Sequence[str] = (), lower: str | Sequence[str] = (), **metrics: float) -> None:
+    def report(
+        self, *unnamed: object, higher: str | Sequence[str] = (), lower: str | Sequence[str] = (), **metrics: float
+    ) -> None:
         """Values at the end of an epoch (or, once before the first step, at initialisation).
 
         Numbers, or tensors and arrays with one element. Names begin with train_, valid_ or test_; an accuracy is a
@@ -220,6 +227,8 @@ class Trial:
         """
         self._declare(higher, True)
         self._declare(lower, False)
+        if unnamed:
+            raise StudyError("trial.report takes values by name: trial.report(valid_loss=..., test_loss=...)")
         if not metrics:
             raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
         if self._step_seconds and not self._evaluated and any(map(stepped.tests_other_weights, self._optimizers)):
