@@ -65,10 +65,10 @@ def row(head: str, numbers: Iterable[str], words: Iterable[str] = ()) -> str:
     return f"<tr>{head}{''.join(cells)}</tr>"
 
 
-def interval(unit: Unit, found: Interval | None, note: str = "") -> str:
-    """A mean with its interval below, and a note below that."""
+def interval(unit: Unit, found: Interval | None, note: str = "", without: str = "not run yet") -> str:
+    """A mean with its interval below, and a note below that; ``without``: what stands where there is none."""
     if found is None:
-        return '<span class="range">not run yet</span>'
+        return f'<span class="range">{without}</span>'
     below = "".join(f' <span class="range">{escaped(text)}</span>' for text in (unit.levels(found), note) if text)
     return f'<span class="mean">{escaped(unit.mean(found))}</span>{below}'
 

@@ -47,11 +47,16 @@ def means(view: View) -> Part:
     heads = [view.kind, "default", *(f"tuned, {budget.words}" for budget in view.budgets), found]
     heads += [*(["noise floor"] if view.judged else []), "lost runs", "configuration found"]
 
+    floor = view.judged.noise_floor if view.judged else {}
+
     def one(rule: ContenderView) -> str:
-        cells = [interval(unit, rule.row.default)]
-        cells += [interval(unit, budget.means.get(rule.label), _own_trials(budget, rule)) for budget in view.budgets]
-        cells += [interval(unit, rule.row.tuned)]
-        cells += [unit.size(view.judged.noise_floor[rule.label])] if view.judged else []
+        cells = [interval(unit, rule.row.default, without=rule.without)]
+        cells += [
+            interval(unit, budget.means.get(rule.label), _own_trials(budget, rule), rule.without)
+            for budget in view.budgets
+        ]
+        cells += [interval(unit, rule.row.tuned, without=rule.without)]
+        cells += [unit.size(floor.get(rule.label, 0.0)) if rule.label in floor else ""] if view.judged else []
         cells += [lost(rule)]
         return row(rule_head(rule), cells, (f'<div class="setting">{winner(rule)}</div>',))
 
@@ -73,7 +78,7 @@ def means(view: View) -> Part:
 
 def _own_trials(budget: Budget, rule: ContenderView) -> str:
     """The number of trials where it is not the same for all."""
-    return "" if len(set(budget.trials.values())) == 1 else f"{budget.trials[rule.label]} trials"
+    return "" if len(set(budget.trials.values())) == 1 else f"{budget.trials.get(rule.label, 0)} trials"
 
 
 def _all_words(view: View) -> str:

@@ -81,12 +81,12 @@ def means_table(view: View) -> Table:
     for column in made.columns[1:]:
         column.no_wrap = True
     for rule in view.rules:
-        judged = [value(unit, budget.means.get(rule.label))] if budget else []
+        judged = [value(unit, budget.means.get(rule.label), rule.without)] if budget else []
         made.add_row(
             Text(rule.label, "bold"),
-            value(unit, rule.row.default),
+            value(unit, rule.row.default, rule.without),
             *judged,
-            value(unit, rule.row.tuned),
+            value(unit, rule.row.tuned, rule.without),
             lost(rule),
         )
     return made
@@ -107,10 +107,10 @@ def settings_table(view: View) -> Table:
     return made
 
 
-def value(unit: Unit, found: Interval | None) -> Text:
-    """A mean, and its interval in the next line."""
+def value(unit: Unit, found: Interval | None, without: str) -> Text:
+    """A mean, and its interval in the next line; ``without``: what stands where there is none."""
     if found is None:
-        return Text("not run yet", "dim")
+        return Text(without, "dim")
     return Text(unit.mean(found)).append(f"\n{unit.levels(found)}", "dim")
 
 

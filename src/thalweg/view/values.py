@@ -73,8 +73,15 @@ class ContenderView:
         return self.row.contender
 
     @property
+    def without(self) -> str:
+        """What stands where a value would, if there is none."""
+        return "no result" if self.row.silent else "not run yet"
+
+    @property
     def remark(self) -> str:
         """What there is to say of the winner; "" if nothing."""
+        if self.row.silent:
+            return "every run failed"
         won = "the default won" if self.row.default_won else ""
         return won if self.row.searched else "nothing to search"
 

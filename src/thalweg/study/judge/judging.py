@@ -33,9 +33,16 @@ def findings(plan: Plan, provenance: Mapping[str, object], have: Mapping[str, Ru
     found = [_contender_runs(plan, rule, have, metric) for rule in plan.rules]
     every = once(run for rule in found for run in rule.all)
     rows = _rows(found, metric, every)
-    pairs, tuning = _differences(rows, metric)
+    # Of one whose every run failed there is nothing to say but why.
+    heard = [row for row in rows if not row.silent]
+    pairs, tuning = _differences(heard, metric)
     missing = _missing(plan, found, have)
-    budgets = _procedures(found, metric, every) if metric and not missing else ()
+    labels = {row.contender for row in heard}
+    budgets = (
+        _procedures([rule for rule in found if rule.rule.label in labels], metric, every)
+        if metric and not missing
+        else ()
+    )
     done = len(every) + sum(rule.repeated is not None for rule in found)
     told = said(plan, metric, rows, pairs, tuning, budgets, done, missing)
     return Findings(plan, metric, rows, pairs, tuning, told, missing, provenance, path, budgets)
@@ -122,7 +129,7 @@ def _row(found: _ContenderRuns, metric: Metric | None, every: Sequence[Run], fir
     tuned = _scores(found.tuned, metric, every) if len(found.tuned) == found.seeds else None
     step = _step_seconds(found.all)
     valid = _valid(found, metric, every)
-    return ContenderRow(
+    row = ContenderRow(
         contender=rule.label,
         name=rule.name,
         trials=found.trials,
@@ -152,6 +159,9 @@ def _row(found: _ContenderRuns, metric: Metric | None, every: Sequence[Run], fir
         else (),
         best_after_half=_half_widths(valid, found.ranked) if valid and found.ranked else (),
     )
+    if not row.silent:
+        return row
+    return replace(row, default=None, tuned=None, best_after=(), best_after_half=(), sensitivity=())
 
 
 def _half_widths(valid: Sequence[float], ranked: tuple[int, ...]) -> tuple[float, ...]:

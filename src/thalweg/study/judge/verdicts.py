@@ -1,8 +1,6 @@
 """What a comparison says, put together for `thalweg.stats.verdict`."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from thalweg.stats.paired import Difference
 from thalweg.stats.verdict import Setting, Verdict, verdict
@@ -12,8 +10,6 @@ from thalweg.study.model.plan import Plan
 
 from .findings import ContenderRow
 from .procedures import Procedures
-
-T = TypeVar("T")
 
 
 def said(
@@ -41,7 +37,8 @@ def said(
         key=lambda row: row.tuned.mean if row.tuned else 0.0,
         reverse=metric.higher_is_better,
     )
-    if len(ranked) < len(rows):
+    silent = [row for row in rows if row.silent]
+    if ranked and len(ranked) < len(rows) - len(silent):
         return Verdict((f"Cannot tell: no re-run of some rule ever reported {metric.judgement}.",))
     again = [run for row in rows for run in row.tuned_runs]
     if again and all(run.status != "done" for run in again):
@@ -54,17 +51,7 @@ def said(
         )
     # Of the largest budget: what smaller ones say is in the report.
     judged = budgets[-1] if budgets else None
-    silent = [row for row in ranked if row.silent]
-    if not silent:
-        return verdict(_setting(plan, metric, rows, judged), ranked, pairs, tuning, judged)
-    heard = {row.contender for row in ranked if not row.silent}
-    answer = verdict(
-        _setting(plan, metric, rows, judged),
-        [row for row in ranked if not row.silent],
-        [pair for pair in pairs if {pair.first, pair.second} <= heard],
-        {label: each for label, each in tuning.items() if label in heard},
-        _of(heard, judged) if judged else None,
-    )
+    answer = verdict(_setting(plan, metric, rows, judged), ranked, pairs, tuning, judged)
     return Verdict((*map(_failed, silent), *answer.sentences), answer.best)
 
 
@@ -72,28 +59,6 @@ def _failed(row: ContenderRow) -> str:
     """That nothing can be said of one whose every run failed, and why."""
     (first, *_) = row.trials.values()
     return f"Nothing is said of {row.name}: every run of it failed; the first: {first.message}."
-
-
-def _of(labels: Collection[str], judged: Procedures) -> Procedures:
-    """What is said of some of those compared alone."""
-
-    def some(mapping: Mapping[str, T]) -> dict[str, T]:
-        return {label: value for label, value in mapping.items() if label in labels}
-
-    known = all(
-        {each.first.removeprefix("default "), each.second.removeprefix("default ")} <= {*labels}
-        for each in judged.switching.values()
-    )
-    return replace(
-        judged,
-        trials=some(judged.trials),
-        means=some(judged.means),
-        intervals=some(judged.intervals),
-        pairs=tuple(pair for pair in judged.pairs if {pair.first, pair.second} <= {*labels}),
-        tuning=some(judged.tuning),
-        switching=judged.switching if known else {},
-        noise_floor=some(judged.noise_floor),
-    )
 
 
 def _setting(plan: Plan, metric: Metric, rows: Sequence[ContenderRow], judged: Procedures | None) -> Setting:
