@@ -193,6 +193,8 @@ def test_what_goes_to_the_others():
     assert [p.shape for p in muon.param_groups[0]["params"]] == [(3, 4)]
     assert [tuple(p.shape) for p in sgd.param_groups[0]["params"]] == [(5, 4), (3,), (3,), (3,)]
     assert (muon.param_groups[0]["lr"], sgd.param_groups[0]["lr"]) == (0.1, 0.2)
+    seen = [method.numbers(group) for group in made.param_groups]
+    assert [(each.get("lr"), each.get("others.lr")) for each in seen] == [(0.1, None), (None, 0.2)]
     # As one it is stepped, scheduled and cleared.
     torch.optim.lr_scheduler.LambdaLR(made, lambda _: 0.5)
     assert (muon.param_groups[0]["lr"], sgd.param_groups[0]["lr"]) == (0.05, 0.1)

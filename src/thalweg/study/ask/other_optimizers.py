@@ -60,7 +60,8 @@ def with_others(method: Method, others: Method) -> Method:
         hypers={**method.hypers, **theirs},
         switches={**method.switches, **switches},
         build=partial(_both, method, others),
-        numbers=method.numbers,
+        numbers=partial(_numbers_of_both, method, others),
+        whole=method.whole,
     )
 
 
@@ -241,7 +242,17 @@ def _both(
     if not matrices or not rest:
         which = "no matrix" if not matrices else "nothing but matrices"
         raise StudyError(f"trial.optimizer(...): {which} is to be trained: leave {OTHERS}= out, or name one rule alone")
-    return Several([method.build(matrices, own, {}), others.build(rest, theirs, {})])
+    parts = [method.build(matrices, own, {}), others.build(rest, theirs, {})]
+    for group in parts[1].param_groups:
+        group[OTHERS] = True
+    return Several(parts)
+
+
+def _numbers_of_both(method: Method, others: Method, group: Mapping[str, Any]) -> Mapping[str, float]:
+    """Those of a group of either, by the names that they have together."""
+    if not group.get(OTHERS):
+        return method.numbers(group)
+    return {f"{OTHERS}.{name}": value for name, value in others.numbers(group).items()}
 
 
 def _divided(given: Trained) -> tuple[list[Any], list[Any]]:
