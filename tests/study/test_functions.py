@@ -134,6 +134,15 @@ def test_a_function_of_a_file_is_its_file(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.function"))
 
 
+def test_a_checkout_of_thalweg_is_no_module_of_ones_own(monkeypatch):
+    monkeypatch.chdir(Path(thalweg.__file__).parents[2])
+
+    def train(trial):
+        return thalweg.nn.RMSNorm(4), Fraction(1, 2)
+
+    assert not consists_of(train, "train").files
+
+
 def test_a_class_is_no_task():
     with pytest.raises(StudyError, match=r"a task is a function that trains.*got the class Fraction"):
         thalweg.compare(Fraction, ["sgd"])

@@ -19,6 +19,8 @@ from typing import Any
 
 from thalweg.study.model.errors import StudyError
 
+from .local_modules import is_installed
+
 NAMING = ("LOAD_GLOBAL", "LOAD_NAME")
 # How a class says what an instance is made of, if not of its state.
 REDUCING = ("__reduce__", "__reduce_ex__")
@@ -191,8 +193,10 @@ def own_file(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or not file.endswith(".py") or module.__name__ == "__main__":
         return None
+    if module.__name__.partition(".")[0] == "thalweg":  # in a checkout of it; its version counts already
+        return None
     path = Path(file).resolve()
-    return path if path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts else None
+    return path if path.is_relative_to(Path.cwd()) and not is_installed(path) else None
 
 
 def pickled(name: str, thing: Any) -> bytes:

@@ -12,6 +12,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
+import sysconfig
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -70,6 +71,14 @@ def home_of(script: Path) -> Path:
     while relative and (folder / "__init__.py").is_file():
         folder = folder.parent
     return folder
+
+
+def is_installed(file: Path) -> bool:
+    """Whether a module comes with Python or a package, and so counts by its version."""
+    places = [Path(sysconfig.get_paths()[each]).resolve() for each in ("stdlib", "platstdlib")]
+    path = file.resolve()
+    packages = {"site-packages", "dist-packages"} & {*path.parts}
+    return bool(packages) or any(path.is_relative_to(place) for place in places)
 
 
 @contextmanager

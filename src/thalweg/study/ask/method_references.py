@@ -16,7 +16,6 @@ adamw:head.lr=1e-5..1e-3          of the parameter group that the script calls h
 import hashlib
 import inspect
 import sys
-import sysconfig
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -35,7 +34,7 @@ from thalweg.wrappers import WRAPPERS
 
 from .draws import range_of
 from .finding import Target, file_of, files_of, find_rule, find_target, is_file, parts_of, rule_of, without_others
-from .local_modules import script_hash
+from .local_modules import is_installed, script_hash
 from .methods import Method, checked, method_of_rule
 from .other_optimizers import OTHERS, is_optimizer, method_of_optimizer, needed, with_others
 
@@ -314,13 +313,7 @@ def _place(declared: Any, catalogue: Mapping[str, type[Any]]) -> str:
             f"{declared.__name__} is in {file} under no name of its own: give it one at the top of the file"
         )
     # A file of one's own counts with all that it imports; what is installed, by its version.
-    return f"{declared.__module__}:{name}" if _is_installed(Path(file)) else f"{Path(file).resolve()}:{name}"
-
-
-def _is_installed(file: Path) -> bool:
-    places = [Path(sysconfig.get_paths()[each]).resolve() for each in ("stdlib", "platstdlib")]
-    path = file.resolve()
-    return "site-packages" in path.parts or any(path.is_relative_to(place) for place in places)
+    return f"{declared.__module__}:{name}" if is_installed(Path(file)) else f"{Path(file).resolve()}:{name}"
 
 
 def _split(reference: str) -> tuple[str, dict[str, str]]:
