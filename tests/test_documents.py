@@ -229,6 +229,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to work in, with the files that documents speak of, made of what they say; nothing is trained there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    for name in ("my_script", "my_rules"):  # another test may have trained a file of that name
+        monkeypatch.delitem(sys.modules, name, raising=False)
     script, rule = block_with("def train(trial)").replace("=...", "=0.5"), block_with("@thalweg.optimizer")
     Path("my_script.py").write_text(SCRIPT + script)
     Path("my_rules.py").write_text(f"import torch\nmodel = torch.nn.Linear(2, 2)\n{rule}")
