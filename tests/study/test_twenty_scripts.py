@@ -56,7 +56,7 @@ REFUSED = {
                 "        valid_loss, test_loss = queue.get()\n"
                 "        trial.report(valid_loss=valid_loss, test_loss=test_loss)\n",
                 "    port = find_free_port()\n"
-                '    other = mp.get_context("fork").Process(target=main_worker, args=(1, port, trial))\n'
+                '    other = mp.get_context("spawn").Process(target=main_worker, args=(1, port, trial))\n'
                 "    other.start()\n"
                 "    try:\n"
                 "        main_worker(0, port, trial)\n"
