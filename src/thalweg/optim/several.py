@@ -26,7 +26,7 @@ class Several(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Only while it is made: afterwards nobody can tell whose parameters new ones would be."""
-        if "param_groups" in vars(self) and len(self.param_groups) > 0 and vars(self).get("_whole"):
+        if vars(self).get("_whole"):
             raise RuntimeError("several optimizers as one take no more parameters: add the group to one of .parts")
         super().add_param_group(param_group)
 

@@ -9,7 +9,6 @@ from .values import Budget, Pair
 
 def budget(found: Procedures, minutes: float | None) -> Budget:
     """Of one budget; ``minutes`` of the whole search, of which it is a third."""
-    words = f"{minutes / 3:.3g} minutes" if minutes else f"{found.together} trials"
     floor = found.noise_floor
     pairs = tuple(
         found_pair(f"{pair.first} minus {pair.second}", pair, max(floor[pair.first], floor[pair.second]))
@@ -23,7 +22,7 @@ def budget(found: Procedures, minutes: float | None) -> Budget:
         old, new = (name.removeprefix("default ") for name in (pair.second, pair.first))
         title = f"{new} minus {old}: {'both tuned' if which == 'tuned' else 'both defaults'}"
         switching.append(found_pair(title, pair, max(floor[old], floor[new])))
-    return Budget(words, found.trials, found.intervals, floor, pairs, tuning, tuple(switching))
+    return Budget(found.budget(minutes), found.trials, found.intervals, floor, pairs, tuning, tuple(switching))
 
 
 def found_pair(title: str, found: Difference, floor: float = 0.0) -> Pair:

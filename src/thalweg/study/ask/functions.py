@@ -50,16 +50,16 @@ def function_reference(function: Train, folder: Path) -> str:
     name = _name(function)
     parts = consists_of(function, name)
     modules = {*parts.modules, *(each for path in parts.files.values() for each in _imported(path))}
-    held = {
-        "pickled": pickled(name, function),
-        "written": dict(parts.written),
-        "files": {key: str(path) for key, path in parts.files.items()},
-        "folder": str(Path.cwd()),
-        "modules": sorted(modules),
-    }
     known = joined_hash({**parts.written, **dict.fromkeys(parts.files, "")})
     path = folder / f"{name}-{hashlib.sha256(known.encode()).hexdigest()[:12]}{ENDING}"
     if not path.is_file():
+        held = {
+            "pickled": pickled(name, function),
+            "written": dict(parts.written),
+            "files": {key: str(path) for key, path in parts.files.items()},
+            "folder": str(Path.cwd()),
+            "modules": sorted(modules),
+        }
         try:
             write_atomically(path, pickle.dumps(held))
         except OSError as problem:

@@ -41,7 +41,8 @@ def script_files(script: Path) -> dict[str, str]:
 
     Modules by their paths below the script's folder, data files as they are written.
     """
-    modules = {str(path.relative_to(home_of(script))): path for path in (script, *sorted(_modules(script)))}
+    home = home_of(script)
+    modules = {str(path.relative_to(home)): path for path in (script, *sorted(_modules(script)))}
     found = {**modules, **dict(sorted(declared_files(script).items()))}
     return {name: file_hash(path) for name, path in found.items()}
 
@@ -137,9 +138,14 @@ def _key(use: ast.AST | None, above: Mapping[int, ast.AST]) -> str | None:
 
 def _parsed(path: Path) -> ast.Module | None:
     try:
-        return ast.parse(path.read_bytes())
+        return _parse(path.read_bytes())
     except (SyntaxError, ValueError):  # whoever imports it says so
         return None
+
+
+@lru_cache(maxsize=256)  # a script and its modules are read for several questions, at every training
+def _parse(content: bytes) -> ast.Module:
+    return ast.parse(content)
 
 
 def forget_others(script: Path) -> None:
@@ -149,7 +155,8 @@ def forget_others(script: Path) -> None:
     is, and all are forgotten: others hold what they took from it.
     """
     now = {path: file_hash(path) for path in _modules(script)}
-    names = {imported_as(path, home_of(script)): path for path in now}
+    home = home_of(script)
+    names = {imported_as(path, home): path for path in now}
     changed = [path for path, digest in now.items() if _imported_as.setdefault(path, digest) != digest]
     strange = [n for n, path in names.items() if n in sys.modules and _file_of(sys.modules[n]) != path]
     for path in changed:

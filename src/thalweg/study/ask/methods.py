@@ -89,8 +89,8 @@ def checked(method: Method, given: Mapping[str, object], where: str) -> dict[str
             found[name] = float(value)
         else:
             known = [*method.hypers, *method.switches]
-            parts = [each for each, hyper in method.hypers.items() if hyper.of == name]
-            near = f": write {listed(parts)}, a number each." if parts else ending(name, known)
+            places = [each for each, hyper in method.hypers.items() if hyper.of == name]
+            near = f": write {listed(places)}, a number each." if places else ending(name, known)
             raise StudyError(f"{where} has no hyperparameter {name!r}{near} It has: {', '.join(known)}.")
     return {name: found[name] for name in method.named(found)}
 
@@ -122,8 +122,7 @@ def regrouped(given: Trained, own: Mapping[str, Mapping[str, Any]]) -> Any:
     """Parameter groups with what is chosen for single ones of them in place; `StudyError` where there is none such."""
     if not own:
         return parameters(given)
-    listed = [*parameters(given)]
-    groups = [dict(group) for group in listed if isinstance(group, dict)]
+    groups = [dict(group) for group in parameters(given) if isinstance(group, dict)]
     names = [str(group["name"]) for group in groups if "name" in group]
     if missing := next((name for name in own if name not in names), ""):
         have = f"its groups are called {', '.join(names)}" if names else "no group of it has a name"

@@ -189,8 +189,8 @@ def check_options(task: ResolvedTask, options: Mapping[str, Choice]) -> None:
     """Raise `StudyError` where the task has no such option, or the option no such value."""
     if built_in := TASKS.get(task.source.partition(":")[0]):
         _check(built_in, options)
-    elif problem := next((p for name, value in options.items() if (p := option_problem(name, value))), ""):
-        raise StudyError(f"task {task.name}: {problem}")
+    else:
+        _check_own(task.name, options)
 
 
 def _script(reference: str) -> tuple[str, str, list[str]]:

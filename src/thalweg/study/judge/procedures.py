@@ -40,6 +40,12 @@ class Procedures:
         numbers = set(self.trials.values())
         return numbers.pop() if len(numbers) == 1 else None
 
+    def budget(self, minutes: float | None) -> str:
+        """What each search was given, in words; ``minutes`` of the whole search, of which it is a third."""
+        if minutes:
+            return f"{minutes / 3:.3g} minutes"
+        return f"{self.together} trials" if self.together else "a third of the trials"
+
 
 def procedures(
     pools: Mapping[str, Pool],

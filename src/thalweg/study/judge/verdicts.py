@@ -69,13 +69,5 @@ def _setting(plan: Plan, metric: Metric, rows: Sequence[ContenderRow], judged: P
         trials=max(len(row.trials) for row in rows),
         minutes=plan.minutes,
         judged_on_validation=metric.judged_on == "valid",
-        procedure=_in_words(plan, judged) if judged else "",
-    )
-
-
-def _in_words(plan: Plan, judged: Procedures) -> str:
-    """A budget."""
-    count = judged.together
-    return (
-        f"{plan.minutes / 3:.3g} minutes" if plan.minutes else f"{count} trials" if count else "a third of the trials"
+        procedure=judged.budget(plan.minutes) if judged else "",
     )

@@ -14,6 +14,18 @@ def is_range(written: str) -> bool:
     return ".." in written or "/" in written
 
 
+def without_ranges(reference: str) -> str:
+    """A label or reference with what is fixed alone."""
+    return ":".join(each for each in reference.split(":") if not is_range(each.partition("=")[2]))
+
+
+def asked_for(source: str, label: str) -> str:
+    """The reference of what is found there, with the values that stand in a label of it."""
+    # What stands in both: the convention, and the rule for what is no matrix.
+    own = [each for each in label.split(":")[1:] if not each.startswith(("like=", "others="))]
+    return ":".join([source, *own])
+
+
 @dataclass(frozen=True)
 class Contender:
     """One of those compared: a rule, and what it is given of the task's options that are varied.
@@ -43,24 +55,17 @@ class Contender:
     @property
     def without_ranges(self) -> str:
         """The rule's own label with what is fixed: where it was searched is no part of what a run stands for."""
-        pieces = (self.rule or self.label).split(":")
-        return ":".join(each for each in pieces if not is_range(each.partition("=")[2]))
+        return without_ranges(self.rule or self.label)
 
     @property
     def single(self) -> str:
         """The rule as one training of it is asked for: as `reference`, without ranges."""
-        return ":".join(each for each in self.reference.split(":") if not is_range(each.partition("=")[2]))
+        return without_ranges(self.reference)
 
     @property
     def reference(self) -> str:
         """The rule as it is asked for: where it is found, then its fixed values and ranges."""
-        # What stands in both: the convention, and the rule for what is no matrix.
-        own = [
-            each
-            for each in (self.asked or self.rule or self.label).split(":")[1:]
-            if not each.startswith(("like=", "others="))
-        ]
-        return ":".join([self.source, *own])
+        return asked_for(self.source, self.asked or self.rule or self.label)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from thalweg.study.ask.finding import files_of
 from thalweg.study.ask.local_modules import joined_hash, script_hash
 from thalweg.study.ask.method_references import FoundMethod, find_method
 from thalweg.study.ask.methods import Method
-from thalweg.study.ask.task_references import find_train, is_own, own_path, script_path, task_files
+from thalweg.study.ask.task_references import find_train, own_path, script_path, task_files
 from thalweg.study.model.cells import Cell, Run, Value
 from thalweg.study.model.errors import StudyError
+from thalweg.study.model.plan import asked_for
 from thalweg.study.model.schedules import find_schedule
 
 from . import output
@@ -33,7 +34,7 @@ def run_cell(cell: Cell) -> Run:
     path = own_path(cell.task_source)
     method = _unchanged(cell)
     # Those of a task of one's own were all given on purpose; one of ours may leave one alone that plays no part.
-    to_read = cell.options if is_own(cell.task_source) else cell.varied
+    to_read = cell.options if path else cell.varied
     trial = _trial_of(cell, method, cell.values, to_read=to_read)
     ending = conduct(trial, _training(cell), path, cell.arguments)
     if ending.status == "done" and (problem := elsewhere(trial.device.type, trial.trained_on)):
@@ -125,11 +126,8 @@ def _overwritten(cell: Cell, names: Sequence[str], first: Mapping[str, tuple[flo
         "A scheduler that multiplies what the optimizer has goes along with a search (LambdaLR, CosineAnnealingLR, "
         "OneCycleLR with max_lr=optimizer.param_groups[0]['lr'] and cycle_momentum=False), and so does --schedule"
     )
-    asked = [
-        each for each in cell.called.split(" ")[0].split(":")[1:] if each.partition("=")[0] not in ("like", "others")
-    ]
-    kept = [each for each in asked if each.partition("=")[0] not in begun]
-    fixed = ":".join([cell.rule_source, *kept, *(f"{name}={value}" for name, value in begun.items())])
+    kept = [each for each in cell.rule.split(":") if each.partition("=")[0] not in begun]
+    fixed = ":".join([asked_for(cell.rule_source, ":".join(kept)), *(f"{n}={value}" for n, value in begun.items())])
     return (
         f"the training of {cell.task} sets {found} itself, so the search of {cell.called} has no "
         f"effect on {'it' if len(names) == 1 else 'them'}. {rates}. Or leave {listed(names)} out of the search: {fixed}"
