@@ -138,6 +138,11 @@ def find_train(source: str, arguments: Sequence[str] = ()) -> Callable[[Any], An
     return train
 
 
+def training_of(source: str | Callable[[Any], Any], arguments: Sequence[str] = ()) -> Callable[[Any], Any]:
+    """What trains: the function itself, or one that loads the user's file anew whenever it is called."""
+    return source if callable(source) else lambda trial: find_train(source, arguments)(trial)
+
+
 def check_task(asked: tuple[str, Sequence[str]]) -> str:
     """What is wrong with a task, found by importing it; "" if nothing. For a worker, whose crash harms nobody.
 

@@ -120,9 +120,13 @@ def kind_here(_asked: object = None) -> str:
 
 
 def _kinds_here() -> list[str]:
+    return [_kind(card) for card in _cards_here()]
+
+
+def _cards_here() -> list[str]:
     import torch
 
-    return [_kind(torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
 
 def in_this_process(name: str) -> "torch.device":
@@ -133,7 +137,7 @@ def in_this_process(name: str) -> "torch.device":
     if name != CPU and (kind != CUDA or not (index.isdigit() or name == CUDA)):
         raise StudyError(f"a device is cpu, cuda or cuda:1; got {name!r}")
     if kind == CUDA and int(index or 0) >= torch.cuda.device_count():
-        raise StudyError(_not_here(name, [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]))
+        raise StudyError(_not_here(name, _cards_here()))
     return torch.device(name)
 
 

@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from thalweg.study.ask.methods import Method
-from thalweg.study.ask.task_references import find_train, own_path
+from thalweg.study.ask.task_references import own_path, training_of
 from thalweg.study.model.cells import Curve, Value
 from thalweg.study.model.schedules import Schedule
 from thalweg.tasks.task import Choice
@@ -77,7 +77,7 @@ def train_short(
 
     def run(trial: Trial) -> None:
         with suppress(_Enough):
-            (source if callable(source) else find_train(source, arguments))(trial)
+            training_of(source, arguments)(trial)
 
     ending = conduct(trial, run, path, arguments)
     return ending, trial.outcome()["curves"], trial.planned

@@ -13,7 +13,7 @@ from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.method_references import one_training, resolve_method
 from thalweg.study.ask.methods import Method, checked, method_of_rule
 from thalweg.study.ask.other_optimizers import is_optimizer, method_of_optimizer
-from thalweg.study.ask.task_references import find_train, option_problem, own_path, resolve_task
+from thalweg.study.ask.task_references import option_problem, own_path, resolve_task, training_of
 from thalweg.study.model.cells import CPU, Curve, Status, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import unit_of
@@ -136,8 +136,7 @@ def train(
         script=path,
         device=in_this_process(device),
     )
-    run = source if callable(source) else lambda trial: find_train(source, given)(trial)
-    ended = conduct(trial, run, path, given)
+    ended = conduct(trial, training_of(source, given), path, given)
     outcome = trial.outcome()
     return Training(
         task=label,

@@ -1,7 +1,7 @@
 """A worker's job: the run of a cell."""
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,7 @@ from thalweg.study.ask.finding import files_of
 from thalweg.study.ask.local_modules import joined_hash, script_hash
 from thalweg.study.ask.method_references import FoundMethod, find_method
 from thalweg.study.ask.methods import Method
-from thalweg.study.ask.task_references import find_train, own_path, script_path, task_files
+from thalweg.study.ask.task_references import own_path, script_path, task_files, training_of
 from thalweg.study.model.cells import Cell, Run, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.plan import asked_for
@@ -36,7 +36,7 @@ def run_cell(cell: Cell) -> Run:
     # Those of a task of one's own were all given on purpose; one of ours may leave one alone that plays no part.
     to_read = cell.options if path else cell.varied
     trial = _trial_of(cell, method, cell.values, to_read=to_read)
-    ending = conduct(trial, _training(cell), path, cell.arguments)
+    ending = conduct(trial, training_of(cell.task_source, cell.arguments), path, cell.arguments)
     if ending.status == "done" and (problem := elsewhere(trial.device.type, trial.trained_on)):
         raise StudyError(f"the training of {cell.task} ({cell.called}) {problem}")
     if cell.trial and (without := _without_effect(cell, method, trial.replaced(), trial.first_step)):
@@ -58,11 +58,6 @@ def run_cell(cell: Cell) -> Run:
         log="\n\n".join(filter(None, (ending.traceback, output.last_lines()))),
         **trial.outcome(),
     )
-
-
-def _training(cell: Cell) -> Callable[[Trial], object]:
-    """The cell's training, which loads its script anew when it is called."""
-    return lambda trial: find_train(cell.task_source, cell.arguments)(trial)
 
 
 def _without_effect(
@@ -113,7 +108,7 @@ def _begun_with_another(cell: Cell, method: Method, name: str) -> tuple[float, t
         other = next((each for each in others if each != value and not method.hypers[name].problem(each)), value)
         trial = _trial_of(cell, method, {**cell.values, name: other}, stops_at_first_step=True)
         with suppress(FirstStep):
-            conduct(trial, _training(cell), own_path(cell.task_source), cell.arguments)
+            conduct(trial, training_of(cell.task_source, cell.arguments), own_path(cell.task_source), cell.arguments)
         _BEGUN[asked] = other, trial.first_step.get(name, ())
     return _BEGUN[asked]
 
