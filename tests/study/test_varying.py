@@ -28,7 +28,7 @@ from thalweg.study.model.plan import Plan
 from thalweg.tasks.task import Option
 from thalweg.terminal.comparison import print_outcome
 from thalweg.terminal.console import out
-from thalweg.view.comparison import command, heading, view_of
+from thalweg.view.comparison import heading, view_of
 
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
@@ -344,7 +344,7 @@ def test_the_command_on_the_page_makes_it_again(script):
     vary = {"norm": ["layer", "none"], "wide": [True, False]}
     text = textwrap.dedent(NORMS).replace('["norm"]', '["norm"] + str(trial.options["wide"])[:0]')
     found = run(script(text), ["adamw", "sgd:momentum=0.9"], vary=vary, trials=1, seeds=2)
-    words = command(found.plan, found)
+    words = view_of(found).command
     assert "-r adamw,sgd:momentum=0.9 --vary norm=layer,none --vary wide=true,false --trials 1" in words
     before = rows("s.sqlite")
     done = subprocess.run(

@@ -73,11 +73,6 @@ def task_view(comparison: Comparison, mark: str = "") -> View:
     )
 
 
-def command(plan: Plan, comparison: Comparison) -> str:
-    """The command that makes this comparison again, or goes on with it."""
-    return commands.again([plan], comparison.path)
-
-
 def metric_of(comparison: Comparison) -> Metric:
     """What is measured; before anything was reported, what the user asked for."""
     return comparison.metric or Metric(comparison.plan.metric or "metric", higher_is_better=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from thalweg.closest import closest
 from thalweg.study.model.errors import StudyError
 
-from .functions import ENDING, kept_function
+from .functions import kept_at
 from .local_modules import declared_files
 
 
@@ -21,7 +21,7 @@ def data_file(script: Path | None, written: object) -> Path:
     """
     if not isinstance(written, str) or not written:
         raise StudyError(f"trial.file takes a path as text, trial.file('data.csv'); got {written!r}")
-    kept = kept_function(script) if script and script.suffix == ENDING else None
+    kept = kept_at(script) if script else None
     folder = kept.folder if kept else script.parent if script else Path()
     place = folder / Path(written).expanduser()
     if not place.is_file():

@@ -4,7 +4,6 @@ A worker cannot import them, so the function is kept, with all that it uses of t
 results; from there any process trains with it, also tomorrow. What is installed, or imported from files, is not kept.
 """
 
-import hashlib
 import pickle
 import sys
 from collections.abc import Callable, Mapping
@@ -51,7 +50,7 @@ def function_reference(function: Train, folder: Path) -> str:
     parts = consists_of(function, name)
     modules = {*parts.modules, *(each for path in parts.files.values() for each in _imported(path))}
     known = joined_hash({**parts.written, **dict.fromkeys(parts.files, "")})
-    path = folder / f"{name}-{hashlib.sha256(known.encode()).hexdigest()[:12]}{ENDING}"
+    path = folder / f"{name}-{known[:12]}{ENDING}"
     if not path.is_file():
         held = {
             "pickled": pickled(name, function),
@@ -71,6 +70,11 @@ def function_path(source: str) -> Path | None:
     """The file in which a function is kept; None of any other reference."""
     place, colon, _ = source.rpartition(f"{ENDING}:")
     return Path(place + ENDING) if colon else None
+
+
+def kept_at(path: Path) -> Kept | None:
+    """What a task's file keeps, if it keeps a function; None of a script."""
+    return kept_function(path) if path.suffix == ENDING else None
 
 
 def kept_function(path: Path) -> Kept:

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from thalweg.study.model.errors import StudyError
 
-from .functions import ENDING, kept_function
+from .functions import kept_at
 from .local_modules import forget_others, home_of, importable, imported_as, module_names
 
 # Set while a user's file is being imported: a comparison that such a file starts would start itself again.
@@ -56,7 +56,8 @@ def as_if_run(path: Path, arguments: Sequence[str] = ()) -> Iterator[None]:
     argv = sys.argv
     sys.argv = [str(path), *arguments]
     try:
-        with importable(kept_function(path).folder if path.suffix == ENDING else home_of(path)):
+        kept = kept_at(path)
+        with importable(kept.folder if kept else home_of(path)):
             yield
     finally:
         sys.argv = argv
@@ -64,7 +65,8 @@ def as_if_run(path: Path, arguments: Sequence[str] = ()) -> Iterator[None]:
 
 def own_modules(path: Path) -> Collection[str]:
     """The modules that a task of one's own brings along, by the names that they are imported as."""
-    return kept_function(path).modules if path.suffix == ENDING else module_names(path)
+    kept = kept_at(path)
+    return kept.modules if kept else module_names(path)
 
 
 def load_file(path: Path, arguments: Sequence[str] = ()) -> ModuleType:

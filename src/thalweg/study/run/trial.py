@@ -273,7 +273,7 @@ class Trial:
         raise Diverged(message)
 
     def _set_rates(self, factor: float) -> None:
-        for group in (group for optimizer in self._optimizers for group in optimizer.param_groups):
+        for group in self._groups():
             if "lr" not in group:
                 raise StudyError(f"{self._method.name} has no learning rate lr, so no schedule can change it")
             # torch's schedulers keep a group's first rate under this name too.
@@ -281,24 +281,25 @@ class Trial:
 
     def _at_first_step(self) -> None:
         """Look at what the script has made of the hyperparameters before anything is trained."""
-        numbers = [self._method.numbers(group) for optimizer in self._optimizers for group in optimizer.param_groups]
+        numbers = [self._method.numbers(group) for group in self._groups()]
         self._first = {name: tuple(of[name] for of in numbers if name in of) for name in self._method.hypers}
         if self._stops:
             raise FirstStep
         if not self._method.rule and self._values.get("lr") != 0:
-            self._before = [(param, param.detach().clone()) for param in self._trained() if param.numel() <= WATCHED]
+            trained = [param for group in self._groups() for param in group["params"] if param.requires_grad]
+            self._before = [(param, param.detach().clone()) for param in trained if param.numel() <= WATCHED]
 
-    def _trained(self) -> Iterator[torch.Tensor]:
-        groups = (group for optimizer in self._optimizers for group in optimizer.param_groups)
-        yield from (param for group in groups for param in group["params"] if param.requires_grad)
+    def _groups(self) -> Iterator[dict[str, Any]]:
+        """The parameter groups of all optimizers."""
+        for optimizer in self._optimizers:
+            yield from optimizer.param_groups
 
     # For whoever conducts the training.
 
     @property
     def trained_on(self) -> frozenset[str]:
         """The types of device that the parameters were on."""
-        groups = (group for optimizer in self._optimizers for group in optimizer.param_groups)
-        return frozenset(parameter.device.type for group in groups for parameter in group["params"])
+        return frozenset(parameter.device.type for group in self._groups() for parameter in group["params"])
 
     @property
     def first_step(self) -> Mapping[str, tuple[float, ...]]:
