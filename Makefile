@@ -15,7 +15,7 @@ help:            ## this list
 
 demo: .venv/user ## compare six rules on real digits: a verdict in the terminal, a report page in demo/
 	@mkdir -p demo
-	$(BIN)/thalweg compare digits-mlp -r sgd,momentum,rmsprop,adam,adamw,lion --trials 15 --seeds 5 \
+	$(BIN)/thalweg compare digits-mlp -r sgd,momentum,rmsprop,adam,adamw,lion --trials 17 --seeds 8 \
 		--store demo/digits-mlp.sqlite --report demo/report.html
 
 # Asked for together, test and test-slow are one run: `make check test test-slow`.

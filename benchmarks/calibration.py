@@ -1,283 +1,164 @@
 """How often the comparison's statistics are right where the truth is known, into benchmarks/CALIBRATION.md.
 
-python benchmarks/calibration.py                  # a quarter of an hour of one core; the same numbers every time
-python benchmarks/calibration.py --studies 200 --only equal
+python benchmarks/calibration.py      # 2,000 studies of each cell, two processes; the same numbers every time
+python benchmarks/calibration.py --studies 200 --only coverage
+
+Each cell's numbers are kept in benchmarks/calibration.jsonl as they are there: it goes on where it stopped. With other
+statistics, --anew.
 """
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from itertools import groupby
-from math import sqrt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 
-import thalweg
-from judged import comparisons, planned
-from page import markdown
-from simulated import (
-    Coverage,
-    Gains,
-    Share,
-    any_claim,
-    configurations,
-    coverage,
-    gains,
-    generator,
-    noncentral,
-    share_of,
-    summed,
-    tuning_covered,
-)
+import counted
+from calibration_page import PARTS, page, tables
+from calibration_rows import Row, lines, read
+from counted import FAILING, FOUR, OTHER_SIZES, SEEDS, SIZES, Numbers, every_world, pairs
+from simulated import Size
 from steps import at_least, say
-from thalweg.stats.paired import Answer
-from worlds import made_up, published
 
-PAGE = Path(__file__).resolve().parent / "CALIBRATION.md"
-BUDGETS = (5, 25)
-PLANTED = (1.0, 2.0, 3.0)
-CLAIMS: tuple[Answer, ...] = ("better", "worse")
+HERE = Path(__file__).resolve().parent
+PAGE, KEPT = HERE / "CALIBRATION.md", HERE / "calibration.jsonl"
+# Six equal rules, where the answer must be right in 94 of 100 cases.
+RULES = 6
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is asked: the table, the world (or what stands for it), the size; ``count`` asks it of so many studies."""
+
+    table: str
+    world: str
+    size: str
+    count: Callable[[int], Numbers]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """By which its numbers are kept."""
+        return self.table, self.world, self.size
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Simulate, write the page, and return the exit code."""
+    """Simulate what is not there yet, write the page, and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--studies", type=at_least(20), default=1000, help="studies of each cell (default 1000)")
+    parser.add_argument("--studies", type=at_least(20), default=2000, help="studies of each cell (default 2000)")
     parser.add_argument("--only", choices=sorted(PARTS), action="append", help="these tables, to standard output")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="where numbers are kept (default: beside this file)")
+    parser.add_argument("--anew", action="store_true", help="forget the numbers that are kept")
     chosen = parser.parse_args(arguments)
-    began, parts = time.monotonic(), []
-    for name, part in PARTS.items():
-        if not chosen.only or name in chosen.only:
-            say(f"{name} ...")
-            parts.append(part(chosen.studies))
-    minutes = (time.monotonic() - began) / 60
+    if chosen.anew:
+        chosen.kept.unlink(missing_ok=True)
+    asked = [cell for cell in cells().values() if not chosen.only or cell.table in chosen.only]
+    rows = simulate(asked, chosen.studies, chosen.kept)
     if chosen.only:
-        print("\n\n".join(parts))
+        print(tables(rows))
     else:
-        PAGE.write_text("\n\n".join([_head(chosen.studies, minutes), *parts]) + "\n", encoding="utf-8")
+        # In order, and without those of fewer studies.
+        chosen.kept.write_text(lines(rows), encoding="utf-8")
+        # From what is kept, where numbers have as many digits as are kept.
+        PAGE.write_text(page(read(chosen.kept)), encoding="utf-8")
         say(f"Page: {PAGE}")
     return 0
 
 
-def _head(studies: int, minutes: float) -> str:
-    return (
-        "# Are the intervals and verdicts of a comparison right?\n\n"
-        f"thalweg {thalweg.__version__}, {studies} simulated studies a cell, {minutes:.0f} minutes. Made by "
-        "`python benchmarks/calibration.py`; in short: [docs/calibration.md](../docs/calibration.md).\n\n"
-        "A world is an optimizer on a problem: test value as a function of the learning rate, read off the published "
-        "grids of the DeepOBS baselines ([published/](published/README.md)), and normal noise from seed to seed as "
-        "published there. Searches draw log-uniform learning rates from 1e-4 to 1, the default first; validation and "
-        "test noise are independent unless said otherwise. Pools have 75 trials and 5 fresh seeds. A diverged run "
-        "counts with the value before training. ± is the Monte Carlo standard error."
-    )
+def simulate(asked: Sequence[Cell], studies: int, kept: Path) -> list[Row]:
+    """The numbers of these cells, in this order: what is kept of as many studies or more, and what is missing."""
+    have = {row.key: row for row in read(kept) if row.studies >= studies}
+    missing = [cell.key for cell in asked if cell.key not in have]
+    # Two processes count; their linear algebra needs no threads of its own.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(2, get_context("spawn")) as workers:
+        for done, future in enumerate(as_completed([workers.submit(_counted, key, studies) for key in missing]), 1):
+            row = future.result()
+            have[row.key] = row
+            with kept.open("a", encoding="utf-8") as file:
+                file.write(lines([row]))
+            say(f"{done} of {len(missing)}: {', '.join(row.key)}, {row.seconds:.0f} s")
+    return [have[cell.key] for cell in asked]
 
 
-def covered(studies: int) -> str:
-    """Coverage and width of the procedure's interval, in every world."""
-    every = [coverage(world, n, studies) for world in (*published(), *made_up()) for n in BUDGETS]
-    real = [each for each in every if each.world.rule]
-    known = [each for each in every if not each.world.rule]
-    variants = [
-        ("validation and test noise of a run correlated 0.5", {"correlation": 0.5}),
-        ("half the noise's variance common to all configurations of a seed", {"common": 0.5}),
-    ]
-    rows = []
-    for words, change in variants:
-        for n in BUDGETS:
-            found = [coverage(replace(world, **change), n, max(studies // 4, 20)) for world in published()]  # type: ignore[arg-type]
-            least = min(found, key=lambda each: each.inside.value)
-            rows.append([words, str(n), _percent(summed([each.inside for each in found])), _least(least)])
-    return "\n\n".join(
-        [
-            "## 1. Does the 95% interval of a procedure hold the truth?",
-            "**inside**: how often it does. **misses**: how often it lies below the truth, and above. **bias** of the "
-            "estimate in its standard deviations. **width** in relation to the t interval of as many new studies (n "
-            "trials and one training with a fresh seed each) as the same number of trainings buys, also simulated; "
-            "**ideal**: to what that would be if the standard deviation of studies were known. **seeds only**: how "
-            "often the usual interval, over the winner's 5 fresh seeds, holds the procedure's mean: it answers another "
-            "question.",
-            _table(real),
-            "Each problem, its optimizers together:",
-            markdown(["problem", "n", "inside", "width"], _by_problem(real)),
-            "Made-up worlds: a smooth bowl; flat, the upper quarter of the box diverging; a peak that 1 draw in 40 "
-            "hits; the bowl with Student's t noise of 3 degrees; flat. The narrow peak shows the limit: where few "
-            "trials of 75 find what matters, no interval from these 75 can know what it missed.",
-            _table(known),
-            "With other noise, all published worlds together, and the one that is covered least:",
-            markdown(["noise", "n", "inside", "the least"], rows),
-            "The interval of what tuning gains over the default, likewise:",
-            markdown(["n", "inside", "the least"], _tuning(max(studies // 4, 20))),
-        ]
-    )
+def _counted(key: tuple[str, str, str], studies: int) -> Row:
+    began = time.process_time()
+    numbers = cells()[key].count(studies)
+    return Row(*key, studies, time.process_time() - began, numbers)
 
 
-def _tuning(studies: int) -> list[list[str]]:
-    rows = []
-    for n in BUDGETS:
-        found = {world.name: tuning_covered(world, n, studies) for world in published()}
-        least = min(found, key=lambda name: found[name].value)
-        rows.append([f"{n}", _percent(summed(list(found.values()))), f"{least}, {_percent(found[least])}"])
-    return rows
+@lru_cache(maxsize=1)
+def cells() -> Mapping[tuple[str, str, str], Cell]:
+    """All that is asked, by key, the tables in order."""
+    every = (*_coverage(), *_shapes(), *_claims(), *_power(), *_failures(), *_equal())
+    return {cell.key: cell for cell in every}
 
 
-def equal_rules(studies: int) -> str:
-    """How often rules that are the same thing are told apart."""
-    rows = []
-    worlds = published()
-    for n in BUDGETS:
-        for words, share in (("draws and seeds of their own", False), ("the same draws and seeds", True)):
-            found = [gains(world, n, max(studies // 4, 20), share=share).said(0.0, *CLAIMS) for world in worlds]
-            rows.append(_claims(f"procedures, 2 rules, {words}", f"{n}", summed(found), max(found, key=_value)))
-        found = [any_claim(world, n, 6, max(studies // 15, 5)) for world in worlds]
-        rows.append(_claims("procedures, 6 rules, any of the 15 pairs", f"{n}", summed(found), None))
-    for rules in (2, 6):
-        for common in (0.0, 0.5):
-            words = f"configurations, {rules} rules" + (", half the noise common" if common else "")
-            told = configurations(studies * (3 if rules == 2 else 1), 5, rules=rules, common=common)
-            rows.append(_claims(words, "", share_of(told, *CLAIMS), None))
-    return "\n\n".join(
-        [
-            "## 2. Is something called better that is not?",
-            "Rules that are the same thing, compared; Holm's correction over all pairs. **told apart**: how often some "
-            "pair is called better or worse, with the upper 95% bound (Clopper & Pearson). All published worlds "
-            "together, and the worst of them.",
-            markdown(["what", "n", "told apart", "at most", "worst world"], rows),
-            "Through `thalweg.study.judge.results.judge`: real plans whose trainings are simulated, each rule with "
-            "draws of its own. The configurations that two searches find do differ, except in the flat world; there "
-            "**wrong** is any claim, elsewhere one with the wrong sign. **missed**: some pair's interval of "
-            "configurations "
-            "does not hold their true difference (of 6 rules Holm's intervals need not hold jointly).",
-            markdown(["world", "rules", "what", "wrong", "at most"], _judged(studies)),
-        ]
-    )
+def _sized(worlds: Iterable[str]) -> list[tuple[str, Size]]:
+    """Every world at two sizes, four at the others."""
+    four = [name for name in worlds if name in FOUR]
+    return [(name, size) for size in SIZES for name in worlds] + [(name, size) for size in OTHER_SIZES for name in four]
 
 
-def _judged(studies: int) -> list[list[str]]:
-    each = {world.name: world for world in (*published(), *made_up())}
-    rows = []
-    names = ("fmnist_2c2d SGD", "fmnist_2c2d Adam", "mnist_vae Momentum", "cifar10_3c3d Momentum", "flat")
-    plan = planned(2, trials=75, seeds=5, budgets=BUDGETS)
-    told = {n: list(comparisons(each[n], plan, generator("judged", n), max(studies // 10, 5))) for n in names}
-    every = [one for found in told.values() for one in found]
-    for n in BUDGETS:
-        claims = Share(sum(one.procedures[n] for one in every), len(every))
-        rows.append(["the five below", "2", f"procedures, n = {n}", _percent(claims), f"{claims.upper:.1%}"])
-    for name, found in told.items():
-        for what, words in (("wrong", "configurations"), ("missed", "configurations, missed")):
-            if what == "wrong" or name != "flat":
-                rows.append(_outcome(name, "2", words, [getattr(one, what) for one in found]))
-    small = planned(6, trials=6, seeds=5, budgets=())
-    flat = list(comparisons(each["flat"], small, generator("judged", 6), max(studies // 2, 5)))
-    rows.append(_outcome("flat", "6", "configurations, any of 15 pairs", [one.configurations for one in flat]))
-    return rows
-
-
-def power(studies: int) -> str:
-    """How often a planted difference is found, beside what theory gives."""
-    rows = []
-    for seeds in (5, 10):
-        for planted in PLANTED:
-            found = share_of(configurations(studies, seeds, planted=planted), "better")
-            theory = noncentral(planted * sqrt(seeds / 2), seeds - 1)
-            rows.append([f"configurations, {seeds} seeds", "", f"{planted:g}", _percent(found), f"{theory:.1%}"])
-    for n in BUDGETS:
-        found_all = [gains(world, n, max(studies // 4, 20)) for world in published()]
-        for planted in PLANTED:
-            shares = summed([each.said(planted, "better") for each in found_all])
-            expected = sum(each.power(planted) for each in found_all) / len(found_all)
-            rows.append(["procedures, all worlds", f"{n}", f"{planted:g}", _percent(shares), f"{expected:.1%}"])
-    return "\n\n".join(
-        [
-            "## 3. Is a real difference found?",
-            "A difference of 1, 2 and 3 standard deviations of one training, planted between two rules. **theory**: "
-            "the noncentral t; of configurations exactly, with seeds - 1 degrees of freedom; of procedures "
-            "approximately, with the true standard deviation of the estimates and the mean of their degrees of "
-            "freedom.",
-            markdown(["what", "n", "planted", "found", "theory"], rows),
-        ]
-    )
-
-
-def equal(studies: int) -> str:
-    """How often "equal within noise" is said, rightly and wrongly."""
-    rows = []
-    for seeds in (5, 20, 50):
-        right, wrong = (share_of(configurations(studies, seeds, planted=p), "equal within noise") for p in (0.0, 1.0))
-        rows.append([f"configurations, {seeds} seeds", "", _percent(right), _percent(wrong)])
-    for n in BUDGETS:
-        for seeds in (5, 20, 50):
-            found = [gains(world, n, max(studies // 10, 10), seeds=seeds) for world in published()]
-            rows.append([f"procedures, {seeds} seeds", f"{n}", *(_said_equal(found, p) for p in (0.0, 1.0))])
-    return "\n\n".join(
-        [
-            '## 4. Is "equal within noise" right?',
-            "It is said when the interval lies within one standard deviation of a training on both sides. **rightly**: "
-            "how often at a true difference of 0. **wrongly**: at one of exactly that size.",
-            markdown(["what", "n", "rightly", "wrongly"], rows),
-        ]
-    )
-
-
-PARTS: dict[str, Callable[[int], str]] = {
-    "coverage": covered,
-    "equal-rules": equal_rules,
-    "power": power,
-    "equal": equal,
-}
-
-
-def _said_equal(found: Sequence[Gains], planted: float) -> str:
-    return _percent(summed([each.said(planted, "equal within noise") for each in found]))
-
-
-def _table(found: Sequence[Coverage]) -> str:
-    headings = ["world", "n", "inside", "misses", "bias", "width", "ideal", "new studies", "re-run", "seeds only"]
-    return markdown(headings, [_row(each) for each in found])
-
-
-def _row(each: Coverage) -> list[str]:
+def _coverage() -> list[Cell]:
+    worlds = every_world()
     return [
-        each.world.name, f"{each.n}", _percent(each.inside), f"{each.below:.1%}, {each.above:.1%}", f"{each.bias:+.2f}",
-        _ratio(each.width, each.fresh), _ratio(each.width, each.ideal), f"{each.studies}", f"{each.rerun:.0f}",
-        f"{each.seeds_only.value:.0%}",
-    ]  # fmt: skip
+        Cell("coverage", name, size.name, partial(counted.coverage, worlds[name], size))
+        for name, size in _sized(list(worlds))
+    ]
 
 
-def _by_problem(found: Sequence[Coverage]) -> list[list[str]]:
-    rows = []
-    for problem, group in groupby(found, key=lambda each: each.world.task):
-        cells = list(group)
-        for n in BUDGETS:
-            mine = [each for each in cells if each.n == n]
-            width = sum(each.width / each.fresh for each in mine) / len(mine)
-            rows.append([problem, f"{n}", _percent(summed([each.inside for each in mine])), f"{width:.2f}"])
-    return rows
+def _shapes() -> list[Cell]:
+    worlds = every_world()
+    return [
+        Cell("shapes", f"{a}, {b}", size.name, partial(counted.shapes, worlds[a], worlds[b], size))
+        for size in SIZES
+        for a, b in pairs()
+    ]
 
 
-def _claims(what: str, n: str, claims: Share, worst: Share | None) -> list[str]:
-    return [what, n, _percent(claims), f"{claims.upper:.1%}", _percent(worst) if worst else ""]
+def _claims() -> list[Cell]:
+    worlds = every_world()
+    smooth = [name for name, world in worlds.items() if world.kind == "smooth"]
+    six = [
+        Cell("claims", name, f"{size.name}, {RULES} rules", partial(counted.claims, worlds[name], RULES, size))
+        for name, size in _sized(smooth)
+    ]
+    two = [
+        Cell("claims", name, f"{size.name}, 2 rules", partial(counted.claims, worlds[name], 2, size))
+        for size in SIZES
+        for name in smooth
+    ]
+    return six + two
 
 
-def _outcome(world: str, rules: str, what: str, counted: Sequence[bool]) -> list[str]:
-    found = Share(sum(counted), len(counted))
-    return [world, rules, what, _percent(found), f"{found.upper:.1%}"]
+def _power() -> list[Cell]:
+    return [Cell("power", "digits", size.name, partial(counted.power, size)) for size in SIZES]
 
 
-def _least(each: Coverage) -> str:
-    return f"{each.world.name}, {_percent(each.inside)}"
+def _failures() -> list[Cell]:
+    ways = {"configurations": counted.failing_configurations, "searches": counted.failing_searches}
+    return [
+        Cell(
+            "failures",
+            f"{fails:.0%} fail, {'better by 1 point' if better else 'else equal'}",
+            f"{seeds} seeds, {words}",
+            partial(count, fails, better, seeds),
+        )
+        for words, count in ways.items()
+        for better in (0.0, 0.01)
+        for fails in FAILING
+        for seeds in SEEDS
+        if seeds != 10
+    ]
 
 
-def _percent(found: Share) -> str:
-    return f"{found.value:.1%} ± {100 * found.error:.1f}"
-
-
-def _ratio(width: float, other: float) -> str:
-    return f"{width / other:.2f}"
-
-
-def _value(found: Share) -> float:
-    return found.value
+def _equal() -> list[Cell]:
+    return [Cell("equal", "configurations", f"{seeds} seeds", partial(counted.equal, seeds)) for seeds in SEEDS]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 RULE = "adamw"
+SEARCHED = 5  # trials of a comparison, too few to judge any but the default and the winner
 
 
 def main(way: str, task: str, trials: int, workers: int, folder: Path) -> None:
@@ -28,12 +29,12 @@ def main(way: str, task: str, trials: int, workers: int, folder: Path) -> None:
         from thalweg.study import LocalProcesses, Serial, compare
 
         engine = Serial() if way == "serial" else LocalProcesses(workers)
-        compare(task, RULE, trials=_searched(trials), seeds=2, budgets=(), store=folder / "s.sqlite", engine=engine)
+        compare(task, RULE, trials=SEARCHED, seeds=_seeds(trials), store=folder / "s.sqlite", engine=engine)
 
 
-def _searched(trials: int) -> int:
-    """Trials of a comparison with so many trainings: the default's repeat and four re-runs are trainings too."""
-    return trials - 5
+def _seeds(trials: int) -> int:
+    """Fresh seeds of a comparison with so many trainings: its search, the default's repeat, and re-runs of two."""
+    return (trials - SEARCHED - 1) // 2
 
 
 def bare(task: str, values: Mapping[str, Any], seed: int) -> list[dict[str, float]]:
@@ -60,6 +61,7 @@ class _Bare:
         self.values, self._seed = values, seed
         self.options: Mapping[str, Any] = {}
         self.run_seed = seed
+        self.splits = True
         self.reported: list[dict[str, float]] = []
 
     def seed(self, axis: str) -> int:
@@ -85,10 +87,10 @@ class _Bare:
 
 
 def _drawn(task: str, trials: int) -> list[tuple[Mapping[str, Any], int]]:
-    """The very trainings of the comparison: its search, the repeat, and four re-runs."""
+    """The configurations and seeds of the comparison: its search, the repeat, and the re-runs."""
     from thalweg.study.ask.spec import resolve, study
 
-    plan = resolve(study(task, RULE, trials=_searched(trials), seeds=2, budgets=()))
+    plan = resolve(study(task, RULE, trials=SEARCHED, seeds=_seeds(trials)))
     cells = [*plan.search_cells(), *plan.repeat_cells(), *plan.fresh_cells({RULE: (0, 1)})]
     return [(cell.values, cell.seed) for cell in cells]
 
@@ -108,7 +110,7 @@ def _optuna(task: str, trials: int, workers: int) -> None:
             while len(running) >= workers:
                 _tell(study, running)
             trial = study.ask()
-            running[pool.submit(bare, task, suggest(trial, RULE, _searched(trials)), trial.number)] = trial
+            running[pool.submit(bare, task, suggest(trial, RULE, SEARCHED), trial.number)] = trial
         while running:
             _tell(study, running)
 

@@ -1,10 +1,11 @@
 """A training script of one's own, compared fairly:
 
-    thalweg compare examples/own_script.py:train -r sgd,adamw,lion --trials 10 --seeds 5
-    thalweg compare examples/own_script.py:train -r adamw --vary norm=none,layer --trials 10 --seeds 5
+    thalweg compare examples/own_script.py:train -r sgd,adamw,lion --trials 17 --seeds 5
+    thalweg compare examples/own_script.py:train -r adamw --vary norm=none,layer --trials 17 --seeds 5
 
 The loop is any loop. What the comparison needs is that the optimizer comes from the trial, seeds come from the
-trial, and each epoch is reported. What the script reads in trial.options, here the norm, can be varied too.
+trial, also that of the division into training and validation, and each epoch is reported. What the script reads in
+trial.options, here the norm, can be varied too.
 """
 
 import torch
@@ -15,19 +16,23 @@ from torch.nn.functional import cross_entropy
 EPOCHS = 20
 
 
-def data() -> tuple[torch.Tensor, ...]:
-    """178 wines, 13 measurements, 3 growers: a third each for training, validation and test."""
+def data(seed: int) -> tuple[torch.Tensor, ...]:
+    """178 wines, 13 measurements, 3 growers: a third each for training, validation and test, which is always the same.
+
+    ``seed`` divides the rest into training and validation.
+    """
     x, y = load_wine(return_X_y=True)
-    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))
-    inputs, labels = torch.tensor(x, dtype=torch.float32)[order], torch.tensor(y)[order]
-    train, valid, test = order.tensor_split(3)
-    mean, std = inputs[: len(train)].mean(0), inputs[: len(train)].std(0)
-    parts = ((inputs - mean) / std).split([len(train), len(valid), len(test)])
-    return (*parts, *labels.split([len(train), len(valid), len(test)]))
+    *rest, test = torch.randperm(len(y), generator=torch.Generator().manual_seed(0)).tensor_split(3)
+    others = torch.cat(rest)
+    order = torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))
+    parts = (*others[order].tensor_split(2), test)
+    inputs, labels = torch.tensor(x, dtype=torch.float32), torch.tensor(y)
+    mean, std = inputs[parts[0]].mean(0), inputs[parts[0]].std(0)
+    return (*((inputs[part] - mean) / std for part in parts), *(labels[part] for part in parts))
 
 
 def train(trial) -> None:
-    x, x_valid, x_test, y, y_valid, y_test = data()
+    x, x_valid, x_test, y, y_valid, y_test = data(trial.seed("split"))
     torch.manual_seed(trial.seed("init"))
     norm = {"none": nn.Identity, "layer": nn.LayerNorm}[trial.options.get("norm", "none")]
     model = nn.Sequential(nn.Linear(13, 16), norm(16), nn.ReLU(), nn.Linear(16, 3))
@@ -50,4 +55,5 @@ def train(trial) -> None:
                 valid_loss=cross_entropy(model(x_valid), y_valid).item(),
                 valid_accuracy=accuracy(x_valid, y_valid),
                 test_accuracy=accuracy(x_test, y_test),
+                tests=len(y_test),  # so that errors are compared, as ratios
             )

@@ -229,8 +229,8 @@ def test_output_fits_into_80_columns(tokens, capsys, monkeypatch):
         (["compare", "good.py:train", "-r", "sgd", "--vary", "norm=a,b", *SMALL], "never read trial.options['norm']"),
         (["compare", "quadratic-deep", "-r", "sgd", "--vary", "op_seed=2,3", *SMALL], "never read trial.options"),
         (["compare", "digits-mlp,digits-mlp", "-r", "sgd"], "digits-mlp is listed twice"),
-        (["compare", "digits-mlp", "-r", "sgd", "--budget", "9"], "needs a pool of at least 27"),
-        (["compare", "digits-mlp", "-r", "sgd", "--budget", "some"], "a whole number of trials, or none"),
+        (["compare", "digits-mlp", "-r", "sgd", "--trials", "17", "--budget", "9"], "needs a pool of at least 33"),
+        (["compare", "digits-mlp", "-r", "sgd", "--budget", "some"], "--budget"),
         (["compare", "digits-mlp", "-r", "sgd", "--minutes", "0"], "minutes must be a number above 0"),
         (["compare", "digits-mlp", "-r", "sgd", "--schedule", "cosin"], "did you mean cosine?"),
         (["compare", "digits-mlp", "-r", "sgd", "--vary", "schedule=none,cosin"], "did you mean cosine?"),
@@ -375,7 +375,11 @@ def test_compare_prints_the_answer_first(capsys, study):
     assert main(["compare", f"{place / 'good.py'}:train", "-r", rules, *SMALL, "--store", str(study)]) == 0
     shown = capsys.readouterr()
     assert "good.py:train" in shown.out.splitlines()[0]
-    assert all(word in shown.out for word in ("default", "tuned", "sgd:momentum=0.9", "lr=", "over new seeds"))
+    assert all(word in shown.out for word in ("default", "tuned", "sgd:momentum=0.9", "lr=", "--verbose"))
+    assert "over new seeds" not in " ".join(shown.out.split())
+    words = ["compare", f"{place / 'good.py'}:train", "-r", rules, *SMALL, "--store", str(study), "--verbose"]
+    assert main(words) == 0
+    assert "over new seeds" in " ".join(capsys.readouterr().out.split())
     assert f"Results: {study}" in shown.out
     assert f"thalweg report {study}" in shown.out
     assert "runs were already stored" in shown.err
@@ -439,7 +443,7 @@ def test_studies_are_put_together(capsys, folder, study):
 def test_tables_are_written_for_other_programs(capsys, folder, study):
     assert main(["export", str(study), "--out", "tables"]) == 0
     written = capsys.readouterr().out.split()
-    assert [Path(path).stem for path in written] == ["runs", "curves", "rules", "tuning_curves", "procedures", "pairs"]
+    assert [Path(path).stem for path in written] == ["runs", "curves", "rules", "tuning_curves", "searches", "pairs"]
     assert len(Path("tables/runs.csv").read_text().splitlines()) > 10
 
 

@@ -54,7 +54,9 @@ def test_own_script_and_rule_are_compared(compared: Callable[..., str]) -> None:
 
 def test_own_script_is_compared_with_and_without_a_norm(compared: Callable[..., str]) -> None:
     found = json.loads(compared("-r", "adamw", "--vary", "norm=none,layer", "--json"))
-    assert found["verdict"]["sentences"][0].startswith("On own_script.py:train with AdamW, after 2 trials each, ")
+    first = found["verdict"]["sentences"][found["verdict"]["notices"]]
+    assert first.startswith("On own_script.py:train with AdamW, of the settings found in 2 trials each, ")
+    assert " times the errors, " in first
     assert [rule["option_norm"] for rule in found["rules"]] == ["none", "layer"]
 
 

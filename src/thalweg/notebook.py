@@ -109,16 +109,19 @@ def comparison_html(found: "Comparison | Suite") -> str:
     page = view_of(found)
     parts = [_sentences(page.across.sentences), overview(page)] if page.across else []
     for view in page.tasks:
-        parts += [_sentences(view.verdicts), means(view).content]
+        parts += [_sentences(view.verdicts, view.details, view.notices), means(view).content]
     style = STYLE + colour_styles(rule for view in page.tasks for rule in view.rules)
     return f'<div class="thalweg" aria-label="{escaped(page.heading)}"><style>{style}</style>{"".join(parts)}</div>'
 
 
-def _sentences(said: tuple[str, ...]) -> str:
-    from thalweg.report.markup import escaped
+def _sentences(said: tuple[str, ...], behind: tuple[str, ...] = (), before: tuple[str, ...] = ()) -> str:
+    from thalweg.report.markup import escaped, folded
 
     first, *others = (escaped(text) for text in said)
-    return f'<p class="first">{first}</p>' + "".join(f"<p>{text}</p>" for text in others)
+    more = "".join(f"<p>{escaped(text)}</p>" for text in behind)
+    shown = "".join(f'<p class="notice">{escaped(text)}</p>' for text in before)
+    shown += f'<p class="first">{first}</p>' + "".join(f"<p>{text}</p>" for text in others)
+    return shown + (folded("What it rests on", more) if more else "")
 
 
 class Pane:
@@ -198,7 +201,8 @@ def _escaped(text: str) -> str:
 
 
 def figures(found: "Comparison | Suite") -> "dict[str, Figure]":
-    """The page's figures as plotly's own, which notebooks show: ``intervals``, ``best``, ``lr``, ``training``.
+    """The page's figures as plotly's own, which notebooks show: ``intervals``, ``best``, ``by-lr`` and so for each
+    hyperparameter that was searched, ``training``.
 
     Of several tasks each name is followed by the task, ``training digits-mlp``; and there are ``profile`` and
     ``ranks``, where these are known. A figure that has nothing to show is left out.

@@ -82,8 +82,8 @@ def test_a_comparison_shows_verdict_and_table():
     shown = in_a_notebook(found)
     assert "<img" not in shown
     text = words(shown)
-    assert "AdamW is better than SGD on my </script>" in text
-    assert "tuned, 4 trials" in text
+    assert text.index("At an edge of its search") < text.index("On my </script>") < text.index("What it rests on")
+    assert "tuned, 5 trials" in text
     assert "verdict" not in repr(found)
     assert len(repr(found)) < 500
 
@@ -92,31 +92,35 @@ def test_a_verdict_shows_its_sentences():
     verdict = handmade.comparison(trials=3, hostile=True).verdict
     shown = in_a_notebook(verdict)
     assert "<img" not in shown
-    assert shown.count("<p>") == len(verdict.sentences)
+    assert verdict.notices == 1
+    assert words(shown.replace("</p>", " ")).startswith(verdict.short)
+    assert shown.count("<p>") == len(verdict.sentences) + len(verdict.details)
+    assert shown.count("<strong>On my") == 1
 
 
 def test_several_comparisons_begin_with_what_they_say_together():
     found = handmade.suite(3, trials=3, seeds=2)
     text = words(in_a_notebook(found))
     assert found.across.sentences[0] in text
-    assert text.index(found.across.sentences[0]) < text.index("On quadratic-deep, cannot tell")
+    assert text.index(found.across.sentences[0]) < text.index(found.comparisons[2].verdict.answer)
 
 
 def test_figures_are_plotlys_own():
     from plotly.graph_objects import Figure
 
     found = handmade.comparison(trials=12, seeds=6).figures()
-    assert list(found) == ["intervals", "best", "lr", "training"]
+    assert list(found) == ["forest", "intervals", "best", "by-lr", "by-weight_decay", "training"]
     assert all(isinstance(figure, Figure) for figure in found.values())
-    for figure in found.values():
+    for name, figure in found.items():
         listed = [trace.name for trace in figure.data if trace.showlegend]
-        assert sorted(listed) == ["adamw", "lion", "sgd", "sgd:momentum=0.9"]
+        # Differences from sgd: it has none from itself.
+        assert sorted(listed) == ["adamw", "lion", *(["sgd"] if name != "forest" else []), "sgd:momentum=0.9"]
 
 
 def test_figures_of_several_tasks_say_of_which():
     found = handmade.suite(10, trials=3, seeds=2).figures()
     assert {"training spiral", "training task-9", "profile", "ranks"} <= set(found)
-    assert len(found) == 42
+    assert len(found) == 62
 
 
 def test_nothing_is_loaded_before_it_is_shown():

@@ -15,6 +15,7 @@ import handmade
 from thalweg.files import write_atomically
 from thalweg.report import render, write
 from thalweg.report.page import embedded
+from thalweg.stats.proportion import Rate
 from thalweg.study import Suite
 from thalweg.study.model.settings import Settings
 from thalweg.view.comparison import view_of
@@ -41,7 +42,7 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not {"script", "style"} & set(self.open):
+        if not {"script", "style", "nav"} & set(self.open):
             self.text.append(data)
 
 
@@ -70,9 +71,11 @@ def hostile():
 
 def test_the_answer_stands_before_everything_else(page):
     text = " ".join("".join(outline(page).text).split())
-    order = ("AdamW is better than SGD", "Filled marks", "AdamW against Lion", "Default and tuned", "Differences",
-             "Tuning against switching", "What tuning buys", "Sensitivity", "Training curves", "Failures", "Cost",
-             "Repeating it", "How to read this", "Make it again", "Provenance")  # fmt: skip
+    order = ("At an edge of its search", "On digits-mlp, each tuned", "Bars: the intervals of the answer",
+             "As they come", "Filled marks", "What it rests on", "Default and tuned", "Every two untuned settings",
+             "Gains of tuning, and other pairs", "What tuning buys", "Sensitivity", "Training curves",
+             "Trials and re-runs", "Failures", "Cost", "Repeating it", "How to read this", "Make it again",
+             "Provenance")  # fmt: skip
     places = [text.index(words) for words in order]
     assert places == sorted(places)
 
@@ -101,9 +104,10 @@ def places(page):
 
 def test_every_figure_has_its_place(page, several):
     on_page, drawn = places(page)
-    assert on_page == drawn == ["fig-intervals", "fig-best", "fig-lr", "fig-training"]
+    names = ("forest", "intervals", "best", "by-lr", "by-weight_decay", "training")
+    assert on_page == drawn == [f"fig-{name}" for name in names]
     on_page, drawn = places(several)
-    assert len(set(on_page)) == len(on_page) == 13  # four on each of three tasks, and the profile
+    assert len(set(on_page)) == len(on_page) == 19  # six on each of three tasks, and the profile
     assert set(on_page) == set(drawn)
 
 
@@ -141,31 +145,46 @@ def test_what_is_not_finished_says_so():
     assert "7 runs are still to do" in text
 
 
-def test_what_the_page_says_of_procedures(page):
+def test_what_the_page_says_of_searches(page):
     found = handmade.comparison()
-    (procedures,) = found.procedures
-    text = words(page)
-    assert f"tuned, {procedures.trials['adamw']} trials" in text
-    mean = procedures.intervals["adamw"]
-    assert f"{found.metric.unit.mean(mean)} {found.metric.unit.levels(mean)}" in text
-    pair = procedures.pairs[0]
-    assert f"{pair.first} minus {pair.second}" in text
-    assert f"{100 * pair.superiority.estimate:.0f}%" in text
-    for name in ("adamw: tuned minus default", "both tuned", "both defaults", "noise floor", "P(first better)"):
+    text, unit = words(page), found.metric.unit
+    assert "tuned, 5 trials" in text
+    for level in found.searches.intervals.values():
+        assert f"{unit.mean(level)} {unit.levels(level)}" in text
+    pairs = (*found.family.contrasts, *found.family.settings, *found.searches.gains.values(), *found.searches.others)
+    for pair in pairs:
+        assert f"{unit.difference(pair.interval)} ({unit.bounds(pair.interval)})" in text
+    for name in ("adamw: tuned minus default", "adamw minus sgd", "adamw minus lion", "Nothing is called equal"):
         assert name in text
+    ratios = words(render(handmade.comparison(tests=500)))
+    for name in ("adamw: tuned against default", "adamw against sgd", "adamw against lion"):
+        assert name in ratios
+    assert " minus " not in ratios
 
 
-def test_differences_below_the_noise_floor_are_grey():
-    found = handmade.comparison()
-    view = view_of(found).tasks[0]
-    floor = found.procedures[0].noise_floor
-    quiet = 0
-    for pair, shown in zip(found.procedures[0].pairs, view.budgets[0].pairs, strict=True):
-        small = abs(pair.interval.mean) < max(floor[pair.first], floor[pair.second])
-        assert shown.quiet == (small and pair.answer not in ("better", "worse"))
-        quiet += shown.quiet
-    assert quiet
-    assert render(found).count('<span class="mean quiet">') >= quiet
+def test_of_what_is_outside_the_answer_nothing_is_said(page):
+    """And every difference stands on the page once: it has one interval."""
+    table = page[page.index('<section id="differences">') : page.index('<section id="best">')]
+    answer, settings, described = table.split("<details>")
+    for part, count in ((answer, 3), (settings, 6), (described, 0)):
+        assert len(re.findall("<td>(better|worse|cannot tell)</td>", part)) == count
+        assert ("the first is" in part) == (count > 0)
+    assert described.count('scope="row"') == 4 + 3
+    assert "nothing is called better" in described
+    titles = re.findall(r'<th scope="row">(.*?)</th>', answer + described)
+    assert len({*titles}) == len(titles) == 3 + 4 + 3
+
+
+def test_failed_runs_stand_beside_the_differences():
+    """What of the answer's runs failed, and the difference of those that did not, each in a column of its own."""
+    found = handmade.comparison(trials=6)
+    first = found.family.contrasts[0]
+    lost = replace(first, failures=(Rate(3, 15), Rate(0, 15)), quality=first.interval)
+    family = replace(found.family, contrasts=(lost, *found.family.contrasts[1:]))
+    page, head = render(replace(found, family=family)), "of those that did not fail</th>"
+    assert "3 of 15 failed, 0 of 15 failed (up to 18% not excluded)" in page
+    assert head in page
+    assert head not in render(found)
 
 
 def test_runs_can_be_trained_again_from_what_the_page_shows():
@@ -177,7 +196,60 @@ def test_runs_can_be_trained_again_from_what_the_page_shows():
     assert "thalweg rerun STORE KEY" in shown
     lost = next(run for run in found.runs if run.status == "failed")
     assert f"<code>{lost.key[:12]}</code>" in shown
-    assert "not the same: valid_loss differs from epoch 2 on" in shown
+    assert f"not the same: {found.rows[-1].unlike[0]}" in shown
+    assert "epoch 2: " in found.rows[-1].unlike[0]
+
+
+def test_the_page_says_how_the_search_was_seeded():
+    now = handmade.comparison(trials=6)
+    before = replace(now, plan=replace(now.plan, design=1, search_seeds=()))
+    own, shared = "Each trial of the search has a tuning seed", "All trials of the search share one tuning seed"
+    for found, said, other in ((before, shared, own), (now, own, shared)):
+        page = render(found)
+        assert said in page
+        assert other not in page
+        assert (
+            ("one for each trial, from the study seed" in page) == ("points that lie evenly" in page) == (said == own)
+        )
+
+
+def test_every_training_is_in_the_table_of_trials(page):
+    found = handmade.comparison()
+    table = page[page.index('<section id="trials">') : page.index('<section id="failures">')]
+    assert table.count("<details>") == len(found.rows)
+    assert table.count("★") == len(found.rows)
+    for row in found.rows:
+        again = [run for runs in row.again.values() for run in runs]
+        body = table[table.index(f"Trials of {row.contender} table") :].partition("</details>")[0]
+        trials = body.split("<tbody>")[1:]
+        assert len(trials) == len(row.trials)
+        assert body.count("<code>") == len(row.trials) + len(again) + 1  # the default's repeat
+        for (number, run), shown in zip(row.trials.items(), trials, strict=True):
+            assert f"<code>{run.key[:12]}</code>" in shown
+            assert f'data-value="{run.values["lr"]!r}"' in shown
+            assert ("★" in shown) == (number == row.winner_trial)
+            assert shown.count("re-run</th>") == len(row.again.get(number, ()))
+            assert shown.count("repeat</th>") == (number == 0)
+            if run.status == "done":
+                assert f"{100 * run.curves['valid_accuracy'].end():.2f}%" in shown
+                assert f"{100 * run.curves['test_accuracy'].values[-1]:.2f}%" in shown
+    lost = next(run for run in found.runs if run.status == "failed")
+    assert ">failed<" in table
+    assert lost.key[:12] in table
+
+
+def test_the_contents_name_every_section(page, several):
+    for text in (page, several):
+        elements = outline(text).elements
+        links = [attributes["href"][1:] for tag, attributes in elements if tag == "a" and "href" in attributes]
+        listed = links[: links.index("again") + 2] if "provenance" in links else links[: links.index("again") + 1]
+        named = [a["id"] for tag, a in elements if tag in ("section", "p") and "id" in a]
+        assert sorted(listed) == sorted(named)
+        assert len(set(named)) == len(named)
+    assert {"means", "differences", "slices", "trials", "provenance"} <= {
+        a.get("id") for _, a in outline(page).elements
+    }
+    assert {"task-2", "means-2", "trials-3"} <= {a.get("id") for _, a in outline(several).elements}
 
 
 def test_provenance_says_what_all_had_in_common():
@@ -192,8 +264,8 @@ def test_provenance_says_what_all_had_in_common():
 def test_several_tasks_stand_on_one_page(several):
     found = handmade.suite(3, trials=12, seeds=3)
     text = words(several)
-    order = [found.across.sentences[0], "On spiral, cannot tell", "Who is better where", "How far from the best",
-             "Default and tuned", "How to read this", "Make it again"]  # fmt: skip
+    order = [found.across.sentences[0], found.comparisons[0].verdict.answer, "Who is better where",
+             "How far from the best", "Default and tuned", "How to read this", "Make it again"]  # fmt: skip
     places = [text.index(said) for said in order]
     assert places == sorted(places)
     assert "thalweg compare spiral,digits-mlp,quadratic-deep -r" in text

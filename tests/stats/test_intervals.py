@@ -9,16 +9,27 @@ from thalweg.stats.intervals import t_interval
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20)
 
 
-@given(numbers, st.sampled_from([0.5, 0.9, 0.95, 0.99]), st.integers(1, 10))
-def test_it_is_scipys_t_interval_at_the_bonferroni_level(values, level, together):
-    found = t_interval(values, level=level, together=together)
+@given(numbers, st.sampled_from([0.6, 0.9, 0.95, 0.99, 0.9999]))
+def test_it_is_scipys_t_interval(values, level):
+    found = t_interval(values, level=level)
     error = stats.sem(values) if np.ptp(values) else 0.0
     if error > 1e-9 * max(map(abs, values)):  # scipy's own rounding is all there is below
-        low, high = stats.t.interval(1 - (1 - level) / together, len(values) - 1, np.mean(values), error)
+        low, high = stats.t.interval(level, len(values) - 1, np.mean(values), error)
         assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9, abs=1e-9)
         assert found.sd == pytest.approx(np.std(values, ddof=1))
     assert found.low <= found.mean <= found.high
     assert found.n == len(values)
+
+
+@pytest.mark.parametrize("level", [0.5, 1.0, 95])
+def test_a_level_is_a_confidence(level):
+    with pytest.raises(ValueError, match="level is a confidence"):
+        t_interval([1.0, 2.0], level=level)
+
+
+def test_the_negative_is_that_of_the_negative_values():
+    values = [0.3, 0.1, 0.7]
+    assert t_interval(values).negative == t_interval([-value for value in values])
 
 
 def test_equal_values_have_no_spread_at_all():

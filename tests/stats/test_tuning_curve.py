@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thalweg.stats.tuning_curve import best_after, expected_best
+from thalweg.stats.tuning_curve import expected_best
 
 values = st.lists(st.floats(-100, 100), min_size=1, max_size=7)
 
@@ -15,15 +15,6 @@ def test_expected_best_is_the_mean_over_every_choice_of_n(values, up):
     best = max if up else min
     enumerated = [mean(best(chosen) for chosen in combinations(values, n)) for n in range(1, len(values) + 1)]
     assert expected_best(values, higher_is_better=up) == pytest.approx(enumerated, abs=1e-9)
-
-
-@given(values, st.booleans())
-def test_best_after_always_tries_the_default_first(values, up):
-    best, default = (max if up else min), values[0]
-    enumerated = [
-        mean(best((default, *chosen)) for chosen in combinations(values[1:], n - 1)) for n in range(1, len(values) + 1)
-    ]
-    assert best_after(values, higher_is_better=up) == pytest.approx(enumerated, abs=1e-9)
 
 
 def test_many_trials_do_not_overflow():

@@ -1,384 +1,372 @@
+"""The text of each kind of answer, read as a person would."""
+
 import re
-from dataclasses import dataclass
-from itertools import combinations
-from statistics import mean
+from dataclasses import replace
+from math import inf
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spoken import LOSS, NONE, POINTS, SOME, Row, Searches, between, contrast, say, setting
 
-from thalweg.stats.holm import holm_together
-from thalweg.stats.intervals import Interval, t_interval
-from thalweg.stats.paired import difference, p_value, procedure_difference
-from thalweg.stats.pool import Estimate
-from thalweg.stats.verdict import Setting, verdict
-from thalweg.stats.wording import Unit
+from thalweg.stats.intervals import Interval
+from thalweg.stats.proportion import Rate
+from thalweg.stats.verdict import Verdict
 
-ADAMW = [0.972, 0.975, 0.974, 0.976, 0.973]
-SGD = [0.960, 0.963, 0.964, 0.958, 0.960]
-LION = [0.970, 0.978, 0.972, 0.977, 0.970]
-
-
-NAMES = {"adamw": "AdamW", "sgd": "SGD", "lion": "Lion"}
-
-
-def family(pairs, up):
-    """With Holm's correction."""
-    together = holm_together([p_value(a, b) for _, _, a, b in pairs])
-    return [difference(*each, higher_is_better=up, together=k) for each, k in zip(pairs, together, strict=True)]
+TUNED = "On digits-mlp, each tuned by a random search of 5 trials,"
+SEARCHES = (
+    "The 33 trials of each are judged as searches of 5: what one gets who tries the default and 4 others at random, "
+    "takes the best on validation and trains it anew."
+)
+ENDLESS = {"low": -inf, "high": inf, "sd": 0.0}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One of those compared, without its runs."""
-
-    contender: str
-    name: str
-    tuned: Interval
-    default_won: bool = False
-    searched: bool = True
-    tuned_diverged: int = 0
-    tuned_failed: int = 0
-    near_edge: tuple = ()
-    unlike: tuple = ()
-    alike: str = ""
+def first(*contrasts, **others):
+    return say(*contrasts, **others).sentences[0]
 
 
-@dataclass(frozen=True)
-class Judged:
-    """Procedures, without their pools."""
-
-    budget: str
-    intervals: dict
-    pairs: list
-    tuning: dict
-    switching: dict
-    noise_floor: dict
-
-
-def say(
-    up=True,
-    share=True,
-    trials=25,
-    on_validation=False,
-    minutes=None,
-    changes=(),
-    defaults=(),
-    procedural=None,
-    **rules,
-):
-    """``defaults`` are given for the rules that tuning changed."""
-    changes, defaults = dict(changes), dict(defaults)
-    metric = "test accuracy" if share else "test loss"
-    procedure = procedural.budget if procedural else ""
-    setting = Setting("digits-mlp", metric, Unit(share), trials, on_validation, minutes, procedure)
-    ranked = sorted(rules, key=lambda label: mean(rules[label]), reverse=up)
-    contestants = [
-        Row(
-            label,
-            NAMES.get(label, label),
-            t_interval(rules[label]),
-            default_won=label not in defaults,
-            **changes.get(label, {}),
-        )
-        for label in ranked
-    ]
-    pairs = family([(a, b, rules[a], rules[b]) for a, b in combinations(ranked, 2)], up)
-    tuning = family([("tuned", "default", rules[label], before) for label, before in defaults.items()], up)
-    return verdict(setting, contestants, pairs, dict(zip(defaults, tuning, strict=True)), procedural)
+def test_the_better_one_is_named_first_with_the_ratio_of_its_errors():
+    found = say(contrast("sgd", -0.9, -0.3), failures={"adamw": NONE, "sgd": NONE})
+    assert found.sentences == (
+        f"{TUNED} AdamW is better than SGD: 0.55 times the errors, 0.41 to 0.74.",
+        "None of 20 runs of each failed: up to 14% not excluded.",
+        SEARCHES,
+    )
+    assert found.details == (
+        "Its range holds with 95%, over new searches and new seeds (5 were run): a claim of this answer is false in at "
+        "most 5% of such comparisons. Nothing is called equal, since it was not said what matters (--matters).",
+    )
+    assert found.best == "adamw"
+    assert say(contrast("sgd", 0.3, 0.9)).best == "sgd"
 
 
-def estimate(mean, se, noise=0.002):
-    return Estimate(mean, se, 8.0, 0.8 * se**2, 0.2 * se**2, noise, 0.95)
+def test_better_by_less_than_matters():
+    found = say(contrast("sgd", 0.05, 0.15, matters=0.2), said=setting(matters=0.2))
+    assert found.sentences[0] == (
+        f"{TUNED} SGD is better than AdamW, but by less than matters: 0.905 times the errors, 0.86 to 0.951."
+    )
+    assert found.details[-1].endswith("comparisons. What matters: a factor of 1.22.")
 
 
-def procedural(means, se=0.001, budget="8 trials", floor=0.004):
-    """Of procedures with these means, each known to ``se``; the default of all is 0.8."""
+def test_equal_within_what_matters():
+    found = say(contrast("sgd", -0.05, 0.15, matters=0.2), said=setting(matters=0.2))
+    assert found.sentences[0] == (
+        f"{TUNED} SGD and AdamW are equal within what matters: 0.951 times the errors, 0.86 to 1.051."
+    )
+    assert found.best is None
 
-    def against(first, second, by, together=1):
-        found = estimate(by, se)
-        return procedure_difference(first, second, found, trials=25, seeds=5, higher_is_better=True, together=together)
 
-    order = sorted(means, key=lambda label: -means[label])
-    two = list(combinations(order, 2))
-    together = holm_together([estimate(means[a] - means[b], se).p for a, b in two])
-    first = next(iter(means))
-    best = next((label for label in order if label != first), None)
-    half = estimate(0, se).half()
-    return Judged(
-        budget=budget,
-        intervals={k: Interval(means[k], means[k] - half, means[k] + half, 0.002, 0.95, ()) for k in means},
-        pairs=[against(a, b, means[a] - means[b], k) for (a, b), k in zip(two, together, strict=True)],
-        tuning={label: against("tuned", "default", means[label] - 0.8) for label in order},
-        switching={}
-        if best is None
-        else {
-            "tuned": against(best, first, means[best] - means[first]),
-            "default": against(f"default {best}", f"default {first}", 0.0),
-        },
-        noise_floor=dict.fromkeys(means, floor),
+def test_what_cannot_be_told_is_bounded_where_it_was_not_said_what_matters():
+    unclear = contrast("sgd", -0.25, 0.15)
+    assert first(unclear) == (
+        f"{TUNED} cannot tell SGD from AdamW: 1.051 times the errors, 0.86 to 1.28; if they differ, by less than a "
+        "factor of 1.28."
+    )
+    assert first(contrast("sgd", -0.25, 0.15, matters=0.1), said=setting(matters=0.1)).endswith(", 0.86 to 1.28.")
+
+
+def test_differences_of_points_and_of_losses():
+    assert first(contrast("sgd", 0.01, 0.03), unit=POINTS).endswith(
+        "SGD is better than AdamW: test accuracy +2.0 points, +1.0 to +3.0."
+    )
+    loss = setting(LOSS, metric="test loss", lower_is_better=True)
+    assert first(contrast("sgd", 0.09, 0.13, up=False), said=loss).endswith(
+        "AdamW is better than SGD: test loss (lower is better) -0.110, -0.130 to -0.090."
+    )
+    ratio = setting(replace(LOSS, ratio="loss"), metric="test loss")
+    assert first(contrast("sgd", 0.9, 1.3, up=False), said=ratio).endswith(
+        "AdamW is better than SGD: 0.33 times the loss, 0.27 to 0.41."
     )
 
 
-def test_the_first_sentence_is_the_answer_and_the_second_has_the_numbers():
-    said = say(adamw=ADAMW, sgd=SGD)
-    assert said.best == "adamw"
-    assert said.sentences[:2] == (
-        "On digits-mlp, after 25 trials each, AdamW is better than SGD.",
-        "Test accuracy: 97.4% (AdamW) against 96.1% (SGD; difference +1.3 points, +0.9 to +1.7).",
+def test_an_answer_that_failures_take_back_names_who_failed():
+    of_sgd = say(contrast("sgd", 0.25, 0.55, failures=(SOME, NONE)), failures={"adamw": NONE, "sgd": SOME})
+    assert of_sgd.sentences[:2] == (
+        f"{TUNED} cannot tell SGD (3 of 20 runs failed) from AdamW: 0.67 times the errors, 0.58 to 0.78, but runs of "
+        "SGD failed more often.",
+        "Runs that failed: none of 20 of AdamW (up to 14% not excluded) and 3 of 20 of SGD (3% to 38%); each counts "
+        "with its value before training.",
     )
+    assert of_sgd.best is None
+    # Of what would be equal it may be the second.
+    of_adamw = first(contrast("sgd", -0.1, 0.1, failures=(NONE, SOME), matters=0.2), said=setting(matters=0.2))
+    assert "equal" not in of_adamw
+    assert of_adamw.endswith("0.905 to 1.11, but runs of AdamW failed more often.")
 
 
-def test_a_loss_is_better_when_it_is_lower():
-    said = say(up=False, share=False, adamw=[0.09, 0.10, 0.11], sgd=[0.30, 0.33, 0.30])
-    assert said.best == "adamw"
-    assert said.sentences[1].startswith("Test loss: 0.100 (AdamW) against 0.310 (SGD; difference -0.210, -0.2")
-
-
-def test_noise_is_called_noise_with_a_guess_at_what_would_help():
-    said = say(adamw=ADAMW, lion=LION)
-    assert said.best is None
-    assert said.sentences[0] == "On digits-mlp, after 25 trials each, cannot tell AdamW from Lion."
-    assert re.search(r"; about \d+ more seeds? might tell\.$", said.sentences[1])
-
-
-def test_a_hopeless_case_gives_no_number():
-    said = say(adamw=[0.97, 0.95, 0.96], lion=[0.95, 0.97, 0.9601])
-    assert said.sentences[1].endswith("; it would take many more runs to tell.")
-
-
-def test_three_rules_with_a_winner():
-    said = say(adamw=[0.99, 0.991, 0.99], sgd=[0.96, 0.962, 0.961], lion=[0.95, 0.952, 0.95])
-    assert said.best == "adamw"
-    assert said.sentences[0].endswith("AdamW is better than SGD and Lion.")
-    assert "against 96.1% (SGD, the next; difference" in said.sentences[1]
-    assert said.sentences[2] == "SGD is better than Lion."
-
-
-def test_three_rules_without_a_winner():
-    said = say(adamw=ADAMW, sgd=[0.90, 0.902, 0.9, 0.901, 0.9], lion=LION)
-    assert said.best is None
-    assert said.sentences[0].endswith("cannot tell AdamW from Lion.")
-    assert said.sentences[2] == "AdamW and Lion are each better than SGD."
-
-
-def test_what_cannot_be_told_apart_below_a_winner_is_said():
-    said = say(adamw=[0.99, 0.991, 0.99], sgd=[0.95, 0.952, 0.951], lion=[0.951, 0.952, 0.95])
-    assert said.sentences[2] == "The others cannot be told apart."
-
-
-def test_eight_rules_stay_readable():
-    """Two clear levels of four: 28 pairs, of which 16 are told apart."""
-    wobble = (0.002, -0.001, 0.001, -0.002, 0.0)
-    rules = {
-        f"{'good' if i < 4 else 'poor'}{i}": [
-            (0.97 if i < 4 else 0.8) + wobble[(j + i) % 5] * (1 + i % 3) + i * 1e-5 for j in range(5)
-        ]
-        for i in range(8)
-    }
-    said = say(**rules)
-    assert re.fullmatch(r"On .*, cannot tell good\d from good\d, good\d or good\d\.", said.sentences[0])
-    assert len(said.sentences[0]) < 120
-    assert re.fullmatch(
-        r"(good\d(, | and )?){4} are each better than (poor\d(, | and )?){4}; the remaining pairs .* apart\.",
-        said.sentences[2],
+def test_an_answer_that_quality_takes_back_says_by_how_much():
+    found = say(contrast("sgd", 0.25, 0.55, failures=(NONE, SOME), quality=between(-0.5, -0.1)))
+    assert found.sentences[0].endswith(
+        "cannot tell SGD from AdamW (3 of 20 runs failed): 0.67 times the errors, 0.58 to 0.78, but, of the runs that "
+        "did not fail, 1.35 times the errors, 1.11 to 1.65."
     )
-    assert max(map(len, said.sentences)) < 320
-    assert "with Holm's correction for the 28 pairs" in said.sentences[-1]
+    assert found.sentences[1] == "Of the runs that did not fail: SGD against AdamW 1.35 times the errors, 1.11 to 1.65."
 
 
-def test_many_rules_are_counted_rather_than_named():
-    rules = {f"r{i}": [0.9 - 0.1 * i, 0.9 - 0.101 * i, 0.9 - 0.1 * i] for i in range(6)}
-    assert say(**rules).sentences[0].endswith("r0 is better than 5 others.")
+def test_where_nothing_varies_there_is_no_range_to_speak_of():
+    same = Interval(0.0, -inf, inf, 0.0, 0.96, ())
+    found = say(contrast("sgd", 0, 0, interval=same))
+    assert found.sentences[0] == f"{TUNED} cannot tell SGD from AdamW: no difference."
+    assert "range" not in str(found.details)
+    constant = first(contrast("sgd", 0, 0, interval=replace(same, mean=0.3)))
+    assert constant.endswith("0.74 times the errors whatever the search, so that the noise is unknown.")
 
 
-def test_one_rule_alone():
-    said = say(adamw=ADAMW)
-    assert said.best is None
-    assert said.sentences[0].endswith("AdamW reaches test accuracy 97.4%.")
-    assert said.sentences[1] == "There is nothing to compare it with."
-
-
-def test_equal_in_every_seed():
-    said = say(adamw=[0.5, 0.6], sgd=[0.5, 0.6])
-    assert said.sentences[0].endswith("cannot tell AdamW from SGD.")
-    assert said.sentences[1].endswith("55.0% (AdamW) against 55.0% (SGD; difference 0 in each of 2 seeds).")
+def seeds(by, count, **others):
+    """A difference of configurations that is the same in every seed."""
+    interval = Interval(by, -inf, inf, 0.0, 0.95, (by,) * count)
+    return contrast("sgd", 0, 0, n=count, interval=interval, **others)
 
 
 def test_the_same_difference_in_every_seed():
-    said = say(adamw=[0.75, 0.75, 0.75], sgd=[0.5, 0.5, 0.5])
-    assert said.best is None
-    assert "difference +25.00 points in each of 3 seeds, so that the noise is unknown" in said.sentences[1]
-    assert said.sentences[1].endswith("more seeds would show it, or a script that uses trial.seed.")
+    def of(found):
+        return first(found, said=setting(POINTS, budget=None), searches=None)
+
+    there = "On digits-mlp, of the settings found in 33 trials each,"
+    sgd, adamw = "SGD (lr=0.02)", "AdamW (lr=0.02)"
+    assert of(seeds(0.25, 5)) == (
+        f"{there} cannot tell {sgd} from {adamw}: test accuracy +25.00 points in each of 5 seeds, so that the noise is "
+        "unknown."
+    )
+    assert of(seeds(0.25, 20)).startswith(
+        f"{there} {sgd} is better than {adamw}: test accuracy +25.00 points in each of 20 seeds"
+    )
+    assert of(seeds(0.0, 5)) == f"{there} cannot tell {sgd} from {adamw}: no difference in any of 5 seeds."
+    assert of(seeds(0.25, 20, failures=(SOME, NONE))).endswith(f"unknown, but runs of {sgd} failed more often.")
 
 
-def test_a_small_difference_between_noisy_values_is_not_called_0():
-    said = say(up=False, share=False, adamw=[0.1, 0.1, 0.1], sgd=[-8.0, 9.0, 0.2])
-    assert "difference -0.3, -21.4 to +20.8" in said.sentences[1]
+def test_defaults_alone_are_called_untuned():
+    found = say(contrast("sgd", -0.02, -0.01, n=5), searches=None, said=setting(POINTS, trials=1, budget=None))
+    assert found.sentences == (
+        "On digits-mlp, untuned, AdamW (lr=0.001) is better than SGD (lr=0.001): test accuracy +1.5 points, +1.0 to "
+        "+2.0.",
+    )
+    assert found.details[0].startswith("Its range holds with 95%, over new seeds of these settings (5 were run)")
 
 
-def test_a_loss_that_ran_away_is_written_short():
-    said = say(up=False, share=False, adamw=[0.1, 0.11, 0.1], sgd=[1e30, 2e30, 5e30])
-    assert "2.67e+30 (SGD; difference -2.67e+30" in said.sentences[1]
+def test_several_are_grouped_by_what_can_be_said_of_them():
+    found = say(
+        contrast("sgd", -0.9, -0.3), contrast("lion", 0.3, 0.5), contrast("rms", -0.2, 0.3), contrast("muon", -0.1, 0.4)
+    )
+    assert found.sentences[:2] == (
+        f"{TUNED} Lion is better than AdamW; SGD is worse than AdamW; cannot tell rms or muon from AdamW.",
+        "Test accuracy, against AdamW: SGD 1.82 times the errors (1.35 to 2.46), Lion 0.67 times the errors (0.61 to "
+        "0.74), rms 0.951 times the errors (0.74 to 1.22) and muon 0.86 times the errors (0.67 to 1.11); if they "
+        "differ, by less than a factor of 1.49.",
+    )
+    assert found.best is None
+    assert found.details[-1].startswith("The 4 ranges of the answer hold together with 95%")
 
 
-def test_lost_runs_are_told():
-    changes = {"sgd": {"tuned_diverged": 5}, "adamw": {"tuned_failed": 1}}
-    said = say(adamw=ADAMW, sgd=[0.1] * 4 + [0.11], changes=changes)
-    text = str(said)
-    assert "All of the 5 re-runs of tuned SGD diverged; they count with the value before training" in text
-    assert "1 of the 5 re-runs of tuned AdamW failed; it counts with" in text
+def test_every_group_has_its_word():
+    found = first(
+        *(contrast("a", 0.05, 0.1, matters=0.2), contrast("b", -0.1, -0.05, matters=0.2)),
+        *(contrast("c", -0.1, 0.1, matters=0.2), contrast("d", -1, 1, matters=0.2)),
+        *(contrast("e", 1, 2, matters=0.2), contrast("f", -2, -1, matters=0.2)),
+        said=setting(matters=0.2),
+    )
+    assert found == (
+        f"{TUNED} e is better than AdamW; a is better than AdamW, but by less than matters; c and AdamW are "
+        "equal within what matters; b is worse than AdamW, but by less than matters; f is worse than AdamW; cannot "
+        "tell d from AdamW."
+    )
 
 
-def test_tuning_stands_beside_switching():
-    text = str(say(adamw=ADAMW, sgd=SGD, defaults={"sgd": [v - 0.4 for v in ADAMW]}))
-    assert "Tuning helped SGD (+38.7 points, " in text
-    assert "For AdamW no trial did better on validation than its default." in text
-    both = str(say(adamw=ADAMW, sgd=SGD, defaults={"sgd": [v - 0.4 for v in ADAMW], "adamw": LION}))
-    assert "; it may or may not have helped AdamW (" in both
-    assert "with Holm's correction for the 2 changes by tuning, over new seeds" in both
-    untuned = say(trials=1, adamw=ADAMW, sgd=SGD)
-    assert untuned.sentences[0] == "On digits-mlp, with defaults, nothing tuned, AdamW is better than SGD."
-    assert "Tuning" not in str(untuned)
+def test_the_failed_runs_of_one_stand_beside_its_name():
+    found = first(
+        contrast("a", 0.5, 0.9, failures=(NONE, SOME)),
+        contrast("b", 0.5, 0.9, failures=(NONE, SOME)),
+        contrast("c", -0.9, -0.5, failures=(SOME, NONE)),
+    )
+    assert found == (
+        f"{TUNED} a and b are better than AdamW (3 of 20 runs failed); c (3 of 20 runs failed) is worse than AdamW."
+    )
 
 
-def test_which_intervals_are_meant_is_said_once():
-    text = str(say(adamw=ADAMW, sgd=SGD, lion=LION))
-    assert text.count("95%") == text.count("these configurations") == text.count("seeds (5 were run") == 1
-    assert (
-        "Ranges: 95% intervals, with Holm's correction for the 3 pairs, over new seeds (5 were run, the same for all"
-        in text
+def test_failures_are_told_even_where_there_are_none():
+    def lost(**failures):
+        return say(contrast("sgd", -0.9, -0.3), failures=failures).sentences[1]
+
+    assert lost(adamw=Rate(0, 20), sgd=Rate(0, 45)) == (
+        "No run failed: up to 14% not excluded for AdamW with 20 runs, the fewest."
+    )
+    assert lost(adamw=Rate(1, 20), sgd=Rate(2, 20)) == (
+        "Runs that failed: 1 of 20 of AdamW (0% to 25%) and 2 of 20 of SGD (1% to 32%); each counts with its value "
+        "before training."
+    )
+    alone = say(labels=("adamw",), failures={"adamw": NONE})
+    assert alone.sentences[1] == "None of 20 runs failed: up to 14% not excluded."
+
+
+def pair(a, b, low, high, **others):
+    return contrast(a, low, high, second=b, n=5, **others)
+
+
+def test_untuned_settings_are_said_with_their_numbers():
+    def told(*pairs):
+        return say(contrast("sgd", -0.9, -0.3), contrast("lion", -0.9, -0.3), settings=pairs).sentences[-1]
+
+    three = (pair("adamw", "sgd", 0.1, 0.5), pair("adamw", "lion", 0.1, 0.5), pair("sgd", "lion", -0.1, 0.5))
+    assert told(*three) == (
+        "As they come, untuned, 2 of 3 pairs of settings differ: AdamW (lr=0.001) beats Lion (lr=0.001) and SGD "
+        "(lr=0.001)."
+    )
+    assert told(pair("adamw", "sgd", -1, 1)) == "As they come, untuned, no two of these settings can be told apart."
+    assert told(pair("adamw", "sgd", -2, -1)) == (
+        "As they come, untuned, these settings differ: SGD (lr=0.001) beats AdamW (lr=0.001)."
+    )
+    both = (pair("adamw", "lion", 0.1, 0.5), pair("sgd", "lion", 0.1, 0.5), pair("sgd", "adamw", -0.1, 0.5))
+    assert "AdamW (lr=0.001) and SGD (lr=0.001) each beat Lion (lr=0.001)." in told(*both)
+    # Who beats and has failed as often as what it beats: it is said.
+    assert told(pair("adamw", "sgd", 0.1, 0.5, failures=(SOME, SOME))).endswith(
+        "differ: AdamW (lr=0.001) with 3 of 20 runs failed beats SGD (lr=0.001) with 3 of 20 runs failed."
+    )
+
+
+def test_many_settings_are_counted_rather_than_named():
+    labels = [f"r{i}" for i in range(6)]
+    contrasts = [contrast(label, -0.9, 0.3) for label in labels]
+    up = say(*contrasts, settings=[pair(label, "adamw", 0.1, 0.5) for label in labels]).sentences[-1]
+    assert up.endswith("6 of 6 pairs of settings differ: 6 settings each beat AdamW (lr=0.001).")
+    down = say(*contrasts, settings=[pair("adamw", label, 0.1, 0.5) for label in labels]).sentences[-1]
+    assert down.endswith("AdamW (lr=0.001) beats 6 others.")
+
+
+def test_the_5_percent_are_divided_in_writing():
+    one = say(contrast("sgd", -0.9, -0.3), settings=[pair("adamw", "sgd", 0.1, 0.5)])
+    assert one.details[-1].startswith(
+        "Its range holds with 96%, over new searches and new seeds (5 were run); that of the two settings with 99%: a"
+    )
+    three = [pair("adamw", "sgd", 0.1, 0.5), pair("adamw", "lion", 0.1, 0.5), pair("sgd", "lion", -0.1, 0.5)]
+    found = say(contrast("sgd", -0.9, -0.3), contrast("lion", -0.9, -0.3), settings=three)
+    assert "; those of the 3 pairs of settings with 99%:" in found.details[-1]
+
+
+def test_the_order_is_notices_answer_failures_searches_settings_next():
+    found = say(
+        contrast("sgd", -0.9, -0.3),
+        settings=[pair("adamw", "sgd", 0.1, 0.5)],
+        failures={"adamw": NONE, "sgd": NONE},
+        notices=["This is no answer: one.", "Not yet an answer: two."],
+        next_step="Next: three.",
+    )
+    beginnings = [
+        "This is no",
+        "Not yet",
+        "On digits-mlp",
+        "None of 20",
+        "The 33 trials",
+        "As they come",
+        "Next: three.",
+    ]
+    assert [said.startswith(start) for said, start in zip(found.sentences, beginnings, strict=True)] == [True] * 7
+    assert str(found) == " ".join(found.sentences)
+
+
+def test_what_tuning_gains_is_folded_and_which_searches_miss_the_target_is_said():
+    gain = contrast("tuned adamw", 0.5, 1.2)
+    found = say(contrast("sgd", -0.9, -0.3), searches=Searches(gains={"adamw": gain}, missed={"adamw": 0.12, "sgd": 0}))
+    assert found.details[0] == "AdamW tuned, against its default: 0.43 times the errors, 0.30 to 0.61."
+    assert found.sentences[1] == "Searches whose winner misses the target: 12% of AdamW and 0% of SGD."
+    still = replace(gain, interval=replace(gain.interval, **ENDLESS))
+    assert len(say(contrast("sgd", -0.9, -0.3), searches=Searches(gains={"adamw": still})).details) == 1
+
+
+def test_one_alone():
+    level = Interval(0.97, 0.96, 0.98, 0.1, 0.95, ())
+    found = say(labels=("adamw",), searches=Searches(intervals={"adamw": level}))
+    assert found.sentences[0] == f"{TUNED} AdamW reaches test accuracy 97.0%: there is nothing to compare it with."
+    assert (found.best, found.details) == (None, ())
+    assert say(labels=("adamw",), searches=None).sentences == (
+        "On digits-mlp, of the settings found in 33 trials each, there is nothing to compare AdamW (lr=0.02) with.",
+    )
+
+
+def test_minutes_are_named_where_they_count():
+    found = say(contrast("sgd", -0.9, -0.3), said=setting(budget=None, minutes=12))
+    assert found.sentences == (
+        "On digits-mlp, each tuned by a random search of 4 minutes, AdamW is better than SGD: 0.55 times the errors, "
+        "0.41 to 0.74.",
     )
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"on_validation": True}, "reports no test value"),
         (
-            {"changes": {"sgd": {"near_edge": ("lr",)}}},
-            "At an edge of the search, where a wider one may find better: SGD (lr).",
+            {"said": setting(judged_on_validation=True, metric="validation accuracy")},
+            "The task reports no test value, so validation accuracy chose the winners and judges them",
         ),
-        ({}, "They are about these configurations; another search might pick others."),
+        (
+            {"rows": [Row("sgd", searched=False)]},
+            "SGD: nothing to search, so it ran with its values as given, not tuned.",
+        ),
+        (
+            {"rows": [Row("adamw", default_won=True)]},
+            "For AdamW no trial did better on validation than its default.",
+        ),
+        (
+            {"rows": [Row("sgd", unlike=("loss 1 the first time, 2 the second",))]},
+            "The script does not repeat itself: SGD's default, trained twice with one seed, differed (loss 1 the first",
+        ),
+        (
+            {"rows": [Row("sgd", alike="trials 1 and 2 differ in lr and gave the same curves")]},
+            "Part of the search changed nothing: of SGD, trials 1 and 2 differ in lr and gave the same curves to",
+        ),
     ],
 )
-def test_caveats(change, words):
-    assert words in str(say(adamw=ADAMW, sgd=SGD, **change))
+def test_what_to_beware_of_is_said(change, words):
+    found, plain = (say(contrast("sgd", -0.9, -0.3), **each) for each in (change, {}))
+    said = (*found.sentences, *found.details)
+    assert any(words in each for each in said)
+    assert not any(words in each for each in (*plain.sentences, *plain.details))
+    # What is wrong with the script is not folded away; that a default won is.
+    assert (words in str(found)) == ("no trial did better" not in words)
 
 
-def test_both_families_are_named():
-    said = say(adamw=ADAMW, sgd=SGD, lion=LION, defaults={"sgd": [v - 0.4 for v in ADAMW], "adamw": LION})
-    assert "with Holm's correction for the 3 pairs and for the 2 changes by tuning, over" in said.sentences[-1]
-
-
-def test_one_pair_needs_no_correction():
-    assert "Holm" not in str(say(adamw=ADAMW, sgd=SGD))
-
-
-def wide(level, tilt=0, spread=0.01):
-    """20 seeds about a level, which do not go with those of another tilt."""
-    order = [(7 * i + 11 * tilt * i * i) % 20 for i in range(20)]
-    return [level + spread * (place - mean(order)) / 5.9 for place in order]
-
-
-def test_equal_within_noise():
-    said = say(adamw=wide(0.9), sgd=wide(0.9001, tilt=1))
-    assert said.best is None
-    assert said.sentences[0] == "On digits-mlp, after 25 trials each, SGD and AdamW are equal within noise."
-    assert re.search(r"; another seed alone moves it by (1|1\.0|0\.9\d) points\.$", said.sentences[1])
-
-
-def test_equal_to_one_and_unclear_to_another():
-    said = say(adamw=wide(0.9), sgd=wide(0.9001, tilt=1), lion=wide(0.89, tilt=3, spread=0.05))
-    assert said.sentences[0].endswith("cannot tell SGD from Lion; it is equal to AdamW within noise.")
-
-
-def test_the_procedures_answer_first_and_the_configurations_after():
-    found = procedural({"sgd": 0.95, "adamw": 0.97})
-    said = say(adamw=ADAMW, sgd=SGD, procedural=found)
-    assert said.best == "adamw"
-    assert said.sentences[:3] == (
-        "On digits-mlp, tuned with 8 trials each, AdamW is better than SGD.",
-        "Test accuracy: 97.0% (AdamW) against 95.0% (SGD; difference +2.0 points, +1.8 to +2.2).",
-        "Of the configurations found in all 25 trials: AdamW is better than SGD (97.4% (AdamW) against 96.1% "
-        "(SGD; difference +1.3 points, +0.9 to +1.7)).",
+def test_in_a_notebook_the_first_sentence_is_bold_and_the_details_are_folded():
+    page = Verdict(("A < B.", "More."), ("Rest & peace.",))._repr_html_()
+    assert page == (
+        "<p><strong>A &lt; B.</strong></p><p>More.</p>"
+        "<details><summary>What it rests on</summary><p>Rest &amp; peace.</p></details>"
     )
-    assert said.sentences[-1] == (
-        "Ranges: 95% intervals, over new searches and new seeds; of the configurations found, over new seeds "
-        "(5 were run, the same for all)."
+    assert "details" not in Verdict(("A.",))._repr_html_()
+
+
+bounds = st.tuples(st.floats(-1, 1), st.floats(-1, 1)).map(sorted)
+rates = st.integers(0, 20).map(lambda count: Rate(count, 20))
+
+
+@given(bounds, st.none() | st.floats(0.05, 1), rates, rates, st.booleans())
+def test_no_winner_that_failed_and_no_equality_with_failures_goes_unsaid(ends, matters, ours, theirs, tuned):
+    """Whatever the interval: over all runs, the text of an answer with failures says that there were any."""
+    n = 0 if tuned else 5
+    found = contrast("sgd", *ends, n=n, matters=matters, failures=(ours, theirs))
+    searches = Searches() if tuned else None
+    text = str(
+        say(
+            found,
+            searches=searches,
+            said=setting(matters=matters, budget=5 if tuned else None),
+            failures={"adamw": theirs, "sgd": ours},
+        )
     )
+    ahead, behind = (ours, theirs) if "SGD (lr=0.02) is better" in text or "SGD is better" in text else (theirs, ours)
+    if "is better than" in text:
+        assert ahead.share <= behind.share
+        assert not ahead.count or f"{ahead.count} of 20" in text
+    if "equal within" in text:
+        assert (ours.count > 0) == (theirs.count > 0)
+        assert not ours.count or "Runs that failed" in text
+    # Read in seconds, and no unfinished sentence.
+    assert max(map(len, text.split(". "))) < 330
+    assert not re.search(r" ,|\.\.|  |: \.|\(\)|None(?! of)|nan|inf(?!o)", text)
 
 
-def test_of_procedures_and_configurations_the_procedures_decide():
-    said = say(adamw=ADAMW, sgd=SGD, procedural=procedural({"sgd": 0.95, "adamw": 0.9515}))
-    assert said.best is None
-    assert said.sentences[0] == "On digits-mlp, tuned with 8 trials each, cannot tell AdamW from SGD."
-    assert re.search(r"; about \d+ more trials? might tell\.$", said.sentences[1])
-    assert "Of the configurations found in all 25 trials: AdamW is better than SGD" in said.sentences[2]
-
-
-def test_the_better_procedure_need_not_have_the_better_configuration():
-    said = say(adamw=ADAMW, sgd=SGD, procedural=procedural({"adamw": 0.93, "sgd": 0.96}))
-    assert said.best == "sgd"
-    assert said.sentences[0].endswith("SGD is better than AdamW.")
-    assert "AdamW is better than SGD (97.4%" in said.sentences[2]
-
-
-def test_procedures_that_are_equal_within_noise():
-    said = say(adamw=ADAMW, sgd=SGD, procedural=procedural({"adamw": 0.95, "sgd": 0.95}, se=0.0002))
-    assert said.sentences[0].endswith("AdamW and SGD are equal within noise.")
-    assert said.sentences[1].endswith("; another seed alone moves it by 0.2 points.")
-
-
-def test_what_gains_more_tuning_or_switching():
-    text = str(say(adamw=ADAMW, sgd=SGD, procedural=procedural({"sgd": 0.95, "adamw": 0.97})))
-    assert (
-        "Tuning SGD with 8 trials instead of taking its default: +15.0 points, +14.8 to +15.2. Going over from SGD to "
-        "AdamW: +2.0 points, +1.8 to +2.2 with both tuned, 0 points, -0.2 to +0.2 with both defaults." in text
-    )
-    assert "may or may not have helped" not in text  # of configurations: said only where procedures are not known
-
-
-def test_the_noise_floor_is_told_where_it_is_known():
-    found = {"sgd": 0.95, "adamw": 0.97}
-    text = str(say(adamw=ADAMW, sgd=SGD, procedural=procedural(found)))
-    assert "AdamW compared with itself, with other draws and seeds, differs by up to 0.4 points in 19 of 20" in text
-    assert "Noise floor" not in str(say(adamw=ADAMW, sgd=SGD, procedural=procedural(found, floor=0.0)))
-
-
-def test_three_procedures_are_corrected_for_three_pairs():
-    found = procedural({"sgd": 0.95, "adamw": 0.97, "lion": 0.93})
-    said = say(adamw=ADAMW, sgd=SGD, lion=LION, procedural=found)
-    assert said.best == "adamw"
-    assert said.sentences[2] == "SGD is better than Lion."
-    assert "with Holm's correction for the 3 pairs, over new searches and new seeds" in said.sentences[-1]
-
-
-def test_one_procedure_alone():
-    said = say(adamw=ADAMW, procedural=procedural({"adamw": 0.97}))
-    assert said.sentences[0] == "On digits-mlp, tuned with 8 trials each, AdamW reaches test accuracy 97.0%."
-    assert "Going over" not in str(said)
-    assert "Of the configurations" not in str(said)
-
-
-def test_minutes_are_named_where_they_count():
-    said = say(adamw=ADAMW, sgd=SGD, minutes=12.5)
-    assert said.sentences[0] == "On digits-mlp, after 12.5 minutes each, AdamW is better than SGD."
-    found = procedural({"sgd": 0.95, "adamw": 0.97}, budget="4.17 minutes")
-    said = say(adamw=ADAMW, sgd=SGD, minutes=12.5, procedural=found)
-    assert "tuned with 4.17 minutes each" in said.sentences[0]
-    assert said.sentences[2].startswith("Of the configurations found after 12.5 minutes: ")
-
-
-def test_a_script_that_does_not_repeat_itself_is_named():
-    unlike = ("valid_loss 0.2 the first time, 0.3 the second",)
-    text = str(say(adamw=ADAMW, sgd=SGD, changes={"sgd": {"unlike": unlike}}))
-    assert (
-        "The script does not repeat itself: SGD's default, trained twice with one seed, differed (valid_loss 0.2 the "
-        "first time, 0.3 the second). Give every generator it uses a seed from trial.seed." in text
-    )
-    assert "repeat itself" not in str(say(adamw=ADAMW, sgd=SGD))
-
-
-def test_a_rule_with_nothing_to_search_is_not_called_tuned():
-    text = str(say(adamw=ADAMW, sgd=SGD, changes={"sgd": {"searched": False}}))
-    assert "SGD: nothing to search, so it ran with its values as given, not tuned." in text
-    assert "For AdamW no trial did better" in text
+@given(bounds, rates, rates)
+def test_settings_that_beat_others_and_have_failed_say_so(ends, ours, theirs):
+    found = say(contrast("sgd", -0.9, -0.3), settings=[pair("adamw", "sgd", *ends, failures=(ours, theirs))])
+    text = found.sentences[-1]
+    if "beats" in text:
+        winner = ours if text.split("differ: ")[1].startswith("AdamW") else theirs
+        assert not winner.count or f"{winner.count} of 20 runs failed" in text.split(" beats ")[0]

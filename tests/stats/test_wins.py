@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from thalweg.stats.paired import difference
+from thalweg.stats.difference import answered, paired_interval
 from thalweg.stats.proportion import score_interval
 from thalweg.stats.wins import REVERSED, win_matrix
 
@@ -37,7 +37,7 @@ def test_an_example_by_hand():
         {
             "digits": [Said("adam", "sgd", "better"), Said("adam", "lion", "cannot tell")],
             "spiral": [Said("sgd", "adam", "worse"), Said("adam", "lion", "better")],
-            "quadratic": [Said("adam", "sgd", "equal within noise"), Said("adam", "lion", "worse")],
+            "quadratic": [Said("adam", "sgd", "equal"), Said("adam", "lion", "worse")],
         }
     )
     assert (found.tasks, found.rules) == (("digits", "spiral", "quadratic"), ("adam", "sgd", "lion"))
@@ -124,8 +124,8 @@ def test_five_of_five_can_happen_by_chance():
 
 def test_paired_differences_are_answers():
     runs = [1.0, 2.0, 3.1], [0.0, 1.1, 2.0], [4.0, 0.0, 2.0]
-    wins = difference("a", "b", runs[0], runs[1], higher_is_better=True)
-    open_ = difference("a", "b", runs[0], runs[2], higher_is_better=True)
+    wins = answered("a", "b", paired_interval(runs[0], runs[1]), higher_is_better=True)
+    open_ = answered("a", "b", paired_interval(runs[0], runs[2]), higher_is_better=True)
     pair = win_matrix({"t": [wins], "u": [open_]}).between("b", "a")
     assert (pair.wins, pair.losses, pair.unclear) == (0, 1, 1)
 

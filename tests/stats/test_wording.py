@@ -1,3 +1,5 @@
+from math import inf, log, nan
+
 import pytest
 
 from thalweg.stats.intervals import Interval
@@ -19,6 +21,8 @@ def interval(mean, half):
         (False, 0.0321, "0.032"),
         (False, 1.0, "1"),
         (False, 0.0, "0"),
+        (False, 143.2, "140"),
+        (False, 1.43e9, "1.4e+09"),
     ],
 )
 def test_a_size_has_two_digits_and_no_sign(share, value, written):
@@ -33,6 +37,52 @@ def test_levels_and_differences_go_with_their_interval():
     assert points.bounds(interval(0.0131, 0.004)) == "+0.9 to +1.7"
     assert loss.difference(interval(-0.0123, 0.0021)) == "-0.0123"
     assert loss.bounds(interval(-0.0123, 0.0021)) == "-0.0144 to -0.0102"
+
+
+ERRORS, LOSSES = Unit(share=True, ratio="errors", falls=True), Unit(ratio="loss")
+
+
+def test_a_difference_of_logarithms_is_a_ratio():
+    """12.5 / 6.5, from a score that is higher with fewer errors; of a loss it is lower."""
+    by = log(12.5 / 6.5)
+    assert ERRORS.difference(interval(by, 0.2)) == "0.52 times the errors"
+    assert ERRORS.difference(interval(-by, 0.2)) == "1.92 times the errors"
+    assert LOSSES.difference(interval(by, 0.2)) == "1.92 times the loss"
+    # The smaller bound first, whichever way the scale goes.
+    assert ERRORS.bounds(interval(by, 0.2)) == "0.43 to 0.64"
+    assert LOSSES.bounds(interval(by, 0.2)) == "1.57 to 2.35"
+    assert ERRORS.size(by) == ERRORS.size(-by) == LOSSES.size(by) == "a factor of 1.92"
+    # Levels stay what they are.
+    assert (ERRORS.value(0.97), LOSSES.value(0.3123)) == ("97.00%", "0.3123")
+
+
+@pytest.mark.parametrize(
+    ("factor", "written"),
+    [
+        (1.0, "1.000"),
+        (1.0004, "1.0004"),
+        (0.99996, "0.99996"),
+        (1 + 1e-12, "1.00000000"),
+        (0.95, "0.950"),
+        (1.05, "1.050"),
+        (0.5, "0.50"),
+        (0.0123, "0.012"),
+        (0.000123, "0.00012"),
+        (1e-9, "a millionth or less"),
+        (12.34, "12.3"),
+        (1234.5, "1230"),
+        (1e7, "a million or more"),
+    ],
+)
+def test_a_ratio_is_told_from_1_and_from_0(factor, written):
+    assert LOSSES.difference(interval(log(factor), 1.0)) == f"{written} times the loss"
+
+
+def test_a_ratio_without_bounds_or_number():
+    assert LOSSES.bounds(Interval(0.5, -inf, inf, 0.0, 0.95, ())) == "no interval"
+    assert LOSSES.size(inf) == "a factor of a million or more"
+    assert LOSSES.size(nan) == "a factor of no number"
+    assert LOSSES.difference(interval(-1e4, 1.0)) == "a millionth or less times the loss"
 
 
 def test_what_is_possible_everywhere_is_unknown():

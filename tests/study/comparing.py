@@ -1,9 +1,12 @@
 """Small comparisons in this process, and what they leave in their store."""
 
 import sqlite3
+from dataclasses import replace
+from pathlib import Path
 
 from thalweg.study import compare
-from thalweg.study.ask.spec import resolve, study
+from thalweg.study.ask.spec import plans, resolve, study
+from thalweg.study.keep.store import open_store
 from thalweg.study.model.cells import MEASURED, Curve, Run
 from thalweg.study.run.compare import train_cell
 from thalweg.study.run.engines import LocalProcesses, Serial
@@ -22,6 +25,21 @@ class Kept(LocalProcesses):
 def run(task, rules=("sgd", "adam"), store="s.sqlite", events=None, **settings):
     settings = {"trials": 3, "seeds": 3, "engine": Serial(), **settings}
     return compare(task, rules, store=store, on_event=None if events is None else events.append, **settings)
+
+
+def plan_before(task, rules, **settings):
+    """The plan of a comparison that was begun in design 1."""
+    asked = study(task, rules, **settings)
+    (plan,) = plans(asked)
+    third = plan.trials // 3
+    (before,) = plans(asked, {plan.task: replace(plan, design=1, budgets=(third,) if third > 1 else ())})
+    return before
+
+
+def begin_before(task, rules, store="s.sqlite", **settings):
+    """A store in which that comparison was begun: it goes on in design 1."""
+    with open_store(Path(store)) as opened:
+        opened.begin(plan_before(task, rules, **{"trials": 3, "seeds": 3, **settings}), {})
 
 
 def default_runs(task, rule, engine, seeds=(1, 2)):

@@ -447,10 +447,11 @@ def test_one_whose_every_run_fails_is_not_judged(own, closed):
     found = run(closed(), ["adamw", "sgd", f"{own}:nothing:lr=0.1"], trials=2, seeds=2)
     first, second, *_ = found.verdict.sentences
     assert first.startswith("Nothing is said of nothing (lr=0.1): every run of it failed; the first: nothing returns a")
-    assert second.startswith("On script.py:train, after 2 trials each, ")
+    assert second == found.verdict.answer
+    assert second.startswith("On script.py:train, of the settings found in 2 trials each, ")
     assert "nothing" not in " ".join(found.verdict.sentences[1:])
     pooled = run(closed(), ["adamw", f"{own}:nothing:lr=0.01..0.1"], trials=6, seeds=2, store="pooled.sqlite")
-    assert "There is nothing to compare it with." in pooled.verdict.sentences
+    assert pooled.verdict.answer.endswith(": there is nothing to compare it with.")
 
 
 def test_one_that_changes_nothing_is_told(own, closed):

@@ -45,7 +45,8 @@ def test_it_is_judged_so(place, metric):
     found = run(place, ("sgd:lr=0.1", "sgd:lr=0.001"), trials=1, seeds=3, metric=metric)
     assert (found.metric.name, found.metric.higher_is_better) == (metric, metric == "jaccard")
     assert Comparison.load("s.sqlite").metric == found.metric
-    assert found.pairs[0].first == "sgd:lr=0.1"
+    (pair,) = found.family.contrasts
+    assert (pair.first, pair.second, pair.answer) == ("sgd:lr=0.001", "sgd:lr=0.1", "worse")
 
 
 def test_a_search_goes_the_right_way(place):

@@ -1,19 +1,31 @@
+from functools import partial
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
+from scipy.stats.qmc import Sobol
 
 from thalweg.formula import Hyper, Rule, choice, log_uniform, one_minus_log_uniform
-from thalweg.rules import SGD, Adam, AdamW, Momentum, RMSprop
+from thalweg.formula.rule import hypers
+from thalweg.rules import CATALOGUE, SGD, Adam, AdamW, Momentum, RMSprop
 from thalweg.study.ask import draws
-from thalweg.study.ask.draws import run_seed, uniform
+from thalweg.study.ask.draws import AXES, BITS, LISTED, OTHERS, dimension, nested, run_seed, trial_seed, uniform
 from thalweg.study.ask.methods import method_of_rule
+from thalweg.wrappers import WRAPPERS
 
 
 def at_an_edge(rule, *given):
     return draws.at_an_edge(method_of_rule(rule), *given)
 
 
-def configuration(rule, *given):
-    return draws.configuration(method_of_rule(rule), *given)
+def configuration(rule, fixed, trial, size, seed, draw=nested):
+    return draws.configuration(method_of_rule(rule), fixed, trial, size, partial(draw, seed))
+
+
+def place(rule, fixed, trial, size, seed):
+    return draws.place(method_of_rule(rule), fixed, trial, size, partial(nested, seed))
 
 
 def defaults(rule, *given):
@@ -58,18 +70,111 @@ def test_draws_are_shared_across_rules_by_axis(k, seed):
 
 
 @given(trial, study_seed)
-def test_a_longer_search_begins_with_the_shorter_one(k, seed):
+def test_a_larger_box_has_the_draws_of_the_smaller_one(k, seed):
     assert configuration(Adam, {}, k, 25, seed) == configuration(Adam, {}, k, 1000, seed)
+    assert configuration(Adam, {}, k, 5, seed)["lr"] == configuration(Adam, {}, k, 25, seed)["lr"]
 
 
-def test_draws_of_trials_axes_and_studies_are_apart():
-    draws = {uniform(s, k, axis) for s in range(10) for k in range(10) for axis in ("lr", "beta1", "beta2")}
-    assert len(draws) == 300
+@pytest.mark.parametrize("draw", [uniform, nested])
+def test_draws_of_trials_axes_and_studies_are_apart(draw):
+    draws = {draw(s, k, axis) for s in range(10) for k in range(1, 11) for axis in ("lr", "beta1", "beta2", "h.lr")}
+    assert len(draws) == 400
     assert 0 <= min(draws) < 0.02
     assert 0.98 < max(draws) < 1
 
 
-def test_sides_join_with_the_number_of_trials():
+def test_before_scrambling_the_points_are_scipy_s(monkeypatch):
+    """With chance that turns no digit over, and whatever number of points and dimensions it is asked for at once."""
+
+    class Never:
+        def __init__(self, text):
+            pass
+
+        def digest(self):
+            return bytes(32)
+
+    points = Sobol(LISTED + OTHERS, scramble=False, bits=BITS).random_base2(10)
+    other = dimension("head.lr")
+    assert other >= LISTED
+    with monkeypatch.context() as patched:
+        patched.setattr(draws.hashlib, "sha256", Never)
+        for name, number in (("lr", 0), ("beta1", 1), ("slow_step", len(AXES) - 1)):
+            found = [nested.__wrapped__(0, k, name) for k in (1, 2, 3, 100, 256, 257, 1000)]
+            expected = [points[k - 1, number] + 0.5 / 2**BITS for k in (1, 2, 3, 100, 256, 257, 1000)]
+            assert found == expected, name
+    own = draws._point(99, other)
+    assert own == int(points[99, other] * 2**BITS)
+
+
+@given(study_seed)
+def test_every_equal_part_of_an_axis_has_one_of_the_first_points(seed):
+    """Of 2^m parts, of the first 2^m points, so also of the m that are smaller: a longer search begins with it."""
+    for axis in ("lr", "beta1", "head.lr"):
+        found = [nested(seed, k, axis) for k in range(1, 65)]
+        for m in range(7):
+            assert sorted(int(2**m * u) for u in found[: 2**m]) == list(range(2**m)), (axis, m)
+
+
+@given(study_seed)
+def test_the_learning_rate_and_its_neighbours_lie_evenly_together(seed):
+    """Each box of volume 2^(t - m), with sides that are powers of two, has 2^t of the first 2^m points.
+
+    t of lr with the next ones is Sobol's own: 0 with the first, at most 1 with the one after that.
+    """
+    lr = [nested(seed, k, "lr") for k in range(1, 65)]
+    for axis, t in (("beta1", 0), ("beta2", 1)):
+        other = [nested(seed, k, axis) for k in range(1, 65)]
+        for m in range(t, 7):
+            for a in range(m - t + 1):
+                b = m - t - a
+                boxes = [(int(2**a * u), int(2**b * v)) for u, v in zip(lr[: 2**m], other[: 2**m], strict=True)]
+                counts = {box: boxes.count(box) for box in boxes}
+                assert set(counts.values()) == {2**t}, (axis, m, a)
+
+
+def test_a_point_by_itself_is_uniform_over_studies():
+    """And two of one study do not follow each other but as points that lie evenly do."""
+    for k, axis in ((1, "lr"), (2, "lr"), (33, "beta1"), (7, "head.lr")):
+        found = [nested(seed, k, axis) for seed in range(2000)]
+        assert kstest(found, "uniform").pvalue > 1e-3, (k, axis)
+    # Two axes of one point: independent, in studies as many as these.
+    lr, beta1 = (np.array([nested(seed, 5, axis) for seed in range(2000)]) for axis in ("lr", "beta1"))
+    assert abs(np.corrcoef(lr, beta1)[0, 1]) < 4 / np.sqrt(2000)
+
+
+def test_a_study_has_points_of_its_own_and_keeps_them():
+    """Worked by sha256sum from 0, 1/2 and 3/4, digit by digit: what a later version draws must not differ."""
+    assert [nested(0, k, "lr") for k in (1, 2, 3)] == [0.6754731009714305, 0.11586692603304982, 0.38478627474978566]
+    assert {nested(0, k, "lr") for k in range(1, 65)}.isdisjoint(nested(1, k, "lr") for k in range(1, 65))
+
+
+def test_every_axis_of_rules_and_wrappers_has_a_dimension_of_its_own():
+    every = {**CATALOGUE, **WRAPPERS}.values()
+    declared = {
+        hyper.search.axis or name for rule in every for name, hyper in hypers(rule).items() if hyper.search is not None
+    }
+    assert declared <= set(AXES)
+    assert len(set(AXES)) == len(AXES) < LISTED
+    assert dimension("lr") == 0
+    # These stand in stores: another place would be other draws.
+    assert AXES[:8] == ("lr", "beta1", "beta2", "weight_decay", "beta3", "gamma", "final_lr", "alpha")
+    assert dimension("head.lr") != dimension("body.lr")
+
+
+def test_a_trial_s_place_is_that_of_its_learning_rate():
+    for k in range(6):
+        assert 0 <= place(Adam, {}, k, 5, 3) <= 1
+        lr = configuration(Adam, {}, k, 5, 3)["lr"]
+        assert abs(searched(Adam, {}, 5)["lr"].position(lr, {}) - place(Adam, {}, k, 5, 3)) < 1e-9
+    # The first side where the learning rate is fixed; no place where nothing is searched.
+    assert place(Adam, {"lr": 0.1}, 4, 10, 3) == nested(3, 4, "beta1")
+    assert place(Adam, {"lr": 0.1}, 4, 5, 3) is None
+    # A default outside of its range lies at its end.
+    narrow = {"lr": log_uniform(0.01, 0.1)}
+    assert draws.place(method_of_rule(Adam), {}, 0, 5, partial(nested, 3), narrow) == 0.0
+
+
+def test_sides_join_with_the_size_of_the_searches():
     assert list(searched(Adam, {}, 9)) == ["lr"]
     assert list(searched(Adam, {}, 10)) == ["lr", "beta1"]
     assert list(searched(Adam, {}, 25)) == ["lr", "beta1", "beta2", "weight_decay"]
@@ -90,7 +195,7 @@ def test_a_value_over_another_is_computed_after_it(k, seed):
         values = configuration(rule, {}, k, 50, seed)
         side = searched(rule, {}, 50)["lr"]
         assert 0 <= side.position(values["lr"], values) <= 1
-        plain = side.low * (side.high / side.low) ** uniform(seed, k, "lr")
+        plain = side.low * (side.high / side.low) ** nested(seed, k, "lr")
         assert abs(values["lr"] * (1 - values[memory]) / plain - 1) < 1e-9
 
 
@@ -106,4 +211,4 @@ def test_the_edges_of_the_box_are_noticed():
 
 
 def test_run_seeds_do_not_repeat():
-    assert len({run_seed(s, i) for s in range(20) for i in range(50)}) == 1000
+    assert len({each(s, i) for each in (run_seed, trial_seed) for s in range(20) for i in range(50)}) == 2000

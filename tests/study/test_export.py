@@ -21,7 +21,7 @@ from thalweg.study.judge.results import Suite, judge
 
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
-NAMES = ("runs", "curves", "rules", "tuning_curves", "procedures", "pairs")
+NAMES = ("runs", "curves", "rules", "tuning_curves", "searches", "pairs")
 
 # Runs of every ending, an option that is varied, rules with other hyperparameters and switches, a constant metric.
 ENDS = """
@@ -84,13 +84,17 @@ def same(one, two):
     return json.dumps(one) == json.dumps(two)
 
 
+def budget_of(found):
+    return found.plan.budgets[0]
+
+
 def trained(found):
     repeats = zip(found.plan.repeat_cells(), (row.repeated for row in found.rows), strict=True)
     return [*found.trainings, *repeats]
 
 
 def test_the_tables_say_what_the_comparison_does(found):
-    runs, curves, rules, tuning_curves, procedures, pairs = tables([found])
+    runs, curves, rules, tuning_curves, searches, pairs = tables([found])
     every = trained(found)
     assert {row["status"] for row in runs.rows} == {"done", "diverged", "failed"}
     assert [row["key"] for row in runs.rows] == [each.key for _, each in every]
@@ -139,37 +143,37 @@ def test_the_tables_say_what_the_comparison_does(found):
             share.share for share in each.sensitivity
         ] or not each.sensitivity
         assert row["best_validation"] == each.best_after[-1]
-    by_budget = [
-        ({"": each.pairs, ": tuning": each.tuning.values(), ": switching": each.switching.values()}, each.together)
-        for each in found.procedures
-    ]
+    budget = found.searches.together
     expected = [
-        *(("configurations", None, each) for each in found.pairs),
-        *(("tuning", None, each) for each in found.tuning.values()),
-        *((f"procedures{n}", b, each) for families, b in by_budget for n, d in families.items() for each in d),
+        *(("answer", budget, each) for each in found.family.contrasts),
+        *(("settings", None, each) for each in found.family.settings),
+        *(("gains", budget, each) for each in found.searches.gains.values()),
+        *(("others", budget, each) for each in found.searches.others),
     ]
-    assert {family for family, *_ in expected} > {"configurations", "tuning", "procedures"}
+    assert len({family for family, *_ in expected}) == 4
     for row, (family, budget, each) in zip(pairs.rows, expected, strict=True):
         assert (row["family"], row["budget"]) == (family, budget)
-        assert (row["first"], row["second"], row["answer"], row["together"]) == (
-            each.first, each.second, each.answer, each.together
+        assert (row["first"], row["second"], row["answer"], row["why"], row["slight"], row["searches"]) == (
+            each.first, each.second, each.answer, each.why, each.slight, each.searches
         )  # fmt: skip
-        assert (row["mean"], row["low"], row["high"]) == (each.interval.mean, each.interval.low, each.interval.high)
+        bounds = [each.interval.low, each.interval.high] if math.isfinite(each.interval.low) else [None, None]
+        assert [row["mean"], row["low"], row["high"]] == [each.interval.mean, *bounds]
         assert row["superiority_estimate"] == (each.superiority.estimate if each.superiority else None)
-    told = [(each.trials[label], label, mean) for each in found.procedures for label, mean in each.intervals.items()]
-    assert told
-    for row, (trials, label, interval) in zip(procedures.rows, told, strict=True):
-        assert (row["trials"], row["contender"], row["mean"]) == (trials, label, interval.mean)
-        (own,) = (each for each in found.procedures if each.trials[label] == trials)
-        assert {name: row[name] for name in ("se", "df", "noise")}.items() <= vars(own.means[label]).items()
-        assert (row["sd"], row["noise_floor"]) == (interval.sd, own.noise_floor[label])
+        assert row["quality_mean"] == (each.quality.mean if each.quality else None)
+        assert [row[f"{which}_{n}"] for which in ("first", "second") for n in ("failed", "runs")] == [
+            n for rate in each.failures for n in (rate.count, rate.total)
+        ]
+    # Every difference has one interval.
+    assert len({(row["first"], row["second"], row["searches"]) for row in pairs.rows}) == len(pairs.rows)
+    for row, (label, level) in zip(searches.rows, found.searches.intervals.items(), strict=True):
+        assert (row["trials"], row["contender"], row["mean"]) == (budget_of(found), label, level.mean)
+        own, rate = found.searches.means[label], found.searches.failures[label]
+        assert (row["score"], row["se"], row["df"], row["noise"]) == (own.mean, own.se, own.df, own.noise)
+        assert (row["failed"], row["judged_runs"]) == (rate.count, rate.total)
+    assert any(row["failed"] for row in searches.rows)
     curve = [(row.contender, n, value) for row in found.rows for n, value in enumerate(row.best_after, 1)]
     shown = [(row["contender"], row["trials"], row["best_after"]) for row in tuning_curves.rows]
     assert shown == [(label, n, value if math.isfinite(value) else None) for label, n, value in curve]
-    halves = [half for row in found.rows for half in row.best_after_half]
-    assert [row["best_after_half"] for row in tuning_curves.rows if row["best_after_half"] is not None] == [
-        half for half in halves if math.isfinite(half)
-    ]
     for row, shares in zip(rules.rows, (each.sensitivity for each in found.rows), strict=True):
         for share in shares or ():
             name = f"share_within_{share.tolerance:g}"

@@ -45,7 +45,7 @@ def test_parts_become_what_one_comparison_of_all_would_have_been(script, tmp_pat
     assert found.plan == whole.plan
     assert done.plans == (whole.plan,)
     assert found.verdict == whole.verdict
-    assert found.pairs == whole.pairs
+    assert found.family == whole.family
     assert [each["store"] for each in found.provenance["merged"]] == ["b.sqlite"]
     assert (done.added, done.shared, done.separate) == (len(rows("whole.sqlite")), 0, ())
     assert done.sentences[1] == "It shows one comparison on script.py:train, of sgd, adam, lion."
@@ -103,7 +103,7 @@ def test_combinations_of_options_become_one_comparison_too(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"trials": 4}, "they differ in trials: 3 and 4"),
+        ({"trials": 4}, "they differ in trials: 3 and 5"),
         ({"seeds": 4}, "they differ in seeds: 3 and 4"),
         ({"study_seed": 1}, "they differ in study_seed: 0 and 1"),
         ({"metric": "loss"}, "they differ in metric: None and 'loss'"),

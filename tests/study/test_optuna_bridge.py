@@ -1,6 +1,7 @@
 """Optuna: search spaces there, trials back."""
 
 from dataclasses import replace
+from functools import partial
 
 import optuna
 import pytest
@@ -64,7 +65,7 @@ def test_sides_join_with_the_number_of_trials_and_fixed_ones_never():
 )
 def test_the_same_draws_give_exactly_the_same_values(rule, trial, study_seed, trials):
     found = CATALOGUE[rule] if isinstance(rule, str) else rule
-    expected = configuration(method_of_rule(found), {}, trial, trials, study_seed)
+    expected = configuration(method_of_rule(found), {}, trial, trials, partial(uniform, study_seed))
     drawn = {}
     for name, side in searched(method_of_rule(found), {}, trials).items():
         draw = uniform(study_seed, trial, side.axis or name)

@@ -16,33 +16,63 @@ from thalweg.study.run.engines import Serial
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 
-def test_the_default_budget_is_a_third_of_the_pool():
-    def budgets(**settings):
-        return resolve(study("quadratic-deep", "sgd", **settings)).budgets
+def test_the_budget_is_that_of_the_study_and_trials_are_rounded_up():
+    def planned(**settings):
+        plan = resolve(study("quadratic-deep", "adam", **settings))
+        return plan.trials, plan.budgets, [*plan.rules[0].searched]
 
-    assert budgets(trials=75) == (25,)
-    assert budgets(trials=25) == (8,)
-    assert budgets(trials=5) == ()
-    assert budgets(trials=75, budgets=(25, 5)) == (5, 25)
-    assert budgets(trials=75, budgets=()) == ()
-    assert budgets(trials=75, minutes=1.0) == ()
+    assert planned() == (33, (5,), ["lr"])
+    asked = (1, 2, 3, 4, 5, 6, 9, 10, 17, 18, 33, 34, 65, 66)
+    assert [planned(trials=n)[0] for n in asked] == [1, 2, 3, 5, 5, 9, 9, 17, 17, 33, 33, 65, 65, 129]
+    # The box follows from the budget alone.
+    assert {(*budgets, *sides) for _, budgets, sides in (planned(trials=n) for n in (17, 33, 65, 129))} == {(5, "lr")}
+    assert [planned(trials=n)[1] for n in (3, 5, 9, 17)] == [(), (), (4,), (5,)]
+    assert planned(trials=9, budget=2) == (9, (2,), ["lr"])
+    assert planned(trials=17, budget=8) == (17, (8,), ["lr"])
+    assert planned(trials=25, budget=10) == (33, (10,), ["lr", "beta1"])
+    assert planned(trials=65, budget=25) == (65, (25,), ["lr", "beta1", "beta2", "weight_decay"])
+    assert planned(trials=40, minutes=1.0) == (40, (), ["lr"])
+    given = resolve(study("quadratic-deep", "adam:weight_decay=1e-4..1e-2", trials=3))
+    assert [*given.rules[0].searched] == ["lr", "weight_decay"]
+
+
+def test_each_trial_has_a_seed_that_all_rules_share_and_the_search_one_split():
+    plan = resolve(study("quadratic-deep", ["sgd", "adam", "adam:lr=0.1"], trials=9, seeds=2, hold=("init",)))
+    _, adam, fixed = plan.rules
+    cells = {(cell.contender, cell.trial): cell for cell in plan.search_cells()}
+    seeds = [cells["sgd", k].seed for k in range(9)]
+    assert len(set(seeds)) == 9
+    assert [cells["adam", k].seed for k in range(9)] == seeds == [*plan.search_seeds]
+    held = {"init": plan.tuning_seed, "split": plan.tuning_seed}
+    assert all(cell.held == held and cell.splits for cell in cells.values())
+    assert all(cell.seed == seeds[0] and cell.held == held for cell in plan.repeat_cells())
+    again = plan.fresh_cells({"sgd": (0, 3), "adam": (), "adam:lr=0.1": ()})
+    assert all(cell.splits and cell.held == {"init": plan.tuning_seed} for cell in again)
+    assert {cell.seed for cell in again}.isdisjoint(seeds)
+    assert not any(map(plan.is_search, again))
+    assert all(map(plan.is_search, cells.values()))
+    # Where nothing is searched, all trials are the default, trained once.
+    assert len({cells["adam:lr=0.1", k].key for k in range(9)}) == 1
+    assert (len(adam.places), fixed.places) == (9, ())
+    # In seeds as in draws, more trials begin with fewer, and another study has its own.
+    assert resolve(study("quadratic-deep", "sgd", trials=17)).search_seeds[:9] == plan.search_seeds
+    assert not {*resolve(study("quadratic-deep", "sgd", study_seed=1)).search_seeds} & {*seeds}
 
 
 def test_what_can_win_is_trained_again_and_no_more(script):
     found = run(script(), ("sgd", "adam"), trials=9, seeds=3)
     metric = found.metric
-    assert found.plan.budgets == (3,)
+    assert found.plan.budgets == (4,)
     for row in found.rows:
         ranked = ranking(tuple(row.trials.values()), metric)
-        assert tuple(row.again) == to_rerun(ranked, (3,))
+        assert tuple(row.again) == to_rerun(ranked, (4,), even=True)
         assert ranked[0] == row.winner_trial
-        assert winning(ranked, 3)[list(row.again)].sum() >= 0.95
+        assert winning(ranked, 4, even=True)[list(row.again)].sum() >= 0.95
         assert all([r.seed for r in runs] == list(found.plan.fresh_seeds) for runs in row.again.values())
-    (at_three,) = found.procedures
-    assert at_three.trials == {"sgd": 3, "adam": 3}
-    for label, mean in at_three.means.items():
+    assert found.searches.trials == {"sgd": 4, "adam": 4}
+    for label, mean in found.searches.means.items():
         row = next(row for row in found.rows if row.contender == label)
-        wins = winning(ranking(tuple(row.trials.values()), metric), 3)
+        wins = winning(ranking(tuple(row.trials.values()), metric), 4, even=True)
         ends = {
             k: sum(r.curves["test_loss"].values[-1] for r in row.again[k]) / 3
             if k in row.again
@@ -50,25 +80,15 @@ def test_what_can_win_is_trained_again_and_no_more(script):
             for k in range(9)
         }
         assert mean.mean == pytest.approx(sum(wins[k] * ends[k] for k in range(9)))
-    assert "tuned with 3 trials each" in found.verdict.sentences[0]
-    assert any(s.startswith("Of the configurations found in all 9 trials") for s in found.verdict.sentences)
-    assert any("Noise floor" in s for s in found.verdict.sentences)
-    assert any("Going over from SGD to Adam" in s for s in found.verdict.sentences)
+    assert "each tuned by a random search of 4 trials" in found.verdict.answer
+    assert any("The 9 trials of each are judged as searches of 4" in sentence for sentence in found.verdict.sentences)
 
 
-def test_without_a_budget_only_default_and_winner_are_trained_again(script):
-    found = run(script(), trials=9, seeds=2, budgets=())
-    assert found.procedures == ()
+def test_in_few_trials_only_default_and_winner_are_trained_again(script):
+    found = run(script(), trials=5, seeds=2)
+    assert found.searches is None
     assert all(len(row.again) <= 2 for row in found.rows)
-    assert "after 9 trials each" in found.verdict.sentences[0]
-
-
-def test_budgets_are_nested_in_one_pool(script):
-    both = run(script(), trials=9, seeds=2, budgets=(2, 3))
-    one = run(script(), store="one.sqlite", trials=9, seeds=2, budgets=(2,))
-    assert [set(p.trials.values()) for p in both.procedures] == [{2}, {3}]
-    assert {r.key for r in one.runs} <= {r.key for r in both.runs}
-    assert one.runs
+    assert "of the settings found in 5 trials each" in found.verdict.answer
 
 
 def planned(minutes=None, trials=9):
@@ -76,7 +96,7 @@ def planned(minutes=None, trials=9):
 
 
 def fake(plan, rule, trial, seconds, value):
-    cell = plan.cell(rule, trial, plan.tuning_seed)
+    cell = plan.search_cell(rule, trial)
     curves = {name: Curve((0, 1), (5.0, value)) for name in ("valid_loss", "test_loss")}
     return Run(cell.key, cell.seed, cell.values, "done", curves=curves, seconds=seconds)
 
@@ -91,8 +111,8 @@ def test_minutes_end_a_search_by_what_its_trainings_took():
             have[found.key] = found
     again = to_train_again(plan, have)
     # Six trainings of 10 s begin within a minute, three of 25 s: a third of them is the budget.
-    assert again["sgd"] == to_rerun(range(6), (2,))
-    assert again["adam"] == to_rerun(range(3), ())
+    assert again["sgd"] == to_rerun(range(6), (2,), even=True)
+    assert again["adam"] == to_rerun(range(3), (), even=True)
 
 
 def test_a_study_in_minutes_runs_and_goes_on(script):
@@ -103,7 +123,7 @@ def test_a_study_in_minutes_runs_and_goes_on(script):
     assert max(len(row.trials) for row in found.rows) < 40
     for row in found.rows:
         assert sum(r.seconds for r in [*row.trials.values()][:-1]) < 0.12
-    assert "minutes each" in found.verdict.sentences[0]
+    assert "minutes" in found.verdict.answer or found.searches is None
     before, events = rows("s.sqlite"), []
     assert run(script(), trials=40, seeds=2, minutes=0.002, events=events) == found
     assert not [e for e in events if isinstance(e, Finished)]

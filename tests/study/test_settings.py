@@ -31,7 +31,7 @@ TELLS = """
 
 
 def plan_of(rules="sgd", **settings):
-    return resolve(study("quadratic-deep", rules, trials=3, seeds=2, **settings))
+    return resolve(study("quadratic-deep", rules, **{"trials": 3, "seeds": 2, **settings}))
 
 
 def cells_of(plan):
@@ -74,10 +74,12 @@ def test_what_is_not_chosen_leaves_the_keys_of_earlier_comparisons():
         ({"clip_norm": 1, "vary": {"clip_norm": [1, 2]}}, "clip_norm is both varied and the same"),
         ({"decay": "l2"}, "write sgd:weight_decay=0.001"),
         ({"vary": {"decay": ["l2", "decoupled"]}}, "weight decay of 0 in every trial"),
-        ({"budgets": (2,)}, "a budget of 2 trials needs a pool of at least 6"),
-        ({"budgets": (1,)}, "budgets must be a whole number, at least 2"),
+        ({"budget": 2}, "a budget of 2 trials needs a pool of at least 9"),
+        ({"budget": 9, "trials": 17}, "needs a pool of at least 33, so that there are"),
+        ({"budget": 5, "trials": 9}, "give trials=17, or leave the budget out"),
+        ({"budget": 1}, "budget must be a whole number, at least 2"),
         ({"minutes": 0}, "minutes must be a number above 0"),
-        ({"minutes": 1.0, "budgets": (1,)}, "budgets count trials, and minutes time"),
+        ({"minutes": 1.0, "budget": 2}, "budget counts trials, and minutes time"),
         ({"hold": ("",)}, "hold names sources of chance"),
     ],
 )

@@ -169,7 +169,7 @@ except spec.StudyError as e:
         ({"trials": True}, "trials must be a whole number"),
         ({"seeds": 1}, "seeds must be a whole number, at least 2"),
         ({"study_seed": -1}, "study_seed must be"),
-        ({"budget": 3}, "a study has no setting 'budget'"),
+        ({"budgets": (3,)}, "a study has no setting 'budgets'; did you mean budget?"),
     ],
 )
 def test_a_bad_setting_is_refused_in_words(settings, words):

@@ -15,8 +15,11 @@ study_seed = 3
 metric = "loss"
 schedule = "cosine"
 clip_value = 0.5
-budgets = [5, 25]
+budget = 25
 hold = ["data"]
+against = "adamw:weight_decay=0.1 instance=2 clip_norm=none"
+matters = 0.5
+target = 0.01
 
 [vary]
 instance = [1, 2]
@@ -37,12 +40,14 @@ def test_file_python_and_command_line_say_the_same(written):
     vary = {"instance": [1, 2], "clip_norm": [1.0, "none"]}
     python = study(
         "quadratic-deep", ["sgd", "adamw:weight_decay=0.1"], trials=75, seeds=7, study_seed=3, metric="loss",
-        schedule="cosine", clip_value=0.5, budgets=[5, 25], hold=["data"], vary=vary,
+        schedule="cosine", clip_value=0.5, budget=25, hold=["data"], vary=vary,
+        against="adamw:weight_decay=0.1 instance=2 clip_norm=none", matters=0.5, target=0.01,
     )  # fmt: skip
     given = {
         "rules": ["sgd,adamw:weight_decay=0.1"], "trials": 75, "seeds": 7, "study_seed": 3, "metric": "loss",
-        "schedule": "cosine", "clip_value": "0.5", "budgets": ["5", "25"], "hold": ["data"],
+        "schedule": "cosine", "clip_value": "0.5", "budget": 25, "hold": ["data"],
         "vary": ["instance=1,2", "clip_norm=1.0,none"],
+        "against": "adamw:weight_decay=0.1 instance=2 clip_norm=none", "matters": 0.5, "target": 0.01,
     }  # fmt: skip
     from_file = read_study(written(WHOLE))
     assert plans(from_file) == plans(python) == plans(asked_for("quadratic-deep", given))
@@ -50,8 +55,8 @@ def test_file_python_and_command_line_say_the_same(written):
 
 
 def test_what_is_given_beside_the_file_stands_before_it(written):
-    found = asked_for(written(WHOLE), {"trials": 90, "budgets": ["none"], "rules": ["lion"]})
-    assert (found.trials, found.budgets, found.rules) == (90, (), ("lion",))
+    found = asked_for(written(WHOLE), {"trials": 90, "budget": 5, "rules": ["lion"]})
+    assert (found.trials, found.budget, found.rules) == (90, 5, ("lion",))
 
 
 def test_every_setting_can_stand_in_a_file(written):
@@ -65,18 +70,17 @@ def test_every_setting_can_stand_in_a_file(written):
 def test_several_tasks_and_files_beside_it(written, tmp_path):
     (tmp_path / "mine.py").write_text("def train(trial): ...\n")
     (tmp_path / "rule.py").write_text("from thalweg import Rule\n")
-    found = read_study(
-        written('tasks = ["digits-mlp", "mine.py:train"]\nrules = ["sgd", "sgd+lookahead"]\nbudgets = 5')
-    )
+    found = read_study(written('tasks = ["digits-mlp", "mine.py:train"]\nrules = ["sgd", "sgd+lookahead"]\nbudget = 5'))
     assert found.tasks == ("digits-mlp", f"{tmp_path / 'mine.py'}:train")
     assert [plan.task for plan in plans(found)] == ["digits-mlp", "mine.py:train"]
-    assert found.budgets == (5,)
+    assert found.budget == 5
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("rules = 1", "task is missing"),
+        ('task = "digits-mlp"\nrules = ["sgd"]\nbudgets = [5, 8]', "study.toml: budgets is one number now"),
         ('task = "digits-mlp"', "rules is missing"),
         ('task = "digits-mlp"\nrules = ["sgd"]\ntrails = 3', "no setting 'trails'; did you mean trials?"),
         ('task = "digits-mlp"\nrules = ["sgd"]\ntrials = "many"', "trials: expected `int`, got `str`"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from comparing import rows, run
+from comparing import begin_before, plan_before, rows, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,7 +160,10 @@ def test_a_varied_value_is_the_same_run_as_a_task_that_has_it_as_its_default():
 
 
 def test_keys_of_earlier_comparisons_have_not_changed():
-    cell = plan_of("quadratic-deep:instance=2", "sgd:momentum=0.9").search_cells()[0]
+    plan = plan_of("quadratic-deep:instance=2", "sgd:momentum=0.9")
+    now = plan.search_cells()[0].identity()
+    assert (now["splits"], now["held"]) == (True, {"split": plan.tuning_seed})
+    cell = plan_before("quadratic-deep:instance=2", "sgd:momentum=0.9").search_cells()[0]
     found = {**cell.identity(), "versions": {}}
     assert json.dumps(found, sort_keys=True) == (
         '{"options": {"instance": 2, "op_seed": 3, "reshuffle": true}, "rule": "sgd:momentum=0.9", "rule_hash": "'
@@ -311,8 +314,9 @@ def test_a_scripts_options_have_one_spelling(script):
 
 def test_one_rule_is_compared_with_itself(script):
     found = run(script(NORMS), "adamw:lr=0.1", vary=NORM, trials=2, seeds=12)
-    first = found.verdict.sentences[0]
-    assert first == "On script.py:train with AdamW (lr=0.1), after 2 trials each, norm=layer is better than norm=none."
+    first = found.verdict.answer
+    assert first.startswith("On script.py:train with AdamW (lr=0.1), ")
+    assert "norm=layer is better than norm=none: test loss (lower is better) -" in first
     assert found.verdict.best == "norm=layer"
     assert [row.contender for row in found.rows] == ["norm=layer", "norm=none"]
     assert {cell.called for cell, _ in found.trainings} == {"norm=layer", "norm=none"}
@@ -325,11 +329,11 @@ def test_one_rule_is_compared_with_itself(script):
 def test_several_rules_are_named(script, capsys):
     found = run(script(NORMS), ["adamw", "sgd:momentum=0.9"], vary=NORM, trials=1, seeds=3)
     said = str(found.verdict)
-    assert said.startswith("On script.py:train, with defaults, nothing tuned, ")
+    assert said.startswith("On script.py:train, untuned, ")
     assert "AdamW with norm=layer" in said
     assert "SGD (momentum=0.9) with norm=none" in said
     assert heading(found.plan) == "adamw, sgd:momentum=0.9 with norm=layer,none on script.py:train"
-    print_outcome(found, out())
+    print_outcome(found, out(), verbose=True)
     table = capsys.readouterr().out
     assert table.count("contender") == 2
     assert "adamw norm=layer" in " ".join(table.split())
@@ -367,6 +371,7 @@ def test_runs_are_shared_with_the_comparison_of_the_rule_alone():
 
 def test_a_store_from_before_options_were_varied_is_read_and_goes_on(script):
     task, events = script(), []
+    begin_before(task, ["sgd", "adam"])
     found = run(task, ["sgd", "adam"])
     kept = found.provenance
     with sqlite3.connect("s.sqlite") as connection:
@@ -385,10 +390,11 @@ def test_a_store_from_before_options_were_varied_is_read_and_goes_on(script):
 
 
 def test_a_finished_store_from_before_defaults_ran_twice_is_finished(script):
+    begin_before(script(), ["sgd", "adam"])
     found = run(script(), ["sgd", "adam"])
     with sqlite3.connect("s.sqlite") as connection:
         plan = json.loads(connection.execute("SELECT plan FROM study").fetchone()[0])
-        for name in ("settings", "held", "budgets", "minutes", "repeats"):
+        for name in ("settings", "held", "budgets", "minutes", "repeats", "design", "search_seeds"):
             del plan[name]
         connection.execute("UPDATE study SET plan = ?", (json.dumps(plan),))
         gone = connection.execute("DELETE FROM run WHERE json_extract(cell, '$.repeat') = 1")

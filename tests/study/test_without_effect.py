@@ -75,7 +75,7 @@ def test_what_multiplies_goes_along(name, script):
 def test_a_momentum_that_is_cycled(script):
     cycled = RELATIVE["OneCycleLR"].replace(", cycle_momentum=False", "")
     with pytest.raises(StudyError, match="sets beta1") as raised:
-        run(script(cycled), ("adamw",), trials=20)
+        run(script(cycled), ("adamw",), trials=20, budget=10)
     assert "adamw:beta1=" in str(raised.value)
 
 

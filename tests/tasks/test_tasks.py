@@ -23,11 +23,12 @@ SHORT = {"char-transformer": 3, "digits-tiny-batch": 1, "quadratic-deep": 20}
 WHOLE = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in TASKS]
 
 
-def run(task, rule="adam", seed=1):
+def run(task, rule="adam", seed=1, **more):
     found = resolve_method(rule)
     values = defaults(found.method, found.fixed)
     options = resolve_task(task).options
-    return run_cell(Cell(task, "", found.label, found.hash, values, seed, {}, 0, task, found.source, options=options))
+    cell = Cell(task, "", found.label, found.hash, values, seed, {}, 0, task, found.source, options=options, **more)
+    return run_cell(cell)
 
 
 def shortened(name, monkeypatch, rule="adam", seed=1):
@@ -51,12 +52,37 @@ def test_tasks_are_listed_without_torch():
 
 def test_the_split_is_a_partition_in_equal_shares_of_every_class():
     classes = load_digits().target
-    train, valid, test = split(classes)
-    assert sorted(train + valid + test) == list(range(1797))
-    assert split(classes) == (train, valid, test)
-    for digit in range(10):
-        shares = [np.sum(classes[part] == digit) / np.sum(classes == digit) for part in (train, valid, test)]
-        assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.005)
+    usual = split(classes)
+    seeds = (0, 7, 2**63 - 1, 2**63 - 2, 2**32)
+    for parts in (usual, *(split(classes, seed) for seed in seeds)):
+        train, valid, test = parts
+        assert sorted(train + valid + test) == list(range(1797))
+        for digit in range(10):
+            shares = [np.sum(classes[part] == digit) / np.sum(classes == digit) for part in parts]
+            assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.005)
+        # Another division of the others leaves the test part as it is.
+        assert test == usual[2]
+        assert len(test) == 359
+    assert usual == split(classes)
+    assert split(classes, 7) == split(classes, 7)
+    assert len({tuple(sorted(split(classes, seed)[1])) for seed in seeds} | {tuple(sorted(usual[1]))}) == 6
+
+
+def test_runs_divide_the_data_as_they_did_unless_they_are_to_split(monkeypatch):
+    """What is loaded: the usual division, that of the run's seed, or that of the source that is held."""
+    loaded = []
+
+    def noted(seed=None):
+        loaded.append(seed)
+        return load(seed)
+
+    monkeypatch.setattr("thalweg.tasks.digits.load", noted)
+    plain = run("digits-mlp", seed=3)
+    for more in ({}, {"splits": True}, {"splits": True, "held": {"split": 8}}, {"held": {"split": 8}}):
+        found = run("digits-mlp", seed=3, **more)
+        assert (found.curves == plain.curves) == ("splits" not in more)
+    own, held = (Trial(seed, None, {}).seed("split") for seed in (3, 8))
+    assert loaded == [None, None, own, held, None]
 
 
 def test_the_inputs_are_scaled_to_the_unit_interval():

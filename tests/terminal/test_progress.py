@@ -85,6 +85,25 @@ SEVERAL = (
 )
 
 
+def test_that_trials_were_rounded_up_is_said_once():
+    """Of several tasks with the first, on a terminal and in a log."""
+    words = "33 trials of each instead of 25: the default, and a power of two of others, which lie evenly"
+    several = [Started(10, 0, "a", (1, 2), (), (25, 33)), Started(10, 0, "b", (2, 2), (), (25, 33))]
+    told = StringIO()
+    plain, shown = (Console(file=told, width=200) for _ in range(2))
+    log, display = Plain(Tally(None), plain), Shown(Tally(None))
+    for event in several:
+        log.on_event(event)
+    assert told.getvalue().splitlines() == [f"1 of 2: a, {words}", "1 of 2: a, 10 runs", "2 of 2: b, 10 runs"]
+    told.truncate(0)
+    for event in several:
+        display.on_event(event, shown)
+    assert told.getvalue().count(words) == 1
+    told.truncate(0)
+    log.on_event(Started(10, 0))
+    assert "instead of" not in told.getvalue()
+
+
 def test_a_second_task_starts_anew():
     tally = Tally(None)
     for event in SEVERAL:
@@ -137,3 +156,16 @@ def test_a_build_server_gets_plain_lines(capsys, monkeypatch):
     with progress(None) as on_event:
         on_event(Started(10, 0))
     assert capsys.readouterr().err == "10 runs\n"
+
+
+def test_what_matters_is_said_before_anything_else():
+    """To a terminal and to a log, and of each task; nothing where it was not said."""
+    stream = StringIO()
+    Plain(Tally(None), Console(file=stream, soft_wrap=True)).on_event(Started(8, 0, matters=1.25))
+    assert stream.getvalue().startswith("What matters, said beforehand: 1.25, a ratio where ratios are compared")
+    shown = StringIO()
+    Shown(Tally(None)).on_event(Started(8, 0, matters=0.5), Console(file=shown, width=200))
+    assert shown.getvalue().startswith("What matters, said beforehand: 0.5, ")
+    stream = StringIO()
+    Plain(Tally(None), Console(file=stream)).on_event(Started(8, 0))
+    assert stream.getvalue() == "8 runs\n"

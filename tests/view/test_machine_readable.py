@@ -34,6 +34,8 @@ def test_one_task():
             "task": "digits-mlp",
             "trials": 12,
             "seeds": 3,
+            "matters": None,
+            "target": None,
             "verdict": asdict(found.verdict),
             "metric": asdict(found.metric),
             "missing": 0,

@@ -1,7 +1,6 @@
 """One number, one text: in the verdict, in the terminal, on the page, in a figure, in a notebook."""
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 
@@ -11,33 +10,16 @@ from rich.console import Console
 import demo_runs
 import handmade
 from thalweg.notebook import comparison_html
-from thalweg.report import figures, render
-from thalweg.study.judge.verdicts import said
+from thalweg.report import figures, forest, render
 from thalweg.terminal.comparison import print_outcome
 from thalweg.view.comparison import view_of
 
-
-def judged(lower, trials):
-    """A comparison that nobody trained, with what is really said of it."""
-    found = handmade.comparison(trials=trials, lower=lower, failing=False)
-    verdict = said(
-        found.plan,
-        found.metric,
-        found.rows,
-        found.pairs,
-        found.tuning,
-        found.procedures,
-        len(found.runs),
-        found.missing,
-    )
-    return replace(found, verdict=verdict)
-
-
 COMPARISONS = {
     "demo": lambda: demo_runs.judged(demo_runs.planned(), demo_runs.kept()),
-    "accuracies": lambda: judged(False, 25),
-    "losses": lambda: judged(True, 25),
-    "configurations": lambda: judged(True, 3),
+    "accuracies": lambda: handmade.comparison(failing=False),
+    "errors": lambda: handmade.comparison(tests=500, matters=1.25, against="adamw", failing=False),
+    "losses": lambda: handmade.comparison(lower=True, failing=False),
+    "configurations": lambda: handmade.comparison(lower=True, trials=3, failing=False),
 }
 
 
@@ -98,19 +80,33 @@ def test_a_mean_is_the_same_text_everywhere(which):
     head = {"found": f"found in {found.plan.trials} trials"}
     for label, cells in shown.items():
         for name, texts in cells.items():
-            assert page[label][head.get(name, name) if found.procedures else name] == texts
+            assert page[label][head.get(name, name) if found.searches else name] == texts
 
-    # The sentence with the numbers names the leader and those it is told from, or tied with.
-    names = {row.name: row.contender for row in found.rows}
     tuned = next(name for name in shown[found.rows[0].contender] if name.startswith("tuned"))
-    sentence = found.verdict.sentences[1].removesuffix(".")
-    said = re.findall(r"(?<![+-])(\d[\d.e+-]*%?) \((.*?)(?:\)|, the next;|;)", sentence)
-    assert len(said) >= 2, sentence
-    for text, name in said:
-        assert text == shown[names[name]][tuned][0], sentence
-
     view = view_of(found).tasks[0]
     for trace in figures.intervals(view)["data"]:
         which_mean = "default" if trace["name"].endswith(", default") else tuned
         mean, bounds = shown[trace["legendgroup"]][which_mean]
         assert f": {mean} ({bounds})" in trace["hovertemplate"]
+
+
+@pytest.mark.parametrize("which", COMPARISONS)
+def test_a_difference_is_the_same_text_everywhere(which):
+    """In the answer, in the terminal's picture, in the page's table, and in its picture."""
+    found = COMPARISONS[which]()
+    view, unit = view_of(found).tasks[0], found.metric.unit
+    stream = StringIO()
+    print_outcome(found, Console(file=stream, width=100, highlight=False))
+    printed = stream.getvalue()
+    tables = Cells(render(found)).tables
+    heads, *rows = next(table for table in tables if ["the first is"] in table[0])
+    drawn = {trace["name"]: trace["hovertemplate"] for trace in forest.forest(view)["data"]}
+    assert len(view.answer) == len(rows) == len(drawn) == len(found.rows) - 1
+    for pair, cells in zip(view.answer, rows, strict=True):
+        size, bounds = unit.difference(pair.difference), unit.bounds(pair.difference)
+        assert f"{size} ({bounds})" in str(found.verdict)
+        assert re.search(rf"^{re.escape(pair.first)} .* {re.escape(size)} +{re.escape(pair.answer)} *$", printed, re.M)
+        assert "".join(cells[0]) == pair.title
+        assert cells[heads.index(["difference"])][:2] == [size, f"({bounds})"]
+        assert cells[1] == [pair.answer]
+        assert drawn[pair.first].startswith(f"{pair.answer}: {size}, {bounds}<")

@@ -9,21 +9,22 @@ from cyclopts import CycloptsError, UnknownCommandError, UnknownOptionError
 
 from thalweg.terminal.console import Refused, complain, did_you_mean
 
-from . import catalogue, explorer, machine, studies
+from . import catalogue, explorer, machine, planning, studies
 from .app import app, words_after_dashes
 
-__all__ = ["app", "catalogue", "explorer", "machine", "main", "studies"]
+__all__ = ["app", "catalogue", "explorer", "machine", "main", "planning", "studies"]
 
 # What `pip install thalweg` leaves out and comparisons need.
 COMPARE_PACKAGES = {"scipy", "joblib", "sklearn", "msgspec", "plotly"}
 
 # The verbs that train a script, which may have arguments of its own.
-TRAINING = ("compare", "train", "lr-find")
+TRAINING = ("compare", "plan", "train", "lr-find")
 
 # What becomes of the work when Ctrl-C ends a verb.
 STOPPED = {
     "compare": " Nothing that had finished is lost, and the same command goes on where it stopped.",
     "train": " A training is not stored: the same command starts it anew, with the same result.",
+    "plan": " Nothing is stored: the same command starts anew.",
     "lr-find": " Nothing is stored: the same command starts anew, with the same result.",
     "rerun": " Nothing was changed: the same command starts it anew.",
     "merge": " Nothing was written, or everything: the same command does what is left.",

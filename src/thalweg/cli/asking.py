@@ -19,14 +19,12 @@ def asked_for(task: str, given: dict[str, Any]) -> "Study":
     from thalweg.study.ask.study_file import is_study_file, read_study
     from thalweg.study.model.errors import StudyError
 
-    found = {name: value for name, value in given.items() if name not in ("rules", "vary", "budgets", "hold")}
+    found = {name: value for name, value in given.items() if name not in ("rules", "vary", "hold")}
     for name in ("rules", "hold"):
         if name in given:
             found[name] = tuple(_words(given[name]))
     if "vary" in given:
         found["vary"] = varied_options(given["vary"])
-    if "budgets" in given:
-        found["budgets"] = _budgets(_words(given["budgets"]))
     if is_study_file(task):
         return read_study(task, **found)
     if "rules" not in found:
@@ -109,14 +107,3 @@ def varied_options(assigned: Iterable[str]) -> "dict[str, list[Choice]]":
 def _words(given: Iterable[str]) -> list[str]:
     """What stands between commas."""
     return [name.strip() for each in given for name in each.split(",") if name.strip()]
-
-
-def _budgets(written: list[str]) -> tuple[int, ...]:
-    from thalweg.study.model.errors import StudyError
-
-    if written == ["none"]:
-        return ()
-    try:
-        return tuple(int(each) for each in written)
-    except ValueError:
-        raise StudyError(f"--budget is a whole number of trials, or none; got {', '.join(written)}") from None

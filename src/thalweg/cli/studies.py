@@ -23,8 +23,11 @@ def compare(
     vary: Several = None,
     trials: Whole | None = None,
     seeds: Whole | None = None,
-    budget: Several = None,
+    budget: Whole | None = None,
     minutes: float | None = None,
+    against: str | None = None,
+    matters: float | None = None,
+    target: float | None = None,
     schedule: str | None = None,
     decay: str | None = None,
     clip_norm: str | None = None,
@@ -40,6 +43,7 @@ def compare(
     run_timeout: float | None = None,
     study_seed: Whole | None = None,
     report: Path | None = None,
+    verbose: Flag = False,
     json: Flag = False,
     argument: After = None,
 ) -> None:
@@ -62,14 +66,24 @@ def compare(
         clip_norm, clip_value: --vary schedule=none,cosine. Repeat for combinations. A script of your own reads
         trial.options["norm"].
     trials
-        Settings tried for each rule, the default included; 25 unless given.
+        Settings tried for each rule, the default included; 33 unless given. Rounded up to 1 and a power of two: 17, 33,
+        65, which lie evenly. A study may go on with more, and uses all of its runs.
     seeds
         Fresh seeds with which default and best settings are re-run; 5 unless given.
     budget
-        Trials of the tuning that is judged, at most a third of --trials, and that much unless given. Repeat for more.
-        none: judge only the settings found, with fewer re-runs.
+        Trials of the searches that are judged, at most half of --trials; 5 unless given. It decides what is searched
+        (5: the learning rate; 10: averages' memories too; 25: weight decay too), so a study keeps the one that it
+        began with.
     minutes
         Of training that each rule's search may take, instead of all trials.
+    against
+        The one that the others are compared with, by its name in the table; the first unless given.
+    matters
+        The smallest difference that matters to you, so that the answer may be "equal": a ratio of errors, 1.25, where
+        the script says how many test examples there are (of losses where it says that they are positive); else a
+        difference in the metric's unit, 0.005 of an accuracy. Unless given, nothing is called equal.
+    target
+        Value of the metric that a search should reach, 0.9 of an accuracy: how many searches miss it is then said.
     schedule
         Of the learning rate, for all: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd.
     decay
@@ -104,9 +118,11 @@ def compare(
         Number of the study, 0 unless given: another number gives other draws and seeds.
     report
         Also write the page to this file.
+    verbose
+        Print also what the answer rests on, and the settings found.
     json
-        Print the result as JSON instead of tables: .verdict.sentences, .rules, .pairs, .runs (with the keys that
-        `thalweg rerun` takes) and more. Of several tasks, .tasks holds one such object each.
+        Print the result as JSON instead of tables: .verdict.sentences, .rules, .searches, .pairs, .runs (with the keys
+        that `thalweg rerun` takes) and more. Of several tasks, .tasks holds one such object each.
     """
     from thalweg.report import write
     from thalweg.study import StudyError, run_study
@@ -117,7 +133,8 @@ def compare(
     if report is not None:
         writable_page(report, store)
     given = {
-        "rules": rules, "vary": vary, "trials": trials, "seeds": seeds, "budgets": budget, "minutes": minutes,
+        "rules": rules, "vary": vary, "trials": trials, "seeds": seeds, "budget": budget, "minutes": minutes,
+        "against": against, "matters": matters, "target": target,
         "schedule": schedule, "decay": decay, "clip_norm": clip_norm, "clip_value": clip_value, "hold": hold,
         "metric": metric, "study_seed": study_seed, "arguments": argument and tuple(argument),
     }  # fmt: skip
@@ -131,7 +148,7 @@ def compare(
     if json:
         print(as_json(found, report))
     else:
-        print_outcome(found, out(), report)
+        print_outcome(found, out(), report, verbose=verbose)
     if report is not None:
         with writing(report):
             write(found, report)
@@ -332,7 +349,7 @@ def report(study: Path, /, *, out: Path | None = None) -> None:
     with writing(page):
         write(found, page)
     for each in found.comparisons:
-        print(each.verdict.sentences[0])
+        print(each.verdict.short)
     print(f"Page: {page}")
 
 
@@ -382,7 +399,7 @@ def merge(into: Path, /, *others: Path) -> None:
 
 @app.command(sort_key=9)
 def export(study: Path, /, *, out: Path, format: str = "csv") -> None:
-    """Write a study as tables for other programs: runs, curves, rules, tuning curves, procedures, pairs.
+    """Write a study as tables for other programs: runs, curves, rules, tuning curves, searches, pairs.
 
     Parameters
     ----------

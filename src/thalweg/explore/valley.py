@@ -111,7 +111,8 @@ def _task(comparison: "Comparison") -> dict[str, Any]:
         }
 
     rules = [rule(row) for row in rows]
-    told = comparison.procedures[-1] if comparison.procedures else None
+    told = comparison.searches
+    contrasts = comparison.family.contrasts if comparison.family else ()
     return {
         "task": comparison.plan.task,
         "metric": metric.judgement,
@@ -121,10 +122,10 @@ def _task(comparison: "Comparison") -> dict[str, Any]:
             metric, [value for each in rules for some in (each["values"], *each["fresh"].values()) for value in some]
         ),
         "rules": rules,
-        "verdict": comparison.verdict.sentences[0],
+        "verdict": comparison.verdict.answer,
         "budget": told.together if told else largest_budget(len(rows[0].trials)),
-        "pairs": len(told.pairs) if told else 0,
-        "told": sum(pair.answer in ("better", "worse") for pair in told.pairs) if told else 0,
+        "pairs": len(contrasts),
+        "told": sum(pair.answer in ("better", "worse") for pair in contrasts),
     }
 
 

@@ -12,9 +12,9 @@ class Search:
 
     ``kind``    how a uniform draw becomes a value: ``log`` (log-uniform between ``low`` and ``high``),
                 ``one minus log`` (the distance to 1 is log-uniform) or ``choice``.
-    ``trials``  the side joins the search when a study has at least this many trials; with fewer, the
-                hyperparameter keeps its default (few trials are best spent on the learning rate:
-                google-research/tuning_playbook).
+    ``trials``  the side joins searches of at least so many trials: that is the budget that a study judges
+                (``--budget``), however many trials its pool has. In smaller ones the hyperparameter keeps its default
+                (few trials are best spent on the learning rate: google-research/tuning_playbook).
     ``axis``    rules that share an axis share its draws, so that their differences are paired;
                 the hyperparameter's own name unless said.
     ``over``    the name of a hyperparameter h; the drawn value is divided by (1 - h).
@@ -59,7 +59,7 @@ class Search:
             text = f"1 - {text}" if self.kind == "one minus log" else text
         if self.over:
             text += f", divided by (1 - {self.over})"
-        return f"{text} (from {self.trials} trials)" if self.trials else text
+        return f"{text} (in searches of {self.trials} trials or more)" if self.trials else text
 
 
 def log_uniform(

@@ -50,7 +50,7 @@ def _heads(first: str, rules: Iterable[ContenderView]) -> str:
 
 
 def _standing(words: str) -> str:
-    return {"best": "best", "cannot be told": "open", "equal within noise": "open", "worse": "worse"}.get(words, "")
+    return {"better": "best", "cannot be told": "open", "equal": "open", "worse": "worse"}.get(words, "")
 
 
 def together(page: Page, drawn: set[str]) -> list[Part]:
@@ -58,7 +58,7 @@ def together(page: Page, drawn: set[str]) -> list[Part]:
     across = page.across
     if across is None:
         return []
-    parts = [Part("Who is better where", _about_wins(across.wins), _wins(page, across.wins))]
+    parts = [Part("wins", "Who is better where", _about_wins(across.wins), _wins(page, across.wins))]
     if across.profile is not None and "fig-profile" in drawn:
         notes = "".join(f" {escaped(note)}" for note in across.profile.notes)
         text = (
@@ -67,7 +67,7 @@ def together(page: Page, drawn: set[str]) -> list[Part]:
             f"It depends on who takes part, and moves in steps of one task.{notes}"
         )
         about = "Share of the tasks on which each rule is within a factor of the best"
-        parts.append(Part("How far from the best", text, legend(page.rules) + figure("fig-profile", about)))
+        parts.append(Part("profile", "How far from the best", text, legend(page.rules) + figure("fig-profile", about)))
     if across.ranking is not None and "fig-ranks" in drawn:
         found = across.ranking
         told = (
@@ -80,14 +80,18 @@ def together(page: Page, drawn: set[str]) -> list[Part]:
             f"Mean rank over the tasks. Grey bars join rules that differ by less than {found.critical_difference:.2f} "
             f"and are not separated (Nemenyi). {told}"
         )
-        parts.append(Part("Mean ranks", text, figure("fig-ranks", "Mean rank of each rule, critical difference")))
+        parts.append(
+            Part("ranks", "Mean ranks", text, figure("fig-ranks", "Mean rank of each rule, critical difference"))
+        )
     return parts
 
 
 def _about_wins(wins: WinMatrix) -> str:
     return (
         f"On how many of the {len(wins.tasks)} tasks the rule of the row is better or worse than that of the column; "
-        "the others are equal within noise or cannot be told. Below: the share of those decided that it wins, with its "
+        "on the others the two are equal within what matters or cannot be told; empty where they were not compared, "
+        "since all are compared with one. Below: the share of those decided that it wins, "
+        "with its "
         f"{100 * wins.level:g}% interval."
     )
 
@@ -99,6 +103,8 @@ def _wins(page: Page, wins: WinMatrix) -> str:
         if first == second:
             return '<td class="number self" aria-label="itself">·</td>'
         found = wins.between(first, second)
+        if not found.tasks:
+            return '<td class="number" aria-label="not asked"></td>'
         decided = (
             f"{100 * found.share:.0f}%, {100 * found.low:.0f} to {100 * found.high:.0f}%"
             if found.share is not None

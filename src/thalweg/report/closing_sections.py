@@ -6,13 +6,13 @@ from thalweg.stats.wording import counted
 from thalweg.view.values import ContenderView, Page, Problem, View
 from thalweg.view.words import duration, size
 
-from .markup import Part, escaped, folded, label, many, row, rule_head, swatch, table
+from .markup import Part, escaped, folded, label, many, row, rule_head, table
 
 
 def problems(view: View) -> Part:
     """What did not end well, and why."""
     if not view.problems:
-        return Part("Failures", "None: every run ended with a finite value.", "")
+        return Part(f"failures{view.mark}", "Failures", "None: every run ended with a finite value.", "")
     heads = (view.kind, "run", "outcome", "message", "key")
     alike: dict[tuple[str, str, str], list[Problem]] = {}
     for problem in view.problems:
@@ -23,7 +23,7 @@ def problems(view: View) -> Part:
         "last, and a re-run counts with its value before training, or, without one, with the worst value of the study."
     )
     made = table(heads, rows, name="Failures")
-    return Part("Failures", text, folded(f"Show all {len(rows)}", made) if many(rows) else made)
+    return Part(f"failures{view.mark}", "Failures", text, folded(f"Show all {len(rows)}", made) if many(rows) else made)
 
 
 def _problem(same: Sequence[Problem]) -> str:
@@ -64,7 +64,7 @@ def cost(view: View) -> Part:
         "machine. Core-hours: the time of all runs, each on one core."
     )
     rows = [*map(one, view.rules), *([total] if len(view.rules) > 1 else [])]
-    return Part("Cost", text, table(heads, rows, range(1, 5), name="Cost"))
+    return Part(f"cost{view.mark}", "Cost", text, table(heads, rows, range(1, 5), name="Cost"))
 
 
 def hours(seconds: float) -> str:
@@ -75,29 +75,18 @@ def hours(seconds: float) -> str:
 def provenance(view: View) -> Part:
     """What it was made with."""
     items = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(text)}</dd>" for name, text in view.provenance)
-    return Part("Provenance", "", f"<dl>{items}</dl>")
+    return Part(f"provenance{view.mark}", "Provenance", "", f"<dl>{items}</dl>")
 
 
 def kept(view: View) -> Part:
-    """Whether trainings repeat themselves, and the keys of those that matter."""
+    """Whether trainings repeat themselves."""
     heads = (view.kind, "default, trained twice with one seed")
     twice = [row(rule_head(rule), (), (escaped(rule.repeats),)) for rule in view.rules]
-    rows = [
-        f'<tr><th scope="row">{swatch(rule)}{escaped(rule.label)}</th><td>{escaped(run.run)}</td>'
-        f'<td class="number">{escaped(run.outcome if run.value is None else view.metric.unit.value(run.value))}</td>'
-        f"<td><code>{escaped(run.key)}</code></td></tr>"
-        for rule in view.rules
-        for run in rule.again
-    ]
-    made = table(heads, twice, name="Repeated")
-    if rows:
-        keys = table((view.kind, "run", view.metric.judged, "key"), rows, (2,), name="Keys")
-        made += folded(f"Keys of the re-runs of default and winner ({len(rows)})", keys) if many(rows) else keys
     text = (
         "The same training twice must give the same, or a difference may be the script's own chance. Any run can be "
-        "trained again by the key of its row."
+        f'trained again by <a href="#trials{view.mark}">the key of its row</a>.'
     )
-    return Part("Repeating it", text, made)
+    return Part(f"repeating{view.mark}", "Repeating it", text, table(heads, twice, name="Repeated"))
 
 
 def again(page: Page) -> Part:
@@ -106,7 +95,7 @@ def again(page: Page) -> Part:
         "In the folder of this page, the first command makes the comparison again, or goes on with it where runs are "
         "missing. The other trains one run again, by its key, and says whether it comes out the same."
     )
-    return Part("Make it again", text, f"<pre>{escaped(page.command)}</pre><pre>{escaped(page.again)}</pre>")
+    return Part("again", "Make it again", text, f"<pre>{escaped(page.command)}</pre><pre>{escaped(page.again)}</pre>")
 
 
 def reading(page: Page) -> Part:
@@ -126,14 +115,20 @@ def reading(page: Page) -> Part:
         )
         for metric, view in metrics.items()
     )
-    procedures = (
+    tuned = (
         "Tuned with n trials",
-        "The mean over all searches of n trials that lie in the trials run (a default and n - 1 others), each judged "
-        "by what its winner gives with fresh seeds. The interval answers for other draws and other seeds: would "
-        "somebody who tunes as long find the same?",
+        "What one gets who tries the default and n - 1 points of the search at random, takes the best on validation, "
+        "and trains it once more: the mean over all such searches in the trials run. The interval answers for other "
+        "draws and other seeds: would somebody who tunes as long find the same?",
+    )
+    tuning = (
+        "All trials of the search share one tuning seed."
+        if all(view.design == 1 for view in views)
+        else "Each trial of the search has a tuning seed, the same for every rule, and all divide their data into "
+        "training and validation in one way, where the task can."
     )
     entries = [
-        *([procedures] if any(view.budgets for view in views) else []),
+        *([tuned] if any(view.judged for view in views) else []),
         (
             "Found, default",
             "A 95% t interval for the mean of these very configurations over new seeds. It does not say what another "
@@ -141,25 +136,37 @@ def reading(page: Page) -> Part:
         ),
         (
             "Seeds",
-            "All trials of the search share one tuning seed. Winners and default are re-run with fresh seeds, the same "
-            "for every rule; the tuning seed is not among them.",
+            f"{tuning} Winners and default are re-run with fresh seeds, the same for every rule; what the search was "
+            "trained with is not among them.",
         ),
         ("Selection", selected),
         (
             "Pairing",
-            "Rules share their seeds and, where they have a hyperparameter in common, the random draws of the search. "
+            "Rules share their seeds and, where they have a hyperparameter in common, the draws of the search. "
             "Differences are taken draw by draw and seed by seed.",
         ),
         (
-            "Equal within noise",
-            "The interval holds 0 and lies within the spread of one training from seed to seed: whatever difference "
-            "there is, another seed changes more.",
+            "Equal within what matters",
+            "The interval lies within the smallest difference that was said to matter (--matters) on both sides. Where "
+            "that was not said, nothing is called equal.",
+        ),
+        *(
+            [
+                (
+                    "Axes",
+                    "Accuracies stand by the logarithm of their errors: from 90 to 95% is as far as from 98 to 99%, "
+                    "half of the errors. An arrow at the edge is a value beyond the axis.",
+                )
+            ]
+            if share
+            else []
         ),
         (
-            "Diverged",
-            "A reported value was not finite. That is a result of the rule, not a missing value. A run that ends with "
-            "a finite value, however bad, counts with that value.",
+            "Failed",
+            "A run that diverged (a reported value was not finite), ended without a result, or is no better than "
+            "before. That is a result of the rule, not a missing value: it counts with its value before "
+            "training. How many failed stands beside the differences, as does the difference of those that did not.",
         ),
     ]
     items = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(text)}</dd>" for name, text in entries)
-    return Part("How to read this", "", f"<dl>{items}</dl>")
+    return Part("reading", "How to read this", "", f"<dl>{items}</dl>")

@@ -1,39 +1,39 @@
 """The parts of the page around figures, for one task. Pure functions of a `View`."""
 
+from collections.abc import Iterable
+
 from thalweg.view.values import ContenderView, View
 
 from .figures import LINES
 from .markup import Part, figure, legend, percent, row, rule_head, table
+from .slices import caption
 
 
 def best_so_far(view: View) -> Part:
     """The picture of what trials buy."""
-    text = (
-        "Lines: the validation value to expect of the best of n trials (the default and n - 1 others at random; "
-        "unbiased). "
-    )
-    if any(rule.best_band for rule in view.rules):
-        text += (
-            "Bands: 95% intervals over other searches, up to a third of the trials; beyond, these trials alone cannot "
-            "tell how far another search would be from this one. "
-        )
+    text = "Lines: the validation value to expect of the best of n trials (the default and n - 1 others at random). "
+    text += "They are of these trials: another search would draw other lines. "
     text += (
-        "Points: the trials in the order they were run; points beyond the axis stand on its edge, and those without a "
+        "Points: the trials in the order they were run; arrows at the edge lie beyond the axis, and those without a "
         "value are in the next figure."
     )
     about = f"Expected best {view.metric.selection} against the number of trials, one line a {view.kind}"
-    return Part("What tuning buys", text, legend(view.rules) + figure(f"fig-best{view.mark}", about))
-
-
-def sensitivity(view: View) -> Part:
-    """The picture of how much the learning rate matters, and how much of the search does nearly as well as the best."""
-    gone = any(trial.value is None for rule in view.rules for trial in rule.trials)
-    text = "Every trial by its learning rate; the other hyperparameters vary too. The large mark is the default."
-    text += (
-        " Crosses in the strip below are trials that diverged or failed." if gone else " No trial diverged or failed."
+    return Part(
+        f"best{view.mark}", "What tuning buys", text, legend(view.rules) + figure(f"fig-best{view.mark}", about)
     )
-    drawn = figure(f"fig-lr{view.mark}", f"{view.metric.selection} of every trial against its learning rate")
-    return Part("Sensitivity to the learning rate", text, legend(view.rules) + drawn + _shares(view))
+
+
+def slices(view: View, names: Iterable[str]) -> Part:
+    """The pictures of how much each hyperparameter matters, and how much of the search does nearly as well."""
+    gone = any(trial.value is None for rule in view.rules for trial in rule.trials)
+    text = (
+        "Every trial by each hyperparameter that was searched, on the scale of its search; the others vary too. The "
+        "large mark is the default. Arrows at the edge: trials beyond the axis."
+    )
+    text += " Crosses there: trials that diverged or failed." if gone else " No trial diverged or failed."
+    drawn = "".join(figure(f"fig-by-{name}{view.mark}", caption(name, view)) for name in names)
+    content = f'{legend(view.rules)}<div class="slices">{drawn}</div>{_shares(view)}'
+    return Part(f"slices{view.mark}", "Sensitivity to each hyperparameter", text, content)
 
 
 def _shares(view: View) -> str:
@@ -61,4 +61,6 @@ def training(view: View) -> Part:
         "The axis fits what comes after the first epochs."
     )
     about = f"{view.metric.selection} after each epoch of the configurations found, seeds and their mean"
-    return Part("Training curves", text, legend(view.rules) + figure(f"fig-training{view.mark}", about))
+    return Part(
+        f"training{view.mark}", "Training curves", text, legend(view.rules) + figure(f"fig-training{view.mark}", about)
+    )

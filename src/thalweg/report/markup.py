@@ -26,8 +26,12 @@ MANY_ROWS = 12
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the page; ``how`` and ``content`` are HTML."""
+    """A part of the page; ``how`` and ``content`` are HTML.
 
+    ``name``  its address on the page, which stays when its title changes.
+    """
+
+    name: str
     title: str
     how: str
     content: str
@@ -36,7 +40,38 @@ class Part:
         """As a section with a heading of this level."""
         note = f'<p class="how">{self.how}</p>' if self.how else ""
         heading = f"<h{level}>{escaped(self.title)}</h{level}>"
-        return f"<section>\n{heading}\n{note}{self.content}\n</section>"
+        return f'<section id="{self.name}">\n{heading}\n{note}{self.content}\n</section>'
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """All parts on one task, below its ``opening``, which is HTML."""
+
+    name: str
+    title: str
+    opening: str
+    parts: tuple[Part, ...]
+
+    def html(self) -> str:
+        """As a section of sections."""
+        below = "\n".join(part.html(3) for part in self.parts)
+        return (
+            f'<section class="task" id="{self.name}" aria-label="{escaped(self.title)}">\n'
+            f"<h2>{escaped(self.title)}</h2>\n{self.opening}\n{below}\n</section>"
+        )
+
+
+def contents(blocks: Iterable[Part | Chapter]) -> str:
+    """Links to the verdict and to all that follows."""
+
+    def one(name: str, title: str, below: str = "") -> str:
+        return f'<li><a href="#{name}">{label(title)}</a>{below}</li>'
+
+    links = [one("verdict", "Verdict")]
+    for block in blocks:
+        inner = "".join(one(part.name, part.title) for part in block.parts) if isinstance(block, Chapter) else ""
+        links.append(one(block.name, block.title, f"<ul>{inner}</ul>" if inner else ""))
+    return f'<nav class="contents" aria-label="Contents"><ul>{"".join(links)}</ul></nav>'
 
 
 def escaped(text: object) -> str:
@@ -74,9 +109,9 @@ def interval(unit: Unit, found: Interval | None, note: str = "", without: str = 
 
 
 def difference(unit: Unit, pair: Pair) -> str:
-    """A difference with its interval below; grey where it is quiet."""
+    """A difference with its interval below."""
     found = pair.difference
-    mean = f'<span class="mean{" quiet" if pair.quiet else ""}">{unit.difference(found)}</span>'
+    mean = f'<span class="mean">{unit.difference(found)}</span>'
     return f'{mean} <span class="range">({unit.bounds(found)})</span>'
 
 

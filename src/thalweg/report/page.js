@@ -39,7 +39,6 @@
       const layout = { ...themed(figure.layout), template: template(), autosize: true, dragmode: touch.matches ? false : "zoom" };
       if (narrow.matches) {
         layout.margin = { ...layout.margin, l: 40, r: 6 };
-        if (layout.xaxis.type === "log") layout.xaxis.dtick = 2;
       }
       const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]], scrollZoom: false };
       const data = themed(figure.data).map((trace) => ({ ...trace, visible: !hidden.has(trace.legendgroup) }));
@@ -55,6 +54,25 @@
         if (same.dataset.rule === rule) same.setAttribute("aria-pressed", String(!hidden.has(rule)));
       }
       draw(drawn);
+    });
+  }
+  // A heading sorts the trials by its column, each with its re-runs; what has no value stays last either way.
+  for (const button of document.querySelectorAll(".trials thead button")) {
+    button.addEventListener("click", () => {
+      const head = button.closest("th"), table = button.closest("table");
+      const column = head.cellIndex, turn = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+      const number = head.classList.contains("number");
+      const of = (body) => {
+        const cell = body.rows[0].cells[column];
+        return number ? (cell.dataset.value === undefined ? NaN : Number(cell.dataset.value)) : cell.textContent;
+      };
+      const order = (a, b) => {
+        if (!number) return turn * a.localeCompare(b);
+        return Number.isNaN(a) || Number.isNaN(b) ? Number.isNaN(a) - Number.isNaN(b) : turn * (a - b);
+      };
+      table.append(...Array.from(table.tBodies).sort((a, b) => order(of(a), of(b))));
+      for (const other of head.parentElement.cells) other.setAttribute("aria-sort", "none");
+      head.setAttribute("aria-sort", turn > 0 ? "ascending" : "descending");
     });
   }
   const watcher = new IntersectionObserver((entries) => {

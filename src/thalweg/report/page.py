@@ -1,7 +1,7 @@
 """One comparison, or several, as one HTML page that needs nothing else: no request, no file beside it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,11 @@ from thalweg import __version__
 from thalweg.view.machine_readable import finite
 from thalweg.view.palette import COLOURS
 
-from . import across_figures, across_sections, closing_sections, figure_sections, sections
+from . import across_figures, across_sections, closing_sections, figure_sections, sections, trial_table
 from .figures import FIGURES
-from .markup import Part, colour_styles, escaped
+from .forest import forest
+from .markup import Chapter, Part, colour_styles, contents, escaped
+from .slices import slices
 
 if TYPE_CHECKING:
     from thalweg.view.values import Page, View
@@ -25,12 +27,14 @@ def page(shown: "Page") -> str:
     drawn = figures(shown)
     several = len(shown.tasks) > 1
     first = shown.tasks[0]
+    blocks = _several(shown, set(drawn)) if several else _single(shown, set(drawn))
     return Template(_resource("page.html")).substitute(
         title=escaped(shown.heading),
         heading=escaped(shown.heading),
         facts=escaped(across_sections.facts(shown) if several else sections.facts(first)),
         verdict=across_sections.verdict(shown) if several else sections.verdict(first, "fig-intervals" in drawn),
-        sections="\n".join(_several(shown, drawn.keys()) if several else _single(shown, drawn.keys())),
+        contents=contents(blocks),
+        sections="\n".join(block.html() for block in blocks),
         version=escaped(__version__),
         css=_resource("page.css") + colour_styles(rule for view in shown.tasks for rule in view.rules),
         script=_resource("page.js"),
@@ -41,7 +45,7 @@ def page(shown: "Page") -> str:
 
 def figures(shown: "Page") -> dict[str, "Figure"]:
     """Every figure that has something to show, by the name of its place on the page."""
-    found = {f"fig-{name}{view.mark}": draw(view) for view in shown.tasks for name, draw in FIGURES.items()}
+    found = {f"fig-{name}{view.mark}": figure for view in shown.tasks for name, figure in _figures(view).items()}
     looks = {rule.label: rule.look for rule in shown.rules}
     if shown.across is not None and shown.across.profile is not None:
         found["fig-profile"] = across_figures.profile(shown.across.profile, looks)
@@ -50,35 +54,44 @@ def figures(shown: "Page") -> dict[str, "Figure"]:
     return {name: figure for name, figure in found.items() if figure["data"]}
 
 
-def _single(shown: "Page", drawn: Iterable[str]) -> list[str]:
+def _figures(view: "View") -> dict[str, "Figure"]:
+    """Of one task, in the order of the page."""
+    *before, last = ((name, draw(view)) for name, draw in FIGURES.items())
+    return dict(
+        [("forest", forest(view)), *before, *((f"by-{name}", figure) for name, figure in slices(view).items()), last]
+    )
+
+
+def _single(shown: "Page", drawn: set[str]) -> list[Part | Chapter]:
     (view,) = shown.tasks
-    parts = [*_task(view, set(drawn)), closing_sections.reading(shown), closing_sections.again(shown)]
-    return [part.html() for part in (*parts, closing_sections.provenance(view))]
+    closing = (closing_sections.reading(shown), closing_sections.again(shown), closing_sections.provenance(view))
+    return [*_task(view, drawn), *closing]
 
 
-def _several(shown: "Page", drawn: Iterable[str]) -> list[str]:
-    known = set(drawn)
-    found = [part.html() for part in across_sections.together(shown, known)]
-    for view in shown.tasks:
-        parts = (*_task(view, known), closing_sections.provenance(view))
-        found.append(
-            f'<section class="task" id="task{view.mark}" aria-label="{escaped(view.task)}">\n'
-            f"<h2>{escaped(view.task)}</h2>\n{sections.verdict(view, f'fig-intervals{view.mark}' in known)}\n"
-            + "\n".join(part.html(3) for part in parts)
-            + "\n</section>"
+def _several(shown: "Page", drawn: set[str]) -> list[Part | Chapter]:
+    chapters = (
+        Chapter(
+            name=f"task{view.mark}",
+            title=view.task,
+            opening=sections.verdict(view, f"fig-intervals{view.mark}" in drawn),
+            parts=(*_task(view, drawn), closing_sections.provenance(view)),
         )
-    return [*found, closing_sections.reading(shown).html(), closing_sections.again(shown).html()]
+        for view in shown.tasks
+    )
+    together = across_sections.together(shown, drawn)
+    return [*together, *chapters, closing_sections.reading(shown), closing_sections.again(shown)]
 
 
 def _task(view: "View", drawn: set[str]) -> list[Part]:
     """The parts on one task, after its verdict."""
+    sliced = [name for name in view.searched if f"fig-by-{name}{view.mark}" in drawn]
     parts = (
         sections.means(view),
-        sections.pairs(view),
-        sections.tuning(view),
+        sections.differences(view),
         figure_sections.best_so_far(view) if f"fig-best{view.mark}" in drawn else None,
-        figure_sections.sensitivity(view) if f"fig-lr{view.mark}" in drawn else None,
+        figure_sections.slices(view, sliced) if sliced else None,
         figure_sections.training(view) if f"fig-training{view.mark}" in drawn else None,
+        trial_table.trials(view),
         closing_sections.problems(view),
         closing_sections.cost(view),
         closing_sections.kept(view),

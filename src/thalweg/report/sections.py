@@ -1,11 +1,15 @@
 """The parts of the page that answer, for one task: verdict, means, differences. Pure functions of a `View`."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 from thalweg.stats.wording import Unit, counted
-from thalweg.view.values import Budget, ContenderView, Pair, View
+from thalweg.view.values import ContenderView, Pair, SearchView, View
 
 from .markup import Part, difference, escaped, figure, folded, interval, label, percent, row, rule_head, table
+
+# An answer of so many letters is set smaller, so that it fits on a phone's first screen.
+LONG = 160
 
 
 def facts(view: View) -> str:
@@ -21,13 +25,29 @@ def unfinished(missing: int) -> str:
 
 
 def verdict(view: View, drawn: bool) -> str:
-    """The answer, its picture, and the other sentences."""
+    """What makes it no answer, the answer, its picture, the other sentences, and what stands behind them."""
     first, *others = view.verdicts
     name = "" if view.mark else ' id="verdict"'
-    lines = [f'<p class="first"{name}>{escaped(first)}</p>']
-    lines += [picture(view)] if drawn else []
+    lines = [f'<p class="notice">{escaped(text)}</p>' for text in view.notices]
+    size = "first" if len(first) < LONG else "first long"
+    lines += [f'<p class="{size}"{name}>{escaped(first)}</p>', forest(view)]
     lines += [f"<p>{escaped(text)}</p>" for text in others]
-    return "\n".join(lines)
+    lines += [picture(view)] if drawn else []
+    behind = "".join(f"<p>{escaped(text)}</p>" for text in view.details)
+    return "\n".join(filter(None, [*lines, folded("What it rests on", behind) if behind else ""]))
+
+
+def forest(view: View) -> str:
+    """The picture of the answer: each difference from the reference, with its interval."""
+    if not any(isfinite(pair.difference.low) for pair in view.answer):
+        return ""
+    what = f"Differences of {view.metric.judged} from {view.reference}"
+    band = " The band: what does not matter." if view.matters is not None else ""
+    return figure(
+        f"fig-forest{view.mark}",
+        what,
+        f"{what}, better to the right. Bars: the intervals of the answer, which hold together.{band}",
+    )
 
 
 def picture(view: View) -> str:
@@ -42,30 +62,25 @@ def picture(view: View) -> str:
 
 def means(view: View) -> Part:
     """Each rule's means, with intervals; what it lost; the configuration found."""
-    metric, unit = view.metric, view.metric.unit
-    found = f"found in {view.search}" if view.budgets else "tuned"
-    heads = [view.kind, "default", *(f"tuned, {budget.words}" for budget in view.budgets), found]
-    heads += [*(["noise floor"] if view.judged else []), "lost runs", "configuration found"]
-
-    floor = view.judged.noise_floor if view.judged else {}
+    metric, unit, judged = view.metric, view.metric.unit, view.judged
+    found = f"found in {view.search}" if judged else "tuned"
+    heads = [view.kind, "default", *([f"tuned, {judged.words}"] if judged else []), found]
+    heads += ["lost runs", "configuration found"]
 
     def one(rule: ContenderView) -> str:
         cells = [interval(unit, rule.row.default, without=rule.without)]
-        cells += [
-            interval(unit, budget.means.get(rule.label), _own_trials(budget, rule), rule.without)
-            for budget in view.budgets
-        ]
-        cells += [interval(unit, rule.row.tuned, without=rule.without)]
-        cells += [unit.size(floor.get(rule.label, 0.0)) if rule.label in floor else ""] if view.judged else []
-        cells += [lost(rule)]
+        if judged:
+            cells += [interval(unit, judged.means.get(rule.label), _own_trials(judged, rule), rule.without)]
+        cells += [interval(unit, rule.row.tuned, without=rule.without), lost(rule)]
         return row(rule_head(rule), cells, (f'<div class="setting">{winner(rule)}</div>',))
 
-    text = f"Mean {escaped(metric.judged)} ({metric.better} is better) and, below it, its 95% interval. "
-    if view.judged:
+    text = f"Mean {escaped(metric.judged)} ({metric.better} is better) and, below it, its own 95% interval. "
+    if metric.scale.is_ratio:
+        text += f"Means are taken of the logarithm of {escaped(unit.ratio)}. "
+    if judged:
         text += (
-            f"Tuned with {_all_words(view)}: what such a search gives, over new searches and new seeds. "
-            f"Default and found: these configurations, over new seeds ({view.seeds} were run). Noise floor: how far "
-            f"the rule, compared with itself, goes in 19 of 20 cases."
+            f"Tuned with {judged.words}: what a random search of so many gives, over new searches and new seeds. "
+            f"Default and found: these configurations, over new seeds ({view.seeds} were run)."
         )
     else:
         text += (
@@ -73,16 +88,17 @@ def means(view: View) -> Part:
             f"Both are for these configurations, over new seeds ({view.seeds} were run)."
         )
     rows = [one(rule) for rule in view.rules]
-    return Part("Default and tuned", text, table(heads, rows, range(1, len(heads) - 1), name="Default and tuned"))
+    return Part(
+        f"means{view.mark}",
+        "Default and tuned",
+        text,
+        table(heads, rows, range(1, len(heads) - 1), name="Default and tuned"),
+    )
 
 
-def _own_trials(budget: Budget, rule: ContenderView) -> str:
+def _own_trials(judged: SearchView, rule: ContenderView) -> str:
     """The number of trials where it is not the same for all."""
-    return "" if len(set(budget.trials.values())) == 1 else f"{budget.trials.get(rule.label, 0)} trials"
-
-
-def _all_words(view: View) -> str:
-    return " or ".join(budget.words for budget in view.budgets)
+    return "" if len(set(judged.trials.values())) == 1 else f"{judged.trials.get(rule.label, 0)} trials"
 
 
 def lost(rule: ContenderView) -> str:
@@ -101,57 +117,52 @@ def winner(rule: ContenderView) -> str:
     return text + (edge if rule.row.near_edge else "")
 
 
-def pairs(view: View) -> Part | None:
-    """Every two: of the procedures, where these are known, and of the configurations found."""
-    if not view.pairs and not view.budgets:
+def differences(view: View) -> Part | None:
+    """The answer's differences, those of untuned settings, and those of which nothing is said."""
+    unit = view.metric.unit
+    if not view.answer and not view.settings:
         return None
-    tables = []
-    for budget in reversed(view.budgets):
-        made = _differences(view.metric.unit, budget.pairs, f"tuned with {budget.words}")
-        tables.append(made if budget is view.judged else folded(f"Tuned with {budget.words}", made))
-    found = _differences(view.metric.unit, view.pairs, "configurations found" if view.budgets else "comparison")
-    tables.append(folded("The configurations found", found) if view.budgets and view.pairs else found)
-    text = f"Differences of {escaped(view.metric.judged)}. Better and worse are said of the first. "
-    if view.budgets:
-        text += (
-            "P(first better): how often a training of the first beats one of the second. Differences below the noise "
-            "floor of either are grey. Intervals: over new searches and new seeds"
+    how = f"tuned with {view.judged.words}" if view.judged else "configurations"
+    tables = [_differences(unit, view.answer, how)]
+    if view.settings:
+        tables.append(folded("Every two untuned settings", _differences(unit, view.settings, "as they come")))
+    if view.described:
+        about = (
+            "<p>Outside the answer, so nothing is called better: each has its own 95% interval; of many some miss.</p>"
         )
-    else:
-        text += "They are taken seed by seed, so that luck shared by both cancels. Intervals: over new seeds"
-    text += ", with Holm's correction for all pairs." if len(view.rules) > 2 else "."
-    return Part("Differences", text, "\n".join(tables)) if any(tables) else None
+        made = about + _differences(unit, view.described, "described")
+        tables.append(folded("Gains of tuning, and other pairs", made))
+    over = "over new searches and new seeds" if view.judged else "over new seeds, taken seed by seed"
+    held = "those of the answer hold together" if len(view.answer) > 1 else "one for each difference"
+    text = (
+        f"Differences of {escaped(view.metric.judged)}{_scaled(unit)}. Better and worse are said of the first, of all "
+        "its runs: a failed one counts with its value before training. The intervals are "
+        f"{over}; {held}."
+    )
+    return Part(f"differences{view.mark}", "Differences", text, "\n".join(filter(None, tables)))
 
 
-def tuning(view: View) -> Part | None:
-    """What gains more: tuning, or going over to another rule?"""
-    if not view.budgets and not view.tuning:
-        return None
-    tables = []
-    for budget in reversed(view.budgets):
-        made = _differences(view.metric.unit, (*budget.tuning, *budget.switching), f"tuned with {budget.words}")
-        tables.append(made if budget is view.judged else folded(f"Tuned with {budget.words}", made))
-    found = _differences(view.metric.unit, view.tuning, "configurations found" if view.budgets else "comparison")
-    tables.append(folded("The configurations found", found) if view.budgets and view.tuning else found)
-    text = f"Differences of {escaped(view.metric.judged)}."
-    if view.budgets and view.judged and view.judged.switching:
-        text += " The last two: from the first of those compared to the best of the others."
-    return Part("Tuning against switching" if view.budgets else "What tuning gained", text, "\n".join(tables))
+def _scaled(unit: Unit) -> str:
+    return f", as ratios of {escaped(unit.ratio)}" if unit.ratio else ""
 
 
 def _differences(unit: Unit, found: Sequence[Pair], head: str) -> str:
     if not found:
         return ""
+    said, lost = any(pair.answer for pair in found), any(pair.failures for pair in found)
     chances = any(pair.chance for pair in found)
-    heads = [head, "the first is", "difference"]
-    heads += ["P(first better)"] if chances else []
+    heads = [head, *(["the first is"] if said else []), "difference"]
+    heads += [*(["of those that did not fail", "failed"] if lost else []), *(["P(first better)"] if chances else [])]
 
     def one(pair: Pair) -> str:
-        quiet = ' class="quiet"' if pair.quiet else ""
-        head = f'<th scope="row">{label(pair.title)}</th><td{quiet}>{escaped(pair.answer)}</td>'
-        return row(head, [difference(unit, pair), *([_chance(pair)] if chances else [])])
+        first = f'<th scope="row">{label(pair.title)}</th>' + (f"<td>{escaped(pair.answer)}</td>" if said else "")
+        cells = [difference(unit, pair)]
+        if lost:
+            good = pair.quality
+            cells += [f"{unit.difference(good)} ({unit.bounds(good)})" if good else "", escaped(pair.failures)]
+        return row(first, [*cells, *([_chance(pair)] if chances else [])])
 
-    return table(heads, [one(pair) for pair in found], range(2, len(heads)))
+    return table(heads, [one(pair) for pair in found], range(1 + said, len(heads)))
 
 
 def _chance(pair: Pair) -> str:

@@ -28,28 +28,29 @@ class Interval:
     values: tuple[float, ...]
 
     @property
+    def negative(self) -> "Interval":
+        """Of the same with its sign turned."""
+        values = tuple(-value for value in self.values)
+        return Interval(-self.mean, -self.high, -self.low, self.sd, self.level, values)
+
+    @property
     def n(self) -> int:
         """How many values."""
         return len(self.values)
 
 
-def t_quantile(n: int, level: float, together: int = 1) -> float:
-    """Half-width of an interval for a mean of n values, in standard errors.
-
-    ``together``: how many intervals shall hold at once with probability ``level`` (Bonferroni: each misses with
-    probability (1 - level) / together).
-    """
-    return float(stdtrit(n - 1, 1 - (1 - level) / (2 * together)))
+def t_quantile(n: int, level: float) -> float:
+    """Half-width of an interval for a mean of n values, in standard errors."""
+    return float(stdtrit(n - 1, (1 + level) / 2))
 
 
 def t_interval(
     values: Sequence[float],
     *,
     level: float = 0.95,
-    together: int = 1,
     within: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
-    """Student's t interval for the mean of ``values``, shape (n,); see `t_quantile` for ``together``.
+    """Student's t interval for the mean of ``values``, shape (n,), at a confidence ``level`` between 0.5 and 1.
 
     ``within``: where the mean can lie at all, (0, 1) for an accuracy. Cutting the interval there costs no coverage.
     """
@@ -58,6 +59,8 @@ def t_interval(
         raise ValueError(f"t_interval needs a flat list of at least one number, got shape {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError("t_interval needs finite numbers; give diverged runs a value first")
+    if not 0.5 < level < 1:
+        raise ValueError(f"level is a confidence, such as 0.95; got {level}")
     kept = tuple(float(v) for v in array)
     if array.size == 1:
         return Interval(kept[0], *within, 0.0, level, kept)
@@ -68,5 +71,5 @@ def t_interval(
         mean, sd = kept[0], 0.0
     if not isfinite(mean + sd):
         return Interval(mean, *within, sd, level, kept)
-    half = t_quantile(array.size, level, together) * sd / sqrt(array.size)
+    half = t_quantile(array.size, level) * sd / sqrt(array.size)
     return Interval(mean, max(mean - half, within[0]), min(mean + half, within[1]), sd, level, kept)

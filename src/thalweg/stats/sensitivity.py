@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv
+
+from .proportion import exact_bounds
 
 WITHIN = (0.01, 0.05)
 
@@ -13,7 +14,8 @@ WITHIN = (0.01, 0.05)
 class Share:
     """The part of the box whose value is within ``tolerance`` of the best that was found: ``count`` of ``total`` draws.
 
-    ``low``, ``high``  its 95% interval (Clopper & Pearson 1934, exact for independent draws).
+    ``low``, ``high``  its 95% interval as if the best were fixed beforehand (Clopper & Pearson 1934); it is the best of
+                       these draws, so it is a guide.
     """
 
     tolerance: float
@@ -44,8 +46,6 @@ def sensitivity(
     away = np.abs(found - best)
     shares = []
     for tolerance in within:
-        count, total, tail = int((away <= tolerance * abs(best)).sum()), found.size, (1 - level) / 2
-        low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
-        high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
-        shares.append(Share(tolerance, count, total, low, high))
+        count = int((away <= tolerance * abs(best)).sum())
+        shares.append(Share(tolerance, count, found.size, *exact_bounds(count, found.size, (1 - level) / 2)))
     return tuple(shares)

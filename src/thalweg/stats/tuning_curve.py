@@ -11,7 +11,7 @@ def expected_best(values: Sequence[float], *, higher_is_better: bool = True) -> 
 
     The unbiased U-statistic U_n = sum_{i=n..N} C(i-1, n-1) / C(N, n) v_(i), with v_(1) <= ... <= v_(N).
     Source: Tang et al. 2020, "Showing your work doesn't always work", arXiv:2004.13705.
-    It needs trials that are alike (independent draws): for a search with the default first, see `best_after`.
+    It needs trials that are alike (independent draws), none of them a default.
     """
     sign = 1.0 if higher_is_better else -1.0
     ordered = np.sort(sign * np.asarray(values, dtype=np.float64))
@@ -19,17 +19,6 @@ def expected_best(values: Sequence[float], *, higher_is_better: bool = True) -> 
     if not np.isfinite(ordered).all():
         raise ValueError("expected_best needs finite numbers; give diverged runs a value first")
     return tuple(sign * float(_weights(n, total) @ ordered[n - 1 :]) for n in range(1, total + 1))
-
-
-def best_after(values: Sequence[float], *, higher_is_better: bool = True) -> tuple[float, ...]:
-    """For n = 1 ... N, the expected best of a search of n trials: the default, ``values[0]``, and n - 1 of the others.
-
-    The others are independent draws, so the average over all choices of n - 1 of them is the unbiased estimate.
-    """
-    default, others = values[0], values[1:]
-    better = max if higher_is_better else min
-    capped = [better(default, value) for value in others]
-    return (float(default), *expected_best(capped, higher_is_better=higher_is_better))
 
 
 def _weights(n: int, total: int) -> NDArray[np.float64]:

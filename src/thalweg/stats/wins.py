@@ -13,7 +13,7 @@ from .proportion import score_interval
 REVERSED = {
     "better": "worse",
     "worse": "better",
-    "equal within noise": "equal within noise",
+    "equal": "equal",
     "cannot tell": "cannot tell",
 }
 
@@ -31,7 +31,7 @@ class Answered(Protocol):
 
 @dataclass(frozen=True)
 class Record:
-    """On how many tasks the first is better (``wins``), worse (``losses``), equal within noise, or not to be told.
+    """On how many tasks the first is better (``wins``), worse (``losses``), equal, or not to be told.
 
     ``share``        wins / (wins + losses); None where no task has decided.
     ``low``, ``high``  Wilson's interval of the chance that the first wins where a task decides; 0 and 1 where none has.
@@ -73,7 +73,7 @@ class WinMatrix:
 
 
 def win_matrix(answers: Mapping[str, Sequence[Answered]], *, level: float = 0.95) -> WinMatrix:
-    """Count the answers by task: ``better``, ``worse``, ``equal within noise``, ``cannot tell``.
+    """Count the answers by task: ``better``, ``worse``, ``equal``, ``cannot tell``.
 
     ``answers[task]``  the pairs compared there, each in one direction or in both; rules stand in the order met.
     Source of the interval: Wilson 1927, for wins out of wins + losses; 5 of 5 give 0.57 to 1.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, isfinite, log10
+from math import exp, floor, isfinite, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +18,11 @@ DRAWN = 4
 
 @dataclass(frozen=True)
 class Unit:
-    """How a metric's values are written. ``share``: fractions, written as percent, their differences as points.
+    """How a metric's values and differences are written.
+
+    ``share``  values are fractions, written as percent, their differences as points.
+    ``ratio``  of what differences are ratios, on a scale of logarithms: ``errors`` or ``loss``; "": of nothing.
+    ``falls``  whether a higher score is a smaller ratio, as of errors.
 
     What has an interval gets as many decimals as its half-width has something to say of: to its first digit where it is
     percent, to its second otherwise. What has none, such as the value of one training, gets four digits, of a percent
@@ -26,6 +30,8 @@ class Unit:
     """
 
     share: bool = False
+    ratio: str = ""
+    falls: bool = False
 
     def value(self, value: float) -> str:
         """A value without an interval: 97.41%, 0.09312."""
@@ -42,7 +48,9 @@ class Unit:
         return f"{self._level(interval.low, interval)} to {self._level(interval.high, interval)}"
 
     def difference(self, interval: "Interval") -> str:
-        """A difference: +1.3 points, -0.012."""
+        """A difference: +1.3 points, -0.012, 0.55 times the errors."""
+        if self.ratio:
+            return f"{_ratio(self._factor(interval.mean))} times the {self.ratio}"
         text = self._signed(interval.mean, interval)
         return f"{text} points" if self.share else text
 
@@ -50,12 +58,20 @@ class Unit:
         """The interval of a difference: +0.4 to +2.2."""
         if not isfinite(interval.low):
             return "no interval"
+        if self.ratio:
+            low, high = sorted((self._factor(interval.low), self._factor(interval.high)))
+            return f"{_ratio(low)} to {_ratio(high)}"
         return f"{self._signed(interval.low, interval)} to {self._signed(interval.high, interval)}"
 
     def size(self, value: float) -> str:
-        """A difference's size without its direction: 0.4 points."""
-        text = f"{100 * value:.2g}" if self.share else f"{value:.2g}"
+        """A difference's size without its direction: 0.4 points, a factor of 1.3."""
+        if self.ratio:
+            return f"a factor of {_ratio(_exp(abs(value)))}"
+        text = _rounded(100 * value if self.share else value, 2)
         return f"{text} points" if self.share else text
+
+    def _factor(self, difference: float) -> float:
+        return _exp(-difference if self.falls else difference)
 
     def _level(self, value: float, interval: "Interval | None") -> str:
         decimals = self._decimals(interval, value)
@@ -93,6 +109,26 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 def counted(number: int, thing: str) -> str:
     """1 seed, 2 seeds."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def _ratio(value: float) -> str:
+    """Of what is near 1, as many decimals as tell it from 1; of what is small, as many as tell it from 0."""
+    if value >= HUGE or not isfinite(value):
+        return "a million or more" if value > 0 else "no number"
+    if value <= 1 / HUGE:
+        return "a millionth or less"
+    if (away := abs(value - 1)) < 0.1:
+        return f"{value:.{min(max(-_magnitude(away), 3), MOST) if away else 3}f}"
+    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}" if value < 10 else _rounded(value, 3)
+
+
+def _rounded(value: float, digits: int) -> str:
+    """To so many digits, without an exponent where it can be read: 140, not 1.4e+02."""
+    return f"{float(f'{value:.{digits}g}'):g}"
+
+
+def _exp(value: float) -> float:
+    return exp(min(value, 700.0))
 
 
 def _number(value: float, decimals: int, sign: str = "") -> str:

@@ -25,8 +25,10 @@ def statement(batch: str) -> str:
     """What the digits tasks have in common, in words; ``batch`` says how large theirs are."""
     return (
         "Data: scikit-learn's digits, 1,797 images of 8x8 pixels in 10 classes; pixels divided by 16, so in [0, 1]. "
-        "Split once for all runs, class by class: numpy RandomState(1797) permutes each class, classes in order; "
-        "the first 60% (rounded) train, the next 20% validate, the rest test. "
+        "Split class by class: numpy RandomState(1797) permutes each class, classes in order; "
+        "the first 60% (rounded) train, the next 20% validate, the rest test. In a comparison the first two are "
+        "divided anew, by a RandomState of the run's seed for the split (its lower and its upper 32 bits), which "
+        "permutes what they hold of each class: the trials of a search have one such split, each re-run its own. "
         f"Loss: cross entropy, mean over the batch. Batches of {batch} without replacement, reshuffled each epoch; "
         "the last batch holds the remainder. Losses and accuracies are over the whole of each part, "
         "before training and after each epoch."
@@ -50,28 +52,34 @@ class Digits:
     test: Part
 
 
-def split(classes: "NDArray[np.int64]") -> tuple[list[int], list[int], list[int]]:
-    """Indices of the train, validation and test examples: 60/20/20 within every class, always the same."""
+def split(classes: "NDArray[np.int64]", seed: int | None = None) -> tuple[list[int], list[int], list[int]]:
+    """Indices of the train, validation and test examples: 60/20/20 within every class. The last are always the same.
+
+    ``seed``  by which the first two are divided, 64 bits; None: as they always were.
+    """
     # RandomState, not Generator: numpy promises that its stream never changes.
     chance = np.random.RandomState(SPLIT_SEED)
+    anew = None if seed is None else np.random.RandomState([seed % 2**32, seed >> 32])
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     for digit in range(10):
         order = chance.permutation(np.flatnonzero(classes == digit))
         first, second = round(0.6 * len(order)), round(0.8 * len(order))
+        if anew:
+            order[:second] = anew.permutation(order[:second])
         for part, chosen in zip(parts, (order[:first], order[first:second], order[second:]), strict=True):
             part.extend(int(i) for i in chosen)
     return parts
 
 
-def load() -> Digits:
-    """The data, split; takes a few milliseconds."""
+def load(seed: int | None = None) -> Digits:
+    """The data, split (`split`); takes a few milliseconds."""
     import torch
     from sklearn.datasets import load_digits
 
     images, classes = load_digits(return_X_y=True)
     scaled = torch.tensor(images / 16.0, dtype=torch.float32)
     labels = torch.tensor(classes, dtype=torch.int64)
-    train, valid, test = (Part(scaled[chosen], labels[chosen]) for chosen in split(classes))
+    train, valid, test = (Part(scaled[chosen], labels[chosen]) for chosen in split(classes, seed))
     return Digits(train, valid, test)
 
 
@@ -105,10 +113,10 @@ def fit(trial: Trial, model: "nn.Module", epochs: int, batch: int) -> None:
     """Train a model from images, (n, 64), to a score for each class, (n, 10); report as `statement` says."""
     from torch.nn.functional import cross_entropy
 
-    data = load()
+    data = load(trial.seed("split") if trial.splits else None)
     optimizer = trial.optimizer(model)
     shuffled = batches(data.train, batch, trial.seed("data"))
-    trial.report(**evaluate(model, data))
+    trial.report(**evaluate(model, data), tests=len(data.test.classes))
 
     def loss(images: "Tensor", classes: "Tensor") -> "Tensor":
         return cross_entropy(model(images), classes)
@@ -117,4 +125,4 @@ def fit(trial: Trial, model: "nn.Module", epochs: int, batch: int) -> None:
         for images, classes in next(shuffled):
             take_step(optimizer, partial(loss, images, classes))
         with trial.evaluation():
-            trial.report(**evaluate(model, data))
+            trial.report(**evaluate(model, data), tests=len(data.test.classes))

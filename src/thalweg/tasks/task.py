@@ -28,6 +28,10 @@ class Trial(Protocol):
         """What was chosen of the task's options, all of them by name."""
 
     @property
+    def splits(self) -> bool:
+        """Whether training and validation data are to be divided by ``seed("split")``, where a task divides them."""
+
+    @property
     def run_seed(self) -> int:
         """The run's seed itself, for what another library drew from it; anything else takes `seed`."""
 
@@ -43,8 +47,8 @@ class Trial(Protocol):
     def evaluation(self) -> AbstractContextManager[None]:
         """Within, the parameters hold the weights to test, where these are not the ones that are trained."""
 
-    def report(self, **metrics: float) -> None:
-        """Values at the end of an epoch, or, before the first step, at initialisation."""
+    def report(self, **metrics: Any) -> None:
+        """Values at the end of an epoch, or, before the first step, at initialisation; ``tests=``: test examples."""
 
     def check(self, loss: Any) -> None:
         """End the training as diverged if this loss is not finite. Optional: saves the rest of an epoch."""

@@ -14,22 +14,25 @@ from thalweg.view.values import ContenderView, Page, View
 from thalweg.view.words import duration, size
 
 from .console import table
+from .forest import forest
 
 
-def print_outcome(found: Comparison | Suite, console: Console, report: Path | None = None) -> None:
-    """Everything a person wants to know at the end."""
+def print_outcome(
+    found: Comparison | Suite, console: Console, report: Path | None = None, *, verbose: bool = False
+) -> None:
+    """Everything a person wants to know at the end; ``verbose``: also what it rests on."""
     page = view_of(found)
     if len(page.tasks) > 1:
         _print_together(page, console)
     for view in page.tasks:
-        _print_task(view, console, alone=len(page.tasks) == 1)
+        _print_task(view, console, alone=len(page.tasks) == 1, verbose=verbose)
     # Plain print: a path must stay in one piece, to be copied.
     if found.path is not None:
         print(f"Results: {found.path}")
     print(
         f"Page: {report}"
         if report
-        else f"For the page, with every difference: thalweg report {found.path}"
+        else f"For the page, with every difference: thalweg report {found.path}; here: --verbose"
         if found.path
         else ""
     )
@@ -45,21 +48,29 @@ def _print_together(page: Page, console: Console) -> None:
         console.print()
 
 
-def _print_task(view: View, console: Console, *, alone: bool) -> None:
+def _print_task(view: View, console: Console, *, alone: bool, verbose: bool) -> None:
+    for sentence in view.notices:
+        console.print(Text(sentence, "yellow"))
     first, *others = view.verdicts
     console.print(Text(first, "bold"))
-    # Of several tasks only the numbers behind each answer; all that is said of one is on the page.
-    for sentence in others if alone else others[:1]:
+    if view.answer:
+        console.print()
+        console.print(forest(view, console.width))
+        console.print()
+    # Of several tasks only the answer; all that is said of one is on the page.
+    for sentence in others if alone or verbose else []:
         console.print(Text(sentence))
+    for sentence in view.details if verbose else ():
+        console.print(Text(sentence, "dim"))
     console.print()
     console.print(means_table(view))
     console.print()
-    console.print(settings_table(view))
-    console.print()
-    if alone:
+    if verbose:
+        console.print(settings_table(view))
+        console.print()
         console.print(Text(_about(view), "dim"))
     else:
-        console.print(Text(f"Mean {view.metric.judged} ({view.metric.better} is better), 95% intervals.\n", "dim"))
+        console.print(Text(f"Mean {view.metric.judged} ({view.metric.better} is better), 95% intervals.", "dim"))
 
 
 def _about(view: View) -> str:

@@ -129,16 +129,36 @@ def changed_words(event: Started) -> str:
     return f"{listed(event.changed)} {verb} not as the last time: what was computed with the former text is not used"
 
 
+def rounded_words(event: Started) -> str:
+    """That each rule has more trials than were asked for; "" where it has as many. Said once, of the first task."""
+    if event.rounded is None or event.of[0] > 1:
+        return ""
+    asked, trials = event.rounded
+    return f"{trials} trials of each instead of {asked}: the default, and a power of two of others, which lie evenly"
+
+
 def run_words(cell: Cell, run: Run) -> str:
     """A run that did not end well, in one line."""
     return f"{cell.called}, {which(cell.trial)}, {run.status}: {run.message}"
 
 
+def matters_words(event: Started) -> str:
+    """What was said to matter, before anything is trained."""
+    if event.matters is None:
+        return ""
+    return f"What matters, said beforehand: {event.matters:g}, a ratio where ratios are compared, else a difference"
+
+
+def notes(event: Started) -> list[str]:
+    """What there is to say before anything is trained."""
+    return [line for line in (rounded_words(event), matters_words(event), changed_words(event)) if line]
+
+
 def event_lines(event: Event, tally: Tally) -> list[str]:
     """What an event leaves to be read beside the counts: what had changed, what was stored, the first failures."""
     if isinstance(event, Started):
-        lines = (changed_words(event), tally.resumed() + "." if event.done else "")
-        return [tally.about(line) for line in lines if line]
+        lines = [*notes(event), *([tally.resumed() + "."] if event.done else [])]
+        return [tally.about(line) for line in lines]
     if isinstance(event, Finished) and event.run.status in WITHOUT_RESULT and tally.failed <= FAILURES_SHOWN:
         return [run_words(event.cell, event.run)]
     return []
@@ -186,8 +206,8 @@ class Plain:
         self.tally.take(event)
         tally = self.tally
         if isinstance(event, Started):
-            if changed := changed_words(event):
-                self._say(tally.about(changed))
+            for note in notes(event):
+                self._say(tally.about(note))
             start = tally.resumed() if event.done else f"{event.total} runs"
             self._say(tally.about(start))
         elif isinstance(event, Phase):

@@ -4,9 +4,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from thalweg.stats.pool import largest_budget
 from thalweg.stats.wording import value_text
 from thalweg.study.ask.arguments import written_arguments
+from thalweg.study.ask.designs import largest, usual
 from thalweg.study.ask.varying import written_again
 from thalweg.study.model.cells import CPU
 from thalweg.study.model.plan import Plan
@@ -47,6 +47,9 @@ def _settings(plan: Plan, store: Path | None) -> tuple[str, ...]:
     words += [*_budgets(plan), *_common(plan)]
     words += ["--hold", ",".join(plan.held)] if plan.held else []
     words += ["--metric", plan.metric] if plan.metric else []
+    words += ["--against", plan.against] if plan.against else []
+    for name, value in (("matters", plan.matters), ("target", plan.target)):
+        words += [] if value is None else [f"--{name}", value_text(value)]
     words += ["--store", str(store)] if store else []
     words += [] if plan.device == CPU else ["--devices", "cuda"]
     words += written_arguments(plan.arguments)
@@ -56,10 +59,11 @@ def _settings(plan: Plan, store: Path | None) -> tuple[str, ...]:
 def _budgets(plan: Plan) -> list[str]:
     if plan.minutes is not None:
         return ["--minutes", value_text(plan.minutes)]
-    third = largest_budget(plan.trials)
-    if plan.budgets == ((third,) if third > 1 else ()):
+    # A study of before has what its store says of it.
+    if plan.design == 1 or plan.budgets in ((), usual(plan.trials)):
         return []
-    return [word for budget in plan.budgets or ("none",) for word in ("--budget", str(budget))]
+    (budget,) = plan.budgets
+    return ["--budget", str(budget)] if budget <= largest(plan.trials) else []
 
 
 def _common(plan: Plan) -> list[str]:

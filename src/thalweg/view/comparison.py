@@ -1,27 +1,24 @@
 """From comparisons to what is shown of them."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
-from thalweg.stats.wording import DRAWN, value_text
-from thalweg.study.judge.across import headline
+from thalweg.stats.wording import value_text
 from thalweg.study.judge.findings import ContenderRow
 from thalweg.study.judge.results import Comparison, Suite
-from thalweg.study.model.cells import Cell, Run, which
+from thalweg.study.judge.select import budgets_of
 from thalweg.study.model.metric import Metric
-from thalweg.study.model.plan import Contender, Plan
+from thalweg.study.model.plan import Contender
 
 from . import commands
 from .commands import heading
-from .pairs import budget, found_pair
+from .pairs import pair_of
 from .palette import look
-from .values import Configuration, ContenderView, Curve, Kept, Page, Problem, View
-
-# Digits of a key that are shown; `thalweg rerun` takes as few.
-KEY = 12
+from .trials import KEY, run_name, search_kind, setting, trials_of
+from .values import ContenderView, Curve, Page, Pair, Problem, SearchView, View
 
 
 def view_of(found: Comparison | Suite, folder: Path | None = None) -> Page:
@@ -44,22 +41,29 @@ def view_of(found: Comparison | Suite, folder: Path | None = None) -> Page:
 
 def task_view(comparison: Comparison, mark: str = "") -> View:
     """What is shown of one task; ``mark`` as in `View`."""
-    plan, metric = comparison.plan, metric_of(comparison)
+    plan, metric, said = comparison.plan, metric_of(comparison), comparison.verdict.sentences
     planned = {rule.label: rule for rule in plan.rules}
+    family = comparison.family
+    contrasts = family.contrasts if family else ()
     return View(
         task=plan.task,
         heading=heading(plan),
         kind="contender" if plan.rules[0].options else "rule",
         summary=plan.task_summary,
         metric=metric,
-        verdicts=comparison.verdict.sentences,
+        notices=said[: comparison.verdict.notices],
+        verdicts=said[comparison.verdict.notices :],
         missing=comparison.missing,
-        rules=tuple(
-            _rule(row, planned[row.contender], plan, metric, index) for index, row in enumerate(comparison.rows)
-        ),
-        budgets=tuple(budget(found, plan.minutes) for found in comparison.procedures),
-        pairs=tuple(found_pair(f"{found.first} minus {found.second}", found) for found in comparison.pairs),
-        tuning=tuple(found_pair(f"{label}: found minus default", found) for label, found in comparison.tuning.items()),
+        rules=tuple(_rule(row, planned[row.contender], metric, index) for index, row in enumerate(comparison.rows)),
+        details=comparison.verdict.details,
+        judged=_searches(comparison),
+        reference=family.reference if family else "",
+        answer=tuple(pair_of(_title(each.first, each.second, metric), each) for each in contrasts),
+        settings=tuple(pair_of(_title(each.first, each.second, metric), each) for each in family.settings)
+        if family
+        else (),
+        described=tuple(_described(comparison)),
+        matters=comparison.matters,
         standing=_standing(comparison),
         problems=tuple(
             Problem(cell.called, run_name(cell, plan), run.status, run.message, run.key[:KEY], run.log)
@@ -70,6 +74,7 @@ def task_view(comparison: Comparison, mark: str = "") -> View:
         search=f"{plan.trials} trials" if plan.minutes is None else f"{plan.minutes:.3g} minutes",
         seeds=plan.seeds,
         mark=mark,
+        design=plan.design,
     )
 
 
@@ -78,71 +83,56 @@ def metric_of(comparison: Comparison) -> Metric:
     return comparison.metric or Metric(comparison.plan.metric or "metric", higher_is_better=True)
 
 
-def setting(values: Mapping[str, float | bool], names: Mapping[str, object] | None = None) -> str:
-    """Hyperparameters in one line; only ``names`` when given."""
-    shown = values if names is None else {name: values[name] for name in names if name in values}
-    return ", ".join(f"{name}={value_text(value, DRAWN)}" for name, value in shown.items())
+def _searches(comparison: Comparison) -> SearchView | None:
+    judged = comparison.searches
+    if judged is None:
+        return None
+    return SearchView(judged.budget(comparison.plan.minutes), judged.trials, judged.intervals)
 
 
-def run_name(cell: Cell, plan: Plan) -> str:
-    """Which run this is, in words."""
-    configuration = which(cell.trial)
-    return configuration if cell.seed == plan.tuning_seed else f"re-run of {configuration}, seed {cell.seed}"
+def _title(first: str, second: str, metric: Metric) -> str:
+    """Of what a difference, or a ratio, is."""
+    return f"{first} {'against' if metric.scale.is_ratio else 'minus'} {second}"
+
+
+def _described(comparison: Comparison) -> Iterator[Pair]:
+    """What is outside the answer."""
+    if comparison.searches is None:
+        return
+    metric = metric_of(comparison)
+    for label, gain in comparison.searches.gains.items():
+        yield pair_of(f"{label}: {_title('tuned', 'default', metric)}", gain)
+    for each in comparison.searches.others:
+        yield pair_of(_title(each.first, each.second, metric), each)
 
 
 def _standing(comparison: Comparison) -> dict[str, str]:
-    """What the verdict says of each against the best mean, which stands first in its pairs."""
-    pairs = headline(comparison)
-    if not pairs:
+    """What the answer says of each against the reference."""
+    family = comparison.family
+    if family is None or not family.contrasts:
         return {}
-    words = {"better": "worse", "cannot tell": "cannot be told", "equal within noise": "equal within noise"}
-    best = pairs[0].first
-    return {best: "best"} | {pair.second: words[pair.answer] for pair in pairs if pair.first == best}
+    words = {"cannot tell": "cannot be told"}
+    return {family.reference: "reference"} | {
+        each.first: words.get(each.answer, each.answer) for each in family.contrasts
+    }
 
 
-def _rule(row: ContenderRow, planned: Contender, plan: Plan, metric: Metric, index: int) -> ContenderView:
+def _rule(row: ContenderRow, planned: Contender, metric: Metric, index: int) -> ContenderView:
     searched = planned.searched
-    chosen = dict.fromkeys(trial for trial in (0, row.winner_trial) if trial is not None)
-    again = [(plan.cell(planned, trial, run.seed), run) for trial in chosen for run in row.again.get(trial, ())]
     return ContenderView(
         row=row,
         look=look(index),
         winner=None if row.winner_trial is None else setting(row.winner_values, searched),
-        trials=tuple(_trial(number, run, searched, metric) for number, run in row.trials.items()),
+        searched={name: search_kind(words) for name, words in searched.items()},
+        trials=trials_of(row, planned, metric),
         expected_best=tuple((n, value) for n, value in enumerate(row.best_after, 1) if isfinite(value)),
-        best_band=tuple(_band(row, metric)),
         curves=tuple(
             Curve(str(run.seed), tuple(map(float, curve.epochs)), curve.values)
             for run in row.tuned_runs
             if (curve := run.curves.get(metric.selection)) is not None
         ),
-        again=tuple(_kept(cell, run, plan, metric) for cell, run in again),
         repeats=_repeats(row),
     )
-
-
-def _band(row: ContenderRow, metric: Metric) -> list[tuple[int, float, float]]:
-    low, high = metric.possible
-    each = enumerate(zip(row.best_after, row.best_after_half, strict=False), 1)
-    band = [(n, max(mean - half, low), min(mean + half, high)) for n, (mean, half) in each if isfinite(mean + half)]
-    return band if len(band) > 1 else []
-
-
-def _trial(number: int, run: Run, searched: Mapping[str, str], metric: Metric) -> Configuration:
-    curve = run.curves.get(metric.selection) if run.status == "done" else None
-    lr = run.values.get("lr")
-    return Configuration(
-        number=number,
-        lr=float(lr) if lr is not None else None,
-        value=curve.end() if curve and curve.values else None,
-        outcome=run.status,
-        setting=setting(run.values, searched),
-    )
-
-
-def _kept(cell: Cell, run: Run, plan: Plan, metric: Metric) -> Kept:
-    curve = run.curves.get(metric.judgement) if run.status == "done" else None
-    return Kept(run.key[:KEY], run_name(cell, plan), run.status, curve.values[-1] if curve and curve.values else None)
 
 
 def _repeats(row: ContenderRow) -> str:
@@ -153,17 +143,19 @@ def _repeats(row: ContenderRow) -> str:
 
 def _provenance(comparison: Comparison) -> list[tuple[str, str]]:
     plan = comparison.plan
+    budgets = budgets_of(plan.budgets, plan.minutes, plan.trials)
     chain = {name: "none" if value is None else value for name, value in plan.settings.chain.items()}
     facts = {
         "task": f"{plan.task} ({plan.task_hash[:12]})" + (f": {plan.task_summary}" if plan.task_summary else ""),
         "options": _words(plan.options),
         "arguments": shlex.join(plan.arguments),
         "schedule, decay, clipping": _words({"schedule": plan.settings.schedule, **chain}),
-        "budgets judged": _words([f"{n} trials" for n in plan.budgets]) or ("none" if plan.minutes is None else ""),
+        "budgets judged": _words([f"{n} trials" for n in budgets]) or "none" if plan.minutes is None else "",
         "minutes": f"{plan.minutes:g} of training for each search" if plan.minutes is not None else "",
         "the same in every run": _words(list(plan.held)),
         "study seed": str(plan.study_seed),
-        "tuning seed": str(plan.tuning_seed),
+        "draws": "points that lie evenly (Sobol, scrambled)" if plan.design > 1 else "",
+        "tuning seed": "one for each trial, from the study seed" if plan.search_seeds else str(plan.tuning_seed),
         "fresh seeds": ", ".join(map(str, plan.fresh_seeds)),
         "versions": ", ".join(f"{name} {version}" for name, version in plan.versions.items()),
     }

@@ -13,7 +13,7 @@ from thalweg.study.judge.results import Comparison, Suite
 
 # Of a comparison and of its plan, what no table has.
 FIELDS = ("verdict", "metric", "missing", "provenance")
-PLANNED = ("task", "trials", "seeds")
+PLANNED = ("task", "trials", "seeds", "matters", "target")
 # Of the tables of `export`, all but this: every value that was ever reported.
 LEFT_OUT = ("curves",)
 

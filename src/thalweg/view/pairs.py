@@ -1,52 +1,60 @@
-"""What is shown of two of those compared, and of the procedures."""
+"""What is shown of two of those compared."""
 
-from thalweg.stats.paired import Difference
-from thalweg.stats.wording import counted
-from thalweg.study.judge.procedures import Procedures
+from math import isfinite
 
-from .values import Budget, Pair
+from thalweg.stats.difference import Difference
+from thalweg.stats.proportion import Rate
 
+from .values import Pair, View
 
-def budget(found: Procedures, minutes: float | None) -> Budget:
-    """Of one budget; ``minutes`` of the whole search, of which it is a third."""
-    floor = found.noise_floor
-    pairs = tuple(
-        found_pair(f"{pair.first} minus {pair.second}", pair, max(floor[pair.first], floor[pair.second]))
-        for pair in found.pairs
-    )
-    tuning = tuple(
-        found_pair(f"{label}: tuned minus default", pair, floor[label]) for label, pair in found.tuning.items()
-    )
-    switching = []
-    for which, pair in found.switching.items():
-        old, new = (name.removeprefix("default ") for name in (pair.second, pair.first))
-        title = f"{new} minus {old}: {'both tuned' if which == 'tuned' else 'both defaults'}"
-        switching.append(found_pair(title, pair, max(floor[old], floor[new])))
-    return Budget(found.budget(minutes), found.trials, found.intervals, floor, pairs, tuning, tuple(switching))
+# A picture of differences reaches as far as their intervals, but no further than so many times the largest of them.
+REACH = 3.0
 
 
-def found_pair(title: str, found: Difference, floor: float = 0.0) -> Pair:
-    """One difference; ``floor``: the size that a comparison of a rule with itself reaches."""
+def span(view: View) -> tuple[float, float]:
+    """From where to where a picture of the answer reaches, better being higher; 0 is within."""
+    sign = 1 if view.metric.higher_is_better else -1
+    known = [pair.difference for pair in view.answer if isfinite(pair.difference.low)]
+    ends = [sign * end for each in known for end in (each.low, each.high)] or [-1.0, 1.0]
+    largest = max((abs(pair.difference.mean) for pair in view.answer), default=0.0) or max(map(abs, ends))
+    return max(min(*ends, 0.0), -REACH * largest), min(max(*ends, 0.0), REACH * largest)
+
+
+def pair_of(title: str, found: Difference) -> Pair:
+    """One difference."""
     return Pair(
         title=title,
         difference=found.interval,
         answer=answer(found),
+        first=found.first,
+        second=found.second,
+        quality=found.quality,
+        failures=", ".join(map(failed, found.failures)) if any(rate.count for rate in found.failures) else "",
         chance=found.superiority,
-        quiet=abs(found.interval.mean) < floor and found.answer not in ("better", "worse"),
     )
 
 
 def answer(found: Difference) -> str:
-    """What may be said of the first, and what it would take to say more."""
+    """What may be said of the first, and why no more."""
+    if found.answer == "described":
+        return ""
+    if found.slight:
+        return f"{found.answer}, by less than matters"
+    if found.answer == "equal":
+        return "equal within what matters"
     if found.answer != "cannot tell":
         return found.answer
-    if found.why == "equal":
-        return "no difference" if found.procedure else "equal in every seed"
-    if found.why == "constant":
-        return "cannot tell: the same difference in every seed"
-    more = {"trial": found.more_trials, "seed": found.more_seeds}
-    known = {thing: count for thing, count in more.items() if count is not None}
-    if not known:
-        return "cannot tell"
-    thing = min(known, key=lambda name: known[name])
-    return f"cannot tell; about {counted(known[thing], f'more {thing}')} might"
+    reasons = {
+        "equal": "no difference" if found.searches else "equal in every seed",
+        "constant": "cannot tell: the same difference in every seed",
+        "failures": "cannot tell: it failed more often",
+        "quality": "cannot tell: worse where it did not fail",
+    }
+    return reasons.get(found.why, "cannot tell")
+
+
+def failed(rate: Rate) -> str:
+    """3 of 45 failed, or what is not excluded."""
+    return f"{rate.count} of {rate.total} failed" + (
+        "" if rate.count else f" (up to {rate.not_excluded:.0%} not excluded)"
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from thalweg.stats.intervals import Interval
 from thalweg.stats.superiority import Superiority
 from thalweg.study.judge.findings import ContenderRow
+from thalweg.study.model.cells import Value
 from thalweg.study.model.metric import Metric
 
 from .palette import Look
@@ -15,17 +16,45 @@ if TYPE_CHECKING:
     from thalweg.study.judge.across import Across
 
 Outcome = Literal["done", "diverged", "failed", "died", "stopped"]
+# How a hyperparameter's values were drawn: evenly by their logarithm, or by that of their distance to 1; a few choices.
+SearchKind = Literal["log", "one minus log", "choice"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run of a configuration.
+
+    ``valid``   the validation metric, the mean of its last 3 evaluations, by which trials rank; ``judged`` the metric
+                that re-runs are judged by, at the end. None of a run that did not end well.
+    ``key``     its row's first digits, by which it can be trained again.
+    """
+
+    seed: int
+    outcome: Outcome
+    valid: float | None
+    judged: float | None
+    seconds: float
+    key: str
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One configuration of the search. Number 0 is the rule's default. ``value`` is None if it did not end well."""
+    """One configuration of the search. Number 0 is the rule's default.
+
+    ``values``   of what was searched, by name; ``setting`` the same in words.
+    ``tuning``   its run in the search; ``again`` those afterwards.
+    """
 
     number: int
-    lr: float | None
-    value: float | None
-    outcome: Outcome
+    values: Mapping[str, Value]
     setting: str
+    tuning: Training
+    again: tuple[Training, ...] = ()
+
+    @property
+    def value(self) -> float | None:
+        """What it is ranked by; None if it did not end well."""
+        return self.tuning.valid
 
 
 @dataclass(frozen=True)
@@ -38,33 +67,21 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A run in the store that one may want to train again: its key's first digits, and what it gave."""
-
-    key: str
-    run: str
-    outcome: Outcome
-    value: float | None
-
-
-@dataclass(frozen=True)
 class ContenderView:
     """All that is shown of one of those compared: its row, and what is made of it to be drawn.
 
     ``winner``      the configuration found, in words; None: not known yet.
-    ``best_band``   intervals of the first of ``expected_best``: (n, low, high).
-    ``again``       the re-runs of its default and winner.
+    ``searched``    which hyperparameters were searched, each with its scale.
     ``repeats``     whether its default, trained twice with one seed, gave the same, in words.
     """
 
     row: ContenderRow
     look: Look
     winner: str | None
+    searched: Mapping[str, SearchKind]
     trials: tuple[Configuration, ...]
     expected_best: tuple[tuple[int, float], ...]
-    best_band: tuple[tuple[int, float, float], ...]
     curves: tuple[Curve, ...]
-    again: tuple[Kept, ...]
     repeats: str
 
     @property
@@ -88,35 +105,29 @@ class ContenderView:
 
 @dataclass(frozen=True)
 class Pair:
-    """A difference (``title`` says of what), and what may be said of the first.
+    """A difference (``title`` says of what), and what may be said of the first; "" where nothing is.
 
-    ``chance``  P(the first is better than the second), for one training of each.
-    ``quiet``   smaller than what a comparison of a rule with itself shows, and no interval that leaves out 0.
+    ``quality``  the same of the runs that did not fail, where some failed; ``failures`` in words.
+    ``chance``   P(the first is better than the second), for one training of each.
     """
 
     title: str
     difference: Interval
     answer: str
+    first: str
+    second: str
+    quality: Interval | None = None
+    failures: str = ""
     chance: Superiority | None = None
-    quiet: bool = False
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What is said of the procedure "tune with so many trials, then train".
-
-    ``words``     how many, in words; ``trials`` by label.
-    ``means``     and ``noise_floor`` by label.
-    ``pairs``     every two; ``tuning`` of each against its default; ``switching`` from the first to the best other.
-    """
+class SearchView:
+    """Of the searches that are judged: ``words``, how long each is; ``trials`` and ``means`` by label."""
 
     words: str
     trials: Mapping[str, int]
     means: Mapping[str, Interval]
-    noise_floor: Mapping[str, float]
-    pairs: tuple[Pair, ...]
-    tuning: tuple[Pair, ...]
-    switching: tuple[Pair, ...]
 
 
 @dataclass(frozen=True)
@@ -139,8 +150,14 @@ class View:
     ``kind``     what each of those compared is, in words: a rule, or a contender where the task's options differ.
     ``search``   what each search was given, in words: trials, or minutes.
     ``mark``     what the names of its figures end with, so that those of several tasks differ.
-    ``budgets``  the smallest first; the verdict speaks of the last.
-    ``standing`` of each against the best mean: best, equal to it within noise, cannot be told from it, worse.
+    ``notices``  what makes the answer none, or not yet one; ``verdicts`` the answer, then the other sentences;
+    ``details``  what stands behind the verdict, folded.
+    ``reference``  the label of the one that the others are compared with.
+    ``answer``   each of the others against it: one family of intervals; ``settings`` every two untuned ones.
+    ``described``  differences of which nothing is said: gains of tuning, other tuned pairs.
+    ``matters``  the smallest difference that matters, on the scale of the differences; None: not said.
+    ``standing`` of each against the reference: reference, better, worse, equal, cannot be told.
+    ``design``   of the search, by number (`thalweg.study.ask.designs`).
     """
 
     task: str
@@ -148,23 +165,35 @@ class View:
     kind: str
     summary: str
     metric: Metric
+    notices: tuple[str, ...]
     verdicts: tuple[str, ...]
     missing: int
     rules: tuple[ContenderView, ...]
-    budgets: tuple[Budget, ...]
-    pairs: tuple[Pair, ...]
-    tuning: tuple[Pair, ...]
+    details: tuple[str, ...]
+    judged: SearchView | None
+    reference: str
+    answer: tuple[Pair, ...]
+    settings: tuple[Pair, ...]
+    described: tuple[Pair, ...]
+    matters: float | None
     standing: Mapping[str, str]
     problems: tuple[Problem, ...]
     provenance: tuple[tuple[str, str], ...]
     search: str
     seeds: int
     mark: str = ""
+    design: int = 1
 
     @property
-    def judged(self) -> Budget | None:
-        """The budget that the verdict speaks of; None where it speaks of the configurations found."""
-        return self.budgets[-1] if self.budgets else None
+    def searched(self) -> Mapping[str, SearchKind]:
+        """Every hyperparameter that one of them searched, the learning rate first, each with its scale.
+
+        Where one searches choices and another a range, it is the range's.
+        """
+        names = dict.fromkeys(name for rule in self.rules for name in rule.searched)
+        kinds = {name: [rule.searched[name] for rule in self.rules if name in rule.searched] for name in names}
+        ordered = sorted(names, key=lambda name: name != "lr")
+        return {name: next((kind for kind in kinds[name] if kind != "choice"), "choice") for name in ordered}
 
     @property
     def headline(self) -> Mapping[str, Interval | None]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import msgspec
@@ -11,7 +12,6 @@ import msgspec
 from thalweg.closest import ending
 from thalweg.formula.rule import hypers
 from thalweg.rules import CATALOGUE
-from thalweg.stats.pool import PART, largest_budget
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.plan import Contender, Plan
@@ -20,7 +20,8 @@ from thalweg.study.model.settings import Settings, is_setting, settings_of
 from thalweg.tasks.task import Choice
 
 from .arguments import checked_arguments, refuse_without_script
-from .draws import at_an_edge, configuration, run_seed, searched
+from .designs import Layout, largest, layout, least_pool, rounded
+from .draws import at_an_edge, configuration, place, run_seed, searched
 from .local_modules import options_read
 from .method_references import ResolvedMethod, reference_of, refuse_unsearched, resolve_method
 from .task_references import ResolvedTask, is_own, resolve_task, script_path
@@ -41,7 +42,8 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ``task``        ``digits-mlp``, ``quadratic-deep:instance=2``, or ``my_script.py:train``; several: each is compared
                     on by itself, and all of them together.
     ``rules``       ``adamw``, ``sgd:momentum=0.9``, ``my_rules.py:SignMomentum``.
-    ``trials``      configurations tried for each rule, the default included.
+    ``trials``      configurations tried for each rule, the default included: rounded up to 1 and a power of two (17,
+                    33, 65, ...), as so many lie evenly.
     ``seeds``       fresh seeds with which the default and the winner of each rule are re-run; at least 2.
     ``study_seed``  of the draws and of all runs.
     ``metric``      ``accuracy``, ``loss``, ...; None: accuracy if the task reports it, else loss.
@@ -49,16 +51,23 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                     ``{"schedule": ("none", "cosine"), "clip_norm": (1.0, "none")}``; every rule is trained with every
                     combination.
     ``schedule``, ``decay``, ``clip_norm``, ``clip_value``  the same for all (`thalweg.study.model.settings.Settings`).
-    ``budgets``     of the virtual studies, in trials, each at most a third of ``trials``; None: a third; (): none, so
-                    that only the configurations found are compared.
-    ``minutes``     of training that the search of each rule may take: a trial that would begin later is left out.
+    ``budget``      of the searches that are judged, in trials: fixed when a study begins, since what is searched
+                    depends on it; at most half of ``trials``. None: 5, or 4 of 9 trials, or none of fewer.
+    ``minutes``     of training that the search of each rule may take: a trial that would begin later is left out, and
+                    ``trials`` is the most there may be.
+    ``against``     the label of the one that the others are compared with; None: the first.
+    ``matters``     the smallest difference that matters: a ratio above 1 (of errors, where the script says how many
+                    test examples there are, or of a loss that it says is positive), else a difference in the metric's
+                    unit. None: nothing is called equal. Gamma of Bouthillier et al. 2021, 0.75, says the same by a
+                    probability.
+    ``target``      the value of the metric that a search should reach; None: nothing is said of that.
     ``hold``        sources of chance (``init``, ``data``, ...) that are the same in every run; others follow its seed.
     ``arguments``   of a script of your own, which it finds in ``sys.argv``: ``("--epochs", "5")``.
     """
 
     task: str | tuple[str, ...]
     rules: tuple[str, ...]
-    trials: int = 25
+    trials: int = 33
     seeds: int = 5
     study_seed: int = 0
     metric: str | None = None
@@ -67,8 +76,11 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     decay: str | None = None
     clip_norm: float | str | None = None
     clip_value: float | str | None = None
-    budgets: tuple[int, ...] | None = None
+    budget: int | None = None
     minutes: float | None = None
+    against: str | None = None
+    matters: float | None = None
+    target: float | None = None
     hold: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
 
@@ -102,14 +114,17 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             raise StudyError(f"the task {again} is listed twice: give each once")
         if self.minutes is not None and not 0 < self.minutes < inf:
             raise StudyError(f"minutes must be a number above 0, or left out; got {self.minutes!r}")
-        if self.minutes is not None and self.budgets:
-            raise StudyError("budgets count trials, and minutes time: give one of the two")
-        for n in self.budgets or ():
-            _at_least("budgets", n, 2, "the default alone needs no virtual study")
-            if n > largest_budget(self.trials):
+        if self.matters is not None and not 0 < self.matters < inf:
+            raise StudyError(f"matters is the smallest difference that matters, a number above 0; got {self.matters!r}")
+        if self.budget is not None:
+            _at_least("budget", self.budget, 2, "the default alone is no search")
+            if self.minutes is not None:
+                raise StudyError("budget counts trials, and minutes time: give one of the two")
+            if self.budget > largest(rounded(self.trials)):
+                pool = least_pool(self.budget)
                 raise StudyError(
-                    f"a budget of {n} trials needs a pool of at least {PART * n}, so that enough different studies are "
-                    f"in it: give trials={PART * n}, or leave the budget out"
+                    f"a budget of {self.budget} trials needs a pool of at least {pool}, so that there are searches "
+                    f"without a draw in common in it: give trials={pool}, or leave the budget out"
                 )
         for axis in self.hold:
             if not isinstance(axis, str) or not axis.isprintable() or axis != axis.strip() or not axis:
@@ -130,9 +145,8 @@ def study(task: str | Sequence[str], rules: Rules, **settings: Any) -> Study:
         raise StudyError(
             f"a study has no setting {unknown[0]!r}{ending(unknown[0], known)} Its settings: {', '.join(known)}."
         )
-    for name in ("budgets", "hold"):
-        if isinstance(settings.get(name), list):
-            settings[name] = tuple(settings[name])
+    if isinstance(settings.get("hold"), list):
+        settings["hold"] = tuple(settings["hold"])
     return Study(task=chosen, rules=names, **settings)
 
 
@@ -143,17 +157,25 @@ def resolve(asked: Study) -> Plan:
     return plans(asked)[0]
 
 
-def plans(asked: Study) -> tuple[Plan, ...]:
-    """Find tasks and rules and draw every configuration: a plan for each task. Raises `StudyError`."""
-    found = tuple(_plan(asked, reference) for reference in asked.tasks)
-    names = [plan.task for plan in found]
+def tasks_of(asked: Study) -> list[ResolvedTask]:
+    """The tasks, each of a name of its own. Raises `StudyError` where one is not found, or two have one name."""
+    found = [resolve_task(reference) for reference in asked.tasks]
+    names = [task.name for task in found]
     if again := next((name for name in names if names.count(name) > 1), None):
         raise StudyError(f"two tasks are called {again}: rename one of the files, or compare them one by one")
     return found
 
 
-def _plan(asked: Study, reference: str) -> Plan:
-    task = resolve_task(reference)
+def plans(asked: Study, begun: Mapping[str, Plan] = MappingProxyType({})) -> tuple[Plan, ...]:
+    """Find tasks and rules and draw every configuration: a plan for each task. Raises `StudyError`.
+
+    ``begun``  by task, what there is of the study in its store: it goes on with the design and the budget of that.
+    """
+    return tuple(_plan(asked, task, begun.get(task.name)) for task in tasks_of(asked))
+
+
+def _plan(asked: Study, task: ResolvedTask, begun: Plan | None) -> Plan:
+    laid = layout(asked.trials, asked.budget, asked.minutes, begun)
     refuse_without_script(asked.arguments, task.name, task.source)
     rules = [resolve_method(reference) for reference in asked.rules]
     for rule in rules:
@@ -167,12 +189,13 @@ def _plan(asked: Study, reference: str) -> Plan:
         raise StudyError(f"the rule {twice} is listed twice: give each once, or rename one of the classes")
     _refuse_hyperparameters(task, rules, asked.vary)
     combined = combinations(task, asked.vary)
+    contenders = tuple(each for rule in rules for each in _planned(rule, asked, laid, combined, len(rules) == 1))
     return Plan(
         task=task.name,
         task_hash=task.hash,
         task_source=task.source,
         task_summary=task.summary,
-        rules=tuple(each for rule in rules for each in _planned(rule, asked, combined, len(rules) == 1)),
+        rules=contenders,
         study_seed=asked.study_seed,
         metric=asked.metric,
         tuning_seed=run_seed(asked.study_seed, 0),
@@ -182,11 +205,29 @@ def _plan(asked: Study, reference: str) -> Plan:
         rule_name=rules[0].name if asked.vary and len(rules) == 1 else "",
         settings=asked.settings,
         held=asked.hold,
-        budgets=_budgets(asked),
+        budgets=laid.budgets,
         minutes=asked.minutes,
         repeats=True,
         arguments=asked.arguments,
+        design=laid.design,
+        search_seeds=laid.search_seeds(asked.study_seed),
+        against=_reference(asked.against, contenders),
+        matters=asked.matters,
+        target=asked.target,
     )
+
+
+def _reference(asked: str | None, contenders: Sequence[Contender]) -> str:
+    """The label of the one that the others are compared with; "" where it is the first."""
+    labels = [each.label for each in contenders]
+    if asked is None:
+        return ""
+    if asked not in labels:
+        raise StudyError(
+            f"against is the label of the one that the others are compared with, one of {', '.join(labels)}; got "
+            f"{asked!r}"
+        )
+    return asked
 
 
 def _refuse_fractions(vary: Any, rules: Sequence[object]) -> None:
@@ -228,13 +269,13 @@ def installed(package: str) -> str:
 
 
 def _planned(
-    found: ResolvedMethod, asked: Study, combined: Sequence[Mapping[str, Choice]], alone: bool
+    found: ResolvedMethod, asked: Study, laid: Layout, combined: Sequence[Mapping[str, Choice]], alone: bool
 ) -> list[Contender]:
     """A rule with each combination of what is varied; all have the same trials."""
-    trials = tuple(
-        configuration(found.method, found.fixed, k, asked.trials, asked.study_seed, found.ranges)
-        for k in range(asked.trials)
-    )
+    method, fixed, ranges, size = found.method, found.fixed, found.ranges, laid.size
+    draw, numbers = laid.draw(asked.study_seed), range(laid.trials)
+    trials = tuple(configuration(method, fixed, k, size, draw, ranges) for k in numbers)
+    places = [place(method, fixed, k, size, draw, ranges) for k in numbers] if laid.design > 1 else []
     plain = Contender(
         label=found.label,
         name=found.name,
@@ -242,11 +283,10 @@ def _planned(
         hash=found.hash,
         text=found.text,
         trials=trials,
-        searched={
-            name: str(side) for name, side in searched(found.method, found.fixed, asked.trials, found.ranges).items()
-        },
+        searched={name: str(side) for name, side in searched(method, fixed, size, ranges).items()},
         asked=found.full_label,
-        edges=tuple(at_an_edge(found.method, found.fixed, values, asked.trials, found.ranges) for values in trials),
+        edges=tuple(at_an_edge(method, fixed, values, size, ranges) for values in trials),
+        places=tuple(each for each in places if each is not None),
     )
     for options in combined:
         _check_decay(found, trials, settings_of(asked.settings, options))
@@ -270,13 +310,6 @@ def _check_decay(found: ResolvedMethod, trials: Sequence[Mapping[str, Value]], s
             f"{found.label} has a weight decay of 0 in every trial, so the kind of decay would change nothing: "
             f"write {found.source}:weight_decay=0.001"
         )
-
-
-def _budgets(asked: Study) -> tuple[int, ...]:
-    if asked.budgets is not None:
-        return tuple(sorted(set(asked.budgets)))
-    third = largest_budget(asked.trials)
-    return (third,) if third > 1 and asked.minutes is None else ()
 
 
 def _called(found: ResolvedMethod, combination: str, alone: bool) -> tuple[str, str]:

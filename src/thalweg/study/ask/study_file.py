@@ -58,6 +58,8 @@ def read_study(path: str | Path, **others: Any) -> Study:
 
 
 def _settings(file: Path, written: dict[str, Any]) -> dict[str, Any]:
+    if "budgets" in written:
+        raise StudyError(f"{file.name}: budgets is one number now, the trials of the searches judged: write budget = 5")
     if unknown := next((key for key in written if key not in KEYS), None):
         raise StudyError(
             f"{file.name}: there is no setting {unknown!r}{ending(unknown, list(KEYS))} Settings: {', '.join(KEYS)}."
@@ -73,8 +75,6 @@ def _settings(file: Path, written: dict[str, Any]) -> dict[str, Any]:
         found[key] = _placed(file.parent, found[key])
     given = found["rules"]
     found["rules"] = [reference_of(rule) for rule in (given if isinstance(given, list) else [given])]
-    if isinstance(found.get("budgets"), int):
-        found["budgets"] = [found["budgets"]]
     return found
 
 

@@ -31,10 +31,10 @@ NOT_SAMPLERS = ("completed_rung_", "hyperband", "failed_trial", "retry_history")
 
 
 def distributions(rule: str | type, trials: int) -> "dict[str, BaseDistribution]":
-    """A rule's search box in a study of so many trials, as Optuna's distributions by the names of what is drawn.
+    """A rule's search box in searches of so many trials, as Optuna's distributions by the names of what is drawn.
 
     ``rule``    as for a comparison: ``"adamw"``, ``"sgd:momentum=0.9"``, a Rule; fixed values are not searched.
-    ``trials``  how many trials each rule has: a side joins the search from its own number on.
+    ``trials``  of the search: a side joins from its own number on. Of a comparison that is the budget judged.
 
     Names are ``lr``, ``1 - beta1``, ``lr * (1 - momentum)``: the quantity that is drawn log-uniformly.
     """

@@ -3,17 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import zip_longest
 from math import isfinite
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from thalweg.stats.difference import Difference
 from thalweg.stats.intervals import Interval
-from thalweg.stats.paired import Difference
 from thalweg.stats.pool import Estimate
 from thalweg.stats.superiority import Superiority
 from thalweg.study.judge.findings import ContenderRow
-from thalweg.study.judge.procedures import Procedures
 from thalweg.study.judge.results import Comparison
+from thalweg.study.judge.searches import Searches
 from thalweg.study.model.cells import Cell, Run
 from thalweg.study.model.plan import Contender, Plan
 
@@ -27,6 +26,9 @@ PREFIX = {"values": "hyper", "winner_values": "winner_hyper", "options": "option
 
 # The columns of `runs` that are read first.
 FIRST = ("key", "task", "rule", "contender", "trial", "seed", "role", "status", "message")
+
+# Of a difference's two, how many runs failed, and of how many.
+FAILURES = ("first_failed", "first_runs", "second_failed", "second_runs")
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,13 @@ def tables(comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
     ``rules``       one line a rule or combination: means over the fresh seeds with their intervals, what won the
                     search.
     ``tuning_curves``  one line a rule or combination and number of trials: the validation value to expect of the best
-                    of so many, and the half-width of its interval.
-    ``procedures``  one line a rule or combination and budget: the mean over new studies of so many trials, what it
-                    rests on, and the noise floor.
-    ``pairs``       one line a difference, the first minus the second, with its interval and answer. ``family``:
-                    ``configurations``, every two that were found; ``tuning``, each one found against its default;
-                    ``procedures``, ``procedures: tuning`` and ``procedures: switching``, of a ``budget`` of trials.
+                    of so many.
+    ``searches``    one line a rule or combination: the mean over new searches of so many trials, on the scale of the
+                    differences, what it rests on, the same as a value of the metric with its interval, failed runs.
+    ``pairs``       one line a difference, the first minus the second, with its interval (on the scale of the
+                    differences) and answer. ``family``: ``answer``, each of the others against the reference, of
+                    searches of ``budget`` trials where it is judged as one; ``settings``, every two untuned ones;
+                    ``gains`` of tuning and ``others``, of which nothing is said.
     """
     told = [_told(comparison) for comparison in comparisons]
     return tuple(
@@ -75,17 +78,18 @@ def _told(comparison: Comparison) -> Mapping[str, Iterable[Row]]:
         ],
         "rules": [{**task, **_rule(*each)} for each in zip(comparison.rows, plan.rules, strict=True)],
         "tuning_curves": [
-            {**task, "contender": row.contender, "trials": n, "best_after": value, "best_after_half": half}
+            {**task, "contender": row.contender, "trials": n, "best_after": value}
             for row in comparison.rows
-            for n, (value, half) in enumerate(zip_longest(row.best_after, row.best_after_half), 1)
+            for n, value in enumerate(row.best_after, 1)
         ],
-        "procedures": [
-            {**task, "contender": label, "trials": each.trials[label], **_procedure(each, label)}
-            for each in comparison.procedures
+        "searches": [
+            {**task, "contender": label, "trials": each.trials[label], **_search(each, label)}
+            for each in [comparison.searches]
+            if each is not None
             for label in each.intervals
         ],
         "pairs": [
-            {**task, "family": family, "budget": budget, **_row(Difference, each)}
+            {**task, "family": family, "budget": budget, **_row(Difference, each), **_failures(each)}
             for family, budget, each in _pairs(comparison)
         ],
     }
@@ -105,7 +109,7 @@ def _runs(plan: Plan, runs: Sequence[tuple[Cell, Run]]) -> Iterator[Row]:
 def _part(cell: Cell, plan: Plan) -> str:
     if cell.repeat:
         return "default, repeated"
-    if cell.seed == plan.tuning_seed:
+    if plan.is_search(cell):
         return "tuning trial"
     return "default re-run" if cell.trial == 0 else f"re-run of trial {cell.trial}"
 
@@ -128,21 +132,32 @@ def _rule(row: ContenderRow, planned: Contender) -> Row:
     }
 
 
-def _procedure(found: Procedures, label: str) -> Row:
-    own = {**_row(Estimate, found.means[label]), **_row(Interval, found.intervals[label])}
-    return {**own, "noise_floor": found.noise_floor[label]}
+def _search(found: Searches, label: str) -> Row:
+    """``score``: the mean on the scale of the differences; ``mean``, ``low`` and ``high`` are values of the metric."""
+    estimate = _row(Estimate, found.means[label])
+    own = {**estimate, **_row(Interval, found.intervals[label]), "score": estimate["mean"]}
+    rate = found.failures[label]
+    return {**own, "failed": rate.count, "judged_runs": rate.total}
 
 
 def _pairs(comparison: Comparison) -> Iterator[tuple[str, int | None, Difference]]:
-    for found in comparison.pairs:
-        yield "configurations", None, found
-    for found in comparison.tuning.values():
-        yield "tuning", None, found
-    for each in comparison.procedures:
-        families = {"": each.pairs, ": tuning": each.tuning.values(), ": switching": each.switching.values()}
-        for name, differences in families.items():
-            for found in differences:
-                yield f"procedures{name}", each.together, found
+    family, described = comparison.family, comparison.searches
+    budget = described.together if described else None
+    for found in family.contrasts if family else ():
+        yield "answer", budget, found
+    for found in family.settings if family else ():
+        yield "settings", None, found
+    if described is not None:
+        for found in described.gains.values():
+            yield "gains", budget, found
+        for found in described.others:
+            yield "others", budget, found
+
+
+def _failures(found: Difference) -> Row:
+    """Runs of each of the two that failed, and of how many."""
+    first, second = found.failures
+    return dict(zip(FAILURES, (first.count, first.total, second.count, second.total), strict=True))
 
 
 def _row(kind: type, thing: object) -> Row:
@@ -194,16 +209,18 @@ COLUMNS: Mapping[str, Mapping[str, type]] = {
     "runs": _types(Run),
     "curves": {"key": str, "metric": str, "epoch": int, "value": float},
     "rules": _types(ContenderRow),
-    "tuning_curves": {"task": str, "contender": str, "trials": int, "best_after": float, "best_after_half": float},
-    "procedures": {
+    "tuning_curves": {"task": str, "contender": str, "trials": int, "best_after": float},
+    "searches": {
         "task": str,
         "contender": str,
         "trials": int,
         **_types(Estimate),
         **_types(Interval),
-        "noise_floor": float,
+        "score": float,
+        "failed": int,
+        "judged_runs": int,
     },
-    "pairs": {"task": str, "family": str, "budget": int, **_types(Difference)},
+    "pairs": {"task": str, "family": str, "budget": int, **_types(Difference), **dict.fromkeys(FAILURES, int)},
 }
 
 

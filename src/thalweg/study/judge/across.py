@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from thalweg.stats.paired import Difference
+from thalweg.stats.difference import Difference
 from thalweg.stats.profile import Profile, performance_profile
 from thalweg.stats.ranks import Ranking, critical_difference, enough_tasks
 from thalweg.stats.wins import WinMatrix, win_matrix
@@ -46,20 +46,22 @@ def across(comparisons: Sequence[Findings]) -> Across | None:
     profile = performance_profile(costs, taus, up_to=UP_TO) if positive else None
     ranking = critical_difference(costs, higher_is_better=False) if enough_tasks(len(costs)) else None
     names = {row.contender: row.name for row in comparisons[0].rows}
-    return Across(wins, profile, ranking, tuple(_sentences(wins, ranking, names, len(comparisons))))
+    with_ = {names[each.second] for found in comparisons for each in headline(found)}
+    sentences = _sentences(wins, ranking, names, len(comparisons), with_.pop() if len(with_) == 1 else "another")
+    return Across(wins, profile, ranking, tuple(sentences))
 
 
 def headline(found: Findings) -> Sequence[Difference]:
-    """The differences that the first sentence is about: of the procedures, where these are known."""
-    return found.procedures[-1].pairs if found.procedures else found.pairs
+    """The differences that the answer is about."""
+    return found.family.contrasts if found.family else ()
 
 
 def _costs(found: Findings) -> dict[str, float]:
     """What each lacks to the best there can be: lower is better."""
     assert found.metric is not None
     means = (
-        {label: estimate.mean for label, estimate in found.procedures[-1].means.items()}
-        if found.procedures
+        {label: level.mean for label, level in found.searches.intervals.items()}
+        if found.searches
         else {row.contender: row.tuned.mean for row in found.rows if row.tuned}
     )
     if found.metric.is_share:
@@ -67,7 +69,10 @@ def _costs(found: Findings) -> dict[str, float]:
     return {label: -mean if found.metric.higher_is_better else mean for label, mean in means.items()}
 
 
-def _sentences(wins: WinMatrix, ranking: Ranking | None, names: Mapping[str, str], tasks: int) -> list[str]:
+def _sentences(
+    wins: WinMatrix, ranking: Ranking | None, names: Mapping[str, str], tasks: int, reference: str
+) -> list[str]:
+    """``reference``: the name of the one that the others were compared with."""
     beaten: dict[str, list[str]] = {}
     for record in wins.records:
         if record.wins == tasks:
@@ -80,14 +85,15 @@ def _sentences(wins: WinMatrix, ranking: Ranking | None, names: Mapping[str, str
     if best is not None:
         found = [f"On each of the {tasks} tasks {names[best]} is better than all others."]
     elif everywhere:
-        found = [f"On each of the {tasks} tasks: {'; '.join(everywhere)}. No rule is the best on all."]
+        found = [f"On each of the {tasks} tasks: {'; '.join(everywhere)}."]
     else:
-        found = [f"No rule is better than another on all of the {tasks} tasks."]
-    told = {frozenset((r.first, r.second)): r.wins + r.losses for r in wins.records}
-    undecided = sum(tasks - count for count in told.values())
+        found = [f"No rule is better than {reference} on all of the {tasks} tasks, or worse."]
+    asked = {frozenset((record.first, record.second)): record for record in wins.records}.values()
+    undecided = sum(record.undecided for record in asked)
+    every = sum(record.tasks for record in asked)
     found.append(
-        f"Of the {counted(len(told) * tasks, 'comparison')} of two rules on a task, {len(told) * tasks - undecided} "
-        f"can be told, {undecided} cannot."
+        f"Of the {counted(every, 'comparison')} of two rules on a task, {every - undecided} can be told, {undecided} "
+        "cannot."
     )
     if ranking is not None:
         found.append(

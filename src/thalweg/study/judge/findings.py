@@ -5,15 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from thalweg.stats.intervals import Interval
-from thalweg.stats.paired import Difference
 from thalweg.stats.sensitivity import Share
 from thalweg.stats.verdict import Verdict
+from thalweg.stats.wording import DRAWN, value_text
 from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Run, Value
 from thalweg.study.model.metric import Metric
 from thalweg.study.model.plan import Plan
 from thalweg.tasks.task import Choice
 
-from .procedures import Procedures
+from .family import Family
+from .mattering import matters_of
+from .searches import Searches
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,13 @@ class ContenderRow:
     ``contender``      its label, unique in the comparison: ``adamw``, ``sgd:momentum=0.9``, ``adamw norm=layer``, or,
                        where one rule is compared with itself, ``norm=layer``.
     ``name``           its name in sentences: ``AdamW``, ``SGD (momentum=0.9)``, ``AdamW with norm=layer``.
-    ``trials``         the search on the tuning seed, by number; 0 is the default. Only those that have been run.
+    ``trials``         the search, by number; 0 is the default. Only those that have been run.
     ``default``        the judged metric of ``default_runs`` with its 95% t interval; ``tuned`` of ``tuned_runs``.
                        None until all of them have been run. A diverged or failed run counts with its value before
                        training, or, if it has none, with the worst value of the whole study.
     ``winner_trial``   the trial with the best validation value; 0 means that the default won. None: not known yet.
     ``best_after``     expected best validation value after n trials (n = 1 is the default alone), n - 1 others at
-                       random; empty until the search is complete. ``best_after_half``: half-widths of the first ones'
-                       95% intervals, over new searches with this tuning seed, for n up to a third of the trials.
+                       random; empty until the search is complete.
     ``near_edge``      hyperparameters of the winner within 10% of an edge of the search box.
     ``diverged``, ``failed``             how many of all its runs; ``tuned_lost``, ``default_lost`` how many of the
                                          re-runs did not end well.
@@ -38,11 +39,13 @@ class ContenderRow:
                        relative to the first rule.
     ``state_bytes``    optimizer state of the winner; ``seconds`` the time of all its runs together.
     ``options``        its values of what is varied, by name.
-    ``again``          every re-run with the fresh seeds, by trial: default, winner, and what wins virtual studies.
-    ``repeated``       the default's run with the tuning seed, once more; ``unlike``: what of it was not the same as the
+    ``again``          every re-run with the fresh seeds, by trial: default, winner, and what wins searches.
+    ``repeated``       the default's run of the search, once more; ``unlike``: what of it was not the same as the
                        first time, in words. A script that draws from a generator of its own does not repeat itself.
     ``alike``          that two trials with different values gave the same curves, in words; "" if none did.
-    ``searched``       whether it has anything to search; if not, its default was all there was to try.
+    ``alone``          why the best trial of its search stands alone, in words; "" if it does not.
+    ``searched_names``  the hyperparameters that are searched; ``searched``       whether it has anything to search; if
+    not, its default was all there was to try.
     ``sensitivity``    the shares of the search box within 1% and 5% of the best on validation.
     """
 
@@ -69,9 +72,10 @@ class ContenderRow:
     repeated: Run | None = None
     unlike: tuple[str, ...] = ()
     sensitivity: tuple[Share, ...] = ()
-    best_after_half: tuple[float, ...] = ()
     alike: str = ""
+    alone: str = ""
     searched: bool = True
+    searched_names: tuple[str, ...] = ()
 
     @property
     def silent(self) -> bool:
@@ -88,6 +92,23 @@ class ContenderRow:
     def tuned_failed(self) -> int:
         """How many of them ended without a result."""
         return sum(run.status in WITHOUT_RESULT for run in self.tuned_runs)
+
+    @property
+    def as_set(self) -> str:
+        """Its untuned setting in words: Adam (lr=0.001)."""
+        return self._with(self.default_values)
+
+    @property
+    def as_found(self) -> str:
+        """The search's winner in words."""
+        return self._with(self.winner_values)
+
+    def _with(self, values: Mapping[str, Value]) -> str:
+        # What is varied says it already where nothing is searched.
+        shown = self.searched_names or (() if self.options else ("lr",))
+        numbers = [f"{name}={value_text(values[name], DRAWN)}" for name in shown if name in values]
+        known = [each for each in numbers if each not in self.name]
+        return f"{self.name} ({', '.join(known)})" if known else self.name
 
     @property
     def default_won(self) -> bool:
@@ -112,9 +133,9 @@ class Findings:
     ``plan``         what was compared, resolved: task, rules, trials, seeds (`Plan`).
     ``metric``       what it is judged by; None when nothing has been reported yet.
     ``rows``         one line a rule and combination, in the order given.
-    ``pairs``        the configurations found, every two rows: an interval excludes 0 where Holm's test rejects.
-    ``tuning``       tuned minus default of each row, by label; likewise.
-    ``procedures``   what is said of tuning with n trials, whatever it finds: one for each budget (`Procedures`).
+    ``family``       the differences that the answer is about, whose intervals hold together (`Family`); None while runs
+                     are missing, or where none can be judged.
+    ``searches``     what is described of the searches beside them (`Searches`); None where nothing is judged as one.
     ``verdict``      the answer in sentences.
     ``missing``      runs still to do; 0 when the comparison is finished.
     ``provenance``   versions, machine, when it was started; plain JSON values.
@@ -124,13 +145,21 @@ class Findings:
     plan: Plan
     metric: Metric | None
     rows: tuple[ContenderRow, ...]
-    pairs: tuple[Difference, ...]
-    tuning: Mapping[str, Difference]
+    family: Family | None
+    searches: Searches | None
     verdict: Verdict
     missing: int
     provenance: Mapping[str, object]
     path: Path | None
-    procedures: tuple[Procedures, ...] = ()
+
+    @property
+    def matters(self) -> float | None:
+        """The smallest difference that matters, on the scale of the differences; None: not said, or not known yet."""
+        reference = next((row for row in self.rows if self.family and row.contender == self.family.reference), None)
+        if self.metric is None or reference is None or reference.default is None:
+            return None
+        scale = self.metric.scale
+        return matters_of(self.plan.matters, scale, tuple(map(scale.score, reference.default.values)))
 
     @property
     def complete(self) -> bool:
@@ -152,5 +181,5 @@ class Findings:
         for row, rule in zip(self.rows, self.plan.rules, strict=True):
             again = [(trial, run) for trial, runs in row.again.items() for run in runs]
             for trial, run in (*row.trials.items(), *again):
-                found.setdefault(run.key, (self.plan.cell(rule, trial, run.seed), run))
+                found.setdefault(run.key, (self.plan.cell_of(rule, trial, run.seed), run))
         return tuple(found.values())

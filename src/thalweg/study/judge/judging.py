@@ -1,26 +1,27 @@
 """From stored runs to `Findings`: nothing here trains, and nothing is kept but what the runs say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from math import inf, isfinite, sqrt
 from pathlib import Path
-from statistics import mean, median
+from statistics import median, stdev
 
-from thalweg.stats.holm import holm_together
-from thalweg.stats.intervals import t_interval
-from thalweg.stats.paired import Difference, difference, p_value
-from thalweg.stats.pool import Pool, largest_budget, procedure, to_rerun
+from thalweg.stats.levels import level_of
+from thalweg.stats.pool import Pool, to_rerun, winning
 from thalweg.stats.sensitivity import sensitivity
-from thalweg.stats.tuning_curve import best_after
 from thalweg.stats.wording import listed
-from thalweg.study.model.cells import WITHOUT_RESULT, Run, Status, once, which
+from thalweg.study.ask.designs import LEAST
+from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Run, Status, once, which
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.metric import Metric, choose_metric, reported_by
+from thalweg.study.model.metric import Metric, choose_metric, reported_by, scaled
 from thalweg.study.model.plan import Contender, Plan
 from thalweg.study.model.same import differences
 
+from .family import Configured, Family, Judged, family_of_configurations, family_of_searches
 from .findings import ContenderRow, Findings
-from .procedures import Procedures, procedures
+from .mattering import matters_of
+from .notices import stands_alone
+from .searches import Searches, searches
 from .select import Scores, budgets_of, is_over, ranking, within
 from .verdicts import said
 
@@ -30,22 +31,16 @@ LEVEL = 0.95
 def findings(plan: Plan, provenance: Mapping[str, object], have: Mapping[str, Run], path: Path | None) -> Findings:
     """Everything that a comparison says, from its plan and the runs there are, by key."""
     metric = _metric(plan, have)
-    found = [_contender_runs(plan, rule, have, metric) for rule in plan.rules]
-    every = once(run for rule in found for run in rule.all)
-    rows = _rows(found, metric, every)
+    known = [_contender_runs(plan, rule, have, metric) for rule in plan.rules]
+    every = once(run for rule in known for run in rule.all)
+    rows = _rows(known, metric, every, plan.design > 1)
+    missing = _missing(plan, known, have)
     # Of one whose every run failed there is nothing to say but why.
-    heard = [row for row in rows if not row.silent]
-    pairs, tuning = _differences(heard, metric)
-    missing = _missing(plan, found, have)
-    labels = {row.contender for row in heard}
-    budgets = (
-        _procedures([rule for rule in found if rule.rule.label in labels], metric, every)
-        if metric and not missing
-        else ()
-    )
-    done = len(every) + sum(rule.repeated is not None for rule in found)
-    told = said(plan, metric, rows, pairs, tuning, budgets, done, missing)
-    return Findings(plan, metric, rows, pairs, tuning, told, missing, provenance, path, budgets)
+    heard = [rule for rule, row in zip(known, rows, strict=True) if not row.silent]
+    family, tuned = (_judged(plan, heard, metric, every) if metric and not missing else None) or (None, None)
+    done = len(every) + sum(rule.repeated is not None for rule in known)
+    answer = said(plan, metric, rows, family, tuned, done, missing)
+    return Findings(plan, metric, rows, family, tuned, answer, missing, provenance, path)
 
 
 def to_train_again(plan: Plan, have: Mapping[str, Run]) -> dict[str, tuple[int, ...]]:
@@ -61,8 +56,8 @@ class _ContenderRuns:
     ``trials``   of the search, by number, as far as they are there and began in time; ``ranked`` the best first, None
                  while the search is not done.
     ``chosen``   the trials that are trained again; ``again`` those runs, by trial number, in the order of the seeds.
-    ``repeated`` the default's run with the tuning seed, once more.
-    ``budgets``  the sizes of its virtual studies.
+    ``repeated`` the default's run of the search, once more.
+    ``budgets``  the sizes of the searches that it is judged as.
     """
 
     rule: Contender
@@ -92,38 +87,43 @@ class _ContenderRuns:
 
 
 def _metric(plan: Plan, have: Mapping[str, Run]) -> Metric | None:
-    known = [have[key] for key in (cell.key for cell in plan.search_cells()) if key in have]
-    reported = reported_by(run.curves for run in known)
+    known = [have[key].curves for key in (cell.key for cell in plan.search_cells()) if key in have]
     try:
-        return choose_metric(plan.metric, reported)
+        return scaled(choose_metric(plan.metric, reported_by(known)), known)
     except StudyError:
         return None
 
 
 def _contender_runs(plan: Plan, rule: Contender, have: Mapping[str, Run], metric: Metric | None) -> _ContenderRuns:
-    def runs(trial: int, seeds: Sequence[int], repeat: int = 0) -> tuple[Run, ...]:
-        cells = [plan.cell(rule, trial, seed, repeat) for seed in seeds]
+    def known(cells: Iterable[Cell]) -> tuple[Run, ...]:
         return tuple(have[cell.key] for cell in cells if cell.key in have)
 
-    # Two trials that drew the same values share a run: each has it under its own number.
-    begun = {k: run for k in range(plan.trials) for run in runs(k, [plan.tuning_seed])}
+    def again(trial: int) -> tuple[Run, ...]:
+        return known(plan.cell(rule, trial, seed) for seed in plan.fresh_seeds)
+
+    # Two trials that drew the same values may share a run: each has it under its own number.
+    begun = {k: run for k in range(plan.trials) for run in known([plan.search_cell(rule, k)])}
     trials = dict(zip(begun, within(tuple(begun.values()), plan.minutes), strict=False))
     done = is_over(tuple(begun.values()), plan.trials, plan.minutes)
     ranked = ranking(tuple(trials.values()), metric) if metric and trials and done else None
     budgets = budgets_of(plan.budgets, plan.minutes, len(trials) if done else plan.trials)
     # While it is not known how the default ranks, it is taken to be the worst: the number of runs can only fall.
-    chosen = to_rerun(ranked or (*range(1, plan.trials), 0), budgets)
-    again = {trial: runs(trial, plan.fresh_seeds) for trial in chosen} if ranked else {0: runs(0, plan.fresh_seeds)}
-    repeated = next(iter(runs(0, [plan.tuning_seed], repeat=1)), None)
-    return _ContenderRuns(rule, trials, ranked, chosen, again, repeated, budgets, plan.seeds)
+    chosen = to_rerun(ranked or (*range(1, plan.trials), 0), budgets[-1:], even=plan.design > 1)
+    trained = {trial: again(trial) for trial in (chosen if ranked else (0,))}
+    repeated = next(iter(known([plan.search_cell(rule, 0, repeat=1)])), None)
+    return _ContenderRuns(rule, trials, ranked, chosen, trained, repeated, budgets, plan.seeds)
 
 
-def _rows(found: Sequence[_ContenderRuns], metric: Metric | None, every: Sequence[Run]) -> tuple[ContenderRow, ...]:
-    first = _step_seconds(found[0].all)
-    return tuple(_row(rule, metric, every, first) for rule in found)
+def _rows(
+    known: Sequence[_ContenderRuns], metric: Metric | None, every: Sequence[Run], even: bool
+) -> tuple[ContenderRow, ...]:
+    first = _step_seconds(known[0].all)
+    return tuple(_row(rule, metric, every, first, even) for rule in known)
 
 
-def _row(found: _ContenderRuns, metric: Metric | None, every: Sequence[Run], first: float | None) -> ContenderRow:
+def _row(
+    found: _ContenderRuns, metric: Metric | None, every: Sequence[Run], first: float | None, even: bool
+) -> ContenderRow:
     rule, best = found.rule, found.best
     default = _scores(found.default, metric, every) if len(found.default) == found.seeds else None
     tuned = _scores(found.tuned, metric, every) if len(found.tuned) == found.seeds else None
@@ -133,12 +133,14 @@ def _row(found: _ContenderRuns, metric: Metric | None, every: Sequence[Run], fir
         contender=rule.label,
         name=rule.name,
         trials=found.trials,
-        default=t_interval(default, level=LEVEL, within=metric.possible) if metric and default else None,
-        tuned=t_interval(tuned, level=LEVEL, within=metric.possible) if metric and tuned else None,
+        default=level_of(default, scale=metric.scale, level=LEVEL, within=metric.possible)
+        if metric and default
+        else None,
+        tuned=level_of(tuned, scale=metric.scale, level=LEVEL, within=metric.possible) if metric and tuned else None,
         default_values=rule.trials[0],
         winner_trial=best,
         winner_values={} if best is None else rule.trials[best],
-        best_after=best_after(valid, higher_is_better=metric.higher_is_better) if metric and valid else (),
+        best_after=_best_after(valid, found.ranked, even) if valid and found.ranked else (),
         near_edge=rule.edges[best] if best else (),
         diverged=_count(found.all, "diverged"),
         failed=_count(found.all, *WITHOUT_RESULT),
@@ -157,21 +159,28 @@ def _row(found: _ContenderRuns, metric: Metric | None, every: Sequence[Run], fir
         sensitivity=sensitivity(valid[1:], higher_is_better=metric.higher_is_better)
         if metric and len(valid) > 1 and rule.searched
         else (),
-        best_after_half=_half_widths(valid, found.ranked) if valid and found.ranked else (),
+        alone=_alone(found, metric) if metric and even and len(found.trials) >= LEAST else "",
+        searched_names=tuple(rule.searched),
     )
     if not row.silent:
         return row
-    return replace(row, default=None, tuned=None, best_after=(), best_after_half=(), sensitivity=())
+    return replace(row, default=None, tuned=None, best_after=(), sensitivity=())
 
 
-def _half_widths(valid: Sequence[float], ranked: tuple[int, ...]) -> tuple[float, ...]:
-    """Of the intervals of `best_after`, for n up to a third of the trials."""
-    # The pool's test values are here the validation values that rank it: they have no noise but that of the draws.
-    # A loss that ran away must not overflow when it is squared.
-    scale = max(map(abs, valid)) or 1.0
-    scaled = tuple(value / scale for value in valid)
-    pool = Pool(ranked, scaled, {0: (scaled[0], scaled[0])})
-    return tuple(scale * procedure(pool, n).half(LEVEL) for n in range(1, largest_budget(pool.size) + 1))
+def _best_after(valid: Sequence[float], ranked: Sequence[int], even: bool) -> tuple[float, ...]:
+    """Expected best of n random trials, n = 1 ... N."""
+    return tuple(float(winning(ranked, n, even=even) @ valid) for n in range(1, len(valid) + 1))
+
+
+def _alone(found: _ContenderRuns, metric: Metric) -> str:
+    places, best = found.rule.places, found.best
+    if not places or not best:
+        return ""
+    values = [_signed(run, metric) for run in found.trials.values()]
+    axis = next(iter(found.rule.searched))
+    if not stands_alone(places[: len(values)], values, best, _luck(found, metric)):
+        return ""
+    return f"those next to it in {axis} are far worse, so that other searches may miss what it found"
 
 
 def _unlike(found: _ContenderRuns) -> tuple[str, ...]:
@@ -207,67 +216,114 @@ def _scores(runs: Sequence[Run], metric: Metric | None, every: Sequence[Run]) ->
 
 
 def _valid(found: _ContenderRuns, metric: Metric | None, every: Sequence[Run]) -> list[float]:
-    """The validation value of each trial; empty while the search is not done."""
+    """The validation value by which each trial ranks; of one that has none, what it counts with.
+
+    Empty while the search is not done.
+    """
     if metric is None or found.ranked is None:
         return []
-    scores = Scores(metric.selection, metric.higher_is_better, every)
-    known = [score for run in found.trials.values() if (score := scores.score(run, last=3)) is not None]
+    name, scores = metric.selection, Scores(metric.selection, metric.higher_is_better, every)
+    values = [
+        run.curves[name].end() if run.status == "done" and name in run.curves else scores.score(run)
+        for run in found.trials.values()
+    ]
+    known = [value for value in values if value is not None]
     return known if len(known) == len(found.trials) else []
 
 
-def _differences(
-    rows: Sequence[ContenderRow], metric: Metric | None
-) -> tuple[tuple[Difference, ...], dict[str, Difference]]:
-    """Tuned against tuned for every pair, the better mean first; tuned against default where tuning changed a rule."""
-    if metric is None or any(row.tuned is None or row.default is None for row in rows):
-        return (), {}
-    up = metric.higher_is_better
-    tuned = {row.contender: row.tuned.values for row in rows if row.tuned}
-    default = {row.contender: row.default.values for row in rows if row.default}
+def _judged(
+    plan: Plan, known: Sequence[_ContenderRuns], metric: Metric, every: Sequence[Run]
+) -> tuple[Family, Searches | None] | None:
+    """The answer's differences, and what is described beside them; None where the metric is not known of all."""
+    defaults = {rule.rule.label: _configured(rule.default, metric, every) for rule in known}
+    tuned = {rule.rule.label: _configured(rule.tuned, metric, every) for rule in known}
+    if not known or any(each is None for each in (*defaults.values(), *tuned.values())):
+        return None
+    settings, winners = ({k: v for k, v in each.items() if v is not None} for each in (defaults, tuned))
+    labels = [rule.rule.label for rule in known]
+    reference = plan.against if plan.against in labels else labels[0]
+    scale = metric.scale
+    low, high = metric.possible
+    judged = Judged(
+        scale,
+        metric.higher_is_better,
+        matters_of(plan.matters, scale, settings[reference].scores),
+        scale.score(high) - scale.score(low) if isfinite(high - low) else inf,
+    )
+    if not any(rule.rule.searched and len(rule.trials) > 1 for rule in known):
+        return family_of_configurations(settings, {}, reference, judged), None
+    pools = {rule.rule.label: pool for rule in known if (pool := _pool(rule, plan, metric, every))}
+    sizes = {rule.rule.label: rule.budgets[-1] for rule in known if rule.budgets}
+    if len(pools) < len(known) or len(sizes) < len(known):
+        return family_of_configurations(winners, settings, reference, judged), None
+    described = searches(
+        pools,
+        sizes,
+        reference,
+        judged,
+        level=LEVEL,
+        possible=metric.possible,
+        target=None if plan.target is None else scale.score(plan.target),
+    )
+    return family_of_searches(pools, sizes, described.failures, settings, reference, judged), described
 
-    def family(named: Sequence[tuple[str, str, Sequence[float], Sequence[float]]]) -> tuple[Difference, ...]:
-        together = holm_together([p_value(a, b) for _, _, a, b in named], 1 - LEVEL)
-        return tuple(
-            difference(*each, higher_is_better=up, level=LEVEL, together=share)
-            for each, share in zip(named, together, strict=True)
-        )
 
-    ranked = sorted(tuned, key=lambda rule: mean(tuned[rule]), reverse=up)
-    pairs = family([(a, b, tuned[a], tuned[b]) for a, b in combinations(ranked, 2)])
-    moved = [row.contender for row in rows if row.winner_trial]
-    changes = family([(f"tuned {rule}", f"default {rule}", tuned[rule], default[rule]) for rule in moved])
-    return pairs, dict(zip(moved, changes, strict=True))
+def _configured(runs: Sequence[Run], metric: Metric, every: Sequence[Run]) -> Configured | None:
+    values = _scores(runs, metric, every)
+    if not values:
+        return None
+    scores = Scores(metric.judgement, metric.higher_is_better, every)
+    return Configured(tuple(map(metric.scale.score, values)), tuple(map(scores.failed, runs)))
 
 
-def _procedures(found: Sequence[_ContenderRuns], metric: Metric, every: Sequence[Run]) -> tuple[Procedures, ...]:
-    """One for each budget that every rule's pool is large enough for."""
-    pools = {rule.rule.label: pool for rule in found if (pool := _pool(rule, metric, every))}
-    if len(pools) < len(found):
-        return ()
-    each = zip(*(rule.budgets for rule in found), strict=False)
-    return tuple(
-        procedures(
-            pools,
-            dict(zip(pools, sizes, strict=True)),
-            higher_is_better=metric.higher_is_better,
-            level=LEVEL,
-            possible=metric.possible,
-        )
-        for sizes in each
+def _pool(found: _ContenderRuns, plan: Plan, metric: Metric, every: Sequence[Run]) -> Pool | None:
+    tuning = _scores(tuple(found.trials.values()), metric, every)
+    fresh = {trial: _configured(runs, metric, every) for trial, runs in found.again.items()}
+    again = {trial: each for trial, each in fresh.items() if each is not None}
+    if found.ranked is None or tuning is None or len(again) < len(fresh):
+        return None
+    size = len(tuning)
+    # Where nothing is searched all trials are one, and no place is another.
+    places = found.rule.places or tuple(trial / size for trial in range(size))
+    return Pool(
+        found.ranked,
+        tuple(map(metric.scale.score, tuning)),
+        {trial: each.scores for trial, each in again.items()},
+        places[:size] if plan.design > 1 else (),
+        {trial: each.failed for trial, each in again.items() if any(each.failed)},
+        tuple(_signed(run, metric) for run in found.trials.values()),
+        _luck(found, metric),
+        metric.scale.rounding([score for each in again.values() for score in each.scores]),
     )
 
 
-def _pool(found: _ContenderRuns, metric: Metric, every: Sequence[Run]) -> Pool | None:
-    tuning = _scores(tuple(found.trials.values()), metric, every)
-    fresh = {trial: _scores(runs, metric, every) for trial, runs in found.again.items()}
-    if found.ranked is None or tuning is None or any(values is None for values in fresh.values()):
-        return None
-    return Pool(found.ranked, tuple(tuning), {trial: tuple(values) for trial, values in fresh.items() if values})
+def _signed(run: Run, metric: Metric) -> float:
+    """A trial's validation value, higher being better; of one that did not end well, nothing is worse."""
+    curve = run.curves.get(metric.selection)
+    if run.status != "done" or curve is None:
+        return -inf
+    return curve.end() if metric.higher_is_better else -curve.end()
+
+
+def _luck(found: _ContenderRuns, metric: Metric) -> float:
+    """The spread of the default's validation value from seed to seed.
+
+    Re-runs may divide the data anew, which moves all configurations alike: so it is that of its difference from the
+    best other one, of which half the variance is the default's.
+    """
+    others = [trial for trial in found.again if trial]
+    best = min(others, key=(found.ranked or ()).index, default=None)
+    ours = [_signed(run, metric) for run in found.default]
+    theirs = [_signed(run, metric) for run in found.again[best]] if best is not None else [0.0] * len(ours)
+    both = [a - b for a, b in zip(ours, theirs, strict=False) if isfinite(a) and isfinite(b)]
+    if len(both) < 2:
+        return 0.0
+    return stdev(both) / (sqrt(2) if best is not None else 1.0)
 
 
 def _missing(plan: Plan, found: Sequence[_ContenderRuns], have: Mapping[str, Run]) -> int:
     """Runs still to do."""
-    search = [plan.cell(r.rule, k, plan.tuning_seed) for r in found for k in range(_wanted(r, plan))]
+    search = [plan.search_cell(r.rule, k) for r in found for k in range(_wanted(r, plan))]
     again = plan.fresh_cells({r.rule.label: r.chosen for r in found})
     return len({cell.key for cell in (*search, *plan.repeat_cells(), *again)} - have.keys())
 

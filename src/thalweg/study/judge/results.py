@@ -3,7 +3,7 @@
 result = Comparison.load("thalweg-digits-mlp.sqlite")
 for row in result.rows:
     row.name, row.tuned, row.winner_values
-result.verdict.sentences[0]
+result.verdict.answer
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class Comparison(Findings, Shown):
 
     def __repr__(self) -> str:
         rules = ", ".join(row.contender for row in self.rows)
-        return f"<Comparison of {rules} on {self.plan.task}: {self.verdict.sentences[0]}>"
+        return f"<Comparison of {rules} on {self.plan.task}: {self.verdict.answer}>"
 
     @classmethod
     def load(cls, path: str | Path) -> "Comparison":

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from math import inf
 
 from thalweg.stats.pool import largest_budget
+from thalweg.study.ask.designs import largest
 from thalweg.study.model.cells import Run
 from thalweg.study.model.metric import Metric
 
@@ -44,9 +45,12 @@ def is_over(runs: Sequence[Run], trials: int, minutes: float | None) -> bool:
 
 
 def budgets_of(plan_budgets: Sequence[int], minutes: float | None, size: int) -> tuple[int, ...]:
-    """The sizes of a rule's virtual studies: as planned, or, where minutes count, a third of what they held."""
+    """The sizes of the searches that a rule's trials are judged as: as planned where there are enough for it.
+
+    Where minutes count, a third of what they held.
+    """
     if minutes is None:
-        return tuple(plan_budgets)
+        return tuple(n for n in plan_budgets if n <= largest(size))
     third = largest_budget(size)
     return (third,) if third > 1 else ()
 
@@ -54,21 +58,30 @@ def budgets_of(plan_budgets: Sequence[int], minutes: float | None, size: int) ->
 class Scores:
     """The number that each run counts with, in one metric.
 
-    A run that ended well counts with its last evaluation, or the mean of its ``last`` ones. A diverged or failed
-    one is never dropped: it counts with the value before its training, if it reported one, else with the worst
-    value that any run of the study reported.
+    A run that ended well counts with its last evaluation. One that failed is never dropped: it counts with the value
+    before its training, if it reported one, else with the worst value that any run of the study reported. Failed: it
+    diverged, ended without a result, or is no better than before its training.
     """
 
     def __init__(self, reported: str, higher_is_better: bool, runs: Iterable[Run]) -> None:
-        self._reported = reported
+        self._reported, self._higher = reported, higher_is_better
         every = [v for run in runs if reported in run.curves for v in run.curves[reported].values]
         self._worst = (min(every) if higher_is_better else max(every)) if every else None
 
-    def score(self, run: Run, last: int = 1) -> float | None:
+    def score(self, run: Run) -> float | None:
         """The run's number; None when no run of the study reports the metric."""
         curve = run.curves.get(self._reported)
-        if curve and run.status == "done":
-            return curve.end(last)
+        if curve and not self.failed(run):
+            return curve.values[-1]
         if curve and curve.epochs[0] == 0:
             return curve.values[0]
         return self._worst
+
+    def failed(self, run: Run) -> bool:
+        """Whether a run failed. What it was before training is known where it was reported then."""
+        curve = run.curves.get(self._reported)
+        if run.status != "done" or curve is None:
+            return True
+        before, after = curve.values[0], curve.values[-1]
+        begun = curve.epochs[0] == 0 and len(curve.values) > 1
+        return begun and (after <= before if self._higher else after >= before)

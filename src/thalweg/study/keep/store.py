@@ -80,6 +80,12 @@ class Store:
                 f"{self.path} holds a comparison on {strange}, not on {', '.join(tasks)}: name another store for this"
             )
 
+    def begun(self) -> dict[str, Plan]:
+        """The latest study of each task, by the task."""
+        with _kept_safe(self.path):
+            found = self._connection.execute("SELECT task, plan FROM study ORDER BY id").fetchall()
+        return {task: msgspec.json.decode(plan, type=Plan) for task, plan in dict(found).items()}
+
     def begin(self, plan: Plan, provenance: Mapping[str, object]) -> Mapping[str, object]:
         """Make this the file's study of its task, unless it already is; returns the provenance that is kept."""
         with _kept_safe(self.path):

@@ -26,11 +26,15 @@ class Curve:
     """One metric over a run: ``values[i]`` was reported at the end of epoch ``epochs[i]`` (0: before training).
 
     ``higher``  whether higher is better, where the script has said so; None: the metric's name tells.
+    ``tests``   of how many examples an accuracy is, where the script has said so.
+    ``positive``  whether the script has said that values are positive without a floor.
     """
 
     epochs: tuple[int, ...]
     values: tuple[float, ...]
     higher: bool | None = None
+    tests: int | None = None
+    positive: bool = False
 
     def end(self, last: int = 3) -> float:
         """The mean of the last few evaluations: steadier than one lucky epoch."""
@@ -53,6 +57,8 @@ class Cell:
     ``repeat``     0, or 1 for the same training once more, to see whether it gives the same.
     ``device``     the kind that computes it: ``cpu``, or ``cuda`` and the product's name. Which one does not matter.
     ``arguments``  of the script, as it finds them in ``sys.argv``.
+    ``splits``     whether a built-in task divides its data into training and validation by the run's seed for that
+                   (``split``) rather than as it always did; so it is in all studies but those of before.
 
     Not part of the key: ``trial`` and ``contender``, its number and the label of what it belongs to in this comparison;
     ``varied``, the options that the comparison varies; ``task_source`` and ``rule_source``, where the parts are found.
@@ -77,6 +83,7 @@ class Cell:
     varied: tuple[str, ...] = ()
     device: str = CPU
     arguments: tuple[str, ...] = ()
+    splits: bool = False
 
     def identity(self) -> dict[str, object]:
         """What the key is made of."""
@@ -87,6 +94,7 @@ class Cell:
             **({"repeat": self.repeat} if self.repeat else {}),
             **({"device": self.device} if self.device != CPU else {}),
             **({"arguments": [*self.arguments]} if self.arguments else {}),
+            **({"splits": True} if self.splits else {}),
             "task": self.task,
             "task_hash": self.task_hash,
             "rule": self.rule,

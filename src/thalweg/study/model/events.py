@@ -11,8 +11,10 @@ class Started:
 
     ``total`` counts the most re-runs that there can be; it falls where a rule's default does well in its search.
     ``task``, ``of``   which task it is of those compared on, "2 of 3".
+    ``matters``        the smallest difference that matters, as it was said.
     ``changed``        the files of the script that are others than they were when the store was written last, by name:
                        what was computed with those is not used.
+    ``rounded``        the number of trials that was asked for, and the larger one that each rule has; None: as asked.
     """
 
     total: int
@@ -20,6 +22,8 @@ class Started:
     task: str = ""
     of: tuple[int, int] = (1, 1)
     changed: tuple[str, ...] = ()
+    rounded: tuple[int, int] | None = None
+    matters: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Metrics: `train_`, `valid_` or `test_`, and a name that tells which direction is better, or a script that does."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
 
+from thalweg.stats.scale import PLAIN, Scale
 from thalweg.stats.wording import Unit
 
 from .cells import Curve
@@ -40,11 +41,13 @@ class Metric:
 
     ``name``      without its split: ``accuracy``, ``loss``.
     ``judged_on`` ``test``, or ``valid`` when the script reports no test value of it.
+    ``scale``     on which runs are averaged and compared.
     """
 
     name: str
     higher_is_better: bool
     judged_on: Literal["test", "valid"] = "test"
+    scale: Scale = PLAIN
 
     @property
     def selection(self) -> str:
@@ -68,8 +71,9 @@ class Metric:
 
     @property
     def unit(self) -> Unit:
-        """How its values are written."""
-        return unit_of(self.name)
+        """How its values and differences are written."""
+        ratio = {"plain": "", "errors": "errors", "log": self.name.replace("_", " ")}[self.scale.kind]
+        return replace(unit_of(self.name), ratio=ratio, falls=self.scale.kind == "errors")
 
     @property
     def is_share(self) -> bool:
@@ -178,3 +182,22 @@ def choose_metric(wanted: str | None, reported: Mapping[str, bool | None]) -> Me
     declared = reported[f"valid_{name}"]
     higher = direction(name) if declared is None else declared
     return Metric(name, bool(higher), "test" if f"test_{name}" in reported else "valid")
+
+
+def scaled(metric: Metric, runs: Iterable[Mapping[str, Curve]]) -> Metric:
+    """The metric, with the scale that its runs declare.
+
+    Raises `StudyError` where runs declare different numbers of test examples.
+    """
+    curves = [curves[metric.judgement] for curves in runs if metric.judgement in curves]
+    numbers = {curve.tests for curve in curves if curve.tests}
+    if len(numbers) > 1:
+        raise StudyError(
+            f"trainings say that {metric.judgement} is of {min(numbers)} and of {max(numbers)} test examples: the test "
+            "part must be the same in all"
+        )
+    if numbers and metric.is_share:
+        return replace(metric, scale=Scale("errors", numbers.pop()))
+    # A training that was lost early may not have come to say it.
+    positive = any(curve.positive for curve in curves) and all(min(curve.values) > 0 for curve in curves)
+    return replace(metric, scale=Scale("log")) if positive else metric

@@ -1,12 +1,15 @@
 """A comparison, resolved: all that is needed to name every one of its trainings, as plain data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from thalweg.tasks.task import Choice
 
 from .cells import CPU, Cell, Value
 from .settings import Settings, is_setting, settings_of
+
+# The source of chance by which data are divided into training and validation.
+SPLIT = "split"
 
 
 def is_range(written: str) -> bool:
@@ -38,6 +41,8 @@ class Contender:
     ``rule``      the rule's own label, which its runs are known by; "" where it is ``label``.
     ``asked``     the rule's label with the ranges that were given, as it was asked for; "" where it is the label.
     ``options``   its values of what is varied, by name: options of the task, and settings.
+    ``places``    of each trial, from 0 to 1, where it lies on the first axis of its search: the learning rate where
+                  that is searched, else the first side. Empty where nothing is searched, and in studies of design 1.
     """
 
     label: str
@@ -51,6 +56,7 @@ class Contender:
     rule: str = ""
     options: Mapping[str, Choice] = field(default_factory=dict)
     asked: str = ""
+    places: tuple[float, ...] = ()
 
     @property
     def without_ranges(self) -> str:
@@ -75,16 +81,23 @@ class Plan:
     ``task``          a built-in task's name, or ``file.py:function``; ``task_hash`` its version or sha256;
                       ``task_source`` where a worker finds it; ``task_summary`` one line on it ("" for scripts).
     ``metric``        the metric asked for; None: chosen from what the task reports.
-    ``tuning_seed``   of all trials; ``fresh_seeds`` of the re-runs, shared by all rules.
+    ``tuning_seed``   of all trials in design 1; of what is held in every run, and in design 2 of how the trials of the
+                      search divide the data. ``fresh_seeds`` of the re-runs, shared by all rules.
     ``versions``      of the packages that compute results.
     ``options``       the task's options by name; those that are varied stand with each of ``rules``.
     ``settings``      that all have; ``held`` the sources of chance that are the same in every run.
-    ``budgets``       of the virtual studies, in trials: each at most a third of the pool.
+    ``budgets``       of the searches that are judged, in trials: where there are enough for it, and no minutes count.
     ``minutes``       of training that each rule's search may take; None: as long as its trials take.
     ``repeats``       whether each default runs twice; earlier comparisons, which are in stores, did not.
     ``device``        the kind that computes the results (`thalweg.study.model.cells.Cell`).
     ``rule_name``     of the one rule of all, for sentences, where what is varied is all that differs.
     ``arguments``     of the script, as it finds them in ``sys.argv``.
+    ``design``        of the search (`thalweg.study.ask.designs`): 1, independent draws, as studies of before have them;
+                      2, points that lie evenly.
+    ``search_seeds``  of each trial, shared by all rules; empty: all have ``tuning_seed``.
+    ``against``       the label of the contender that the others are compared with; "": the first.
+    ``matters``       the smallest difference that matters: a ratio where the metric's scale is one of ratios, else in
+                      the metric's unit; ``target`` the value of the metric that a search should reach. None: not said.
     """
 
     task: str
@@ -106,6 +119,11 @@ class Plan:
     repeats: bool = False
     device: str = CPU
     arguments: tuple[str, ...] = ()
+    design: int = 1
+    search_seeds: tuple[int, ...] = ()
+    against: str = ""
+    matters: float | None = None
+    target: float | None = None
 
     @property
     def place(self) -> str:
@@ -122,8 +140,29 @@ class Plan:
         """Fresh seeds of the re-runs."""
         return len(self.fresh_seeds)
 
+    def search_seed(self, rule: Contender, trial: int) -> int:
+        """With which seed a trial of the search is trained.
+
+        Where nothing is searched, all trials are the default: one training, with one seed.
+        """
+        return self.search_seeds[trial if rule.searched else 0] if self.search_seeds else self.tuning_seed
+
+    def search_cell(self, rule: Contender, trial: int, repeat: int = 0) -> Cell:
+        """A trial of the search; in design 2 all of them divide the data in one way."""
+        cell = self.cell(rule, trial, self.search_seed(rule, trial), repeat)
+        return replace(cell, held={**cell.held, SPLIT: self.tuning_seed}) if cell.splits else cell
+
+    def is_search(self, cell: Cell) -> bool:
+        """Whether one of the plan's cells is of the search: its re-runs have other seeds."""
+        return cell.seed in (self.search_seeds or (self.tuning_seed,))
+
+    def cell_of(self, rule: Contender, trial: int, seed: int) -> Cell:
+        """The cell of a run, by its seed: of the search, or of the re-runs."""
+        cell = self.cell(rule, trial, seed)
+        return self.search_cell(rule, trial) if self.is_search(cell) else cell
+
     def cell(self, rule: Contender, trial: int, seed: int, repeat: int = 0) -> Cell:
-        """One training of the plan."""
+        """A trial's configuration, trained with a seed: as a re-run is."""
         settings = settings_of(self.settings, rule.options)
         options = {name: value for name, value in rule.options.items() if not is_setting(name)}
         return Cell(
@@ -146,15 +185,16 @@ class Plan:
             varied=tuple(options),
             device=self.device,
             arguments=self.arguments,
+            splits=self.design > 1,
         )
 
     def search_cells(self) -> list[Cell]:
-        """The search: every rule's trials on the tuning seed, rules taking turns so that an early look is balanced."""
-        return [self.cell(rule, k, self.tuning_seed) for k in range(self.trials) for rule in self.rules]
+        """The search: every rule's trials, rules taking turns so that an early look is balanced."""
+        return [self.search_cell(rule, k) for k in range(self.trials) for rule in self.rules]
 
     def repeat_cells(self) -> list[Cell]:
         """Each rule's default once more, as it was: does the script give the same again?"""
-        return [self.cell(rule, 0, self.tuning_seed, repeat=1) for rule in self.rules if self.repeats]
+        return [self.search_cell(rule, 0, repeat=1) for rule in self.rules if self.repeats]
 
     def fresh_cells(self, chosen: Mapping[str, Sequence[int]]) -> list[Cell]:
         """The re-runs: the chosen trials of each rule (numbers by label), once per fresh seed."""

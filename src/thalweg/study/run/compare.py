@@ -19,16 +19,17 @@ from thalweg.study.ask.finding import files_of
 from thalweg.study.ask.functions import function_reference
 from thalweg.study.ask.loading import refuse_inside_a_loaded_file
 from thalweg.study.ask.local_modules import script_hash
-from thalweg.study.ask.spec import Rules, Study, installed, plans, study
+from thalweg.study.ask.spec import Rules, Study, installed, plans, study, tasks_of
 from thalweg.study.ask.task_references import check_task, is_own, script_path, task_files
 from thalweg.study.judge.judging import to_train_again
+from thalweg.study.judge.mattering import check_matters
 from thalweg.study.judge.results import Comparison, Suite, judge
 from thalweg.study.judge.select import is_over
 from thalweg.study.keep.store import Store, open_store
 from thalweg.study.model.cells import Cell, Run
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
-from thalweg.study.model.metric import choose_metric, reported_by, unit_of
+from thalweg.study.model.metric import choose_metric, reported_by, scaled, unit_of
 from thalweg.study.model.plan import Plan
 
 from .devices import refuse_own_task
@@ -104,16 +105,17 @@ def run_study(
 ) -> Suite:
     """As `compare`, from a `Study`: one task after the other."""
     refuse_inside_a_loaded_file()
-    every = plans(asked)
-    names = [plan.task for plan in every]
-    path = Path(store) if store is not None else default_store(names)
+    names = [found.name for found in tasks_of(asked)]
+    path = Path(store).expanduser() if store is not None else default_store(names)
+    if not path.exists():
+        plans(asked)  # what is refused leaves no file behind
     tell = on_event or (lambda _: None)
     with open_store(path) as opened, closing(engine or LocalProcesses()) as workers:
         opened.check_tasks(names)
-        every = _on(workers.device_kind(), every)
+        every = _on(workers.device_kind(), plans(asked, opened.begun()))
         found = []
         for number, plan in enumerate(every, 1):
-            runner = _Runner(plan, opened, workers, tell, (number, len(every)))
+            runner = _Runner(plan, opened, workers, tell, (number, len(every)), asked.trials)
             runner.run()
             found.append(judge(plan, runner.provenance, runner.have, opened.path))
         return Suite(tuple(found), opened.path)
@@ -136,13 +138,20 @@ class _Runner:
     """What is needed while a comparison runs.
 
     ``have``      every finished run, by key.
+    ``asked``     how many trials were asked for, which a plan may round up.
     ``sound``     some run ended well and reported the metric; ``failures``: what failed before one did.
     """
 
     def __init__(
-        self, plan: Plan, store: Store, engine: Engine, tell: Callable[[Event], None], of: tuple[int, int]
+        self,
+        plan: Plan,
+        store: Store,
+        engine: Engine,
+        tell: Callable[[Event], None],
+        of: tuple[int, int],
+        asked: int,
     ) -> None:
-        self.plan, self.store, self.engine, self.tell, self.of = plan, store, engine, tell, of
+        self.plan, self.store, self.engine, self.tell, self.of, self.asked = plan, store, engine, tell, of, asked
         self.provenance: Mapping[str, object] = {}
         # What has to be trained is not in here: a run whose process died is trained again.
         self.have = {key: run for key, run in store.runs().items() if not _to_repeat(run, engine.run_timeout)}
@@ -163,7 +172,8 @@ class _Runner:
             if run.status == "done":
                 self._check_reports(run)
         stored = sum(key in self.have for key in (*search, *rerun))
-        self.tell(Started(self.total, stored, plan.task, self.of, _changed(before, now)))
+        rounded = (self.asked, plan.trials) if plan.trials != self.asked else None
+        self.tell(Started(self.total, stored, plan.task, self.of, _changed(before, now), rounded, plan.matters))
         searched = self._search(search)
         self._check_reported()
         rerun = _by_key(plan.fresh_cells(to_train_again(plan, self.have)))
@@ -187,7 +197,7 @@ class _Runner:
         plan, found = self.plan, {}
         assert plan.minutes is not None
         for rule in plan.rules:
-            cells = [plan.cell(rule, k, plan.tuning_seed) for k in range(plan.trials)]
+            cells = [plan.search_cell(rule, k) for k in range(plan.trials)]
             have = [self.have[cell.key] for cell in cells if cell.key in self.have]
             if is_over(have, plan.trials, plan.minutes):
                 continue
@@ -253,7 +263,9 @@ class _Runner:
         """A training that ended well must report what the comparison is judged by."""
         if self.sound:
             return
-        chosen = choose_metric(self.plan.metric, reported_by([run.curves])).selection
+        metric = scaled(choose_metric(self.plan.metric, reported_by([run.curves])), [run.curves])
+        check_matters(self.plan.matters, metric)
+        chosen = metric.selection
         last = max(curve.epochs[-1] for name, curve in run.curves.items() if name.startswith("valid_"))
         if run.curves[chosen].epochs[-1] < last:
             raise StudyError(
@@ -273,7 +285,7 @@ class _Runner:
                 f"{runs[0].message!r}. Call trial.report once before the first epoch, "
                 "so that diverged runs have a value to count with"
             )
-        chosen = choose_metric(plan.metric, reported).selection
+        chosen = scaled(choose_metric(plan.metric, reported), [run.curves for run in runs]).selection
         done = [run for run in runs if run.status == "done" and chosen in run.curves]
         values = {value for run in done for value in run.curves[chosen].values}
         if len(done) > 1 and len(values) == 1:

@@ -118,8 +118,10 @@ def cells_of(key: str, contents: Contents) -> Iterator[tuple[Cell, Contender]]:
     own = {name: identity[name] for name in WITHIN if name in identity}
     for plan, _ in reversed(contents.studies):
         for rule in plan.rules:
-            cell = replace(plan.cell(rule, 0, plan.tuning_seed), **own, trial=row["trial"])
-            if cell.key == key:
+            # A trial of the search or a re-run, which in studies of before differ in nothing else.
+            likes = (plan.search_cell(rule, 0), plan.cell(rule, 0, plan.fresh_seeds[0]))
+            cells = (replace(like, **own, trial=row["trial"]) for like in likes)
+            if (cell := next((each for each in cells if each.key == key), None)) is not None:
                 yield cell, rule
 
 

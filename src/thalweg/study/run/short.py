@@ -5,10 +5,12 @@ from contextlib import suppress
 from math import ceil
 from typing import Any
 
+from thalweg.study.ask.method_references import find_method
 from thalweg.study.ask.methods import Method
 from thalweg.study.ask.task_references import own_path, training_of
-from thalweg.study.model.cells import Curve, Value
-from thalweg.study.model.schedules import Schedule
+from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Curve, Value
+from thalweg.study.model.errors import StudyError
+from thalweg.study.model.schedules import Schedule, find_schedule
 from thalweg.tasks.task import Choice
 
 from .conduct import Ending, conduct
@@ -81,3 +83,33 @@ def train_short(
 
     ending = conduct(trial, run, path, arguments)
     return ending, trial.outcome()["curves"], trial.planned
+
+
+def seconds_of(cell: Cell) -> float:
+    """About how long a training takes: from short ones of one epoch and of three, after one that loads what it needs.
+
+    Raises `StudyError` where it fails.
+    """
+    method = find_method(cell.rule_source, tuple(cell.values)).method
+
+    def short(epochs: int) -> tuple[float, int | None]:
+        ending, _, planned = train_short(
+            cell.task_source,
+            method,
+            cell.values,
+            seed=cell.seed,
+            options=cell.options,
+            schedule=find_schedule(cell.schedule),
+            epochs=epochs,
+            device="cpu",
+            arguments=cell.arguments,
+        )
+        if ending.status in WITHOUT_RESULT:
+            raise StudyError(f"the training of {cell.task} ({cell.called}) failed: {ending.message}")
+        return ending.seconds, planned
+
+    first, planned = short(1)
+    if planned is None:  # it counts no epochs, so that was all of it
+        return first
+    (one, _), (three, _) = short(1), short(3)
+    return one + (planned - 1) * max(three - one, 0.0) / 2

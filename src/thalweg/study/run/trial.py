@@ -18,7 +18,7 @@ from thalweg.study.model.cells import Argument, Curve, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import declaration_problem, is_share, name_problem, without_split
 from thalweg.study.model.schedules import Schedule, constant
-from thalweg.tasks.task import Choice
+from thalweg.tasks.task import Choice, whole_number_problem
 
 from . import stepped
 
@@ -30,8 +30,9 @@ class Diverged(Exception):
     """Ends a training that diverged. A result, not a mistake: leave it uncaught.
 
     Diverged means: a value that was reported (`Trial.report`) or checked (`Trial.check`) is not finite. A run that
-    ends with a finite value, however bad, is done and counts with that value: any bound would be a guess about the
-    task, since a loss may begin at 0, fall below it, or rise while the accuracy does.
+    ends with a finite value, however bad, is done: any bound would be a guess about the task, since a loss may begin
+    at 0, fall below it, or rise while the accuracy does. Only where it is no better than what was reported before the
+    training, the comparison counts it as failed.
     """
 
 
@@ -91,10 +92,12 @@ class Trial:
         stops_at_first_step: bool = False,
         device: torch.device | None = None,
         script: Path | None = None,
+        splits: bool = False,
     ) -> None:
         self._device = device or torch.device("cpu")
         self._stops = stops_at_first_step
         self._script = script
+        self._splits = splits
         self._first: dict[str, tuple[float, ...]] = {}
         self._seed = seed
         self._method = method
@@ -109,6 +112,8 @@ class Trial:
         self._step_seconds: list[float] = []
         self._curves: dict[str, tuple[list[int], list[float]]] = {}
         self._higher: dict[str, bool] = {}
+        self._positive: set[str] = set()
+        self._tests: int | None = None
         self._epoch = 0
         self._in_epochs = False
         self._evaluated = False
@@ -132,12 +137,21 @@ class Trial:
         return self._device
 
     @property
+    def splits(self) -> bool:
+        """Whether a built-in task divides training and validation data by ``seed("split")``; else as it always did.
+
+        So it does in a comparison: a study has one division for its search, and another for each re-run. A script of
+        your own need not ask: it takes ``seed("split")``. Test data are the same in all runs.
+        """
+        return self._splits
+
+    @property
     def run_seed(self) -> int:
         """The run's seed itself, for what another library drew from it; anything else takes `seed`."""
         return self._seed
 
     def seed(self, axis: str) -> int:
-        """A seed for one source of chance (``init``, ``data``, ``dropout``): 63 bits.
+        """A seed for one source of chance (``init``, ``data``, ``dropout``, ``split``): 63 bits.
 
         It is the same for every rule and configuration of a run, so that rules start from the same weights and
         see the same batches: their differences are paired. A source that the comparison holds has one seed in all runs.
@@ -215,7 +229,13 @@ class Trial:
             yield
 
     def report(
-        self, *unnamed: object, higher: str | Sequence[str] = (), lower: str | Sequence[str] = (), **metrics: float
+        self,
+        *unnamed: object,
+        higher: str | Sequence[str] = (),
+        lower: str | Sequence[str] = (),
+        tests: int | None = None,
+        positive: str | Sequence[str] = (),
+        **metrics: float,
     ) -> None:
         """Values at the end of an epoch (or, once before the first step, at initialisation).
 
@@ -224,9 +244,18 @@ class Trial:
 
         ``higher``, ``lower``  of which metrics higher or lower values are better, where their names do not tell:
         ``trial.report(valid_jaccard=0.7, higher="jaccard")``. Once is enough.
+        ``tests``   of how many examples the test part is: accuracies are then compared by their errors, as ratios.
+        ``positive``  of which metrics values are positive and may come as near to 0 as they like: these are compared as
+        ratios too. Of a loss that cannot fall below some value (noise in the labels, say) the difference is what
+        counts. Once is enough.
         """
         self._declare(higher, True)
         self._declare(lower, False)
+        self._positive |= set(map(without_split, [positive] if isinstance(positive, str) else positive))
+        if tests is not None:
+            if wrong := whole_number_problem(tests, 1):
+                raise StudyError(f"trial.report: tests, the number of test examples, {wrong}")
+            self._tests = tests
         if unnamed:
             raise StudyError("trial.report takes values by name: trial.report(valid_loss=..., test_loss=...)")
         if not metrics:
@@ -253,6 +282,12 @@ class Trial:
                 value = min(max(value, 0.0), 1.0)  # a mean in float32 may end just outside
             epochs.append(self._epoch)
             values.append(value)
+        for name, (_, values) in self._curves.items():
+            if without_split(name) in self._positive and min(values) <= 0:
+                raise StudyError(
+                    f"trial.report: {name} is declared positive and was {min(values):g}: ratios of it say nothing, so "
+                    "leave positive= out, and differences are compared"
+                )
         if self._on_report:
             self._on_report(self._epoch, {name: self._curves[name][1][-1] for name in metrics})
 
@@ -317,7 +352,13 @@ class Trial:
         """What the run has to say of itself, as fields of `Run`."""
         return {
             "curves": {
-                name: Curve(tuple(e), tuple(v), self._higher.get(without_split(name)))
+                name: Curve(
+                    tuple(e),
+                    tuple(v),
+                    self._higher.get(without_split(name)),
+                    self._tests if is_share(name) and name.startswith("test_") else None,
+                    without_split(name) in self._positive,
+                )
                 for name, (e, v) in self._curves.items()
                 if v
             },

@@ -87,6 +87,7 @@ def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], **more: A
         schedule=find_schedule(cell.schedule),
         chain=cell.chain,
         held=cell.held,
+        splits=cell.splits,
         device=device_of(cell.device),
         script=own_path(cell.task_source),
         **more,
