@@ -24,6 +24,7 @@ from thalweg.study.judge.family import (
     Judged,
     family_of_configurations,
 )
+from thalweg.study.judge.notices import stands_alone
 from worlds import World, made_up, published, same
 
 Numbers = dict[str, float]
@@ -82,12 +83,14 @@ def coverage(rule: Rule, size: Size, studies: int) -> Numbers:
     What `plan` would name from each study is planted in the next.
     """
     rng, n = generator("coverage", rule.name, size), size.n
-    one, two, before, two_before, needed = [], [], [], [], []
+    one, two, before, two_before, needed, alone = [], [], [], [], [], 0
     for _ in range(studies):
         first, second = study((rule, rule), rng, size)
         one.append(procedure(first, n))
         two.append(gain(first, n, second, n))
         needed.append(trainings(first))
+        best = first.ranking[0]
+        alone += bool(best) and stands_alone(first.places, first.valid, best, first.luck)
         old, other = study((rule, rule), rng, size, even=False)
         before.append(procedure(old, n))
         two_before.append(gain(old, n, other, n))
@@ -99,6 +102,7 @@ def coverage(rule: Rule, size: Size, studies: int) -> Numbers:
         "before two half": intervals(two_before).counted(0.0)["half"],
         "before two inside": intervals(two_before).counted(0.0)["inside"],
         "trainings": float(np.mean(needed)),
+        "alone": alone,
         "independent half": independent_width(rule, n, float(np.mean(needed))),
         **planned(two),
     }

@@ -185,8 +185,11 @@ def scored(scale: Scale, values: Array) -> Array:
 
 
 def generator(*what: object) -> np.random.Generator:
-    """The random numbers of one experiment, the same in every run and on every machine."""
-    return np.random.default_rng(crc32("/".join(map(str, what)).encode()))
+    """The random numbers of one experiment, the same in every run and on every machine.
+
+    Others than those with which the statistics were chosen.
+    """
+    return np.random.default_rng(crc32("/".join(["judged", *map(str, what)]).encode()))
 
 
 def truth_of(name: str, n: int, winners: Callable[[np.random.Generator, int], tuple[Array, Array]]) -> Truth:

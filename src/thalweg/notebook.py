@@ -201,8 +201,8 @@ def _escaped(text: str) -> str:
 
 
 def figures(found: "Comparison | Suite") -> "dict[str, Figure]":
-    """The page's figures as plotly's own, which notebooks show: ``intervals``, ``best``, ``by-lr`` and so for each
-    hyperparameter that was searched, ``training``.
+    """The page's figures as plotly's own, which notebooks show: ``forest``, ``intervals``, ``best``, ``by-lr`` and so
+    for each hyperparameter that was searched, ``training``.
 
     Of several tasks each name is followed by the task, ``training digits-mlp``; and there are ``profile`` and
     ``ranks``, where these are known. A figure that has nothing to show is left out.

@@ -33,8 +33,9 @@ def test_the_better_one_is_named_first_with_the_ratio_of_its_errors():
         SEARCHES,
     )
     assert found.details == (
-        "Its range holds with 95%, over new searches and new seeds (5 were run): a claim of this answer is false in at "
-        "most 5% of such comparisons. Nothing is called equal, since it was not said what matters (--matters).",
+        "The range of the difference holds with 95%, over new searches and new seeds (5 were run): a claim of this "
+        "answer is false in at most 5% of such comparisons. Nothing is called equal, since it was not said what "
+        "matters (--matters).",
     )
     assert found.best == "adamw"
     assert say(contrast("sgd", 0.3, 0.9)).best == "sgd"
@@ -85,7 +86,7 @@ def test_an_answer_that_failures_take_back_names_who_failed():
         f"{TUNED} cannot tell SGD (3 of 20 runs failed) from AdamW: 0.67 times the errors, 0.58 to 0.78, but runs of "
         "SGD failed more often.",
         "Runs that failed: none of 20 of AdamW (up to 14% not excluded) and 3 of 20 of SGD (3% to 38%); each counts "
-        "with its value before training.",
+        "with its value before training, or, without one, with the worst of the study.",
     )
     assert of_sgd.best is None
     # Of what would be equal it may be the second.
@@ -141,7 +142,9 @@ def test_defaults_alone_are_called_untuned():
         "On digits-mlp, untuned, AdamW (lr=0.001) is better than SGD (lr=0.001): test accuracy +1.5 points, +1.0 to "
         "+2.0.",
     )
-    assert found.details[0].startswith("Its range holds with 95%, over new seeds of these settings (5 were run)")
+    assert found.details[0].startswith(
+        "The range of the difference holds with 95%, over new seeds of these settings (5 were run)"
+    )
 
 
 def test_several_are_grouped_by_what_can_be_said_of_them():
@@ -188,11 +191,11 @@ def test_failures_are_told_even_where_there_are_none():
         return say(contrast("sgd", -0.9, -0.3), failures=failures).sentences[1]
 
     assert lost(adamw=Rate(0, 20), sgd=Rate(0, 45)) == (
-        "No run failed: up to 14% not excluded for AdamW with 20 runs, the fewest."
+        "No re-run of a winner failed: up to 14% not excluded for AdamW with 20 runs, the fewest."
     )
     assert lost(adamw=Rate(1, 20), sgd=Rate(2, 20)) == (
         "Runs that failed: 1 of 20 of AdamW (0% to 25%) and 2 of 20 of SGD (1% to 32%); each counts with its value "
-        "before training."
+        "before training, or, without one, with the worst of the study."
     )
     alone = say(labels=("adamw",), failures={"adamw": NONE})
     assert alone.sentences[1] == "None of 20 runs failed: up to 14% not excluded."
@@ -235,7 +238,8 @@ def test_many_settings_are_counted_rather_than_named():
 def test_the_5_percent_are_divided_in_writing():
     one = say(contrast("sgd", -0.9, -0.3), settings=[pair("adamw", "sgd", 0.1, 0.5)])
     assert one.details[-1].startswith(
-        "Its range holds with 96%, over new searches and new seeds (5 were run); that of the two settings with 99%: a"
+        "The range of the difference holds with 96%, over new searches and new seeds (5 were run); that of the two "
+        "settings with 99%: a"
     )
     three = [pair("adamw", "sgd", 0.1, 0.5), pair("adamw", "lion", 0.1, 0.5), pair("sgd", "lion", -0.1, 0.5)]
     found = say(contrast("sgd", -0.9, -0.3), contrast("lion", -0.9, -0.3), settings=three)
@@ -267,7 +271,7 @@ def test_what_tuning_gains_is_folded_and_which_searches_miss_the_target_is_said(
     gain = contrast("tuned adamw", 0.5, 1.2)
     found = say(contrast("sgd", -0.9, -0.3), searches=Searches(gains={"adamw": gain}, missed={"adamw": 0.12, "sgd": 0}))
     assert found.details[0] == "AdamW tuned, against its default: 0.43 times the errors, 0.30 to 0.61."
-    assert found.sentences[1] == "Searches whose winner misses the target: 12% of AdamW and 0% of SGD."
+    assert found.sentences[1] == "Of the searches in these trials, winners miss the target: 12% of AdamW and 0% of SGD."
     still = replace(gain, interval=replace(gain.interval, **ENDLESS))
     assert len(say(contrast("sgd", -0.9, -0.3), searches=Searches(gains={"adamw": still})).details) == 1
 

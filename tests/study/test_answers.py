@@ -13,9 +13,10 @@ from thalweg.stats.pool import winning
 from thalweg.stats.scale import Scale
 from thalweg.study import Comparison, Finished, StudyError, compare
 from thalweg.study.ask.spec import resolve, study
-from thalweg.study.judge.mattering import matters_of
+from thalweg.study.judge.mattering import check_target, matters_of
 from thalweg.study.judge.notices import stands_alone
 from thalweg.study.model.cells import Curve, Run
+from thalweg.study.model.metric import Metric
 from thalweg.study.run.engines import Serial
 
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
@@ -103,11 +104,11 @@ def test_what_matters_is_a_ratio_where_errors_are_compared():
 def test_fewer_than_two_test_examples_never_matter():
     """2 errors of 100: 4 are a ratio of 4.5 / 2.5 in scores. 200 errors of 1000: 2 more are nothing, 1.25 counts."""
     few, many = Scale("errors", 100), Scale("errors", 1000)
-    assert matters_of(1.25, few, (few.score(0.98),)) == pytest.approx(math.log(4.5 / 2.5))
-    assert matters_of(1.25, many, (many.score(0.8),)) == pytest.approx(math.log(1.25))
-    assert matters_of(1.25, Scale("log"), (0.0,)) == pytest.approx(math.log(1.25))
-    assert matters_of(0.01, Scale(), (0.9,)) == 0.01
-    assert matters_of(None, many, (0.0,)) is None
+    assert matters_of(1.25, few, few.score(0.98)) == pytest.approx(math.log(4.5 / 2.5))
+    assert matters_of(1.25, many, many.score(0.8)) == pytest.approx(math.log(1.25))
+    assert matters_of(1.25, Scale("log"), 0.0) == pytest.approx(math.log(1.25))
+    assert matters_of(0.01, Scale(), 0.9) == 0.01
+    assert matters_of(None, many, 0.0) is None
 
 
 def test_what_matters_is_said_before_anything_is_trained(capsys):
@@ -115,6 +116,25 @@ def test_what_matters_is_said_before_anything_is_trained(capsys):
     assert main(["compare", TASK, *tokens]) == 0
     said = capsys.readouterr().err
     assert said.index("What matters, said beforehand: 0.5") < said.index("search: ")
+
+
+@pytest.mark.parametrize(
+    ("scale", "target", "words"),
+    [
+        (Scale("errors", 100), 95.0, "is a fraction from 0 to 1, so its target is too; got 95"),
+        (Scale(), -0.1, "is a fraction from 0 to 1"),
+    ],
+)
+def test_a_target_is_a_value_of_the_metric(scale, target, words):
+    with pytest.raises(StudyError, match=words):
+        check_target(target, Metric("accuracy", True, scale=scale))
+    check_target(0.95, Metric("accuracy", True, scale=scale))
+
+
+def test_the_target_of_a_positive_loss_is_positive():
+    with pytest.raises(StudyError, match="positive, so its target is too; got 0"):
+        check_target(0.0, Metric("loss", False, scale=Scale("log")))
+    check_target(0.0, Metric("loss", False))
 
 
 def test_a_rule_and_its_copy_are_equal_within_what_matters():
@@ -246,7 +266,7 @@ def test_three_outcomes_are_apart():
     said = " ".join(found.verdict.sentences)
     assert f"{rate.count} of {rate.total} of Adam" in said
     assert "Of the runs that did not fail: " in said
-    assert "Searches whose winner misses the target: " in said
+    assert "Of the searches in these trials, winners miss the target: " in said
 
 
 def test_a_run_that_is_no_better_than_before_counts_as_failed():

@@ -32,7 +32,8 @@ def plan(
 ) -> None:
     """Say what a comparison would cost here, and which difference it would tell, before it runs. Stores nothing.
 
-    Takes what compare takes, or a study.toml. Where nothing is stored yet, two trainings are begun to be timed.
+    Takes compare's options of size and contenders, or a study.toml. Where nothing is stored yet, short trainings are
+    timed.
 
     Parameters
     ----------

@@ -12,10 +12,11 @@ from scipy.special import stdtrit
 class Interval:
     """A mean with its confidence interval.
 
-    It says where the mean over NEW SEEDS of these very configurations lies, not what another search would find.
+    Of ``values``, it says where the mean over NEW SEEDS of these very configurations lies, not what another search
+    would find; without values, it is of searches: over new searches and new seeds.
 
     ``low``, ``high``  the interval; with a single value, everything that is possible.
-    ``sd``             the sample standard deviation (n - 1 in the denominator).
+    ``sd``             the sample standard deviation (n - 1 in the denominator); of searches that of one training.
     ``level``          its confidence, for instance 0.95; several intervals that hold together share one level.
     ``values``         what it was computed from, in the order of the seeds.
     """

@@ -390,10 +390,10 @@ def _rare(part: _Part) -> float:
     flags = [np.array(pool.failed.get(trial, (False,) * pool.seeds)) for trial in winners]
     values = [np.array(pool.fresh[trial]) for trial in winners]
     lost = np.concatenate([v[f] for v, f in zip(values, flags, strict=True)]).mean()
-    kept = np.concatenate([v[~f] for v, f in zip(values, flags, strict=True)]).mean()
+    good = np.concatenate([v[~f] for v, f in zip(values, flags, strict=True)]).mean()
     share, more = failed / total, (failed + 2) / (total + 4)
     lacking = more * (1 - more) / (total + 4) - share * (1 - share) / total
-    return max(lacking, 0.0) * float(kept - lost) ** 2
+    return max(lacking, 0.0) * float(good - lost) ** 2
 
 
 def _by_rank(count: int, drawn: int, replaced: bool) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, inf, log, sqrt
+from sys import float_info
 from typing import Literal
 
 # In relation to a value, spreads below this are the rounding of float32 numbers and no noise.
@@ -27,13 +28,11 @@ class Scale:
         return self.kind != "plain"
 
     def score(self, value: float) -> float:
-        """Of a value; ValueError where it has none."""
+        """Of a value; on a logarithmic scale one that is not positive counts as the smallest number there is."""
         if self.kind == "errors":
             return -log(((1 - value) * self.tests + 0.5) / (self.tests + 1))
         if self.kind == "log":
-            if value <= 0:
-                raise ValueError(f"a value that was declared positive is {value:g}")
-            return log(value)
+            return log(max(value, float_info.min))
         return value
 
     def value(self, score: float) -> float:

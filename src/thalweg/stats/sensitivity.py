@@ -33,7 +33,7 @@ class Share:
 def sensitivity(
     values: Sequence[float], *, higher_is_better: bool, within: Sequence[float] = WITHIN, level: float = 0.95
 ) -> tuple[Share, ...]:
-    """For each tolerance, the share of independent draws within it of the best, relative to the best's size.
+    """For each tolerance, the share of the draws within it of the best, relative to the best's size.
 
     ``values``  of the draws alone, without the default, shape (draws,): where the learning rate is all that is
     searched, the share of its range on the scale of the search. Crowded Valley (arXiv:2007.01547) asks this question

@@ -313,7 +313,8 @@ class _Told:
             same = len({rate.total for rate in known.values()}) == 1
             excluded = f"up to {fewest.not_excluded:.0%} not excluded"
             if not same:
-                return [f"No run failed: {excluded} for {self.names[label]} with {fewest.total} runs, the fewest."]
+                whose = f"{self.names[label]} with {fewest.total} runs, the fewest"
+                return [f"No re-run of a winner failed: {excluded} for {whose}."]
             return [f"None of {fewest.total} runs{' of each' if len(known) > 1 else ''} failed: {excluded}."]
         said = [
             f"{rate.count} of {rate.total} of {self.names[label]} ({rate.interval[0]:.0%} to {rate.interval[1]:.0%})"
@@ -321,7 +322,10 @@ class _Told:
             else f"none of {rate.total} of {self.names[label]} (up to {rate.not_excluded:.0%} not excluded)"
             for label, rate in known.items()
         ]
-        return [f"Runs that failed: {listed(said)}; each counts with its value before training."]
+        return [
+            f"Runs that failed: {listed(said)}; each counts with its value before "
+            "training, or, without one, with the worst of the study."
+        ]
 
     def searched(self) -> list[str]:
         """Why so many trials are judged as searches of so few."""
@@ -355,7 +359,7 @@ class _Told:
     def missed(self) -> list[str]:
         missed = self.searches.missed if self.searches else {}
         said = [f"{share:.0%} of {self.names[label]}" for label, share in missed.items()]
-        return [f"Searches whose winner misses the target: {listed(said)}."] if said else []
+        return [f"Of the searches in these trials, winners miss the target: {listed(said)}."] if said else []
 
     def scope(self) -> str:
         """What the ranges are, for all sentences at once."""
@@ -365,7 +369,8 @@ class _Told:
         parts = []
         if contrasts:
             several = f"the {len(contrasts)} ranges of the answer hold together"
-            these = f"{several if len(contrasts) > 1 else 'its range holds'} with {1 - self.family.miss:.0%}"
+            one = "the range of the difference holds"
+            these = f"{several if len(contrasts) > 1 else one} with {1 - self.family.miss:.0%}"
             parts.append(f"{these}, over {over} ({self.setting.seeds} were run)")
         if settings:
             many = len(settings)

@@ -18,6 +18,9 @@ def _cost(found: Outlook) -> list[str]:
     size = (
         f"On {plan.place}: {counted(len(plan.rules), 'contender')}, {counted(plan.trials, 'trial')} each{searched}, "
         f"{plan.seeds} fresh seeds: {found.search} trainings, and at most {found.again} re-runs."
+        if plan.minutes is None
+        else f"On {plan.place}: {counted(len(plan.rules), 'contender')}, a search of {plan.minutes:g} minutes each, "
+        f"{plan.seeds} fresh seeds: at most {found.again} re-runs."
     )
     stored = f" {found.stored} are stored." if found.stored else ""
     time = (
@@ -41,12 +44,13 @@ def _told(found: Outlook) -> list[str]:
     known = [each for each in found.told if isfinite(each.now)]
     if not known:
         return ["These runs do not say how much they vary, so not what a comparison would tell."]
+    larger = "twice the minutes" if found.plan.minutes is not None else f"--trials {2 * found.judged - 1}"
     said = [
-        f"{each.first} against {each.second}: {unit.size(each.now)}; with --trials {2 * found.plan.trials - 1}, "
-        f"{unit.size(each.larger)} or less."
+        f"{each.first} against {each.second}: {unit.size(each.now)}; with {larger}, {unit.size(each.larger)} or less."
         for each in known
     ]
-    return ["By its runs, a comparison of this size tells in 4 of 5 cases, if there is so large a difference:", *said]
+    of = "this size" if found.judged == found.plan.trials else f"{found.judged} trials"
+    return [f"By its runs, a comparison of {of} tells in 4 of 5 cases, if there is so large a difference:", *said]
 
 
 def _worlds(found: Outlook) -> list[str]:
@@ -54,7 +58,7 @@ def _worlds(found: Outlook) -> list[str]:
     if worlds is None:
         return [
             "It is too small for a word on rules (from 9 trials on): settings are compared."
-            if not found.plan.budgets
+            if not found.plan.budgets and found.plan.minutes is None
             else "What it would tell is known once runs are stored."
         ]
     low, high = worlds.errors

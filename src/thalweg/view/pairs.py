@@ -7,7 +7,8 @@ from thalweg.stats.proportion import Rate
 
 from .values import Pair, View
 
-# A picture of differences reaches as far as their intervals, but no further than so many times the largest of them.
+# A picture of differences reaches as far as their intervals, but no further than so many times the largest of them, or
+# than the interval that is known best.
 REACH = 3.0
 
 
@@ -16,8 +17,10 @@ def span(view: View) -> tuple[float, float]:
     sign = 1 if view.metric.higher_is_better else -1
     known = [pair.difference for pair in view.answer if isfinite(pair.difference.low)]
     ends = [sign * end for each in known for end in (each.low, each.high)] or [-1.0, 1.0]
-    largest = max((abs(pair.difference.mean) for pair in view.answer), default=0.0) or max(map(abs, ends))
-    return max(min(*ends, 0.0), -REACH * largest), min(max(*ends, 0.0), REACH * largest)
+    largest = max((abs(pair.difference.mean) for pair in view.answer), default=0.0)
+    closest = min((max(abs(each.low), abs(each.high)) for each in known), default=1.0)
+    reach = max(REACH * largest, closest)
+    return max(min(*ends, 0.0), -reach), min(max(*ends, 0.0), reach)
 
 
 def pair_of(title: str, found: Difference) -> Pair:
@@ -44,11 +47,12 @@ def answer(found: Difference) -> str:
         return "equal within what matters"
     if found.answer != "cannot tell":
         return found.answer
+    more = found.first if found.failures[0].share > found.failures[1].share else found.second
     reasons = {
         "equal": "no difference" if found.searches else "equal in every seed",
         "constant": "cannot tell: the same difference in every seed",
-        "failures": "cannot tell: it failed more often",
-        "quality": "cannot tell: worse where it did not fail",
+        "failures": f"cannot tell: {more} failed more often",
+        "quality": "cannot tell: the opposite where none failed",
     }
     return reasons.get(found.why, "cannot tell")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from thalweg.formula import Search, log_uniform, one_minus_log_uniform
 from thalweg.study.model.cells import Value
+from thalweg.study.model.plan import first_axis
 
 from .methods import Method
 
@@ -165,7 +166,7 @@ def place(
     sides = searched(method, fixed, size, ranges)
     if not sides:
         return None
-    name = "lr" if "lr" in sides else next(iter(sides))
+    name = first_axis(sides)
     if trial:
         return drawn(trial, sides[name].axis or name)
     values = configuration(method, fixed, 0, size, drawn, ranges)

@@ -39,6 +39,9 @@ def across(comparisons: Sequence[Findings]) -> Across | None:
     labels = [row.contender for row in comparisons[0].rows]
     if any([row.contender for row in found.rows] != labels for found in comparisons):
         return None
+    # On some task every run of one may have failed.
+    if any(_costs(found).keys() != {*labels} for found in comparisons):
+        return None
     wins = win_matrix({found.plan.task: headline(found) for found in comparisons})
     costs = {found.plan.task: _costs(found) for found in comparisons}
     positive = all(cost >= 0 for each in costs.values() for cost in each.values())

@@ -31,7 +31,7 @@ class Family:
     ``settings``   every two untuned settings, the better mean first (Bonferroni); empty where nothing is searched, as
                    the contrasts are about them.
     ``miss``       the probability with which some interval of the contrasts may miss, ``settings_miss`` of the
-    settings.
+                   settings. ``matters``: the smallest difference that does, on the scale; None: not said.
     """
 
     reference: str
@@ -39,6 +39,7 @@ class Family:
     settings: tuple[Difference, ...]
     miss: float
     settings_miss: float
+    matters: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def family_of_searches(
         )
         for label in others
     )
-    return Family(reference, contrasts, _settings(defaults, judged), miss, OF_SETTINGS)
+    return Family(reference, contrasts, _settings(defaults, judged), miss, OF_SETTINGS, judged.matters)
 
 
 def family_of_configurations(
@@ -118,7 +119,9 @@ def family_of_configurations(
     spread = [each for each in first if each.sd]
     share = share_of_each(correlation(spread), miss, len(ours.scores) - 1) if spread else miss
     contrasts = tuple(_of_two(label, reference, configured[label], ours, share, judged) for label in others)
-    return Family(reference, contrasts, _settings(defaults, judged), miss, OF_SETTINGS if defaults else 0.0)
+    return Family(
+        reference, contrasts, _settings(defaults, judged), miss, OF_SETTINGS if defaults else 0.0, judged.matters
+    )
 
 
 def described(first: str, second: str, found: Estimate, level: float, judged: Judged) -> Difference:

@@ -10,11 +10,10 @@ from thalweg.stats.verdict import Verdict
 from thalweg.stats.wording import DRAWN, value_text
 from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Run, Value
 from thalweg.study.model.metric import Metric
-from thalweg.study.model.plan import Plan
+from thalweg.study.model.plan import Plan, first_axis
 from thalweg.tasks.task import Choice
 
 from .family import Family
-from .mattering import matters_of
 from .searches import Searches
 
 
@@ -94,6 +93,11 @@ class ContenderRow:
         return sum(run.status in WITHOUT_RESULT for run in self.tuned_runs)
 
     @property
+    def first_axis(self) -> str:
+        """Along which trials have their places; "" where nothing is searched."""
+        return first_axis(self.searched_names) if self.searched_names else ""
+
+    @property
     def as_set(self) -> str:
         """Its untuned setting in words: Adam (lr=0.001)."""
         return self._with(self.default_values)
@@ -155,11 +159,7 @@ class Findings:
     @property
     def matters(self) -> float | None:
         """The smallest difference that matters, on the scale of the differences; None: not said, or not known yet."""
-        reference = next((row for row in self.rows if self.family and row.contender == self.family.reference), None)
-        if self.metric is None or reference is None or reference.default is None:
-            return None
-        scale = self.metric.scale
-        return matters_of(self.plan.matters, scale, tuple(map(scale.score, reference.default.values)))
+        return self.family.matters if self.family else None
 
     @property
     def complete(self) -> bool:

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, sqrt
 from pathlib import Path
-from statistics import median, stdev
+from statistics import fmean, median, stdev
 
 from thalweg.stats.levels import level_of
-from thalweg.stats.pool import Pool, to_rerun, winning
+from thalweg.stats.pool import Pool, procedure, to_rerun, winning
 from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.wording import listed
 from thalweg.study.ask.designs import LEAST
 from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Run, Status, once, which
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import Metric, choose_metric, reported_by, scaled
-from thalweg.study.model.plan import Contender, Plan
+from thalweg.study.model.plan import Contender, Plan, first_axis
 from thalweg.study.model.same import differences
 
 from .family import Configured, Family, Judged, family_of_configurations, family_of_searches
@@ -177,7 +177,7 @@ def _alone(found: _ContenderRuns, metric: Metric) -> str:
     if not places or not best:
         return ""
     values = [_signed(run, metric) for run in found.trials.values()]
-    axis = next(iter(found.rule.searched))
+    axis = first_axis(found.rule.searched)
     if not stands_alone(places[: len(values)], values, best, _luck(found, metric)):
         return ""
     return f"those next to it in {axis} are far worse, so that other searches may miss what it found"
@@ -244,28 +244,29 @@ def _judged(
     reference = plan.against if plan.against in labels else labels[0]
     scale = metric.scale
     low, high = metric.possible
-    judged = Judged(
-        scale,
-        metric.higher_is_better,
-        matters_of(plan.matters, scale, settings[reference].scores),
-        scale.score(high) - scale.score(low) if isfinite(high - low) else inf,
-    )
+    span = scale.score(high) - scale.score(low) if isfinite(high - low) else inf
+
+    def judged(mean: float) -> Judged:
+        return Judged(scale, metric.higher_is_better, matters_of(plan.matters, scale, mean), span)
+
     if not any(rule.rule.searched and len(rule.trials) > 1 for rule in known):
-        return family_of_configurations(settings, {}, reference, judged), None
+        return family_of_configurations(settings, {}, reference, judged(fmean(settings[reference].scores))), None
     pools = {rule.rule.label: pool for rule in known if (pool := _pool(rule, plan, metric, every))}
     sizes = {rule.rule.label: rule.budgets[-1] for rule in known if rule.budgets}
     if len(pools) < len(known) or len(sizes) < len(known):
-        return family_of_configurations(winners, settings, reference, judged), None
+        level = judged(fmean(winners[reference].scores))
+        return family_of_configurations(winners, settings, reference, level), None
+    tuned_level = judged(procedure(pools[reference], sizes[reference]).mean)
     described = searches(
         pools,
         sizes,
         reference,
-        judged,
+        tuned_level,
         level=LEVEL,
         possible=metric.possible,
         target=None if plan.target is None else scale.score(plan.target),
     )
-    return family_of_searches(pools, sizes, described.failures, settings, reference, judged), described
+    return family_of_searches(pools, sizes, described.failures, settings, reference, tuned_level), described
 
 
 def _configured(runs: Sequence[Run], metric: Metric, every: Sequence[Run]) -> Configured | None:

@@ -10,12 +10,12 @@ from thalweg.study.model.metric import Metric
 EXAMPLES = 2
 
 
-def matters_of(given: float | None, scale: Scale, scores: tuple[float, ...]) -> float | None:
+def matters_of(given: float | None, scale: Scale, score: float) -> float | None:
     """What was said to matter, as a difference of scores; of accuracies `EXAMPLES` test examples at least.
 
     ``given``   a ratio above 1 where the scale is one of ratios, else a difference in the metric's unit; None: not
     said.
-    ``scores``  of runs at the level at which it is asked how many errors that is.
+    ``score``   the mean of the reference, at whose level it is asked how many errors that is.
     """
     if given is None:
         return None
@@ -23,9 +23,17 @@ def matters_of(given: float | None, scale: Scale, scores: tuple[float, ...]) -> 
         return given
     if scale.kind != "errors":
         return log(given)
-    mean = sum(scores) / len(scores)
-    errors = (1 - scale.value(mean)) * scale.tests
+    errors = (1 - scale.value(score)) * scale.tests
     return max(log(given), log((errors + EXAMPLES + 0.5) / (errors + 0.5)))
+
+
+def check_target(target: float | None, metric: Metric) -> None:
+    """Raise `StudyError` where the target is no value of the metric."""
+    low, high = metric.possible
+    if target is not None and not low <= target <= high:
+        raise StudyError(f"{metric.judged} is a fraction from 0 to 1, so its target is too; got {target:g}")
+    if target is not None and metric.scale.kind == "log" and target <= 0:
+        raise StudyError(f"the script says that {metric.judged} is positive, so its target is too; got {target:g}")
 
 
 def check_matters(given: float | None, metric: Metric) -> None:

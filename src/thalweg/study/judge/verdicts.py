@@ -11,7 +11,6 @@ from thalweg.study.model.plan import Plan
 
 from .family import Family
 from .findings import ContenderRow
-from .mattering import matters_of
 from .next_step import next_step
 from .notices import notices
 from .searches import Searches
@@ -87,8 +86,6 @@ def _failed(row: ContenderRow) -> str:
 def _setting(
     plan: Plan, metric: Metric, rows: Sequence[ContenderRow], family: Family, searches: Searches | None
 ) -> Setting:
-    reference = next(row for row in rows if row.contender == family.reference)
-    scores = [metric.scale.score(value) for value in reference.default.values] if reference.default else []
     return Setting(
         task=plan.place,
         metric=metric.judged,
@@ -99,5 +96,5 @@ def _setting(
         lower_is_better=not metric.higher_is_better,
         minutes=plan.minutes,
         budget=searches.together if searches else None,
-        matters=matters_of(plan.matters, metric.scale, tuple(scores)),
+        matters=family.matters,
     )

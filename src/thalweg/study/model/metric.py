@@ -199,5 +199,5 @@ def scaled(metric: Metric, runs: Iterable[Mapping[str, Curve]]) -> Metric:
     if numbers and metric.is_share:
         return replace(metric, scale=Scale("errors", numbers.pop()))
     # A training that was lost early may not have come to say it.
-    positive = any(curve.positive for curve in curves) and all(min(curve.values) > 0 for curve in curves)
+    positive = any(curve.positive for curve in curves)
     return replace(metric, scale=Scale("log")) if positive else metric

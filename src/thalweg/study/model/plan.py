@@ -1,6 +1,6 @@
 """A comparison, resolved: all that is needed to name every one of its trainings, as plain data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from thalweg.tasks.task import Choice
@@ -15,6 +15,12 @@ SPLIT = "split"
 def is_range(written: str) -> bool:
     """Whether a value, as it is written, is several: ``1e-4..1e-2``, ``0.8/0.9``."""
     return ".." in written or "/" in written
+
+
+def first_axis(searched: Iterable[str]) -> str:
+    """Of what is searched, along which trials have their places: the learning rate, or else the first."""
+    names = list(searched)
+    return "lr" if "lr" in names else names[0]
 
 
 def without_ranges(reference: str) -> str:

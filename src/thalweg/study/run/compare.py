@@ -22,7 +22,7 @@ from thalweg.study.ask.local_modules import script_hash
 from thalweg.study.ask.spec import Rules, Study, installed, plans, study, tasks_of
 from thalweg.study.ask.task_references import check_task, is_own, script_path, task_files
 from thalweg.study.judge.judging import to_train_again
-from thalweg.study.judge.mattering import check_matters
+from thalweg.study.judge.mattering import check_matters, check_target
 from thalweg.study.judge.results import Comparison, Suite, judge
 from thalweg.study.judge.select import is_over
 from thalweg.study.keep.store import Store, open_store
@@ -265,6 +265,7 @@ class _Runner:
             return
         metric = scaled(choose_metric(self.plan.metric, reported_by([run.curves])), [run.curves])
         check_matters(self.plan.matters, metric)
+        check_target(self.plan.target, metric)
         chosen = metric.selection
         last = max(curve.epochs[-1] for name, curve in run.curves.items() if name.startswith("valid_"))
         if run.curves[chosen].epochs[-1] < last:

@@ -63,7 +63,8 @@ class Outlook:
 
     ``search``, ``again``  trainings of the search, and of the re-runs, at the most; ``stored`` of both that are there.
     ``seconds``   of one training, on average; ``workers`` how many are trained at once.
-    ``metric``    where it is known from runs; ``told`` from these runs, empty without; ``worlds`` without them.
+    ``metric``    where it is known from runs; ``told`` from those of the study of ``judged`` trials, empty without;
+                  ``worlds`` without them.
     """
 
     plan: Plan
@@ -74,11 +75,15 @@ class Outlook:
     workers: int
     metric: Metric | None
     told: tuple[Told, ...]
+    judged: int
     worlds: Range | None
 
     @property
     def remaining(self) -> float:
         """About how many seconds are left, at the most."""
+        if self.plan.minutes is not None:
+            searches = 60 * self.plan.minutes * len(self.plan.rules)
+            return (searches + self.again * self.seconds) / self.workers
         return (self.search + self.again - self.stored) * self.seconds / self.workers
 
 
@@ -95,14 +100,17 @@ def outlook(
     begun = {plan.task: plan for plan, _ in contents.latest} if contents else {}
     have = contents.runs if contents else {}
     with closing(engine or LocalProcesses()) as workers:
-        return tuple(_outlook(plan, have, workers, path) for plan in plans(asked, begun))
+        return tuple(_outlook(plan, have, workers, path, begun.get(plan.task)) for plan in plans(asked, begun))
 
 
-def _outlook(plan: Plan, have: Mapping[str, Run], engine: LocalProcesses, path: Path) -> Outlook:
+def _outlook(plan: Plan, have: Mapping[str, Run], engine: LocalProcesses, path: Path, begun: Plan | None) -> Outlook:
     search = {cell.key: cell for cell in (*plan.search_cells(), *plan.repeat_cells())}
     again = {cell.key: cell for cell in plan.fresh_cells(to_train_again(plan, have))}
     stored = [have[key] for key in (*search, *again) if key in have]
     found = findings(plan, {}, have, path)
+    if found.missing and begun is not None:
+        # A larger study is told what the one that is there tells.
+        found = findings(begun, {}, have, path)
     told = tuple(_told(found))
     return Outlook(
         plan=plan,
@@ -113,6 +121,7 @@ def _outlook(plan: Plan, have: Mapping[str, Run], engine: LocalProcesses, path: 
         workers=engine.workers,
         metric=found.metric,
         told=told,
+        judged=found.plan.trials,
         worlds=None if told else _from_worlds(plan),
     )
 

@@ -17,6 +17,7 @@ from .conduct import Ending, conduct
 from .devices import device_of
 from .trial import Trial
 
+WHOLE = 10**9  # more epochs than any training has
 LEAST = 3  # epochs; fewer are mostly the first steps' noise
 
 
@@ -108,8 +109,8 @@ def seconds_of(cell: Cell) -> float:
             raise StudyError(f"the training of {cell.task} ({cell.called}) failed: {ending.message}")
         return ending.seconds, planned
 
-    first, planned = short(1)
-    if planned is None:  # it counts no epochs, so that was all of it
-        return first
+    _, planned = short(1)
+    if planned is None:  # it counts no epochs: how long it takes, only all of it says
+        return short(WHOLE)[0]
     (one, _), (three, _) = short(1), short(3)
     return one + (planned - 1) * max(three - one, 0.0) / 2
