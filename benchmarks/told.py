@@ -41,7 +41,8 @@ def main() -> int:
             for contrasts in MISSES
         }
     (place,) = home.__path__
-    Path(place, "told.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    lines = [f'"{size}": {json.dumps(told, separators=(",", ":"))}' for size, told in found.items()]
+    Path(place, "told.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     return 0
 
 
