@@ -8,7 +8,7 @@ import numpy as np
 from shared import Again, Rule, Shared, shared
 from thalweg.stats.intervals import t_quantile
 from thalweg.stats.pool import Pool, to_rerun
-from thalweg.study.judge.family import Configured, Family, Judged, family_of_searches
+from thalweg.study.judge.family import Configured, Family, Judged, differences_from, family_of_searches
 from thalweg.study.judge.searches import failures_of
 
 
@@ -82,6 +82,7 @@ def answer(pools: Mapping[str, Pool], n: int, reference: str, rule: Rule) -> Fam
         {label: default_of(each) for label, each in pools.items()},
         reference,
         Judged(rule.scale, True, rule.matters),
+        differences_from(reference, pools, dict.fromkeys(pools, n)),
     )
 
 

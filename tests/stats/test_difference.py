@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
-from thalweg.stats.difference import Difference, answered, correlation, paired_interval, search_interval
+from thalweg.stats.difference import Difference, answered, correlation, paired_interval
 from thalweg.stats.intervals import Interval, t_interval
+from thalweg.stats.levels import search_interval
 from thalweg.stats.pool import Estimate
 from thalweg.stats.proportion import Rate
 from thalweg.stats.scale import Scale

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite, sqrt
+from math import isfinite, sqrt
 from typing import Literal
 
 import numpy as np
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from .intervals import Interval
 from .levels import mean_interval
-from .pool import Estimate
 from .proportion import Rate
 from .scale import PLAIN, Scale
 from .superiority import Superiority
@@ -76,6 +75,12 @@ class Difference:
         return max(abs(self.interval.low), abs(self.interval.high))
 
     @property
+    def failed_more(self) -> str:
+        """The label of the one whose runs failed more often; of the second where neither did."""
+        first, second = self.failures
+        return self.first if first.share > second.share else self.second
+
+    @property
     def one_failed(self) -> bool:
         """Whether runs of one of them failed, and none of the other."""
         return (self.failures[0].count > 0) != (self.failures[1].count > 0)
@@ -112,12 +117,6 @@ def correlation(paired: Sequence[Interval]) -> NDArray[np.float64]:
     )
 
 
-def search_interval(found: Estimate, miss: float) -> Interval:
-    """The interval of a difference of searches; without bounds where nothing varies."""
-    half = found.half(1 - miss) if found.se else inf
-    return Interval(found.mean, found.mean - half, found.mean + half, found.noise, 1 - miss, ())
-
-
 def answered(
     first: str,
     second: str,
@@ -136,25 +135,24 @@ def answered(
     ``matters``  the smallest difference that matters, on the scale of the interval; None: nothing is called equal.
     """
     answer, why, slight = _read(interval, higher_is_better, matters)
-    if taken_back := _taken_back(answer, higher_is_better, quality, failures):
-        answer, why, slight = "cannot tell", taken_back, False
-    return Difference(first, second, interval, answer, why, slight, searches, noise, quality, failures, superiority)
+    found = Difference(first, second, interval, answer, why, slight, searches, noise, quality, failures, superiority)
+    taken_back = _taken_back(found, higher_is_better)
+    return replace(found, answer="cannot tell", why=taken_back, slight=False) if taken_back else found
 
 
-def _taken_back(
-    answer: Answer, higher_is_better: bool, quality: Interval | None, failures: tuple[Rate, Rate]
-) -> Reason:
+def _taken_back(found: Difference, higher_is_better: bool) -> Reason:
     """Why an answer does not stand: what is better must not fail more often, nor be worse where it does not fail."""
-    first, second = failures
-    if answer == "equal":
-        return "failures" if (first.count > 0) != (second.count > 0) else ""
-    if answer == "cannot tell":
+    if found.answer == "equal":
+        return "failures" if found.one_failed else ""
+    if found.answer == "cannot tell":
         return ""
-    if (first.share > second.share) if answer == "better" else (second.share > first.share):
+    winner = found if found.answer == "better" else found.flipped
+    ours, theirs = winner.failures
+    if ours.share > theirs.share:
         return "failures"
-    first_is_lower = quality is not None and quality.high < 0
-    first_is_higher = quality is not None and quality.low > 0
-    opposite = first_is_lower if (answer == "better") == higher_is_better else first_is_higher
+    if winner.quality is None:
+        return ""
+    opposite = winner.quality.high < 0 if higher_is_better else winner.quality.low > 0
     return "quality" if opposite else ""
 
 

@@ -37,10 +37,15 @@ def level_of(
     return replace(as_values(found, scale, within), sd=spread, values=tuple(map(float, values)))
 
 
+def search_interval(found: Estimate, miss: float) -> Interval:
+    """The interval of a search, or of a difference of two; without bounds where nothing varies."""
+    half = found.half(1 - miss) if found.se else inf
+    return Interval(found.mean, found.mean - half, found.mean + half, found.noise, 1 - miss, ())
+
+
 def level_of_search(found: Estimate, *, scale: Scale, level: float, within: tuple[float, float]) -> Interval:
     """Of a search: its mean, as a value."""
-    half = found.half(level) if found.se else inf
-    return as_values(Interval(found.mean, found.mean - half, found.mean + half, found.noise, level, ()), scale, within)
+    return as_values(replace(search_interval(found, 1 - level), level=level), scale, within)
 
 
 def as_values(scores: Interval, scale: Scale, within: tuple[float, float]) -> Interval:

@@ -114,6 +114,12 @@ class Pool:
             known[trial] = np.mean(fresh)
         return known
 
+    def runs_of_winners(self, n: int) -> tuple[list[float], list[float]]:
+        """The fresh values of the trials that win searches of n: of the runs that failed, and of the others."""
+        wins = winning(self.ranking, n, even=self.is_even)
+        runs = [each for trial in self.fresh if wins[trial] > 0 for each in self._flagged(trial)]
+        return [value for value, is_lost in runs if is_lost], [value for value, is_lost in runs if not is_lost]
+
     def trained(self) -> "Pool | None":
         """The same, of runs that did not fail: one that failed counts as the others of its trial, or of its pool.
 
@@ -382,18 +388,13 @@ def _rare(part: _Part) -> float:
     that without, times the square of what a failure costs.
     """
     pool = part.pool
-    winners = [trial for trial in pool.fresh if part.wins[trial] > 0]
-    failed = sum(sum(pool.failed.get(trial, ())) for trial in winners)
-    total = pool.seeds * len(winners)
-    if not 0 < failed < total:
+    lost, good = pool.runs_of_winners(part.n)
+    if not lost or not good:
         return 0.0
-    flags = [np.array(pool.failed.get(trial, (False,) * pool.seeds)) for trial in winners]
-    values = [np.array(pool.fresh[trial]) for trial in winners]
-    lost = np.concatenate([v[f] for v, f in zip(values, flags, strict=True)]).mean()
-    good = np.concatenate([v[~f] for v, f in zip(values, flags, strict=True)]).mean()
+    failed, total = len(lost), len(lost) + len(good)
     share, more = failed / total, (failed + 2) / (total + 4)
     lacking = more * (1 - more) / (total + 4) - share * (1 - share) / total
-    return max(lacking, 0.0) * float(good - lost) ** 2
+    return max(lacking, 0.0) * float(np.mean(good) - np.mean(lost)) ** 2
 
 
 def _by_rank(count: int, drawn: int, replaced: bool) -> tuple[Array, Array]:

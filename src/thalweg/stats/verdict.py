@@ -285,8 +285,7 @@ class _Told:
             else f"{unit.difference(found.interval)} {where}, so that the noise is unknown"
         )
         if found.why == "failures":
-            more = found.first if found.failures[0].share > found.failures[1].share else found.second
-            return f"{text}, but runs of {self.names[more]} failed more often"
+            return f"{text}, but runs of {self.names[found.failed_more]} failed more often"
         if found.why == "quality":
             assert found.quality is not None
             return f"{text}, but, of the runs that did not fail, {self._bounded(found.quality)}"

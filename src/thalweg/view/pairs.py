@@ -47,11 +47,10 @@ def answer(found: Difference) -> str:
         return "equal within what matters"
     if found.answer != "cannot tell":
         return found.answer
-    more = found.first if found.failures[0].share > found.failures[1].share else found.second
     reasons = {
         "equal": "no difference" if found.searches else "equal in every seed",
         "constant": "cannot tell: the same difference in every seed",
-        "failures": f"cannot tell: {more} failed more often",
+        "failures": f"cannot tell: {found.failed_more} failed more often",
         "quality": "cannot tell: the opposite where none failed",
     }
     return reasons.get(found.why, "cannot tell")

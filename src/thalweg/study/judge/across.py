@@ -40,10 +40,10 @@ def across(comparisons: Sequence[Findings]) -> Across | None:
     if any([row.contender for row in found.rows] != labels for found in comparisons):
         return None
     # On some task every run of one may have failed.
-    if any(_costs(found).keys() != {*labels} for found in comparisons):
+    costs = {found.plan.task: _costs(found) for found in comparisons}
+    if any(each.keys() != {*labels} for each in costs.values()):
         return None
     wins = win_matrix({found.plan.task: headline(found) for found in comparisons})
-    costs = {found.plan.task: _costs(found) for found in comparisons}
     positive = all(cost >= 0 for each in costs.values() for cost in each.values())
     taus = [1 + (UP_TO - 1) * i / (POINTS - 1) for i in range(POINTS)]
     profile = performance_profile(costs, taus, up_to=UP_TO) if positive else None

@@ -1,13 +1,14 @@
 """The differences that a comparison's answer is about: one family, whose intervals hold together at 95%."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import inf, isfinite
 from statistics import mean
 
-from thalweg.stats.difference import Difference, answered, correlation, paired_interval, search_interval
+from thalweg.stats.difference import Difference, answered, correlation, paired_interval
 from thalweg.stats.intervals import Interval
+from thalweg.stats.levels import search_interval
 from thalweg.stats.pool import Estimate, Pool, gain, procedure, share_of_misses
 from thalweg.stats.proportion import Rate
 from thalweg.stats.scale import Scale
@@ -81,12 +82,11 @@ def family_of_searches(
     defaults: Mapping[str, Configured],
     reference: str,
     judged: Judged,
+    found: Mapping[str, Estimate],
 ) -> Family:
-    """Of pools, judged as searches of so many trials."""
+    """Of pools, judged as searches of so many trials; ``found``: their `differences_from` the reference."""
     miss = FALSE - OF_SETTINGS
-    others = [label for label in pools if label != reference]
     ours, n = pools[reference], trials[reference]
-    found = {label: gain(pools[label], trials[label], ours, n) for label in others}
     share = share_of_misses(list(found.values()), miss)
     contrasts = tuple(
         answered(
@@ -100,7 +100,7 @@ def family_of_searches(
             quality=_quality(pools[label], trials[label], ours, n, share),
             failures=(failures[label], failures[reference]),
         )
-        for label in others
+        for label in found
     )
     return Family(reference, contrasts, _settings(defaults, judged), miss, OF_SETTINGS, judged.matters)
 
@@ -128,6 +128,12 @@ def described(first: str, second: str, found: Estimate, level: float, judged: Ju
     """A difference outside the family: its own interval, and nothing said of it."""
     interval = judged.within(search_interval(found, 1 - level))
     return Difference(first, second, interval, "described", searches=True, noise=found.noise)
+
+
+def differences_from(reference: str, pools: Mapping[str, Pool], trials: Mapping[str, int]) -> dict[str, Estimate]:
+    """Each of the others minus the reference, by label."""
+    ours, n = pools[reference], trials[reference]
+    return {label: gain(pool, trials[label], ours, n) for label, pool in pools.items() if label != reference}
 
 
 def levels_of(pools: Mapping[str, Pool], trials: Mapping[str, int]) -> dict[str, Estimate]:
@@ -175,8 +181,5 @@ def _quality_of_two(a: Configured, b: Configured, miss: float, scale: Scale) -> 
     ]
     if len(both) == len(a.scores) or len(both) < 2:
         return None
-    return paired_interval(*_apart(both), miss=miss, scale=scale)
-
-
-def _apart(both: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in both], [y for _, y in both]
+    ours, theirs = zip(*both, strict=True)
+    return paired_interval(ours, theirs, miss=miss, scale=scale)

@@ -10,7 +10,7 @@ from thalweg.stats.verdict import Verdict
 from thalweg.stats.wording import DRAWN, value_text
 from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Run, Value
 from thalweg.study.model.metric import Metric
-from thalweg.study.model.plan import Plan, first_axis
+from thalweg.study.model.plan import Plan
 from thalweg.tasks.task import Choice
 
 from .family import Family
@@ -91,11 +91,6 @@ class ContenderRow:
     def tuned_failed(self) -> int:
         """How many of them ended without a result."""
         return sum(run.status in WITHOUT_RESULT for run in self.tuned_runs)
-
-    @property
-    def first_axis(self) -> str:
-        """Along which trials have their places; "" where nothing is searched."""
-        return first_axis(self.searched_names) if self.searched_names else ""
 
     @property
     def as_set(self) -> str:

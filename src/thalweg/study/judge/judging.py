@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 
 from thalweg.stats.levels import level_of
-from thalweg.stats.pool import Pool, procedure, to_rerun, winning
+from thalweg.stats.pool import Pool, to_rerun, winning
 from thalweg.stats.sensitivity import sensitivity
 from thalweg.stats.wording import listed
 from thalweg.study.ask.designs import LEAST
@@ -17,7 +17,7 @@ from thalweg.study.model.metric import Metric, choose_metric, reported_by, scale
 from thalweg.study.model.plan import Contender, Plan, first_axis
 from thalweg.study.model.same import differences
 
-from .family import Configured, Family, Judged, family_of_configurations, family_of_searches
+from .family import Configured, Family, Judged, family_of_configurations, family_of_searches, levels_of
 from .findings import ContenderRow, Findings
 from .mattering import matters_of
 from .notices import stands_alone
@@ -256,17 +256,20 @@ def _judged(
     if len(pools) < len(known) or len(sizes) < len(known):
         level = judged(fmean(winners[reference].scores))
         return family_of_configurations(winners, settings, reference, level), None
-    tuned_level = judged(procedure(pools[reference], sizes[reference]).mean)
+    means = levels_of(pools, sizes)
+    tuned_level = judged(means[reference].mean)
     described = searches(
         pools,
         sizes,
+        means,
         reference,
         tuned_level,
         level=LEVEL,
         possible=metric.possible,
         target=None if plan.target is None else scale.score(plan.target),
     )
-    return family_of_searches(pools, sizes, described.failures, settings, reference, tuned_level), described
+    found = described.differences
+    return family_of_searches(pools, sizes, described.failures, settings, reference, tuned_level, found), described
 
 
 def _configured(runs: Sequence[Run], metric: Metric, every: Sequence[Run]) -> Configured | None:

@@ -7,7 +7,7 @@ from statistics import median
 from thalweg.stats.intervals import Interval
 from thalweg.stats.wording import DRAWN, listed, value_text
 from thalweg.study.model.metric import Metric
-from thalweg.study.model.plan import Plan
+from thalweg.study.model.plan import Plan, first_axis
 
 from .findings import ContenderRow
 
@@ -70,7 +70,7 @@ def _target(plan: Plan, metric: Metric, missed: Mapping[str, float]) -> list[str
 def _alone(rows: Sequence[ContenderRow]) -> list[str]:
     return [
         f"Not yet an answer: the best trial of {row.name} stands alone, {row.alone}. A narrower range around "
-        f"{', '.join(_numbers(row, [row.first_axis]))} would find it more often, as would more trials."
+        f"{', '.join(_numbers(row, [first_axis(row.searched_names)]))} would find it more often, as would more trials."
         for row in rows
         if row.alone
     ]

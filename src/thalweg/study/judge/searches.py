@@ -10,7 +10,7 @@ from thalweg.stats.levels import level_of_search
 from thalweg.stats.pool import Estimate, Pool, gain, winning
 from thalweg.stats.proportion import Rate
 
-from .family import Judged, described, levels_of
+from .family import Judged, described, differences_from
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Searches:
 def searches(
     pools: Mapping[str, Pool],
     trials: Mapping[str, int],
+    means: Mapping[str, Estimate],
     reference: str,
     judged: Judged,
     *,
@@ -60,11 +61,10 @@ def searches(
     possible: tuple[float, float],
     target: float | None = None,
 ) -> Searches:
-    """From the pool of each of those compared, in their order, and the size of its searches.
+    """From the pool of each of those compared, in their order, the size of its searches, and their `levels_of`.
 
     ``target``  of the metric, on the scale.
     """
-    means = levels_of(pools, trials)
     up = judged.higher_is_better
     ranked = sorted(pools, key=lambda label: means[label].mean, reverse=up)
     return Searches(
@@ -74,11 +74,7 @@ def searches(
             label: level_of_search(found, scale=judged.scale, level=level, within=possible)
             for label, found in means.items()
         },
-        differences={
-            label: gain(pool, trials[label], pools[reference], trials[reference])
-            for label, pool in pools.items()
-            if label != reference
-        },
+        differences=differences_from(reference, pools, trials),
         gains={
             label: described(f"tuned {label}", f"default {label}", gain(pool, trials[label], pool, 1), level, judged)
             for label, pool in pools.items()
@@ -97,9 +93,8 @@ def searches(
 
 def failures_of(pool: Pool, n: int) -> Rate:
     """How many runs failed of the configurations that win searches of n trials."""
-    wins = winning(pool.ranking, n, even=pool.is_even)
-    winners = [trial for trial in pool.fresh if wins[trial] > 0]
-    return Rate(sum(sum(pool.failed.get(trial, ())) for trial in winners), pool.seeds * len(winners))
+    lost, good = pool.runs_of_winners(n)
+    return Rate(len(lost), len(lost) + len(good))
 
 
 def _missed(pool: Pool, n: int, target: float, higher_is_better: bool) -> float:

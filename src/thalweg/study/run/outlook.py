@@ -25,7 +25,7 @@ from .engines import LocalProcesses
 if TYPE_CHECKING:
     from thalweg.study.judge.findings import Findings
 
-# What worlds tell, of the sizes they were simulated at: benchmarks/calibration.py.
+# What worlds tell, of the sizes they were simulated at: benchmarks/told.py.
 TOLD = "told.json"
 
 
@@ -126,7 +126,7 @@ def _outlook(plan: Plan, have: Mapping[str, Run], engine: LocalProcesses, path: 
     )
 
 
-def _told(found: "Findings") -> "list[Told]":
+def _told(found: "Findings") -> list[Told]:
     if found.family is None or found.searches is None:
         return []
     return [
