@@ -39,5 +39,6 @@ app = App(
 
 # Not for people, who write --; see `words_after_dashes`.
 After = Annotated[list[str] | None, Parameter(name=_AFTER, negative=(), show=False)]
+Rules = Annotated[list[str] | None, Parameter(name=["--rules", "-r"], negative=())]
 Several = Annotated[list[str] | None, Parameter(negative=())]
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]

@@ -14,11 +14,12 @@ ENGINES = ("local", "serial", "ray")
 
 
 def asked_for(task: str, given: dict[str, Any]) -> "Study":
-    """The study that the command line asks for, from a file or from its options alone."""
+    """The study that the command line asks for, from a file or from its options alone; None: an option not given."""
     from thalweg.study.ask.spec import study
     from thalweg.study.ask.study_file import is_study_file, read_study
     from thalweg.study.model.errors import StudyError
 
+    given = {name: value for name, value in given.items() if value is not None}
     found = {name: value for name, value in given.items() if name not in ("rules", "vary", "hold")}
     for name in ("rules", "hold"):
         if name in given:

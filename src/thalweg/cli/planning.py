@@ -3,13 +3,10 @@
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from thalweg.terminal.console import refusing
 
-from .app import After, Several, Whole, app
+from .app import After, Rules, Several, Whole, app
 from .asking import asked_for
 
 
@@ -18,7 +15,7 @@ def plan(
     task: str,
     /,
     *,
-    rules: Annotated[list[str] | None, Parameter(name=["--rules", "-r"], negative=())] = None,
+    rules: Rules = None,
     vary: Several = None,
     trials: Whole | None = None,
     seeds: Whole | None = None,
@@ -69,6 +66,6 @@ def plan(
         "metric": metric, "study_seed": study_seed, "arguments": argument and tuple(argument),
     }  # fmt: skip
     with refusing(StudyError), redirect_stdout(sys.stderr):
-        asked = asked_for(task, {name: value for name, value in given.items() if value is not None})
+        asked = asked_for(task, given)
         found = outlook(asked, store=store, engine=LocalProcesses(workers))
     print("\n\n".join("\n".join(lines(each)) for each in found))

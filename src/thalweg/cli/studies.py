@@ -3,13 +3,10 @@
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from thalweg.terminal.console import Refused, out, refusing
 
-from .app import After, Flag, Several, Whole, app
+from .app import After, Flag, Rules, Several, Whole, app
 from .asking import asked_for, chosen_engine, hyperparameters, task_options
 from .pages import writable_page, writing
 
@@ -19,7 +16,7 @@ def compare(
     task: str,
     /,
     *,
-    rules: Annotated[list[str] | None, Parameter(name=["--rules", "-r"], negative=())] = None,
+    rules: Rules = None,
     vary: Several = None,
     trials: Whole | None = None,
     seeds: Whole | None = None,
@@ -139,7 +136,7 @@ def compare(
         "metric": metric, "study_seed": study_seed, "arguments": argument and tuple(argument),
     }  # fmt: skip
     with refusing(StudyError):
-        asked = asked_for(task, {name: value for name, value in given.items() if value is not None})
+        asked = asked_for(task, given)
         runs = chosen_engine(engine, workers, address, devices=devices, per_device=per_device, run_timeout=run_timeout)
     # What a script prints goes where the progress is: standard output is for the result.
     with refusing(StudyError), progress(asked.metric) as on_event, redirect_stdout(sys.stderr):

@@ -212,3 +212,20 @@ def layout(height: int) -> Figure:
         "hovermode": "closest",
         "showlegend": False,  # the page has one, which wraps, and switches a rule off in every figure
     }
+
+
+def names(labels: list[str], beyond: float) -> Figure:
+    """An axis of names, the first at 0, with so much room beyond the first and the last."""
+    return {
+        "tickvals": list(range(len(labels))),
+        "ticktext": labels,
+        "range": [-beyond, len(labels) - 1 + beyond],
+        "fixedrange": True,
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+        # Room for arrows at the edge.
+        "ticks": "outside",
+        "ticklen": 8,
+        "tickcolor": "rgba(0,0,0,0)",
+    }

@@ -38,19 +38,7 @@ def intervals(view: View) -> Figure:
     count = len(view.rules)
     layout = axes.layout(72 + 52 * count)
     layout["xaxis"] = {**scale.axis, "title": {"text": axes.title(view.metric, "test", scale)}}
-    layout["yaxis"] = {
-        "tickvals": list(range(count)),
-        "ticktext": [rule.label for rule in reversed(view.rules)],
-        "range": [-0.5, count - 0.5],
-        "fixedrange": True,
-        "showgrid": False,
-        "zeroline": False,
-        "automargin": True,
-        # Room for the arrows at the edge.
-        "ticks": "outside",
-        "ticklen": 8,
-        "tickcolor": "rgba(0,0,0,0)",
-    }
+    layout["yaxis"] = axes.names([rule.label for rule in reversed(view.rules)], 0.5)
     layout["margin"]["t"] = 8
     return {"data": traces, "layout": layout}
 

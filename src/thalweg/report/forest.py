@@ -42,18 +42,7 @@ def forest(view: View) -> Figure:
         "fixedrange": True,
         "title": {"text": _title(view)},
     }
-    layout["yaxis"] = {
-        "tickvals": list(range(len(shown))),
-        "ticktext": [pair.first for pair in shown],
-        "range": [-0.6, len(shown) - 0.4],
-        "fixedrange": True,
-        "showgrid": False,
-        "zeroline": False,
-        "automargin": True,
-        "ticks": "outside",
-        "ticklen": 8,
-        "tickcolor": "rgba(0,0,0,0)",
-    }
+    layout["yaxis"] = axes.names([pair.first for pair in shown], 0.6)
     layout["shapes"] = _shapes(view)
     layout["margin"]["t"] = 8
     return {"data": traces, "layout": layout}
