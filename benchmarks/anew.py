@@ -26,8 +26,8 @@ from thalweg.study.judge.results import Comparison, Suite
 from thalweg.study.judge.select import Scores, ranking
 from thalweg.study.model.cells import Cell, Run
 from thalweg.study.model.plan import Contender
-from thalweg.study.run.compare import train_cell
 from thalweg.study.run.engines import LocalProcesses
+from thalweg.study.run.worker import run_cell
 
 HERE = Path(__file__).resolve().parent
 SEARCHES = 10
@@ -105,7 +105,7 @@ def _train(cells: Sequence[Cell], have: dict[str, Run], engine: LocalProcesses, 
     missing = list({cell.key: cell for cell in cells if cell.key not in have}.values())
     done = {}
     with kept.open("a", encoding="utf-8") as file:
-        for _, run in engine.map(train_cell, missing):
+        for _, run in engine.map(run_cell, missing):
             if not isinstance(run, Run):
                 raise RuntimeError(f"a training died: {run}")
             file.write(msgspec.json.encode(replace(run, log="")).decode() + "\n")

@@ -16,8 +16,8 @@ from thalweg.study.ask.draws import nested, run_seed
 from thalweg.study.ask.method_references import resolve_method
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.cells import Cell, Run
-from thalweg.study.run.compare import train_cell
 from thalweg.study.run.engines import LocalProcesses, WorkerDied
+from thalweg.study.run.worker import run_cell
 
 POINTS = 256
 # While it is being made, a line for every training; then all of it, in order, compressed.
@@ -35,7 +35,7 @@ def main() -> int:
     engine = LocalProcesses(2)
     try:
         with PART.open("a", newline="", encoding="utf-8") as file:
-            for cell, run in engine.map(train_cell, [cell for _, cell in missing]):
+            for cell, run in engine.map(run_cell, [cell for _, cell in missing]):
                 if isinstance(run, WorkerDied):
                     raise run
                 csv.writer(file).writerow(_row(names[cell.key], cell, run))

@@ -36,7 +36,7 @@ from thalweg.study import Serial
 from thalweg.study.ask.spec import resolve
 from thalweg.study.ask.task_references import check_task
 from thalweg.study.run import devices
-from thalweg.study.run.compare import train_cell
+from thalweg.study.run.worker import run_cell
 from thalweg.testing.judging import case
 from thalweg.testing.subject import Subject
 from thalweg.verify.check import CELLS, Measured, checked
@@ -486,7 +486,7 @@ def test_the_demo_s_kept_runs_are_what_it_gives() -> None:
     plan, kept = demo_runs.planned(), demo_runs.kept()
     for label, trial in (("sgd", 0), ("lion", 0), ("adamw", 1)):
         rule = next(rule for rule in plan.rules if rule.label == label)
-        found = train_cell(plan.cell(rule, trial, plan.fresh_seeds[0])).curves[demo_runs.JUDGED].values[-1]
+        found = run_cell(plan.cell(rule, trial, plan.fresh_seeds[0])).curves[demo_runs.JUDGED].values[-1]
         assert found == pytest.approx(kept[label][trial]["test"][1], abs=0.02), (
             f"{label}: make demo, and see tests/demo_runs.py"
         )

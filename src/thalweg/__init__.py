@@ -11,6 +11,7 @@ Public names are loaded when first used, so the command line's help does not wai
 ``nn``                    normalisation layers, drop-in for torch.nn, and where to place them
 ``compare``               an honest comparison of rules on a training task; ``train`` a single training;
                           ``lr_find`` a range of learning rates
+``lockstep``              many small models of one kind, trained at the same time, each as if it were alone
 ``show``                  a rule's card, in a notebook and in a terminal
 """
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .formula import Rule, Wrapper
     from .notebook import show
     from .optim import *
+    from .stacks import lockstep
     from .study.run.compare import compare
     from .study.run.lr_find import lr_find
     from .study.run.train import train
@@ -40,6 +42,7 @@ _ELSEWHERE = {
     "WeightAverage": "thalweg.wrappers",
     "compare": "thalweg.study",
     "show": "thalweg.notebook",
+    "lockstep": "thalweg.stacks",
     "lr_find": "thalweg.study",
     "train": "thalweg.study",
 }

@@ -8,8 +8,8 @@ from thalweg.study import compare
 from thalweg.study.ask.spec import plans, resolve, study
 from thalweg.study.keep.store import open_store
 from thalweg.study.model.cells import MEASURED, Curve, Run
-from thalweg.study.run.compare import train_cell
 from thalweg.study.run.engines import LocalProcesses, Serial
+from thalweg.study.run.worker import run_cell
 
 
 class Kept(LocalProcesses):
@@ -46,7 +46,7 @@ def default_runs(task, rule, engine, seeds=(1, 2)):
     """The rule's default, trained by an engine with each of these seeds, without a comparison around it."""
     plan = resolve(study(task, rule, trials=1, seeds=2))
     cells = [plan.cell(plan.rules[0], 0, seed) for seed in seeds]
-    return sorted((run for _, run in engine.map(train_cell, cells)), key=lambda run: run.seed)
+    return sorted((run for _, run in engine.map(run_cell, cells)), key=lambda run: run.seed)
 
 
 def rows(store):

@@ -9,10 +9,10 @@ from thalweg.study import StudyError, train
 from thalweg.study.ask import local_modules
 from thalweg.study.ask.local_modules import script_files
 from thalweg.study.ask.spec import resolve, study
-from thalweg.study.run.compare import train_cell
 from thalweg.study.run.engines import Serial
 from thalweg.study.run.lr_find import lr_find
 from thalweg.study.run.rerun import rerun
+from thalweg.study.run.worker import run_cell
 
 SCRIPT = """
 import torch
@@ -134,7 +134,7 @@ def test_a_file_that_is_gone(place, tmp_path):
     plan = resolve(study(place, "sgd"))
     (tmp_path / "y.csv").unlink()
     with pytest.raises(StudyError, match=r"y.csv, which is not there on .*: every machine that trains must find it"):
-        train_cell(plan.cell(plan.rules[0], 0, 0))
+        run_cell(plan.cell(plan.rules[0], 0, 0))
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ def create(
 
     Raises ValueError for a name that the catalogue does not have, and what `param_groups` and the optimizer raise.
     """
-    made = _optimizer_class(rule)
+    made = optimizer_class(rule)
     options |= {name: value for name, value in (("lr", lr), ("weight_decay", weight_decay)) if value is not None}
     grouping = {name: options.pop(name) for name in _GROUPING if name in options}
     if layer_decay is not None:
@@ -55,7 +55,7 @@ def create(
     return made(param_groups(model, lr=lr, **grouping), **options)
 
 
-def _optimizer_class(rule: object) -> type[Optimizer]:
+def optimizer_class(rule: object) -> type[Optimizer]:
     if isinstance(rule, str):
         if found := OPTIMIZERS.get(rule.lower()):
             return found

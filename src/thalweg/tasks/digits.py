@@ -4,15 +4,15 @@ Source:  E. Alpaydin and C. Kaynak 1998, "Optical Recognition of Handwritten Dig
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .task import Trial, take_step
+from .task import Trial, Trials, take_step
 
 if TYPE_CHECKING:  # tasks are listed without torch
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -71,16 +71,20 @@ def split(classes: "NDArray[np.int64]", seed: int | None = None) -> tuple[list[i
     return parts
 
 
-def load(seed: int | None = None) -> Digits:
-    """The data, split (`split`); takes a few milliseconds."""
+@lru_cache(maxsize=1)
+def examples() -> Part:
+    """All 1,797 of them."""
     import torch
     from sklearn.datasets import load_digits
 
     images, classes = load_digits(return_X_y=True)
-    scaled = torch.tensor(images / 16.0, dtype=torch.float32)
-    labels = torch.tensor(classes, dtype=torch.int64)
-    train, valid, test = (Part(scaled[chosen], labels[chosen]) for chosen in split(classes, seed))
-    return Digits(train, valid, test)
+    return Part(torch.tensor(images / 16.0, dtype=torch.float32), torch.tensor(classes, dtype=torch.int64))
+
+
+def load(seed: int | None = None) -> Digits:
+    """The data, split (`split`); takes a few milliseconds."""
+    every = examples()
+    return Digits(*(Part(every.images[own], every.classes[own]) for own in split(every.classes.numpy(), seed)))
 
 
 def batches(part: Part, size: int, seed: int) -> "Iterator[list[tuple[Tensor, Tensor]]]":
@@ -93,36 +97,73 @@ def batches(part: Part, size: int, seed: int) -> "Iterator[list[tuple[Tensor, Te
         yield [(part.images[chosen], part.classes[chosen]) for chosen in torch.split(order, size)]
 
 
-def evaluate(model: "nn.Module", data: Digits) -> dict[str, float]:
-    """Losses and accuracies over whole parts, under the names in `METRICS`, with the model in evaluation mode."""
-    import torch
+def loss(model: "nn.Module", images: "Tensor", classes: "Tensor") -> "Tensor":
+    """The mean cross entropy."""
     from torch.nn.functional import cross_entropy
 
-    found: dict[str, float] = {}
+    return cross_entropy(model(images), classes)
+
+
+def scores(model: "nn.Module", images: "Tensor", classes: "Tensor") -> dict[str, "Tensor"]:
+    """Loss and accuracy over a part."""
+    from torch.nn.functional import cross_entropy
+
+    given = model(images)
+    return {"loss": cross_entropy(given, classes), "accuracy": (given.argmax(1) == classes).double().mean()}
+
+
+def evaluate(model: "nn.Module", data: Digits) -> dict[str, "Tensor"]:
+    """Losses and accuracies over whole parts, under the names in `METRICS`, with the model in evaluation mode."""
+    import torch
+
     model.eval()
     with torch.no_grad():
-        for name, part in (("train", data.train), ("valid", data.valid), ("test", data.test)):
-            scores = model(part.images)
-            found[f"{name}_loss"] = float(cross_entropy(scores, part.classes))
-            found[f"{name}_accuracy"] = float((scores.argmax(1) == part.classes).double().mean())
+        values = _named(lambda part: scores(model, part.images, part.classes), data)
     model.train()
-    return {name: found[name] for name in METRICS}
+    return values
+
+
+def _named(of: "Callable[[Part], dict[str, Tensor]]", data: Digits) -> dict[str, "Tensor"]:
+    parts = {"train": data.train, "valid": data.valid, "test": data.test}
+    every = {f"{name}_{kind}": value for name, part in parts.items() for kind, value in of(part).items()}
+    return {name: every[name] for name in METRICS}
 
 
 def fit(trial: Trial, model: "nn.Module", epochs: int, batch: int) -> None:
     """Train a model from images, (n, 64), to a score for each class, (n, 10); report as `statement` says."""
-    from torch.nn.functional import cross_entropy
-
     data = load(trial.seed("split") if trial.splits else None)
     optimizer = trial.optimizer(model)
     shuffled = batches(data.train, batch, trial.seed("data"))
     trial.report(**evaluate(model, data), tests=len(data.test.classes))
-
-    def loss(images: "Tensor", classes: "Tensor") -> "Tensor":
-        return cross_entropy(model(images), classes)
-
     for _ in trial.epochs(epochs):
         for images, classes in next(shuffled):
-            take_step(optimizer, partial(loss, images, classes))
+            take_step(optimizer, partial(loss, model, images, classes))
         with trial.evaluation():
             trial.report(**evaluate(model, data), tests=len(data.test.classes))
+
+
+def fit_stack(trials: Trials, make_model: "Callable[[], nn.Module]", epochs: int, batch: int) -> None:
+    """As `fit`, of many trainings at once; each has data, of (members, n, ...), and an order of its own."""
+    import torch
+
+    every = [load(seed) for seed in trials.seeds("split")] if trials.splits else [load()] * len(trials)
+    data = Digits(*map(_together, zip(*((each.train, each.valid, each.test) for each in every), strict=True)))
+    tests = data.test.classes.shape[1]
+    stack = trials.lockstep(make_model)
+    walks = [batches(part.train, batch, seed) for part, seed in zip(every, trials.seeds("data"), strict=True)]
+
+    def evaluated() -> dict[str, "Tensor"]:
+        return _named(lambda part: stack.evaluate(scores, part.images, part.classes), data)
+
+    trials.report(**evaluated(), tests=tests)
+    for _ in trials.epochs(epochs):
+        for own in zip(*map(next, walks), strict=True):
+            stack.step(loss, *map(torch.stack, zip(*own, strict=True)))
+        with trials.evaluation():
+            trials.report(**evaluated(), tests=tests)
+
+
+def _together(parts: "Sequence[Part]") -> Part:
+    import torch
+
+    return Part(torch.stack([part.images for part in parts]), torch.stack([part.classes for part in parts]))

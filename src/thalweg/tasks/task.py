@@ -54,6 +54,45 @@ class Trial(Protocol):
         """End the training as diverged if this loss is not finite. Optional: saves the rest of an epoch."""
 
 
+class Trials(Protocol):
+    """What trainings at the same time get from a comparison: trials with one rule, and other values and seeds.
+
+    def train_stack(trials):
+        stack = trials.lockstep(Net)
+        for epoch in trials.epochs(10):
+            ...
+            stack.step(loss, images, classes)
+            with trials.evaluation():
+                trials.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
+    """
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    @property
+    def options(self) -> Mapping[str, Choice]:
+        """As those of each trial: they are the same for all."""
+
+    @property
+    def splits(self) -> bool:
+        """As `Trial.splits`."""
+
+    def seeds(self, axis: str) -> list[int]:
+        """`Trial.seed` of each."""
+
+    def lockstep(self, make_model: Callable[[], Any], **options: Any) -> Any:
+        """A `thalweg.stacks.Lockstep` of a model for each trial, with the optimizers under trial."""
+
+    def epochs(self, count: int) -> Iterator[int]:
+        """As `Trial.epochs`; ends when all have diverged."""
+
+    def evaluation(self) -> AbstractContextManager[None]:
+        """As `Trial.evaluation`, of all."""
+
+    def report(self, **metrics: Any) -> None:
+        """As `Trial.report`, each metric a tensor with a value for each trial."""
+
+
 def take_step(optimizer: Any, loss: Callable[[], Any]) -> None:
     """One step of an optimizer on a loss. By a closure, since some ask for it more than once (SAM, LBFGS)."""
 
@@ -113,6 +152,7 @@ class Task:
     ``version``    changes whenever its results may change; part of every run's key.
     ``metrics``    what it reports.
     ``train``      one training; called in a worker, since it imports torch.
+    ``train_stack``  many trainings at once, where that is faster: each as ``train``, but for rounding.
     ``options``    what it leaves open, by name.
     """
 
@@ -124,3 +164,4 @@ class Task:
     epochs: int
     train: Callable[[Trial], None]
     options: Mapping[str, Option] = field(default_factory=dict)
+    train_stack: Callable[[Trials], None] | None = None

@@ -127,6 +127,12 @@ def options_read(script: Path) -> set[str] | None:
     return found
 
 
+def functions_defined(script: Path) -> set[str]:
+    """The names of the functions that a script defines at its top; none where it cannot be read."""
+    tree = _parsed(script)
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} if tree is not None else set()
+
+
 def _key(use: ast.AST | None, above: Mapping[int, ast.AST]) -> str | None:
     """The name in ``options["name"]`` or ``options.get("name")``."""
     key: ast.AST | None = use.slice if isinstance(use, ast.Subscript) else None

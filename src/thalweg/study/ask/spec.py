@@ -24,7 +24,7 @@ from .designs import Layout, largest, layout, least_pool, rounded
 from .draws import at_an_edge, configuration, place, run_seed, searched
 from .local_modules import options_read
 from .method_references import ResolvedMethod, reference_of, refuse_unsearched, resolve_method
-from .task_references import ResolvedTask, is_own, resolve_task, script_path
+from .task_references import ResolvedTask, is_own, resolve_task, script_path, trains_stacks
 from .varying import combination_text, combinations, values_of
 
 # What may stand for a rule: a reference, a Rule or an optimizer class, a function that makes one, or a table of one of
@@ -62,6 +62,8 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
                     probability.
     ``target``      the value of the metric that a search should reach; None: nothing is said of that.
     ``hold``        sources of chance (``init``, ``data``, ...) that are the same in every run; others follow its seed.
+    ``lockstep``    whether trainings run many at once, in a process, where the task can (`thalweg.stacks`): all or none
+                    of a study, which goes on as it began.
     ``arguments``   of a script of your own, which it finds in ``sys.argv``: ``("--epochs", "5")``.
     """
 
@@ -82,6 +84,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     matters: float | None = None
     target: float | None = None
     hold: tuple[str, ...] = ()
+    lockstep: bool = True
     arguments: tuple[str, ...] = ()
 
     @property
@@ -214,7 +217,18 @@ def _plan(asked: Study, task: ResolvedTask, begun: Plan | None) -> Plan:
         against=_reference(asked.against, contenders),
         matters=asked.matters,
         target=asked.target,
+        lockstep=_in_lockstep(asked, task, rules, begun),
     )
+
+
+def _in_lockstep(asked: Study, task: ResolvedTask, rules: Sequence[ResolvedMethod], begun: Plan | None) -> bool:
+    """Whether the study trains in stacks: as it began, else where task and rules can."""
+    if begun is not None and begun.lockstep and not asked.lockstep:
+        raise StudyError("the study in this store trains in lockstep, and goes on so: name another store for this")
+    if begun is not None:
+        return begun.lockstep
+    # An optimizer of another library may ask for what a stack does not give, as a closure.
+    return asked.lockstep and trains_stacks(task.source) and all(rule.method.rule for rule in rules)
 
 
 def _reference(asked: str | None, contenders: Sequence[Contender]) -> str:

@@ -19,8 +19,11 @@ from thalweg.tasks.task import Choice, whole_number_problem
 
 from .functions import function_files, function_path, load_function
 from .loading import existing_file, load_file, where
-from .local_modules import joined_hash, script_files
+from .local_modules import functions_defined, joined_hash, script_files
 from .method_references import WORDS, assignments
+
+# What the name of the function for many trainings at once ends with: train, train_stack.
+STACK = "_stack"
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,19 @@ def script_path(source: str) -> Path | None:
     return Path(place) if place else None
 
 
-def find_train(source: str, arguments: Sequence[str] = ()) -> Callable[[Any], Any]:
+def trains_stacks(source: str) -> bool:
+    """Whether a task has a function for many trainings at once; seen without running the user's code."""
+    if built_in := TASKS.get(source.partition(":")[0]):
+        return built_in.train_stack is not None
+    path = script_path(source)
+    _, function, _ = _script(source)
+    return path is not None and function + STACK in functions_defined(path)
+
+
+def find_train(source: str, arguments: Sequence[str] = (), stack: bool = False) -> Callable[[Any], Any]:
     """The function ``train(trial)``. Called in workers: it imports the user's file, which has these arguments.
+
+    ``stack``  the one for many trainings at once instead, ``train_stack(trials)``.
 
     Raises `StudyError` when the file cannot be imported, or has no such function.
     """
@@ -115,8 +129,10 @@ def find_train(source: str, arguments: Sequence[str] = ()) -> Callable[[Any], An
         return load_function(kept)
     path = script_path(source)
     if path is None:
-        return TASKS[source.partition(":")[0]].train
+        built_in = TASKS[source.partition(":")[0]]
+        return built_in.train_stack if stack and built_in.train_stack else built_in.train
     _, function, _ = _script(source)
+    function += STACK if stack else ""
     try:
         module = load_file(path, arguments)
     except StudyError:
@@ -138,9 +154,11 @@ def find_train(source: str, arguments: Sequence[str] = ()) -> Callable[[Any], An
     return train
 
 
-def training_of(source: str | Callable[[Any], Any], arguments: Sequence[str] = ()) -> Callable[[Any], Any]:
+def training_of(
+    source: str | Callable[[Any], Any], arguments: Sequence[str] = (), stack: bool = False
+) -> Callable[[Any], Any]:
     """What trains: the function itself, or one that loads the user's file anew whenever it is called."""
-    return source if callable(source) else lambda trial: find_train(source, arguments)(trial)
+    return source if callable(source) else lambda given: find_train(source, arguments, stack)(given)
 
 
 def check_task(asked: tuple[str, Sequence[str]]) -> str:

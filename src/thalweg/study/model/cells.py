@@ -59,6 +59,7 @@ class Cell:
     ``arguments``  of the script, as it finds them in ``sys.argv``.
     ``splits``     whether a built-in task divides its data into training and validation by the run's seed for that
                    (``split``) rather than as it always did; so it is in all studies but those of before.
+    ``lockstep``   whether it is trained in a stack of others, at the same time: how many and which does not matter.
 
     Not part of the key: ``trial`` and ``contender``, its number and the label of what it belongs to in this comparison;
     ``varied``, the options that the comparison varies; ``task_source`` and ``rule_source``, where the parts are found.
@@ -84,6 +85,7 @@ class Cell:
     device: str = CPU
     arguments: tuple[str, ...] = ()
     splits: bool = False
+    lockstep: bool = False
 
     def identity(self) -> dict[str, object]:
         """What the key is made of."""
@@ -95,6 +97,7 @@ class Cell:
             **({"device": self.device} if self.device != CPU else {}),
             **({"arguments": [*self.arguments]} if self.arguments else {}),
             **({"splits": True} if self.splits else {}),
+            **({"lockstep": True} if self.lockstep else {}),
             "task": self.task,
             "task_hash": self.task_hash,
             "rule": self.rule,

@@ -104,6 +104,7 @@ class Plan:
     ``against``       the label of the contender that the others are compared with; "": the first.
     ``matters``       the smallest difference that matters: a ratio where the metric's scale is one of ratios, else in
                       the metric's unit; ``target`` the value of the metric that a search should reach. None: not said.
+    ``lockstep``      whether trainings run many at once, in stacks; so that none is compared with one that does not.
     """
 
     task: str
@@ -130,6 +131,7 @@ class Plan:
     against: str = ""
     matters: float | None = None
     target: float | None = None
+    lockstep: bool = False
 
     @property
     def place(self) -> str:
@@ -192,6 +194,7 @@ class Plan:
             device=self.device,
             arguments=self.arguments,
             splits=self.design > 1,
+            lockstep=self.lockstep,
         )
 
     def search_cells(self) -> list[Cell]:

@@ -5,7 +5,7 @@ import platform
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from thalweg.study.judge.mattering import check_matters, check_target
 from thalweg.study.judge.results import Comparison, Suite, judge
 from thalweg.study.judge.select import is_over
 from thalweg.study.keep.store import Store, open_store
-from thalweg.study.model.cells import Cell, Run
+from thalweg.study.model.cells import CPU, Cell, Run
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.events import Event, Finished, Phase, Started
 from thalweg.study.model.metric import choose_metric, reported_by, scaled, unit_of
@@ -34,6 +34,7 @@ from thalweg.study.model.plan import Plan
 
 from .devices import refuse_own_task
 from .engines import Engine, LocalProcesses, WorkerDied
+from .stacking import stacks
 
 Task = str | Callable[[Any], object]
 
@@ -125,7 +126,8 @@ def _on(device: str, every: Sequence[Plan]) -> tuple[Plan, ...]:
     """The plans, for a kind of device."""
     for plan in every:
         refuse_own_task(plan.task_source, device)
-    return tuple(replace(plan, device=device) for plan in every)
+    # On a graphics card, trainings share it side by side instead.
+    return tuple(replace(plan, device=device, lockstep=plan.lockstep and device == CPU) for plan in every)
 
 
 def default_store(tasks: Sequence[str]) -> Path:
@@ -213,16 +215,29 @@ class _Runner:
         stored = tuple((cell, self.have[key]) for key, cell in cells.items() if key in self.have)
         done = len(stored)
         self.tell(Phase(name, len(cells), stored))
-        with closing(self.engine.map(train_cell, missing)) as results:
-            for cell, result in results:
-                run = _dead(cell, result) if isinstance(result, WorkerDied) else result
-                for ended, its_run in self._admitted(cell, run):
-                    self.store.add(ended, its_run)
-                    self.have[its_run.key] = its_run
-                    done += 1
-                    self.tell(Finished(ended, its_run, before + done, max(self.total, before + done)))
+        for cell, run in self._runs(missing):
+            for ended, its_run in self._admitted(cell, run):
+                self.store.add(ended, its_run)
+                self.have[its_run.key] = its_run
+                done += 1
+                self.tell(Finished(ended, its_run, before + done, max(self.total, before + done)))
         if self.failures and not self.sound:
             raise self._stopped(*self.failures[0])
+
+    def _runs(self, missing: Sequence[Cell]) -> Iterator[tuple[Cell, Run]]:
+        """What comes of the trainings, in the order in which they end."""
+        work = stacks(missing, self.engine.workers or 1)
+        while work:
+            alone: list[tuple[Cell, ...]] = []
+            with closing(self.engine.map(train_cells, work)) as results:
+                for cells, result in results:
+                    if not isinstance(result, WorkerDied):
+                        yield from zip(cells, result, strict=True)
+                    elif len(cells) > 1:  # one of them, whose end may not be that of the others
+                        alone += [(cell,) for cell in cells]
+                    else:
+                        yield cells[0], _dead(cells[0], result)
+            work = alone
 
     def _check_script(self) -> None:
         """Import the user's file once, in a worker, before anything is trained."""
@@ -348,12 +363,12 @@ def _by_key(cells: Sequence[Cell]) -> dict[str, Cell]:
     return found
 
 
-def train_cell(cell: Cell) -> Run:
-    """What workers do: one training."""
+def train_cells(cells: Sequence[Cell]) -> list[Run]:
+    """What workers do: one training, or a stack of them."""
     # Here, not at the top: only workers import torch.
-    from .worker import run_cell
+    from .worker import run_cells
 
-    return run_cell(cell)
+    return run_cells(cells)
 
 
 def _dead(cell: Cell, death: WorkerDied) -> Run:

@@ -19,6 +19,7 @@ from thalweg.study.model.cells import Status
 from thalweg.study.model.errors import StudyError
 
 from .trial import Diverged, Trial
+from .trials import Trials
 
 
 @dataclass(frozen=True)
@@ -38,28 +39,59 @@ def conduct(
 
     ``path`` is the script's, for the line in the message; ``arguments`` are what it finds in ``sys.argv``.
     """
-    status: Status = "done"
+    (ending,) = _conduct([trial], lambda: train(trial), path, arguments)
+    return ending
+
+
+def conduct_stack(
+    trials: Sequence[Trial],
+    train: Callable[[Trials], object],
+    path: Path | None = None,
+    arguments: Sequence[str] = (),
+) -> list[Ending]:
+    """As `conduct`, many trainings at once. What is raised is the ending of all that have not diverged before.
+
+    The seconds of each are its share.
+    """
+    stack = Trials(trials)
+
+    def run() -> None:
+        train(stack)
+        stack.finish()
+
+    return _conduct(trials, run, path, arguments)
+
+
+def _conduct(
+    trials: Sequence[Trial], run: Callable[[], object], path: Path | None, arguments: Sequence[str]
+) -> list[Ending]:
     message = trace = ""
+    ended = False
     started = perf_counter()
     with _one_thread(), _as_a_process_of_its_own(path, arguments) if path else nullcontext():
-        _seed_everything(trial.seed("everything else"))
+        _seed_everything(trials[0].seed("everything else"))
         try:
-            train(trial)
-            message = trial.complaint()
-            status = "failed" if message else "done"
+            run()
+            ended = True
         except Diverged:
             pass
         except StudyError as problem:
-            status, message = "failed", str(problem)
+            message = str(problem)
             trace = _trace(problem.__cause__) if problem.__cause__ else ""
         except (Exception, SystemExit) as problem:
-            status, message = "failed", where(problem, path)
+            message = where(problem, path)
             trace = _trace(problem)
         finally:
             _leave_group()
+    seconds = (perf_counter() - started) / len(trials)
+    return [_ending(trial, trial.complaint() if ended else message, seconds, trace) for trial in trials]
+
+
+def _ending(trial: Trial, message: str, seconds: float, trace: str) -> Ending:
+    """``message``  of one that failed."""
     if trial.diverged:  # also when the script caught the exception
-        status, message = "diverged", trial.diverged
-    return Ending(status, message, perf_counter() - started, trace)
+        return Ending("diverged", trial.diverged, seconds)
+    return Ending("failed" if message else "done", message, seconds, trace)
 
 
 def _leave_group() -> None:

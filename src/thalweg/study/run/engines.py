@@ -63,6 +63,10 @@ class Engine(Protocol):
     def run_timeout(self) -> float | None:
         """The minutes that one item may take; None: as many as it needs."""
 
+    @property
+    def workers(self) -> int | None:
+        """How many items run at once; None where that is not known."""
+
     def device_kind(self) -> str:
         """The kind of device that results belong to, as in `thalweg.study.model.cells.Cell`."""
 
@@ -103,6 +107,7 @@ class Serial:
     ``cuda``  whether results belong to the first CUDA device that this process sees.
     """
 
+    workers = 1
     run_timeout: float | None = None  # nothing in this process could end a run that hangs in native code
 
     def __init__(self, *, cuda: bool = False) -> None:

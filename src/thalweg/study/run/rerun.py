@@ -21,7 +21,7 @@ from thalweg.study.model.metric import unit_of
 from thalweg.study.model.plan import Contender
 from thalweg.study.model.same import differences, elsewhere
 
-from .compare import train_cell
+from .compare import train_cells
 from .devices import lacks
 from .engines import Engine, LocalProcesses, WorkerDied
 
@@ -102,10 +102,11 @@ def rerun(store: str | Path, row: str, *, engine: Engine | None = None) -> Rerun
             for _, problem in workers.map(lacks, [cell.device]):
                 if problem:
                     raise StudyError(f"{name}, can no longer be reproduced: {problem}")
-        ((_, found),) = workers.map(train_cell, [cell])
-    if isinstance(found, WorkerDied):
-        raise StudyError(f"{name}, could not be trained again: {found}. Stored is that it was {_end(stored)}")
-    return Rerun(name, stored, found, differences(stored, found), elsewhere(stored, contents.studies))
+        ((_, result),) = workers.map(train_cells, [(cell,)])
+    if isinstance(result, WorkerDied):
+        raise StudyError(f"{name}, could not be trained again: {result}. Stored is that it was {_end(stored)}")
+    (new,) = result
+    return Rerun(name, stored, new, differences(stored, new), elsewhere(stored, contents.studies))
 
 
 def cells_of(key: str, contents: Contents) -> Iterator[tuple[Cell, Contender]]:

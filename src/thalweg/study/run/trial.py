@@ -174,6 +174,16 @@ class Trial:
         (``clip_norm=1.0``). A group that has a ``name`` can be chosen for by it. Steps may be given a closure, which
         some optimizers need (SAM, LBFGS).
         """
+        optimizer, bounds = self.built(model_or_params, options)
+        stepped.time_steps(optimizer, self._step_seconds, self.at_first_step, bounds)
+        return optimizer
+
+    # For whoever steps the optimizer in the script's place.
+
+    def built(
+        self, model_or_params: Any, options: Mapping[str, Any]
+    ) -> tuple[torch.optim.Optimizer, Mapping[str, float]]:
+        """The optimizer of `optimizer`, whose steps nobody times, and the bounds of gradients that it does not keep."""
         if isinstance(model_or_params, type):
             raise StudyError(
                 f"trial.optimizer takes the model, and gives the optimizer; got the class {model_or_params.__name__}: "
@@ -195,11 +205,21 @@ class Trial:
         # What no rule of ours can do itself is done before its step.
         clipping = {} if self._method.rule else {name: whole.pop(name, None) for name in stepped.CLIPPING}
         optimizer: torch.optim.Optimizer = self._method.build(model_or_params, self._values, whole)
-        bounds = {name: bound for name, bound in clipping.items() if bound is not None}
-        stepped.time_steps(optimizer, self._step_seconds, self._at_first_step, bounds)
         stepped.begin(optimizer)
         self._optimizers.append(optimizer)
-        return optimizer
+        return optimizer, {name: bound for name, bound in clipping.items() if bound is not None}
+
+    def share_options(self, other: "Trial") -> None:
+        """What one of the two reads of its options, which are the same, both have read."""
+        self._options = other._options
+
+    def stepped(self, seconds: float) -> None:
+        """A step has been taken, and took so long."""
+        self._step_seconds.append(seconds)
+
+    def evaluated(self) -> None:
+        """What is reported from here on was computed with the weights to test in place."""
+        self._evaluated = True
 
     def epochs(self, count: int) -> Iterator[int]:
         """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running.
@@ -222,7 +242,7 @@ class Trial:
         So it is with averages (``ema=0.999``) and Schedule-Free; for other rules nothing changes. Evaluate in it,
         and take no steps.
         """
-        self._evaluated = True
+        self.evaluated()
         with ExitStack() as inside:
             for optimizer in self._optimizers:
                 inside.enter_context(stepped.testing(optimizer))
@@ -314,7 +334,7 @@ class Trial:
             # torch's schedulers keep a group's first rate under this name too.
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
-    def _at_first_step(self) -> None:
+    def at_first_step(self) -> None:
         """Look at what the script has made of the hyperparameters before anything is trained."""
         numbers = [self._method.numbers(group) for group in self._groups()]
         self._first = {name: tuple(of[name] for of in numbers if name in of) for name in self._method.hypers}

@@ -20,23 +20,48 @@ from thalweg.study.model.plan import asked_for
 from thalweg.study.model.schedules import find_schedule
 
 from . import output
-from .conduct import conduct
+from .conduct import Ending, conduct, conduct_stack
 from .devices import device_of, elsewhere
 from .trial import FirstStep, Trial
 
 
-def run_cell(cell: Cell) -> Run:
-    """Train once. The result depends on the cell alone: one thread, every generator seeded, the script loaded anew.
+def run_cells(cells: Sequence[Cell]) -> list[Run]:
+    """Train a cell, or several in lockstep, which share all but values and seeds.
 
-    What the script raises is recorded as ``failed``. Raises `StudyError` if the script or the rule is no longer
-    the one that the comparison was started with, or if the training ended without having read what is varied.
+    The result depends on each cell alone: one thread, every generator seeded, the script loaded anew. What the script
+    raises is recorded as ``failed``; where that ends a stack, each of it is trained alone. Raises `StudyError` if the
+    script or the rule is no longer the one that the comparison was started with, or if the training ended without
+    having read what is varied.
     """
-    path = own_path(cell.task_source)
-    method = _unchanged(cell)
+    first = cells[0]
+    path = own_path(first.task_source)
+    method = _unchanged(first)
     # Those of a task of one's own were all given on purpose; one of ours may leave one alone that plays no part.
-    to_read = cell.options if path else cell.varied
-    trial = _trial_of(cell, method, cell.values, to_read=to_read)
-    ending = conduct(trial, training_of(cell.task_source, cell.arguments), path, cell.arguments)
+    to_read = first.options if path else first.varied
+    trials = [_trial_of(cell, method, cell.values, to_read=to_read) for cell in cells]
+    endings = _conducted(cells, trials)
+    if len(cells) > 1 and any(ending.status == "failed" for ending in endings):
+        return [run for cell in cells for run in run_cells([cell])]
+    pairs = zip(cells, trials, endings, strict=True)
+    return [_run_of(cell, method, trial, ending) for cell, trial, ending in pairs]
+
+
+def run_cell(cell: Cell) -> Run:
+    """`run_cells` of one."""
+    (run,) = run_cells([cell])
+    return run
+
+
+def _conducted(cells: Sequence[Cell], trials: Sequence[Trial]) -> list[Ending]:
+    first = cells[0]
+    training = training_of(first.task_source, first.arguments, first.lockstep)
+    path = own_path(first.task_source)
+    if first.lockstep:
+        return conduct_stack(trials, training, path, first.arguments)
+    return [conduct(trial, training, path, first.arguments) for trial in trials]
+
+
+def _run_of(cell: Cell, method: Method, trial: Trial, ending: Ending) -> Run:
     if ending.status == "done" and (problem := elsewhere(trial.device.type, trial.trained_on)):
         raise StudyError(f"the training of {cell.task} ({cell.called}) {problem}")
     if cell.trial and (without := _without_effect(cell, method, trial.replaced(), trial.first_step)):
@@ -109,7 +134,7 @@ def _begun_with_another(cell: Cell, method: Method, name: str) -> tuple[float, t
         other = next((each for each in others if each != value and not method.hypers[name].problem(each)), value)
         trial = _trial_of(cell, method, {**cell.values, name: other}, stops_at_first_step=True)
         with suppress(FirstStep):
-            conduct(trial, training_of(cell.task_source, cell.arguments), own_path(cell.task_source), cell.arguments)
+            _conducted([cell], [trial])
         _BEGUN[asked] = other, trial.first_step.get(name, ())
     return _BEGUN[asked]
 

@@ -1,0 +1,202 @@
+"""Many small models of one kind, trained in one process as one stack of parameters."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.utils._pytree import tree_map
+
+from thalweg.optim.together import hand_back, together
+
+from .layers import stacked
+
+Loss = Callable[..., Tensor]
+
+# Copies of the last member at the end of a stack, which nobody trains. torch computes the last few numbers of a tensor
+# one by one, others as vectors, and their bits may differ: so the end of every tensor is a ghost's.
+GHOSTS = 2
+
+
+class Lockstep:
+    """Models of one kind that take their steps at the same time; made by `lockstep`.
+
+    ``members``     the models. Their parameters and buffers are slices of the stack's memory: what is done to one is
+                    done to the stack, and the other way round.
+    ``optimizers``  of the members, one each. Their groups may be changed at any time, as by a scheduler.
+    ``stepped``     what takes their steps: one optimizer with the groups of all, where the rule allows it; else each.
+    ``seconds``     that the updates of each step took, of all members together.
+
+    **What a member becomes does not depend on how many others there are, nor on which**: to the last bit. The first
+    time that inputs of new shapes are stepped with, this is put to the test: where copies of a member differ, all are
+    trained one by one from there on, and `alone` is true.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[nn.Module],
+        optimizers: Callable[[int, nn.Module], torch.optim.Optimizer],
+        generators: Sequence[torch.Generator],
+    ) -> None:
+        """``optimizers`` makes that of a member, by its number; ``generators``: what each draws from in training."""
+        self.members = tuple(members)
+        self._one = deepcopy(self.members[0])
+        parameters = _stack(self.members, nn.Module.named_parameters)
+        self._tensors = {**parameters, **_stack(self.members, nn.Module.named_buffers)}
+        self._trained = {name: x for name, x in parameters.items() if x.requires_grad}
+        self._slices = [dict(model.named_parameters()) for model in self.members]
+        self._generators = tuple(generators)
+        self.optimizers = [optimizers(k, model) for k, model in enumerate(self.members)]
+        self.stepped = together(self.optimizers)
+        self._frozen: set[int] = set()
+        self._present: frozenset[str] = frozenset()
+        self._reached: set[str] = set()
+        self._gradients = [torch.zeros_like(x) for x in self._trained.values()]
+        for (name, x), gradient in zip(self._trained.items(), self._gradients, strict=True):
+            x.grad = gradient
+            x.register_post_accumulate_grad_hook(lambda _, name=name: self._reached.add(name))  # type: ignore[no-untyped-call]
+        self._shapes: set[tuple[torch.Size, ...]] = set()
+        self.alone = False
+        self.seconds: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def step(self, loss: Loss, *inputs: Tensor) -> Tensor:
+        """One step of every member on its own loss. The losses before it, (members,).
+
+        ``loss``    ``loss(model, *inputs)`` of one member: a tensor with one element.
+        ``inputs``  tensors with a dimension more than that, the first: one entry for each member.
+
+        Raises ValueError for inputs that have not, RuntimeError from torch where a model has no form for a stack.
+        """
+        self._check(inputs)
+        self._one.train()
+        shapes = tuple(x.shape for x in inputs)
+        if shapes not in self._shapes and not self.alone:
+            self.alone = not self._is_independent(loss, inputs)
+            self._shapes.add(shapes)
+        torch._foreach_zero_(self._gradients)
+        self._reached.clear()
+        losses = self._losses(loss, inputs)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        if self._present != self._reached:
+            self._assign()
+        started = perf_counter()
+        for optimizer in self.stepped:
+            optimizer.step()
+        self.seconds.append(perf_counter() - started)
+        return losses.detach()
+
+    def evaluate(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        """``function(model, *inputs)`` of every member, in evaluation mode and without gradients, stacked.
+
+        ``inputs`` as in `step`; the result, a tensor or a tuple or dictionary of some, has a dimension more, the first.
+        """
+        self._check(inputs)
+        self._one.eval()
+        with torch.no_grad():
+            return self._call(function, self._tensors, self._generators, inputs)
+
+    def freeze(self, members: Iterable[int]) -> None:
+        """From now on these members keep their weights. Their losses go on being computed."""
+        if not self._frozen.issuperset(frozen := set(members)):
+            self._frozen |= frozen
+            self._assign()
+
+    def hand_back(self) -> None:
+        """Give each member's optimizer its states, which the stack keeps while it trains."""
+        if self.stepped != tuple(self.optimizers):
+            hand_back(self.stepped[0], self.optimizers)
+
+    def _check(self, inputs: Iterable[Tensor]) -> None:
+        for x in inputs:
+            if x.ndim == 0 or len(x) != len(self):
+                raise ValueError(
+                    f"inputs have one entry for each of the {len(self)} members, as their first dimension; got "
+                    f"{tuple(x.shape)}: what all share is x.expand({len(self)}, *x.shape)"
+                )
+
+    def _losses(self, loss: Loss, inputs: Sequence[Tensor]) -> Tensor:
+        if not self.alone:
+            losses: Tensor = self._call(loss, self._tensors, self._generators, inputs)
+            return losses.view(len(self))
+        each = []
+        for k in range(len(self)):
+            own = slice(k, k + 1)
+            tensors = {name: x[own] for name, x in self._tensors.items()}
+            each.append(self._call(loss, tensors, self._generators[own], [x[own] for x in inputs]))
+        return torch.cat(each).view(len(self))
+
+    def _call(
+        self, function: Callable[..., Any], tensors: Mapping[str, Tensor], generators: Sequence[torch.Generator],
+        inputs: Sequence[Tensor],
+    ) -> Any:  # fmt: skip
+        """The function of members, from their tensors by name, with or without ghosts, and inputs without them."""
+        whole = _Calling(self._one, function)
+
+        def one(own: dict[str, Tensor], *given: Tensor) -> Any:
+            with stacked(generators):
+                return functional_call(whole, own, given)
+
+        ghosts = len(next(iter(tensors.values()))) - len(generators)
+        given = [torch.cat([x, x[-1:].expand(ghosts, *x.shape[1:])]) if ghosts else x for x in inputs]
+        result = vmap(one)({f"model.{name}": x for name, x in tensors.items()}, *given)
+        return tree_map(lambda x: x[: len(generators)], result)
+
+    def _is_independent(self, loss: Loss, inputs: Sequence[Tensor]) -> bool:
+        """Whether copies of one member have all the same loss and gradient, however many there are, to the last bit."""
+        alike = [self._of_copies(loss, inputs, copies) for copies in (1, 2, 5)]
+        first = [x[0] for x in alike[0]]
+        return all(torch.equal(one, x) for each in alike for one, of in zip(first, each, strict=True) for x in of)
+
+    def _of_copies(self, loss: Loss, inputs: Sequence[Tensor], copies: int) -> list[Tensor]:
+        """Losses and gradients of copies of the first member, each (copies, ...); nan as 0."""
+
+        def repeated(x: Tensor, times: int) -> Tensor:
+            return x[:1].detach().expand(times, *x.shape[1:]).clone()
+
+        tensors = {name: repeated(x, copies + GHOSTS) for name, x in self._tensors.items()}
+        trained = [tensors[name].requires_grad_() for name in self._trained]
+        generators = [torch.Generator().set_state(self._generators[0].get_state()) for _ in range(copies)]
+        losses = self._call(loss, tensors, generators, [repeated(x, copies) for x in inputs])
+        found = torch.autograd.grad(losses.sum(), trained, allow_unused=True)
+        return [x.detach()[:copies].nan_to_num() for x in (losses, *found) if x is not None]
+
+    def _assign(self) -> None:
+        """Every member's gradients: slices of the stack's, where there are any, and the member still learns."""
+        self._present = frozenset(self._reached)
+        for k, slices in enumerate(self._slices):
+            for name, parameter in slices.items():
+                gradient = self._trained[name].grad if name in self._present and k not in self._frozen else None
+                parameter.grad = None if gradient is None else gradient[k]
+
+
+class _Calling(nn.Module):
+    """A function of a model and more, as a module: so that it can be called with other parameters."""
+
+    def __init__(self, model: nn.Module, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.model, self.function = model, function
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(self.model, *inputs)
+
+
+def _stack(
+    members: Sequence[nn.Module], named: Callable[[nn.Module], Iterator[tuple[str, Tensor]]]
+) -> dict[str, Tensor]:
+    """The members' tensors of each name as one, of which theirs become slices. ValueError for models that differ."""
+    every = [dict(named(model)) for model in members]
+    stacked_ = {}
+    for name, first in every[0].items():
+        if any(own.keys() != every[0].keys() or own[name].shape != first.shape for own in every):
+            raise ValueError(f"the members are not models of one kind: {name} is not in all of them, of one shape")
+        whole = torch.stack([own[name].detach() for own in (*every, *[every[-1]] * GHOSTS)])
+        for own, part in zip(every, whole, strict=False):
+            own[name].data = part
+        stacked_[name] = whole.requires_grad_(first.requires_grad)
+    return stacked_

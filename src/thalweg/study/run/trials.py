@@ -1,0 +1,179 @@
+"""What the trainings of a stack are given, which run at the same time."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+
+from thalweg.stacks import Lockstep, models
+from thalweg.study.model.errors import StudyError
+from thalweg.tasks.task import Choice
+
+from . import stepped
+from .trial import Diverged, Trial
+
+
+class Trials(Sequence[Trial]):
+    """What a function for many trainings at once is given: ``def train_stack(trials): ...``.
+
+    stack = trials.lockstep(Net)
+    for epoch in trials.epochs(10):
+        for index in ...:                                 # of each training's own batch, (len(trials), batch)
+            stack.step(loss, images[index], classes[index])
+        with trials.evaluation():
+            trials.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
+
+    They have one rule and the same options, and differ in hyperparameters and seeds.
+    """
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._trials = tuple(trials)
+        for trial in self._trials[1:]:
+            trial.share_options(self._trials[0])
+        self._stacks: list[_Watched] = []
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    @overload
+    def __getitem__(self, index: int) -> Trial: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Trial]: ...
+    def __getitem__(self, index: int | slice) -> Trial | Sequence[Trial]:
+        return self._trials[index]
+
+    @property
+    def options(self) -> Mapping[str, Choice]:
+        """As those of each trial: they are the same for all."""
+        return self._trials[0].options
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU: on a graphics card trainings run side by side."""
+        return self._trials[0].device
+
+    @property
+    def splits(self) -> bool:
+        """As `Trial.splits`."""
+        return self._trials[0].splits
+
+    def seeds(self, axis: str) -> list[int]:
+        """`Trial.seed` of each."""
+        return [trial.seed(axis) for trial in self._trials]
+
+    def file(self, path: str, /) -> Path:
+        """As `Trial.file`."""
+        return self._trials[0].file(path)
+
+    def lockstep(self, make_model: Callable[[], torch.nn.Module], **options: Any) -> Lockstep:
+        """A model for each trial, made after ``torch.manual_seed(trial.seed("init"))``, and the optimizers under trial.
+
+        ``options`` as of `Trial.optimizer`.
+        """
+        members, generators = models(make_model, self.seeds("init"))
+        stack = _Watched(self._trials, members, generators, options)
+        self._stacks.append(stack)
+        return stack
+
+    def epochs(self, count: int) -> Iterator[int]:
+        """0, 1, ..., count - 1, as `Trial.epochs`, until all trainings have diverged."""
+        walks = [trial.epochs(count) for trial in self._trials]
+        for epoch in range(count):
+            # One that has diverged has no more epochs.
+            left = [next(walk, None) for walk in walks]
+            if all(each is None for each in left):
+                return
+            yield epoch
+        for walk in walks:
+            next(walk, None)
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """As `Trial.evaluation`, of all."""
+        with ExitStack() as inside:
+            for trial in self._trials:
+                trial.evaluated()
+            for stack in self._stacks:
+                for optimizer in stack.stepped:
+                    inside.enter_context(stepped.testing(optimizer))
+            yield
+
+    def report(
+        self,
+        *,
+        higher: str | Sequence[str] = (),
+        lower: str | Sequence[str] = (),
+        tests: int | None = None,
+        positive: str | Sequence[str] = (),
+        **metrics: Any,
+    ) -> None:
+        """As `Trial.report`, each metric with a value for each trial: a tensor or array (trials,), or a list.
+
+        A training with a value that is not finite has diverged: its model keeps its weights from there on, and what is
+        reported of it later is dropped. `Diverged` is raised when all have.
+        """
+        values = {name: self._each(name, given) for name, given in metrics.items()}
+        for k, trial in enumerate(self._trials):
+            if not trial.diverged:
+                with suppress(Diverged):
+                    trial.report(
+                        higher=higher, lower=lower, tests=tests, positive=positive,
+                        **{name: of[k] for name, of in values.items()},
+                    )  # fmt: skip
+        self._leave_out()
+
+    def check(self, losses: Any) -> None:
+        """As `Trial.check`: trainings whose loss, of (trials,), is not finite have diverged."""
+        for trial, loss in zip(self._trials, self._each("the loss", losses), strict=True):
+            if not trial.diverged:
+                with suppress(Diverged):
+                    trial.check(loss)
+        self._leave_out()
+
+    def _each(self, name: str, given: Any) -> list[Any]:
+        values = list(given.tolist() if hasattr(given, "tolist") else given)
+        if len(values) != len(self):
+            raise StudyError(
+                f"trials.report: {name} must have a value for each of the {len(self)} trials; it has {len(values)}"
+            )
+        return values
+
+    def _leave_out(self) -> None:
+        """Those that have diverged learn no more."""
+        ended = [k for k, trial in enumerate(self._trials) if trial.diverged]
+        for stack in self._stacks:
+            stack.freeze(ended)
+        if len(ended) == len(self):
+            raise Diverged(self._trials[0].diverged)
+
+    def finish(self) -> None:
+        """Give the optimizers what the stacks have kept for them."""
+        for stack in self._stacks:
+            stack.hand_back()
+
+
+class _Watched(Lockstep):
+    """A stack whose trials know what becomes of their optimizers."""
+
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        members: Sequence[torch.nn.Module],
+        generators: Sequence[torch.Generator],
+        options: Mapping[str, Any],
+    ) -> None:
+        self._trials = trials
+        super().__init__(members, lambda k, model: trials[k].built(model, options)[0], generators)
+
+    def step(self, loss: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> torch.Tensor:
+        """As that of every stack."""
+        if not self.seconds:
+            for trial in self._trials:
+                trial.at_first_step()
+        losses = super().step(loss, *inputs)
+        for trial in self._trials:
+            if not trial.diverged:
+                trial.stepped(self.seconds[-1] / len(self))
+        return losses
