@@ -18,28 +18,35 @@ from .optimizer import Optimizer
 
 
 def together(optimizers: Sequence[torch.optim.Optimizer]) -> tuple[torch.optim.Optimizer, ...]:
-    """The fewest optimizers that take the steps of these, of different parameters: one, or they themselves.
+    """The fewest optimizers that take the steps of these, of different parameters.
 
-    The one has their groups, the very dictionaries, so that what is changed in them counts; `hand_back` gives them
-    the states.
+    One that stands for several has their groups, the very dictionaries, so that what is changed in them counts;
+    `hand_back` gives them their states.
     """
-    first = optimizers[0]
-    if len(optimizers) == 1 or not all(_joins(each, first) for each in optimizers):
-        return tuple(optimizers)
-    kind: Any = type(first)
-    return (kind([group for each in optimizers for group in each.param_groups]),)
-
-
-def hand_back(one: torch.optim.Optimizer, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-    """Give each optimizer the states of its parameters, which one in their place has kept."""
+    joined: dict[object, list[torch.optim.Optimizer]] = {}
     for each in optimizers:
-        params = [param for group in each.param_groups for param in group["params"]]
-        each.state.update({param: one.state[param] for param in params if param in one.state})
+        joined.setdefault(type(each) if _joins(each) else id(each), []).append(each)
+    return tuple(own[0] if len(own) == 1 else _one(own) for own in joined.values())
 
 
-def _joins(optimizer: torch.optim.Optimizer, first: torch.optim.Optimizer) -> bool:
-    """Whether a launch may hold both optimizers' parameters, and give each what it would have alone."""
-    if not isinstance(optimizer, Optimizer) or type(optimizer) is not type(first):
+def _one(optimizers: Sequence[torch.optim.Optimizer]) -> torch.optim.Optimizer:
+    kind: Any = type(optimizers[0])
+    one: torch.optim.Optimizer = kind([group for each in optimizers for group in each.param_groups])
+    return one
+
+
+def hand_back(stepped: Sequence[torch.optim.Optimizer], optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    """Give each optimizer the states of its parameters, which those that were stepped in their place have kept."""
+    for one in set(stepped) - set(optimizers):
+        kept = dict(one.state)
+        for each in optimizers:
+            params = [param for group in each.param_groups for param in group["params"]]
+            each.state.update({param: kept[param] for param in params if param in kept})
+
+
+def _joins(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a launch may hold its parameters with those of others, and give it what it would have alone."""
+    if not isinstance(optimizer, Optimizer):
         return False
     usual = all(getattr(optimizer, name) == default for name, default in surface.WHOLE.items())
     return usual and not parts(optimizer.whole, Sum) and not parts(optimizer.whole, Scalar)

@@ -1,7 +1,8 @@
-"""What torch's functions are for a stack of members: where plain `torch.vmap` has no form, or one whose bits would
-depend on how many members there are.
+"""What torch's functions are for a stack of members: where plain `torch.vmap` has no form, a slow one, or one whose
+bits would depend on how many members there are.
 
     linear, matmul         `products`
+    cross_entropy          `losses`
     batch_norm             by its definition
     dropout                each member's mask by its own generator, as its single training draws it
     convolutions           member by member
@@ -11,99 +12,96 @@ All else is torch.vmap's. A function that is called within `stacked` is looked u
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from . import products, recurrent
+from . import losses, products, recurrent
+from .batched import Members
+
+Form = Callable[..., Any]
+
+# The arguments of a cross entropy that is the mean over the examples.
+_MEAN = {"weight": None, "size_average": None, "reduce": None, "reduction": "mean", "label_smoothing": 0.0}
 
 
-class stacked(TorchFunctionMode):  # used as a function is: with stacked(generators): ...
-    """Within, torch's functions take the forms of this file. To be entered inside `torch.vmap`.
+class stacked(TorchFunctionMode):  # used as a function is: with stacked(members, generators): ...
+    """Within, torch's functions take the forms of this file.
 
     ``generators``  of each member, for what it draws.
     """
 
-    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, members: Members, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
-        drop = partial(_dropout, generators)
-        cells = {function: partial(form, _linear_form, drop) for function, form in recurrent.FORMS.items()}
-        self._forms: Mapping[Any, Callable[..., Any]] = {**_FORMS, **cells, functional.dropout: drop}
+        self._members, self._generators = members, generators
 
     def __torch_function__(
         self, function: Any, types: Any, arguments: tuple[Any, ...] = (), named: dict[str, Any] | None = None
     ) -> Any:
-        return self._forms.get(function, function)(*arguments, **(named or {}))
+        form = _FORMS.get(function)
+        if form is None or not self._members.innermost:
+            return function(*arguments, **(named or {}))
+        return form(self, *arguments, **(named or {}))
 
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        result: Tensor = self._members.together(products.linear, x, weight, bias)
+        return result
 
-def by_members(together: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function of one member's tensors, from one of all members', which have a dimension more, the first."""
+    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
+        """Of vectors, of matrices, and of as many matrices; anything else is torch's."""
+        if a.ndim == 1:
+            return self.matmul(a.unsqueeze(0), b).squeeze(-2 if b.ndim > 1 else 0)
+        if b.ndim == 1:
+            return self.matmul(a, b.unsqueeze(1)).squeeze(-1)
+        if b.ndim == 2:
+            result: Tensor = self._members.together(products.matmul, a.flatten(0, -2), b)
+            return result.view(*a.shape[:-1], b.shape[-1])
+        if a.shape[:-2] != b.shape[:-2]:
+            return torch.matmul(a, b)
+        return self._members.together(products.matmul, a, b)  # type: ignore[no-any-return]
 
-    class Form(Function):
-        @staticmethod
-        def forward(*arguments: Any) -> Tensor:
-            # Of tensors that are the same for all members.
-            return together(*(_first(x, None, 1) for x in arguments))[0]
+    def cross_entropy(self, given: Tensor, target: Tensor, *more: Any, **named: Any) -> Tensor:
+        """Of scores (n, classes) and classes (n,), their mean; anything else is torch's."""
+        usual = all(named.get(name, default) == default for name, default in _MEAN.items())
+        if more or not usual or given.ndim != 2 or target.ndim != 1:
+            return functional.cross_entropy(given, target, *more, **named)
+        return self._members.together(losses.cross_entropy, given, target)  # type: ignore[no-any-return]
 
-        @staticmethod
-        def setup_context(ctx: Any, inputs: Any, output: Any) -> None: ...
+    def dropout(
+        self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False  # as torch's
+    ) -> Tensor:  # fmt: skip
+        if not training or p == 0:
+            return x
 
-        @staticmethod
-        def vmap(info: Any, places: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
-            every = [_first(x, place, info.batch_size) for x, place in zip(arguments, places, strict=True)]
-            return together(*every), 0
+        def together(every: Tensor) -> Tensor:
+            kept = torch.ones(every.shape, dtype=every.dtype)
+            for mask, generator in zip(kept, self._generators, strict=False):  # ghosts have none
+                mask.bernoulli_(1 - p, generator=generator)
+            return every * kept.div_(1 - p)
 
-    return Form.apply
+        return self._members.together(together, x)  # type: ignore[no-any-return]
 
+    def one_by_one(
+        self, function: Form, x: Tensor, weight: Tensor, bias: Tensor | None = None, *more: Any, **named: Any
+    ) -> Tensor:
+        """A function of input, weight and bias, called for each member."""
 
-def _first(x: Any, place: int | None, members: int) -> Any:
-    """An argument with the members first; a tensor that all share, once for each."""
-    if not isinstance(x, Tensor):
-        return x
-    return x.expand(members, *x.shape) if place is None else x.movedim(place, 0)
+        def together(every: Tensor, weights: Tensor, biases: Tensor | None) -> Tensor:
+            own = zip(every, weights, [None] * len(every) if biases is None else biases, strict=True)
+            return torch.stack([function(*each, *more, **named) for each in own])
 
+        return self._members.together(together, x, weight, bias)  # type: ignore[no-any-return]
 
-_linear = by_members(products.linear)
-_matmul = by_members(products.matmul)
-
-
-def _linear_form(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return _linear(x, weight, bias)
-
-
-def _matmul_form(a: Tensor, b: Tensor) -> Tensor:
-    """Of matrices, or stacks of as many; anything else is torch's."""
-    if a.ndim < 2 or a.ndim != b.ndim or a.shape[:-2] != b.shape[:-2]:
-        return torch.matmul(a, b)
-    return _matmul(a, b)
-
-
-def _dropout(
-    generators: Sequence[torch.Generator],
-    x: Tensor,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,  # noqa: ARG001  # as torch's
-) -> Tensor:
-    if not training or p == 0:
-        return x
-
-    def together(every: Tensor) -> Tensor:
-        kept = torch.ones(every.shape, dtype=every.dtype)
-        for mask, generator in zip(kept, generators, strict=False):  # ghosts have none
-            mask.bernoulli_(1 - p, generator=generator)
-        return every * kept.div_(1 - p)
-
-    return by_members(together)(x)
+    def recurrent(self, function: Form, *arguments: Any) -> Any:
+        """One of `recurrent`."""
+        return function(self.linear, self.dropout, *arguments)
 
 
 def _batch_norm(
-    x: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    _: stacked, x: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
     bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
     """Ioffe & Szegedy 2015: of x, (n, features, ...), each feature less its mean, by its deviation."""
@@ -129,25 +127,17 @@ def _batch_norm(
     return y if bias is None else y + bias.view(shape)
 
 
-def _one_by_one(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The form that calls a function of input, weight and bias for each member."""
-
-    def form(x: Tensor, weight: Tensor, bias: Tensor | None = None, *arguments: Any, **named: Any) -> Tensor:
-        def together(every: Tensor, weights: Tensor, biases: Tensor | None) -> Tensor:
-            members = zip(every, weights, biases if biases is not None else [None] * len(every), strict=True)
-            return torch.stack([function(*own, *arguments, **named) for own in members])
-
-        return by_members(together)(x, weight, bias)
-
-    return form
+def _of(form: Form, function: Form) -> Form:
+    return lambda mode, *arguments, **named: form(mode, function, *arguments, **named)
 
 
-_FORMS: Mapping[Any, Callable[..., Any]] = {
-    functional.linear: _linear_form,
+_FORMS: Mapping[Any, Form] = {
+    functional.linear: stacked.linear,
+    functional.cross_entropy: stacked.cross_entropy,
     functional.batch_norm: _batch_norm,
-    **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm, torch.mm), _matmul_form),
-    **{
-        convolution: _one_by_one(convolution)
-        for convolution in (functional.conv1d, functional.conv2d, functional.conv3d)
-    },
+    functional.dropout: stacked.dropout,
+    **dict.fromkeys((torch.matmul, torch.bmm, torch.mm, torch.mv, torch.dot, Tensor.__matmul__), stacked.matmul),
+    **dict.fromkeys((Tensor.matmul, Tensor.bmm, Tensor.mm, Tensor.mv, Tensor.dot), stacked.matmul),
+    **{f: _of(stacked.one_by_one, f) for f in (functional.conv1d, functional.conv2d, functional.conv3d)},
+    **{function: _of(stacked.recurrent, form) for function, form in recurrent.FORMS.items()},
 }

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
 
 from thalweg.optim.together import hand_back, together
 
+from .batched import members as batched
 from .layers import stacked
 
 Loss = Callable[..., Tensor]
@@ -27,7 +27,7 @@ class Lockstep:
     ``members``     the models. Their parameters and buffers are slices of the stack's memory: what is done to one is
                     done to the stack, and the other way round.
     ``optimizers``  of the members, one each. Their groups may be changed at any time, as by a scheduler.
-    ``stepped``     what takes their steps: one optimizer with the groups of all, where the rule allows it; else each.
+    ``stepped``     what takes their steps: one optimizer for all of a rule, where the rule allows it; else their own.
     ``seconds``     that the updates of each step took, of all members together.
 
     **What a member becomes does not depend on how many others there are, nor on which**: to the last bit. The first
@@ -44,6 +44,7 @@ class Lockstep:
         """``optimizers`` makes that of a member, by its number; ``generators``: what each draws from in training."""
         self.members = tuple(members)
         self._one = deepcopy(self.members[0])
+        self._places = _places(self._one)
         parameters = _stack(self.members, nn.Module.named_parameters)
         self._tensors = {**parameters, **_stack(self.members, nn.Module.named_buffers)}
         self._trained = {name: x for name, x in parameters.items() if x.requires_grad}
@@ -74,7 +75,8 @@ class Lockstep:
         Raises ValueError for inputs that have not, RuntimeError from torch where a model has no form for a stack.
         """
         self._check(inputs)
-        self._one.train()
+        if not self._one.training:
+            self._one.train()
         shapes = tuple(x.shape for x in inputs)
         if shapes not in self._shapes and not self.alone:
             self.alone = not self._is_independent(loss, inputs)
@@ -109,8 +111,7 @@ class Lockstep:
 
     def hand_back(self) -> None:
         """Give each member's optimizer its states, which the stack keeps while it trains."""
-        if self.stepped != tuple(self.optimizers):
-            hand_back(self.stepped[0], self.optimizers)
+        hand_back(self.stepped, self.optimizers)
 
     def _check(self, inputs: Iterable[Tensor]) -> None:
         for x in inputs:
@@ -136,16 +137,13 @@ class Lockstep:
         inputs: Sequence[Tensor],
     ) -> Any:  # fmt: skip
         """The function of members, from their tensors by name, with or without ghosts, and inputs without them."""
-        whole = _Calling(self._one, function)
-
-        def one(own: dict[str, Tensor], *given: Tensor) -> Any:
-            with stacked(generators):
-                return functional_call(whole, own, given)
-
         ghosts = len(next(iter(tensors.values()))) - len(generators)
         given = [torch.cat([x, x[-1:].expand(ghosts, *x.shape[1:])]) if ghosts else x for x in inputs]
-        result = vmap(one)({f"model.{name}": x for name, x in tensors.items()}, *given)
-        return tree_map(lambda x: x[: len(generators)], result)
+        with batched(len(generators) + ghosts) as every, stacked(every, generators):
+            for own, key, name in self._places:
+                own[key] = every.one(tensors[name])
+            result = function(self._one, *map(every.one, given))
+            return tree_map(lambda x: every.every(x)[: len(generators)], result)
 
     def _is_independent(self, loss: Loss, inputs: Sequence[Tensor]) -> bool:
         """Whether copies of one member have all the same loss and gradient, however many there are, to the last bit."""
@@ -175,15 +173,14 @@ class Lockstep:
                 parameter.grad = None if gradient is None else gradient[k]
 
 
-class _Calling(nn.Module):
-    """A function of a model and more, as a module: so that it can be called with other parameters."""
+def _places(model: nn.Module) -> list[tuple[dict[str, Any], str, str]]:
+    """Where a model's modules keep parameters and buffers: the dictionary, the key, and the name of what stands there.
 
-    def __init__(self, model: nn.Module, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.model, self.function = model, function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.function(self.model, *inputs)
+    What stands in several places has its name from the first of them.
+    """
+    names = {id(x): name for name, x in (*model.named_parameters(), *model.named_buffers())}
+    kept = [own for module in model.modules() for own in (module._parameters, module._buffers)]
+    return [(own, key, names[id(x)]) for own in kept for key, x in own.items() if x is not None]
 
 
 def _stack(

@@ -28,9 +28,11 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Each member's `torch.nn.functional.linear`, of x, (members, ..., k), and weight, (members, n, k)."""
-    rows = x.reshape(len(x), -1, x.shape[-1])
-    result: Tensor = _Linear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
-    return result.reshape(*x.shape[:-1], weight.shape[1])
+    if x.ndim != 3:
+        rows = linear(x.reshape(len(x), -1, x.shape[-1]), weight, bias)
+        return rows.reshape(*x.shape[:-1], weight.shape[1])
+    result: Tensor = _Linear.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+    return result
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:

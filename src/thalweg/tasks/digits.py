@@ -12,7 +12,7 @@ import numpy as np
 from .task import Trial, Trials, take_step
 
 if TYPE_CHECKING:  # tasks are listed without torch
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -143,27 +143,26 @@ def fit(trial: Trial, model: "nn.Module", epochs: int, batch: int) -> None:
 
 
 def fit_stack(trials: Trials, make_model: "Callable[[], nn.Module]", epochs: int, batch: int) -> None:
-    """As `fit`, of many trainings at once; each has data, of (members, n, ...), and an order of its own."""
+    """As `fit`, of many trainings at once, each with data and an order of its own."""
     import torch
 
-    every = [load(seed) for seed in trials.seeds("split")] if trials.splits else [load()] * len(trials)
-    data = Digits(*map(_together, zip(*((each.train, each.valid, each.test) for each in every), strict=True)))
-    tests = data.test.classes.shape[1]
+    from thalweg.stacks import rows
+
+    every = examples()
+    classes = every.classes.numpy()
+    splits = [split(classes, seed) for seed in (trials.seeds("split") if trials.splits else [None] * len(trials))]
+    train, valid, test = (torch.tensor(part) for part in zip(*splits, strict=True))
+    data = Digits(*(Part(rows(every.images, part), rows(every.classes, part)) for part in (train, valid, test)))
     stack = trials.lockstep(make_model)
-    walks = [batches(part.train, batch, seed) for part, seed in zip(every, trials.seeds("data"), strict=True)]
+    chances = [torch.Generator().manual_seed(seed) for seed in trials.seeds("data")]
 
     def evaluated() -> dict[str, "Tensor"]:
         return _named(lambda part: stack.evaluate(scores, part.images, part.classes), data)
 
-    trials.report(**evaluated(), tests=tests)
+    trials.report(**evaluated(), tests=test.shape[1])
     for _ in trials.epochs(epochs):
-        for own in zip(*map(next, walks), strict=True):
-            stack.step(loss, *map(torch.stack, zip(*own, strict=True)))
+        order = torch.stack([torch.randperm(train.shape[1], generator=chance) for chance in chances])
+        for chosen in torch.split(train.gather(1, order), batch, 1):
+            stack.step(loss, rows(every.images, chosen), rows(every.classes, chosen))
         with trials.evaluation():
-            trials.report(**evaluated(), tests=tests)
-
-
-def _together(parts: "Sequence[Part]") -> Part:
-    import torch
-
-    return Part(torch.stack([part.images for part in parts]), torch.stack([part.classes for part in parts]))
+            trials.report(**evaluated(), tests=test.shape[1])

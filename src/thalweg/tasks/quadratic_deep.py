@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .task import Option, Task, Trial, take_step
+from .task import Option, Task, Trial, Trials, take_step
 from .tensorflow_shuffle import order
 
 if TYPE_CHECKING:  # tasks are listed without torch
@@ -104,14 +104,31 @@ def orders(trial: Trial) -> "Iterator[Tensor]":
         yield torch.randperm(EXAMPLES, generator=chance)
 
 
+def mean_losses(instance: int) -> dict[str, MeanLoss]:
+    """Of each part, by the name in `METRICS`."""
+    return {f"{part}_loss": mean_loss(hessian(instance), examples()[part][:USED]) for part in DATA_SEEDS}
+
+
+def centres(order: "Tensor") -> "Tensor":
+    """The mean of each batch of an epoch, (7, 100), from the order of the examples."""
+    import torch
+
+    return torch.from_numpy(examples()["train"])[order[:USED]].view(-1, BATCH, DIMENSIONS).mean(1)
+
+
+def batch_loss(theta: "Tensor", centre: "Tensor", curvature: "Tensor") -> "Tensor":
+    """The mean over the batch, but for what does not depend on theta: see `MeanLoss`."""
+    away = theta - centre
+    return 0.5 * away @ curvature @ away
+
+
 def train(trial: Trial) -> None:
     """One training; about a tenth of a second on one core."""
     import torch
 
-    exact = hessian(trial.options["instance"])
-    curvature = torch.tensor(exact, dtype=torch.float32)
-    points = torch.from_numpy(examples()["train"])
-    losses = {f"{part}_loss": mean_loss(exact, examples()[part][:USED]) for part in DATA_SEEDS}
+    instance = int(trial.options["instance"])
+    curvature = torch.tensor(hessian(instance), dtype=torch.float32)
+    losses = mean_losses(instance)
     theta = torch.nn.Parameter(torch.ones(DIMENSIONS))
     optimizer = trial.optimizer([theta])
     shuffled = orders(trial)
@@ -121,15 +138,37 @@ def train(trial: Trial) -> None:
             tested = theta.detach().numpy().astype(np.float64)
         trial.report(**{name: losses[name].at(tested) for name in METRICS})
 
-    def loss(centre: "Tensor") -> "Tensor":
-        # The mean over the batch, but for what does not depend on theta: see `MeanLoss`.
-        away = theta - centre
-        return 0.5 * away @ curvature @ away
-
     report()
     for _ in trial.epochs(EPOCHS):
-        for centre in points[next(shuffled)[:USED]].view(-1, BATCH, DIMENSIONS).mean(1):
-            take_step(optimizer, partial(loss, centre))
+        for centre in centres(next(shuffled)):
+            take_step(optimizer, partial(batch_loss, theta, centre, curvature))
+        report()
+
+
+def train_stack(trials: Trials) -> None:
+    """Many trainings at once."""
+    import torch
+    from torch import nn
+
+    instance = int(trials.options["instance"])
+    curvature = torch.tensor(hessian(instance), dtype=torch.float32)
+    losses = mean_losses(instance)
+    stack = trials.lockstep(lambda: nn.ParameterList([torch.ones(DIMENSIONS)]))
+    shuffled = [orders(trial) for trial in trials]
+
+    def report() -> None:
+        with trials.evaluation():
+            tested = [model[0].detach().numpy().astype(np.float64) for model in stack.members]
+        trials.report(**{name: [losses[name].at(theta) for theta in tested] for name in METRICS})
+
+    def loss(model: nn.ParameterList, centre: "Tensor") -> "Tensor":
+        return batch_loss(model[0], centre, curvature)
+
+    report()
+    for _ in trials.epochs(EPOCHS):
+        every = torch.stack([centres(next(own)) for own in shuffled])
+        for centre in every.unbind(1):
+            stack.step(loss, centre)
         report()
 
 
@@ -149,6 +188,7 @@ TASK = Task(
     metrics=METRICS,
     epochs=EPOCHS,
     train=train,
+    train_stack=train_stack,
     options={
         "instance": Option(1, "which draw of Hessian and rotation", least=1),
         "reshuffle": Option(True, "a new order of the data each epoch; false: one order, as the published runs had"),

@@ -55,7 +55,7 @@ class Trial(Protocol):
 
 
 class Trials(Protocol):
-    """What trainings at the same time get from a comparison: trials with one rule, and other values and seeds.
+    """What trainings at the same time get from a comparison: trials with the same options, of other rules and seeds.
 
     def train_stack(trials):
         stack = trials.lockstep(Net)
@@ -68,6 +68,9 @@ class Trials(Protocol):
 
     def __len__(self) -> int:
         """How many there are."""
+
+    def __iter__(self) -> Iterator[Trial]:
+        """Each by itself, for its seeds."""
 
     @property
     def options(self) -> Mapping[str, Choice]:

@@ -8,9 +8,9 @@ from math import ceil
 from thalweg.study.model.cells import Cell
 
 # Beyond so many a stack of small models trains hardly faster, and its results come late; below, it gains little.
-LARGEST, LEAST = 32, 8
-# In what the trainings of a stack may differ.
-OWN = ("values", "seed", "held", "repeat")
+LARGEST, LEAST = 64, 8
+# In what the trainings of a stack may differ: all that their optimizers are made of, and their seeds.
+OWN = ("rule", "rule_hash", "values", "schedule", "chain", "seed", "held", "repeat")
 
 
 def stacks(cells: Sequence[Cell], workers: int) -> list[tuple[Cell, ...]]:

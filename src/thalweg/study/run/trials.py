@@ -25,7 +25,7 @@ class Trials(Sequence[Trial]):
         with trials.evaluation():
             trials.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
 
-    They have one rule and the same options, and differ in hyperparameters and seeds.
+    They have the same options, and differ in rules, hyperparameters and seeds.
     """
 
     def __init__(self, trials: Sequence[Trial]) -> None:

@@ -26,7 +26,7 @@ from .trial import FirstStep, Trial
 
 
 def run_cells(cells: Sequence[Cell]) -> list[Run]:
-    """Train a cell, or several in lockstep, which share all but values and seeds.
+    """Train a cell, or several in lockstep, which share all but seeds, and what their optimizers are made of.
 
     The result depends on each cell alone: one thread, every generator seeded, the script loaded anew. What the script
     raises is recorded as ``failed``; where that ends a stack, each of it is trained alone. Raises `StudyError` if the
@@ -35,15 +35,19 @@ def run_cells(cells: Sequence[Cell]) -> list[Run]:
     """
     first = cells[0]
     path = own_path(first.task_source)
-    method = _unchanged(first)
+    known = {key: _unchanged(cell) for key, cell in {_method_key(cell): cell for cell in cells}.items()}
     # Those of a task of one's own were all given on purpose; one of ours may leave one alone that plays no part.
     to_read = first.options if path else first.varied
-    trials = [_trial_of(cell, method, cell.values, to_read=to_read) for cell in cells]
+    trials = [_trial_of(cell, known[_method_key(cell)], cell.values, to_read=to_read) for cell in cells]
     endings = _conducted(cells, trials)
     if len(cells) > 1 and any(ending.status == "failed" for ending in endings):
         return [run for cell in cells for run in run_cells([cell])]
-    pairs = zip(cells, trials, endings, strict=True)
-    return [_run_of(cell, method, trial, ending) for cell, trial, ending in pairs]
+    every = zip(cells, trials, endings, strict=True)
+    return [_run_of(cell, known[_method_key(cell)], trial, ending) for cell, trial, ending in every]
+
+
+def _method_key(cell: Cell) -> tuple[object, ...]:
+    return cell.rule_source, cell.rule_hash, tuple(cell.values)
 
 
 def run_cell(cell: Cell) -> Run:
