@@ -6,7 +6,7 @@ from pathlib import Path
 
 from thalweg.terminal.console import refusing
 
-from .app import After, Rules, Several, Whole, app
+from .app import After, Flag, Rules, Several, Whole, app
 from .asking import asked_for
 
 
@@ -25,6 +25,7 @@ def plan(
     store: Path | None = None,
     workers: Whole | None = None,
     study_seed: Whole | None = None,
+    single: Flag = False,
     argument: After = None,
 ) -> None:
     """Say what a comparison would cost here, and which difference it would tell, before it runs. Stores nothing.
@@ -56,6 +57,8 @@ def plan(
         Processes, one thread each; as many as there are CPUs unless given.
     study_seed
         Number of the study.
+    single
+        One training at a time in each worker.
     """
     from thalweg.study import LocalProcesses, StudyError
     from thalweg.study.run.outlook import outlook
@@ -63,7 +66,8 @@ def plan(
 
     given = {
         "rules": rules, "vary": vary, "trials": trials, "seeds": seeds, "budget": budget, "against": against,
-        "metric": metric, "study_seed": study_seed, "arguments": argument and tuple(argument),
+        "metric": metric, "study_seed": study_seed, "lockstep": False if single else None,
+        "arguments": argument and tuple(argument),
     }  # fmt: skip
     with refusing(StudyError), redirect_stdout(sys.stderr):
         asked = asked_for(task, given)

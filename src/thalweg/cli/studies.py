@@ -39,6 +39,7 @@ def compare(
     per_device: Whole | None = None,
     run_timeout: float | None = None,
     study_seed: Whole | None = None,
+    single: Flag = False,
     report: Path | None = None,
     verbose: Flag = False,
     json: Flag = False,
@@ -113,6 +114,9 @@ def compare(
         more minutes, or without this, trains it again.
     study_seed
         Number of the study, 0 unless given: another number gives other draws and seeds.
+    single
+        One training at a time in each worker, also where the task can train many at once, which is faster. A study goes
+        on as it began.
     report
         Also write the page to this file.
     verbose
@@ -133,7 +137,8 @@ def compare(
         "rules": rules, "vary": vary, "trials": trials, "seeds": seeds, "budget": budget, "minutes": minutes,
         "against": against, "matters": matters, "target": target,
         "schedule": schedule, "decay": decay, "clip_norm": clip_norm, "clip_value": clip_value, "hold": hold,
-        "metric": metric, "study_seed": study_seed, "arguments": argument and tuple(argument),
+        "metric": metric, "study_seed": study_seed, "lockstep": False if single else None,
+        "arguments": argument and tuple(argument),
     }  # fmt: skip
     with refusing(StudyError):
         asked = asked_for(task, given)

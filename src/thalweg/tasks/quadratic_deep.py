@@ -109,11 +109,14 @@ def mean_losses(instance: int) -> dict[str, MeanLoss]:
     return {f"{part}_loss": mean_loss(hessian(instance), examples()[part][:USED]) for part in DATA_SEEDS}
 
 
-def centres(order: "Tensor") -> "Tensor":
-    """The mean of each batch of an epoch, (7, 100), from the order of the examples."""
+def centres(orders: "Tensor") -> "Tensor":
+    """The mean of each batch of an epoch, (trainings, 7, 100), from the orders of the examples, (trainings, 1000)."""
     import torch
 
-    return torch.from_numpy(examples()["train"])[order[:USED]].view(-1, BATCH, DIMENSIONS).mean(1)
+    from thalweg.stacks import rows
+
+    points = rows(torch.from_numpy(examples()["train"]), orders[:, :USED])
+    return points.view(len(orders), -1, BATCH, DIMENSIONS).mean(2)
 
 
 def batch_loss(theta: "Tensor", centre: "Tensor", curvature: "Tensor") -> "Tensor":
@@ -140,7 +143,7 @@ def train(trial: Trial) -> None:
 
     report()
     for _ in trial.epochs(EPOCHS):
-        for centre in centres(next(shuffled)):
+        for centre in centres(next(shuffled)[None])[0]:
             take_step(optimizer, partial(batch_loss, theta, centre, curvature))
         report()
 
@@ -166,8 +169,7 @@ def train_stack(trials: Trials) -> None:
 
     report()
     for _ in trials.epochs(EPOCHS):
-        every = torch.stack([centres(next(own)) for own in shuffled])
-        for centre in every.unbind(1):
+        for centre in centres(torch.stack([next(own) for own in shuffled])).unbind(1):
             stack.step(loss, centre)
         report()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from thalweg.stats.wording import value_text
 from thalweg.study.ask.arguments import written_arguments
 from thalweg.study.ask.designs import largest, usual
+from thalweg.study.ask.task_references import trains_stacks
 from thalweg.study.ask.varying import written_again
 from thalweg.study.model.cells import CPU
 from thalweg.study.model.plan import Plan
@@ -52,6 +53,7 @@ def _settings(plan: Plan, store: Path | None) -> tuple[str, ...]:
         words += [] if value is None else [f"--{name}", value_text(value)]
     words += ["--store", str(store)] if store else []
     words += [] if plan.device == CPU else ["--devices", "cuda"]
+    words += ["--single"] if not plan.lockstep and trains_stacks(plan.task_source) else []
     words += written_arguments(plan.arguments)
     return tuple(words)
 

@@ -153,6 +153,7 @@ def _provenance(comparison: Comparison) -> list[tuple[str, str]]:
         "budgets judged": _words([f"{n} trials" for n in budgets]) or "none" if plan.minutes is None else "",
         "minutes": f"{plan.minutes:g} of training for each search" if plan.minutes is not None else "",
         "the same in every run": _words(list(plan.held)),
+        "trained": "in lockstep, many at once in a process" if plan.lockstep else "",
         "study seed": str(plan.study_seed),
         "draws": "points that lie evenly (Sobol, scrambled)" if plan.design > 1 else "",
         "tuning seed": "one for each trial, from the study seed" if plan.search_seeds else str(plan.tuning_seed),

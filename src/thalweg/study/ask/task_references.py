@@ -115,7 +115,7 @@ def trains_stacks(source: str) -> bool:
         return built_in.train_stack is not None
     path = script_path(source)
     _, function, _ = _script(source)
-    return path is not None and function + STACK in functions_defined(path)
+    return path is not None and path.is_file() and function + STACK in functions_defined(path)
 
 
 def find_train(source: str, arguments: Sequence[str] = (), stack: bool = False) -> Callable[[Any], Any]:

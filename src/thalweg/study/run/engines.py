@@ -32,6 +32,8 @@ R = TypeVar("R")
 
 # The longest that loky's thread is waited for, should it hang.
 HANDED_OUT_S = 5.0
+# The memory that a worker keeps for itself once a training has freed it.
+KEPT_BYTES = 256 * 2**20
 # How often a worker that starts is looked at.
 STARTING_S = 0.2
 
@@ -276,11 +278,13 @@ class _Worker:
     def _started(self) -> ProcessPoolExecutor:
         _quiet_tracker()
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
+        # Memory that a step frees is the next one's: given back to the system, it would be cleared page by page again.
+        kept = {f"MALLOC_{which}_THRESHOLD_": str(KEPT_BYTES) for which in ("TRIM", "MMAP")}
         pool = ProcessPoolExecutor(
             1,
             initializer=_start_worker,
             initargs=(os.getpid(), self.device.cpus),
-            env={**threads, **self.device.environment},
+            env={**threads, **kept, **self.device.environment},
         )
         if self._timed:
             self.ready = pool.submit(_get_ready)

@@ -13,9 +13,11 @@ from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import Schedule, find_schedule
 from thalweg.tasks.task import Choice
 
-from .conduct import Ending, conduct
+from .conduct import Ending, conduct, conduct_stack
 from .devices import device_of
+from .stacking import LARGEST
 from .trial import Trial
+from .trials import Trials
 
 WHOLE = 10**9  # more epochs than any training has
 LEAST = 3  # epochs; fewer are mostly the first steps' noise
@@ -62,28 +64,37 @@ def train_short(
     epochs: int | None,
     device: str,
     arguments: Sequence[str] = (),
+    stack: int = 0,
 ) -> tuple[Ending, Mapping[str, Curve], int | None]:
-    """Train for ``epochs`` epochs, or a tenth: how it ended, its curves, and how many epochs the whole has."""
+    """Train for ``epochs`` epochs, or a tenth: how it ended, its curves, and how many epochs the whole has.
+
+    ``stack``  0, or how many of it to train in lockstep, of which this is said of the first.
+    """
     path = None if callable(source) else own_path(source)
     to_read = options if path or callable(source) else ()
-    trial = ShortTrial(
-        seed,
-        method,
-        values,
-        asked=epochs,
-        options=options,
-        to_read=to_read,
-        schedule=schedule,
-        device=device_of(device),
-        script=path,
-    )
+    training = training_of(source, arguments, bool(stack))
+    trials = [
+        ShortTrial(
+            seed,
+            method,
+            values,
+            asked=epochs,
+            options=options,
+            to_read=to_read,
+            schedule=schedule,
+            device=device_of(device),
+            script=path,
+        )
+        for _ in range(max(stack, 1))
+    ]
 
-    def run(trial: Trial) -> None:
+    def run(given: Trial | Trials) -> None:
         with suppress(_Enough):
-            training_of(source, arguments)(trial)
+            training(given)
 
-    ending = conduct(trial, run, path, arguments)
-    return ending, trial.outcome()["curves"], trial.planned
+    first = trials[0]
+    ending = conduct_stack(trials, run, path, arguments)[0] if stack else conduct(first, run, path, arguments)
+    return ending, first.outcome()["curves"], first.planned
 
 
 def seconds_of(cell: Cell) -> float:
@@ -104,6 +115,7 @@ def seconds_of(cell: Cell) -> float:
             epochs=epochs,
             device="cpu",
             arguments=cell.arguments,
+            stack=LARGEST // 2 if cell.lockstep else 0,
         )
         if ending.status in WITHOUT_RESULT:
             raise StudyError(f"the training of {cell.task} ({cell.called}) failed: {ending.message}")
