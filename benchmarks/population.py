@@ -51,7 +51,7 @@ def main() -> int:
 
 def _cells() -> Iterator[tuple[Name, Cell]]:
     """Rule, trial and number of the seed; the default is trial 0."""
-    plan = resolve(study("digits-mlp", tuple(NAMES), trials=2))
+    plan = resolve(study("digits-mlp", tuple(NAMES), trials=2, lockstep=False))
     for trial in range(1 + POINTS):
         for rule in plan.rules:
             values = dict(rule.trials[0])

@@ -8,8 +8,8 @@ from thalweg.study import compare
 from thalweg.study.ask.spec import plans, resolve, study
 from thalweg.study.keep.store import open_store
 from thalweg.study.model.cells import MEASURED, Curve, Run
+from thalweg.study.run.compare import train_cells
 from thalweg.study.run.engines import LocalProcesses, Serial
-from thalweg.study.run.worker import run_cell
 
 
 class Kept(LocalProcesses):
@@ -29,7 +29,7 @@ def run(task, rules=("sgd", "adam"), store="s.sqlite", events=None, **settings):
 
 def plan_before(task, rules, **settings):
     """The plan of a comparison that was begun in design 1."""
-    asked = study(task, rules, **settings)
+    asked = study(task, rules, lockstep=False, **settings)
     (plan,) = plans(asked)
     third = plan.trials // 3
     (before,) = plans(asked, {plan.task: replace(plan, design=1, budgets=(third,) if third > 1 else ())})
@@ -46,7 +46,10 @@ def default_runs(task, rule, engine, seeds=(1, 2)):
     """The rule's default, trained by an engine with each of these seeds, without a comparison around it."""
     plan = resolve(study(task, rule, trials=1, seeds=2))
     cells = [plan.cell(plan.rules[0], 0, seed) for seed in seeds]
-    return sorted((run for _, run in engine.map(run_cell, cells)), key=lambda run: run.seed)
+    return sorted(
+        (run for _, runs in engine.map(train_cells, [(cell,) for cell in cells]) for run in runs),
+        key=lambda run: run.seed,
+    )
 
 
 def rows(store):

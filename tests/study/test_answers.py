@@ -33,15 +33,18 @@ class Written(Serial):
         self.end, self.metric, self.before, self.declared = end, metric, before, declared
 
     def map(self, function, items):
-        for cell in items:
-            end = self.end(cell)
-            values = (self.before,) if end is None else (self.before, end)
-            curves = {
-                f"{split}_{self.metric}": Curve(tuple(range(len(values))), values, **self.declared)
-                for split in ("valid", "test")
-            }
-            status, message = ("failed", "RuntimeError: no") if end is None else ("done", "")
-            yield cell, Run(cell.key, cell.seed, cell.values, status, message, curves, seconds=1.0)
+        for cells in items:
+            yield cells, [self.run(cell) for cell in cells]
+
+    def run(self, cell):
+        end = self.end(cell)
+        values = (self.before,) if end is None else (self.before, end)
+        curves = {
+            f"{split}_{self.metric}": Curve(tuple(range(len(values))), values, **self.declared)
+            for split in ("valid", "test")
+        }
+        status, message = ("failed", "RuntimeError: no") if end is None else ("done", "")
+        return Run(cell.key, cell.seed, cell.values, status, message, curves, seconds=1.0)
 
 
 def luck(cell, *about):

@@ -173,9 +173,11 @@ class StandIn(Serial):
 
     def map(self, fn, items):
         for item in items:
-            cell = getattr(item, "device", None)
-            done = fn(replace(item, device="cpu") if cell else item)
-            yield item, replace(done, key=item.key) if cell else done
+            if not isinstance(item, tuple) or not hasattr(item[0], "key"):
+                yield item, fn(item)
+                continue
+            done = fn([replace(cell, device="cpu") for cell in item])
+            yield item, [replace(run, key=cell.key) for cell, run in zip(item, done, strict=True)]
 
 
 def test_rows_of_different_devices_do_not_mix(script):
@@ -286,7 +288,7 @@ def test_a_first_run_that_is_stopped_stops_the_comparison(script):
     class Stopping(Serial):
         def map(self, fn, items):
             for item in items:
-                yield item, RunTimeout(2) if hasattr(item, "key") else fn(item)
+                yield item, RunTimeout(2) if hasattr(item[0], "key") else fn(item)
 
     with pytest.raises(StudyError, match=r"it was stopped after 2 minutes.* Give it more .--run-timeout."):
         run(script(), engine=Stopping())

@@ -25,8 +25,9 @@ def heading(*plans: Plan) -> str:
 def again(plans: Sequence[Plan], store: Path | None) -> str:
     """The command that makes the comparison again, or goes on with it; a line each where tasks differ in more."""
     alike: dict[tuple[str, ...], list[str]] = {}
+    single = not any(plan.lockstep for plan in plans) and any(trains_stacks(plan.task_source) for plan in plans)
     for plan in plans:
-        alike.setdefault(_settings(plan, store), []).append(plan.task_source or plan.task)
+        alike.setdefault(_settings(plan, store, single), []).append(plan.task_source or plan.task)
     lines = (["thalweg", "compare", ",".join(tasks), *words] for words, tasks in alike.items())
     return "\n".join(map(shlex.join, lines))
 
@@ -40,7 +41,7 @@ def _varied(plan: Plan) -> list[str]:
     return written_again(rule.options for rule in plan.rules)
 
 
-def _settings(plan: Plan, store: Path | None) -> tuple[str, ...]:
+def _settings(plan: Plan, store: Path | None, single: bool) -> tuple[str, ...]:
     """All but the task."""
     words = ["-r", ",".join(dict.fromkeys(rule.reference for rule in plan.rules))]
     words += [word for given in _varied(plan) for word in ("--vary", given)]
@@ -53,7 +54,7 @@ def _settings(plan: Plan, store: Path | None) -> tuple[str, ...]:
         words += [] if value is None else [f"--{name}", value_text(value)]
     words += ["--store", str(store)] if store else []
     words += [] if plan.device == CPU else ["--devices", "cuda"]
-    words += ["--single"] if not plan.lockstep and trains_stacks(plan.task_source) else []
+    words += ["--single"] if single else []
     words += written_arguments(plan.arguments)
     return tuple(words)
 
