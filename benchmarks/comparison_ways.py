@@ -29,7 +29,9 @@ def main(way: str, task: str, trials: int, workers: int, folder: Path) -> None:
         from thalweg.study import LocalProcesses, Serial, compare
 
         engine = Serial() if way == "serial" else LocalProcesses(workers)
-        compare(task, RULE, trials=SEARCHED, seeds=_seeds(trials), store=folder / "s.sqlite", engine=engine)
+        compare(
+            task, RULE, trials=SEARCHED, seeds=_seeds(trials), store=folder / "s.sqlite", engine=engine, lockstep=False
+        )
 
 
 def _seeds(trials: int) -> int:
@@ -90,7 +92,7 @@ def _drawn(task: str, trials: int) -> list[tuple[Mapping[str, Any], int]]:
     """The configurations and seeds of the comparison: its search, the repeat, and the re-runs."""
     from thalweg.study.ask.spec import resolve, study
 
-    plan = resolve(study(task, RULE, trials=SEARCHED, seeds=_seeds(trials)))
+    plan = resolve(study(task, RULE, trials=SEARCHED, seeds=_seeds(trials), lockstep=False))
     cells = [*plan.search_cells(), *plan.repeat_cells(), *plan.fresh_cells({RULE: (0, 1)})]
     return [(cell.values, cell.seed) for cell in cells]
 
