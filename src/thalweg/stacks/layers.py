@@ -27,11 +27,12 @@ class stacked(TorchFunctionMode):  # used as a function is: with stacked(generat
     """Within, torch's functions take the forms of this file. To be entered inside `torch.vmap`.
 
     ``generators``  of each member, for what it draws.
+    ``own``         any tensor of a member, as `torch.vmap` gives it.
     """
 
-    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, generators: Sequence[torch.Generator], own: Tensor) -> None:
         super().__init__()
-        drop = partial(_dropout, generators)
+        drop = partial(_dropout, generators, own)
         cells = {function: partial(form, _linear_form, drop) for function, form in recurrent.FORMS.items()}
         self._forms: Mapping[Any, Callable[..., Any]] = {**_FORMS, **cells, functional.dropout: drop}
 
@@ -85,6 +86,7 @@ def _matmul_form(a: Tensor, b: Tensor) -> Tensor:
 
 def _dropout(
     generators: Sequence[torch.Generator],
+    own: Tensor,
     x: Tensor,
     p: float = 0.5,
     training: bool = True,
@@ -93,13 +95,14 @@ def _dropout(
     if not training or p == 0:
         return x
 
-    def together(every: Tensor) -> Tensor:
+    def together(every: Tensor, _: Tensor) -> Tensor:
         kept = torch.ones(every.shape, dtype=every.dtype)
         for mask, generator in zip(kept, generators, strict=False):  # ghosts have none
             mask.bernoulli_(1 - p, generator=generator)
         return every * kept.div_(1 - p)
 
-    return by_members(together)(x)
+    # With a tensor of the member: what is the same for all gets a mask for each too.
+    return by_members(together)(x, own)
 
 
 def _batch_norm(
@@ -118,8 +121,9 @@ def _batch_norm(
             raise ValueError(f"a batch of one value a feature has no variance to train with; got {tuple(x.shape)}")
         if running_mean is not None and running_var is not None:
             with torch.no_grad():
-                running_mean.lerp_(mean, momentum)
-                running_var.lerp_(variance * (count / (count - 1)), momentum)
+                # torch.vmap has no form of lerp_.
+                running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
+                running_var.mul_(1 - momentum).add_(variance, alpha=momentum * count / (count - 1))
     else:
         centred, variance = x - running_mean.view(shape), running_var
     scale = torch.rsqrt(variance + eps)
@@ -142,9 +146,14 @@ def _one_by_one(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return form
 
 
+def _packed(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError(recurrent.PACKED)
+
+
 _FORMS: Mapping[Any, Callable[..., Any]] = {
     functional.linear: _linear_form,
     functional.batch_norm: _batch_norm,
+    torch._pack_padded_sequence: _packed,
     **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm, torch.mm), _matmul_form),
     **{
         convolution: _one_by_one(convolution)
