@@ -28,7 +28,7 @@ def laid(x, how):
 layout = st.sampled_from(["contiguous", "transposed", "beside others", "behind others"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(members=st.integers(1, 9), m=size, k=size, n=size, bias=st.booleans(), single=st.booleans(), how=layout)
 def test_each_product_is_its_own(members, m, k, n, bias, single, how):
     dtype = torch.float32 if single else torch.float64
@@ -49,7 +49,7 @@ def test_each_product_is_its_own(members, m, k, n, bias, single, how):
         assert torch.equal(alone[0], together[at]), at
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(members=st.integers(1, 6), rows=st.lists(st.integers(1, 5), max_size=2), k=size, n=size, bias=st.booleans())
 def test_gradients_of_a_linear_layer_are_torchs(members, rows, k, n, bias):
     x, weight = drawn(1, members, *rows, k, dtype=torch.float64), drawn(2, members, n, k, dtype=torch.float64)

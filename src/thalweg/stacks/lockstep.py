@@ -14,7 +14,7 @@ from thalweg.optim.together import hand_back, together
 
 from .layers import stacked
 from .refusals import in_words
-from .tails import ends
+from .watch import watch
 
 Loss = Callable[..., Tensor]
 
@@ -169,15 +169,12 @@ class Lockstep:
         return tree_map(lambda x: x[: len(generators)], result)
 
     def _is_independent(self, function: Callable[..., Any], inputs: Sequence[Tensor]) -> bool:
-        """Whether copies of one member have all the same values and gradients, however many there are, to the last bit.
-
-        For it to be so by chance is ruled out where torch's ways are known.
-        """
+        """Whether copies of one member have the same values and gradients, to the last bit, however many there are."""
         alike = []
         for copies in (1, 2, 5):
-            with ends(copies + GHOSTS, GHOSTS) as seen:
+            with watch(copies + GHOSTS, GHOSTS) as seen:
                 alike.append(self._of_copies(function, inputs, copies))
-            if seen.reached:
+            if seen.depends:
                 return False
         first = [x[0] for x in alike[0]]
         return all(torch.equal(one, x) for each in alike for one, of in zip(first, each, strict=True) for x in of)
