@@ -19,15 +19,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import nn
-    from .formula import Rule, Wrapper
-    from .notebook import show
+    from . import nn as nn
+    from .formula import Rule as Rule
+    from .formula import Wrapper as Wrapper
+    from .notebook import show as show
     from .optim import *
-    from .stacks import lockstep
-    from .study.run.compare import compare
-    from .study.run.lr_find import lr_find
-    from .study.run.train import train
-    from .wrappers import Cautious, Lookahead, WeightAverage
+    from .stacks import lockstep as lockstep
+    from .study.run.compare import compare as compare
+    from .study.run.lr_find import lr_find as lr_find
+    from .study.run.train import train as train
+    from .wrappers import Cautious as Cautious
+    from .wrappers import Lookahead as Lookahead
+    from .wrappers import WeightAverage as WeightAverage
 
 __version__ = "0.1.0"
 

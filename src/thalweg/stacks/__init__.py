@@ -17,7 +17,7 @@ from thalweg.formula import Rule
 from thalweg.optim import Optimizer
 from thalweg.optim.factory import optimizer_class
 
-from .lockstep import Lockstep as Lockstep
+from .stack import Lockstep as Lockstep
 
 
 def lockstep(

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 from torch._C import _functorch as functorch
+from torch._functorch.predispatch import lazy_load_decompositions
 from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 from torch._functorch.vmap import vmap_increment_nesting
 from torch.utils._pytree import tree_map
@@ -48,5 +49,6 @@ class Members:
 @contextmanager
 def members(count: int) -> Iterator[Members]:
     """Within, torch computes for all members at once."""
+    lazy_load_decompositions()  # some of torch's forms, which torch.vmap too asks for at its first call
     with vmap_increment_nesting(count, "error") as level:
         yield Members(count, level)

@@ -82,6 +82,7 @@ class stacked(TorchFunctionMode):  # used as a function is: with stacked(members
                 mask.bernoulli_(1 - p, generator=generator)
             return every * kept.div_(1 - p)
 
+        # What is the same for all gets a mask for each too.
         return self._members.together(together, x)  # type: ignore[no-any-return]
 
     def one_by_one(
@@ -116,8 +117,9 @@ def _batch_norm(
             raise ValueError(f"a batch of one value a feature has no variance to train with; got {tuple(x.shape)}")
         if running_mean is not None and running_var is not None:
             with torch.no_grad():
-                running_mean.lerp_(mean, momentum)
-                running_var.lerp_(variance * (count / (count - 1)), momentum)
+                # torch.vmap has no form of lerp_.
+                running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
+                running_var.mul_(1 - momentum).add_(variance, alpha=momentum * count / (count - 1))
     else:
         centred, variance = x - running_mean.view(shape), running_var
     scale = torch.rsqrt(variance + eps)
@@ -125,6 +127,10 @@ def _batch_norm(
         scale = scale * weight
     y = centred * scale.view(shape)
     return y if bias is None else y + bias.view(shape)
+
+
+def _packed(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError(recurrent.PACKED)
 
 
 def _of(form: Form, function: Form) -> Form:
@@ -136,6 +142,7 @@ _FORMS: Mapping[Any, Form] = {
     functional.cross_entropy: stacked.cross_entropy,
     functional.batch_norm: _batch_norm,
     functional.dropout: stacked.dropout,
+    torch._pack_padded_sequence: _packed,
     **dict.fromkeys((torch.matmul, torch.bmm, torch.mm, torch.mv, torch.dot, Tensor.__matmul__), stacked.matmul),
     **dict.fromkeys((Tensor.matmul, Tensor.bmm, Tensor.mm, Tensor.mv, Tensor.dot), stacked.matmul),
     **{f: _of(stacked.one_by_one, f) for f in (functional.conv1d, functional.conv2d, functional.conv3d)},

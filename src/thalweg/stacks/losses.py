@@ -12,6 +12,9 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+# Numbers that torch's loops take at a time are a divisor of this.
+VECTORS = 64
+
 
 def cross_entropy(scores: Tensor, classes: Tensor) -> Tensor:
     """Each member's mean cross entropy, (members,), of scores (members, n, classes) and classes (members, n)."""
@@ -25,10 +28,13 @@ def cross_entropy(scores: Tensor, classes: Tensor) -> Tensor:
 class _CrossEntropy(Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, classes: Tensor) -> Tensor:
-        logarithms = torch.log_softmax(scores.flatten(0, 1).t().contiguous(), 0)
+        members, examples, count = ctx.shape = scores.shape
+        # So long that all of it is computed as vectors: what is left at an end torch computes in another way.
+        given = scores.new_zeros(count, -(-members * examples // VECTORS) * VECTORS)
+        given[:, : members * examples] = scores.flatten(0, 1).t()
+        logarithms = torch.log_softmax(given, 0)
         which = classes.flatten().unsqueeze(0)
         ctx.save_for_backward(logarithms, which)
-        ctx.shape = scores.shape
         return logarithms.gather(0, which).view(classes.shape).neg_().mean(1)
 
     @staticmethod
@@ -38,5 +44,5 @@ class _CrossEntropy(Function):
         members, examples, count = ctx.shape
         # The probabilities, less 1 for what was right.
         result = logarithms.exp().scatter_add_(0, which, logarithms.new_full((1, 1), -1.0).expand_as(which))
-        each = result.view(count, members, examples).mul_((gradient / examples).view(1, -1, 1))
+        each = result[:, : members * examples].view(count, members, examples) * (gradient / examples).view(1, -1, 1)
         return each.permute(1, 2, 0).contiguous(), None

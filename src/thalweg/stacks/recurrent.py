@@ -17,6 +17,8 @@ Dropout = Callable[[Tensor, float, bool], Tensor]
 # to the states after.
 Cell = Callable[[Tensor, tuple[Tensor, ...], Callable[[Tensor], Tensor]], tuple[Tensor, ...]]
 
+PACKED = "packed sequences have no form for a stack of models: pad them"
+
 
 def _plain(activation: Callable[[Tensor], Tensor]) -> Cell:
     return lambda given, states, times: (activation(given + times(states[0])),)
@@ -45,7 +47,7 @@ def _layers(
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Outputs and last states, in torch's shapes: all layers, in one or both directions."""
     if more or not isinstance(batch_first, bool):
-        raise NotImplementedError("packed sequences have no form for a stack of models: pad them")
+        raise NotImplementedError(PACKED)
     begin = (states,) if isinstance(states, Tensor) else tuple(states)
     ways = 2 if bidirectional else 1
     each = len(weights) // (count * ways)

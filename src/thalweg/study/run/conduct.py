@@ -56,8 +56,10 @@ def conduct_stack(
     stack = Trials(trials)
 
     def run() -> None:
-        train(stack)
-        stack.finish()
+        try:
+            train(stack)
+        finally:
+            stack.finish()
 
     return _conduct(trials, run, path, arguments)
 

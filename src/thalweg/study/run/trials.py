@@ -102,7 +102,7 @@ class Trials(Sequence[Trial]):
 
     def report(
         self,
-        *,
+        *unnamed: object,
         higher: str | Sequence[str] = (),
         lower: str | Sequence[str] = (),
         tests: int | None = None,
@@ -114,31 +114,30 @@ class Trials(Sequence[Trial]):
         A training with a value that is not finite has diverged: its model keeps its weights from there on, and what is
         reported of it later is dropped. `Diverged` is raised when all have.
         """
-        values = {name: self._each(name, given) for name, given in metrics.items()}
+        values = {name: self._each("report", name, given) for name, given in metrics.items()}
         for k, trial in enumerate(self._trials):
             if not trial.diverged:
                 with suppress(Diverged):
                     trial.report(
-                        higher=higher, lower=lower, tests=tests, positive=positive,
+                        *unnamed, higher=higher, lower=lower, tests=tests, positive=positive,
                         **{name: of[k] for name, of in values.items()},
                     )  # fmt: skip
         self._leave_out()
 
     def check(self, losses: Any) -> None:
         """As `Trial.check`: trainings whose loss, of (trials,), is not finite have diverged."""
-        for trial, loss in zip(self._trials, self._each("the loss", losses), strict=True):
+        for trial, loss in zip(self._trials, self._each("check", "the loss", losses), strict=True):
             if not trial.diverged:
                 with suppress(Diverged):
                     trial.check(loss)
         self._leave_out()
 
-    def _each(self, name: str, given: Any) -> list[Any]:
-        values = list(given.tolist() if hasattr(given, "tolist") else given)
-        if len(values) != len(self):
-            raise StudyError(
-                f"trials.report: {name} must have a value for each of the {len(self)} trials; it has {len(values)}"
-            )
-        return values
+    def _each(self, by: str, name: str, given: Any) -> list[Any]:
+        values = given.tolist() if hasattr(given, "tolist") else given
+        if not isinstance(values, list | tuple) or len(values) != len(self):
+            has = f"it has {len(values)}" if isinstance(values, list | tuple) else f"got {values!r}"
+            raise StudyError(f"trials.{by}: {name} must have a value for each of the {len(self)} trials; {has}")
+        return list(values)
 
     def _leave_out(self) -> None:
         """Those that have diverged learn no more."""

@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from thalweg.optim.together import hand_back, together
 
 from .batched import members as batched
 from .layers import stacked
+from .refusals import in_words
+from .watch import watch
 
 Loss = Callable[..., Tensor]
 
@@ -33,8 +35,8 @@ class Lockstep:
     ``seconds``     that the updates of each step took, of all members together.
 
     **What a member becomes does not depend on how many others there are, nor on which**: to the last bit. The first
-    time that inputs of new shapes are stepped with, this is put to the test: where copies of a member differ, all are
-    trained one by one from there on, and `alone` is true.
+    time that there are inputs of new shapes, this is put to the test: where copies of a member differ, all are trained,
+    or evaluated, one by one from there on.
     """
 
     def __init__(
@@ -61,12 +63,17 @@ class Lockstep:
         for (name, x), gradient in zip(self._trained.items(), self._gradients, strict=True):
             x.grad = gradient
             x.register_post_accumulate_grad_hook(lambda _, name=name: self._reached.add(name))  # type: ignore[no-untyped-call]
-        self._shapes: set[tuple[torch.Size, ...]] = set()
-        self.alone = False
+        self._tested: set[tuple[object, ...]] = set()  # whether in training, and the shapes of the inputs
+        self._alone: set[bool] = set()  # whether in training
         self.seconds: list[float] = []
 
     def __len__(self) -> int:
         return len(self.members)
+
+    @property
+    def alone(self) -> bool:
+        """Whether members are trained one by one: torch computes the model in a way that depends on neighbours."""
+        return True in self._alone
 
     def step(self, loss: Loss, *inputs: Tensor) -> Tensor:
         """One step of every member on its own loss. The losses before it, (members,).
@@ -74,18 +81,20 @@ class Lockstep:
         ``loss``    ``loss(model, *inputs)`` of one member: a tensor with one element.
         ``inputs``  tensors with a dimension more than that, the first: one entry for each member.
 
-        Raises ValueError for inputs that have not, RuntimeError from torch where a model has no form for a stack.
+        Raises TypeError or ValueError for inputs and losses that are not so, RuntimeError where a model has no form
+        for a stack.
         """
         self._check(inputs)
         if not self._one.training:
             self._one.train()
-        shapes = tuple(x.shape for x in inputs)
-        if shapes not in self._shapes and not self.alone:
-            self.alone = not self._is_independent(loss, inputs)
-            self._shapes.add(shapes)
+        losses: Tensor = self._values(loss, inputs, len(self))
+        if losses.numel() != len(self):
+            raise ValueError(
+                f"a member's loss is one number; got {tuple(losses.shape[1:])}: take the mean, or what else it is to be"
+            )
+        losses = losses.view(len(self))
         torch._foreach_zero_(self._gradients)
         self._reached.clear()
-        losses = self._losses(loss, inputs)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         if self._present != self._reached:
             self._assign()
@@ -103,10 +112,8 @@ class Lockstep:
         self._check(inputs)
         self._one.eval()
         size = sum(x[0].numel() * x.element_size() for x in inputs)
-        count = max(TESTED_BYTES // max(size, 1), TESTED)
         with torch.no_grad():
-            parts = [self._some(function, k, min(k + count, len(self)), inputs) for k in range(0, len(self), count)]
-        return parts[0] if len(parts) == 1 else tree_map(lambda *each: torch.cat(each), *parts)
+            return self._values(function, inputs, max(TESTED_BYTES // max(size, 1), TESTED))
 
     def freeze(self, members: Iterable[int]) -> None:
         """From now on these members keep their weights. Their losses go on being computed."""
@@ -120,27 +127,34 @@ class Lockstep:
 
     def _check(self, inputs: Iterable[Tensor]) -> None:
         for x in inputs:
+            if not isinstance(x, Tensor):
+                raise TypeError(
+                    f"inputs are tensors, with a number for each member; got a {type(x).__name__}: "
+                    f"torch.full(({len(self)},), ...), or let the loss itself know it"
+                )
             if x.ndim == 0 or len(x) != len(self):
                 raise ValueError(
                     f"inputs have one entry for each of the {len(self)} members, as their first dimension; got "
                     f"{tuple(x.shape)}: what all share is x.expand({len(self)}, *x.shape)"
                 )
 
-    def _some(self, function: Callable[..., Any], start: int, end: int, inputs: Sequence[Tensor]) -> Any:
-        """The function of some members. The next ones in memory are their ghosts."""
-        tensors = {name: x[start : end + GHOSTS] for name, x in self._tensors.items()}
-        return self._call(function, tensors, self._generators[start:end], [x[start:end] for x in inputs])
-
-    def _losses(self, loss: Loss, inputs: Sequence[Tensor]) -> Tensor:
-        if not self.alone:
-            losses: Tensor = self._call(loss, self._tensors, self._generators, inputs)
-            return losses.view(len(self))
-        each = []
-        for k in range(len(self)):
-            own = slice(k, k + 1)
-            tensors = {name: x[own] for name, x in self._tensors.items()}
-            each.append(self._call(loss, tensors, self._generators[own], [x[own] for x in inputs]))
-        return torch.cat(each).view(len(self))
+    def _values(self, function: Callable[..., Any], inputs: Sequence[Tensor], count: int) -> Any:
+        """The function of every member, stacked; of ``count`` at a time."""
+        training, ghosts = self._one.training, GHOSTS
+        shapes = (training, *(x.shape for x in inputs))
+        if shapes not in self._tested and training not in self._alone:
+            if not self._is_independent(function, inputs):
+                self._alone.add(training)
+            self._tested.add(shapes)
+        if training in self._alone:
+            count, ghosts = 1, 0
+        parts = []
+        for start in range(0, len(self), count):
+            end = min(start + count, len(self))
+            # The next ones in memory are the ghosts of these.
+            tensors = {name: x[start : end + ghosts] for name, x in self._tensors.items()}
+            parts.append(self._call(function, tensors, self._generators[start:end], [x[start:end] for x in inputs]))
+        return parts[0] if len(parts) == 1 else tree_map(lambda *each: torch.cat(each), *parts)
 
     def _call(
         self, function: Callable[..., Any], tensors: Mapping[str, Tensor], generators: Sequence[torch.Generator],
@@ -149,20 +163,25 @@ class Lockstep:
         """The function of members, from their tensors by name, with or without ghosts, and inputs without them."""
         ghosts = len(next(iter(tensors.values()))) - len(generators)
         given = [torch.cat([x, x[-1:].expand(ghosts, *x.shape[1:])]) if ghosts else x for x in inputs]
-        with batched(len(generators) + ghosts) as every, stacked(every, generators):
+        with in_words(), batched(len(generators) + ghosts) as every, stacked(every, generators):
             for own, key, name in self._places:
                 own[key] = every.one(tensors[name])
             result = function(self._one, *map(every.one, given))
             return tree_map(lambda x: every.every(x)[: len(generators)], result)
 
-    def _is_independent(self, loss: Loss, inputs: Sequence[Tensor]) -> bool:
-        """Whether copies of one member have all the same loss and gradient, however many there are, to the last bit."""
-        alike = [self._of_copies(loss, inputs, copies) for copies in (1, 2, 5)]
+    def _is_independent(self, function: Callable[..., Any], inputs: Sequence[Tensor]) -> bool:
+        """Whether copies of one member have the same values and gradients, to the last bit, however many there are."""
+        alike = []
+        for copies in (1, 2, 5):
+            with watch(copies + GHOSTS, GHOSTS) as seen:
+                alike.append(self._of_copies(function, inputs, copies))
+            if seen.depends:
+                return False
         first = [x[0] for x in alike[0]]
         return all(torch.equal(one, x) for each in alike for one, of in zip(first, each, strict=True) for x in of)
 
-    def _of_copies(self, loss: Loss, inputs: Sequence[Tensor], copies: int) -> list[Tensor]:
-        """Losses and gradients of copies of the first member, each (copies, ...); nan as 0."""
+    def _of_copies(self, function: Callable[..., Any], inputs: Sequence[Tensor], copies: int) -> list[Tensor]:
+        """Values, and gradients where they are losses, of copies of the first member, each (copies, ...); nan as 0."""
 
         def repeated(x: Tensor, times: int) -> Tensor:
             return x[:1].detach().expand(times, *x.shape[1:]).clone()
@@ -170,9 +189,9 @@ class Lockstep:
         tensors = {name: repeated(x, copies + GHOSTS) for name, x in self._tensors.items()}
         trained = [tensors[name].requires_grad_() for name in self._trained]
         generators = [torch.Generator().set_state(self._generators[0].get_state()) for _ in range(copies)]
-        losses = self._call(loss, tensors, generators, [repeated(x, copies) for x in inputs])
-        found = torch.autograd.grad(losses.sum(), trained, allow_unused=True)
-        return [x.detach()[:copies].nan_to_num() for x in (losses, *found) if x is not None]
+        values = self._call(function, tensors, generators, [repeated(x, copies) for x in inputs])
+        gradients = torch.autograd.grad(values.sum(), trained, allow_unused=True) if self._one.training else ()
+        return [x.detach()[:copies].nan_to_num() for x in (*tree_leaves(values), *gradients) if x is not None]
 
     def _assign(self) -> None:
         """Every member's gradients: slices of the stack's, where there are any, and the member still learns."""
@@ -199,9 +218,12 @@ def _stack(
     """The members' tensors of each name as one, of which theirs become slices. ValueError for models that differ."""
     every = [dict(named(model)) for model in members]
     stacked_ = {}
+    for name in sorted({name for own in every for name in own}):
+        if not all(name in own for own in every):
+            raise ValueError(f"the members are not models of one kind: {name} is not in all of them")
     for name, first in every[0].items():
-        if any(own.keys() != every[0].keys() or own[name].shape != first.shape for own in every):
-            raise ValueError(f"the members are not models of one kind: {name} is not in all of them, of one shape")
+        if any((own[name].shape, own[name].dtype) != (first.shape, first.dtype) for own in every):
+            raise ValueError(f"the members are not models of one kind: {name} is not of one shape and type in all")
         whole = torch.stack([own[name].detach() for own in (*every, *[every[-1]] * GHOSTS)])
         for own, part in zip(every, whole, strict=False):
             own[name].data = part
