@@ -135,6 +135,36 @@ def fit(trial, problem: Problem) -> None:
         report()
 
 
+def fit_stack(trials, problem: Problem) -> None:
+    """As `fit`, of many trainings at once: each has its own data, (trainings, rows, ...), and its own order of it."""
+    each = [divided(problem, seed) for seed in trials.seeds("split")]
+    parts = {
+        name: Part(
+            *(torch.stack(own) for own in zip(*((of[name].inputs, of[name].targets) for of in each), strict=True))
+        )
+        for name in each[0]
+    }
+    stack = trials.lockstep(problem.make)
+    train, tests = parts["train"], parts["test"].targets.shape[1] if problem.counts else None
+    trainings = torch.arange(len(each))[:, None]
+
+    def report() -> None:
+        found = {}
+        with trials.evaluation():
+            for name, part in parts.items():
+                values = stack.evaluate(partial(values_of, problem), part.inputs, part.targets)
+                found |= named(name, values)
+        trials.report(**found, tests=tests)
+
+    report()
+    count = train.targets.shape[1]
+    shuffled = [orders(count, problem.batch, seed) for seed in trials.seeds("data")]
+    for _ in trials.epochs(problem.epochs):
+        for rows in map(torch.stack, zip(*map(next, shuffled), strict=True)):
+            stack.step(partial(loss_of, problem), train.inputs[trainings, rows], train.targets[trainings, rows])
+        report()
+
+
 @cache
 def gapminder() -> tuple[dict[str, str], ...]:
     """142 countries in every fifth year from 1952 to 2007: 1,704 rows."""
@@ -154,17 +184,20 @@ def continents() -> np.ndarray:
     return np.unique([row["continent"] for row in gapminder()], return_inverse=True)[1].astype(np.int64)
 
 
+@cache
 def countries() -> tuple[np.ndarray, np.ndarray]:
     """Year, population, income and length of life; the continent."""
     return np.stack([column(name) for name in ("year", "pop", "gdpPercap", "lifeExp")], axis=1), continents()
 
 
+@cache
 def lives() -> tuple[np.ndarray, np.ndarray]:
     """Year, population, income, and one of five numbers 1 for the continent; length of life, (n, 1)."""
     numbers = np.stack([column(name) for name in ("year", "pop", "gdpPercap")], axis=1)
     return np.concatenate([numbers, np.eye(5)[continents()]], axis=1), column("lifeExp")[:, None]
 
 
+@cache
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """1,797 images, (n, 64), in [0, 1]; the same again."""
     from sklearn.datasets import load_digits
@@ -189,11 +222,26 @@ def tabular(trial) -> None:
     fit(trial, TABULAR)
 
 
+def tabular_stack(trials) -> None:
+    """Many trainings at once."""
+    fit_stack(trials, TABULAR)
+
+
 def regression(trial) -> None:
     """Length of life, judged by the mean squared error in units of its variance; a third of a second."""
     fit(trial, REGRESSION)
 
 
+def regression_stack(trials) -> None:
+    """Many trainings at once."""
+    fit_stack(trials, REGRESSION)
+
+
 def autoencoder(trial) -> None:
     """Digits through 8 numbers, judged by the mean squared error of a pixel; a fifth of a second."""
     fit(trial, AUTOENCODER)
+
+
+def autoencoder_stack(trials) -> None:
+    """Many trainings at once."""
+    fit_stack(trials, AUTOENCODER)

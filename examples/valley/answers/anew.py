@@ -1,8 +1,8 @@
 """The benchmark made anew: other searches and other seeds, drawn from the pools of trials that were run.
 
 A benchmark is what the paper was: one search a rule, its winner trained with some fresh seeds, the mean of these. The
-pool stands for the box that was searched, so what is drawn from it says how such a benchmark comes out, not how sure one
-is of the pool itself: for that there are the comparison's intervals.
+pool stands for the box that was searched, so what is drawn from it says how such a benchmark comes out, not how sure
+one is of the pool itself: for that there are the comparison's intervals.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """Do the rules differ by more than one of them differs from itself, tuned anew, or trained with other seeds?
 
-What is spread is what a benchmark reports: the mean over its fresh seeds of the winner of a search of n trials. Of one
-rule, ``tuned anew``, it has other searches and other seeds; ``other seeds`` alone, of the same winners; and of all rules,
-each has a search and seeds of its own. Were all rules one, the first and the last were the same.
+What is spread is what a benchmark reports: the mean over its fresh seeds of the winner of a search of n trials. Of all
+rules, each has a search and seeds of its own; of one rule, tuned anew, there are other searches and other seeds, or, of
+the same winners, other seeds alone. Were all rules one, the first two were the same.
 """
 
 from dataclasses import dataclass

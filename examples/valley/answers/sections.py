@@ -32,8 +32,8 @@ def first(tasks: Sequence[OnTask], standings: Sequence[Sequence[Standing]]) -> P
         return row(_head(task), ranks, [*words, str(len(told(task, "cannot tell", "equal")))])
 
     text = (
-        f"The place of {name}'s mean over new searches and seeds, at {len(sizes)} budgets of one pool of trials, and the "
-        "probability that it comes first in a benchmark made anew: one search a rule, the mean of its winner over "
+        f"The place of {name}'s mean over new searches and seeds, at {len(sizes)} budgets of one pool of trials, and "
+        "the probability that it comes first in a benchmark made anew: one search a rule, the mean of its winner over "
         f"fresh seeds. Better and worse are of {_search(tasks[0].judged)}, read off the comparison's own intervals, "
         "which hold together on each task."
     )
@@ -89,10 +89,10 @@ def noise(tasks: Sequence[OnTask], found: Sequence[Noise], rules: Sequence[Conte
 
     text = (
         f"One point is what a benchmark reports: the mean over its fresh seeds of the winner of a search of {trials}. "
-        f"Top: all rules, each with searches and seeds of its own. Middle: {name} alone, tuned anew. Bottom: the best of "
-        "all its trials with other seeds. Points at the edge lie beyond the axis. Below, standard deviations and their "
-        "ratios, with intervals from leaving out seeds and trials one at a time; in either column they hold together at "
-        "95%. The first ratio leans up a little, since the rules' means are estimates."
+        f"Top: all rules, each with searches and seeds of its own. Middle: {name} alone, tuned anew. Bottom: the best "
+        "of all its trials with other seeds. Points at the edge lie beyond the axis. Below, standard deviations and "
+        "their ratios, with intervals from leaving out seeds and trials one at a time; in either column they hold "
+        "together at 95%. The first ratio leans up a little, since the rules' means are estimates."
     )
     drawn = "".join(
         f"<h3>{escaped(task.name)}</h3>"
@@ -123,10 +123,10 @@ def budgets(tasks: Sequence[OnTask], rules: Sequence[ContenderView], sizes: Sequ
 def reading(tasks: Sequence[OnTask]) -> Part:
     """What this is, and is not."""
     text = (
-        "<p>After Schmidt, Schneider &amp; Hennig 2021, <i>Descending through a Crowded Valley</i> (arXiv:2007.01547). Not "
-        "theirs: the tasks, which are small; torch's defaults in place of TensorFlow 1's; searches of the learning rate "
-        "alone, since they are short; no schedules; and seeds: every trial has its own, as every re-run has, where the "
-        f"paper tuned with one. Each sentence is about these {len(tasks)} tasks.</p>"
+        "<p>After Schmidt, Schneider &amp; Hennig 2021, <i>Descending through a Crowded Valley</i> (arXiv:2007.01547). "
+        "Not theirs: the tasks, which are small; torch's defaults in place of TensorFlow 1's; searches of the learning "
+        "rate alone, since they are short; no schedules; and seeds: every trial has its own, as every re-run has, "
+        f"where the paper tuned with one. Each sentence is about these {len(tasks)} tasks.</p>"
     )
     return Part("reading", "How to read it", "", text)
 

@@ -77,8 +77,8 @@ def noisy(tasks: Sequence[OnTask], found: Sequence[Noise]) -> Said:
         f"Results of the rules, each tuned with {trials}, are told to lie further apart than those of {name} alone, "
         f"tuned anew, {_on(wider, len(tasks))}.",
         f"So many times as far: {ratios(lambda each: each.rules_to_anew)}. {name} tuned anew spreads so many times as "
-        f"far as its winners with other seeds: {ratios(lambda each: each.anew_to_seeds)}. Either {len(tasks)} intervals "
-        "hold together at 95%.",
+        f"far as its winners with other seeds: {ratios(lambda each: each.anew_to_seeds)}. Of either ratio the "
+        f"{len(tasks)} intervals hold together at 95%.",
     )
 
 
