@@ -37,7 +37,9 @@ def strips(task: OnTask, rules: Sequence[ContenderView], n: int) -> Figure:
     scale = axes.metric_scale(metric, every, every[cut : len(every) - cut])
     layout = axes.layout(236)
     layout["xaxis"] = {**scale.axis, "title": {"text": axes.title(metric, "test", scale)}}
-    layout["yaxis"] = axes.names([f"{reference}, other seeds", f"{reference}, tuned anew", f"{len(shown)} rules"], 0.5)
+    layout["yaxis"] = axes.names(
+        [f"{reference},<br>{how}" for how in ("other seeds", "tuned anew")] + [f"{len(shown)} rules"], 0.5
+    )
     layout["margin"]["t"] = 8
     traces = [
         _strip(label, looks[label], each, height + chance.uniform(-JITTER, JITTER, len(each)), scale, metric)

@@ -51,7 +51,7 @@ def close(tasks: Sequence[OnTask]) -> Part:
     rows = [row(_head(task), [_difference(task, against(task, label)) for label in shown]) for task in tasks]
     text = (
         "The comparison's own differences and intervals; below, what is said. Of accuracies as ratios of errors, of "
-        "losses as they are. One that holds no difference says no more than how far apart the two may be."
+        "losses as they are. Where one cannot tell, the interval says how far apart the two may be."
     )
     return Part("close", "The close ones", text, table(heads, rows, range(1, len(heads)), name="The close ones"))
 
@@ -59,13 +59,13 @@ def close(tasks: Sequence[OnTask]) -> Part:
 def switching(tasks: Sequence[OnTask], found: Sequence[Switching]) -> Part:
     """The contrast that was fixed beforehand."""
     name, n = tasks[0].names[tasks[0].reference], found[0].trainings
-    heads = ["task", f"{name}, {n} trials", f"best of {n} defaults", "difference", "default chosen"]
+    heads = ["task", "difference", f"{name}, {n} trials", f"best of {n} defaults", "default chosen"]
 
     def one(task: OnTask, each: Switching) -> str:
         means = [task.unit.value(task.metric.scale.value(score)) for score in (each.tuned, each.best)]
         by_count = sorted(each.chosen.items(), key=lambda item: -item[1])
         chosen = ", ".join(f"{task.names[label]} ({count})" for label, count in by_count)
-        return row(_head(task), [*means, _difference(task, each.difference)], [escaped(chosen)])
+        return row(_head(task), [_difference(task, each.difference), *means], [escaped(chosen)])
 
     text = (
         f"Equal cost, {n} trainings, fixed before any run: {name} tuned with {n} trials, or all {n} rules as they come "
