@@ -120,6 +120,9 @@ def test_what_cannot_be_answered_is_refused(tmp_path: Path, capsys: pytest.Captu
         task.on_task(handmade.comparison(seeds=2))
     with pytest.raises(StudyError, match="--trials 9 goes on with it"):
         task.on_task(handmade.comparison(trials=3))
+    many = tuple((f"sgd:momentum=0.{k}", 0.9, -1.0, 0.5, 1e-4) for k in range(10, 20))
+    with pytest.raises(StudyError, match="9 trials of each of 10 rules"):
+        task.on_task(handmade.comparison(trials=9, rules=many))
     assert findings.main([str(tmp_path / "none.sqlite")]) == 2
     assert "none.sqlite" in capsys.readouterr().err
     assert findings.main([]) == 2

@@ -55,7 +55,7 @@ class OnTask:
 
 
 def on_task(found: Comparison) -> OnTask:
-    """Raises `StudyError` for a comparison that is not finished, or that judges no searches."""
+    """Raises `StudyError` for a comparison that is not finished, or too small to be answered."""
     where = f"{found.path}, {found.plan.task}"
     if found.missing:
         raise StudyError(f"{where}: {found.missing} trainings are missing; the command that began it goes on")
@@ -63,4 +63,9 @@ def on_task(found: Comparison) -> OnTask:
         raise StudyError(f"{where}: has {found.plan.seeds} fresh seeds, and needs 3: --seeds 3 goes on with it")
     if found.searches is None or found.searches.together is None or found.family is None or found.metric is None:
         raise StudyError(f"{where}: judges no searches, for which 9 trials are needed: --trials 9 goes on with it")
+    if len(found.searches.pools) > found.plan.trials:
+        raise StudyError(
+            f"{where}: has {found.plan.trials} trials of each of {len(found.searches.pools)} rules; tuning and switching "
+            "cost the same where there are as many trials as rules: --trials 17, say, goes on with it"
+        )
     return OnTask(found, found.searches, found.family, found.metric)
