@@ -17,30 +17,34 @@ from .task import OnTask
 def first(tasks: Sequence[OnTask], standings: Sequence[Sequence[Standing]]) -> Part:
     """Who comes first, at each budget, and who is told better or worse."""
     name = tasks[0].names[tasks[0].reference]
-    sizes = [each.trials for each in standings[0]]
-    heads = ["task", *map(_search, sizes), f"told better than {name}", "told worse", "cannot tell"]
+    heads = ["task", *(_search(each.trials) for each in standings[0])]
 
-    def one(task: OnTask, at: Sequence[Standing]) -> str:
-        ranks = [
+    def ranks(task: OnTask, at: Sequence[Standing]) -> str:
+        cells = [
             f'<span class="mean">{each.rank} of {each.of}</span> '
             f'<span class="range">first with {each.chance:.0%}</span> '
             f'<span class="range">best mean: {escaped(task.names[each.first])}</span>'
             for each in at
         ]
-        groups = [told(task, answer) for answer in ("better", "worse")]
-        words = [escaped(listed([task.names[label] for label in each])) if each else "none" for each in groups]
-        return row(_head(task), ranks, [*words, str(len(told(task, "cannot tell", "equal")))])
+        return row(_head(task), cells)
+
+    def answers(task: OnTask) -> str:
+        words = [_listed(task, told(task, answer)) for answer in ("better", "worse")]
+        return row(_head(task), (), [*words, f"{len(told(task, 'cannot tell', 'equal'))} rules"])
 
     text = (
-        f"The place of {name}'s mean over new searches and seeds, at {len(sizes)} budgets of one pool of trials, and "
-        "the probability that it comes first in a benchmark made anew: one search a rule, the mean of its winner over "
-        f"fresh seeds. Better and worse are of {_search(tasks[0].judged)}, read off the comparison's own intervals, "
-        "which hold together on each task."
+        f"The place of {name}'s mean over new searches and seeds, at {len(standings[0])} budgets of one pool of trials, "
+        "and the probability that it comes first in a benchmark made anew: one search a rule, the mean of its winner over "
+        f"fresh seeds. Below, which rules are told from {name}, each tuned with {_search(tasks[0].judged)}: by the "
+        "comparison's own intervals, which hold together on each task."
     )
-    rows = [one(*each) for each in zip(tasks, standings, strict=True)]
-    return Part(
-        "first", f"Is {name} first?", escaped(text), table(heads, rows, range(1, 1 + len(sizes)), name="Who is first")
-    )
+    placed = table(heads, list(map(ranks, tasks, standings)), range(1, len(heads)), name=f"Place of {name}")
+    from_it = table(["task", "better", "worse", "cannot tell"], list(map(answers, tasks)), name=f"Told from {name}")
+    return Part("first", f"Is {name} first?", escaped(text), placed + from_it)
+
+
+def _listed(task: OnTask, labels: Sequence[str]) -> str:
+    return escaped(listed([task.names[label] for label in labels])) if labels else "none"
 
 
 def close(tasks: Sequence[OnTask]) -> Part:

@@ -65,7 +65,7 @@ def on_task(found: Comparison) -> OnTask:
         raise StudyError(f"{where}: judges no searches, for which 9 trials are needed: --trials 9 goes on with it")
     if len(found.searches.pools) > found.plan.trials:
         raise StudyError(
-            f"{where}: has {found.plan.trials} trials of each of {len(found.searches.pools)} rules, and needs as many as "
-            "there are rules, so that tuning one costs what trying all does: --trials 17, say, goes on with it"
+            f"{where}: has {found.plan.trials} trials of each of {len(found.searches.pools)} rules, and needs as many "
+            "as rules, so that tuning one costs what trying all does: --trials 17, say, goes on with it"
         )
     return OnTask(found, found.searches, found.family, found.metric)
