@@ -34,8 +34,8 @@ def first(tasks: Sequence[OnTask], standings: Sequence[Sequence[Standing]]) -> P
 
     text = (
         f"The place of {name}'s mean over new searches and seeds, at {len(standings[0])} budgets of one pool, and the "
-        "probability that it comes first in a benchmark made anew: one search a rule, the mean of its winner over fresh "
-        f"seeds. Below, which rules are told from {name}, each tuned with {_search(tasks[0].judged)}: by the "
+        "probability that it comes first in a benchmark made anew: one search a rule, the mean of its winner over "
+        f"fresh seeds. Below, which rules are told from {name}, each tuned with {_search(tasks[0].judged)}: by the "
         "comparison's own intervals, which hold together on each task."
     )
     placed = table(heads, list(map(ranks, tasks, standings)), range(1, len(heads)), name=f"Place of {name}")
