@@ -1,4 +1,4 @@
-# Two commands set up everything on a fresh machine: `make demo` and `make test`.
+# Three commands set up everything on a fresh machine: `make demo`, `make valley` and `make test`.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS)
 
-.PHONY: help demo test test-slow test-profile test-torch mutate check format bench stubs clean
+.PHONY: help demo valley test test-slow test-profile test-torch mutate check format bench stubs clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -17,6 +17,11 @@ demo: .venv/user ## compare six rules on real digits: a verdict in the terminal,
 	@mkdir -p demo
 	$(BIN)/thalweg compare digits-mlp -r sgd,momentum,rmsprop,adam,adamw,lion --trials 17 --seeds 8 \
 		--store demo/digits-mlp.sqlite --report demo/report.html
+
+valley: .venv/user ## fifteen optimizers on five tasks, and what that says of a paper's findings: under an hour on 2 cores
+	@mkdir -p valley
+	$(BIN)/thalweg compare examples/valley/study.toml --store valley/study.sqlite --report valley/report.html
+	$(BIN)/python examples/valley/findings.py valley/study.sqlite
 
 # Asked for together, test and test-slow are one run: `make check test test-slow`.
 BOTH := $(and $(filter test,$(MAKECMDGOALS)),$(filter test-slow,$(MAKECMDGOALS)))

@@ -26,6 +26,7 @@ class Searches:
                    mean first.
     ``failures``   of the runs of those configurations that win searches, by label.
     ``missed``     the share of searches whose winner misses the declared target, by label; empty where there is none.
+    ``pools``      of trials, by label: what all of these are computed from, and what else may be.
     """
 
     trials: Mapping[str, int]
@@ -36,6 +37,7 @@ class Searches:
     others: tuple[Difference, ...]
     failures: Mapping[str, Rate]
     missed: Mapping[str, float]
+    pools: Mapping[str, Pool]
 
     @property
     def together(self) -> int | None:
@@ -88,6 +90,7 @@ def searches(
         missed={}
         if target is None
         else {label: _missed(pool, trials[label], target, up) for label, pool in pools.items()},
+        pools=pools,
     )
 
 

@@ -1,0 +1,1 @@
+"""What the stored study says of the paper's findings; ../findings.py writes it down."""
