@@ -113,16 +113,14 @@ def same(first, second):
 
 def test_rows_say_so_and_are_the_same_however_work_is_divided(stacked):
     task = stacked()
-    engines = {workers: Workers(workers) for workers in (1, 2, 100)}
+    engines = {workers: Workers(workers) for workers in (1, 100)}
     for workers, engine in engines.items():
         found = run(task, ("adam",), trials=9, seeds=2, store=f"{workers}.sqlite", engine=engine)
         assert found.plan.lockstep
         assert all(cell.identity()["lockstep"] for cell in found.plan.search_cells())
-    assert rows("1.sqlite") == rows("2.sqlite") == rows("100.sqlite")
-    sizes = [max(engine.sizes) for engine in engines.values()]
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[0] >= 9
-    assert sizes[2] <= 5
+    assert rows("1.sqlite") == rows("100.sqlite")
+    assert max(engines[1].sizes) >= 9
+    assert max(engines[100].sizes) <= 5
     alone = run(task, ("adam",), trials=9, seeds=2, store="alone.sqlite", lockstep=False)
     assert not alone.plan.lockstep
     assert all("lockstep" not in cell.identity() for cell in alone.plan.search_cells())
@@ -311,8 +309,8 @@ def test_digits_mlp_by_stacks_is_digits_mlp():
     every = cells("digits-mlp", "adamw", trials=3)
     assert all(cell.lockstep for cell in every)
     together = run_cells(every)
-    assert same(together[1:], run_cells(every[1:]))
-    (single,) = [run_cell(cell) for cell in cells("digits-mlp", "adamw", trials=3, lockstep=False)][2:]
+    assert same(together[2:], run_cells(every[2:]))
+    (single,) = [run_cell(cell) for cell in cells("digits-mlp", "adamw", trials=3, lockstep=False)[2:]]
     assert single.curves.keys() == together[2].curves.keys()
     begin = {name: curve.values[0] for name, curve in single.curves.items()}
     assert begin == pytest.approx({name: curve.values[0] for name, curve in together[2].curves.items()}, rel=1e-6)
@@ -323,19 +321,19 @@ def test_digits_mlp_by_stacks_is_digits_mlp():
 
 @pytest.mark.slow  # two worker processes
 def test_digits_mlp_is_the_same_by_any_number_of_workers():
-    asked = {"rules": ["sgd", "adam"], "trials": 9, "seeds": 2}
+    asked = {"rules": ["adam"], "trials": 9, "seeds": 2}
     found = compare("digits-mlp", **asked, store="one.sqlite", engine=Serial())
     assert found.plan.lockstep
     compare("digits-mlp", **asked, store="two.sqlite", workers=2)
     assert rows("one.sqlite") == rows("two.sqlite")
-    chosen = found.rows[1].tuned_runs[0]
+    chosen = found.rows[0].tuned_runs[0]
     assert rerun("two.sqlite", chosen.key, engine=Serial()).same
 
 
 KILLED = """
 import sys
 from thalweg.study import compare
-compare(sys.argv[1], ["sgd", "adam"], trials=40, seeds=3, store=sys.argv[2], workers=2)
+compare(sys.argv[1], ["sgd", "adam"], trials=20, seeds=2, store=sys.argv[2], workers=2)
 """
 
 
@@ -354,21 +352,21 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_rows(stacked):
     assert process.wait(60) == -signal.SIGKILL
     kept = stored("killed.sqlite")
     assert start().wait(300) == 0
-    compare(task, ["sgd", "adam"], trials=40, seeds=3, store="whole.sqlite", engine=Serial())
+    compare(task, ["sgd", "adam"], trials=20, seeds=2, store="whole.sqlite", engine=Serial())
     assert rows("killed.sqlite") == rows("whole.sqlite")
     assert 0 < kept < len(rows("whole.sqlite"))
 
 
 @pytest.mark.slow  # processes that die
 def test_one_whose_process_dies_leaves_the_others_as_they_would_be(stacked):
-    task = stacked(made="import os\n        if max(rates) > 0.05: os._exit(3)")
+    others = run_cells(cells(stacked("without.py")))
+    *_, below, fastest = sorted(run.values["lr"] for run in others)
+    task = stacked(made=f"import os\n        if max(rates) > {below}: os._exit(3)")
     asked = {"rules": ["sgd"], "trials": 9, "seeds": 2}
     found = compare(task, **asked, store="s.sqlite", workers=2)
     trials = found.rows[0].trials.values()
-    assert {run.status for run in trials} == {"done", "died"}
-    others = run_cells(cells(stacked("without.py")))
     for mine, other in zip(trials, others, strict=True):
-        assert (mine.status == "died") == (mine.values["lr"] > 0.05)
+        assert (mine.status == "died") == (mine.values["lr"] == fastest)
         assert mine.status == "died" or mine.curves == other.curves
 
 
@@ -390,7 +388,9 @@ HOW = """
     from thalweg.tasks.digits import load
 
     def make():
-        return torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+        return torch.nn.Sequential(
+            torch.nn.Linear(64, 32, bias=False), torch.nn.BatchNorm1d(32), torch.nn.ReLU(), torch.nn.Linear(32, 10)
+        )
 
     def loss(model, images, classes):
         return cross_entropy(model(images), classes)
@@ -404,7 +404,7 @@ HOW = """
         if trial.options["how"] == "stack":
             torch.manual_seed(trial.seed("init"))
             stack = Lockstep([model], lambda k, own: optimizer, [torch.Generator()])
-        for _ in trial.epochs(8):
+        for _ in trial.epochs(5):
             for index in torch.randperm(len(data.train.classes), generator=chance).split(64):
                 images, classes = data.train.images[index], data.train.classes[index]
                 if trial.options["how"] == "stack":
@@ -413,19 +413,25 @@ HOW = """
                     optimizer.zero_grad()
                     loss(model, images, classes).backward()
                     optimizer.step()
+            model.eval()
             with torch.no_grad():
                 values = {part: loss(model, *own) for part, own in (
                     ("valid_loss", (data.valid.images, data.valid.classes)),
                     ("test_loss", (data.test.images, data.test.classes)),
                 )}
+            model.train()
             trial.report(**values)
 """
 
 
 @pytest.mark.slow  # some hundred trainings
 def test_a_stack_and_a_plain_loop_are_not_told_apart(script):
-    """What a study would say of the two ways to compute one training in float32: nothing."""
+    """What a study says of the two ways to compute one training in float32, whose roundings differ: nothing."""
     found = run(script(HOW), ("adamw",), vary={"how": ["single", "stack"]}, trials=9, seeds=8, metric="test_loss")
     assert found.complete
     assert found.verdict.best is None
-    print(found.verdict.answer, found.verdict.details)
+    assert "cannot tell how=stack from how=single" in found.verdict.answer
+    single, stack = (sorted(run.curves["test_loss"].values[-1] for run in row.tuned_runs) for row in found.rows)
+    # The same trainings but for rounding, which five epochs let grow.
+    assert stack == pytest.approx(single, rel=0.01)
+    assert stack != single
