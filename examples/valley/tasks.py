@@ -15,7 +15,7 @@ import csv
 import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from itertools import pairwise
 
@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
+
+from thalweg.stacks import rows
 
 TEST, VALID = 0.4, 0.15  # of all rows; a large test part, since it is what optimizers are told apart by
 SPLIT_SEED = 2007
@@ -51,37 +53,35 @@ class Problem:
         return self.loss is cross_entropy
 
 
-@dataclass(frozen=True)
-class Part:
-    """Rows: inputs (n, inputs) and targets, (n,) or (n, outputs)."""
-
-    inputs: Tensor
-    targets: Tensor
-
-
-def divided(problem: Problem, seed: int) -> dict[str, Part]:
-    """Train, valid and test part: the last is always the same, the others are divided by the seed.
-
-    What is scaled is so by means and deviations of the rows that are not in the test part.
-    """
-    inputs, targets = problem.table()
+@cache
+def held_out(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to test, always the same, and the rest."""
     # RandomState, not Generator: numpy promises that its stream never changes.
-    order = np.random.RandomState(SPLIT_SEED).permutation(len(inputs))
-    count = round(TEST * len(order))
-    test, rest = order[:count], order[count:]
-    anew = np.random.RandomState([seed % 2**32, seed >> 32]).permutation(rest)
-    valid = round(VALID * len(order))
-    parts = {"train": anew[valid:], "valid": anew[:valid], "test": test}
-    made = [
-        as_tensor((each - each[rest].mean(0)) / each[rest].std(0) if scaled else each)
-        for each, scaled in zip((inputs, targets), problem.scaled, strict=True)
-    ]
-    return {name: Part(*(each[rows] for each in made)) for name, rows in parts.items()}
+    test, rest = np.split(np.random.RandomState(SPLIT_SEED).permutation(count), [round(TEST * count)])
+    return test, rest
 
 
-def as_tensor(values: np.ndarray) -> Tensor:
-    """Classes stay whole numbers; other values have torch's default precision."""
-    return torch.tensor(values, dtype=torch.int64 if values.dtype.kind == "i" else torch.get_default_dtype())
+@lru_cache(maxsize=4)
+def scaled(problem: Problem, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Inputs and targets; what is scaled is so by means and deviations of the rows that are not tested."""
+    table = problem.table()
+    _, rest = held_out(len(table[0]))
+    return tuple(
+        as_tensor((each - each[rest].mean(0)) / each[rest].std(0) if is_scaled else each, dtype)
+        for each, is_scaled in zip(table, problem.scaled, strict=True)
+    )
+
+
+def divided(count: int, seed: int) -> dict[str, Tensor]:
+    """Which rows train, validate and test: the last are always the same, the others are divided by the seed."""
+    test, rest = held_out(count)
+    valid, train = np.split(np.random.RandomState([seed % 2**32, seed >> 32]).permutation(rest), [round(VALID * count)])
+    return {name: torch.tensor(rows) for name, rows in (("train", train), ("valid", valid), ("test", test))}
+
+
+def as_tensor(values: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """Classes stay whole numbers."""
+    return torch.tensor(values, dtype=torch.int64 if values.dtype.kind == "i" else dtype)
 
 
 def orders(count: int, size: int, seed: int) -> Iterator[tuple[Tensor, ...]]:
@@ -112,56 +112,51 @@ def named(part: str, values: Tensor) -> dict[str, Tensor]:
 
 def fit(trial, problem: Problem) -> None:
     """One training."""
-    parts = divided(problem, trial.seed("split"))
+    inputs, targets = scaled(problem, torch.get_default_dtype())
+    parts = divided(len(targets), trial.seed("split"))
     torch.manual_seed(trial.seed("init"))
     model = problem.make()
     optimizer = trial.optimizer(model)
-    train, tests = parts["train"], len(parts["test"].targets) if problem.counts else None
 
     def report() -> None:
-        found = {}
+        values = {}
         with torch.no_grad(), trial.evaluation():
             for name, part in parts.items():
-                found |= named(name, values_of(problem, model, part.inputs, part.targets))
-        trial.report(**found, tests=tests)
+                values |= named(name, values_of(problem, model, inputs[part], targets[part]))
+        trial.report(**values, tests=len(parts["test"]) if problem.counts else None)
 
     report()
-    shuffled = orders(len(train.targets), problem.batch, trial.seed("data"))
+    shuffled = orders(len(parts["train"]), problem.batch, trial.seed("data"))
     for _ in trial.epochs(problem.epochs):
-        for rows in next(shuffled):
+        for batch in next(shuffled):
+            chosen = parts["train"][batch]
             optimizer.zero_grad()
-            loss_of(problem, model, train.inputs[rows], train.targets[rows]).backward()
+            loss_of(problem, model, inputs[chosen], targets[chosen]).backward()
             optimizer.step()
         report()
 
 
 def fit_stack(trials, problem: Problem) -> None:
-    """As `fit`, of many trainings at once: each has its own data, (trainings, rows, ...), and its own order of it."""
-    each = [divided(problem, seed) for seed in trials.seeds("split")]
-    parts = {
-        name: Part(
-            *(torch.stack(own) for own in zip(*((of[name].inputs, of[name].targets) for of in each), strict=True))
-        )
-        for name in each[0]
-    }
+    """As `fit`, of many trainings at once: each has its own division of the rows, and its own order of them."""
+    inputs, targets = scaled(problem, torch.get_default_dtype())
+    each = [divided(len(targets), seed) for seed in trials.seeds("split")]
+    parts = {name: torch.stack([division[name] for division in each]) for name in each[0]}
     stack = trials.lockstep(problem.make)
-    train, tests = parts["train"], parts["test"].targets.shape[1] if problem.counts else None
-    trainings = torch.arange(len(each))[:, None]
 
     def report() -> None:
-        found = {}
+        values = {}
         with trials.evaluation():
             for name, part in parts.items():
-                values = stack.evaluate(partial(values_of, problem), part.inputs, part.targets)
-                found |= named(name, values)
-        trials.report(**found, tests=tests)
+                found = stack.evaluate(partial(values_of, problem), rows(inputs, part), rows(targets, part))
+                values |= named(name, found)
+        trials.report(**values, tests=parts["test"].shape[1] if problem.counts else None)
 
     report()
-    count = train.targets.shape[1]
-    shuffled = [orders(count, problem.batch, seed) for seed in trials.seeds("data")]
+    shuffled = [orders(parts["train"].shape[1], problem.batch, seed) for seed in trials.seeds("data")]
     for _ in trials.epochs(problem.epochs):
-        for rows in map(torch.stack, zip(*map(next, shuffled), strict=True)):
-            stack.step(partial(loss_of, problem), train.inputs[trainings, rows], train.targets[trainings, rows])
+        for batch in map(torch.stack, zip(*map(next, shuffled), strict=True)):
+            chosen = parts["train"].gather(1, batch)
+            stack.step(partial(loss_of, problem), rows(inputs, chosen), rows(targets, chosen))
         report()
 
 

@@ -34,16 +34,16 @@ def test_gapminder_is_what_plotly_reads() -> None:
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_parts_hold_every_row_once_and_the_test_part_stays(name: str) -> None:
     problem = PROBLEMS[name]
-    first, second = (tasks.divided(problem, seed) for seed in (1, 2**62))
-    rows = len(problem.table()[0])
-    assert [len(part.targets) for part in first.values()] == [len(part.targets) for part in second.values()]
-    assert sum(len(part.targets) for part in first.values()) == rows
-    assert len(first["test"].targets) == round(0.4 * rows)
-    assert torch.equal(first["test"].inputs, second["test"].inputs)
-    assert not torch.equal(first["valid"].inputs, second["valid"].inputs)
-    together = [torch.cat([part.inputs for part in parts.values()]).sum(0) for parts in (first, second)]
-    assert torch.allclose(*together, rtol=1e-3, atol=1e-3)
-    rest = torch.cat([first["train"].inputs, first["valid"].inputs])
+    inputs, targets = tasks.scaled(problem, torch.float32)
+    count = len(targets)
+    assert len(inputs) == count == len(problem.table()[0])
+    first, second = (tasks.divided(count, seed) for seed in (1, 2**62))
+    for parts in (first, second):
+        assert sorted(torch.cat([*parts.values()]).tolist()) == [*range(count)]
+        assert (len(parts["test"]), len(parts["valid"])) == (round(0.4 * count), round(0.15 * count))
+    assert torch.equal(first["test"], second["test"])
+    assert not torch.equal(first["valid"], second["valid"])
+    rest = inputs[torch.cat([first["train"], first["valid"]])]
     if problem.scaled[0]:
         assert torch.allclose(rest.mean(0), torch.zeros(rest.shape[1]), atol=1e-5)
         assert torch.allclose(rest.std(0, correction=0), torch.ones(rest.shape[1]), atol=1e-5)

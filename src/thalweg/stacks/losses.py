@@ -31,7 +31,7 @@ class _CrossEntropy(Function):
         members, examples, count = ctx.shape = scores.shape
         # So long that all of it is computed as vectors: what is left at an end torch computes in another way.
         given = scores.new_zeros(count, -(-members * examples // VECTORS) * VECTORS)
-        given[:, : members * examples] = scores.flatten(0, 1).t()
+        given[:, : members * examples].view(count, members, examples).copy_(scores.permute(2, 0, 1))
         logarithms = torch.log_softmax(given, 0)
         which = classes.flatten().unsqueeze(0)
         ctx.save_for_backward(logarithms, which)

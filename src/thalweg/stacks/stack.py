@@ -21,8 +21,8 @@ Loss = Callable[..., Tensor]
 # Copies of the last member at the end of a stack, which nobody trains. torch computes the last few numbers of a tensor
 # one by one, others as vectors, and their bits may differ: so the end of every tensor is a ghost's.
 GHOSTS = 2
-# Of whole data sets, so many members are evaluated at once as the processor's cache has room for; but not fewer.
-TESTED_BYTES, TESTED = 2_000_000, 8
+# Whole data sets are evaluated for so many members at a time as their inputs have room in this.
+EVALUATED_BYTES = 2**26
 
 
 class Lockstep:
@@ -113,7 +113,7 @@ class Lockstep:
         self._one.eval()
         size = sum(x[0].numel() * x.element_size() for x in inputs)
         with torch.no_grad():
-            return self._values(function, inputs, max(TESTED_BYTES // max(size, 1), TESTED))
+            return self._values(function, inputs, max(EVALUATED_BYTES // max(size, 1), 1))
 
     def freeze(self, members: Iterable[int]) -> None:
         """From now on these members keep their weights. Their losses go on being computed."""
