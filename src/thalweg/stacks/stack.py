@@ -57,12 +57,8 @@ class Lockstep:
         self.optimizers = [optimizers(k, model) for k, model in enumerate(self.members)]
         self.stepped = together(self.optimizers)
         self._frozen: set[int] = set()
-        self._present: frozenset[str] = frozenset()
-        self._reached: set[str] = set()
-        self._gradients = [torch.zeros_like(x) for x in self._trained.values()]
-        for (name, x), gradient in zip(self._trained.items(), self._gradients, strict=True):
-            x.grad = gradient
-            x.register_post_accumulate_grad_hook(lambda _, name=name: self._reached.add(name))  # type: ignore[no-untyped-call]
+        self._gradients = {name: torch.empty_like(x) for name, x in self._trained.items()}
+        self._present: list[str] = []  # the parameters that had a gradient in the last step
         self._tested: set[tuple[object, ...]] = set()  # whether in training, and the shapes of the inputs
         self._alone: set[bool] = set()  # whether in training
         self.seconds: list[float] = []
@@ -93,11 +89,13 @@ class Lockstep:
                 f"a member's loss is one number; got {tuple(losses.shape[1:])}: take the mean, or what else it is to be"
             )
         losses = losses.view(len(self))
-        torch._foreach_zero_(self._gradients)
-        self._reached.clear()
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        if self._present != self._reached:
+        each = torch.autograd.grad(losses, [*self._trained.values()], torch.ones_like(losses), allow_unused=True)
+        present = {name: gradient for name, gradient in zip(self._trained, each, strict=True) if gradient is not None}
+        if [*present] != self._present:
+            self._present = [*present]
             self._assign()
+        # Into the memory that the members' gradients are slices of.
+        torch._foreach_copy_([self._gradients[name] for name in present], [*present.values()])
         started = perf_counter()
         for optimizer in self.stepped:
             optimizer.step()
@@ -151,8 +149,9 @@ class Lockstep:
         parts = []
         for start in range(0, len(self), count):
             end = min(start + count, len(self))
-            # The next ones in memory are the ghosts of these.
-            tensors = {name: x[start : end + ghosts] for name, x in self._tensors.items()}
+            # The next ones in memory are the ghosts of these. Of all nothing is sliced: that would be differentiated.
+            some = (start, end + ghosts) != (0, len(self) + GHOSTS)
+            tensors = {name: x[start : end + ghosts] if some else x for name, x in self._tensors.items()}
             parts.append(self._call(function, tensors, self._generators[start:end], [x[start:end] for x in inputs]))
         return parts[0] if len(parts) == 1 else tree_map(lambda *each: torch.cat(each), *parts)
 
@@ -167,6 +166,8 @@ class Lockstep:
             for own, key, name in self._places:
                 own[key] = every.one(tensors[name])
             result = function(self._one, *map(every.one, given))
+            if isinstance(result, Tensor):
+                return every.every(result)[: len(generators)]
             return tree_map(lambda x: every.every(x)[: len(generators)], result)
 
     def _is_independent(self, function: Callable[..., Any], inputs: Sequence[Tensor]) -> bool:
@@ -195,11 +196,10 @@ class Lockstep:
 
     def _assign(self) -> None:
         """Every member's gradients: slices of the stack's, where there are any, and the member still learns."""
-        self._present = frozenset(self._reached)
         for k, slices in enumerate(self._slices):
+            present = [] if k in self._frozen else self._present
             for name, parameter in slices.items():
-                gradient = self._trained[name].grad if name in self._present and k not in self._frozen else None
-                parameter.grad = None if gradient is None else gradient[k]
+                parameter.grad = self._gradients[name][k] if name in present else None
 
 
 def _places(model: nn.Module) -> list[tuple[dict[str, Any], str, str]]:
