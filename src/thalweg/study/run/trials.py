@@ -174,8 +174,8 @@ class _Watched(Lockstep):
         losses = super().step(loss, *inputs)
         if self.alone:
             raise StudyError(
-                "torch computes this model in a way that depends on how many there are, so that all would be trained "
-                "one by one, more slowly than without a stack: leave the function for stacks out, or train with --single"
+                "torch computes this model in a way that depends on how many there are, so all would be trained one by "
+                "one, more slowly than without a stack: leave the function for stacks out, or train with --single"
             )
         for trial in self._trials:
             if not trial.diverged:
