@@ -272,6 +272,23 @@ def test_a_rate_that_the_script_sets_itself_is_told(stacked):
     assert run(stacked("relative.py", made=relative), ("sgd",), store="relative.sqlite").complete
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"begin": "torch.rand(1)"}, "it draws from torch's common generator, .* seeded by trials.seeds"),
+        ({"evaluated": "import random; random.random()"}, "it draws from Python's common generator"),
+        ({"evaluated": "import numpy; numpy.random.rand()"}, "it draws from numpy's common generator"),
+        (
+            {"begin": "global loss; loss = lambda m, x, y: torch.sigmoid(m(x)[:1]).mean()"},
+            "depends on how many there",
+        ),
+    ],
+)
+def test_what_would_make_trainings_depend_on_each_other_is_refused(stacked, more, words):
+    with pytest.raises(StudyError, match=words + ".* One at a time they train with --single"):
+        run(stacked(**more), ("sgd",))
+
+
 def test_reports_have_a_value_for_each():
     method = resolve(study("digits-mlp", "sgd", trials=3, seeds=2)).rules[0]
     every = Trials([Trial(seed, find_method(method.source, ()).method, {"lr": 0.1}) for seed in range(3)])

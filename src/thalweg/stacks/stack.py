@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -35,8 +36,8 @@ class Lockstep:
     ``seconds``     that the updates of each step took, of all members together.
 
     **What a member becomes does not depend on how many others there are, nor on which**: to the last bit. The first
-    time that there are inputs of new shapes, this is put to the test: where copies of a member differ, all are trained,
-    or evaluated, one by one from there on.
+    time that a function gets inputs of new shapes, this is put to the test: where copies of a member differ, all are
+    trained, or evaluated, one by one from there on.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Lockstep:
     ) -> None:
         """``optimizers`` makes that of a member, by its number; ``generators``: what each draws from in training."""
         self.members = tuple(members)
+        if other := next((model for model in self.members if repr(model) != repr(self.members[0])), None):
+            raise ValueError(f"the members are not models of one kind: {self.members[0]} and {other}")
         self._one = deepcopy(self.members[0])
         self._places = _places(self._one)
         parameters = _stack(self.members, nn.Module.named_parameters)
@@ -59,7 +62,7 @@ class Lockstep:
         self._frozen: set[int] = set()
         self._gradients = {name: torch.empty_like(x) for name, x in self._trained.items()}
         self._present: list[str] = []  # the parameters that had a gradient in the last step
-        self._tested: set[tuple[object, ...]] = set()  # whether in training, and the shapes of the inputs
+        self._tested: set[tuple[object, ...]] = set()  # whether in training, of what, and the shapes of its inputs
         self._alone: set[bool] = set()  # whether in training
         self.seconds: list[float] = []
 
@@ -139,11 +142,11 @@ class Lockstep:
     def _values(self, function: Callable[..., Any], inputs: Sequence[Tensor], count: int) -> Any:
         """The function of every member, stacked; of ``count`` at a time."""
         training, ghosts = self._one.training, GHOSTS
-        shapes = (training, *(x.shape for x in inputs))
-        if shapes not in self._tested and training not in self._alone:
+        asked = (training, _text(function), *(x.shape for x in inputs))
+        if asked not in self._tested and training not in self._alone:
             if not self._is_independent(function, inputs):
                 self._alone.add(training)
-            self._tested.add(shapes)
+            self._tested.add(asked)
         if training in self._alone:
             count, ghosts = 1, 0
         parts = []
@@ -200,6 +203,13 @@ class Lockstep:
             present = [] if k in self._frozen else self._present
             for name, parameter in slices.items():
                 parameter.grad = self._gradients[name][k] if name in present else None
+
+
+def _text(function: Callable[..., Any]) -> object:
+    """What is the same for a function that is made anew at each step, as a lambda or a partial one is."""
+    while isinstance(function, partial):
+        function = function.func
+    return getattr(function, "__code__", function)
 
 
 def _places(model: nn.Module) -> list[tuple[dict[str, Any], str, str]]:

@@ -265,14 +265,19 @@ class _Runner:
         return []
 
     def _stopped(self, cell: Cell, run: Run) -> StudyError:
+        problem = (
+            f"the first training of {self.plan.task} ({cell.called}) failed, so the comparison stops: {run.message}"
+        )
+        if cell.lockstep:
+            return StudyError(
+                f"{problem}. With all that they print, they train with --engine serial. One at a time they "
+                "train with --single"
+            )
         longer = "Give it more (--run-timeout). One training, for as long as it takes"
         rule = next(each for each in self.plan.rules if each.label == cell.called)
         alone = ["thalweg", "train", self.plan.task_source, rule.single]
         advice = longer if run.status == "stopped" else "One training with all that it prints"
-        return StudyError(
-            f"the first training of {self.plan.task} ({cell.called}) failed, so the comparison stops: "
-            f"{run.message}. {advice}: {shlex.join([*alone, *written_arguments(self.plan.arguments)])}"
-        )
+        return StudyError(f"{problem}. {advice}: {shlex.join([*alone, *written_arguments(self.plan.arguments)])}")
 
     def _check_reports(self, run: Run) -> None:
         """A training that ended well must report what the comparison is judged by."""

@@ -56,10 +56,16 @@ def conduct_stack(
     stack = Trials(trials)
 
     def run() -> None:
+        before = _common_generators()
         try:
             train(stack)
         finally:
             stack.finish()
+        if drawn := [name for name, state in _common_generators().items() if state != before[name]]:
+            raise StudyError(
+                f"it draws from {drawn[0]}'s common generator, which all trainings of a stack share, so each would "
+                "depend on the others: give each training a generator of its own, seeded by trials.seeds('data')"
+            )
 
     return _conduct(trials, run, path, arguments)
 
@@ -130,6 +136,12 @@ def _trace(problem: BaseException) -> str:
     while len(told.stack) > 1 and told.stack[0].filename.startswith(str(Path(own).parents[2])):
         del told.stack[0]
     return "".join(told.format()).rstrip()
+
+
+def _common_generators() -> dict[str, object]:
+    """Where the generators stand that a whole process shares, by whose they are."""
+    numpys = [x.tobytes() if isinstance(x, np.ndarray) else x for x in np.random.get_state(legacy=True)]
+    return {"torch": torch.get_rng_state().numpy().tobytes(), "numpy": numpys, "Python": random.getstate()}
 
 
 def _seed_everything(seed: int) -> None:
