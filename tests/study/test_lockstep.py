@@ -275,7 +275,14 @@ def test_a_rate_that_the_script_sets_itself_is_told(stacked):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"begin": "torch.rand(1)"}, "it draws from torch's common generator, .* seeded by trials.seeds"),
+        ({"made": "torch.rand(1)"}, "it draws from torch's common generator, .* seeded by trials.seeds"),
+        (
+            {"made": "torch.manual_seed(5)", "evaluated": "values *= float('nan')"},
+            "it draws from torch's .* or seeds it",
+        ),
+        ({"evaluated": "trials[0].report(valid_loss=1.0)"}, "there is no report by itself: trials.report is of all"),
+        ({"begin": "trials[0].optimizer(model())"}, r"are made with its models: trials.lockstep\(make_model\)"),
+        ({"made": "trials.lockstep(model)"}, "trials.lockstep is called once"),
         ({"evaluated": "import random; random.random()"}, "it draws from Python's common generator"),
         ({"evaluated": "import numpy; numpy.random.rand()"}, "it draws from numpy's common generator"),
         (
@@ -289,9 +296,36 @@ def test_what_would_make_trainings_depend_on_each_other_is_refused(stacked, more
         run(stacked(**more), ("sgd",))
 
 
+def test_what_is_drawn_before_there_are_models_is_the_same_for_all_stacks(stacked):
+    task = stacked(begin="noise = torch.rand(1)", stepped="x = x + noise")
+    every = cells(task)
+    assert same(run_cells(every), [run_cell(cell) for cell in every])
+
+
+def test_a_failed_beginning_binds_nobody(stacked, script):
+    """Neither to stacks, nor to the function for them: the same store takes what is mended."""
+    task = stacked(made="raise ValueError('no')")
+    with pytest.raises(StudyError, match="ValueError: no"):
+        run(task, ("sgd",), store="s.sqlite")
+    assert not run(task, ("sgd",), store="s.sqlite", lockstep=False).plan.lockstep
+
+
+def test_a_study_of_stacks_whose_function_is_gone_says_so(stacked, script):
+    task = stacked()
+    assert run(task, ("sgd",), store="s.sqlite").plan.lockstep
+    path = task.rpartition(":")[0]
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace("def train_stack", "def train_many"))
+    with pytest.raises(StudyError, match="has no function for stacks any more: put it back, or name another store"):
+        run(task, ("sgd",), store="s.sqlite")
+
+
 def test_reports_have_a_value_for_each():
     method = resolve(study("digits-mlp", "sgd", trials=3, seeds=2)).rules[0]
-    every = Trials([Trial(seed, find_method(method.source, ()).method, {"lr": 0.1}) for seed in range(3)])
+    single = [Trial(seed, find_method(method.source, ()).method, {"lr": 0.1}) for seed in range(3)]
+    every = Trials(single)
     for given, said in (
         (torch.ones(2), r"valid_loss must have a value for each of the 3 trials; it has 2"),
         ([0.1, 0.2, 0.3, 0.4], r"valid_loss must have a value for each of the 3 trials; it has 4"),
@@ -310,7 +344,7 @@ def test_reports_have_a_value_for_each():
     with pytest.raises(StudyError, match=r"was called without values"):
         every.report()
     every.report(valid_loss=[0.1, 0.2, 0.3], test_accuracy=np.full(3, 0.5))
-    assert [trial.outcome()["curves"]["valid_loss"].values for trial in every] == [(0.1,), (0.2,), (0.3,)]
+    assert [trial.outcome()["curves"]["valid_loss"].values for trial in single] == [(0.1,), (0.2,), (0.3,)]
 
 
 def test_minutes_end_a_search_of_stacks(stacked):

@@ -32,7 +32,14 @@ def together(optimizers: Sequence[torch.optim.Optimizer]) -> tuple[torch.optim.O
 def _one(optimizers: Sequence[torch.optim.Optimizer]) -> torch.optim.Optimizer:
     kind: Any = type(optimizers[0])
     one: torch.optim.Optimizer = kind([group for each in optimizers for group in each.param_groups])
+    for each in optimizers:
+        each.register_load_state_dict_pre_hook(_refuse_to_load)
+        each._opt_called = True  # type: ignore[attr-defined]  # a scheduler asks whether its optimizer has been stepped
     return one
+
+
+def _refuse_to_load(*_: Any) -> None:
+    raise RuntimeError("this optimizer is stepped with others as one: load its state before it is made part of a stack")
 
 
 def hand_back(stepped: Sequence[torch.optim.Optimizer], optimizers: Sequence[torch.optim.Optimizer]) -> None:

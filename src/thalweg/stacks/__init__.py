@@ -64,7 +64,7 @@ def models(make_model: Callable[[], nn.Module], seeds: Sequence[int]) -> tuple[l
 
 
 def rows(table: Tensor, index: Tensor) -> Tensor:
-    """``table[index]``, (members, batch, ...), in a tenth of the time that torch takes for it.
+    """``table[index]``, (members, batch, ...), several times as fast as torch does that.
 
     ``table``  (examples, ...), shared by all members; ``index``: whole numbers, (members, batch).
     """

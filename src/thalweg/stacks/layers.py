@@ -25,7 +25,10 @@ from .batched import Members
 Form = Callable[..., Any]
 
 # The arguments of a cross entropy that is the mean over the examples.
-_MEAN = {"weight": None, "size_average": None, "reduce": None, "reduction": "mean", "label_smoothing": 0.0}
+_MEAN = {
+    "weight": None, "size_average": None, "ignore_index": -100, "reduce": None, "reduction": "mean",
+    "label_smoothing": 0.0,
+}  # fmt: skip
 
 
 class stacked(TorchFunctionMode):  # used as a function is: with stacked(members, generators): ...
@@ -46,12 +49,15 @@ class stacked(TorchFunctionMode):  # used as a function is: with stacked(members
             return function(*arguments, **(named or {}))
         return form(self, *arguments, **(named or {}))
 
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        result: Tensor = self._members.together(products.linear, x, weight, bias)
+    def linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        result: Tensor = self._members.together(products.linear, input, weight, bias)
         return result
 
-    def matmul(self, a: Tensor, b: Tensor) -> Tensor:
-        """Of vectors, of matrices, and of as many matrices; anything else is torch's."""
+    def matmul(self, *factors: Tensor, **named: Tensor) -> Tensor:
+        """Of vectors, of matrices, and of as many matrices; anything else is torch's. The second has several names."""
+        if "out" in named:
+            return torch.matmul(*factors, **named)
+        a, b = *factors, *named.values()
         if a.ndim == 1:
             return self.matmul(a.unsqueeze(0), b).squeeze(-2 if b.ndim > 1 else 0)
         if b.ndim == 1:
@@ -63,30 +69,30 @@ class stacked(TorchFunctionMode):  # used as a function is: with stacked(members
             return torch.matmul(a, b)
         return self._members.together(products.matmul, a, b)  # type: ignore[no-any-return]
 
-    def cross_entropy(self, given: Tensor, target: Tensor, *more: Any, **named: Any) -> Tensor:
+    def cross_entropy(self, input: Tensor, target: Tensor, *more: Any, **named: Any) -> Tensor:
         """Of scores (n, classes) and classes (n,), their mean; anything else is torch's."""
         usual = all(named.get(name, default) == default for name, default in _MEAN.items())
-        if more or not usual or given.ndim != 2 or target.ndim != 1:
-            return functional.cross_entropy(given, target, *more, **named)
-        return self._members.together(losses.cross_entropy, given, target)  # type: ignore[no-any-return]
+        if more or not usual or input.ndim != 2 or target.ndim != 1:
+            return functional.cross_entropy(input, target, *more, **named)
+        return self._members.together(losses.cross_entropy, input, target)  # type: ignore[no-any-return]
 
-    def dropout(
-        self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False  # as torch's
-    ) -> Tensor:  # fmt: skip
+    def dropout(self, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         if not training or p == 0:
-            return x
+            return input
 
         def together(every: Tensor) -> Tensor:
-            kept = torch.ones(every.shape, dtype=every.dtype)
+            # As torch draws it: in the order in which the numbers lie.
+            kept = torch.ones_like(every)
             for mask, generator in zip(kept, self._generators, strict=False):  # ghosts have none
                 mask.bernoulli_(1 - p, generator=generator)
-            return every * kept.div_(1 - p)
+            return every * (kept.div_(1 - p) if p < 1 else kept)
 
         # What is the same for all gets a mask for each too.
-        return self._members.together(together, x)  # type: ignore[no-any-return]
+        result: Tensor = self._members.together(together, input)
+        return input.copy_(result) if inplace else result
 
     def one_by_one(
-        self, function: Form, x: Tensor, weight: Tensor, bias: Tensor | None = None, *more: Any, **named: Any
+        self, function: Form, input: Tensor, weight: Tensor, bias: Tensor | None = None, *more: Any, **named: Any
     ) -> Tensor:
         """A function of input, weight and bias, called for each member."""
 
@@ -94,7 +100,7 @@ class stacked(TorchFunctionMode):  # used as a function is: with stacked(members
             own = zip(every, weights, [None] * len(every) if biases is None else biases, strict=True)
             return torch.stack([function(*each, *more, **named) for each in own])
 
-        return self._members.together(together, x, weight, bias)  # type: ignore[no-any-return]
+        return self._members.together(together, input, weight, bias)  # type: ignore[no-any-return]
 
     def recurrent(self, function: Form, *arguments: Any) -> Any:
         """One of `recurrent`."""
@@ -102,26 +108,26 @@ class stacked(TorchFunctionMode):  # used as a function is: with stacked(members
 
 
 def _batch_norm(
-    _: stacked, x: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    _: stacked, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
     bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """Ioffe & Szegedy 2015: of x, (n, features, ...), each feature less its mean, by its deviation."""
-    shape = (1, -1, *[1] * (x.ndim - 2))
+    """Ioffe & Szegedy 2015: of the input, (n, features, ...), each feature less its mean, by its deviation."""
+    shape = (1, -1, *[1] * (input.ndim - 2))
     if training or running_mean is None or running_var is None:
-        over = (0, *range(2, x.ndim))
-        mean = x.mean(over)
-        centred = x - mean.view(shape)
+        over = (0, *range(2, input.ndim))
+        mean = input.mean(over)
+        centred = input - mean.view(shape)
         variance = (centred * centred).mean(over)
-        count = x.numel() // x.shape[1]
+        count = input.numel() // input.shape[1]
         if count == 1:
-            raise ValueError(f"a batch of one value a feature has no variance to train with; got {tuple(x.shape)}")
+            raise ValueError(f"a batch of one value a feature has no variance to train with; got {tuple(input.shape)}")
         if running_mean is not None and running_var is not None:
             with torch.no_grad():
                 # torch.vmap has no form of lerp_.
                 running_mean.mul_(1 - momentum).add_(mean, alpha=momentum)
                 running_var.mul_(1 - momentum).add_(variance, alpha=momentum * count / (count - 1))
     else:
-        centred, variance = x - running_mean.view(shape), running_var
+        centred, variance = input - running_mean.view(shape), running_var
     scale = torch.rsqrt(variance + eps)
     if weight is not None:
         scale = scale * weight

@@ -29,4 +29,6 @@ def in_words() -> Iterator[None]:
         for said, meant in _MEANT.items():
             if said in str(problem):
                 raise RuntimeError(f"a stack of models cannot train this: {meant}") from problem
+        if "vmap" in str(problem):
+            raise RuntimeError(f"a stack of models cannot train this: {problem}; {SINGLY}") from problem
         raise

@@ -48,12 +48,13 @@ class Lockstep:
     ) -> None:
         """``optimizers`` makes that of a member, by its number; ``generators``: what each draws from in training."""
         self.members = tuple(members)
-        if other := next((model for model in self.members if repr(model) != repr(self.members[0])), None):
-            raise ValueError(f"the members are not models of one kind: {self.members[0]} and {other}")
+        for model in self.members[1:]:
+            _check_alike(self.members[0], model)
         self._one = deepcopy(self.members[0])
         self._places = _places(self._one)
         parameters = _stack(self.members, nn.Module.named_parameters)
-        self._tensors = {**parameters, **_stack(self.members, nn.Module.named_buffers)}
+        self._buffers = _stack(self.members, nn.Module.named_buffers)
+        self._tensors = {**parameters, **self._buffers}
         self._trained = {name: x for name, x in parameters.items() if x.requires_grad}
         self._slices = [dict(model.named_parameters()) for model in self.members]
         self._generators = tuple(generators)
@@ -62,6 +63,7 @@ class Lockstep:
         self._frozen: set[int] = set()
         self._gradients = {name: torch.empty_like(x) for name, x in self._trained.items()}
         self._present: list[str] = []  # the parameters that had a gradient in the last step
+        self._assigned: list[tuple[Tensor, Tensor]] = []  # parameters and gradients of members, while they learn
         self._tested: set[tuple[object, ...]] = set()  # whether in training, of what, and the shapes of its inputs
         self._alone: set[bool] = set()  # whether in training
         self.seconds: list[float] = []
@@ -94,7 +96,8 @@ class Lockstep:
         losses = losses.view(len(self))
         each = torch.autograd.grad(losses, [*self._trained.values()], torch.ones_like(losses), allow_unused=True)
         present = {name: gradient for name, gradient in zip(self._trained, each, strict=True) if gradient is not None}
-        if [*present] != self._present:
+        # A member's gradient may have been taken away, as by zero_grad().
+        if [*present] != self._present or any(parameter.grad is not own for parameter, own in self._assigned):
             self._present = [*present]
             self._assign()
         # Into the memory that the members' gradients are slices of.
@@ -152,11 +155,19 @@ class Lockstep:
         parts = []
         for start in range(0, len(self), count):
             end = min(start + count, len(self))
-            # The next ones in memory are the ghosts of these. Of all nothing is sliced: that would be differentiated.
-            some = (start, end + ghosts) != (0, len(self) + GHOSTS)
-            tensors = {name: x[start : end + ghosts] if some else x for name, x in self._tensors.items()}
-            parts.append(self._call(function, tensors, self._generators[start:end], [x[start:end] for x in inputs]))
+            own = slice(start, end)
+            # Of all nothing is sliced, which would be differentiated.
+            whole = ghosts == GHOSTS and len(self) <= count
+            tensors = self._tensors if whole else self._some(own, ghosts)
+            parts.append(self._call(function, tensors, self._generators[own], [x[own] for x in inputs]))
+            for name in () if whole else self._buffers:
+                self._tensors[name][own] = tensors[name][: end - start]
         return parts[0] if len(parts) == 1 else tree_map(lambda *each: torch.cat(each), *parts)
+
+    def _some(self, own: slice, ghosts: int) -> dict[str, Tensor]:
+        """The tensors of some members. The next ones in memory are their ghosts, and keep their buffers as they are."""
+        which = slice(own.start, own.stop + ghosts)
+        return {name: x[which].clone() if name in self._buffers else x[which] for name, x in self._tensors.items()}
 
     def _call(
         self, function: Callable[..., Any], tensors: Mapping[str, Tensor], generators: Sequence[torch.Generator],
@@ -169,6 +180,8 @@ class Lockstep:
             for own, key, name in self._places:
                 own[key] = every.one(tensors[name])
             result = function(self._one, *map(every.one, given))
+            if other := [x for x in tree_leaves(result) if not isinstance(x, Tensor)]:
+                raise TypeError(f"a member's function gives a tensor, or several; got {type(other[0]).__name__}")
             if isinstance(result, Tensor):
                 return every.every(result)[: len(generators)]
             return tree_map(lambda x: every.every(x)[: len(generators)], result)
@@ -199,17 +212,44 @@ class Lockstep:
 
     def _assign(self) -> None:
         """Every member's gradients: slices of the stack's, where there are any, and the member still learns."""
+        self._assigned = []
         for k, slices in enumerate(self._slices):
             present = [] if k in self._frozen else self._present
             for name, parameter in slices.items():
-                parameter.grad = self._gradients[name][k] if name in present else None
+                parameter.grad = None
+                if name in present:
+                    parameter.grad = self._gradients[name][k]
+                    self._assigned.append((parameter, parameter.grad))
 
 
-def _text(function: Callable[..., Any]) -> object:
-    """What is the same for a function that is made anew at each step, as a lambda or a partial one is."""
-    while isinstance(function, partial):
-        function = function.func
+def _text(function: Any) -> object:
+    """What a function computes, as far as one knows: the same where it is made anew at each step, as a lambda is."""
+    if isinstance(function, partial):
+        return (_text(function.func), *(_text(x) for x in (*function.args, *function.keywords.values()) if callable(x)))
+    within = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    return (_code(function), *(_code(x) for x in within if callable(x)))
+
+
+def _code(function: Any) -> object:
     return getattr(function, "__code__", function)
+
+
+def _check_alike(first: nn.Module, other: nn.Module) -> None:
+    """Raise ValueError for models that differ in more than parameters and buffers, which alone are a member's own."""
+    if [type(module) for module in first.modules()] != [type(module) for module in other.modules()]:
+        raise ValueError(f"the members are not models of one kind: {first} and {other}")
+    for (place, one), two in zip(first.named_modules(), other.modules(), strict=True):
+        for name, value in vars(one).items():
+            its = vars(two).get(name)
+            if isinstance(value, Tensor):
+                differs = not isinstance(its, Tensor) or value.shape != its.shape or not torch.equal(value, its)
+            else:
+                differs = isinstance(value, bool | int | float | str | tuple) and value != its
+            if differs:
+                raise ValueError(
+                    f"the members are not models of one kind: {f'{place}.{name}'.lstrip('.')} is not the same in all. "
+                    "A member's own are parameters and buffers alone: self.register_buffer makes a tensor one"
+                )
 
 
 def _places(model: nn.Module) -> list[tuple[dict[str, Any], str, str]]:

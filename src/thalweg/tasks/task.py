@@ -72,6 +72,9 @@ class Trials(Protocol):
     def __iter__(self) -> Iterator[Trial]:
         """Each by itself, for its seeds."""
 
+    def __getitem__(self, index: int) -> Trial:
+        """One, for its seeds."""
+
     @property
     def options(self) -> Mapping[str, Choice]:
         """As those of each trial: they are the same for all."""
@@ -94,6 +97,9 @@ class Trials(Protocol):
 
     def report(self, **metrics: Any) -> None:
         """As `Trial.report`, each metric a tensor with a value for each trial."""
+
+    def check(self, losses: Any) -> None:
+        """As `Trial.check`, of a loss for each trial."""
 
 
 def take_step(optimizer: Any, loss: Callable[[], Any]) -> None:

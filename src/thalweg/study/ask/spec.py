@@ -225,6 +225,11 @@ def _in_lockstep(asked: Study, task: ResolvedTask, rules: Sequence[ResolvedMetho
     """Whether the study trains in stacks: as it began, else where task and rules can."""
     if begun is not None and begun.lockstep and not asked.lockstep:
         raise StudyError("the study in this store trains in lockstep, and goes on so: name another store for this")
+    if begun is not None and begun.lockstep and not trains_stacks(task.source):
+        raise StudyError(
+            f"the study in this store trains in lockstep, and {task.name} has no function for stacks any more: put it "
+            "back, or name another store for this"
+        )
     if begun is not None and begun.lockstep and (other := [rule.name for rule in rules if not rule.method.rule]):
         raise StudyError(
             f"the study in this store trains in lockstep, which {other[0]} cannot: name another store for this"

@@ -86,6 +86,11 @@ class Store:
             found = self._connection.execute("SELECT task, plan FROM study ORDER BY id").fetchall()
         return {task: msgspec.json.decode(plan, type=Plan) for task, plan in dict(found).items()}
 
+    def withdraw(self) -> None:
+        """Forget the studies of a file without any run, so that another call may begin otherwise."""
+        with _kept_safe(self.path), self._connection:
+            self._connection.execute("DELETE FROM study WHERE NOT EXISTS (SELECT 1 FROM run)")
+
     def begin(self, plan: Plan, provenance: Mapping[str, object]) -> Mapping[str, object]:
         """Make this the file's study of its task, unless it already is; returns the provenance that is kept."""
         with _kept_safe(self.path):

@@ -226,7 +226,8 @@ class _Runner:
 
     def _runs(self, missing: Sequence[Cell]) -> Iterator[tuple[Cell, Run]]:
         """What comes of the trainings, in the order in which they end."""
-        work = stacks(missing, self.engine.workers or 1)
+        # An engine of one's own may not say how many workers it has.
+        work = stacks(missing, getattr(self.engine, "workers", None))
         while work:
             alone: list[tuple[Cell, ...]] = []
             with closing(self.engine.map(train_cells, work)) as results:
@@ -265,10 +266,11 @@ class _Runner:
         return []
 
     def _stopped(self, cell: Cell, run: Run) -> StudyError:
+        self.store.withdraw()  # so that what is mended may begin otherwise
         problem = (
             f"the first training of {self.plan.task} ({cell.called}) failed, so the comparison stops: {run.message}"
         )
-        if cell.lockstep:
+        if cell.lockstep and run.status != "stopped":
             return StudyError(
                 f"{problem}. With all that they print, they train with --engine serial. One at a time they "
                 "train with --single"

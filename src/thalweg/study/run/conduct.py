@@ -19,7 +19,7 @@ from thalweg.study.model.cells import Status
 from thalweg.study.model.errors import StudyError
 
 from .trial import Diverged, Trial
-from .trials import Trials
+from .trials import Shared, Trials
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def conduct(
 
     ``path`` is the script's, for the line in the message; ``arguments`` are what it finds in ``sys.argv``.
     """
-    (ending,) = _conduct([trial], lambda: train(trial), path, arguments)
+    (ending,) = _conduct([trial], lambda: train(trial), path, arguments, trial.seed("everything else"))
     return ending
 
 
@@ -56,35 +56,30 @@ def conduct_stack(
     stack = Trials(trials)
 
     def run() -> None:
-        before = _common_generators()
         try:
             train(stack)
         finally:
             stack.finish()
-        if drawn := [name for name, state in _common_generators().items() if state != before[name]]:
-            raise StudyError(
-                f"it draws from {drawn[0]}'s common generator, which all trainings of a stack share, so each would "
-                "depend on the others: give each training a generator of its own, seeded by trials.seeds('data')"
-            )
 
-    return _conduct(trials, run, path, arguments)
+    # What is drawn before there are models is the same for all stacks, whoever is in them.
+    return _conduct(trials, run, path, arguments, seed=0)
 
 
 def _conduct(
-    trials: Sequence[Trial], run: Callable[[], object], path: Path | None, arguments: Sequence[str]
+    trials: Sequence[Trial], run: Callable[[], object], path: Path | None, arguments: Sequence[str], seed: int
 ) -> list[Ending]:
     message = trace = ""
-    ended = False
+    ended = shared = False
     started = perf_counter()
     with _one_thread(), _as_a_process_of_its_own(path, arguments) if path else nullcontext():
-        _seed_everything(trials[0].seed("everything else"))
+        _seed_everything(seed)
         try:
             run()
             ended = True
         except Diverged:
             pass
         except StudyError as problem:
-            message = str(problem)
+            message, shared = str(problem), isinstance(problem, Shared)
             trace = _trace(problem.__cause__) if problem.__cause__ else ""
         except (Exception, SystemExit) as problem:
             message = where(problem, path)
@@ -92,6 +87,8 @@ def _conduct(
         finally:
             _leave_group()
     seconds = (perf_counter() - started) / len(trials)
+    if shared:  # what a training has come to is not its own
+        return [Ending("failed", message, seconds)] * len(trials)
     return [_ending(trial, trial.complaint() if ended else message, seconds, trace) for trial in trials]
 
 
@@ -136,12 +133,6 @@ def _trace(problem: BaseException) -> str:
     while len(told.stack) > 1 and told.stack[0].filename.startswith(str(Path(own).parents[2])):
         del told.stack[0]
     return "".join(told.format()).rstrip()
-
-
-def _common_generators() -> dict[str, object]:
-    """Where the generators stand that a whole process shares, by whose they are."""
-    numpys = [x.tobytes() if isinstance(x, np.ndarray) else x for x in np.random.get_state(legacy=True)]
-    return {"torch": torch.get_rng_state().numpy().tobytes(), "numpy": numpys, "Python": random.getstate()}
 
 
 def _seed_everything(seed: int) -> None:

@@ -65,10 +65,6 @@ class Engine(Protocol):
     def run_timeout(self) -> float | None:
         """The minutes that one item may take; None: as many as it needs."""
 
-    @property
-    def workers(self) -> int | None:
-        """How many items run at once; None where that is not known."""
-
     def device_kind(self) -> str:
         """The kind of device that results belong to, as in `thalweg.study.model.cells.Cell`."""
 

@@ -13,9 +13,12 @@ LARGEST, LEAST = 64, 8
 OWN = ("rule", "rule_hash", "values", "schedule", "chain", "seed", "held", "repeat")
 
 
-def stacks(cells: Sequence[Cell], workers: int) -> list[tuple[Cell, ...]]:
-    """The cells in the order given, those that train in lockstep in stacks: enough of them for every worker."""
-    size = min(max(ceil(len(cells) / workers), LEAST), LARGEST)
+def stacks(cells: Sequence[Cell], workers: int | None) -> list[tuple[Cell, ...]]:
+    """The cells in the order given, those that train in lockstep in stacks: enough of them for every worker.
+
+    ``workers``  None: nobody knows how many; there may be many.
+    """
+    size = min(max(ceil(len(cells) / workers), LEAST), LARGEST) if workers else LEAST
     alike: dict[object, list[Cell]] = {}
     for cell in cells:
         alike.setdefault(_common(cell) if cell.lockstep else cell.key, []).append(cell)

@@ -1,10 +1,12 @@
 """What the trainings of a stack are given, which run at the same time."""
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 import torch
 
 from thalweg.stacks import Lockstep, models
@@ -15,7 +17,26 @@ from . import stepped
 from .trial import Diverged, Trial
 
 
-class Trials(Sequence[Trial]):
+class Shared(StudyError):
+    """What the trainings of a stack have come to depends on who is in it."""
+
+
+class OneTrial:
+    """What may be asked of one trial of a stack; what is done with it is done with all at once, by `Trials`."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.options, self.splits, self.device = trial.options, trial.splits, trial.device
+        self.run_seed, self.seed, self.file = trial.run_seed, trial.seed, trial.file
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(Trials, name) and not name.startswith("_"):
+            raise StudyError(f"of a trial of a stack there is no {name} by itself: trials.{name} is of all at once")
+        if name == "optimizer":
+            raise StudyError("the optimizers of a stack are made with its models: trials.lockstep(make_model)")
+        raise AttributeError(f"a trial of a stack has no {name!r}")
+
+
+class Trials(Sequence[OneTrial]):
     """What a function for many trainings at once is given: ``def train_stack(trials): ...``.
 
     stack = trials.lockstep(Net)
@@ -32,17 +53,19 @@ class Trials(Sequence[Trial]):
         self._trials = tuple(trials)
         for trial in self._trials[1:]:
             trial.share_options(self._trials[0])
-        self._stacks: list[_Watched] = []
+        self._stack: _Watched | None = None
+        self._begun: Mapping[str, object] = {}
 
     def __len__(self) -> int:
         return len(self._trials)
 
     @overload
-    def __getitem__(self, index: int) -> Trial: ...
+    def __getitem__(self, index: int) -> OneTrial: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Trial]: ...
-    def __getitem__(self, index: int | slice) -> Trial | Sequence[Trial]:
-        return self._trials[index]
+    def __getitem__(self, index: slice) -> Sequence[OneTrial]: ...
+    def __getitem__(self, index: int | slice) -> OneTrial | Sequence[OneTrial]:
+        some = self._trials[index]
+        return OneTrial(some) if isinstance(some, Trial) else [OneTrial(trial) for trial in some]
 
     @property
     def options(self) -> Mapping[str, Choice]:
@@ -72,10 +95,12 @@ class Trials(Sequence[Trial]):
 
         ``options`` as of `Trial.optimizer`.
         """
+        if self._stack is not None:
+            raise StudyError("trials.lockstep is called once: several networks of one training are parts of one module")
         members, generators = models(make_model, self.seeds("init"))
-        stack = _Watched(self._trials, members, generators, options)
-        self._stacks.append(stack)
-        return stack
+        self._stack = _Watched(self._trials, members, generators, options)
+        self._begun = _common_generators()
+        return self._stack
 
     def epochs(self, count: int) -> Iterator[int]:
         """0, 1, ..., count - 1, as `Trial.epochs`, until all trainings have diverged."""
@@ -95,9 +120,8 @@ class Trials(Sequence[Trial]):
         with ExitStack() as inside:
             for trial in self._trials:
                 trial.evaluated()
-            for stack in self._stacks:
-                for optimizer in stack.stepped:
-                    inside.enter_context(stepped.testing(optimizer))
+            for optimizer in self._stack.stepped if self._stack else ():
+                inside.enter_context(stepped.testing(optimizer))
             yield
 
     def report(
@@ -142,15 +166,21 @@ class Trials(Sequence[Trial]):
     def _leave_out(self) -> None:
         """Those that have diverged learn no more."""
         ended = [k for k, trial in enumerate(self._trials) if trial.diverged]
-        for stack in self._stacks:
-            stack.freeze(ended)
+        if self._stack:
+            self._stack.freeze(ended)
         if len(ended) == len(self):
             raise Diverged(self._trials[0].diverged)
 
     def finish(self) -> None:
-        """Give the optimizers what the stacks have kept for them."""
-        for stack in self._stacks:
-            stack.hand_back()
+        """Give the optimizers what the stack has kept for them. Raises `Shared` where trainings are not their own."""
+        if self._stack:
+            self._stack.hand_back()
+        now = _common_generators()
+        if drawn := [name for name, state in self._begun.items() if state != now[name]]:
+            raise Shared(
+                f"it draws from {drawn[0]}'s common generator, or seeds it, which all trainings of a stack share, so "
+                "each would depend on the others: give each a generator of its own, seeded by trials.seeds('data')"
+            )
 
 
 class _Watched(Lockstep):
@@ -181,3 +211,9 @@ class _Watched(Lockstep):
             if not trial.diverged:
                 trial.stepped(self.seconds[-1] / len(self))
         return losses
+
+
+def _common_generators() -> dict[str, object]:
+    """Where the generators stand that a whole process shares, by whose they are."""
+    numpys = [x.tobytes() if isinstance(x, np.ndarray) else x for x in np.random.get_state(legacy=True)]
+    return {"torch": torch.get_rng_state().numpy().tobytes(), "numpy": numpys, "Python": random.getstate()}
