@@ -1,6 +1,7 @@
 """The examples do what their first lines say."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def test_drop_in_trains_and_names_the_bad_gradient(tmp_path: Path) -> None:
     said = output("drop_in.py", tmp_path)
     assert losses(said)[-1] < losses(said)[0]
     assert "'0.bias' (1 of 64 values)" in said
+
+
+def test_many_seeds_differ_by_little(tmp_path: Path) -> None:
+    mean, deviation = re.findall(r"([0-9.]+)%", output("many_seeds.py", tmp_path))[:2]
+    assert 95 < float(mean) < 98
+    assert 0 < float(deviation) < 1
 
 
 @pytest.fixture
@@ -74,4 +81,5 @@ def test_every_example_is_run() -> None:
     """test_own_rule.py by pytest itself, with the other tests; sam.py in study/test_any_optimizer.py."""
     assert {p.name for p in EXAMPLES.glob("*.py")} == {
         "own_rule.py", "tiger.py", "amos.py", "test_own_rule.py", "drop_in.py", "own_script.py", "sam.py",
+        "many_seeds.py",
     }  # fmt: skip
