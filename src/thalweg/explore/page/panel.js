@@ -11,7 +11,8 @@ const ink = (colour) => (colour.startsWith("--") ? `var(${colour})` : colour);
 // A panel as it lies on the screen: its axes' scales, and its size in pixels.
 const laidOut = (panel, width) => {
   const bare = panel.bare ?? false;
-  const margin = bare ? { left: 8, right: 8, top: 8, bottom: 8 } : MARGIN;
+  // `left`: room for the names of rows.
+  const margin = bare ? { left: 8, right: 8, top: 8, bottom: 8 } : { ...MARGIN, left: panel.left ?? MARGIN.left };
   const names = namesOf(panel.legend ?? [], width);
   const above = names.length ? 18 * (names.at(-1).row + 1) : 0;
   const height = Math.max(panel.least ?? 0, Math.round(width * (panel.ratio ?? 0.64))) + above;
