@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from answers.anew import benchmarks, chance_of_first, count_of, range_of, results
 from answers.left_out import half_width, jackknifed, spread, without_seed, without_trial
-from answers.noise import noise, of_one, variances
+from answers.noise import noise, of_one, other_seeds, variances
 from answers.switching import interval_of, with_each_seed
 from scipy import stats
 
@@ -170,6 +170,19 @@ def test_noise_by_hand():
     # Another that is always 6 higher: the means have a variance of 18.
     other = Pool((1, 0, 2), (6.0, 10.0, 2.0), {0: (5.0, 7.0), 1: (9.0, 11.0)}, (0.5, 0.25, 0.75))
     assert variances({"a": own, "b": other}, "a", 2) == pytest.approx((5.0 + 18.0, 5.0, 1.0))
+
+
+def test_the_strip_of_other_seeds_spreads_as_the_sentence_says():
+    """Of winners with different noise, so that the best one's alone is another. Drawn runs lack a degree of freedom."""
+    runs = {0: (-0.1, 0.1, 0.0, 0.0), 1: (1.0, 7.0, 3.0, 5.0), 3: (5.9, 6.1, 6.0, 6.0)}
+    own = Pool((3, 1, 0, 2), (0.0, 4.0, -4.0, 6.0), runs, (0.5, 0.25, 0.75, 0.1))
+    mean, anew, seeds = of_one(own, 2)
+    drawn = other_seeds(own, 2, 100_000)
+    assert drawn.mean() == pytest.approx(mean, abs=0.02)
+    assert drawn.var() == pytest.approx(seeds * 3 / 4, rel=0.03)
+    assert anew > 4 * seeds
+    # One search in three is won by each: deviations of 20, 0.02 and 0.02, over 3, of a mean of 4.
+    assert seeds == pytest.approx((20 + 0.02 + 0.02) / 3 / 3 / 4)
 
 
 def test_equal_rules_spread_as_far_as_one():

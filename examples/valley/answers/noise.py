@@ -90,11 +90,30 @@ def of_one(pool: Pool, n: int) -> tuple[float, float, float]:
     Of those searches whose winner was trained again. Winners' means differ by noise too, of which they share a part (a
     seed divides the data for all): what is their own is taken off, as far as it goes.
     """
-    again = list(pool.fresh)
-    wins = winning(pool.ranking, n, even=pool.is_even)[again]
-    wins = wins / wins.sum()
-    runs = np.array([pool.fresh[k] for k in again])
+    wins, runs = _winners(pool, n)
     values, mean = runs.mean(1), float(wins @ runs.mean(1))
     own = float(wins @ (runs - wins @ runs).var(1, ddof=1)) / pool.seeds
     seeds = float(wins @ runs.var(1, ddof=1)) / pool.seeds
     return mean, max(float(wins @ (values - mean) ** 2) - own, 0.0) + seeds, seeds
+
+
+def other_seeds(pool: Pool, n: int, draws: int) -> Array:
+    """Results that differ by their seeds alone: (draws,), on the pool's scale.
+
+    Each is of a winner of a search of n trials, as `of_one` weights them: the mean of as many of its fresh runs as
+    there are, drawn with replacement, and set where the mean of all winners is. The draws are the same at every call.
+    """
+    chance = np.random.default_rng(1957)
+    wins, runs = _winners(pool, n)
+    chosen = chance.choice(len(wins), draws, p=wins)
+    seeds = chance.integers(0, pool.seeds, (draws, pool.seeds))
+    apart = runs - runs.mean(1, keepdims=True)
+    found: Array = wins @ runs.mean(1) + apart[chosen[:, None], seeds].mean(1)
+    return found
+
+
+def _winners(pool: Pool, n: int) -> tuple[Array, Array]:
+    """Of the trials that were trained again: P(it wins a search of n | one of them does), (k,), and runs, (k, seeds)."""
+    again = list(pool.fresh)
+    wins = winning(pool.ranking, n, even=pool.is_even)[again]
+    return wins / wins.sum(), np.array([pool.fresh[k] for k in again])

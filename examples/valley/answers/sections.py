@@ -93,14 +93,15 @@ def noise(tasks: Sequence[OnTask], found: Sequence[Noise], rules: Sequence[Conte
 
     text = (
         f"One point is what a benchmark reports: the mean over its fresh seeds of the winner of a search of {trials}. "
-        f"Top: all rules, each with searches and seeds of its own. Middle: {name} alone, tuned anew. Bottom: the best "
-        "of all its trials with other seeds. Points at the edge lie beyond the axis. Below, standard deviations and "
-        "their ratios, with intervals from leaving out seeds and trials one at a time; in either column they hold "
-        "together at 95%. The first ratio leans up a little, since the rules' means are estimates."
+        f"Top: all rules, each with searches and seeds of its own. Middle: {name} alone, tuned anew. Bottom: "
+        "winners of such searches with other seeds, each set where the mean of all of them is, so that seeds alone "
+        "spread them. Points at the edge lie beyond the axis. Below, standard deviations and their ratios, with "
+        "intervals from leaving out seeds and trials one at a time; in either column they hold together at 95%. The "
+        "first ratio leans up a little, since the rules' means are estimates."
     )
     drawn = "".join(
         f"<h3>{escaped(task.name)}</h3>"
-        + figure(f"fig-noise-{k}", f"Results on {task.name}: of the rules, of {name} tuned anew, with other seeds")
+        + figure(f"fig-noise-{k}", f"Results on {task.name}: of the rules, of {name} tuned anew, of its winners with other seeds")
         for k, task in enumerate(tasks)
     )
     rows = [one(*each) for each in zip(tasks, found, strict=True)]
