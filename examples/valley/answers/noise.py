@@ -33,8 +33,13 @@ class Ratio:
         """1.9 (0.65 to 5.5)."""
         if isnan(self.value):
             return "not known"
-        high = f"{self.high:.2g}" if self.high < 100 else "100 or more"
-        return f"{self.value:.2g} ({self.low:.2g} to {high})"
+        high = _digits(self.high) if self.high < 100 else "100 or more"
+        return f"{_digits(self.value)} ({_digits(self.low)} to {high})"
+
+
+def _digits(value: float) -> str:
+    """Two of them, and near 1 one more, so that one sees on which side of it a bound lies."""
+    return f"{value:.2f}" if abs(value - 1) < 0.05 else f"{value:.2g}"
 
 
 UNKNOWN = Ratio(nan, 0.0, inf)
@@ -113,7 +118,7 @@ def other_seeds(pool: Pool, n: int, draws: int) -> Array:
 
 
 def _winners(pool: Pool, n: int) -> tuple[Array, Array]:
-    """Of the trials that were trained again: P(it wins a search of n | one of them does), (k,), and runs, (k, seeds)."""
+    """Of the trials that were trained again: P(it wins a search of n, if one of them does), (k,); runs, (k, seeds)."""
     again = list(pool.fresh)
     wins = winning(pool.ranking, n, even=pool.is_even)[again]
     return wins / wins.sum(), np.array([pool.fresh[k] for k in again])
