@@ -66,6 +66,7 @@ bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a co
 	$(BIN)/python benchmarks/comparison.py
 	$(BIN)/python benchmarks/explorer.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/switching.py
 
 stubs: .venv/dev ## the optimizers' signatures, after a rule has changed
 	$(BIN)/python -m thalweg.optim.stubs

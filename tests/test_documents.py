@@ -589,6 +589,45 @@ def test_calibration_is_quoted_from_the_benchmark() -> None:
     assert said in without_spaces(DOCUMENTS["README.md"])
 
 
+def test_the_interval_of_switching_is_quoted_from_the_benchmark() -> None:
+    page = (ROOT / "benchmarks" / "SWITCHING.md").read_text(encoding="utf-8")
+    rows = rows_of(page)[2:]
+    held, widths = ([numbers_in(row[column])[0] for row in rows] for column in (3, 4))
+    truth = f"holds the truth in {min(held):.0f} to {max(held):.0f}% of 600 studies; "
+    width = f"its width is {min(widths):.1f} to {max(widths):.1f}"
+    said = without_spaces(DOCUMENTS["docs/valley.md"])
+    assert truth + width in without_spaces(page)
+    assert f"In {len(rows)} simulated worlds it {truth}{width} times" in said
+    assert numbers_in(page.partition("Student's t alone makes it ")[2])[:4] == [1.42, 5, 1.15, 10]
+    assert "of which Student's t alone is 1.15 to 1.42" in said
+
+
+def test_the_valley_is_quoted_from_its_findings() -> None:
+    kept, html = (ROOT / "examples" / "valley" / f"findings.{kind}" for kind in ("md", "html"))
+    sentences = kept.read_text(encoding="utf-8")
+    page = without_spaces(re.sub(r"<[^>]+>", " ", html.read_text(encoding="utf-8").partition("<script")[0]))
+    said = without_spaces(DOCUMENTS["docs/valley.md"].partition("## What was found")[2])
+    leads = re.findall(r"^- (.*?\.) ", sentences, re.MULTILINE)
+    assert len(leads) == 5
+    for lead in leads:
+        assert f"**{lead}**" in said
+        assert lead in page
+    tasks = "tabular|regression|digits-mlp|autoencoder|quadratic-deep"
+    figures = re.findall(rf"(?:{tasks}) \S+(?: times the errors)? \([^)]+\)", said)
+    assert len(figures) == 23
+    for figure in figures:
+        assert figure in sentences, figure
+    (core_hours,) = re.findall(r"[\d.]+ core-hours", said)
+    assert core_hours in page
+    # Of Adam on the last task: its places, and the losses, by budget.
+    (places,) = re.findall(r"of 15 first with \d+% best mean: \w+ quadratic-deep (.*?) task better", page)
+    (losses,) = re.findall(r"quadratic-deep: test loss rule default 5 trials 32 trials adam (.*?) nag", page)
+    _, middle, last = re.findall(r"\d+ of 15", places)
+    default, five, many = numbers_in(losses)[::3]
+    assert f"loss of {default:.1f}, searches of 5 trials {five:.1f}, of 32 trials {many:.1f}, " in said
+    assert f"from {middle} to {last}" in said
+
+
 def test_public_names_are_those_of_the_code() -> None:
     assert DOCUMENTS["docs/api.md"] == api_page.page(), "run: python tests/api_page.py > docs/api.md"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from answers.anew import benchmarks, chance_of_first, count_of, range_of, results
 from answers.left_out import half_width, jackknifed, spread, without_seed, without_trial
-from answers.noise import noise, of_one, variances
+from answers.noise import Ratio, noise, of_one, other_seeds, variances
 from answers.switching import interval_of, with_each_seed
 from scipy import stats
 
@@ -72,6 +72,7 @@ def test_the_interval_of_switching_covers():
     """Worlds with a trend along the search, noise, and what seeds share; truth by a great many searches and choices."""
     chance = np.random.default_rng(7)
     level, missed, worlds, n = 0.95, 0, 400, 15
+    middles, halves = [], []
     rates = np.linspace(0, 1, 33)[1:]
     truth_defaults = -0.3 + 0.4 * np.sin(np.arange(15))
 
@@ -96,8 +97,13 @@ def test_the_interval_of_switching_covers():
         choices = (truth_defaults[:, None] + 0.1 * chance.standard_normal((15, 10))).argmax(0)
         found = interval_of(procedure(own, n), list(choices), tests, level)
         missed += not found.low <= tuned - best <= found.high
+        middles.append(found.mean)
+        halves.append((found.high - found.low) / 2)
     # At 5% so many of 400 or fewer in 99.9% of cases.
     assert missed <= stats.binom.ppf(0.999, worlds, 1 - level)
+    # With the spread from study to study known to 9 degrees of freedom, as that of ten seeds is, it were this wide.
+    needed = stats.t.ppf((1 + level) / 2, 9) * np.std(middles, ddof=1)
+    assert np.mean(halves) < 1.5 * needed
 
 
 def test_leaving_out_gives_the_variance_of_a_mean():
@@ -172,6 +178,19 @@ def test_noise_by_hand():
     assert variances({"a": own, "b": other}, "a", 2) == pytest.approx((5.0 + 18.0, 5.0, 1.0))
 
 
+def test_the_strip_of_other_seeds_spreads_as_the_sentence_says():
+    """Of winners with different noise, so that the best one's alone is another. Drawn runs lack a degree of freedom."""
+    runs = {0: (-0.1, 0.1, 0.0, 0.0), 1: (1.0, 7.0, 3.0, 5.0), 3: (5.9, 6.1, 6.0, 6.0)}
+    own = Pool((3, 1, 0, 2), (0.0, 4.0, -4.0, 6.0), runs, (0.5, 0.25, 0.75, 0.1))
+    mean, anew, seeds = of_one(own, 2)
+    drawn = other_seeds(own, 2, 100_000)
+    assert drawn.mean() == pytest.approx(mean, abs=0.02)
+    assert drawn.var() == pytest.approx(seeds * 3 / 4, rel=0.03)
+    assert anew > 4 * seeds
+    # One search in three is won by each: deviations of 20, 0.02 and 0.02, over 3, of a mean of 4.
+    assert seeds == pytest.approx((20 + 0.02 + 0.02) / 3 / 3 / 4)
+
+
 def test_equal_rules_spread_as_far_as_one():
     own = pool(np.random.default_rng(5).standard_normal(17), noise=0.3, again=9)
     found = noise(dict.fromkeys("abc", own), "a", 5, 0.95)
@@ -189,6 +208,8 @@ def test_rules_that_differ_are_told_and_a_spread_of_nothing_is_not_known():
     assert "to" in told.text
     still = noise({"a": pool([1.0] * 5), "b": pool([2.0] * 5)}, "a", 2, 0.95)
     assert still.rules_to_anew.text == "not known"
+    assert Ratio(1.353, 1.0467, 271.8).text == "1.4 (1.05 to 100 or more)"
+    assert Ratio(0.964, 0.0213, 14.03).text == "0.96 (0.021 to 14)"
 
 
 def test_paired_gain_and_counter_agree_on_the_reference():

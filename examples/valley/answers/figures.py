@@ -11,6 +11,7 @@ from thalweg.view.palette import Look
 from thalweg.view.values import ContenderView
 
 from .anew import benchmarks
+from .noise import other_seeds
 from .task import OnTask
 
 EACH = 3  # results of each rule; of the reference as many as of all rules together
@@ -19,14 +20,11 @@ TAIL = 8  # the axis is made for all but an eighth of the results at either end
 
 
 def strips(task: OnTask, rules: Sequence[ContenderView], n: int) -> Figure:
-    """Results of all rules; of the reference tuned anew; of its winner with other seeds. One point a benchmark."""
+    """Results of all rules; of the reference tuned anew; of its winners with other seeds. One point a benchmark."""
     metric, pools, reference = task.metric, task.pools, task.reference
     shown = [rule for rule in rules if rule.label in pools]
     many = EACH * len(shown)
-    chance = np.random.default_rng(1957)
-    winner = next(row.winner_trial for row in task.found.rows if row.contender == reference) or 0
-    runs = np.array(pools[reference].fresh[winner])
-    seeds = runs[chance.integers(0, len(runs), (many, len(runs)))].mean(1)
+    seeds = other_seeds(pools[reference], n, many)
     anew = benchmarks({reference: pools[reference]}, n, many)[reference]
     drawn = benchmarks(pools, n, EACH, together=False)
     looks = {rule.label: rule.look for rule in shown}
@@ -41,6 +39,7 @@ def strips(task: OnTask, rules: Sequence[ContenderView], n: int) -> Figure:
         [f"{reference},<br>{how}" for how in ("other seeds", "tuned anew")] + [f"{len(shown)} rules"], 0.5
     )
     layout["margin"]["t"] = 8
+    chance = np.random.default_rng(1957)
     traces = [
         _strip(label, looks[label], each, height + chance.uniform(-JITTER, JITTER, len(each)), scale, metric)
         for (label, height, _), each in zip(placed, values, strict=True)

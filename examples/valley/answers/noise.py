@@ -33,8 +33,13 @@ class Ratio:
         """1.9 (0.65 to 5.5)."""
         if isnan(self.value):
             return "not known"
-        high = f"{self.high:.2g}" if self.high < 100 else "100 or more"
-        return f"{self.value:.2g} ({self.low:.2g} to {high})"
+        high = _digits(self.high) if self.high < 100 else "100 or more"
+        return f"{_digits(self.value)} ({_digits(self.low)} to {high})"
+
+
+def _digits(value: float) -> str:
+    """Two of them, and near 1 one more, so that one sees on which side of it a bound lies."""
+    return f"{value:.2f}" if abs(value - 1) < 0.05 else f"{value:.2g}"
 
 
 UNKNOWN = Ratio(nan, 0.0, inf)
@@ -90,11 +95,30 @@ def of_one(pool: Pool, n: int) -> tuple[float, float, float]:
     Of those searches whose winner was trained again. Winners' means differ by noise too, of which they share a part (a
     seed divides the data for all): what is their own is taken off, as far as it goes.
     """
-    again = list(pool.fresh)
-    wins = winning(pool.ranking, n, even=pool.is_even)[again]
-    wins = wins / wins.sum()
-    runs = np.array([pool.fresh[k] for k in again])
+    wins, runs = _winners(pool, n)
     values, mean = runs.mean(1), float(wins @ runs.mean(1))
     own = float(wins @ (runs - wins @ runs).var(1, ddof=1)) / pool.seeds
     seeds = float(wins @ runs.var(1, ddof=1)) / pool.seeds
     return mean, max(float(wins @ (values - mean) ** 2) - own, 0.0) + seeds, seeds
+
+
+def other_seeds(pool: Pool, n: int, draws: int) -> Array:
+    """Results that differ by their seeds alone: (draws,), on the pool's scale.
+
+    Each is of a winner of a search of n trials, as `of_one` weights them: the mean of as many of its fresh runs as
+    there are, drawn with replacement, and set where the mean of all winners is. The draws are the same at every call.
+    """
+    chance = np.random.default_rng(1957)
+    wins, runs = _winners(pool, n)
+    chosen = chance.choice(len(wins), draws, p=wins)
+    seeds = chance.integers(0, pool.seeds, (draws, pool.seeds))
+    apart = runs - runs.mean(1, keepdims=True)
+    found: Array = wins @ runs.mean(1) + apart[chosen[:, None], seeds].mean(1)
+    return found
+
+
+def _winners(pool: Pool, n: int) -> tuple[Array, Array]:
+    """Of the trials that were trained again: P(it wins a search of n, if one of them does), (k,); runs, (k, seeds)."""
+    again = list(pool.fresh)
+    wins = winning(pool.ranking, n, even=pool.is_even)[again]
+    return wins / wins.sum(), np.array([pool.fresh[k] for k in again])

@@ -30,7 +30,7 @@ def first(tasks: Sequence[OnTask], standings: Sequence[Sequence[Standing]]) -> P
 
     def answers(task: OnTask) -> str:
         words = [_listed(task, told(task, answer)) for answer in ("better", "worse")]
-        return row(_head(task), (), [*words, f"{len(told(task, 'cannot tell', 'equal'))} rules"])
+        return row(_head(task), (), [*words, str(len(told(task, "cannot tell", "equal")))])
 
     text = (
         f"The place of {name}'s mean over new searches and seeds, at {len(standings[0])} budgets of one pool, and the "
@@ -39,7 +39,9 @@ def first(tasks: Sequence[OnTask], standings: Sequence[Sequence[Standing]]) -> P
         "comparison's own intervals, which hold together on each task."
     )
     placed = table(heads, list(map(ranks, tasks, standings)), range(1, len(heads)), name=f"Place of {name}")
-    from_it = table(["task", "better", "worse", "cannot tell"], list(map(answers, tasks)), name=f"Told from {name}")
+    from_it = table(
+        ["task", "better", "worse", "cannot tell, rules"], list(map(answers, tasks)), name=f"Told from {name}"
+    )
     return Part("first", f"Is {name} first?", escaped(text), placed + from_it)
 
 
@@ -69,7 +71,8 @@ def switching(tasks: Sequence[OnTask], found: Sequence[Switching]) -> Part:
         means = [task.unit.value(task.metric.scale.value(score)) for score in (each.tuned, each.best)]
         by_count = sorted(each.chosen.items(), key=lambda item: -item[1])
         chosen = ", ".join(f"{task.names[label]} ({count})" for label, count in by_count)
-        return row(_head(task), [_difference(task, each.difference), *means], [escaped(chosen)])
+        words = f'<div class="setting">{escaped(chosen)}</div>'
+        return row(_head(task), [_difference(task, each.difference), *means], [words])
 
     text = (
         f"Equal cost, {n} trainings, fixed before any run: {name} tuned with {n} trials, or all {n} rules as they come "
@@ -93,14 +96,18 @@ def noise(tasks: Sequence[OnTask], found: Sequence[Noise], rules: Sequence[Conte
 
     text = (
         f"One point is what a benchmark reports: the mean over its fresh seeds of the winner of a search of {trials}. "
-        f"Top: all rules, each with searches and seeds of its own. Middle: {name} alone, tuned anew. Bottom: the best "
-        "of all its trials with other seeds. Points at the edge lie beyond the axis. Below, standard deviations and "
-        "their ratios, with intervals from leaving out seeds and trials one at a time; in either column they hold "
-        "together at 95%. The first ratio leans up a little, since the rules' means are estimates."
+        f"Top: all rules, each with searches and seeds of its own. Middle: {name} alone, tuned anew. Bottom: "
+        "winners of such searches with other seeds, each set where the mean of all of them is, so that seeds alone "
+        "spread them. Points at the edge lie beyond the axis. Below, standard deviations and their ratios, with "
+        "intervals from leaving out seeds and trials one at a time; in either column they hold together at 95%. The "
+        "first ratio leans up a little, since the rules' means are estimates."
     )
     drawn = "".join(
-        f"<h3>{escaped(task.name)}</h3>"
-        + figure(f"fig-noise-{k}", f"Results on {task.name}: of the rules, of {name} tuned anew, with other seeds")
+        f'<h3 class="after">{escaped(task.name)}</h3>'
+        + figure(
+            f"fig-noise-{k}",
+            f"Results on {task.name}: of the rules, of {name} tuned anew, its winners with other seeds",
+        )
         for k, task in enumerate(tasks)
     )
     rows = [one(*each) for each in zip(tasks, found, strict=True)]
