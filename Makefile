@@ -15,7 +15,7 @@ help:            ## this list
 
 demo: .venv/user ## compare six rules on real digits: a verdict in the terminal, a report page in demo/
 	@mkdir -p demo
-	$(BIN)/thalweg compare digits-mlp -r sgd,momentum,rmsprop,adam,adamw,lion --trials 17 --seeds 8 \
+	$(BIN)/thalweg compare digits-mlp -r sgd,momentum,rmsprop,adam,adamw,lion --trials 65 --seeds 16 \
 		--store demo/digits-mlp.sqlite --report demo/report.html
 
 valley: .venv/user ## fifteen optimizers on five tasks, and what that says of a paper's findings: under an hour on 2 cores

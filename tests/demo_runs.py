@@ -5,7 +5,7 @@
 writes demo_runs.json anew and prints what the terminal says of it, to quote. The demo takes two minutes of two cores;
 to judge again what its runs gave takes a tenth of a second, and that is where wording and figures change. Of each run
 is kept what decides: of the search the validation values that rank it, of re-runs the first of these, by whose spread
-luck is known; of all of them the test value.
+luck is known; of all of them the test value, and of one that failed, being no better than before, what it was before.
 """
 
 import json
@@ -77,8 +77,13 @@ def record(plan: Plan, runs: Mapping[str, Run]) -> Record:
             assert search.status == "done", f"{rule.label}, trial {trial}: {search.message}"
             ranked = [search.curves[name].end() for name in RANKING]
             ends = [run.curves[JUDGED].values[-1] for run in (search, *again) if run is not None]
+            before = [run.curves[JUDGED].values[0] for run in (search, *again) if run is not None]
             luck = [run.curves[RANKING[0]].end() for run in again if run is not None]
             kept = {"ranked": _short(ranked), "again": _short(luck), "test": _short(ends)}
+            # Of a run that is no better than before, which counts as failed, what it was before.
+            kept["failed"] = {
+                str(k): first for k, (first, end) in enumerate(zip(before, ends, strict=True)) if end <= first
+            }
             found[rule.label].append({"drawn": drawn(rule, trial), **kept})
     return found
 
@@ -93,10 +98,12 @@ def judged(plan: Plan, record: Record) -> Comparison:
             cells = [plan.search_cell(rule, trial), *(plan.cell(rule, trial, seed) for seed in plan.fresh_seeds)]
             # Of a trial that is not trained again, one.
             ends = [{**of, JUDGED: test} for of, test in zip(valid, line["test"], strict=True)]
+            first = {int(k): value for k, value in line.get("failed", {}).items()}
             if trial == 0:
                 cells.append(plan.search_cell(rule, 0, repeat=1))
                 ends.append(ends[0])
-            runs.update({cell.key: _run(cell, end) for cell, end in zip(cells, ends, strict=False)})
+            pairs = enumerate(zip(cells, ends, strict=False))
+            runs.update({cell.key: _run(cell, end, first.get(k, 0.0)) for k, (cell, end) in pairs})
     return judge(plan, {}, runs, None)
 
 
@@ -108,8 +115,9 @@ def printed(found: Comparison) -> str:
     return console.file.getvalue()
 
 
-def _run(cell: Cell, ends: Mapping[str, float]) -> Run:
-    curves = {name: Curve((1,), (value,), tests=TESTS if name == JUDGED else None) for name, value in ends.items()}
+def _run(cell: Cell, ends: Mapping[str, float], before: float) -> Run:
+    curves = {name: Curve((1,), (value,)) for name, value in ends.items()}
+    curves[JUDGED] = Curve((0, 1), (before, ends[JUDGED]), tests=TESTS)
     return Run(cell.key, cell.seed, cell.values, "done", curves=curves)
 
 

@@ -15,10 +15,11 @@ import pytest
 from answers import standing, task
 
 import handmade
-from conftest import VALLEY
 from thalweg.study import Serial, Suite, compare
 from thalweg.study.ask.study_file import read_study
 from thalweg.study.model.errors import StudyError
+
+VALLEY = Path(__file__).parents[2] / "examples" / "valley"
 
 # Two quadratics with noisy gradients, one of them judged by an accuracy: 20 steps, a few milliseconds a training.
 SCRIPT = """
