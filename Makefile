@@ -44,7 +44,7 @@ test-torch:      ## optimizers, layers and formulas with another torch: make tes
 	@test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)
 	@sed 's/^torch==.*/torch==$(VERSION)/' constraints.txt > $(OTHER)/constraints.txt
 	$(OTHER)/bin/pip install --quiet --disable-pip-version-check -c $(OTHER)/constraints.txt -e '.[test]' torch==$(VERSION)
-	$(OTHER)/bin/python -m pytest -q -n $(JOBS) -m "not slow" tests/optim tests/nn tests/formula
+	$(OTHER)/bin/python -m pytest -q -n $(JOBS) -m "not slow" tests/optim tests/nn tests/formula tests/stacks
 
 mutate: .venv/dev ## small changes of the code: which of them the fast tests notice; an hour, goes on where it stopped
 	$(BIN)/python tests/mutants.py

@@ -10,9 +10,11 @@ from typing import Any
 
 from torch import Tensor
 from torch._C import _functorch as functorch
-from torch._functorch.predispatch import lazy_load_decompositions
 from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
-from torch._functorch.vmap import vmap_increment_nesting
+from torch._functorch.vmap import (  # type: ignore[attr-defined]  # where all of torch 2.8 to 2.14 have both
+    lazy_load_decompositions,
+    vmap_increment_nesting,
+)
 from torch.utils._pytree import tree_map
 
 
