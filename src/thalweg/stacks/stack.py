@@ -180,10 +180,10 @@ class Lockstep:
             for own, key, name in self._places:
                 own[key] = every.one(tensors[name])
             result = function(self._one, *map(every.one, given))
-            if other := [x for x in tree_leaves(result) if not isinstance(x, Tensor)]:
-                raise TypeError(f"a member's function gives a tensor, or several; got {type(other[0]).__name__}")
             if isinstance(result, Tensor):
                 return every.every(result)[: len(generators)]
+            if other := [x for x in tree_leaves(result) if not isinstance(x, Tensor)]:
+                raise TypeError(f"a member's function gives a tensor, or several; got {type(other[0]).__name__}")
             return tree_map(lambda x: every.every(x)[: len(generators)], result)
 
     def _is_independent(self, function: Callable[..., Any], inputs: Sequence[Tensor]) -> bool:

@@ -150,8 +150,9 @@ def fit_stack(trials: Trials, make_model: "Callable[[], nn.Module]", epochs: int
 
     every = examples()
     classes = every.classes.numpy()
-    splits = [split(classes, seed) for seed in (trials.seeds("split") if trials.splits else [None] * len(trials))]
-    train, valid, test = (torch.tensor(part) for part in zip(*splits, strict=True))
+    seeds = trials.seeds("split") if trials.splits else [None] * len(trials)
+    splits = {seed: split(classes, seed) for seed in {*seeds}}  # all trials of a search have one
+    train, valid, test = (torch.tensor(part) for part in zip(*(splits[seed] for seed in seeds), strict=True))
     data = Digits(*(Part(rows(every.images, part), rows(every.classes, part)) for part in (train, valid, test)))
     stack = trials.lockstep(make_model)
     chances = [torch.Generator().manual_seed(seed) for seed in trials.seeds("data")]

@@ -223,21 +223,25 @@ def _plan(asked: Study, task: ResolvedTask, begun: Plan | None) -> Plan:
 
 def _in_lockstep(asked: Study, task: ResolvedTask, rules: Sequence[ResolvedMethod], begun: Plan | None) -> bool:
     """Whether the study trains in stacks: as it began, else where task and rules can."""
-    if begun is not None and begun.lockstep and not asked.lockstep:
+    if begun is not None and not begun.lockstep:
+        return False
+    can = trains_stacks(task.source)
+    # An optimizer of another library may ask for what a stack does not give, as a closure.
+    others = [rule.name for rule in rules if not rule.method.rule]
+    if begun is None:
+        return asked.lockstep and can and not others
+    if not asked.lockstep:
         raise StudyError("the study in this store trains in lockstep, and goes on so: name another store for this")
-    if begun is not None and begun.lockstep and not trains_stacks(task.source):
+    if not can:
         raise StudyError(
             f"the study in this store trains in lockstep, and {task.name} has no function for stacks any more: put it "
             "back, or name another store for this"
         )
-    if begun is not None and begun.lockstep and (other := [rule.name for rule in rules if not rule.method.rule]):
+    if others:
         raise StudyError(
-            f"the study in this store trains in lockstep, which {other[0]} cannot: name another store for this"
+            f"the study in this store trains in lockstep, which {others[0]} cannot: name another store for this"
         )
-    if begun is not None:
-        return begun.lockstep
-    # An optimizer of another library may ask for what a stack does not give, as a closure.
-    return asked.lockstep and trains_stacks(task.source) and all(rule.method.rule for rule in rules)
+    return True
 
 
 def _reference(asked: str | None, contenders: Sequence[Contender]) -> str:
