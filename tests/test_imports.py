@@ -10,7 +10,7 @@ ROOT = Path(thalweg.__file__).parent
 # From the bottom: a room knows those of the rows below its own, and itself. `__init__` of the package is its face: it
 # loads everything, when asked; what is asked of it from below is its version.
 LAYERS = (
-    ("closest", "cpu", "files", "showing"),
+    ("closest", "cpu", "files", "languages", "showing"),
     ("formula",),
     ("conventions", "nn", "rules", "wrappers"),
     ("jax", "optim", "stats"),
@@ -22,7 +22,7 @@ LAYERS = (
     ("study.run",),
     ("study.bridges", "study"),
     ("view",),
-    ("report", "terminal"),
+    ("claims", "report", "terminal"),
     ("doctor", "explore", "notebook", "speed", "verify"),
     ("cli",),
     ("__main__", "__init__"),

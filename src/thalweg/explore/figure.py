@@ -2,16 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from thalweg.formula import Rule
-
-
-class Words(NamedTuple):
-    """A text in the page's languages."""
-
-    en: str
-    fr: str
+from thalweg.languages import Words as Words
 
 
 @dataclass(frozen=True)

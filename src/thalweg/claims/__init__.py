@@ -1,0 +1,35 @@
+"""The lecture's statements, each put to the test: a small experiment, numbers written down before, and a verdict.
+
+    thalweg claims adagrad-uniform
+
+``names``    of all claims, in the lecture's order
+``claim``    one of them
+``measure``  measures one here and now; `judged` says what follows
+"""
+
+from importlib import import_module
+
+from .claim import Claim, Measurement
+
+SECTIONS = ("schemes", "regularisation", "normalisation")
+
+
+def names(section: str | None = None) -> tuple[str, ...]:
+    """Of the claims of a section, or of all, in the lecture's order."""
+    sections = SECTIONS if section is None else (section,)
+    return tuple(name for one in sections for name in import_module(f"{__name__}.{one}").NAMES)
+
+
+def claim(name: str) -> Claim:
+    """A claim by its name. Raises `KeyError` for one that does not exist."""
+    for section in SECTIONS:
+        if name in names(section):
+            found: Claim = import_module(f"{__name__}.{section}.{name.replace('-', '_')}").CLAIM
+            return found
+    raise KeyError(name)
+
+
+def measure(name: str, repeat: int = 1) -> Measurement:
+    """Measure a claim in this process, with the seeds of a repeat: seconds. Raises `KeyError` as `claim`."""
+    one = claim(name)
+    return one.measure(one.seeds_of(repeat))

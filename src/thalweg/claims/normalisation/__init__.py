@@ -1,0 +1,3 @@
+"""Claims about normalisation, one a file; in the lecture's order."""
+
+NAMES: tuple[str, ...] = ()

@@ -1,0 +1,3 @@
+"""Claims about optimisation schemes, one a file; in the lecture's order."""
+
+NAMES: tuple[str, ...] = ("momentum-accelerates",)
