@@ -39,7 +39,7 @@ CLAIM = Claim(
     ),
     measured=Words(
         "Steps until the loss of the last ten batches is 0.3, on the digits, a network 64-64-10, batches of 64: "
-        "without momentum and with 0.9, each at the best of five learning rates from 0.03 to 3, chosen on 8 other seeds.",
+        "without momentum and with 0.9, each at the best of five learning rates from 0.03 to 3, chosen on 8 others.",
         "Nombre de pas jusqu'à ce que la perte des dix derniers batchs soit de 0,3, sur les chiffres manuscrits, un "
         "réseau 64-64-10, des batchs de 64 : sans momentum et avec 0,9, chacun au meilleur de cinq taux "
         "d'apprentissage de 0,03 à 3, choisi sur 8 autres graines.",
