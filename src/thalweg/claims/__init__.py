@@ -20,13 +20,18 @@ def names(section: str | None = None) -> tuple[str, ...]:
     return tuple(name for one in sections for name in import_module(f"{__name__}.{one}").NAMES)
 
 
-def claim(name: str) -> Claim:
-    """A claim by its name. Raises `KeyError` for one that does not exist."""
+def module(name: str) -> str:
+    """The module of a claim, by the claim's name. Raises `KeyError` for one that does not exist."""
     for section in SECTIONS:
         if name in names(section):
-            found: Claim = import_module(f"{__name__}.{section}.{name.replace('-', '_')}").CLAIM
-            return found
+            return f"{__name__}.{section}.{name.replace('-', '_')}"
     raise KeyError(name)
+
+
+def claim(name: str) -> Claim:
+    """A claim by its name. Raises `KeyError` for one that does not exist."""
+    one: Claim = import_module(module(name)).CLAIM
+    return one
 
 
 def measure(name: str, repeat: int = 1) -> Measurement:

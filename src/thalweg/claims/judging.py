@@ -1,6 +1,6 @@
 """From measured values to "holds", "does not hold" or "cannot tell"."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
 from typing import Literal
@@ -33,16 +33,20 @@ class Judged:
     bounds: tuple[Decided, ...]
 
 
-def judged(claim: Claim, measurement: Measurement) -> Judged:
-    """A claim holds where every bound does, and does not where one does not.
+def intervals(claim: Claim, measurement: Measurement) -> dict[str, Interval]:
+    """Of each bound's quantity, over the seeds; of all of them together, `ERROR` miss.
 
-    Raises `ValueError` where a quantity is missing, or has other than one finite number for each seed.
+    Raises `KeyError` where a quantity is missing, `ValueError` for values that are not finite, or not above 0.
     """
     level = 1 - ERROR / len(claim.bounds)
+    return {bound.quantity: _interval(bound, measurement.values[bound.quantity], level) for bound in claim.bounds}
+
+
+def judged(claim: Claim, intervals: Mapping[str, Interval]) -> Judged:
+    """A claim holds where every bound does, and does not where one does not."""
     each = []
     for bound in claim.bounds:
-        values = [*map(float, measurement.values[bound.quantity])]
-        interval = _interval(bound, values, level)
+        interval = intervals[bound.quantity]
         each.append(Decided(bound, interval, _decided(bound, interval)))
     verdicts = {one.verdict for one in each}
     if "does not hold" in verdicts:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 
 import numpy as np
-from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,8 @@ class Interval:
 
 def t_quantile(n: int, level: float) -> float:
     """Half-width of an interval for a mean of n values, in standard errors."""
+    from scipy.special import stdtrit  # intervals are read without scipy
+
     return float(stdtrit(n - 1, (1 + level) / 2))
 
 

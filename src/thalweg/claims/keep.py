@@ -1,0 +1,158 @@
+"""What was measured, in a file: one line of JSON for each claim and repeat, written at once."""
+
+import ast
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from importlib.resources import files
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from thalweg.languages import Words
+from thalweg.stats.intervals import Interval
+
+from . import module
+from .claim import Claim, Curve, Panel
+
+# Of the numbers of a figure.
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Record:
+    """One measurement, with seeds of its own.
+
+    ``key``        of what text, see `key`.
+    ``intervals``  of each bound's quantity.
+    ``figure``     its data.
+    ``seconds``    that it took on one thread; on what machine, which day and with which version.
+    """
+
+    claim: str
+    repeat: int
+    key: str
+    intervals: Mapping[str, Interval]
+    figure: tuple[Panel, ...]
+    seconds: float
+    machine: str
+    date: str
+    version: str
+
+
+def key(claim: Claim) -> str:
+    """Of all that a claim computes: the text of its file and of those of this package that it imports.
+
+    Words, docstrings and comments do not count: what is said of a claim may be bettered without measuring it again.
+    """
+    digest = sha256()
+    for name in sorted(_imported(module(claim.name), set())):
+        digest.update(_code(name).encode())
+    return digest.hexdigest()[:16]
+
+
+def read(path: Path) -> list[Record]:
+    """The measurements of a file; none where there is no file. A last line that a kill has cut short is left out.
+
+    Raises `ValueError` for a file of something else.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(_record(json.loads(line)))
+        except (ValueError, TypeError, KeyError) as problem:
+            if number == len(lines):
+                break
+            raise ValueError(f"{path}, line {number} is no measurement of a claim") from problem
+    return records
+
+
+def append(path: Path, record: Record) -> None:
+    """Add a measurement, so that it survives whatever follows. Raises `OSError`."""
+    line = json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":")) + "\n"
+    with path.open("a+b") as stream:
+        stream.seek(0, os.SEEK_END)
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            if stream.read(1) != b"\n":  # cut short by a kill
+                line = "\n" + line
+        stream.write(line.encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def current(records: Iterable[Record], claims: Sequence[Claim]) -> dict[str, dict[int, Record]]:
+    """The newest measurement of each claim and repeat, of those whose text is still that of the claim."""
+    keys = {claim.name: key(claim) for claim in claims}
+    kept: dict[str, dict[int, Record]] = {claim.name: {} for claim in claims}
+    for record in records:
+        if keys.get(record.claim) == record.key:
+            kept[record.claim][record.repeat] = record
+    return {name: dict(sorted(repeats.items())) for name, repeats in kept.items()}
+
+
+def published() -> list[Record]:
+    """The measurements that the library brings along, of five repeats."""
+    with files("thalweg.claims").joinpath("measured.jsonl").open(encoding="utf-8") as stream:
+        return [_record(json.loads(line)) for line in stream]
+
+
+def shortened(figure: Iterable[Panel]) -> tuple[Panel, ...]:
+    """The same with the digits that one can see."""
+    return tuple(replace(panel, curves=tuple(map(_shortened, panel.curves))) for panel in figure)
+
+
+def _shortened(curve: Curve) -> Curve:
+    def short(values: Sequence[float]) -> tuple[float, ...]:
+        return tuple(float(f"{value:.{DIGITS}g}") if isfinite(value) else value for value in values)
+
+    return replace(curve, x=short(curve.x), y=short(curve.y), low=short(curve.low), high=short(curve.high))
+
+
+def _record(line: dict[str, Any]) -> Record:
+    intervals = {
+        name: Interval(**{**each, "values": tuple(each["values"])}) for name, each in line["intervals"].items()
+    }
+    return Record(**{**line, "intervals": intervals, "figure": tuple(map(_panel, line["figure"]))})
+
+
+def _panel(panel: dict[str, Any]) -> Panel:
+    curves = tuple(Curve(**{**curve, "name": Words(*curve["name"])}) for curve in panel["curves"])
+    words = {name: Words(*panel[name]) for name in ("title", "x", "y")}
+    return Panel(**{**panel, **words, "curves": curves, "ticks": tuple(Words(*tick) for tick in panel["ticks"])})
+
+
+def _imported(name: str, seen: set[str]) -> set[str]:
+    """A module of this package, and those of it that it imports, however indirectly, functions' imports included."""
+    if name in seen:
+        return seen
+    seen.add(name)
+    for node in ast.walk(ast.parse(_text(name))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(__package__ + "."):
+            _imported(node.module, seen)
+    return seen
+
+
+def _text(name: str) -> str:
+    path = files(__package__).joinpath(*name.removeprefix(__package__ + ".").split("."))
+    return path.with_name(path.name + ".py").read_text(encoding="utf-8")  # type: ignore[attr-defined,no-any-return]
+
+
+def _code(name: str) -> str:
+    """A module's syntax without what is only said."""
+    return ast.dump(_Unsaid().visit(ast.parse(_text(name))))
+
+
+class _Unsaid(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == "Words":
+            return ast.copy_location(ast.Constant(None), node)
+        return self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
