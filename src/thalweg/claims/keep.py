@@ -28,7 +28,7 @@ class Record:
     ``key``        of what text, see `key`.
     ``intervals``  of each bound's quantity.
     ``figure``     its data.
-    ``seconds``    that it took on one thread; on what machine, which day and with which version.
+    ``seconds``    of a core; on what machine, which day and with which version.
     """
 
     claim: str

@@ -9,10 +9,10 @@ from cyclopts import CycloptsError, UnknownCommandError, UnknownOptionError
 
 from thalweg.terminal.console import Refused, complain, did_you_mean
 
-from . import catalogue, explorer, machine, planning, studies
+from . import catalogue, claiming, explorer, machine, planning, studies
 from .app import app, words_after_dashes
 
-__all__ = ["app", "catalogue", "explorer", "machine", "main", "planning", "studies"]
+__all__ = ["app", "catalogue", "claiming", "explorer", "machine", "main", "planning", "studies"]
 
 # What `pip install thalweg` leaves out and comparisons need.
 COMPARE_PACKAGES = {"scipy", "joblib", "sklearn", "msgspec", "plotly"}
@@ -28,6 +28,7 @@ STOPPED = {
     "lr-find": " Nothing is stored: the same command starts anew, with the same result.",
     "rerun": " Nothing was changed: the same command starts it anew.",
     "merge": " Nothing was written, or everything: the same command does what is left.",
+    "claims": " Nothing that was measured is lost, and the same command goes on where it stopped.",
     "verify": " Nothing was judged: the same command starts anew.",
 }
 

@@ -1,6 +1,6 @@
 """The explorer: the lecture's figures, alive, drawn by the very formulas that train.
 
-``write``    the page, one file that needs nothing else
+``write``    the page, one file that needs nothing else, and beside it that of the lecture's claims, measured
 ``descend``  what the figures show of a rule on a surface, as arrays
 """
 
@@ -15,13 +15,19 @@ __all__ = ["SURFACES", "Path", "Surface", "descend", "write"]
 
 
 def write(path: str | _Path) -> _Path:
-    """Write the page, whole or not at all. Raises `OSError` when it cannot be written."""
+    """Write the page, whole or not at all, and thalweg-claims.html beside it, to which its figures link.
+
+    Raises `OSError` when they cannot be written.
+    """
     from thalweg.files import write_atomically
 
-    from .building import page
+    from .building import claims_page, page
+    from .claims import FILE, measured
 
-    write_atomically(_Path(path), page())
-    return _Path(path)
+    explorer = _Path(path)
+    write_atomically(explorer, page())
+    write_atomically(explorer.with_name(FILE), claims_page(measured(), explorer.name))
+    return explorer
 
 
 def __getattr__(name: str) -> Any:

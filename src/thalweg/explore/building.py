@@ -1,7 +1,7 @@
 """The page: figures, formulas and scripts become one file that asks for nothing."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from itertools import product
@@ -9,6 +9,7 @@ from string import Template
 from typing import Any
 
 from thalweg import __version__
+from thalweg.claims.outcome import Outcome
 from thalweg.formula import Rule
 from thalweg.formula.compose import tested, usual_switches
 from thalweg.formula.javascript import form
@@ -16,6 +17,7 @@ from thalweg.formula.rule import hypers, inner
 from thalweg.rules import CATALOGUE
 from thalweg.view.palette import COLOURS
 
+from . import claims
 from .figure import Control, Figure, Form
 from .figures import figures
 from .formulas import shown_formulas
@@ -39,17 +41,31 @@ SCRIPTS = (
     "python",
     "app",
 )
+CLAIMS_SCRIPTS = ("words", "contours", "axes", "panel", "claims")
 
 
 def page(*names: str) -> str:
     """The whole page as text; with the figures of these names, unless all."""
-    shown = figures(*names)
+    return _filled("explorer.html", script(figures(*names)))
+
+
+def claims_page(shown: Sequence[Outcome], explorer: str = "") -> str:
+    """The page of the claims as text. ``explorer``: the file of the explorer that stands beside it, if it does."""
+    lines = [f"const {name} = {_json(value)};" for name, value in claims.data(shown, explorer).items()]
+    return _filled("claims.html", _run([*lines, *(_file(f"{name}.js") for name in CLAIMS_SCRIPTS)]), "claims.css")
+
+
+def _filled(page: str, script: str, *styles: str) -> str:
+    """A page with styles and a script in it; ``styles``: more than all pages have."""
     light = "".join(f"--c{i}: {light}; " for i, (light, _) in enumerate(COLOURS))
-    return Template(_file("explorer.html")).substitute(
-        version=__version__,
-        css=Template(_file("explorer.css")).substitute(light=light, dark=_dark()),
-        script=script(shown),
-    )
+    css = Template(_file("explorer.css")).substitute(light=light, dark=_dark()) + "".join(map(_file, styles))
+    return Template(_file(page)).substitute(version=__version__, css=css, script=script)
+
+
+def _run(lines: Iterable[str]) -> str:
+    """A script of its own names, which begins by itself, to stand in a page."""
+    text = "\n".join(['(() => {\n"use strict";', *lines, "begin();\n})();"])
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def script(figures: tuple[Figure, ...]) -> str:
@@ -68,9 +84,9 @@ def script(figures: tuple[Figure, ...]) -> str:
             if any(each.section == section for each in figures)
         ],
         "FIGURES": [_figure(each) for each in figures],
+        "CLAIMS": claims.FILE,
     }
-    lines = ['(() => {\n"use strict";']
-    lines += [f"const {name} = {_json(value)};" for name, value in data.items()]
+    lines = [f"const {name} = {_json(value)};" for name, value in data.items()]
     lines.append(f"const RULES = {{\n{''.join(_rule(each) for each in forms.values())}}};")
     lines.append(f"const SURFACES = {{\n{''.join(_surface(name) for name in names)}}};")
     functions = {f"norm.{name}": text for name, text in NORM_FUNCTIONS.items()}
@@ -84,8 +100,7 @@ def script(figures: tuple[Figure, ...]) -> str:
     lines.append(
         "window.explorer = { RULES, SURFACES, FIGURES, SCRIPTS, train, settings, formOf, lossOf, startOf, current };"
     )
-    lines.append("begin();\n})();")
-    return "\n".join(lines).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    return _run(lines)
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
@@ -97,6 +112,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "formulas": shown_formulas(figure),
         "data": figure.data,
         "words": {name: words._asdict() for name, words in figure.words.items()},
+        "claims": claims.links(figure.name),
     }
 
 

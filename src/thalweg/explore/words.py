@@ -25,6 +25,7 @@ WORDS: Mapping[str, Words] = {
     "copy": Words("Copy", "Copier"),
     "save": Words("Save", "Enregistrer"),
     "copied": Words("Copied", "Copié"),
+    "claims": Words("What the lecture states, measured:", "Ce que le cours affirme, mesuré :"),
     "formulas": Words("The formulas", "Les formules"),
     "start": Words("start", "départ"),
     "step": Words("step", "pas"),

@@ -101,6 +101,9 @@ const show = () => {
   place("title").textContent = said(shown.title);
   place("see").textContent = said(shown.see);
   place("formulas").innerHTML = formulasOf(shown);
+  place("claims-box").hidden = shown.claims.length === 0;
+  place("claims").innerHTML = shown.claims.map(({ name, statement, verdict }) =>
+    `<li><a href="${CLAIMS}#${name}?lang=${language()}">${escaped(said(statement))}</a> ${escaped(said(verdict))}</li>`).join("");
   place("formulas-box").hidden = shown.formulas.length === 0;
   place("play").hidden = !shown.controls.some((control) => control.name === "steps");
   place("menu").innerHTML = SECTIONS.map(({ title, names }) =>

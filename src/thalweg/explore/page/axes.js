@@ -2,6 +2,9 @@
 
 const FAR = 20000;
 
+// 0, 1, ... as many as are asked for.
+const upTo = (count) => Array.from({ length: count }, (_, index) => index);
+
 const scaleOf = ({ from, to, log }, start, end) => {
   // On a logarithmic axis what is not positive lies below everything.
   const turn = log ? (value) => Math.log10(Math.max(0, value)) : (value) => value;

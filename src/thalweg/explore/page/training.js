@@ -55,6 +55,4 @@ const train = (label, n, loss, start, steps, see) => {
 // One coordinate of every moment.
 const column = (weights, index) => weights.map((w) => w[index]);
 
-const upTo = (count) => Array.from({ length: count }, (_, index) => index);
-
 const spaced = (low, high, count) => upTo(count).map((i) => low + ((high - low) * i) / (count - 1));

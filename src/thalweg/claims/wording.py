@@ -1,0 +1,122 @@
+"""Claims as text: numbers, a table in Markdown, JSON."""
+
+import json
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+
+from thalweg.stats.wording import Unit, counted, listed, value_text
+
+from .claim import Bound
+from .judging import VERDICTS, Decided
+from .outcome import Outcome
+
+
+def estimate(decided: Decided) -> str:
+    """A mean with its interval: 1.43 (1.32 to 1.54)."""
+    unit = Unit(share=decided.bound.share)
+    return f"{unit.mean(decided.interval)} ({unit.levels(decided.interval)})"
+
+
+def asked(bound: Bound) -> str:
+    """What a bound asks for: at least 1.2."""
+
+    def number(value: float) -> str:
+        return f"{value_text(100 * value, 6)}%" if bound.share else value_text(value, 6)
+
+    if bound.at_most == inf:
+        return f"at least {number(bound.at_least)}"
+    if bound.at_least == -inf:
+        return f"at most {number(bound.at_most)}"
+    return f"{number(bound.at_least)} to {number(bound.at_most)}"
+
+
+def verdict(outcome: Outcome) -> str:
+    """The verdict, and of several repeats how many say so: holds, 5 of 5."""
+    repeats = len(outcome.verdicts)
+    return outcome.verdict + ("" if repeats == 1 else f", {outcome.verdicts.count(outcome.verdict)} of {repeats}")
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How often which verdict, and whether repeats agree: 3 claims: 2 holds, 1 cannot tell."""
+    verdicts = [each.verdict for each in outcomes]
+    counts = [f"{verdicts.count(one)} {one}" for one in VERDICTS if one in verdicts]
+    text = f"{counted(len(outcomes), 'claim')}: {', '.join(counts)}."
+    if any(len(each.records) > 1 for each in outcomes):
+        mean = sum(each.agreement for each in outcomes) / len(outcomes)
+        text += (
+            f" Over repeats with other seeds, {Unit(share=True).value(mean)} of verdicts are the claim's most frequent."
+        )
+    return text
+
+
+def provenance(outcomes: Sequence[Outcome]) -> str:
+    """Machine, dates, and the time it took."""
+    records = [record for each in outcomes for record in each.records]
+    machines = listed(sorted({record.machine for record in records}))
+    days = sorted({record.date for record in records})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    versions = listed(sorted({record.version for record in records}))
+    minutes = sum(record.seconds for record in records) / 60
+    repeats = len({record.repeat for record in records})
+    return (
+        f"Measured on {machines}, {when}, thalweg {versions}; {counted(repeats, 'repeat')}, "
+        f"{minutes / repeats:.0f} core-minutes each."
+    )
+
+
+def as_markdown(outcomes: Sequence[Outcome]) -> str:
+    """Tables, one for each section of the lecture."""
+    lines = [summary(outcomes), "", provenance(outcomes)]
+    for section in dict.fromkeys(each.section for each in outcomes):
+        lines += [
+            "",
+            f"## {section.capitalize()}",
+            "",
+            "| claim | verdict | measured | asked |",
+            "| --- | --- | --- | --- |",
+        ]
+        lines += [_row(each) for each in outcomes if each.section == section]
+    return "\n".join(lines)
+
+
+def _row(outcome: Outcome) -> str:
+    bounds = outcome.judged[0].bounds
+    measured = "<br>".join(f"{each.bound.words.en}: {estimate(each)}" for each in bounds)
+    wanted = "<br>".join(asked(each.bound) for each in bounds)
+    claim = outcome.claim
+    return f"| {claim.statement.en} `{claim.name}` | {verdict(outcome)} | {measured} | {wanted} |"
+
+
+def as_json(outcomes: Sequence[Outcome]) -> str:
+    """One object a claim and repeat."""
+    rows: list[dict[str, Any]] = [
+        {
+            "claim": each.claim.name,
+            "section": each.section,
+            "statement": each.claim.statement.en,
+            "repeat": record.repeat,
+            "verdict": judged.verdict,
+            "bounds": [
+                {
+                    "quantity": one.bound.quantity,
+                    "at_least": None if one.bound.at_least == -inf else one.bound.at_least,
+                    "at_most": None if one.bound.at_most == inf else one.bound.at_most,
+                    "mean": one.interval.mean,
+                    "low": one.interval.low,
+                    "high": one.interval.high,
+                    "level": one.interval.level,
+                    "values": one.interval.values,
+                    "verdict": one.verdict,
+                }
+                for one in judged.bounds
+            ],
+            "seconds": record.seconds,
+            "machine": record.machine,
+            "date": record.date,
+            "version": record.version,
+        }
+        for each in outcomes
+        for record, judged in zip(each.records, each.judged, strict=True)
+    ]
+    return json.dumps(rows, ensure_ascii=False, indent=1)

@@ -1,0 +1,154 @@
+"""The page of the lecture's claims: what is stated, what was measured, the verdict, and a picture."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+from thalweg import claims
+from thalweg.claims.judging import VERDICTS, Decided
+from thalweg.claims.keep import current, published
+from thalweg.claims.outcome import Outcome, outcomes
+from thalweg.claims.wording import asked, estimate
+from thalweg.languages import Words
+
+from .words import SECTIONS
+
+# Beside the explorer, under this name.
+FILE = "thalweg-claims.html"
+
+WORDS = {
+    "heading": Words("The lecture's statements, measured", "Les affirmations du cours, mesurées"),
+    "lead": Words(
+        "Each statement has a small experiment, and numbers that decide, written down before. It holds where the "
+        "intervals of all quantities lie within their bounds, over new seeds; it does not where one lies outside; "
+        "otherwise one cannot tell. All intervals of a statement together miss in one of a hundred measurements.",
+        "Chaque affirmation a une petite expérience, et des nombres qui décident, écrits avant. Elle est vérifiée si "
+        "les intervalles de toutes les quantités sont dans leurs bornes, pour de nouvelles graines ; elle ne l'est "
+        "pas si l'un est dehors ; sinon on ne peut pas trancher. Tous les intervalles d'une affirmation ensemble se "
+        "trompent dans une mesure sur cent.",
+    ),
+    "tagline": Words(
+        "how weights are updated, put to the test",
+        "la mise à jour des poids, mise à l'épreuve",
+    ),
+    "languages": Words("Language", "Langue"),
+    "theme": Words("Light or dark", "Clair ou sombre"),
+    "contents": Words("Statements", "Affirmations"),
+    "slide": Words("Slide", "Diapositive"),
+    "play": Words("Play with it in the explorer", "Essayer dans l'explorateur"),
+    "asked": Words("asked: {bound}", "demandé : {bound}"),
+    "repeat": Words("repeat", "répétition"),
+    "of": Words("{count} of {repeats}", "{count} sur {repeats}"),
+    "why": Words("Why", "Pourquoi"),
+    "facts": Words(
+        "{claims} statements, {repeats} repeats with other seeds. Machine: {machine}, {date}, thalweg {version}; "
+        "{minutes} core-minutes a repeat.",
+        "{claims} affirmations, {repeats} répétitions avec d'autres graines. Machine : {machine}, {date}, thalweg "
+        "{version} ; {minutes} minutes d'un cœur par répétition.",
+    ),
+    "holds": Words("holds", "vérifié"),
+    "does not hold": Words("does not hold", "non vérifié"),
+    "cannot tell": Words("cannot tell", "indécidable"),
+}
+
+
+@lru_cache(maxsize=1)
+def measured() -> tuple[Outcome, ...]:
+    """What the library brings along: all claims, in five repeats."""
+    every = [claims.claim(name) for name in claims.names()]
+    return outcomes(every, current(published(), every))
+
+
+def data(shown: Sequence[Outcome], explorer: str) -> dict[str, Any]:
+    """All that the page draws, as JSON. ``explorer``: the file of the explorer beside the page; "": there is none."""
+    return {
+        "WORDS": {name: words._asdict() for name, words in WORDS.items()},
+        "VERDICTS": VERDICTS,
+        "EXPLORER": explorer,
+        "FACTS": _facts(shown),
+        "SECTIONS": [
+            {"title": title._asdict(), "claims": [_claim(each) for each in shown if each.section == section]}
+            for section, title in SECTIONS.items()
+            if any(each.section == section for each in shown)
+        ],
+    }
+
+
+def links(figure: str) -> list[dict[str, Any]]:
+    """The claims that a figure of the explorer is about: name, statement, verdict."""
+    return [
+        {
+            "name": each.claim.name,
+            "statement": each.claim.statement._asdict(),
+            "verdict": WORDS[each.verdict]._asdict(),
+        }
+        for each in measured()
+        if each.claim.figure == figure
+    ]
+
+
+def _facts(shown: Sequence[Outcome]) -> dict[str, str]:
+    records = [record for each in shown for record in each.records]
+    repeats = len({record.repeat for record in records})
+    days = sorted({record.date for record in records})
+    return {
+        "claims": str(len(shown)),
+        "repeats": str(repeats),
+        "machine": ", ".join(sorted({record.machine for record in records})),
+        "date": " – ".join(dict.fromkeys((days[0], days[-1]))),
+        "version": ", ".join(sorted({record.version for record in records})),
+        "minutes": f"{sum(record.seconds for record in records) / 60 / repeats:.0f}",
+    }
+
+
+def _claim(outcome: Outcome) -> dict[str, Any]:
+    one = outcome.claim
+    return {
+        "name": one.name,
+        "slide": one.slide,
+        "statement": one.statement._asdict(),
+        "measured": one.measured._asdict(),
+        "why": one.why._asdict(),
+        "figure": one.figure,
+        "verdict": outcome.verdict,
+        "count": outcome.verdicts.count(outcome.verdict),
+        "bounds": [_bound([judged.bounds[place] for judged in outcome.judged]) for place in range(len(one.bounds))],
+        "panels": [_plain(asdict(panel)) for panel in outcome.records[0].figure],
+    }
+
+
+def _bound(repeats: Sequence[Decided]) -> dict[str, Any]:
+    """A bound in all repeats."""
+    bound = repeats[0].bound
+    return {
+        "words": bound.words._asdict(),
+        "asked": _in_french(asked(bound))._asdict(),
+        "first": _in_french(estimate(repeats[0]))._asdict(),
+        "low": _finite(bound.at_least),
+        "high": _finite(bound.at_most),
+        "ratio": bound.ratio,
+        "share": bound.share,
+        "repeats": [[each.interval.mean, each.interval.low, each.interval.high, each.verdict] for each in repeats],
+    }
+
+
+def _in_french(text: str) -> Words:
+    """A number's text in both languages."""
+    french = text.replace(".", ",").replace("%", " %")
+    for english, other in (("at least", "au moins"), ("at most", "au plus"), (" to ", " à ")):
+        french = french.replace(english, other)
+    return Words(text, french)
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None
+
+
+def _plain(value: Any) -> Any:
+    """Words as JSON of both languages, which `asdict` leaves as they are."""
+    if isinstance(value, Words):
+        return value._asdict()
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,146 @@
+// The page of the claims: words, a forest of intervals for each bound, and the figures, drawn once and again when the
+// page's width or language is another.
+
+const place = (id) => document.getElementById(id);
+const CLASSES = { holds: "holds", "does not hold": "not", "cannot tell": "unclear" };
+const SIGNS = { holds: "✓", "does not hold": "✗", "cannot tell": "?" };
+const ROW = 20;
+
+const page = { theme: "", views: [] };
+
+const tag = (name, content, more = "") => `<${name}${more}>${content}</${name}>`;
+const verdictOf = ({ verdict, count, bounds }) => {
+  const repeats = bounds[0].repeats.length;
+  const often = repeats > 1 ? ` · ${filled(said(WORDS.of), { count: String(count), repeats: String(repeats) })}` : "";
+  return tag("span", escaped(said(WORDS[verdict]) + often), ` class="verdict ${CLASSES[verdict]}"`);
+};
+
+const claimText = (claim) => {
+  const own = `#${claim.name}`;
+  const bounds = claim.bounds.map(({ words, first, asked }) =>
+    tag("p", `${escaped(said(words))}${said({ en: ": ", fr: " : " })}<strong>${escaped(said(first))}</strong>, ` +
+      `${escaped(filled(said(WORDS.asked), { bound: said(asked) }))}`)).join("");
+  const play = EXPLORER && claim.figure
+    ? tag("p", tag("a", escaped(said(WORDS.play)), ` href="${EXPLORER}#${claim.figure}?lang=${language()}"`)) : "";
+  return tag("h3", `${tag("a", escaped(said(claim.statement)), ` href="${own}"`)} ${verdictOf(claim)}`) +
+    tag("p", `${escaped(said(WORDS.slide))}${said({ en: ": ", fr: " : " })}<span lang="fr">${escaped(claim.slide)}</span>`,
+      ' class="quiet"') +
+    tag("p", escaped(said(claim.measured))) + bounds + '<div class="drawn"></div>' +
+    tag("p", `<strong>${escaped(said(WORDS.why))}.</strong> ${escaped(said(claim.why))}`) + play;
+};
+
+// The bounds' intervals, a row each repeat, and the numbers that they are held to.
+const forest = ({ words, low, high, ratio, share, repeats }) => {
+  const ends = repeats.flatMap(([, from, to]) => [from, to]);
+  const held = [low, high].filter((each) => each !== null);
+  const log = ratio && Math.max(...ends, ...held) > 4 * Math.min(...ends, ...held);
+  // Where there is no interval, all that is possible.
+  const x = around([...ends, ...held], { log, room: 0.12 });
+  const colour = (verdict) => ({ holds: "--holds", "does not hold": "--not", "cannot tell": "--quiet" })[verdict];
+  const named = share ? { name: (value) => percentText(value, Math.abs(x.to - x.from) < 0.05 ? 1 : 0) } : {};
+  return {
+    title: said(words),
+    x: { ...x, ...named }, y: { from: repeats.length - 0.4, to: -0.6, ticks: upTo(repeats.length), name: (row) => String(row + 1) },
+    xlabel: "", ylabel: repeats.length > 1 ? said(WORDS.repeat) : "", ratio: 0, least: ROW * repeats.length + 58,
+    alt: `${said(words)}${said({ en: ": ", fr: " : " })}${repeats.map(([mean, from, to]) => `${numberText(mean, 3)} (${numberText(from, 3)}; ${numberText(to, 3)})`).join(", ")}`,
+    marks: [
+      ...held.map((value) => ({ kind: "across", x: value, colour: "--ink", width: 1.5 })),
+      ...repeats.flatMap(([mean, from, to, verdict], row) => [
+        { kind: "line", x: [from, to], y: [row, row], colour: colour(verdict), width: 2.5 },
+        { kind: "dots", x: [mean], y: [row], colour: colour(verdict), r: 4.5 },
+      ]),
+    ],
+  };
+};
+
+const panelOf = ({ title, x, y, curves, log_x: logX, log_y: logY, ticks }) => {
+  const bars = curves.filter(({ kind }) => kind === "bars");
+  const ys = curves.flatMap((curve) => [...curve.y, ...curve.low, ...curve.high]);
+  const xs = curves.flatMap((curve) => curve.x);
+  const across = around(xs, { log: logX, room: 0.03 });
+  const named = ticks.length
+    ? { from: -0.6, to: ticks.length - 0.4, ticks: upTo(ticks.length), name: (k) => said(ticks[k]) } : across;
+  const up = around(ys, { log: logY, ...(bars.length && !logY ? { least: 0 } : {}) });
+  const colourOf = (k) => `--c${k % 8}`;
+  const width = 0.8 / Math.max(1, bars.length);
+  const marks = curves.flatMap((curve, k) => {
+    const colour = colourOf(k);
+    const look = { x: curve.x, y: curve.y, colour };
+    if (curve.kind === "bars") {
+      const left = (value) => value - 0.4 + bars.indexOf(curve) * width;
+      return curve.x.flatMap((value, i) => [
+        { kind: "rect", x: [left(value), left(value) + 0.92 * width], y: [logY ? up.from : 0, curve.y[i]], colour, opacity: 0.85 },
+        ...(curve.low.length ? [{ kind: "line", x: [left(value) + 0.46 * width, left(value) + 0.46 * width],
+          y: [curve.low[i], curve.high[i]], colour: "--ink", width: 1.5 }] : []),
+      ]);
+    }
+    const whiskers = curve.kind === "dots" && curve.low.length
+      ? curve.x.map((value, i) => ({ kind: "line", x: [value, value], y: [curve.low[i], curve.high[i]], colour, width: 1.5 })) : [];
+    const line = { kind: "line", ...look, width: 2, dash: curve.dashed ? "7 4" : null };
+    return [
+      ...(curve.low.length && curve.kind !== "dots" ? [{ kind: "band", x: curve.x, low: curve.low, high: curve.high, colour }] : []),
+      ...whiskers, ...(curve.kind === "dots" ? [] : [line]),
+      ...(curve.kind === "line" ? [] : [{ kind: "dots", ...look, r: 3.5 }]),
+    ];
+  });
+  return {
+    title: said(title), x: named, y: up, xlabel: said(x), ylabel: said(y), ratio: 0.56, alt: said(title), marks,
+    legend: curves.map(({ name, kind, dashed }, k) =>
+      [said(name), colourOf(k), dashed ? "7 4" : null, kind === "line" ? 2 : 6]),
+  };
+};
+
+const draw = () => page.views.forEach(({ view, of }) => view.draw(of(), view.element.clientWidth));
+
+const all = SECTIONS.flatMap(({ claims }) => claims);
+
+const show = () => {
+  document.documentElement.lang = language();
+  document.documentElement.dataset.theme = page.theme;
+  document.title = `${said(WORDS.heading)} · thalweg`;
+  document.querySelectorAll("[data-words]").forEach((each) => { each.textContent = said(WORDS[each.dataset.words]); });
+  document.querySelectorAll("[data-label]").forEach((each) => each.setAttribute("aria-label", said(WORDS[each.dataset.label])));
+  document.querySelectorAll("[data-lang]").forEach((button) => {
+    button.setAttribute("aria-pressed", String(button.dataset.lang === language()));
+  });
+  place("facts").textContent = filled(said(WORDS.facts), FACTS);
+  place("counts").innerHTML = VERDICTS.map((verdict) =>
+    `${tag("span", escaped(said(WORDS[verdict])), ` class="verdict ${CLASSES[verdict]}"`)} ${all.filter((each) => each.verdict === verdict).length}`)
+    .join(" &nbsp; ");
+  place("menu").innerHTML = SECTIONS.map(({ title, claims }) =>
+    `<li><span>${escaped(said(title))}</span><ul>${claims.map(({ name, statement, verdict }) =>
+      `<li><a href="#${name}"><span class="mark ${CLASSES[verdict]}" aria-hidden="true">${SIGNS[verdict]}</span>` +
+      `${escaped(said(statement).replace(/\.$/, ""))}</a></li>`).join("")}</ul></li>`).join("");
+  place("claims").innerHTML = SECTIONS.map(({ title, claims }) => tag("h2", escaped(said(title))) +
+    claims.map((claim) => tag("section", claimText(claim), ` class="claim" id="${claim.name}"`)).join("")).join("");
+  page.views = all.flatMap((claim) => {
+    const drawn = document.querySelector(`#${claim.name} .drawn`);
+    return [...claim.panels.map((panel) => () => panelOf(panel)), ...claim.bounds.map((bound) => () => forest(bound))]
+      .map((of) => {
+        const view = new PanelView(() => {}, () => {});
+        drawn.append(view.element);
+        return { view, of };
+      });
+  });
+  draw();
+};
+
+// As the explorer's: #adagrad-uniform?lang=fr&theme=dark.
+const begin = () => {
+  const [name, query = ""] = location.hash.slice(1).split("?");
+  const given = new URLSearchParams(query);
+  chosenLanguage = (given.get("lang") ?? navigator.language).startsWith("fr") ? "fr" : "en";
+  page.theme = given.get("theme") ?? "";
+  place("theme").addEventListener("click", () => {
+    const dark = page.theme ? page.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    page.theme = dark ? "light" : "dark";
+    document.documentElement.dataset.theme = page.theme;
+  });
+  document.querySelectorAll("[data-lang]").forEach((button) => button.addEventListener("click", () => {
+    chosenLanguage = button.dataset.lang;
+    show();
+  }));
+  show();
+  new ResizeObserver(draw).observe(place("claims"));
+  if (name) place(name)?.scrollIntoView();
+};
