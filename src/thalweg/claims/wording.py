@@ -8,6 +8,7 @@ from typing import Any
 from thalweg.stats.wording import Unit, counted, listed, value_text
 
 from .claim import Bound
+from .errata import ERRATA
 from .judging import VERDICTS, Decided
 from .outcome import Outcome
 
@@ -86,6 +87,16 @@ def _row(outcome: Outcome) -> str:
     wanted = "<br>".join(asked(each.bound) for each in bounds)
     claim = outcome.claim
     return f"| {claim.statement.en} `{claim.name}` | {verdict(outcome)} | {measured} | {wanted} |"
+
+
+def errata_markdown() -> str:
+    """What the slides write, and what should stand there."""
+    lines = []
+    for number, each in enumerate(ERRATA, 1):
+        lines += [f"{number}. **{each.slide}**: {each.written}", f"   *should be* {each.instead}.", f"   {each.why.en}"]
+        if each.claims:
+            lines.append(f"   Measured: {', '.join(f'`{name}`' for name in each.claims)}.")
+    return "\n".join(lines)
 
 
 def as_json(outcomes: Sequence[Outcome]) -> str:

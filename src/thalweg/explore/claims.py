@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from thalweg import claims
+from thalweg.claims.errata import ERRATA
 from thalweg.claims.judging import VERDICTS, Decided
 from thalweg.claims.keep import current, published
 from thalweg.claims.outcome import Outcome, outcomes
@@ -47,6 +48,9 @@ WORDS = {
         "{claims} affirmations, {repeats} répétitions avec d'autres graines. Machine : {machine}, {date}, thalweg "
         "{version} ; {minutes} minutes d'un cœur par répétition.",
     ),
+    "errata": Words("Errata of the slides", "Errata des diapositives"),
+    "written": Words("written", "écrit"),
+    "instead": Words("should be", "devrait être"),
     "holds": Words("holds", "vérifié"),
     "does not hold": Words("does not hold", "non vérifié"),
     "cannot tell": Words("cannot tell", "indécidable"),
@@ -62,6 +66,7 @@ def measured() -> tuple[Outcome, ...]:
 
 def data(shown: Sequence[Outcome], explorer: str) -> dict[str, Any]:
     """All that the page draws, as JSON. ``explorer``: the file of the explorer beside the page; "": there is none."""
+    names = {each.claim.name for each in shown}
     return {
         "WORDS": {name: words._asdict() for name, words in WORDS.items()},
         "VERDICTS": VERDICTS,
@@ -72,6 +77,7 @@ def data(shown: Sequence[Outcome], explorer: str) -> dict[str, Any]:
             for section, title in SECTIONS.items()
             if any(each.section == section for each in shown)
         ],
+        "ERRATA": [{**_plain(asdict(each)), "claims": [one for one in each.claims if one in names]} for each in ERRATA],
     }
 
 

@@ -29,6 +29,12 @@ const claimText = (claim) => {
     tag("p", `<strong>${escaped(said(WORDS.why))}.</strong> ${escaped(said(claim.why))}`) + play;
 };
 
+const erratumText = ({ slide, written, instead, why, claims }) => tag("li",
+  tag("p", `<strong lang="fr">${escaped(slide)}</strong>`) +
+  tag("dl", [["written", written], ["instead", instead]].map(([name, formula]) =>
+    `${tag("dt", escaped(said(WORDS[name])))}${tag("dd", escaped(formula), ' lang="fr"')}`).join("")) +
+  tag("p", `${escaped(said(why))} ${claims.map((name) => tag("a", name, ` href="#${name}"`)).join(", ")}`));
+
 // The bounds' intervals, a row each repeat, and the numbers that they are held to.
 const forest = ({ words, low, high, ratio, share, repeats }) => {
   const ends = repeats.flatMap(([, from, to]) => [from, to]);
@@ -112,7 +118,9 @@ const show = () => {
       `<li><a href="#${name}"><span class="mark ${CLASSES[verdict]}" aria-hidden="true">${SIGNS[verdict]}</span>` +
       `${escaped(said(statement).replace(/\.$/, ""))}</a></li>`).join("")}</ul></li>`).join("");
   place("claims").innerHTML = SECTIONS.map(({ title, claims }) => tag("h2", escaped(said(title))) +
-    claims.map((claim) => tag("section", claimText(claim), ` class="claim" id="${claim.name}"`)).join("")).join("");
+    claims.map((claim) => tag("section", claimText(claim), ` class="claim" id="${claim.name}"`)).join("")).join("") +
+    tag("h2", escaped(said(WORDS.errata)), ' id="errata"') + tag("ol", ERRATA.map(erratumText).join(""));
+  place("menu").innerHTML += `<li><ul><li>${tag("a", escaped(said(WORDS.errata)), ' href="#errata"')}</li></ul></li>`;
   page.views = all.flatMap((claim) => {
     const drawn = document.querySelector(`#${claim.name} .drawn`);
     return [...claim.panels.map((panel) => () => panelOf(panel)), ...claim.bounds.map((bound) => () => forest(bound))]

@@ -1,0 +1,145 @@
+"""What the lecture's slides write, and what should stand there."""
+
+from dataclasses import dataclass
+
+from thalweg.languages import Words
+
+
+@dataclass(frozen=True)
+class Erratum:
+    """A place in the slides.
+
+    ``slide``    its title.
+    ``written``  what stands there, as there; ``instead``: what should. Formulas in plain characters.
+    ``why``      the reason.
+    ``claims``   names of the claims that measure what follows.
+    """
+
+    slide: str
+    written: str
+    instead: str
+    why: Words
+    claims: tuple[str, ...] = ()
+
+
+ERRATA = (
+    Erratum(
+        "Avec momentum",
+        "γₜ ∈ [0, 1]",
+        "γₜ ∈ [0, 1)",
+        Words(
+            "With γ = 1 the velocity stays what it was at the start, 0: nothing is ever trained.",
+            "Avec γ = 1, la vélocité reste ce qu'elle était au départ, 0 : rien n'est jamais appris.",
+        ),
+        ("momentum-one",),
+    ),
+    Erratum(
+        "RMSProp : deuxième réponse",
+        "α ≥ 0",
+        "0 ≤ α < 1",
+        Words(
+            "From α = 1 on nothing of the new gradient enters, or it enters with a negative sign: g stays 0, or its "
+            "root is of a negative number.",
+            "À partir de α = 1, rien du nouveau gradient n'entre, ou il entre avec un signe négatif : g reste 0, ou sa "
+            "racine est celle d'un nombre négatif.",
+        ),
+    ),
+    Erratum(
+        "Adam : correction du biais de l'initialisation",
+        "vₜ = β₂ vₜ₋₁ + (1 − β₂) ℒ(θₜ)²",
+        "vₜ = β₂ vₜ₋₁ + (1 − β₂) ∇ℒ(θₜ₋₁)²",
+        Words(
+            "It is the gradient that is averaged, not the loss: ℒ stands for ∇ℒ in every line. And the scheme above "
+            "has vₜ₊₁ from ∇ℒ(θₜ), so the newest gradient in vₜ is that of θₜ₋₁; the sum goes over i = 0, ..., t − 1 "
+            "with β₂ᵗ⁻¹⁻ⁱ. What follows for the correction stays as it is.",
+            "C'est le gradient dont on fait la moyenne, pas la perte : ℒ est mis pour ∇ℒ à chaque ligne. Et le schéma "
+            "au-dessus donne vₜ₊₁ à partir de ∇ℒ(θₜ), donc le dernier gradient dans vₜ est celui de θₜ₋₁ ; la somme "
+            "porte sur i = 0, ..., t − 1 avec β₂ᵗ⁻¹⁻ⁱ. La correction qui en découle ne change pas.",
+        ),
+        ("adam-moments-unbiased", "adam-moments-unbiased-in-training"),
+    ),
+    Erratum(
+        "Adam : interprétation du learning rate",
+        "v̂ₜ et m̂ₜ sont des estimateurs non biaisés de E[ℒ(θₜ)] et E[ℒ(θₜ)²]",
+        "m̂ₜ et v̂ₜ sont des estimateurs non biaisés de E[∇ℒ(θₜ)] et E[∇ℒ(θₜ)²]",
+        Words(
+            "ℒ for ∇ℒ again, and the order is crossed: v̂ estimates the square. Both only if the gradients have one "
+            "distribution all along.",
+            "De nouveau ℒ pour ∇ℒ, et l'ordre est croisé : v̂ estime le carré. Les deux seulement si les gradients "
+            "suivent la même loi tout du long.",
+        ),
+        ("adam-moments-unbiased-in-training",),
+    ),
+    Erratum(
+        "Adam : interprétation du learning rate",
+        "|Δₜ| ∼ η |E[ℒ(θₜ)]| / √(E[ℒ(θₜ)]²)",
+        "|Δₜ| ∼ η |E[∇ℒ(θₜ)]| / √(E[∇ℒ(θₜ)²])",
+        Words(
+            "The square belongs inside the expectation: outside, the quotient is 1 whatever the gradient, and Jensen's "
+            "inequality has nothing to say.",
+            "Le carré est à l'intérieur de l'espérance : à l'extérieur, le quotient vaut 1 quel que soit le gradient, "
+            "et l'inégalité de Jensen n'a rien à dire.",
+        ),
+    ),
+    Erratum(
+        "Adam : interprétation du learning rate",
+        "|Δₜ| ∼ ..., ainsi |Δₜ| ≲ η",
+        "|Δₜ| ≤ η max(1, (1 − β₁) / √(1 − β₂))",
+        Words(
+            "The quotient of two unbiased estimates does not estimate the quotient: they remember 10 and 1,000 steps, "
+            "and where the gradient is noise, steps are far longer than that of the mean gradient. A rare gradient "
+            "makes a step of up to (1 − β₁) / √(1 − β₂) = 3.16 times η (Kingma & Ba 2015, section 2.1). ε is left out.",
+            "Le quotient de deux estimateurs sans biais n'estime pas le quotient : ils retiennent 10 et 1 000 pas, et "
+            "là où le gradient est du bruit, les pas sont bien plus longs que celui du gradient moyen. Un gradient "
+            "rare fait un pas de jusqu'à (1 − β₁) / √(1 − β₂) = 3,16 fois η (Kingma & Ba 2015, section 2.1). ε est omis.",
+        ),
+        ("adam-ratio-of-means", "adam-step-bounded", "adam-step-never-longer"),
+    ),
+    Erratum(
+        "Problème de la régularisation",
+        "Ainsi, dès lors que l'on utilise une méthode adaptative",
+        "... avec momentum, ou une méthode adaptative",
+        Words(
+            "What was derived is momentum, which is not adaptive, and there both forms rest at the same point. The "
+            "reason for adaptive methods is another: the penalty's gradient, too, is divided by √v, so that weights "
+            "with large gradients are decayed least (Loshchilov & Hutter 2019).",
+            "Ce qui vient d'être dérivé est le momentum, qui n'est pas adaptatif, et les deux formes y ont le même "
+            "point de repos. La raison pour les méthodes adaptatives est une autre : le gradient de la pénalité est "
+            "lui aussi divisé par √v, si bien que les poids aux grands gradients décroissent le moins (Loshchilov & "
+            "Hutter 2019).",
+        ),
+    ),
+    Erratum(
+        "Couche Batch Normalization : seconde approximation",
+        "σ²_ℬ = (1/m) Σⱼ (xᵢ − μ_ℬ)²",
+        "σ²_ℬ = (1/m) Σⱼ (xⱼ − μ_ℬ)²",
+        Words(
+            "The sum goes over j. As it stands every term is the same, and each example has a variance of its own. "
+            "The same index on the slide of Layer Normalization.",
+            "La somme porte sur j. Telle quelle, tous les termes sont égaux, et chaque exemple a sa propre variance. "
+            "Le même indice sur la diapositive de Layer Normalization.",
+        ),
+    ),
+    Erratum(
+        "Couche Batch Normalization : position de la couche",
+        "l'article est clair (fonction d'activation puis Batch Normalization)",
+        "l'article est clair (Batch Normalization puis fonction d'activation)",
+        Words(
+            "Ioffe & Szegedy 2015, section 3.2, normalise W x + b, before the nonlinearity: the paper is the other way "
+            "round, and so is the advice of the slide, which follows Chollet's comment: ReLU, then BatchNorm.",
+            "Ioffe & Szegedy 2015, section 3.2, normalisent W x + b, avant la non-linéarité : l'article dit l'inverse, "
+            "et le conseil de la diapositive, qui suit le commentaire de Chollet, aussi : ReLU puis BatchNorm.",
+        ),
+    ),
+    Erratum(
+        "Optimizer Lion",
+        "θₜ₊₁ = θₜ − ηₜ (sign(cₜ) + λ θₜ)",
+        "θₜ₊₁ = θₜ − ηₜ (sign(cₜ₊₁) + λ θₜ)",
+        Words(
+            "The first line defines cₜ₊₁, from the newest gradient; that is the one whose sign is taken (Chen et al. "
+            "2023, algorithm 2).",
+            "La première ligne définit cₜ₊₁, avec le dernier gradient ; c'est celui dont on prend le signe (Chen et "
+            "al. 2023, algorithme 2).",
+        ),
+    ),
+)
