@@ -84,14 +84,16 @@ ERRATA = (
     Erratum(
         "Adam : interprétation du learning rate",
         "|Δₜ| ∼ ..., ainsi |Δₜ| ≲ η",
-        "|Δₜ| ≤ η max(1, (1 − β₁) / √(1 − β₂))",
+        "|Δₜ| ≤ η (1 − β₁) / √((1 − β₂)(1 − β₁²/β₂))",
         Words(
             "The quotient of two unbiased estimates does not estimate the quotient: they remember 10 and 1,000 steps, "
-            "and where the gradient is noise, steps are far longer than that of the mean gradient. A rare gradient "
-            "makes a step of up to (1 − β₁) / √(1 − β₂) = 3.16 times η (Kingma & Ba 2015, section 2.1). ε is left out.",
+            "and where the gradient is noise, steps are far longer than its mean would make them. What always holds "
+            "follows from the inequality of Cauchy and Schwarz: 7.27 η with the usual β, for gradients that grow; one "
+            "rare gradient makes a step of 3.16 η (Kingma & Ba 2015, section 2.1). ε is left out.",
             "Le quotient de deux estimateurs sans biais n'estime pas le quotient : ils retiennent 10 et 1 000 pas, et "
-            "là où le gradient est du bruit, les pas sont bien plus longs que celui du gradient moyen. Un gradient "
-            "rare fait un pas de jusqu'à (1 − β₁) / √(1 − β₂) = 3,16 fois η (Kingma & Ba 2015, section 2.1). ε est omis.",
+            "là où le gradient est du bruit, les pas sont bien plus longs que sa moyenne ne les ferait. Ce qui vaut "
+            "toujours suit de l'inégalité de Cauchy-Schwarz : 7,27 η avec les β usuels, pour des gradients qui "
+            "croissent ; un gradient rare fait un pas de 3,16 η (Kingma & Ba 2015, section 2.1). ε est omis.",
         ),
         ("adam-ratio-of-means", "adam-step-bounded", "adam-step-never-longer"),
     ),

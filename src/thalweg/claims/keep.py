@@ -19,6 +19,8 @@ from .claim import Claim, Curve, Panel
 
 # Of the numbers of a figure.
 DIGITS = 4
+# Of a file of measurements.
+BEGINNING = '{"claim":'
 
 
 @dataclass(frozen=True)
@@ -54,33 +56,31 @@ def key(claim: Claim) -> str:
 
 
 def read(path: Path) -> list[Record]:
-    """The measurements of a file; none where there is no file. A last line that a kill has cut short is left out.
+    """The measurements of a file; none where there is no file. A last line without its end, by a kill, is left out.
 
     Raises `ValueError` for a file of something else.
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    text = path.read_text(encoding="utf-8", errors="replace")
+    # Of another file, which may have no lines, `append` would take all for a line without its end.
+    if not BEGINNING.startswith(text[: len(BEGINNING)]):
+        raise ValueError(f"{path} holds something else than measurements of claims: name another file")
     records = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n")[:-1], 1):
         try:
             records.append(_record(json.loads(line)))
         except (ValueError, TypeError, KeyError) as problem:
-            if number == len(lines):
-                break
             raise ValueError(f"{path}, line {number} is no measurement of a claim") from problem
     return records
 
 
 def append(path: Path, record: Record) -> None:
-    """Add a measurement, so that it survives whatever follows. Raises `OSError`."""
+    """Add a measurement, so that it survives whatever follows; in place of a line without its end. Raises `OSError`."""
     line = json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":")) + "\n"
     with path.open("a+b") as stream:
-        stream.seek(0, os.SEEK_END)
-        if stream.tell():
-            stream.seek(-1, os.SEEK_END)
-            if stream.read(1) != b"\n":  # cut short by a kill
-                line = "\n" + line
+        stream.seek(0)
+        stream.truncate(stream.read().rfind(b"\n") + 1)
         stream.write(line.encode())
         stream.flush()
         os.fsync(stream.fileno())
@@ -115,16 +115,19 @@ def _shortened(curve: Curve) -> Curve:
 
 
 def _record(line: dict[str, Any]) -> Record:
-    intervals = {
-        name: Interval(**{**each, "values": tuple(each["values"])}) for name, each in line["intervals"].items()
-    }
+    intervals = {name: Interval(**_with_tuples(each)) for name, each in line["intervals"].items()}
     return Record(**{**line, "intervals": intervals, "figure": tuple(map(_panel, line["figure"]))})
 
 
 def _panel(panel: dict[str, Any]) -> Panel:
-    curves = tuple(Curve(**{**curve, "name": Words(*curve["name"])}) for curve in panel["curves"])
+    curves = tuple(Curve(**{**_with_tuples(curve), "name": Words(*curve["name"])}) for curve in panel["curves"])
     words = {name: Words(*panel[name]) for name in ("title", "x", "y")}
     return Panel(**{**panel, **words, "curves": curves, "ticks": tuple(Words(*tick) for tick in panel["ticks"])})
+
+
+def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """As dataclasses have them; JSON has lists."""
+    return {name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
 
 
 def _imported(name: str, seen: set[str]) -> set[str]:
