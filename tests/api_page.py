@@ -14,6 +14,7 @@ from thalweg.rules import CATALOGUE
 MODULES = (
     "thalweg", "thalweg.formula", "thalweg.optim", "thalweg.wrappers", "thalweg.nn", "thalweg.jax", "thalweg.study",
     "thalweg.tasks", "thalweg.report", "thalweg.explore", "thalweg.testing", "thalweg.conventions",
+    "thalweg.claims",
 )  # fmt: skip
 HEAD = """# Public names
 

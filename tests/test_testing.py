@@ -104,6 +104,7 @@ def judge(expected: dict[str, tuple[set[str], str]], folder: Path) -> None:
         assert words in "\n".join(found[name].values()), name
 
 
+@pytest.mark.slow
 def test_what_is_broken_is_named(tmp_path: Path) -> None:
     judge(QUICK, tmp_path)
 

@@ -13,6 +13,7 @@ from thalweg.study.run.engines import Serial
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 
+@pytest.mark.slow
 def test_processes_and_serial_find_the_same_to_the_bit(script, tmp_path, capfd):
     """On a task of one's own and a built-in one. What is printed in the processes reaches nobody."""
     own = script()

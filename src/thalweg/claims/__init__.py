@@ -4,12 +4,14 @@
 
 ``names``    of all claims, in the lecture's order
 ``claim``    one of them
-``measure``  measures one here and now; `judged` says what follows
+``measure``  measures one here and now
 """
 
 from importlib import import_module
 
 from .claim import Claim, Measurement
+
+__all__ = ["SECTIONS", "Claim", "Measurement", "claim", "measure", "names"]
 
 SECTIONS = ("schemes", "regularisation", "normalisation")
 
