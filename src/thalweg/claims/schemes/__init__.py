@@ -1,3 +1,7 @@
 """Claims about optimisation schemes, one a file; in the lecture's order."""
 
-NAMES: tuple[str, ...] = ("momentum-accelerates",)
+NAMES: tuple[str, ...] = (
+    "momentum-accelerates",
+    "momentum-overshoots",
+    "momentum-smaller-rate",
+)
