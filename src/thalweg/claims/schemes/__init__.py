@@ -4,4 +4,5 @@ NAMES: tuple[str, ...] = (
     "momentum-accelerates",
     "momentum-overshoots",
     "momentum-smaller-rate",
+    "momentum-one",
 )

@@ -81,19 +81,18 @@ CLAIM = Claim(
         "On quadratics with 40 directions, whose learning rate × curvature is drawn log-uniformly from 0.01 to 1 by "
         "each of 24 seeds: how often momentum 0.9 passes the minimum by more than 1% of the start's distance, how far, "
         "and whether it comes back by half at least within 400 steps.",
-        "Sur des quadratiques à 40 directions, dont le produit taux d'apprentissage × courbure est tiré log-uniformément "
-        "de 0,01 à 1 par chacune des 24 graines : à quelle fréquence le momentum 0,9 dépasse le minimum de plus de 1 % "
-        "de la distance du départ, de combien, et s'il en revient d'au moins la moitié en 400 pas.",
+        "Sur des quadratiques à 40 directions, dont le produit taux d'apprentissage × courbure est tiré "
+        "log-uniformément de 0,01 à 1 par chacune des 24 graines : à quelle fréquence le momentum 0,9 dépasse le "
+        "minimum de plus de 1 % de la distance du départ, de combien, et s'il en revient d'au moins la moitié en 400 "
+        "pas.",
     ),
     why=Words(
         "The velocity remembers gradients from before the minimum: with curvature h the slide's form is a damped "
         "oscillator, which passes the minimum where lr × h > (1 - sqrt(γ)) / (1 + sqrt(γ)), 0.026 at γ = 0.9 (Qian "
-        "1999). Below that it does not pass. Descent without momentum passes from "
-        "lr × h > 1 on.",
+        "1999). Below that it does not pass. Descent without momentum passes from lr × h > 1 on.",
         "La vitesse se souvient des gradients d'avant le minimum : avec une courbure h, la forme du slide est un "
         "oscillateur amorti, qui dépasse le minimum si lr × h > (1 - sqrt(γ)) / (1 + sqrt(γ)), soit 0,026 pour γ = 0,9 "
-        "(Qian 1999). En deçà il ne le dépasse pas. La descente sans momentum le dépasse "
-        "dès que lr × h > 1.",
+        "(Qian 1999). En deçà il ne le dépasse pas. La descente sans momentum le dépasse dès que lr × h > 1.",
     ),
     bounds=(
         Bound(

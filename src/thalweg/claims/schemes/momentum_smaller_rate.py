@@ -89,20 +89,19 @@ CLAIM = Claim(
         "On quadratics with 40 directions, whose learning rate × curvature is drawn log-uniformly from 0.01 to 1 by "
         "each of 24 seeds: how far momentum 0.9 comes beyond the minimum, relative to the start's distance, on average "
         "over the directions, at that rate and at a tenth of it.",
-        "Sur des quadratiques à 40 directions, dont le produit taux d'apprentissage × courbure est tiré log-uniformément "
-        "de 0,01 à 1 par chacune des 24 graines : jusqu'où le momentum 0,9 va au-delà du minimum, relativement à la "
-        "distance du départ, en moyenne sur les directions, à ce taux et à un dixième de ce taux.",
+        "Sur des quadratiques à 40 directions, dont le produit taux d'apprentissage × courbure est tiré "
+        "log-uniformément de 0,01 à 1 par chacune des 24 graines : jusqu'où le momentum 0,9 va au-delà du minimum, "
+        "relativement à la distance du départ, en moyenne sur les directions, à ce taux et à un dixième de ce taux.",
     ),
     why=Words(
-        "With curvature h the slide's form is an oscillator whose damping is nearly "
-        "sqrt((1 - γ) / (4 × lr × h)): the smaller the rate, the stronger; from lr × h = (1 - sqrt(γ)) / (1 + sqrt(γ)) down nothing passes "
-        "(Qian 1999). The price: in flat directions, where nothing passed before, a smaller rate only makes the way "
-        "longer. The larger γ is, the smaller the rate has to be.",
-        "Avec une courbure h, la forme du slide est un oscillateur dont l'amortissement vaut à peu près "
-        "sqrt((1 - γ) / (4 × lr × h)) : plus le taux est petit, plus il est fort ; à partir de "
-        "lr × h = (1 - sqrt(γ)) / (1 + sqrt(γ)) et en deçà, plus rien ne dépasse (Qian 1999). Le prix : dans les "
-        "directions plates, où rien ne dépassait, un taux plus petit ne fait qu'allonger le chemin. Plus γ est grand, "
-        "plus le taux doit être petit.",
+        "With curvature h the slide's form is an oscillator whose damping is nearly sqrt((1 - γ) / (4 × lr × h)): the "
+        "smaller the rate, the stronger; from lr × h = (1 - sqrt(γ)) / (1 + sqrt(γ)) down nothing passes (Qian 1999). "
+        "The price: in flat directions, where nothing passed before, a smaller rate only makes the way longer. The "
+        "larger γ is, the smaller the rate has to be.",
+        "Avec une courbure h, la forme du slide est un oscillateur dont l'amortissement vaut à peu près sqrt((1 - γ) / "
+        "(4 × lr × h)) : plus le taux est petit, plus il est fort ; à partir de lr × h = (1 - sqrt(γ)) / (1 + sqrt(γ)) "
+        "et en deçà, plus rien ne dépasse (Qian 1999). Le prix : dans les directions plates, où rien ne dépassait, un "
+        "taux plus petit ne fait qu'allonger le chemin. Plus γ est grand, plus le taux doit être petit.",
     ),
     bounds=(
         Bound(
