@@ -2,6 +2,7 @@
 
 NAMES: tuple[str, ...] = (
     "momentum-accelerates",
+    "learning-rate-most-sensitive",
     "momentum-overshoots",
     "momentum-smaller-rate",
     "momentum-one",

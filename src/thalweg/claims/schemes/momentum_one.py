@@ -54,8 +54,8 @@ CLAIM = Claim(
         "0.99, and the running sum with γ = 1, each at its best learning rate.",
         "La perte sur la partie d'entraînement après 300 pas, rapportée à celle d'un réseau qui donne la même "
         "probabilité à chaque classe, ln 10 : sur les chiffres manuscrits, un réseau 64-64-10, des batchs de 32, sous "
-        "la forme du slide avec γ = 1, au meilleur de dix taux d'apprentissage de 0,0001 à 3, choisi sur 3 autres "
-        "graines. À côté, pour la figure, γ = 0,9, γ = 0,99, et la somme avec γ = 1, chacun à son meilleur taux "
+        "la forme de la diapositive avec γ = 1, au meilleur de dix taux d'apprentissage de 0,0001 à 3, choisi sur 3 "
+        "autres graines. À côté, pour la figure, γ = 0,9, γ = 0,99, et la somme avec γ = 1, chacun à son meilleur taux "
         "d'apprentissage.",
     ),
     why=Words(
@@ -63,10 +63,10 @@ CLAIM = Claim(
         "moves. The interval must be [0, 1). In the running sum, v ← v + gradient (Polyak 1964), weights do move at γ "
         "= 1, but without friction: on a quadratic the oscillation never dies; a small rate may still lower the loss "
         "within a short training.",
-        "Avec γ = 1, la vitesse du slide est v ← v + 0 × gradient : elle part de 0 et y reste, si bien qu'aucun poids "
-        "ne bouge. L'intervalle doit être [0, 1[. Avec la somme, v ← v + gradient (Polyak 1964), les poids bougent "
-        "même avec γ = 1, mais sans frottement : sur une quadratique, l'oscillation ne s'éteint jamais ; un petit taux "
-        "peut encore faire baisser la perte pendant un entraînement court.",
+        "Avec γ = 1, la vélocité de la diapositive est v ← v + 0 × gradient : elle part de 0 et y reste, si bien "
+        "qu'aucun poids ne bouge. L'intervalle doit être [0, 1[. Avec la somme, v ← v + gradient (Polyak 1964), les "
+        "poids bougent même avec γ = 1, mais sans frottement : sur une quadratique, l'oscillation ne s'éteint jamais ; "
+        "un petit taux peut encore faire baisser la perte pendant un entraînement court.",
     ),
     bounds=(
         Bound(

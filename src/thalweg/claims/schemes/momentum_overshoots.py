@@ -90,9 +90,9 @@ CLAIM = Claim(
         "The velocity remembers gradients from before the minimum: with curvature h the slide's form is a damped "
         "oscillator, which passes the minimum where lr × h > (1 - sqrt(γ)) / (1 + sqrt(γ)), 0.026 at γ = 0.9 (Qian "
         "1999). Below that it does not pass. Descent without momentum passes from lr × h > 1 on.",
-        "La vitesse se souvient des gradients d'avant le minimum : avec une courbure h, la forme du slide est un "
-        "oscillateur amorti, qui dépasse le minimum si lr × h > (1 - sqrt(γ)) / (1 + sqrt(γ)), soit 0,026 pour γ = 0,9 "
-        "(Qian 1999). En deçà il ne le dépasse pas. La descente sans momentum le dépasse dès que lr × h > 1.",
+        "La vélocité se souvient des gradients d'avant le minimum : avec une courbure h, la forme de la diapositive "
+        "est un oscillateur amorti, qui dépasse le minimum si lr × h > (1 - sqrt(γ)) / (1 + sqrt(γ)), soit 0,026 pour "
+        "γ = 0,9 (Qian 1999). En deçà il ne le dépasse pas. La descente sans momentum le dépasse dès que lr × h > 1.",
     ),
     bounds=(
         Bound(

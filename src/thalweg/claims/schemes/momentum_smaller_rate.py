@@ -98,10 +98,11 @@ CLAIM = Claim(
         "smaller the rate, the stronger; from lr × h = (1 - sqrt(γ)) / (1 + sqrt(γ)) down nothing passes (Qian 1999). "
         "The price: in flat directions, where nothing passed before, a smaller rate only makes the way longer. The "
         "larger γ is, the smaller the rate has to be.",
-        "Avec une courbure h, la forme du slide est un oscillateur dont l'amortissement vaut à peu près sqrt((1 - γ) / "
-        "(4 × lr × h)) : plus le taux est petit, plus il est fort ; à partir de lr × h = (1 - sqrt(γ)) / (1 + sqrt(γ)) "
-        "et en deçà, plus rien ne dépasse (Qian 1999). Le prix : dans les directions plates, où rien ne dépassait, un "
-        "taux plus petit ne fait qu'allonger le chemin. Plus γ est grand, plus le taux doit être petit.",
+        "Avec une courbure h, la forme de la diapositive est un oscillateur dont l'amortissement vaut à peu près "
+        "sqrt((1 - γ) / (4 × lr × h)) : plus le taux est petit, plus il est fort ; à partir de lr × h = (1 - sqrt(γ)) "
+        "/ (1 + sqrt(γ)) et en deçà, plus rien ne dépasse (Qian 1999). Le prix : dans les directions plates, où rien "
+        "ne dépassait, un taux plus petit ne fait qu'allonger le chemin. Plus γ est grand, plus le taux doit être "
+        "petit.",
     ),
     bounds=(
         Bound(
