@@ -78,6 +78,31 @@ def train(
     return Trained(*(np.concatenate(each).reshape(*shape, *each[0].shape[1:]) for each in zip(*parts, strict=True)))
 
 
+class OnTheWay:
+    """The loss over the training part after every so many steps of one stack: an ``each_step`` of `train`."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._losses: list[Tensor] = []
+
+    def __call__(self, stack: Lockstep, step: int) -> None:
+        if (step + 1) % self._every == 0:
+            train = digits().train
+            count = len(stack)
+            images, classes = train.images.expand(count, -1, -1), train.classes.expand(count, -1)
+            self._losses.append(stack.evaluate(_loss, images, classes))
+
+    @property
+    def losses(self) -> Array:
+        """So far, cut as those of `Trained`: (members, points)."""
+        return _cut(torch.stack(self._losses, 1))
+
+    @property
+    def steps(self) -> list[float]:
+        """After how many steps each was measured: (points)."""
+        return [float(self._every * (k + 1)) for k in range(len(self._losses))]
+
+
 def best(values: Array) -> int:
     """The setting with the least mean over the seeds, from (settings, seeds)."""
     return int(values.mean(1).argmin())

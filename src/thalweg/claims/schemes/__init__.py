@@ -1,6 +1,8 @@
 """Claims about optimisation schemes, one a file; in the lecture's order."""
 
 NAMES: tuple[str, ...] = (
+    "batches-by-examples",
+    "one-observation-by-time",
     "momentum-accelerates",
     "learning-rate-most-sensitive",
     "momentum-overshoots",
