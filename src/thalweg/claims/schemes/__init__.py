@@ -8,4 +8,7 @@ NAMES: tuple[str, ...] = (
     "momentum-overshoots",
     "momentum-smaller-rate",
     "momentum-one",
+    "adagrad-uniform",
+    "rmsprop-uniform",
+    "uniform-in-all-directions",
 )
