@@ -9,6 +9,9 @@ NAMES: tuple[str, ...] = (
     "momentum-smaller-rate",
     "momentum-one",
     "adagrad-uniform",
+    "adagrad-slows",
     "rmsprop-uniform",
     "uniform-in-all-directions",
+    "rmsprop-can-shrink",
+    "rmsprop-memory",
 )
