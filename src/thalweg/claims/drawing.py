@@ -31,6 +31,12 @@ def over_seeds(name: Words, x: Sequence[float], values: ArrayLike, **look: Any) 
     return Curve(name, [float(x[k]) for k in every], middle, low, high, **look)
 
 
+def filled(text: Words, *numbers: float) -> Words:
+    """A text with numbers in the places of its {}, in French with a decimal comma."""
+    each = [f"{number:g}" for number in numbers]
+    return Words(text.en.format(*each), text.fr.format(*(number.replace(".", ",") for number in each)))
+
+
 def steps_of(values: ArrayLike) -> list[float]:
     """1, 2, ... for values whose last dimension is steps."""
     return [float(k + 1) for k in range(np.shape(values)[-1])]

@@ -1,7 +1,7 @@
 """At the same number of examples seen, batches come lower than the full gradient."""
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import LOSS, over_seeds
+from thalweg.claims.drawing import LOSS, filled, over_seeds
 from thalweg.languages import Words
 
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -16,15 +16,16 @@ def measure(seeds: Seeds) -> Measurement:
     grid = [{"lr": lr} for lr in RATES]
     curves, losses = [], []
     for name, batch, steps, every in (
-        (Words("full gradient, lr {:g}", "gradient complet, lr {:g}"), EXAMPLES, FULL, 1),
-        (Words("batches, lr {:g}", "batchs, lr {:g}"), BATCH, BATCHES, 7),
+        (Words("full gradient, lr {}", "gradient complet, lr {}"), EXAMPLES, FULL, 1),
+        (Words("batches, lr {}", "batchs, lr {}"), BATCH, BATCHES, 7),
     ):
         chosen = grid[best(train(mlp, "sgd", grid, seeds.tuning, steps=steps, batch=batch).train_loss)]
         way = OnTheWay(every)
         trained = train(mlp, "sgd", [chosen], seeds.judged, steps=steps, batch=batch, each_step=way)
         losses.append(trained.train_loss[0])
-        name = Words(*(text.format(chosen["lr"]) for text in name))
-        curves.append(over_seeds(name, [step * batch for step in way.steps], way.losses, kind="both"))
+        curves.append(
+            over_seeds(filled(name, chosen["lr"]), [step * batch for step in way.steps], way.losses, kind="both")
+        )
     full, batches = losses
     return Measurement(
         {"ratio": full / batches},

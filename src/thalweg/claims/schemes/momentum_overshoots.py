@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from thalweg.claims.claim import Bound, Claim, Curve, Measurement, Panel, Seeds
-from thalweg.claims.drawing import STEP
+from thalweg.claims.drawing import STEP, filled
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ DIRECTIONS, STEPS = 40, 400
 SEEN = 0.01
 SHOWN, SHOWN_STEPS = (0.02, 0.1, 1.0), 59
 NAMES = {
-    "plain": Words("descent, lr × curvature {:g}", "descente, lr × courbure {:g}"),
-    "momentum": Words("momentum, lr × curvature {:g}", "momentum, lr × courbure {:g}"),
+    "plain": Words("descent, lr × curvature {}", "descente, lr × courbure {}"),
+    "momentum": Words("momentum, lr × curvature {}", "momentum, lr × courbure {}"),
 }
 
 
@@ -38,7 +38,7 @@ def measure(seeds: Seeds) -> Measurement:
     shown = torch.tensor(SHOWN, dtype=torch.float64) / LR
     walks = [
         Curve(
-            Words(*(text.format(at) for text in NAMES[name])),
+            filled(NAMES[name], at),
             [*range(SHOWN_STEPS + 1)],
             _left(shown, momentum, SHOWN_STEPS)[:, k].tolist(),
             dashed=name == "plain",

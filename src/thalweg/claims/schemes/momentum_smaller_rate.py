@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from thalweg.claims.claim import Bound, Claim, Curve, Measurement, Panel, Seeds
+from thalweg.claims.drawing import filled
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ DIRECTIONS, STEPS = 40, 2000
 SHOWN, POINTS = (0.5, 0.9, 0.97), 50
 # Arrived, and stays: of the start's distance.
 NEAR = 0.01
+NAME = Words("momentum {}", "momentum {}")
 
 
 def measure(seeds: Seeds) -> Measurement:
@@ -28,8 +30,10 @@ def measure(seeds: Seeds) -> Measurement:
     usual, smaller = (_beyond(_left(curvature, MOMENTUM, lr)).mean(1) for lr in (LR, SMALLER * LR))
     rates = torch.logspace(-2.5, 0, POINTS, dtype=torch.float64)
     left = {momentum: _left(rates / LR, momentum, LR) for momentum in SHOWN}
-    amplitude = [Curve(_name(momentum), rates.tolist(), _beyond(each).tolist()) for momentum, each in left.items()]
-    arrival = [Curve(_name(momentum), rates.tolist(), _steps(each).tolist()) for momentum, each in left.items()]
+    amplitude = [
+        Curve(filled(NAME, momentum), rates.tolist(), _beyond(each).tolist()) for momentum, each in left.items()
+    ]
+    arrival = [Curve(filled(NAME, momentum), rates.tolist(), _steps(each).tolist()) for momentum, each in left.items()]
     return Measurement(
         {"share": (smaller / usual).tolist()},
         (
@@ -70,10 +74,6 @@ def _beyond(left: "Tensor") -> "Tensor":
 def _steps(left: "Tensor") -> "Tensor":
     """After how many steps it is, and stays, near; STEPS where that is later."""
     return (left.abs() > NEAR).double().cumsum(0).argmax(0).add(1).clamp(max=STEPS)
-
-
-def _name(momentum: float) -> Words:
-    return Words(f"momentum {momentum:g}", f"momentum {momentum:g}")
 
 
 _RATE = Words("learning rate × curvature", "taux d'apprentissage × courbure")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import LOSS, over_seeds
+from thalweg.claims.drawing import LOSS, filled, over_seeds
 from thalweg.languages import Words
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -24,16 +24,15 @@ def measure(seeds: Seeds) -> Measurement:
     grid = [{"lr": lr} for lr in RATES]
     ways, curves = [], []
     for name, size, steps, pace in (
-        (Words("one observation, lr {:g}", "une observation, lr {:g}"), ONE, LONGEST, float(np.median(worth))),
-        (Words("batches of 32, lr {:g}", "batchs de 32, lr {:g}"), BATCH, STEPS, 1.0),
+        (Words("one observation, lr {}", "une observation, lr {}"), ONE, LONGEST, float(np.median(worth))),
+        (Words("batches of 32, lr {}", "batchs de 32, lr {}"), BATCH, STEPS, 1.0),
     ):
         chosen = grid[best(train(mlp, "sgd", grid, seeds.tuning, steps=STEPS, batch=size).train_loss)]
         way = OnTheWay(EVERY)
         train(mlp, "sgd", [chosen], seeds.judged, steps=steps, batch=size, each_step=way)
         ways.append(way)
         in_time = [step / pace for step in way.steps if step / pace <= STEPS]
-        name = Words(*(text.format(chosen["lr"]) for text in name))
-        curves.append(over_seeds(name, in_time, way.losses[:, : len(in_time)]))
+        curves.append(over_seeds(filled(name, chosen["lr"]), in_time, way.losses[:, : len(in_time)]))
     one, batches = ways
     reached = [np.interp(STEPS * each, one.steps, losses) for each, losses in zip(worth, one.losses, strict=True)]
     return Measurement(

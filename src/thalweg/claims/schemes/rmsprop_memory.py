@@ -4,7 +4,7 @@ from math import exp
 from typing import TYPE_CHECKING
 
 from thalweg.claims.claim import Bound, Claim, Curve, Measurement, Panel, Seeds
-from thalweg.claims.drawing import STEP
+from thalweg.claims.drawing import STEP, filled
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ SHORTEST, LONGEST = 10.0, 1000.0
 # Of the gradients, after 1.
 SIZE, WEIGHTS = 0.1, 1000
 SHOWN, POINTS = (0.9, 0.99, 0.999), 60
+ALPHA = Words("α = {}", "α = {}")
 
 
 def measure(seeds: Seeds) -> Measurement:
@@ -33,8 +34,7 @@ def measure(seeds: Seeds) -> Measurement:
     for alpha in SHOWN:
         left = _left(alpha, round(3 / (1 - alpha)), chances[0])
         every = torch.linspace(0, len(left) - 1, min(POINTS, len(left))).round().int().tolist()
-        name = Words(f"α = {alpha:g}", f"α = {alpha:g}".replace(".", ","))
-        curves.append(Curve(name, [k + 1 for k in every], [left[k] for k in every]))
+        curves.append(Curve(filled(ALPHA, alpha), [k + 1 for k in every], [left[k] for k in every]))
     ends = [SHORTEST, LONGEST]
     return Measurement(
         {"ratio": [n / memory for n, memory in zip(steps, memories, strict=True)]},
