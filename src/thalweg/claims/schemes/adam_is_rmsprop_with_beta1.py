@@ -75,10 +75,10 @@ CLAIM = Claim(
         "RMSProp est le beta2 d'Adam, 0,999 ; la quadratique, le départ et le bruit viennent de 12 graines.",
     ),
     why=Words(
-        "Term by term the two formulas are then one; paths differ by rounding alone. So what Adam adds to RMSProp is "
+        "Term by term the two formulas are then one; paths differ by rounding at most. So what Adam adds to RMSProp is "
         "an average of the gradient and a correction of both averages (Kingma & Ba 2015, section 5). RMSProp as it is "
         "usually set has alpha 0.99, and forgets ten times as fast.",
-        "Terme à terme, les deux formules n'en font alors qu'une ; les chemins ne diffèrent que par les arrondis. Ce "
+        "Terme à terme, les deux formules n'en font alors qu'une ; les chemins diffèrent au plus par les arrondis. Ce "
         "qu'Adam ajoute à RMSProp est donc une moyenne du gradient et une correction des deux moyennes (Kingma et Ba "
         "2015, section 5). RMSProp, avec ses réglages usuels, a un alpha de 0,99, et oublie dix fois plus vite.",
     ),
