@@ -10,6 +10,7 @@ NAMES: tuple[str, ...] = (
     "adam-step-bounded",
     "adam-step-never-longer",
     "adam-eps-numerical",
+    "tuning-equals-switching",
     "lion-near-adam",
     "lion-betas",
     "lion-better",
