@@ -52,9 +52,8 @@ def gradients_of(stack: Lockstep) -> Tensor:
 
 def states_of(stack: Lockstep, key: str) -> Tensor:
     """A state of each member's optimizer by its key, in the order of `weights_of`, (members, weights)."""
-    stack.hand_back()
-    pairs = zip(stack.members, stack.optimizers, strict=True)
-    return torch.stack([_flat([own.state[x][key] for x in model.parameters()]) for model, own in pairs])
+    of = {weight: state[key] for each in stack.stepped for weight, state in each.state.items()}
+    return torch.stack([_flat([of[x] for x in model.parameters()]) for model in stack.members])
 
 
 def corrections(t: int) -> tuple[float, float]:

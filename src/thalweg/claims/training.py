@@ -103,12 +103,6 @@ class OnTheWay:
         return [float(self._every * (k + 1)) for k in range(len(self._losses))]
 
 
-def states(stack: Lockstep, name: str) -> Tensor:
-    """A state of each member's weights, in a row: (members, weights)."""
-    of = {parameter: state[name] for each in stack.stepped for parameter, state in each.state.items()}
-    return torch.stack([torch.cat([of[x].flatten() for x in model.parameters()]) for model in stack.members])
-
-
 def best(values: Array) -> int:
     """The setting with the least mean over the seeds, from (settings, seeds)."""
     return int(values.mean(1).argmin())

@@ -69,8 +69,8 @@ CLAIM = Claim(
         "digits, a network 64-32-10, batches of 32: what the middle one of the six gains by the best of six learning "
         "rates over the usual one, and the middle one's loss over the best one's, each at its best rate. 16 trainings "
         "each; rates, and the best optimizer, are chosen on 4 other seeds.",
-        "Deux facteurs de la perte en test après 300 pas, avec momentum, Nesterov, RMSProp, Adam, AdamW et Lion sur les "
-        "chiffres manuscrits, un réseau 64-32-10, des batchs de 32 : ce que le médian des six gagne au meilleur de six "
+        "Deux facteurs de la perte en test après 300 pas, avec momentum, Nesterov, RMSProp, Adam, AdamW et Lion sur "
+        "les chiffres manuscrits, un réseau 64-32-10, des batchs de 32 : ce que le médian des six gagne au meilleur de six "
         "taux d'apprentissage face à l'usuel, et la perte du médian face à celle du meilleur, chacun à son meilleur "
         "taux. 16 entraînements chacun ; les taux et le meilleur optimizer sont choisis sur 4 autres graines.",
     ),
