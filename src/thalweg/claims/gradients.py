@@ -50,11 +50,11 @@ def gradients_of(stack: Lockstep) -> Tensor:
     return torch.stack([_flat(each) for each in grads])
 
 
-def states_of(stack: Lockstep, key: str) -> Tensor:
-    """A state of each member's optimizer by its key, in the order of `weights_of`, (members, weights)."""
+def states(stack: Lockstep, name: str) -> Tensor:
+    """A state of each member's weights by its key in a checkpoint, in the order of `weights_of`, (members, weights)."""
     stack.hand_back()
     pairs = zip(stack.members, stack.optimizers, strict=True)
-    return torch.stack([_flat([own.state[x][key] for x in model.parameters()]) for model, own in pairs])
+    return torch.stack([_flat([own.state[x][name] for x in model.parameters()]) for model, own in pairs])
 
 
 def corrections(t: int) -> tuple[float, float]:

@@ -11,9 +11,9 @@ from thalweg.claims.claim import Bound, Claim, Curve, Measurement, Panel, Seeds
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from thalweg.claims.training import Array
     from thalweg.stacks import Lockstep
 
 DECAYS = {"adamw": (0.01, 0.1, 1.0), "lion": (0.1, 1.0, 10.0)}
@@ -66,10 +66,10 @@ def measure(seeds: Seeds) -> Measurement:
     )
 
 
-Losses = Callable[[str, Sequence[dict[str, Any]], Sequence[int]], "NDArray[np.float64]"]
+Losses = Callable[[str, Sequence[dict[str, Any]], Sequence[int]], "Array"]
 
 
-def _ratio(losses: Losses, seeds: Seeds) -> "NDArray[np.float64]":
+def _ratio(losses: Losses, seeds: Seeds) -> "Array":
     """Lion's losses divided by AdamW's, (seeds,)."""
     from thalweg.claims.training import best
 
@@ -77,7 +77,7 @@ def _ratio(losses: Losses, seeds: Seeds) -> "NDArray[np.float64]":
     for rule in ("lion", "adamw"):
         grid = [{"lr": lr, "weight_decay": decay} for lr in RATES[rule] for decay in DECAYS[rule]]
         judged[rule] = losses(rule, [grid[best(losses(rule, grid, seeds.tuning))]], seeds.judged)[0]
-    ratio: NDArray[np.float64] = judged["lion"] / judged["adamw"]
+    ratio: Array = judged["lion"] / judged["adamw"]
     return ratio
 
 
@@ -85,7 +85,7 @@ def _of_digits(task: Task) -> Losses:
     """Test losses, (settings, seeds)."""
     from thalweg.claims.training import mlp, train
 
-    def losses(rule: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> "NDArray[np.float64]":
+    def losses(rule: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> "Array":
         return train(
             lambda: mlp(width=32, hidden=task.hidden),
             rule,
@@ -100,7 +100,7 @@ def _of_digits(task: Task) -> Losses:
     return losses
 
 
-def _of_autoencoder(rule: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> "NDArray[np.float64]":
+def _of_autoencoder(rule: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> "Array":
     """Mean squared errors of a pixel on test, (settings, seeds)."""
     import torch
     from torch import nn
