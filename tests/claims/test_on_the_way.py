@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from thalweg.claims.drawing import filled
-from thalweg.claims.gradients import states_of
+from thalweg.claims.gradients import states
 from thalweg.claims.training import OnTheWay, mlp, train
 from thalweg.languages import Words
 
@@ -29,7 +29,7 @@ def test_states_are_each_members_own():
     kept = []
 
     def keep(stack, step):
-        noted = states_of(stack, "sum")
+        noted = states(stack, "sum")
         stack.hand_back()
         for own, model, optimizer in zip(noted, stack.members, stack.optimizers, strict=True):
             flat = torch.cat([optimizer.state[x]["sum"].flatten() for x in model.parameters()])

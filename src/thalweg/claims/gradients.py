@@ -50,9 +50,9 @@ def gradients_of(stack: Lockstep) -> Tensor:
     return torch.stack([_flat(each) for each in grads])
 
 
-def states_of(stack: Lockstep, key: str) -> Tensor:
-    """A state of each member's optimizer by its key, in the order of `weights_of`, (members, weights)."""
-    of = {weight: state[key] for each in stack.stepped for weight, state in each.state.items()}
+def states(stack: Lockstep, name: str) -> Tensor:
+    """A state of each member's weights by its key in a checkpoint, in the order of `weights_of`, (members, weights)."""
+    of = {weight: state[name] for each in stack.stepped for weight, state in each.state.items()}
     return torch.stack([_flat([of[x] for x in model.parameters()]) for model in stack.members])
 
 

@@ -79,7 +79,7 @@ class _Watched:
         self.rates: list[Tensor] = []
 
     def __call__(self, stack: "Lockstep", step: int) -> None:
-        from thalweg.claims.gradients import states_of
+        from thalweg.claims.gradients import states
 
         self._way(stack, step)
         if self._held and step + 1 == EPOCH:
@@ -88,7 +88,7 @@ class _Watched:
         for now, then in self._kept:
             now.copy_(then)
         if (step + 1) % EVERY == 0:
-            self.rates.append(states_of(stack, self._g).sqrt().reciprocal().median(1).values)
+            self.rates.append(states(stack, self._g).sqrt().reciprocal().median(1).values)
 
 
 CLAIM = Claim(

@@ -20,7 +20,9 @@ def measure(seeds: Seeds) -> Measurement:
         trained = train(mlp, rule, [chosen], seeds.judged, steps=STEPS)
         steps.append(trained.steps_to(GOAL)[0])
         name = f"{called}, lr {chosen['lr']}"
-        curves.append(over_seeds(Words(name, name), steps_of(trained.batch_loss), trained.batch_loss[0]))
+        curves.append(
+            over_seeds(Words(name, name.replace(".", ",")), steps_of(trained.batch_loss), trained.batch_loss[0])
+        )
     return Measurement(
         {"speedup": steps[0] / steps[1]},
         (Panel(BATCH_LOSS, STEP, LOSS, tuple(curves), log_y=True),),

@@ -17,7 +17,7 @@ LOOKS = (1, 3, 10, 30, 100, 200, 300, 500, 700, 1000)
 
 def measure(seeds: Seeds) -> Measurement:
     """The average against the mean square itself, computed from all examples at the weights of the moment."""
-    from thalweg.claims.gradients import corrections, moments_of, states_of
+    from thalweg.claims.gradients import corrections, moments_of, states
     from thalweg.claims.training import mlp, train
 
     ratios = []
@@ -25,7 +25,7 @@ def measure(seeds: Seeds) -> Measurement:
     def look(stack: "Lockstep", step: int) -> None:
         if (t := step + 1) not in LOOKS:
             return
-        kept = states_of(stack, "exp_avg_sq").sum(1) / corrections(t)[1]
+        kept = states(stack, "exp_avg_sq").sum(1) / corrections(t)[1]
         now = [float(moments_of(model, BATCH)[1].sum()) for model in stack.members]
         ratios.append(kept.numpy() / now)
 

@@ -11,6 +11,7 @@ from thalweg.languages import Words
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from thalweg.claims.training import Array
     from thalweg.stacks import Lockstep
 
 # Means of drawn gradients, in their deviations. Judged are the clear one and the noisy one.
@@ -83,7 +84,7 @@ def _drawn(seed: int) -> list[float]:
     return lengths
 
 
-def _trained(seeds: tuple[int, ...]) -> tuple["np.ndarray[tuple[int, ...], np.dtype[np.float64]]", ...]:
+def _trained(seeds: tuple[int, ...]) -> tuple["Array", "Array"]:
     """What the slide says, and the length of the step itself, in learning rates and means over weights: (seeds, looks).
 
     Both at the same weights: those before the step.

@@ -22,7 +22,7 @@ def measure(seeds: Seeds) -> Measurement:
     """The norm of g after each step, each at its own best learning rate, chosen on other seeds."""
     import torch
 
-    from thalweg.claims.gradients import states_of
+    from thalweg.claims.gradients import states
     from thalweg.claims.training import best, mlp, train
 
     def small() -> "nn.Module":
@@ -35,7 +35,7 @@ def measure(seeds: Seeds) -> Measurement:
         after: list[Tensor] = []
 
         def note(stack: "Lockstep", _: int, own: "list[Tensor]" = after, g: str = G[rule]) -> None:
-            own.append(states_of(stack, g).norm(dim=1))
+            own.append(states(stack, g).norm(dim=1))
 
         train(small, rule, [chosen], seeds.judged, steps=STEPS, batch=BATCH, each_step=note)
         norms[rule] = torch.stack(after, 1).double().numpy()

@@ -1,9 +1,14 @@
 """What is gained by a better learning rate, against what is gained by a better optimizer."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from thalweg.claims.claim import Bound, Claim, Curve, Measurement, Panel, Seeds
 from thalweg.languages import Words
+
+if TYPE_CHECKING:
+    from thalweg.claims.training import Array
 
 # The learning rates that each is tuned over. The first is its usual one.
 RATES = {
@@ -51,7 +56,7 @@ def measure(seeds: Seeds) -> Measurement:
     return Measurement({"gains": (rate / optimizer).tolist()}, (panel,))
 
 
-def _dots(name: Words, losses: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> Curve:
+def _dots(name: Words, losses: "Array") -> Curve:
     """From losses, (optimizers, seeds)."""
     low, middle, high = np.quantile(losses, (0.25, 0.5, 0.75), axis=1).tolist()
     return Curve(name, [float(k) for k in range(len(losses))], middle, low, high, kind="dots")
@@ -70,20 +75,20 @@ CLAIM = Claim(
         "rates over the usual one, and the middle one's loss over the best one's, each at its best rate. 16 trainings "
         "each; rates, and the best optimizer, are chosen on 4 other seeds.",
         "Deux facteurs de la perte en test après 300 pas, avec momentum, Nesterov, RMSProp, Adam, AdamW et Lion sur "
-        "les chiffres manuscrits, un réseau 64-32-10, des batchs de 32 : ce que le médian des six gagne au meilleur de six "
-        "taux d'apprentissage face à l'usuel, et la perte du médian face à celle du meilleur, chacun à son meilleur "
-        "taux. 16 entraînements chacun ; les taux et le meilleur optimizer sont choisis sur 4 autres graines.",
+        "les chiffres manuscrits, un réseau 64-32-10, des batchs de 32 : ce que le médian des six gagne au meilleur de "
+        "six taux d'apprentissage face à l'usuel, et la perte du médian face à celle du meilleur, chacun à son "
+        "meilleur taux. 16 entraînements chacun ; les taux et le meilleur optimizer sont choisis sur 4 autres graines.",
     ),
     why=Words(
-        "Tuned, these optimizers end close to one another: where steps are of the right length, the direction is "
-        "nearly the same. Schmidt et al. (2021) found so on eight larger tasks; they also found that trying several "
+        "Tuned, these optimizers end close to one another: much of what tells them apart as they come is the length of "
+        "their steps. Schmidt et al. (2021) found so on eight larger tasks; they also found that trying several "
         "optimizers as they come does about as well as tuning one, since among many usual rates one may suit. How much "
-        "a rate gains depends on how far the usual one is off, which it is here by the shortness of the training too.",
-        "Réglés, ces optimizers finissent proches les uns des autres : là où les pas ont la bonne longueur, la "
-        "direction est presque la même. Schmidt et al. (2021) l'ont trouvé sur huit tâches plus grandes ; ils ont "
+        "a rate gains depends on how far off the usual one is; here it is so because the training is short, too.",
+        "Réglés, ces optimizers finissent proches les uns des autres : une bonne part de ce qui les distingue tels "
+        "quels est la longueur de leurs pas. Schmidt et al. (2021) l'ont trouvé sur huit tâches plus grandes ; ils ont "
         "aussi trouvé qu'essayer plusieurs optimizers tels quels vaut à peu près autant qu'en régler un, car parmi "
-        "beaucoup de taux usuels l'un peut convenir. Ce qu'un taux fait gagner dépend de combien l'usuel est éloigné, "
-        "ce qu'il est ici aussi parce que l'entraînement est court.",
+        "beaucoup de taux usuels l'un peut convenir. Ce qu'un taux fait gagner dépend de la distance à l'usuel ; ici, "
+        "elle vient aussi de ce que l'entraînement est court.",
     ),
     bounds=(
         Bound(
