@@ -9,7 +9,6 @@ from torch import Tensor
 from thalweg.optim import OPTIMIZERS
 
 
-
 def path(rule: str, start: Tensor, gradient: Callable[[Tensor], Tensor], *, steps: int, **settings: Any) -> Tensor:
     """Where a scheme comes by, from its start: (steps + 1, *start's shape), in float64.
 

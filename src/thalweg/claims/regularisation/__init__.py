@@ -6,6 +6,8 @@ NAMES: tuple[str, ...] = (
     "l2-is-not-decay-with-momentum",
     "l2-harms-momentum",
     "l2-shrinks-unequally-with-scaling",
+    "decay-better-than-l2",
+    "decay-separates-from-lr",
     "gradients-explode-with-depth",
     "explosion-needs-non-convexity",
     "clipping-by-value-turns",

@@ -42,7 +42,9 @@ def measure(seeds: Seeds) -> Measurement:
     )
     x = Words("norm after clipping / before", "norme après clipping / avant")
     y = Words("angle, in degrees", "angle, en degrés")
-    return Measurement(turned(KEPT), (Panel(Words("How far clipping turns", "De combien le clipping tourne"), x, y, curves),))
+    return Measurement(
+        turned(KEPT), (Panel(Words("How far clipping turns", "De combien le clipping tourne"), x, y, curves),)
+    )
 
 
 def by_value(g: "Vector", kept: float) -> "Vector":
@@ -92,19 +94,21 @@ CLAIM = Claim(
         "Le clipping par valeur change la direction du gradient ; le clipping par norme la conserve.",
     ),
     measured=Words(
-        "The angle between the gradient and what clipping leaves of it, where that has half of its norm: for each of 24 "
-        "seeds a gradient of 1,000 normal coordinates, and that of a network 64-64-10 at its start on 64 of the digits.",
-        "Angle entre le gradient et ce que le clipping en laisse, là où la norme est réduite de moitié : pour chacune de "
-        "24 graines, un gradient de 1 000 coordonnées normales, et celui d'un réseau 64-64-10 à son départ sur 64 "
+        "The angle between the gradient and what clipping leaves of it, where that has half of its norm: for each of "
+        "24 seeds a gradient of 1,000 normal coordinates, and that of a network 64-64-10 at its start on 64 of the "
+        "digits.",
+        "Angle entre le gradient et ce que le clipping en laisse, là où la norme est réduite de moitié : pour chacune "
+        "de 24 graines, un gradient de 1 000 coordonnées normales, et celui d'un réseau 64-64-10 à son départ sur 64 "
         "chiffres manuscrits.",
     ),
     why=Words(
-        "By value only the large coordinates are cut, so that the small ones weigh more; by norm all are multiplied by "
-        "one number. The heavier the tails of the coordinates, the farther the vector turns. It remains a direction of "
-        "descent: no coordinate changes its sign, so the angle is below 90 degrees.",
+        "By value only the large coordinates are cut, so that the small ones weigh more; by norm all are multiplied "
+        "by one number. The heavier the tails of the coordinates, the farther the vector turns. It remains a "
+        "direction of descent: no coordinate changes its sign, so the angle is below 90 degrees.",
         "Par valeur, seules les grandes coordonnées sont coupées, et les petites pèsent davantage ; par norme, toutes "
-        "sont multipliées par un même nombre. Plus les coordonnées ont des queues épaisses, plus le vecteur tourne. Il "
-        "reste une direction de descente : aucune coordonnée ne change de signe, l'angle est donc inférieur à 90 degrés.",
+        "sont multipliées par un même nombre. Plus les coordonnées ont des queues épaisses, plus le vecteur tourne. "
+        "Il reste une direction de descente : aucune coordonnée ne change de signe, l'angle est donc inférieur à 90 "
+        "degrés.",
     ),
     bounds=(
         Bound(

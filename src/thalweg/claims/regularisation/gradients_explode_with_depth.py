@@ -1,6 +1,5 @@
 """The gradient grows exponentially with depth where weights are larger than critical."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,30 +85,33 @@ CLAIM = Claim(
     slide="Gradient clipping",
     statement=Words(
         "Where weights are larger than critical, the norm of the gradient grows exponentially with depth.",
-        "Avec des poids plus grands que la valeur critique, la norme du gradient croît exponentiellement avec la profondeur.",
+        "Avec des poids plus grands que la valeur critique, la norme du gradient croît exponentiellement avec la "
+        "profondeur.",
     ),
     measured=Words(
         "The gradient of the first layer of ReLU networks at their start, 2 to 30 hidden layers 64 wide, on 64 of the "
         "digits: a line through the norm's logarithm by depth, with weights 1.5 times as large as He et al. 2015 draw "
         "them, and as large; 24 seeds.",
-        "Gradient de la première couche de réseaux ReLU à leur départ, de 2 à 30 couches cachées de largeur 64, sur 64 "
-        "chiffres manuscrits : une droite par le logarithme de la norme selon la profondeur, avec des poids 1,5 fois "
-        "aussi grands que ceux de He et al. 2015, puis aussi grands ; 24 graines.",
+        "Gradient de la première couche de réseaux ReLU à leur départ, de 2 à 30 couches cachées de largeur 64, sur "
+        "64 chiffres manuscrits : une droite par le logarithme de la norme selon la profondeur, avec des poids 1,5 "
+        "fois aussi grands que ceux de He et al. 2015, puis aussi grands ; 24 graines.",
     ),
     why=Words(
         "The gradient comes back through the product of all layers' Jacobians, each of which multiplies its norm by "
         "about the same factor: 1.5 here, 1 with critical weights (He et al. 2015; Pascanu et al. 2013 for recurrent "
-        "networks). The loss is not convex in either case: what explodes is the product. Normalisation keeps the factor "
-        "near 1.",
-        "Le gradient revient par le produit des jacobiennes de toutes les couches, dont chacune multiplie sa norme par à "
-        "peu près le même facteur : 1,5 ici, 1 avec les poids critiques (He et al. 2015 ; Pascanu et al. 2013 pour les "
-        "réseaux récurrents). La perte n'est convexe dans aucun des deux cas : c'est le produit qui explose. La "
-        "normalisation maintient le facteur près de 1.",
+        "networks). The loss is not convex in either case: what explodes is the product. Normalisation keeps the "
+        "factor near 1.",
+        "Le gradient revient par le produit des jacobiennes de toutes les couches, dont chacune multiplie sa norme "
+        "par à peu près le même facteur : 1,5 ici, 1 avec les poids critiques (He et al. 2015 ; Pascanu et al. 2013 "
+        "pour les réseaux récurrents). La perte n'est convexe dans aucun des deux cas : c'est le produit qui explose. "
+        "La normalisation maintient le facteur près de 1.",
     ),
     bounds=(
         Bound(
             "growth",
-            Words("growth of the norm by layer, larger weights", "croissance de la norme par couche, poids plus grands"),
+            Words(
+                "growth of the norm by layer, larger weights", "croissance de la norme par couche, poids plus grands"
+            ),
             at_least=1.2,
             ratio=True,
         ),
@@ -124,7 +126,9 @@ CLAIM = Claim(
         ),
         Bound(
             "critical",
-            Words("growth of the norm by layer, critical weights", "croissance de la norme par couche, poids critiques"),
+            Words(
+                "growth of the norm by layer, critical weights", "croissance de la norme par couche, poids critiques"
+            ),
             at_least=1 / 1.1,
             at_most=1.1,
             ratio=True,

@@ -39,20 +39,20 @@ CLAIM = Claim(
         "faible.",
     ),
     measured=Words(
-        "Loss on test with L2 over that with weight decay: momentum 0.9 at a learning rate of 1, a network 64-32-10, 200 "
-        "of the digits, 300 steps with batches of 32; each at its best of five λ from 0.0003 to 0.03, chosen on 8 other "
-        "seeds; 48 seeds.",
+        "Loss on test with L2 over that with weight decay: momentum 0.9 at a learning rate of 1, a network 64-32-10, "
+        "200 of the digits, 300 steps with batches of 32; each at its best of five λ from 0.0003 to 0.03, chosen on 8 "
+        "other seeds; 48 seeds.",
         "Perte en test avec L2, rapportée à celle avec weight decay : momentum 0,9 avec un taux d'apprentissage de 1, "
         "réseau 64-32-10, 200 chiffres manuscrits, 300 pas avec des batchs de 32 ; chacun au meilleur de cinq λ, de "
         "0,0003 à 0,03, choisi sur 8 autres graines ; 48 graines.",
     ),
     why=Words(
-        "Under momentum L2's share of a step comes some 1 / (1 - γ) steps late, but all of it comes, and both rest at the "
-        "same weights. Slowly as weights change, so short a delay does not matter. It is the scaling of adaptive rules, "
-        "not momentum, that makes L2 another regularisation (Loshchilov and Hutter 2019).",
-        "Avec momentum, la part de L2 dans un pas arrive avec environ 1 / (1 - γ) pas de retard, mais elle arrive tout "
-        "entière, et les deux s'arrêtent aux mêmes poids. Les poids changent lentement : un retard si court ne compte "
-        "pas. C'est la normalisation des méthodes adaptatives, et non le momentum, qui fait de L2 une autre "
+        "Under momentum L2's share of a step comes some 1 / (1 - γ) steps late, but all of it comes, and both rest at "
+        "the same weights. Weights change slowly against so short a delay. It is the scaling of adaptive rules, not "
+        "momentum, that makes L2 another regularisation (Loshchilov and Hutter 2019).",
+        "Avec momentum, la part de L2 dans un pas arrive avec environ 1 / (1 - γ) pas de retard, mais elle arrive "
+        "tout entière, et les deux s'arrêtent aux mêmes poids. Les poids changent lentement à l'échelle d'un retard "
+        "si court. C'est la normalisation des méthodes adaptatives, et non le momentum, qui fait de L2 une autre "
         "régularisation (Loshchilov et Hutter 2019).",
     ),
     bounds=(

@@ -55,10 +55,11 @@ def distances(rule: str, seeds: Sequence[int], **settings: Any) -> "dict[str, Ar
             optimizer.param_groups[0]["lr"] = settings["lr"] * (1 + cos(pi * step / STEPS)) / 2
         stack.step(lambda model, x, y: cross_entropy(model(x), y), images, classes)
         weights.append(torch.stack([parameters_to_vector(model.parameters()).detach() for model in stack.members]))
-    l2, decoupled, none = torch.stack(weights, 1).unflatten(0, (len(kinds), len(seeds)))
+    l2, decoupled, none = torch.chunk(torch.stack(weights, 1), len(kinds))
 
     def apart(a: "Tensor", b: "Tensor") -> "Array":
-        return ((a - b).norm(dim=-1) / b.norm(dim=-1)).numpy()
+        distance: Array = ((a - b).norm(dim=-1) / b.norm(dim=-1)).numpy()
+        return distance
 
     return {"kinds": apart(l2, decoupled), "decay": apart(decoupled, none)}
 
@@ -79,19 +80,20 @@ CLAIM = Claim(
     ),
     measured=Words(
         "The largest distance between the weights of the two on the way, over the weights' norm: gradient descent in "
-        "float64, a network 64-64-10, all of 200 of the digits as a batch, 200 steps at a learning rate that falls from "
-        "0.3 to 0, λ = 0.1; 8 seeds.",
-        "Plus grande distance entre les poids des deux en chemin, rapportée à la norme des poids : descente de gradient "
-        "en float64, réseau 64-64-10, 200 chiffres manuscrits en un seul batch, 200 pas à un taux d'apprentissage qui "
-        "descend de 0,3 à 0, λ = 0,1 ; 8 graines.",
+        "float64, a network 64-64-10, all of 200 of the digits as a batch, 200 steps at a learning rate that falls "
+        "from 0.3 to 0, λ = 0.1; 8 seeds.",
+        "Plus grande distance entre les poids des deux en chemin, rapportée à la norme des poids : descente de "
+        "gradient en float64, réseau 64-64-10, 200 chiffres manuscrits en un seul batch, 200 pas à un taux "
+        "d'apprentissage qui descend de 0,3 à 0, λ = 0,1 ; 8 graines.",
     ),
     why=Words(
         "The gradient of λ/2 ||w||² is λ w, and descent takes lr times the gradient off the weight: lr λ w, which is "
         "weight decay. The same at every step, whatever the schedule; what remains is rounding. It holds as long as "
         "decay is multiplied by the rate, and for no rule that remembers or scales gradients.",
-        "Le gradient de λ/2 ||w||² est λ w, et la descente ôte au poids le taux fois le gradient : lr λ w, c'est-à-dire "
-        "le weight decay. Il en va ainsi à chaque pas, quel que soit le schedule ; il ne reste que les arrondis. Cela "
-        "vaut tant que le decay est multiplié par le taux, et pour aucune règle qui garde ou normalise les gradients.",
+        "Le gradient de λ/2 ||w||² est λ w, et la descente ôte au poids le taux fois le gradient : lr λ w, "
+        "c'est-à-dire le weight decay. Il en va ainsi à chaque pas, quel que soit le schedule ; il ne reste que les "
+        "arrondis. Cela vaut tant que le decay est multiplié par le taux, et pour aucune règle qui garde ou normalise "
+        "les gradients.",
     ),
     bounds=(
         Bound(

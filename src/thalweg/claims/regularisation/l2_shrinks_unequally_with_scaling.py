@@ -90,32 +90,32 @@ CLAIM = Claim(
     name="l2-shrinks-unequally-with-scaling",
     slide="Problème de la régularisation",
     statement=Words(
-        "With Adam, L2 regularisation shrinks weights with large gradients less; weight decay shrinks all by one factor.",
+        "With Adam, L2 regularisation shrinks weights with large gradients less; weight decay shrinks all by one "
+        "factor.",
         "Avec Adam, la régularisation L2 réduit moins les poids dont les gradients sont grands ; le weight decay les "
         "réduit tous d'un même facteur.",
     ),
     measured=Words(
-        "What decay takes off the weights of the first layer of a network 64-64-10 in 200 steps of Adam on the digits, "
-        "batches of 64, λ = 0.0001: of the quarter with the smallest gradients over that with the largest, medians; 16 "
-        "seeds. Weights with decay get the gradients of those without, so that nothing but decay sets them apart.",
+        "What decay takes off the weights of the first layer of a network 64-64-10 in 200 steps of Adam on the "
+        "digits, batches of 64, λ = 0.0001: of the quarter with the smallest gradients over that with the largest, "
+        "medians; 16 seeds. Weights with decay get the gradients of those without, so that nothing but decay sets "
+        "them apart.",
         "Ce que le decay ôte aux poids de la première couche d'un réseau 64-64-10 en 200 pas d'Adam sur les chiffres "
-        "manuscrits, batchs de 64, λ = 0,0001 : quart aux plus petits gradients sur quart aux plus grands, médianes ; 16 "
-        "graines. Les poids avec decay reçoivent les gradients de ceux sans : seul le decay les distingue.",
+        "manuscrits, batchs de 64, λ = 0,0001 : quart aux plus petits gradients sur quart aux plus grands, médianes ; "
+        "16 graines. Les poids avec decay reçoivent les gradients de ceux sans : seul le decay les distingue.",
     ),
     why=Words(
-        "Adam divides all of the gradient by the root of its recent squares, and L2's λ w is part of it: what is taken "
-        "off is lr λ w / sqrt(v) (Loshchilov and Hutter 2019, proposition 2). Weight decay stands beside the scaling and "
-        "takes lr λ w. The larger λ, the more λ w itself makes up v, and the less unequal L2 is.",
-        "Adam divise tout le gradient par la racine de ses carrés récents, et le λ w de L2 en fait partie : il ôte "
-        "lr λ w / sqrt(v) (Loshchilov et Hutter 2019, proposition 2). Le weight decay reste hors de la normalisation et "
+        "Adam divides all of the gradient by the root of its recent squares, and L2's λ w is part of it: what is "
+        "taken off is lr λ w / sqrt(v) (Loshchilov and Hutter 2019, proposition 2). Weight decay stands beside the "
+        "scaling and takes lr λ w. The larger λ, the more λ w itself makes up v, and the less unequal L2 is.",
+        "Adam divise tout le gradient par la racine de ses carrés récents, et le λ w de L2 en fait partie : il ôte lr "
+        "λ w / sqrt(v) (Loshchilov et Hutter 2019, proposition 2). Le weight decay reste hors de la normalisation et "
         "ôte lr λ w. Plus λ est grand, plus λ w lui-même fait v, et moins L2 est inégal.",
     ),
     bounds=(
         Bound(
             "l2",
-            Words(
-                "share that L2 takes, small gradients / large ones", "part ôtée par L2, petits gradients / grands"
-            ),
+            Words("share that L2 takes, small gradients / large ones", "part ôtée par L2, petits gradients / grands"),
             at_least=2,
             ratio=True,
         ),

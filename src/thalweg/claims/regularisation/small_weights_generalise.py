@@ -57,7 +57,7 @@ def _trained(decays: Sequence[float], seeds: Sequence[int], wrong: float) -> "tu
 
     from thalweg.claims.training import mlp, train
 
-    norms = []
+    norms: list[float] = []
 
     def keep(stack: "Lockstep", step: int) -> None:
         if step == STEPS - 1:
@@ -87,22 +87,23 @@ CLAIM = Claim(
         "Un réseau dont les poids ont une faible magnitude fait moins de sur-apprentissage.",
     ),
     measured=Words(
-        "Share of errors on test with weight decay over that without, and the norms of the weights: a network 64-32-10, "
-        "trained on 100 of the digits for 400 steps with momentum 0.9, batches of 32 and a learning rate of 0.1, on true "
-        "labels and with 10% of them wrong. λ is the best of five from 0.001 to 0.1 on 8 other seeds; 96 seeds.",
-        "Part d'erreurs en test avec weight decay, rapportée à celle sans, et normes des poids : réseau 64-32-10 entraîné "
-        "sur 100 chiffres manuscrits, 400 pas avec un momentum de 0,9, des batchs de 32 et un taux d'apprentissage de "
-        "0,1, avec des étiquettes exactes puis avec 10 % de fausses. λ est le meilleur de cinq, de 0,001 à 0,1, sur 8 "
-        "autres graines ; 96 graines.",
+        "Share of errors on test with weight decay over that without, and the norms of the weights: a network "
+        "64-32-10, trained on 100 of the digits for 400 steps with momentum 0.9, batches of 32 and a learning rate of "
+        "0.1, on true labels and with 10% of them wrong. λ is the best of five from 0.001 to 0.1 on 8 other seeds; 96 "
+        "seeds.",
+        "Part d'erreurs en test avec weight decay, rapportée à celle sans, et normes des poids : réseau 64-32-10 "
+        "entraîné sur 100 chiffres manuscrits, 400 pas avec un momentum de 0,9, des batchs de 32 et un taux "
+        "d'apprentissage de 0,1, avec des étiquettes exactes puis avec 10 % de fausses. λ est le meilleur de cinq, de "
+        "0,001 à 0,1, sur 8 autres graines ; 96 graines.",
     ),
     why=Words(
-        "Of all weights that fit the examples, decay takes the smallest: directions that the examples say nothing about "
-        "go to 0, and it costs weight to fit what is noise (Krogh and Hertz 1991). So it gains most where labels are "
-        "wrong. Where examples are many, or λ too large, it does not help: the norm alone decides nothing.",
+        "Of all weights that fit the examples, decay takes the smallest: directions that the examples say nothing "
+        "about go to 0, and it costs weight to fit what is noise (Krogh and Hertz 1991). So it gains most where "
+        "labels are wrong. Where examples are many, or λ too large, it does not help: the norm alone decides nothing.",
         "Parmi tous les poids qui ajustent les exemples, le decay prend les plus petits : les directions dont les "
-        "exemples ne disent rien tendent vers 0, et ajuster du bruit coûte du poids (Krogh et Hertz 1991). Le gain est "
-        "donc plus grand là où des étiquettes sont fausses. Avec beaucoup d'exemples, ou un λ trop grand, cela n'aide "
-        "pas : la norme seule ne décide de rien.",
+        "exemples ne disent rien tendent vers 0, et ajuster du bruit coûte du poids (Krogh et Hertz 1991). Le gain "
+        "est donc plus grand là où des étiquettes sont fausses. Avec beaucoup d'exemples, ou un λ trop grand, cela "
+        "n'aide pas : la norme seule ne décide de rien.",
     ),
     bounds=(*_bounds("clean"), *_bounds("noisy")),
     seeds=96,
