@@ -59,6 +59,7 @@ def train(
     steps: int,
     batch: int = 64,
     examples: int | None = None,
+    wrong: float = 0.0,
     each_step: Callable[[Lockstep, int], None] | None = None,
 ) -> Trained:
     """Train a network, made after torch.manual_seed(seed), with each of the settings from each of the seeds.
@@ -67,11 +68,12 @@ def train(
     ``batch``      examples of a step, drawn without replacement, in a new order each epoch, by the seed: the same
                    order for all settings.
     ``examples``   how many of the training part's; all 1,078 unless given. Which ones, the seed says.
+    ``wrong``      the share of these whose class is replaced by another one, both by the seed.
     ``each_step``  called with the stack after each step, and which step it was, from 0.
     """
     members = [(setting, seed) for setting in settings for seed in seeds]
     parts = [
-        _train(make_model, rule, members[start : start + LARGEST], steps, batch, examples, each_step)
+        _train(make_model, rule, members[start : start + LARGEST], steps, batch, examples, wrong, each_step)
         for start in range(0, len(members), LARGEST)
     ]
     shape = len(settings), len(seeds)
@@ -115,21 +117,23 @@ def _train(
     steps: int,
     batch: int,
     examples: int | None,
+    wrong: float,
     each_step: Callable[[Lockstep, int], None] | None,
 ) -> tuple[Array, Array, Array, Array]:
     data = digits()
     settings, seeds = zip(*members, strict=True)
     stack = lockstep(make_model, rule, settings=settings, seeds=seeds)
     orders = [_Order(len(data.train.classes), examples, seed) for seed in seeds]
+    classes = torch.stack([order.mislabelled(data.train.classes, wrong) for order in orders])
     losses = []
     for step in range(steps):
         index = torch.stack([order.following(batch) for order in orders])
-        losses.append(stack.step(_loss, rows(data.train.images, index), rows(data.train.classes, index)))
+        losses.append(stack.step(_loss, rows(data.train.images, index), classes.gather(1, index)))
         if each_step:
             each_step(stack, step)
     # On the examples that each was trained on.
     kept = torch.stack([order.kept for order in orders])
-    trained = stack.evaluate(_scores, rows(data.train.images, kept), rows(data.train.classes, kept))
+    trained = stack.evaluate(_scores, rows(data.train.images, kept), classes.gather(1, kept))
     count = len(members)
     tested = stack.evaluate(_scores, data.test.images.expand(count, -1, -1), data.test.classes.expand(count, -1))
     batch_loss = torch.stack(losses, 1)
@@ -143,6 +147,13 @@ class _Order:
         self._chance = torch.Generator().manual_seed(seed)
         self.kept = torch.randperm(count, generator=self._chance)[:examples]
         self._left = self.kept[:0]
+
+    def mislabelled(self, classes: Tensor, wrong: float) -> Tensor:
+        """Classes, (n,), of which a share among those kept is replaced by another of the ten."""
+        chance = torch.Generator().manual_seed(self._chance.initial_seed() + 1)
+        chosen = self.kept[: round(wrong * len(self.kept))]
+        moved = torch.randint(1, 10, chosen.shape, generator=chance)
+        return classes.index_copy(0, chosen, (classes[chosen] + moved) % 10)
 
     def following(self, size: int) -> Tensor:
         """The examples of the next batch: of the next epoch where this one has too few left."""
