@@ -38,16 +38,21 @@ class Trained:
     test_error: Array
 
     def steps_to(self, loss: float, window: int = 10) -> Array:
-        """After how many steps the mean loss of a window of batches is at most ``loss``: (settings, seeds).
+        """`steps_to` of each training: (settings, seeds)."""
+        return steps_to(self.batch_loss, loss, window)
 
-        As many steps as there are, where that never happens.
-        """
-        sums = np.cumsum(self.batch_loss, axis=-1)
-        sums[..., window:] -= sums[..., :-window].copy()
-        means = sums[..., window - 1 :] / window
-        first = (means <= loss).argmax(-1) + window
-        steps: Array = np.where((means <= loss).any(-1), first, self.batch_loss.shape[-1]).astype(np.float64)
-        return steps
+
+def steps_to(batch_loss: Array, loss: float, window: int = 10) -> Array:
+    """After how many steps the mean loss of a window of batches is at most ``loss``, from losses (..., steps).
+
+    As many steps as there are, where that never happens.
+    """
+    sums = np.cumsum(batch_loss, axis=-1)
+    sums[..., window:] -= sums[..., :-window].copy()
+    means = sums[..., window - 1 :] / window
+    first = (means <= loss).argmax(-1) + window
+    steps: Array = np.where((means <= loss).any(-1), first, batch_loss.shape[-1]).astype(np.float64)
+    return steps
 
 
 def train(
@@ -105,6 +110,20 @@ class OnTheWay:
         return [float(self._every * (k + 1)) for k in range(len(self._losses))]
 
 
+def to_zero(steps: int) -> Callable[[Lockstep, int], None]:
+    """For `train`, each step: learning rates that fall to 0, by as much at every one of ``steps``.
+
+    What a training ends with then depends less on its last batches.
+    """
+
+    def lower(stack: Lockstep, step: int) -> None:
+        for optimizer in stack.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] *= 1 - 1 / (steps - step)
+
+    return lower
+
+
 def best(values: Array) -> int:
     """The setting with the least mean over the seeds, from (settings, seeds)."""
     return int(values.mean(1).argmin())
@@ -137,7 +156,7 @@ def _train(
     count = len(members)
     tested = stack.evaluate(_scores, data.test.images.expand(count, -1, -1), data.test.classes.expand(count, -1))
     batch_loss = torch.stack(losses, 1)
-    return _cut(batch_loss), _cut(trained[:, 0]), _cut(tested[:, 0]), tested[:, 1].double().numpy()
+    return cut(batch_loss), cut(trained[:, 0]), cut(tested[:, 0]), tested[:, 1].double().numpy()
 
 
 class _Order:
@@ -200,5 +219,6 @@ def _scores(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     return torch.stack([cross_entropy(outputs, classes), (outputs.argmax(1) != classes).float().mean()])
 
 
-def _cut(losses: Tensor) -> Array:
+def cut(losses: Tensor) -> Array:
+    """Losses above `CHANCE`, and nan, as `CHANCE`."""
     return losses.double().nan_to_num(CHANCE).clamp(max=CHANCE).numpy()
