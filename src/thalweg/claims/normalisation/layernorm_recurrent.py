@@ -1,0 +1,71 @@
+"""LayerNorm accelerates a recurrent net."""
+
+from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.languages import Words
+
+RATES = (1e-2, 1.7e-2, 3e-2, 5e-2, 1e-1)
+WIDTH, STEPS, GOAL = 32, 120, 0.3
+
+
+def measure(seeds: Seeds) -> Measurement:
+    """With LayerNorm and without, each with its own best learning rate, chosen on other seeds."""
+    from torch import nn
+
+    from thalweg.claims.sequences import Recurrent
+    from thalweg.claims.training import best, train
+
+    cells = {
+        Words("no norm, lr {}", "sans normalisation, lr {}"): lambda: Recurrent(WIDTH, lambda _: [nn.Identity()]),
+        Words("LayerNorm, lr {}", "LayerNorm, lr {}"): lambda: Recurrent(WIDTH, lambda width: [nn.LayerNorm(width)]),
+    }
+    curves, steps = [], []
+    for name, model in cells.items():
+        grid = [{"lr": lr} for lr in RATES]
+        chosen = grid[best(train(model, "adam", grid, seeds.tuning, steps=STEPS).steps_to(GOAL))]
+        trained = train(model, "adam", [chosen], seeds.judged, steps=STEPS)
+        steps.append(trained.steps_to(GOAL)[0])
+        named = Words(*(text.format(chosen["lr"]) for text in name))
+        curves.append(over_seeds(named, steps_of(trained.batch_loss), trained.batch_loss[0]))
+    return Measurement(
+        {"speedup": steps[0] / steps[1]},
+        (Panel(BATCH_LOSS, STEP, LOSS, tuple(curves), log_y=True),),
+    )
+
+
+CLAIM = Claim(
+    name="layernorm-recurrent",
+    slide="Layer Normalization",
+    statement=Words(
+        "LayerNorm accelerates the training of a recurrent net.",
+        "LayerNorm accélère l'entraînement d'un réseau récurrent.",
+    ),
+    measured=Words(
+        "Steps of Adam until the loss of the last ten batches of 64 is 0.3, a recurrent net of width 32 that reads a "
+        "digit row by row: without a norm, and with LayerNorm on the summed inputs, each at the best of five learning "
+        "rates from 0.01 to 0.1, chosen on 4 other seeds. Accelerates: 1.2 times fewer steps.",
+        "Nombre de pas d'Adam jusqu'à ce que la perte des dix derniers batchs de 64 soit de 0,3, pour un réseau "
+        "récurrent de largeur 32 qui lit un chiffre ligne par ligne : sans normalisation, et avec LayerNorm sur les "
+        "sommes d'entrée, chacun au meilleur de cinq taux d'apprentissage de 0,01 à 0,1, choisi sur 4 autres graines. "
+        "Accélère : 1,2 fois moins de pas.",
+    ),
+    why=Words(
+        "LayerNorm keeps the state's size from step to step, so that it neither grows nor fades (Ba et al. 2016): what "
+        "it is there for are long sequences and large learning rates. A sequence of eight rows, at a rate that suits "
+        "it, gives little room for either.",
+        "LayerNorm garde la taille de l'état d'un pas de temps à l'autre, qui ne grandit ni ne s'éteint (Ba et al. "
+        "2016) : il est fait pour les longues suites et les grands taux d'apprentissage. Une suite de huit lignes, à "
+        "un taux qui lui convient, ne donne guère d'occasion à l'un ni à l'autre.",
+    ),
+    bounds=(
+        Bound(
+            "speedup",
+            Words("steps without LayerNorm / steps with it", "pas sans LayerNorm / pas avec"),
+            at_least=1.2,
+            ratio=True,
+        ),
+    ),
+    seeds=24,
+    tuning=4,
+    measure=measure,
+)
