@@ -8,8 +8,8 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from thalweg.claims import claim
 from thalweg.claims.claim import Seeds
-from thalweg.claims.gradients import Fed, corrections, moments_of
-from thalweg.claims.training import digits, mlp
+from thalweg.claims.experiments.gradients import Fed, corrections, moments_of
+from thalweg.claims.experiments.training import digits, mlp
 
 FEW = Seeds((1, 2), ())
 

@@ -75,7 +75,9 @@ def test_the_key_is_that_of_what_is_computed(tmp_path, monkeypatch):
     original = keep._text
     monkeypatch.setattr(keep, "_text", text)
     home = "thalweg.claims.schemes.momentum_accelerates"
-    assert {home, "thalweg.claims.training", "thalweg.claims.claim"} <= keep._imported(home, set())
+    assert {home, "thalweg.claims.experiments.training", "thalweg.claims.claim"} <= keep._imported(home, set())
+    warm = "thalweg.claims.normalisation.pre_norm_no_warmup"
+    assert {"thalweg.claims.experiments.sequences", "thalweg.claims.drawing"} <= keep._imported(warm, set())
     for old, new, same in (
         ('"Momentum accelerates the descent."', '"It does."', True),
         ('"""Each with its own best learning rate, chosen on other seeds."""', '"""Otherwise said."""', True),
@@ -87,7 +89,7 @@ def test_the_key_is_that_of_what_is_computed(tmp_path, monkeypatch):
         texts[home] = original(home).replace(old, new)
         assert (key(one) == before) is same, new
     texts[home] = ""
-    shared = "thalweg.claims.training"
+    shared = "thalweg.claims.experiments.training"
     texts = {shared: original(shared).replace("LARGEST = 64", "LARGEST = 32")}
     assert texts[shared] != original(shared)
     assert key(one) != before

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from thalweg.claims.drawing import filled
-from thalweg.claims.gradients import states
-from thalweg.claims.training import OnTheWay, mlp, train
+from thalweg.claims.experiments.gradients import states
+from thalweg.claims.experiments.training import OnTheWay, mlp, train
 from thalweg.languages import Words
 
 SETTINGS, SEEDS = [{"lr": 0.1}, {"lr": 0.01}], (3, 4, 5)

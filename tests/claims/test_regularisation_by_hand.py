@@ -11,10 +11,10 @@ from scipy.stats import norm
 
 from thalweg.claims import claim
 from thalweg.claims.claim import Seeds
-from thalweg.claims.paths import path
+from thalweg.claims.experiments.paths import path
+from thalweg.claims.experiments.training import _Order
 from thalweg.claims.regularisation.clipping_by_value_turns import angle, by_norm, by_value
 from thalweg.claims.regularisation.decay_separates_from_lr import vertex
-from thalweg.claims.training import _Order
 
 
 def values_of(name, count):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from thalweg.claims import claim
-from thalweg.claims.paths import path
-from thalweg.claims.valleys import DESCENT, STEPS, Valleys, ratio
+from thalweg.claims.experiments.paths import path
+from thalweg.claims.experiments.valleys import DESCENT, STEPS, Valleys, ratio
 
 
 def measured(name):

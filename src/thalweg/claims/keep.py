@@ -136,8 +136,11 @@ def _imported(name: str, seen: set[str]) -> set[str]:
         return seen
     seen.add(name)
     for node in ast.walk(ast.parse(_text(name))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(__package__ + "."):
-            _imported(node.module, seen)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            above = [*name.split(".")[: -node.level], ""] if node.level else []
+            module = ".".join(above) + node.module
+            if module.startswith(__package__ + "."):
+                _imported(module, seen)
     return seen
 
 

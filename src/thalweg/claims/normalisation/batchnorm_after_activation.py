@@ -22,7 +22,7 @@ NAMES = {
 
 def measure(seeds: Seeds) -> Measurement:
     """Each place with its own best learning rate, chosen on other seeds."""
-    from thalweg.claims.training import best, to_zero, train
+    from thalweg.claims.experiments.training import best, to_zero, train
 
     curves, losses = [], {}
     grid = [{"lr": lr} for lr in RATES]

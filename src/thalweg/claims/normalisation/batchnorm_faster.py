@@ -4,9 +4,8 @@ from functools import partial
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
 from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.claims.experiments.with_and_without import WITH, WITHOUT, at_rate, norms
 from thalweg.languages import Words
-
-from .both import WITH, WITHOUT, at_rate, norms
 
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
 STEPS, GOAL = 300, 0.3
@@ -14,7 +13,7 @@ STEPS, GOAL = 300, 0.3
 
 def measure(seeds: Seeds) -> Measurement:
     """Each with its own best learning rate, chosen on other seeds."""
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.training import best, mlp, train
 
     curves, steps = [], {}
     for name, norm in norms().items():

@@ -7,9 +7,8 @@ import numpy as np
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
 from thalweg.claims.drawing import LOSS, over_seeds
+from thalweg.claims.experiments.with_and_without import WITH, WITHOUT, norms
 from thalweg.languages import Words
-
-from .both import WITH, WITHOUT, norms
 
 if TYPE_CHECKING:  # claims are listed without torch
     from collections.abc import Callable
@@ -25,7 +24,7 @@ STEPS = 150
 
 def measure(seeds: Seeds) -> Measurement:
     """At each factor with its own best learning rate, chosen on other seeds."""
-    from thalweg.claims.training import best, train
+    from thalweg.claims.experiments.training import best, train
 
     curves, worsening = [], {}
     grid = [{"lr": float(lr)} for lr in RATES]
@@ -50,7 +49,7 @@ def _started(norm: "Callable[[int], nn.Module] | None", factor: float) -> "nn.Mo
     """A network with He's weights, times a factor, and without biases at the start."""
     from torch import nn
 
-    from thalweg.claims.training import mlp
+    from thalweg.claims.experiments.training import mlp
 
     model = mlp(width=32, hidden=3, norm=norm)
     for layer in model.modules():

@@ -6,9 +6,8 @@ import numpy as np
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
 from thalweg.claims.drawing import LOSS, RATE, over_seeds
+from thalweg.claims.experiments.with_and_without import WITH, WITHOUT, norms
 from thalweg.languages import Words
-
-from .both import WITH, WITHOUT, norms
 
 RATES = 2 ** np.arange(-1, 4, 0.5)
 STEPS = 100
@@ -16,7 +15,7 @@ STEPS = 100
 
 def measure(seeds: Seeds) -> Measurement:
     """Of each seed the largest rate at which training gets anywhere."""
-    from thalweg.claims.training import CHANCE, mlp, train
+    from thalweg.claims.experiments.training import CHANCE, mlp, train
 
     curves, largest = [], {}
     for name, norm in norms().items():

@@ -7,16 +7,15 @@ import numpy as np
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
 from thalweg.claims.drawing import TEST_ERROR, over_seeds
+from thalweg.claims.experiments.with_and_without import WITH, WITHOUT, norms
 from thalweg.languages import Words
-
-from .both import WITH, WITHOUT, norms
 
 if TYPE_CHECKING:  # claims are listed without torch
     from collections.abc import Callable, Sequence
 
     from torch import nn
 
-    from thalweg.claims.training import Trained
+    from thalweg.claims.experiments.training import Trained
 
 RATES = (0.15, 0.3, 0.6, 1.2)
 DROPOUTS = (0.2, 0.4)
@@ -26,7 +25,7 @@ STEPS, BATCH, EXAMPLES = 200, 32, 200
 
 def measure(seeds: Seeds) -> Measurement:
     """With the dropout that is best without BatchNorm; each at its own best learning rate. Both from other seeds."""
-    from thalweg.claims.training import best
+    from thalweg.claims.experiments.training import best
 
     grid = [{"lr": lr} for lr in RATES]
     tried = [_train(None, dropout, grid, seeds.tuning).test_error.mean(1).min() for dropout in DROPOUTS]
@@ -53,7 +52,7 @@ def _train(
     grid: "Sequence[dict[str, float]]",
     seeds: "Sequence[int]",
 ) -> "Trained":
-    from thalweg.claims.training import mlp, to_zero, train
+    from thalweg.claims.experiments.training import mlp, to_zero, train
 
     model = partial(mlp, hidden=2, norm=norm, activation=partial(_dropped, dropout))
     return train(model, "sgd", grid, seeds, steps=STEPS, batch=BATCH, examples=EXAMPLES, each_step=to_zero(STEPS))

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
 from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.claims.experiments.with_and_without import WITH, WITHOUT, at_rate, norms
 from thalweg.languages import Words
-
-from .both import WITH, WITHOUT, at_rate, norms
 
 if TYPE_CHECKING:  # claims are listed without torch
     from collections.abc import Callable
@@ -20,7 +19,7 @@ STEPS, GOAL = 400, 0.3
 
 def measure(seeds: Seeds) -> Measurement:
     """Each with its own best learning rate, chosen on other seeds: where the loss is least if the goal is not reached."""
-    from thalweg.claims.training import best, train
+    from thalweg.claims.experiments.training import best, train
 
     curves, steps = [], {}
     grid = [{"lr": lr} for lr in RATES]
@@ -41,7 +40,7 @@ def sigmoids(norm: "Callable[[int], nn.Module] | None", hidden: int = 4, width: 
     """A network of sigmoids with Glorot's weights, which were made for such, and without biases at the start."""
     from torch import nn
 
-    from thalweg.claims.training import mlp
+    from thalweg.claims.experiments.training import mlp
 
     model = mlp(width=width, hidden=hidden, activation=nn.Sigmoid, norm=norm)
     for layer in model.modules():

@@ -17,7 +17,7 @@ def measure(seeds: Seeds) -> Measurement:
     """Each norm at each size with its own best learning rate, chosen on other seeds."""
     from torch.nn import BatchNorm1d, LayerNorm
 
-    from thalweg.claims.training import best, mlp, to_zero, train
+    from thalweg.claims.experiments.training import best, mlp, to_zero, train
 
     curves, worse = [], {}
     for norm in (BatchNorm1d, LayerNorm):

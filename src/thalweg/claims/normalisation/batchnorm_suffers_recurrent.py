@@ -15,8 +15,8 @@ def measure(seeds: Seeds) -> Measurement:
     import numpy as np
     from torch import nn
 
-    from thalweg.claims.sequences import ROWS, Recurrent
-    from thalweg.claims.training import best, train
+    from thalweg.claims.experiments.sequences import ROWS, Recurrent
+    from thalweg.claims.experiments.training import best, train
 
     norms: dict[str, Callable[[int], Sequence[nn.Module]]] = {
         "layer": lambda width: [nn.LayerNorm(width)],

@@ -4,9 +4,8 @@ from functools import partial
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
 from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.claims.experiments.with_and_without import WITH, WITHOUT, at_rate
 from thalweg.languages import Words
-
-from .both import WITH, WITHOUT, at_rate
 
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
 STEPS, GOAL = 200, 0.3
@@ -17,9 +16,8 @@ def measure(seeds: Seeds) -> Measurement:
     """Three networks, each with its own best learning rate, chosen on other seeds."""
     from torch.nn import BatchNorm1d
 
-    from thalweg.claims.training import best, steps_to
-
-    from .shifts import train_shifted
+    from thalweg.claims.experiments.shifts import train_shifted
+    from thalweg.claims.experiments.training import best, steps_to
 
     # It takes its statistics from the examples before it, also where it is only looked at.
     norm = partial(BatchNorm1d, track_running_stats=False)

@@ -4,9 +4,8 @@ from functools import partial
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
 from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.claims.experiments.with_and_without import at_rate
 from thalweg.languages import Words
-
-from .both import at_rate
 
 RATES = (1.0, 3.0, 10.0, 30.0)
 STEPS = 300
@@ -17,7 +16,7 @@ def measure(seeds: Seeds) -> Measurement:
     """Each with its own best learning rate, chosen on other seeds."""
     from torch.nn import BatchNorm1d
 
-    from thalweg.claims.training import best, to_zero, train
+    from thalweg.claims.experiments.training import best, to_zero, train
 
     from .batchnorm_saturating import sigmoids
 

@@ -46,7 +46,7 @@ def _taken(seeds: Sequence[int]) -> "Iterator[Tensor]":
     """Of a network from each seed what its second hidden layer gives to a norm, (1078, 64), in float64."""
     import torch
 
-    from thalweg.claims.training import digits, mlp
+    from thalweg.claims.experiments.training import digits, mlp
     from thalweg.stacks import models
 
     for model in models(lambda: mlp(hidden=2).double(), seeds)[0]:

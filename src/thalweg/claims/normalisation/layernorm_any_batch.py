@@ -15,7 +15,7 @@ def measure(seeds: Seeds) -> Measurement:
     import torch
     from torch import nn
 
-    from thalweg.claims.training import digits
+    from thalweg.claims.experiments.training import digits
 
     images = digits().train.images.double()
     kinds = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}

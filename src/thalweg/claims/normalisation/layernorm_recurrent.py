@@ -12,8 +12,8 @@ def measure(seeds: Seeds) -> Measurement:
     """With LayerNorm and without, each with its own best learning rate, chosen on other seeds."""
     from torch import nn
 
-    from thalweg.claims.sequences import Recurrent
-    from thalweg.claims.training import best, train
+    from thalweg.claims.experiments.sequences import Recurrent
+    from thalweg.claims.experiments.training import best, train
 
     cells = {
         Words("no norm, lr {}", "sans normalisation, lr {}"): lambda: Recurrent(WIDTH, lambda _: [nn.Identity()]),

@@ -26,7 +26,7 @@ def measure(seeds: Seeds) -> Measurement:
     """Of what each unit of a trained network takes over the training part, as it is and normalised."""
     from torch import nn
 
-    from thalweg.claims.training import best, digits, mlp, train
+    from thalweg.claims.experiments.training import best, digits, mlp, train
 
     taken: list[Array] = []
 

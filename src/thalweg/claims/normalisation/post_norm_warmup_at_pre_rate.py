@@ -9,8 +9,8 @@ WORSE = 1.2
 
 def measure(seeds: Seeds) -> Measurement:
     """The rate is the best for pre-norm without warm-up, chosen on other seeds."""
-    from thalweg.claims.training import best
-    from thalweg.claims.warmup import AT_ONCE, WARM, losses, mean_loss, train_transformers
+    from thalweg.claims.experiments.training import best
+    from thalweg.claims.experiments.warmup import AT_ONCE, WARM, losses, mean_loss, train_transformers
 
     grid = [(rate, AT_ONCE) for rate in RATES]
     rate = RATES[best(mean_loss(train_transformers("pre", grid, seeds.tuning)))]

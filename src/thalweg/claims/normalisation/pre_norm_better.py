@@ -11,8 +11,8 @@ BETTER = 1.1
 
 def measure(seeds: Seeds) -> Measurement:
     """Both with warm-up, each with its own best learning rate, chosen on other seeds."""
-    from thalweg.claims.training import best
-    from thalweg.claims.warmup import WARM, mean_loss, train_transformers
+    from thalweg.claims.experiments.training import best
+    from thalweg.claims.experiments.warmup import WARM, mean_loss, train_transformers
 
     curves, losses = [], {}
     for norm, name in NAMES.items():

@@ -9,7 +9,7 @@ MARGIN = 1.1
 
 def measure(seeds: Seeds) -> Measurement:
     """Without warm-up and with it, each with its own best learning rate, chosen on other seeds."""
-    from thalweg.claims.warmup import with_and_without
+    from thalweg.claims.experiments.warmup import with_and_without
 
     cost, figure = with_and_without("pre", RATES, seeds)
     return Measurement({"cost": cost}, figure)

@@ -9,7 +9,7 @@ LESS = 0.93
 
 def measure(seeds: Seeds) -> Measurement:
     """Each seed draws a width and inputs."""
-    from thalweg.claims.norm_times import ratios
+    from thalweg.claims.experiments.norm_times import ratios
 
     times, panel = ratios(seeds.judged)
     return Measurement({"time": times["torch"]}, (panel,))

@@ -15,8 +15,8 @@ def measure(seeds: Seeds) -> Measurement:
     """Each with its own best learning rate, chosen on other seeds."""
     from torch import nn
 
-    from thalweg.claims.sequences import Transformer
-    from thalweg.claims.training import best, train
+    from thalweg.claims.experiments.sequences import Transformer
+    from thalweg.claims.experiments.training import best, train
 
     norms = {
         Words("LayerNorm, lr {}", "LayerNorm, lr {}"): nn.LayerNorm,

@@ -15,7 +15,7 @@ def measure(seeds: Seeds) -> Measurement:
     import torch
     from torch import Tensor, nn
 
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.training import best, mlp, train
 
     class Centred(nn.Module):
         """LayerNorm without the division."""

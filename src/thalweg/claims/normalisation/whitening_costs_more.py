@@ -3,7 +3,7 @@
 from statistics import median
 
 from thalweg.claims.claim import Bound, Claim, Curve, Measurement, Panel, Seeds
-from thalweg.claims.timing import cpu_seconds
+from thalweg.claims.experiments.timing import cpu_seconds
 from thalweg.languages import Words
 
 WIDTHS, JUDGED = (64, 128, 256, 512), 256

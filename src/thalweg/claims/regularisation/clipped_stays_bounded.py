@@ -36,7 +36,7 @@ def distances(seeds: Sequence[int], steps: int, lr: float = LR, **clipping: floa
     """How far from the minimum of (x - 1)^2 descent is, from a start in [-4, 6] by each seed: (seeds, steps + 1)."""
     import torch
 
-    from thalweg.claims.paths import generators, path
+    from thalweg.claims.experiments.paths import generators, path
 
     # One at a time: a norm over all starts would clip them together.
     walks = [

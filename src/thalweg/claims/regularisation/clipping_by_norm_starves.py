@@ -10,7 +10,7 @@ from thalweg.languages import Words
 if TYPE_CHECKING:
     import torch
 
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
 
 STEEP, OTHERS = 100.0, 10
 LR, LIMIT, STEPS = 0.015, 1.0, 60
@@ -25,7 +25,7 @@ def measure(seeds: Seeds) -> Measurement:
     """Three descents from the same start for each seed."""
     import torch
 
-    from thalweg.claims.paths import generators, path
+    from thalweg.claims.experiments.paths import generators, path
 
     curvature = torch.ones(1 + OTHERS, dtype=torch.float64)
     curvature[0] = STEEP

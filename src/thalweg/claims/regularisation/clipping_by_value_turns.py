@@ -75,7 +75,7 @@ def of_network(seed: int) -> "Vector":
     import torch
     from torch.nn.functional import cross_entropy
 
-    from thalweg.claims.training import digits, mlp
+    from thalweg.claims.experiments.training import digits, mlp
 
     data = digits().train
     with torch.random.fork_rng(devices=[]):

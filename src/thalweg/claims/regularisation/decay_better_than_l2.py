@@ -15,7 +15,7 @@ WIDTH, EXAMPLES, BATCH, STEPS = 32, 100, 32, 300
 
 def measure(seeds: Seeds) -> Measurement:
     """Each with its own best learning rate and decay, chosen on other seeds."""
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.training import best, mlp, train
 
     trained = partial(train, partial(mlp, width=WIDTH), steps=STEPS, batch=BATCH, examples=EXAMPLES)
     losses, curves = {}, []

@@ -11,7 +11,7 @@ from thalweg.claims.drawing import RATE, over_seeds
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
 
 RATES = (0.003, 0.01, 0.03)
 # Powers of ten, equally far apart.
@@ -26,7 +26,7 @@ NAMES = {
 
 def measure(seeds: Seeds) -> Measurement:
     """For each seed the best decay at each rate, and the slope through these."""
-    from thalweg.claims.training import mlp, train
+    from thalweg.claims.experiments.training import mlp, train
 
     lowest = {}
     for rule, powers in POWERS.items():

@@ -9,7 +9,7 @@ from thalweg.claims.drawing import STEP, over_seeds
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
 
 EXAMPLES, STEPS, SHOWN = 200, 100, 60
 # The learning rate times the largest curvature. Beyond 2 a quadratic diverges; the slide's example is at 1.05 x 2.
@@ -40,8 +40,8 @@ def _norms(product: float, seed: int) -> "Array":
     import torch
     from torch.nn.functional import one_hot
 
-    from thalweg.claims.paths import path
-    from thalweg.claims.training import digits
+    from thalweg.claims.experiments.paths import path
+    from thalweg.claims.experiments.training import digits
 
     data, chance = digits().train, torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(data.classes), generator=chance)[:EXAMPLES]

@@ -9,7 +9,7 @@ from thalweg.claims.drawing import over_seeds
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
 
 DEPTHS = (2, 5, 10, 15, 20, 25, 30)
 # Standard deviations of the weights over those of He et al. 2015, at which signals keep their size.
@@ -56,7 +56,7 @@ def _norm(depth: int, size: float, seed: int) -> float:
     import torch
     from torch.nn.functional import cross_entropy
 
-    from thalweg.claims.training import digits, mlp
+    from thalweg.claims.experiments.training import digits, mlp
 
     data = digits().train
     with torch.random.fork_rng(devices=[]):

@@ -14,7 +14,7 @@ NAMES = {"l2": Words("L2", "L2"), "decoupled": Words("weight decay", "weight dec
 
 def measure(seeds: Seeds) -> Measurement:
     """Each with its own best decay, chosen on other seeds."""
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.training import best, mlp, train
 
     model = partial(mlp, width=WIDTH)
     losses, curves = {}, []

@@ -11,7 +11,7 @@ from thalweg.languages import Words
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
 
 DECAY, EXAMPLES, STEPS = 0.1, 200, 200
 WEIGHTS_APART = Words("Distance between the weights", "Distance entre les poids")
@@ -38,7 +38,7 @@ def distances(rule: str, seeds: Sequence[int], **settings: Any) -> "dict[str, Ar
     from torch.nn.functional import cross_entropy
     from torch.nn.utils import parameters_to_vector
 
-    from thalweg.claims.training import digits, mlp
+    from thalweg.claims.experiments.training import digits, mlp
     from thalweg.stacks import lockstep, rows
 
     kinds = ({"decay": "l2"}, {"decay": "decoupled"}, {"weight_decay": 0.0})

@@ -9,7 +9,7 @@ from thalweg.claims.drawing import over_seeds
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
 
 LR, DECAY, BATCH, STEPS = 0.001, 1e-4, 64, 200
 # Weights are put in so many groups of one size, by their gradients.
@@ -49,7 +49,7 @@ def _decayed(seed: int) -> "tuple[Array, dict[str, Array]]":
     import torch
     from torch.nn.functional import cross_entropy
 
-    from thalweg.claims.training import digits, mlp
+    from thalweg.claims.experiments.training import digits, mlp
     from thalweg.optim import OPTIMIZERS
 
     data, chance = digits().train, torch.Generator().manual_seed(seed)

@@ -11,7 +11,7 @@ from thalweg.claims.drawing import POINTS, TEST_ERROR, over_seeds
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
     from thalweg.stacks import Lockstep
 
 DECAYS = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -26,7 +26,7 @@ NAMES = {
 
 def measure(seeds: Seeds) -> Measurement:
     """The decay for each share of wrong labels is chosen on other seeds."""
-    from thalweg.claims.training import best
+    from thalweg.claims.experiments.training import best
 
     values, norms, curves = {}, [], []
     for name, wrong in WRONG.items():
@@ -56,7 +56,7 @@ def _trained(decays: Sequence[float], seeds: Sequence[int], wrong: float) -> "tu
     """Share of errors on test, and norm of the weights in the end: both (decays, seeds)."""
     from torch.nn.utils import parameters_to_vector
 
-    from thalweg.claims.training import mlp, train
+    from thalweg.claims.experiments.training import mlp, train
 
     norms: list[float] = []
 

@@ -9,7 +9,7 @@ from thalweg.languages import Words
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from thalweg.claims.training import OnTheWay
+    from thalweg.claims.experiments.training import OnTheWay
     from thalweg.stacks import Lockstep
 
 WIDTH, BATCH = 32, 32
@@ -24,7 +24,7 @@ def measure(seeds: Seeds) -> Measurement:
     """AdaGrad as it is, and with g held after the first epoch: the same learning rate, batches and start."""
     import torch
 
-    from thalweg.claims.training import OnTheWay, best, mlp, train
+    from thalweg.claims.experiments.training import OnTheWay, best, mlp, train
 
     def small() -> "nn.Module":
         return mlp(width=WIDTH)
@@ -79,7 +79,7 @@ class _Watched:
         self.rates: list[Tensor] = []
 
     def __call__(self, stack: "Lockstep", step: int) -> None:
-        from thalweg.claims.gradients import states
+        from thalweg.claims.experiments.gradients import states
 
         self._way(stack, step)
         if self._held and step + 1 == EPOCH:

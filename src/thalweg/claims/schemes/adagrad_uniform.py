@@ -8,7 +8,7 @@ LR = 0.8
 
 def measure(seeds: Seeds) -> Measurement:
     """Beside plain descent."""
-    from thalweg.claims.valleys import beside_descent
+    from thalweg.claims.experiments.valleys import beside_descent
 
     return beside_descent(seeds.judged, "AdaGrad", "adagrad", lr=LR)
 

@@ -11,7 +11,7 @@ RULES = {"rmsprop": "RMSProp", "adam": "Adam"}
 
 def measure(seeds: Seeds) -> Measurement:
     """Each with its own best learning rate, chosen on other seeds; all else as it usually is."""
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.training import best, mlp, train
 
     curves, steps = [], []
     for rule, called in RULES.items():

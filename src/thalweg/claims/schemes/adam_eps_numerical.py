@@ -14,7 +14,7 @@ LR, STEPS = 1e-3, 300
 
 def measure(seeds: Seeds) -> Measurement:
     """The same learning rate, starts and batches for each epsilon."""
-    from thalweg.claims.training import mlp, train
+    from thalweg.claims.experiments.training import mlp, train
 
     trained = train(mlp, "adam", [{"lr": LR, "eps": eps} for eps in DRAWN], seeds.judged, steps=STEPS)
     loss = dict(zip(DRAWN, trained.train_loss, strict=True))

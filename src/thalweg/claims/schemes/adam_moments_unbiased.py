@@ -13,7 +13,7 @@ def measure(seeds: Seeds) -> Measurement:
     """Many weights are given gradients of one distribution: the mean over them is what a state is expected to be."""
     import torch
 
-    from thalweg.claims.gradients import Fed, corrections
+    from thalweg.claims.experiments.gradients import Fed, corrections
 
     found = []
     for seed in seeds.judged:

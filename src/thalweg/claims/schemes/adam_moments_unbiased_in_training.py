@@ -17,8 +17,8 @@ LOOKS = (1, 3, 10, 30, 100, 200, 300, 500, 700, 1000)
 
 def measure(seeds: Seeds) -> Measurement:
     """The average against the mean square itself, computed from all examples at the weights of the moment."""
-    from thalweg.claims.gradients import corrections, moments_of, states
-    from thalweg.claims.training import mlp, train
+    from thalweg.claims.experiments.gradients import corrections, moments_of, states
+    from thalweg.claims.experiments.training import mlp, train
 
     ratios = []
 

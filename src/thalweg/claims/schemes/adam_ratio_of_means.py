@@ -11,7 +11,7 @@ from thalweg.languages import Words
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
     from thalweg.stacks import Lockstep
 
 # Means of drawn gradients, in their deviations. Judged are the clear one and the noisy one.
@@ -70,7 +70,7 @@ def _drawn(seed: int) -> list[float]:
     """The mean length of a step, for each of `MEANS`, once Adam has forgotten its beginning."""
     import torch
 
-    from thalweg.claims.gradients import Fed
+    from thalweg.claims.experiments.gradients import Fed
 
     chance = torch.Generator().manual_seed(seed)
     means = torch.tensor(MEANS, dtype=torch.float64)[:, None]
@@ -89,8 +89,8 @@ def _trained(seeds: tuple[int, ...]) -> tuple["Array", "Array"]:
 
     Both at the same weights: those before the step.
     """
-    from thalweg.claims.gradients import moments_of, weights_of
-    from thalweg.claims.training import mlp, train
+    from thalweg.claims.experiments.gradients import moments_of, weights_of
+    from thalweg.claims.experiments.training import mlp, train
 
     told, taken = [], []
     before: list[Tensor] = []

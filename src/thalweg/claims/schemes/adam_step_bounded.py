@@ -20,8 +20,8 @@ ROUNDING = 1e-3
 
 def measure(seeds: Seeds) -> Measurement:
     """Of all weights, and all steps from the second on: of the first all are of one length."""
-    from thalweg.claims.gradients import weights_of
-    from thalweg.claims.training import mlp, train
+    from thalweg.claims.experiments.gradients import weights_of
+    from thalweg.claims.experiments.training import mlp, train
 
     longer, longest = [], []
     last: list[Tensor] = []

@@ -15,7 +15,7 @@ def measure(seeds: Seeds) -> Measurement:
     """The longest step of all weights and steps, of each seed's gradients."""
     import torch
 
-    from thalweg.claims.gradients import Fed
+    from thalweg.claims.experiments.gradients import Fed
 
     longest, shared = [], []
     for seed in seeds.judged:
@@ -60,7 +60,7 @@ def _after(silence: int) -> float:
     """The length of a step on the first gradient, which comes after steps without one."""
     import torch
 
-    from thalweg.claims.gradients import Fed
+    from thalweg.claims.experiments.gradients import Fed
 
     gradient = torch.zeros(1, dtype=torch.float64)
     adam = Fed("adam", gradient)

@@ -11,7 +11,7 @@ FULL, BATCHES = EPOCHS, EPOCHS * EXAMPLES // BATCH
 
 def measure(seeds: Seeds) -> Measurement:
     """Each at its own best learning rate, chosen on other seeds."""
-    from thalweg.claims.training import OnTheWay, best, mlp, train
+    from thalweg.claims.experiments.training import OnTheWay, best, mlp, train
 
     grid = [{"lr": lr} for lr in RATES]
     curves, losses = [], []

@@ -36,7 +36,7 @@ def measure(seeds: Seeds) -> Measurement:
     """Around the best learning rate, chosen on other seeds, one hyperparameter at a time is moved either way."""
     import numpy as np
 
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.training import best, mlp, train
 
     harms: dict[str, dict[str, Any]] = {}
     for scheme, usual in SCHEMES.items():

@@ -15,7 +15,7 @@ EXCHANGED = Words("{}, exchanged", "{}, échangés")
 
 def measure(seeds: Seeds) -> Measurement:
     """Each rule with its betas as they are and exchanged, each at its own best learning rate."""
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.training import best, mlp, train
 
     curves, harm = [], {}
     for rule, (called, betas, rates) in RULES.items():

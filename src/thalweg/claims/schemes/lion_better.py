@@ -13,7 +13,7 @@ from thalweg.languages import Words
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
     from thalweg.stacks import Lockstep
 
 DECAYS = {"adamw": (0.01, 0.1, 1.0), "lion": (0.1, 1.0, 10.0)}
@@ -71,7 +71,7 @@ Losses = Callable[[str, Sequence[dict[str, Any]], Sequence[int]], "Array"]
 
 def _ratio(losses: Losses, seeds: Seeds) -> "Array":
     """Lion's losses divided by AdamW's, (seeds,)."""
-    from thalweg.claims.training import best
+    from thalweg.claims.experiments.training import best
 
     judged = {}
     for rule in ("lion", "adamw"):
@@ -83,7 +83,7 @@ def _ratio(losses: Losses, seeds: Seeds) -> "Array":
 
 def _of_digits(task: Task) -> Losses:
     """Test losses, (settings, seeds)."""
-    from thalweg.claims.training import mlp, train
+    from thalweg.claims.experiments.training import mlp, train
 
     def losses(rule: str, settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> "Array":
         return train(
@@ -106,7 +106,7 @@ def _of_autoencoder(rule: str, settings: Sequence[dict[str, Any]], seeds: Sequen
     from torch import nn
     from torch.nn.functional import mse_loss
 
-    from thalweg.claims.training import digits
+    from thalweg.claims.experiments.training import digits
     from thalweg.stacks import lockstep, rows
 
     def make() -> "nn.Module":

@@ -22,8 +22,8 @@ def measure(seeds: Seeds) -> Measurement:
     """Adam trains; the others are given its gradients, and their steps are compared with its own."""
     from torch import cosine_similarity
 
-    from thalweg.claims.gradients import Fed, gradients_of
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.gradients import Fed, gradients_of
+    from thalweg.claims.experiments.training import best, mlp, train
 
     grid = [{"lr": lr} for lr in RATES]
     chosen = grid[best(train(mlp, "adam", grid, seeds.tuning, steps=STEPS).train_loss)]

@@ -12,7 +12,7 @@ NAMES = {0.0: Words("descent, lr {}", "descente, lr {}"), MOMENTUM: Words("momen
 
 def measure(seeds: Seeds) -> Measurement:
     """Each with its own best learning rate, chosen on other seeds."""
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.training import best, mlp, train
 
     curves, steps = [], []
     for momentum in (0.0, MOMENTUM):

@@ -26,7 +26,7 @@ class Closed(Momentum):
 
 def measure(seeds: Seeds) -> Measurement:
     """All at once; of the learning rates at γ = 1 the one that ends lowest counts, for each seed."""
-    from thalweg.claims.training import CHANCE, mlp, train
+    from thalweg.claims.experiments.training import CHANCE, mlp, train
 
     judged = [{"lr": lr, "momentum": 1.0} for lr in RATES]
     trained = train(mlp, Closed, [*judged, *(form for _, form in FORMS)], seeds.judged, steps=STEPS, batch=32)

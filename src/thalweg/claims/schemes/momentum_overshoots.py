@@ -26,7 +26,7 @@ def measure(seeds: Seeds) -> Measurement:
     """In many directions at once: a quadratic's are apart."""
     import torch
 
-    from thalweg.claims.paths import generators, log_uniform
+    from thalweg.claims.experiments.paths import generators, log_uniform
 
     drawn = [log_uniform(SLOW, FAST, (DIRECTIONS,), chance) for chance in generators(seeds.judged)]
     curvature = torch.stack(drawn) / LR
@@ -61,7 +61,7 @@ def _left(curvature: "Tensor", momentum: float, steps: int) -> "Tensor":
     """Where x is after 0, 1, ... steps, from 1, on curvature x^2 / 2: (steps + 1, *curvature's shape)."""
     import torch
 
-    from thalweg.claims.paths import path
+    from thalweg.claims.experiments.paths import path
 
     start = torch.ones_like(curvature)
     return path("momentum", start, lambda x: curvature * x, steps=steps, lr=LR, momentum=momentum)

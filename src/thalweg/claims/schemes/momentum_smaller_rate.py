@@ -23,7 +23,7 @@ def measure(seeds: Seeds) -> Measurement:
     """The same directions at both rates."""
     import torch
 
-    from thalweg.claims.paths import generators, log_uniform
+    from thalweg.claims.experiments.paths import generators, log_uniform
 
     drawn = [log_uniform(SLOW, FAST, (DIRECTIONS,), chance) for chance in generators(seeds.judged)]
     curvature = torch.stack(drawn) / LR
@@ -60,7 +60,7 @@ def _left(curvature: "Tensor", momentum: float, lr: float) -> "Tensor":
     """Where x is after 0, 1, ... steps, from 1, on curvature x^2 / 2: (STEPS + 1, *curvature's shape)."""
     import torch
 
-    from thalweg.claims.paths import path
+    from thalweg.claims.experiments.paths import path
 
     start = torch.ones_like(curvature)
     return path("momentum", start, lambda x: curvature * x, steps=STEPS, lr=lr, momentum=momentum)

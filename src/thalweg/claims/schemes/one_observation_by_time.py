@@ -17,7 +17,7 @@ def measure(seeds: Seeds) -> Measurement:
     """Each at its own best learning rate, chosen on other seeds; the time of a step anew for each seed."""
     import numpy as np
 
-    from thalweg.claims.training import OnTheWay, best, mlp, train
+    from thalweg.claims.experiments.training import OnTheWay, best, mlp, train
 
     # How many steps with one observation take the time of one with a batch.
     worth = np.array([min(_worth(seed), LONGEST / STEPS) for seed in seeds.judged])
@@ -71,7 +71,7 @@ def _stepper(size: int, seed: int) -> Callable[[], None]:
     import torch
     from torch.nn.functional import cross_entropy
 
-    from thalweg.claims.training import digits, mlp
+    from thalweg.claims.experiments.training import digits, mlp
     from thalweg.optim import OPTIMIZERS
 
     torch.manual_seed(seed)

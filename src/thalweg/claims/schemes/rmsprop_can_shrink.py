@@ -22,8 +22,8 @@ def measure(seeds: Seeds) -> Measurement:
     """The norm of g after each step, each at its own best learning rate, chosen on other seeds."""
     import torch
 
-    from thalweg.claims.gradients import states
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.gradients import states
+    from thalweg.claims.experiments.training import best, mlp, train
 
     def small() -> "nn.Module":
         return mlp(width=WIDTH)

@@ -22,7 +22,7 @@ def measure(seeds: Seeds) -> Measurement:
     """How long g takes to forget that gradients were larger."""
     import torch
 
-    from thalweg.claims.paths import generators, log_uniform
+    from thalweg.claims.experiments.paths import generators, log_uniform
 
     chances = generators(seeds.judged)
     memories = torch.cat([log_uniform(SHORTEST, LONGEST, (1,), chance) for chance in chances]).tolist()

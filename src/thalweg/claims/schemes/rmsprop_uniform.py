@@ -8,7 +8,7 @@ LR, ALPHA = 0.2, 0.9
 
 def measure(seeds: Seeds) -> Measurement:
     """Beside plain descent."""
-    from thalweg.claims.valleys import beside_descent
+    from thalweg.claims.experiments.valleys import beside_descent
 
     return beside_descent(seeds.judged, "RMSProp", "rmsprop", lr=LR, alpha=ALPHA)
 

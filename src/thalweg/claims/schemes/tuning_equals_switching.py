@@ -8,7 +8,7 @@ from thalweg.claims.claim import Bound, Claim, Curve, Measurement, Panel, Seeds
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
-    from thalweg.claims.training import Array
+    from thalweg.claims.experiments.training import Array
 
 # The learning rates that each is tuned over. The first is its usual one.
 RATES = {
@@ -25,7 +25,7 @@ STEPS, WIDTH, BATCH = 300, 32, 32
 
 def measure(seeds: Seeds) -> Measurement:
     """Rates, and the best optimizer, are chosen on other seeds."""
-    from thalweg.claims.training import best, mlp, train
+    from thalweg.claims.experiments.training import best, mlp, train
 
     usual, tuned, known = [], [], []
     for rule, rates in RATES.items():

@@ -11,7 +11,7 @@ def measure(seeds: Seeds) -> Measurement:
     """As along the coordinates; each valley turned by its seed's angle."""
     from math import pi
 
-    from thalweg.claims.valleys import Valleys, ratio
+    from thalweg.claims.experiments.valleys import Valleys, ratio
 
     valleys = Valleys.drawn(seeds.judged, turned=True)
     ratios = {rule: ratio(valleys.left(rule, **settings)) for rule, settings in RULES.items()}

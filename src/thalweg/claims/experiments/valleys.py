@@ -8,10 +8,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from thalweg.claims.claim import Measurement, Panel
+from thalweg.claims.drawing import STEP, over_seeds
 from thalweg.languages import Words
 
-from .claim import Measurement, Panel
-from .drawing import STEP, over_seeds
 from .paths import generators, log_uniform, path
 
 # How many times as steep as the flat direction the steep one is; the slide's valley has 3.

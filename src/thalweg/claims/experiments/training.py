@@ -102,7 +102,7 @@ class OnTheWay:
     @property
     def losses(self) -> Array:
         """So far, cut as those of `Trained`: (members, points)."""
-        return _cut(torch.stack(self._losses, 1))
+        return cut(torch.stack(self._losses, 1))
 
     @property
     def steps(self) -> list[float]:

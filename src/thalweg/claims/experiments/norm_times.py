@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 import thalweg.nn
+from thalweg.claims.claim import Curve, Panel
 from thalweg.languages import Words
 
-from .claim import Curve, Panel
 from .timing import cpu_seconds
 
 # What a norm in a language model has: so many features; of tokens as many as make up 2^18 numbers.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from thalweg.claims.training import Array, cut, digits, mlp
+from thalweg.claims.experiments.training import Array, cut, digits, mlp
 from thalweg.stacks import lockstep, rows
 
 HIDDEN, WIDTH, BATCH = 2, 64, 64

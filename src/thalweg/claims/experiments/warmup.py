@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from thalweg.claims.claim import Panel, Seeds
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, RATE, STEP, over_seeds, steps_of
 from thalweg.languages import Words
 from thalweg.stacks import Lockstep
 
-from .claim import Panel, Seeds
-from .drawing import BATCH_LOSS, LOSS, RATE, STEP, over_seeds, steps_of
 from .sequences import Transformer
 from .training import LARGEST, Array, Trained, best, train
 
