@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from thalweg.claims import claim, keep
+from thalweg.claims import claim, identity
 from thalweg.claims.claim import Curve, Panel
-from thalweg.claims.keep import Record, append, current, key, read, shortened
+from thalweg.claims.identity import imported, key
+from thalweg.claims.keep import Record, append, current, read, shortened
 from thalweg.languages import Words
 from thalweg.stats.intervals import t_interval
 
@@ -72,12 +73,12 @@ def test_the_key_is_that_of_what_is_computed(tmp_path, monkeypatch):
     def text(name):
         return texts.get(name) or original(name)
 
-    original = keep._text
-    monkeypatch.setattr(keep, "_text", text)
+    original = identity.text
+    monkeypatch.setattr(identity, "text", text)
     home = "thalweg.claims.schemes.momentum_accelerates"
-    assert {home, "thalweg.claims.experiments.training", "thalweg.claims.claim"} <= keep._imported(home, set())
+    assert {home, "thalweg.claims.experiments.training", "thalweg.claims.claim"} <= imported(home, set())
     warm = "thalweg.claims.normalisation.pre_norm_no_warmup"
-    assert {"thalweg.claims.experiments.sequences", "thalweg.claims.drawing"} <= keep._imported(warm, set())
+    assert {"thalweg.claims.experiments.sequences", "thalweg.claims.drawing"} <= imported(warm, set())
     for old, new, same in (
         ('"Momentum accelerates the descent."', '"It does."', True),
         ('"""Each with its own best learning rate, chosen on other seeds."""', '"""Otherwise said."""', True),

@@ -1,11 +1,9 @@
 """What was measured, in a file: one line of JSON for each claim and repeat, written at once."""
 
-import ast
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
@@ -14,8 +12,8 @@ from typing import Any
 from thalweg.languages import Words
 from thalweg.stats.intervals import Interval
 
-from . import module
 from .claim import Claim, Curve, Panel
+from .identity import key
 
 # Of the numbers of a figure.
 DIGITS = 4
@@ -27,7 +25,7 @@ BEGINNING = '{"claim":'
 class Record:
     """One measurement, with seeds of its own.
 
-    ``key``        of what text, see `key`.
+    ``key``        of what text, see `identity.key`.
     ``intervals``  of each bound's quantity.
     ``figure``     its data.
     ``seconds``    of a core; on what machine, which day and with which version.
@@ -42,17 +40,6 @@ class Record:
     machine: str
     date: str
     version: str
-
-
-def key(claim: Claim) -> str:
-    """Of all that a claim computes: the text of its file and of those of this package that it imports.
-
-    Words, docstrings and comments do not count: what is said of a claim may be bettered without measuring it again.
-    """
-    digest = sha256()
-    for name in sorted(_imported(module(claim.name), set())):
-        digest.update(_code(name).encode())
-    return digest.hexdigest()[:16]
 
 
 def read(path: Path) -> list[Record]:
@@ -128,37 +115,3 @@ def _panel(panel: dict[str, Any]) -> Panel:
 def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
     """As dataclasses have them; JSON has lists."""
     return {name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()}
-
-
-def _imported(name: str, seen: set[str]) -> set[str]:
-    """A module of this package, and those of it that it imports, however indirectly, functions' imports included."""
-    if name in seen:
-        return seen
-    seen.add(name)
-    for node in ast.walk(ast.parse(_text(name))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            above = [*name.split(".")[: -node.level], ""] if node.level else []
-            module = ".".join(above) + node.module
-            if module.startswith(__package__ + "."):
-                _imported(module, seen)
-    return seen
-
-
-def _text(name: str) -> str:
-    path = files(__package__).joinpath(*name.removeprefix(__package__ + ".").split("."))
-    return path.with_name(path.name + ".py").read_text(encoding="utf-8")  # type: ignore[attr-defined,no-any-return]
-
-
-def _code(name: str) -> str:
-    """A module's syntax without what is only said."""
-    return ast.dump(_Unsaid().visit(ast.parse(_text(name))))
-
-
-class _Unsaid(ast.NodeTransformer):
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Name) and node.func.id == "Words":
-            return ast.copy_location(ast.Constant(None), node)
-        return self.generic_visit(node)
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)

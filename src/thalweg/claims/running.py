@@ -13,8 +13,9 @@ from thalweg.study.run.engines import Engine, WorkerDied
 
 from . import claim as claim_of
 from .claim import Claim
+from .identity import key
 from .judging import intervals as intervals_of
-from .keep import Record, append, current, key, read, shortened
+from .keep import Record, append, current, read, shortened
 
 
 class ClaimFailed(Exception):
