@@ -45,6 +45,18 @@ ERRATA = (
         ),
     ),
     Erratum(
+        "RMSProp : deuxième réponse",
+        "un apprentissage uniforme dans toutes les directions",
+        "... selon chaque coordonnée",
+        Words(
+            "What is scaled is each coordinate by itself. In a valley that lies across them, RMSProp and AdaGrad "
+            "privilege a direction as descent does.",
+            "Ce qui est mis à l'échelle est chaque coordonnée, une à une. Dans une vallée qui leur est oblique, RMSProp "
+            "et AdaGrad privilégient une direction, comme la descente.",
+        ),
+        ("adagrad-uniform", "rmsprop-uniform", "uniform-in-all-directions"),
+    ),
+    Erratum(
         "Adam : correction du biais de l'initialisation",
         "vₜ = β₂ vₜ₋₁ + (1 − β₂) ℒ(θₜ)²",
         "vₜ = β₂ vₜ₋₁ + (1 − β₂) ∇ℒ(θₜ₋₁)²",
@@ -112,6 +124,19 @@ ERRATA = (
         ),
     ),
     Erratum(
+        "Gradient clipping",
+        "avec une fonction de perte hautement non convexe, il est possible que des gradients de norme importante ...",
+        "avec un réseau profond aux grands poids, ou un pas trop long, ...",
+        Words(
+            "Gradients grow as products of many matrices do, exponentially in depth (Pascanu, Mikolov & Bengio 2013); "
+            "and on the slide's own example, (x − 1)² at the rate 1.05, they grow although it is convex.",
+            "Les gradients croissent comme les produits de nombreuses matrices, exponentiellement en la profondeur "
+            "(Pascanu, Mikolov & Bengio 2013) ; et dans l'exemple même de la diapositive, (x − 1)² au taux 1,05, ils "
+            "croissent bien qu'il soit convexe.",
+        ),
+        ("gradients-explode-with-depth", "explosion-needs-non-convexity"),
+    ),
+    Erratum(
         "Couche Batch Normalization : seconde approximation",
         "σ²_ℬ = (1/m) Σⱼ (xᵢ − μ_ℬ)²",
         "σ²_ℬ = (1/m) Σⱼ (xⱼ − μ_ℬ)²",
@@ -132,6 +157,7 @@ ERRATA = (
             "Ioffe & Szegedy 2015, section 3.2, normalisent W x + b, avant la non-linéarité : l'article dit l'inverse, "
             "et le conseil de la diapositive, qui suit le commentaire de Chollet, aussi : ReLU puis BatchNorm.",
         ),
+        ("batchnorm-after-activation",),
     ),
     Erratum(
         "Optimizer Lion",
@@ -143,5 +169,23 @@ ERRATA = (
             "La première ligne définit cₜ₊₁, avec le dernier gradient ; c'est celui dont on prend le signe (Chen et "
             "al. 2023, algorithme 2).",
         ),
+    ),
+    Erratum(
+        "Bibliographie",
+        "Neural networks for machine learning lecture 6a",
+        "lecture 6e",
+        Words(
+            "RMSProp is in part e of the lecture; part a is the overview of mini-batch descent whose title is cited.",
+            "RMSProp est dans la partie e du cours ; la partie a est la présentation de la descente par mini-batch dont "
+            "le titre est cité.",
+        ),
+    ),
+    Erratum(
+        "Orthographe",
+        "on déduis ; restant ; soit propagé ; publie ; celle nouvelle brique ; chaque features ; équipe de chercheur ; "
+        "manières consistante ; deux hyperparamètre ; suffisent",
+        "on déduit ; restent ; soient propagés ; publient ; cette nouvelle brique ; chaque feature ; équipe de "
+        "chercheurs ; manière consistante ; deux hyperparamètres ; suffit",
+        Words("Slips of spelling, in the slides' order.", "Fautes de frappe, dans l'ordre des diapositives."),
     ),
 )
