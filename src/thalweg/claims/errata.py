@@ -51,8 +51,8 @@ ERRATA = (
         Words(
             "What is scaled is each coordinate by itself. In a valley that lies across them, RMSProp and AdaGrad "
             "privilege a direction as descent does.",
-            "Ce qui est mis à l'échelle est chaque coordonnée, une à une. Dans une vallée qui leur est oblique, RMSProp "
-            "et AdaGrad privilégient une direction, comme la descente.",
+            "Ce qui est mis à l'échelle est chaque coordonnée, une à une. Dans une vallée qui leur est oblique, "
+            "RMSProp et AdaGrad privilégient une direction, comme la descente.",
         ),
         ("adagrad-uniform", "rmsprop-uniform", "uniform-in-all-directions"),
     ),
@@ -176,8 +176,8 @@ ERRATA = (
         "lecture 6e",
         Words(
             "RMSProp is in part e of the lecture; part a is the overview of mini-batch descent whose title is cited.",
-            "RMSProp est dans la partie e du cours ; la partie a est la présentation de la descente par mini-batch dont "
-            "le titre est cité.",
+            "RMSProp est dans la partie e du cours ; la partie a est la présentation de la descente par mini-batch "
+            "dont le titre est cité.",
         ),
     ),
     Erratum(
