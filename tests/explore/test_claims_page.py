@@ -38,12 +38,12 @@ def test_every_claim_has_its_words_verdict_intervals_and_figure(visit, pages, la
         text = section.inner_text().replace("\u202f", " ")
         for words in (each.claim.statement, each.claim.measured, each.claim.why, WORDS[each.verdict]):
             assert getattr(words, language) in text
-        drawn = section.locator(".panel")
-        assert drawn.count() == len(each.claim.bounds) + len(each.records[0].figure)
-        # An interval, a mean and its place for each repeat of each bound.
-        for place in range(len(each.claim.bounds)):
-            forest = drawn.nth(len(each.records[0].figure) + place)
-            assert forest.locator(".marks path[stroke]").count() >= 2 * len(each.records)
+        assert section.locator(".drawn .panel").count() == len(each.records[0].figure)
+        # An interval and a mean for each repeat of each bound.
+        forests = section.locator(".bound .panel")
+        assert forests.count() == len(each.claim.bounds)
+        for place in range(forests.count()):
+            assert forests.nth(place).locator(".marks path[stroke]").count() >= 2 * len(each.records)
     for verdict in VERDICTS:
         count = sum(each.verdict == verdict for each in measured())
         assert f"{getattr(WORDS[verdict], language)} {count}" in at.locator("#counts").inner_text().replace("\n", " ")
@@ -74,9 +74,9 @@ def test_figures_lead_to_their_claims_and_claims_back(visit, pages):
     there = visit("#momentum?lang=fr", path=pages / "index.html", viewport=DESK)
     there.page.unroute("**/*")  # the page beside it is asked for here
     own = links("momentum")
-    shown = there.page.locator("#claims li")
+    shown = there.page.locator("#claims-list li")
     assert shown.count() == len(own) >= 2
-    there.page.locator("#claims a").first.click()
+    there.page.locator("#claims-list a").first.click()
     there.page.wait_for_url(f"**/{FILE}#*")
     section = there.page.locator(f"#{own[0]['name']}")
     assert own[0]["statement"]["fr"] in section.inner_text().replace("\u202f", " ")

@@ -102,7 +102,7 @@ const show = () => {
   place("see").textContent = said(shown.see);
   place("formulas").innerHTML = formulasOf(shown);
   place("claims-box").hidden = shown.claims.length === 0;
-  place("claims").innerHTML = shown.claims.map(({ name, statement, verdict }) =>
+  place("claims-list").innerHTML = shown.claims.map(({ name, statement, verdict }) =>
     `<li><a href="${CLAIMS}#${name}?lang=${language()}">${escaped(said(statement))}</a> ${escaped(said(verdict))}</li>`).join("");
   place("formulas-box").hidden = shown.formulas.length === 0;
   place("play").hidden = !shown.controls.some((control) => control.name === "steps");

@@ -18,14 +18,14 @@ const verdictOf = ({ verdict, count, bounds }) => {
 const claimText = (claim) => {
   const own = `#${claim.name}`;
   const bounds = claim.bounds.map(({ words, first, asked }) =>
-    tag("p", `${escaped(said(words))}${said({ en: ": ", fr: " : " })}<strong>${escaped(said(first))}</strong>, ` +
-      `${escaped(filled(said(WORDS.asked), { bound: said(asked) }))}`)).join("");
+    tag("div", tag("p", `${escaped(said(words))}${said({ en: ": ", fr: " : " })}<strong>${escaped(said(first))}</strong>, ` +
+      `${escaped(filled(said(WORDS.asked), { bound: said(asked) }))}`), ' class="bound"')).join("");
   const play = EXPLORER && claim.figure
     ? tag("p", tag("a", escaped(said(WORDS.play)), ` href="${EXPLORER}#${claim.figure}?lang=${language()}"`)) : "";
   return tag("h3", `${tag("a", escaped(said(claim.statement)), ` href="${own}"`)} ${verdictOf(claim)}`) +
     tag("p", `${escaped(said(WORDS.slide))}${said({ en: ": ", fr: " : " })}<span lang="fr">${escaped(claim.slide)}</span>`,
       ' class="quiet"') +
-    tag("p", escaped(said(claim.measured))) + bounds + '<div class="drawn"></div>' +
+    tag("p", escaped(said(claim.measured))) + '<div class="drawn"></div>' + tag("div", bounds, ' class="bounds"') +
     tag("p", `<strong>${escaped(said(WORDS.why))}.</strong> ${escaped(said(claim.why))}`) + play;
 };
 
@@ -45,7 +45,6 @@ const forest = ({ words, low, high, ratio, share, repeats }) => {
   const colour = (verdict) => ({ holds: "--holds", "does not hold": "--not", "cannot tell": "--quiet" })[verdict];
   const named = share ? { name: (value) => percentText(value, Math.abs(x.to - x.from) < 0.05 ? 1 : 0) } : {};
   return {
-    title: said(words),
     x: { ...x, ...named }, y: { from: repeats.length - 0.4, to: -0.6, ticks: upTo(repeats.length), name: (row) => String(row + 1) },
     xlabel: "", ylabel: repeats.length > 1 ? said(WORDS.repeat) : "", ratio: 0, least: ROW * repeats.length + 58,
     alt: `${said(words)}${said({ en: ": ", fr: " : " })}${repeats.map(([mean, from, to]) => `${numberText(mean, 3)} (${numberText(from, 3)}; ${numberText(to, 3)})`).join(", ")}`,
@@ -96,6 +95,12 @@ const panelOf = ({ title, x, y, curves, log_x: logX, log_y: logY, ticks }) => {
   };
 };
 
+const viewIn = (element, of) => {
+  const view = new PanelView(() => {}, () => {});
+  element.append(view.element);
+  return { view, of };
+};
+
 const draw = () => page.views.forEach(({ view, of }) => view.draw(of(), view.element.clientWidth));
 
 const all = SECTIONS.flatMap(({ claims }) => claims);
@@ -122,13 +127,12 @@ const show = () => {
     tag("h2", escaped(said(WORDS.errata)), ' id="errata"') + tag("ol", ERRATA.map(erratumText).join(""));
   place("menu").innerHTML += `<li><ul><li>${tag("a", escaped(said(WORDS.errata)), ' href="#errata"')}</li></ul></li>`;
   page.views = all.flatMap((claim) => {
-    const drawn = document.querySelector(`#${claim.name} .drawn`);
-    return [...claim.panels.map((panel) => () => panelOf(panel)), ...claim.bounds.map((bound) => () => forest(bound))]
-      .map((of) => {
-        const view = new PanelView(() => {}, () => {});
-        drawn.append(view.element);
-        return { view, of };
-      });
+    const section = place(claim.name);
+    const bounds = section.querySelectorAll(".bound");
+    return [
+      ...claim.panels.map((panel) => viewIn(section.querySelector(".drawn"), () => panelOf(panel))),
+      ...claim.bounds.map((bound, k) => viewIn(bounds[k], () => forest(bound))),
+    ];
   });
   draw();
 };
