@@ -1,12 +1,12 @@
 """Adam as an accelerated RMSProp: fewer steps to the same loss."""
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, filled, over_seeds, steps_of
 from thalweg.languages import Words
 
 RATES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 STEPS, GOAL = 250, 0.05
-RULES = {"rmsprop": "RMSProp", "adam": "Adam"}
+RULES = {"rmsprop": "RMSProp, lr {}", "adam": "Adam, lr {}"}
 
 
 def measure(seeds: Seeds) -> Measurement:
@@ -19,10 +19,8 @@ def measure(seeds: Seeds) -> Measurement:
         chosen = grid[best(train(mlp, rule, grid, seeds.tuning, steps=STEPS).steps_to(GOAL))]
         trained = train(mlp, rule, [chosen], seeds.judged, steps=STEPS)
         steps.append(trained.steps_to(GOAL)[0])
-        name = f"{called}, lr {chosen['lr']}"
-        curves.append(
-            over_seeds(Words(name, name.replace(".", ",")), steps_of(trained.batch_loss), trained.batch_loss[0])
-        )
+        name = filled(Words(called, called), chosen["lr"])
+        curves.append(over_seeds(name, steps_of(trained.batch_loss), trained.batch_loss[0]))
     return Measurement(
         {"speedup": steps[0] / steps[1]},
         (Panel(BATCH_LOSS, STEP, LOSS, tuple(curves), log_y=True),),

@@ -78,7 +78,7 @@ CLAIM = Claim(
         "is another claim.",
         "Là où les gradients gardent la même taille, |m| vaut au plus environ sqrt(v), comme l'inégalité de Jensen le "
         "dit de ce qu'ils estiment ; là où les gradients rapetissent, v se souvient des plus grands, et les pas sont "
-        "encore plus courts (Kingma et Ba 2015, section 2.1). De plus longs viennent là où les gradients grandissent, "
+        "encore plus courts (Kingma et Ba 2015, section 2). De plus longs viennent là où les gradients grandissent, "
         "et avec des gradients rares : qu'aucun pas ne soit jamais plus long est une autre affirmation.",
     ),
     bounds=(

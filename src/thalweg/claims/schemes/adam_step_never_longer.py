@@ -89,7 +89,7 @@ CLAIM = Claim(
         "(1 - beta1) / sqrt((1 - beta2) (1 - beta1²/beta2)) = 7.3 lr, once the correction has faded. Where gradients "
         "are not rare, steps longer than lr are few.",
         "Après un long silence, un gradient g donne m = (1 - beta1) g et v = (1 - beta2) g² : un pas de "
-        "(1 - beta1) / sqrt(1 - beta2) = 3,16 lr, comme le disent Kingma et Ba (2015, section 2.1), pour qui c'est le "
+        "(1 - beta1) / sqrt(1 - beta2) = 3,16 lr, comme le disent Kingma et Ba (2015, section 2), pour qui c'est le "
         "plus long. Deux gradients proches en font de plus longs ; d'après Cauchy et Schwarz, aucun pas ne dépasse "
         "(1 - beta1) / sqrt((1 - beta2) (1 - beta1²/beta2)) = 7,3 lr, une fois la correction effacée. Là où les "
         "gradients ne sont pas rares, peu de pas sont plus longs que lr.",
