@@ -84,6 +84,15 @@ ERRATA = (
     ),
     Erratum(
         "Adam : interprétation du learning rate",
+        "Δₜ = η m̂ₜ / √v̂ₜ",
+        "Δₜ = −η m̂ₜ / √v̂ₜ",
+        Words(
+            "Δₜ is θₜ − θₜ₋₁, and a step goes against the gradient. The lengths that follow are right.",
+            "Δₜ est θₜ − θₜ₋₁, et un pas va contre le gradient. Les longueurs qui suivent sont justes.",
+        ),
+    ),
+    Erratum(
+        "Adam : interprétation du learning rate",
         "|Δₜ| ∼ η |E[ℒ(θₜ)]| / √(E[ℒ(θₜ)]²)",
         "|Δₜ| ∼ η |E[∇ℒ(θₜ)]| / √(E[∇ℒ(θₜ)²])",
         Words(
