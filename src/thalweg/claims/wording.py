@@ -23,7 +23,7 @@ def asked(bound: Bound) -> str:
     """What a bound asks for: at least 1.2."""
 
     def number(value: float) -> str:
-        return f"{value_text(100 * value, 6)}%" if bound.share else value_text(value, 6)
+        return f"{value_text(100 * value, 4)}%" if bound.share else value_text(value, 4)
 
     if bound.at_most == inf:
         return f"at least {number(bound.at_least)}"
@@ -86,7 +86,8 @@ def _row(outcome: Outcome) -> str:
     measured = "<br>".join(f"{each.bound.words.en}: {estimate(each)}" for each in bounds)
     wanted = "<br>".join(asked(each.bound) for each in bounds)
     claim = outcome.claim
-    return f"| {claim.statement.en} `{claim.name}` | {verdict(outcome)} | {measured} | {wanted} |"
+    cells = (f"{claim.statement.en} `{claim.name}`", verdict(outcome), measured, wanted)
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
 def errata_markdown() -> str:
