@@ -89,4 +89,5 @@ CLAIM = Claim(
     seeds=64,
     tuning=12,
     measure=measure,
+    figure="sigmoid",
 )

@@ -36,8 +36,8 @@ CLAIM = Claim(
     name="batchnorm-larger-rates",
     slide="Couche Batch Normalization : en pratique",
     statement=Words(
-        "With BatchNorm a network bears learning rates three times as large.",
-        "Avec BatchNorm, un réseau supporte des taux d'apprentissage trois fois plus grands.",
+        "With BatchNorm a network bears learning rates at least three times as large.",
+        "Avec BatchNorm, un réseau supporte des taux d'apprentissage au moins trois fois plus grands.",
     ),
     measured=Words(
         "The largest of ten learning rates from 1/2 to 11.3 at which the loss on the training part, after 100 steps, "

@@ -72,11 +72,11 @@ CLAIM = Claim(
         "A sigmoid's slope is 1/4 at most, so that gradients shrink from layer to layer, and its mean of 1/2 pushes "
         "the next ones into saturation (Glorot & Bengio 2010). BatchNorm centres what each sigmoid takes and gives it "
         "a deviation of 1. Weights four times as large, which make up for the slope, let such a network train without "
-        "it too; and with ReLU the matter does not arise.",
+        "it too. ReLU does not saturate above 0.",
         "La pente d'une sigmoïde est d'au plus 1/4, si bien que les gradients diminuent de couche en couche, et sa "
         "moyenne de 1/2 pousse les suivantes vers la saturation (Glorot & Bengio 2010). BatchNorm centre ce que prend "
         "chaque sigmoïde et lui donne un écart-type de 1. Des poids quatre fois plus grands, qui compensent la pente, "
-        "permettent à un tel réseau de s'entraîner sans elle aussi ; et avec ReLU la question ne se pose pas.",
+        "permettent à un tel réseau de s'entraîner sans elle aussi. ReLU ne sature pas au-dessus de 0.",
     ),
     bounds=(
         Bound(

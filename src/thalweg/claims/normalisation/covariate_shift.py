@@ -66,14 +66,16 @@ CLAIM = Claim(
         "perdrait ce que BatchNorm fait gagner : en pas jusqu'à ce que la perte des dix derniers batchs soit de 0,3.",
     ),
     why=Words(
-        "Ioffe & Szegedy 2015 give this reason and do not measure it. Santurkar et al. 2018 (section 2) put such "
-        "noise behind BatchNorm: shift is then larger than without any norm, and training as fast as with BatchNorm "
-        "alone. They find that BatchNorm makes the loss smoother: it and its gradient change less along a step. What "
-        "is refuted is the reason, not the use.",
-        "Ioffe & Szegedy 2015 donnent cette raison et ne la mesurent pas. Santurkar et al. 2018 (section 2) mettent "
-        "un tel bruit derrière BatchNorm : le déplacement est alors plus grand que sans normalisation, et "
-        "l'entraînement aussi rapide qu'avec BatchNorm seule. Ils trouvent que BatchNorm rend la perte plus lisse : "
-        "elle et son gradient changent moins le long d'un pas. C'est la raison qui est en cause, pas l'usage.",
+        "Ioffe & Szegedy 2015 show that with BatchNorm what a unit takes moves less; that training is faster for this "
+        "reason they do not test. Santurkar et al. 2018 (section 2) put such noise behind BatchNorm: shift is then "
+        "larger than without any norm, and training nearly as fast as with BatchNorm alone. They find that BatchNorm "
+        "makes the loss smoother: it and its gradient change less along a step. What is in question is the reason, "
+        "not the use.",
+        "Ioffe & Szegedy 2015 montrent qu'avec BatchNorm ce que prend une unité se déplace moins ; que l'entraînement "
+        "soit plus rapide pour cette raison, ils ne le testent pas. Santurkar et al. 2018 (section 2) mettent un tel "
+        "bruit derrière BatchNorm : le déplacement est alors plus grand que sans normalisation, et l'entraînement "
+        "presque aussi rapide qu'avec BatchNorm seule. Ils trouvent que BatchNorm rend la perte plus lisse : elle et "
+        "son gradient changent moins le long d'un pas. C'est la raison qui est en cause, pas l'usage.",
     ),
     bounds=(
         Bound(
