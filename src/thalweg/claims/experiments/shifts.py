@@ -58,12 +58,13 @@ def train_shifted(
         if look:
             moments.append(stack.evaluate(_moments, looked_at, moved))
         losses.append(stack.step(_loss, rows(data.images, index), rows(data.classes, index), moved))
-    return Shifted(cut(torch.stack(losses, 1)), _shifts(moments) if look else cut(torch.empty(len(own), 0)))
+    return Shifted(cut(torch.stack(losses, 1)), shifts_of(moments) if look else cut(torch.empty(len(own), 0)))
 
 
 def _through(model: nn.Sequential, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """A model's scores, (n, 10), and what its activations take, (hidden, n, width), moved by noise."""
-    x, taken = images, []
+    x = images
+    taken: list[Tensor] = []
     for layer in model:
         if isinstance(layer, nn.ReLU):
             factor, number = noise[len(taken)]
@@ -83,9 +84,9 @@ def _moments(model: nn.Sequential, images: Tensor, noise: Tensor) -> Tensor:
     return torch.stack([taken.mean(1), taken.std(1)])
 
 
-def _shifts(moments: Sequence[Tensor]) -> Array:
-    """From moments, (members, 2, hidden, width) a step."""
-    every = torch.stack(moments, 1).double()
+def shifts_of(moments: Sequence[Tensor]) -> Array:
+    """From means and deviations, (members, 2, hidden, width) at each step."""
+    every = torch.stack([*moments], 1).double()
     distance = every.diff(dim=1).square().sum(2).sqrt()
     shifts: Array = (distance / every[:, :-1, 1]).mean((2, 3)).numpy()
     return shifts

@@ -58,25 +58,25 @@ CLAIM = Claim(
         "BatchNorm fonctionne mieux après l'activation qu'avant.",
     ),
     measured=Words(
-        "Test loss on the digits of a network 64-64-64-10 of ReLU, trained on 300 examples: 200 steps on batches of 64, "
-        "plain descent with a rate that falls to 0. BatchNorm behind each ReLU, divided by BatchNorm before it, from "
-        "the same 64 seeds; each at the best of four learning rates from 0.1 to 3, chosen on 12 others.",
-        "Perte en test sur les chiffres manuscrits d'un réseau 64-64-64-10 de ReLU, entraîné sur 300 exemples : 200 pas "
-        "sur des batchs de 64, descente simple avec un taux qui descend jusqu'à 0. BatchNorm après chaque ReLU, divisée "
-        "par BatchNorm avant, depuis les mêmes 64 graines ; chacune au meilleur de quatre taux d'apprentissage de 0,1 à "
-        "3, choisi sur 12 autres graines.",
+        "Test loss on the digits of a network 64-64-64-10 of ReLU, trained on 300 examples: 200 steps on batches of "
+        "64, plain descent with a rate that falls to 0. BatchNorm behind each ReLU, divided by BatchNorm before it, "
+        "from the same 64 seeds; each at the best of four learning rates from 0.1 to 3, chosen on 12 others.",
+        "Perte en test sur les chiffres manuscrits d'un réseau 64-64-64-10 de ReLU, entraîné sur 300 exemples : 200 "
+        "pas sur des batchs de 64, descente simple avec un taux qui descend jusqu'à 0. BatchNorm après chaque ReLU, "
+        "divisée par BatchNorm avant, depuis les mêmes 64 graines ; chacune au meilleur de quatre taux "
+        "d'apprentissage de 0,1 à 3, choisi sur 12 autres graines.",
     ),
     why=Words(
-        "Ioffe & Szegedy 2015 (section 3.2) put it before: there values are more symmetric and less sparse, so that mean "
-        "and deviation say more of them. Behind ReLU, a unit that is rarely above 0 is divided by a small deviation, and "
-        "its rare values become large. For behind speaks that the next layer takes inputs of mean 0 and deviation 1. "
-        "The advice comes from large convolutional networks (Chollet 2016); what is measured here is small and fully "
-        "connected.",
-        "Ioffe & Szegedy 2015 (section 3.2) la placent avant : les valeurs y sont plus symétriques et moins creuses, et "
+        "Ioffe & Szegedy 2015 (section 3) put it before: there values are more symmetric and less sparse, so that "
+        "mean and deviation say more of them. Behind ReLU, a unit that is rarely above 0 is divided by a small "
+        "deviation, and its rare values become large. For behind speaks that the next layer takes inputs of mean 0 "
+        "and deviation 1. The advice comes from large convolutional networks (Chollet 2016); what is measured here is "
+        "small and fully connected.",
+        "Ioffe & Szegedy 2015 (section 3) la placent avant : les valeurs y sont plus symétriques et moins creuses, et "
         "moyenne et écart-type en disent davantage. Après ReLU, une unité rarement au-dessus de 0 est divisée par un "
         "petit écart-type, et ses rares valeurs deviennent grandes. En faveur d'après : la couche suivante prend des "
-        "entrées de moyenne 0 et d'écart-type 1. Le conseil vient de grands réseaux convolutifs (Chollet 2016) ; ce qui "
-        "est mesuré ici est petit et entièrement connecté.",
+        "entrées de moyenne 0 et d'écart-type 1. Le conseil vient de grands réseaux convolutifs (Chollet 2016) ; ce "
+        "qui est mesuré ici est petit et entièrement connecté.",
     ),
     bounds=(
         Bound(
@@ -89,4 +89,5 @@ CLAIM = Claim(
     seeds=64,
     tuning=12,
     measure=measure,
+    figure="sigmoid",
 )

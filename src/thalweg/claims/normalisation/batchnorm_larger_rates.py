@@ -35,27 +35,27 @@ CLAIM = Claim(
     name="batchnorm-larger-rates",
     slide="Couche Batch Normalization : en pratique",
     statement=Words(
-        "With BatchNorm a network bears learning rates three times as large.",
-        "Avec BatchNorm, un réseau supporte des taux d'apprentissage trois fois plus grands.",
+        "With BatchNorm a network bears learning rates at least three times as large.",
+        "Avec BatchNorm, un réseau supporte des taux d'apprentissage au moins trois fois plus grands.",
     ),
     measured=Words(
         "The largest of ten learning rates from 1/2 to 11.3 at which the loss on the training part, after 100 steps, "
         "is at most half of what a network has that says nothing: on the digits, a network 64-64-64-10 of ReLU, "
         "batches of 64, plain descent; without BatchNorm and with it before each ReLU, from the same 16 seeds.",
         "Le plus grand de dix taux d'apprentissage, de 1/2 à 11,3, auquel la perte sur la partie d'entraînement est, "
-        "après 100 pas, au plus la moitié de celle d'un réseau qui ne dit rien : sur les chiffres manuscrits, un réseau "
-        "64-64-64-10 de ReLU, des batchs de 64, descente simple ; sans BatchNorm et avec, avant chaque ReLU, depuis les "
-        "mêmes 16 graines.",
+        "après 100 pas, au plus la moitié de celle d'un réseau qui ne dit rien : sur les chiffres manuscrits, un "
+        "réseau 64-64-64-10 de ReLU, des batchs de 64, descente simple ; sans BatchNorm et avec, avant chaque ReLU, "
+        "depuis les mêmes 16 graines.",
     ),
     why=Words(
         "BatchNorm undoes the scale of the weights before it: where they grow by too long a step, their gradient "
-        "shrinks by as much, and the next steps turn them less (Ioffe & Szegedy 2015, section 3.3). The last layer, "
+        "shrinks by as much, and the next steps turn them less (Ioffe & Szegedy 2015, section 3). The last layer, "
         "which no norm follows, is not protected so, and there is a limit with BatchNorm too. That a rate is borne "
         "does not make it the best one.",
-        "BatchNorm annule l'échelle des poids qui la précèdent : là où un pas trop long les fait croître, leur gradient "
-        "diminue d'autant, et les pas suivants les tournent moins (Ioffe & Szegedy 2015, section 3.3). La dernière "
-        "couche, que rien ne normalise ensuite, n'est pas protégée ainsi, et il y a une limite avec BatchNorm aussi. "
-        "Qu'un taux soit supporté n'en fait pas le meilleur.",
+        "BatchNorm annule l'échelle des poids qui la précèdent : là où un pas trop long les fait croître, leur "
+        "gradient diminue d'autant, et les pas suivants les tournent moins (Ioffe & Szegedy 2015, section 3). La "
+        "dernière couche, que rien ne normalise ensuite, n'est pas protégée ainsi, et il y a une limite avec "
+        "BatchNorm aussi. Qu'un taux soit supporté n'en fait pas le meilleur.",
     ),
     bounds=(
         Bound(

@@ -18,7 +18,7 @@ STEPS, GOAL = 400, 0.3
 
 
 def measure(seeds: Seeds) -> Measurement:
-    """Each with its own best learning rate, chosen on other seeds: where the loss is least if the goal is not reached."""
+    """Each with its own best learning rate, chosen on other seeds: by the loss where the goal is not reached."""
     from thalweg.claims.experiments.training import best, train
 
     curves, steps = [], {}
@@ -55,7 +55,8 @@ CLAIM = Claim(
     slide="Couche Batch Normalization",
     statement=Words(
         "With BatchNorm a deep network of sigmoids trains that is notoriously hard to train without.",
-        "Avec BatchNorm, un réseau profond de sigmoïdes s'entraîne, qui sans elle est notoirement difficile à entraîner.",
+        "Avec BatchNorm, un réseau profond de sigmoïdes s'entraîne, qui sans elle est notoirement difficile à "
+        "entraîner.",
     ),
     measured=Words(
         "Steps until the loss of the last ten batches is 0.3, at most 400, on the digits, a network of four hidden "
@@ -67,14 +68,14 @@ CLAIM = Claim(
         "d'apprentissage de 0,1 à 30, choisi sur 6 autres graines.",
     ),
     why=Words(
-        "A sigmoid's slope is 1/4 at most, so that gradients shrink from layer to layer, and its mean of 1/2 pushes the "
-        "next ones into saturation (Glorot & Bengio 2010). BatchNorm centres what each sigmoid takes and gives it a "
-        "deviation of 1. Weights four times as large, which make up for the slope, let such a network train without "
-        "it too; and with ReLU the matter does not arise.",
+        "A sigmoid's slope is 1/4 at most, so that gradients shrink from layer to layer, and its mean of 1/2 pushes "
+        "the next ones into saturation (Glorot & Bengio 2010). BatchNorm centres what each sigmoid takes and gives it "
+        "a deviation of 1. Weights four times as large, which make up for the slope, let such a network train without "
+        "it too. ReLU does not saturate above 0.",
         "La pente d'une sigmoïde est d'au plus 1/4, si bien que les gradients diminuent de couche en couche, et sa "
         "moyenne de 1/2 pousse les suivantes vers la saturation (Glorot & Bengio 2010). BatchNorm centre ce que prend "
         "chaque sigmoïde et lui donne un écart-type de 1. Des poids quatre fois plus grands, qui compensent la pente, "
-        "permettent à un tel réseau de s'entraîner sans elle aussi ; et avec ReLU la question ne se pose pas.",
+        "permettent à un tel réseau de s'entraîner sans elle aussi. ReLU ne sature pas au-dessus de 0.",
     ),
     bounds=(
         Bound(

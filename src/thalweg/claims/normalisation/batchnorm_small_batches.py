@@ -33,12 +33,11 @@ def measure(seeds: Seeds) -> Measurement:
         each = np.transpose([losses[batch] for batch in STEPS])
         curves.append(over_seeds(Words(name, name), range(len(STEPS)), each, kind="both"))
     title = Words("Test loss after 4,096 examples", "Perte en test après 4 096 exemples")
-    batch = Words("examples in a batch", "exemples d'un batch")
-    loss = Words("test loss", "perte en test")
+    size, loss = Words("examples in a batch", "exemples d'un batch"), Words("test loss", "perte en test")
     ticks = tuple(Words(str(batch), str(batch)) for batch in STEPS)
     return Measurement(
         {"batch": worse[BatchNorm1d], "layer": worse[LayerNorm]},
-        (Panel(title, batch, loss, tuple(curves), log_y=True, ticks=ticks),),
+        (Panel(title, size, loss, tuple(curves), log_y=True, ticks=ticks),),
     )
 
 
@@ -52,23 +51,23 @@ CLAIM = Claim(
     ),
     measured=Words(
         "Test loss on the digits after 4,096 examples in batches of 4, divided by that in batches of 64, of a network "
-        "64-32-32-10 of ReLU with a norm before each ReLU, plain descent: each norm, at each size, at the best of four "
-        "learning rates, from 0.01 to 0.3 and from 0.1 to 3, which fall to 0; chosen on 3 others.",
+        "64-32-32-10 of ReLU with a norm before each ReLU, plain descent: each norm, at each size, at the best of "
+        "four learning rates, from 0.01 to 0.3 and from 0.1 to 3, which fall to 0; chosen on 3 others.",
         "Perte en test sur les chiffres manuscrits après 4 096 exemples par batchs de 4, divisée par celle par batchs "
         "de 64, d'un réseau 64-32-32-10 de ReLU avec une normalisation avant chaque ReLU, descente simple : chaque "
-        "normalisation, à chaque taille, au meilleur de quatre taux d'apprentissage, de 0,01 à 0,3 et de 0,1 à 3, "
-        "qui descendent jusqu'à 0 ; choisi sur 3 autres graines.",
+        "normalisation, à chaque taille, au meilleur de quatre taux d'apprentissage, de 0,01 à 0,3 et de 0,1 à 3, qui "
+        "descendent jusqu'à 0 ; choisi sur 3 autres graines.",
     ),
     why=Words(
         "BatchNorm takes mean and variance of a feature from the batch: the mean of m examples is off by a deviation "
-        "over the root of m, half a deviation for 4. Training sees that noise, and the averages that are used in test are not what it was trained "
-        "with (Ioffe 2017). LayerNorm takes both from one example, the same in training and in test (Ba et al. 2016). "
-        "A mild noise also regularises: in between, smaller is not always worse.",
-        "BatchNorm prend la moyenne et la variance d'une feature dans le batch : la moyenne de m exemples se trompe d'un "
-        "écart-type sur racine de m, un demi écart-type pour 4. L'entraînement voit ce bruit, et les moyennes utilisées "
-        "en test ne sont pas ce avec quoi il s'est fait (Ioffe 2017). LayerNorm prend les deux dans un seul exemple, de "
-        "même à l'entraînement et en test (Ba et al. 2016). Un bruit modéré régularise aussi : entre les deux, plus "
-        "petit n'est pas toujours pire.",
+        "over the root of m, half a deviation for 4. Training sees that noise, and the averages that are used in test "
+        "are not what it was trained with (Ioffe 2017). LayerNorm takes both from one example, the same in training "
+        "and in test (Ba et al. 2016). A mild noise also regularises: in between, smaller is not always worse.",
+        "BatchNorm prend la moyenne et la variance d'une feature dans le batch : la moyenne de m exemples se trompe "
+        "d'un écart-type sur racine de m, un demi écart-type pour 4. L'entraînement voit ce bruit, et les moyennes "
+        "utilisées en test ne sont pas ce avec quoi il s'est fait (Ioffe 2017). LayerNorm prend les deux dans un seul "
+        "exemple, de même à l'entraînement et en test (Ba et al. 2016). Un bruit modéré régularise aussi : entre les "
+        "deux, plus petit n'est pas toujours pire.",
     ),
     bounds=(
         Bound(

@@ -40,21 +40,22 @@ CLAIM = Claim(
     slide="Couche Batch Normalization : seconde approximation",
     statement=Words(
         "Without γ and β a network of sigmoids loses power of representation: it fits its examples less well.",
-        "Sans γ et β, un réseau de sigmoïdes perd du pouvoir de représentation : il s'ajuste moins bien à ses exemples.",
+        "Sans γ et β, un réseau de sigmoïdes perd du pouvoir de représentation : il s'ajuste moins bien à ses "
+        "exemples.",
     ),
     measured=Words(
-        "Loss on the training part of the digits after 300 steps on batches of 64, plain descent with a rate that falls "
-        "to 0: a network 64-32-32-10 of sigmoids with BatchNorm before each, without γ and β divided by with them; each "
-        "at the best of four learning rates from 1 to 30, chosen on 6 others.",
-        "Perte sur la partie d'entraînement des chiffres manuscrits après 300 pas sur des batchs de 64, descente simple "
-        "avec un taux qui descend jusqu'à 0 : un réseau 64-32-32-10 de sigmoïdes avec BatchNorm avant chacune, sans γ et "
-        "β, divisée par celle avec eux ; chacun au meilleur de quatre taux d'apprentissage de 1 à 30, choisi sur 6 "
-        "autres graines.",
+        "Loss on the training part of the digits after 300 steps on batches of 64, plain descent with a rate that "
+        "falls to 0: a network 64-32-32-10 of sigmoids with BatchNorm before each, without γ and β divided by with "
+        "them; each at the best of four learning rates from 1 to 30, chosen on 6 others.",
+        "Perte sur la partie d'entraînement des chiffres manuscrits après 300 pas sur des batchs de 64, descente "
+        "simple avec un taux qui descend jusqu'à 0 : un réseau 64-32-32-10 de sigmoïdes avec BatchNorm avant chacune, "
+        "sans γ et β, divisée par celle avec eux ; chacun au meilleur de quatre taux d'apprentissage de 1 à 30, "
+        "choisi sur 6 autres graines.",
     ),
     why=Words(
-        "Without them every unit takes numbers with mean 0 and deviation 1, where a sigmoid is almost a line; γ lets it "
-        "use the bends, β chooses which (Ioffe & Szegedy 2015, section 3). With ReLU a scale of a unit is made good by "
-        "the weights behind it, and of the two it is β that can matter.",
+        "Without them every unit takes numbers with mean 0 and deviation 1, where a sigmoid is almost a line; γ lets "
+        "it use the bends, β chooses which (Ioffe & Szegedy 2015, section 3). With ReLU a scale of a unit is made "
+        "good by the weights behind it, and of the two it is β that can matter.",
         "Sans eux, chaque unité prend des nombres de moyenne 0 et d'écart-type 1, où une sigmoïde est presque une "
         "droite ; γ lui permet d'utiliser les courbures, β choisit lesquelles (Ioffe & Szegedy 2015, section 3). Avec "
         "ReLU, l'échelle d'une unité est compensée par les poids qui la suivent, et des deux c'est β qui peut compter.",

@@ -92,23 +92,23 @@ CLAIM = Claim(
         "Des entrées normalisées contraignent la sigmoïde à son régime presque linéaire.",
     ),
     measured=Words(
-        "Which share of the variance of sigmoid(x) the best line in x explains, over the 1,078 training images, for what "
-        "each of 64 sigmoids of a trained network 64-64-10 takes: as it is, and brought to mean 0 and deviation 1. The "
-        "digits, 300 steps of plain descent on batches of 64 at the best of four learning rates from 0.3 to 10, chosen "
-        "on 4 others.",
+        "Which share of the variance of sigmoid(x) the best line in x explains, over the 1,078 training images, for "
+        "what each of 64 sigmoids of a trained network 64-64-10 takes: as it is, and brought to mean 0 and deviation "
+        "1. The digits, 300 steps of plain descent on batches of 64 at the best of four learning rates from 0.3 to "
+        "10, chosen on 4 others.",
         "Quelle part de la variance de sigmoid(x) est expliquée par la meilleure droite en x, sur les 1 078 images "
-        "d'entraînement, pour ce que prend chacune des 64 sigmoïdes d'un réseau 64-64-10 entraîné : tel quel, et ramené "
-        "à une moyenne de 0 et un écart-type de 1. Les chiffres manuscrits, 300 pas de descente simple sur des batchs "
-        "de 64 au meilleur de quatre taux d'apprentissage de 0,3 à 10, choisi sur 4 autres graines.",
+        "d'entraînement, pour ce que prend chacune des 64 sigmoïdes d'un réseau 64-64-10 entraîné : tel quel, et "
+        "ramené à une moyenne de 0 et un écart-type de 1. Les chiffres manuscrits, 300 pas de descente simple sur des "
+        "batchs de 64 au meilleur de quatre taux d'apprentissage de 0,3 à 10, choisi sur 4 autres graines.",
     ),
     why=Words(
         "A sigmoid is x/4 + 1/2 less a term in x³ that is 1/48 at 1 (exactly: for normal x with deviation 1 a line "
-        "explains 98.4%, with deviation 3 it is 87.8%). Without γ and β a layer could hardly use the bends, which is why "
-        "the paper adds them (Ioffe & Szegedy 2015, section 3). A norm behind the activation has no such effect.",
-        "Une sigmoïde vaut x/4 + 1/2 moins un terme en x³ qui est de 1/48 en 1 (exactement : pour x normal d'écart-type "
-        "1, une droite explique 98,4 % ; d'écart-type 3, 87,8 %). Sans γ et β, une couche ne pourrait guère se servir "
-        "des courbures, et c'est pourquoi l'article les ajoute (Ioffe & Szegedy 2015, section 3). Une normalisation "
-        "après l'activation n'a pas cet effet.",
+        "explains 98.4%, with deviation 3 it is 87.8%). Without γ and β a layer could hardly use the bends, which is "
+        "why the paper adds them (Ioffe & Szegedy 2015, section 3). A norm behind the activation has no such effect.",
+        "Une sigmoïde vaut x/4 + 1/2 moins un terme en x³ qui est de 1/48 en 1 (exactement : pour x normal "
+        "d'écart-type 1, une droite explique 98,4 % ; d'écart-type 3, 87,8 %). Sans γ et β, une couche ne pourrait "
+        "guère se servir des courbures, et c'est pourquoi l'article les ajoute (Ioffe & Szegedy 2015, section 3). Une "
+        "normalisation après l'activation n'a pas cet effet.",
     ),
     bounds=(
         Bound(
