@@ -1,12 +1,16 @@
 """What claims about sequences and norms are measured with, against torch's own."""
 
+from math import log
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
-from thalweg.claims import norm_times, warmup
-from thalweg.claims.sequences import Attention, Recurrent, Transformer
-from thalweg.claims.timing import cpu_seconds
+from thalweg.claims.experiments import norm_times, warmup
+from thalweg.claims.experiments.sequences import Attention, Recurrent, Transformer
+from thalweg.claims.experiments.timing import cpu_seconds
+from thalweg.claims.experiments.training import digits
 from thalweg.nn.transformer import SelfAttention
 from thalweg.stacks import lockstep
 
@@ -60,19 +64,27 @@ def test_transformers_are_trained_at_once(norm: str) -> None:
 
 
 def test_rates_rise_in_equal_steps_and_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def trained(_make: object, _rule: str, settings: list[dict[str, float]], *_: object, **more: object) -> None:
-        """In place of a training: the rates of two schedules at each step."""
-        optimizers = [torch.optim.SGD([nn.Parameter(torch.zeros(1))], **one) for one in settings]
-        stack = type("Stack", (), {"optimizers": optimizers})
-        for step in range(6):
-            seen.append([one.param_groups[0]["lr"] for one in optimizers])
-            more["each_step"](stack, step)  # type: ignore[operator]
-
-    monkeypatch.setattr(warmup, "train", trained)
-    warmup.train_transformers("pre", [(0.8, 4), (0.5, 1)], [0])
-    assert seen == [[0.2, 0.5], [0.4, 0.5], [pytest.approx(0.6), 0.5], [0.8, 0.5], [0.8, 0.5], [0.8, 0.5]]
+    """Of two members of a stack, each against a training by torch's Adam at rates written down."""
+    monkeypatch.setattr(warmup, "STEPS", 30)
+    trained = warmup.train_transformers("pre", [(4e-3, 20), (2e-3, 1)], [7])
+    data = digits().train
+    for member, rates in enumerate(([*(2e-4 * step for step in range(1, 20)), *[4e-3] * 11], [2e-3] * 30)):
+        torch.manual_seed(7)
+        model = Transformer("pre", nn.LayerNorm)
+        adam = torch.optim.Adam(model.parameters())
+        chance = torch.Generator().manual_seed(7)
+        # Which examples, and then the first epoch's order of them.
+        kept = torch.randperm(len(data.classes), generator=chance)
+        order = kept[torch.randperm(len(kept), generator=chance)]
+        for rate, batch, its in zip(rates, order.split(16), trained.batch_loss[member, 0], strict=False):
+            adam.param_groups[0]["lr"] = rate
+            loss = cross_entropy(model(data.images[batch]), data.classes[batch])
+            # A loss above that of a network that says nothing counts as it.
+            assert min(loss.item(), log(10)) == pytest.approx(its, rel=1e-3)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+        assert loss < 0.9 * log(10)
 
 
 def test_more_trainings_than_a_stack_holds_are_refused() -> None:

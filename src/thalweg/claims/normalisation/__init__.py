@@ -22,6 +22,6 @@ NAMES: tuple[str, ...] = (
     "rmsnorm-hypothesis",
     "pre-norm-no-warmup",
     "post-norm-needs-warmup",
-    "post-norm-warmup-at-pre-rate",
+    "post-norm-warmup-large-rates",
     "pre-norm-better",
 )

@@ -32,8 +32,8 @@ CLAIM = Claim(
     ),
     why=Words(
         "RMSNorm leaves out the mean, its subtraction and the bias, and their gradients (Zhang and Sennrich 2019). "
-        "Written out, each is a walk over memory. Layers that are one kernel walk over the same memory with either norm, "
-        "so that how they are made counts for more: the picture has those of torch.nn and thalweg.nn too.",
+        "Written out, each is a walk over memory. Layers that are one kernel walk over the same memory with either "
+        "norm, so that how they are made counts for more: the picture has those of torch.nn and thalweg.nn too.",
         "RMSNorm laisse de côté la moyenne, sa soustraction et le biais, et leurs gradients (Zhang et Sennrich 2019). "
         "Écrits un à un, ce sont autant de parcours de la mémoire. Les couches d'un seul noyau parcourent la même "
         "mémoire avec l'une et l'autre, et la façon de les faire compte davantage : la figure montre aussi celles de "
