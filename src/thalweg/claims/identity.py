@@ -1,23 +1,24 @@
 """Whether a claim is still what was measured: a hash of all that it computes."""
 
 import ast
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import PurePosixPath
 
 from . import module
-from .claim import Claim
 
 
-def key(claim: Claim) -> str:
+def key(name: str) -> str:
     """Of all that a claim computes: the text of its file and of those of this package that it imports.
 
     Words, docstrings and comments do not count: what is said of a claim may be bettered without measuring it again.
+    Within a process it is the key of the texts as they were first asked for, which is when they are loaded.
     """
     digest = sha256()
-    for name in sorted(imported(module(claim.name), set())):
-        digest.update(_syntax(text(name), name)[0].encode())
+    for each in sorted(imported(module(name), set())):
+        digest.update(_syntax(text(each), each)[0].encode())
     return digest.hexdigest()[:16]
 
 
@@ -30,6 +31,7 @@ def imported(name: str, seen: set[str]) -> set[str]:
     return seen
 
 
+@lru_cache(maxsize=256)
 def text(name: str) -> str:
     """The text of a module of this package, by its dotted name."""
     path = PurePosixPath(*name.removeprefix(__package__ + ".").split(".")).with_suffix(".py")
@@ -45,14 +47,26 @@ def _syntax(text: str, name: str) -> tuple[str, tuple[str, ...]]:
         if isinstance(node, ast.ImportFrom) and node.module:
             above = name.split(".")[: -node.level] if node.level else []
             others.append(".".join([*above, node.module]))
-    return ast.dump(_Unsaid().visit(tree)), tuple(one for one in others if one.startswith(__package__ + "."))
+    return " ".join(_written(tree)), tuple(one for one in others if one.startswith(__package__ + "."))
 
 
-class _Unsaid(ast.NodeTransformer):
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Name) and node.func.id == "Words":
-            return ast.copy_location(ast.Constant(None), node)
-        return self.generic_visit(node)
+def _written(node: object) -> Iterator[str]:
+    """A tree in words. Not `ast.dump`, which writes the same tree in another way from one Python to the next."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _written(each)
+    elif not isinstance(node, ast.AST):
+        yield repr(node)
+    elif not _is_said(node):
+        yield type(node).__name__
+        for name, value in ast.iter_fields(node):
+            # A later Python has fields more, which are empty where an earlier one can read the text.
+            if value is not None and value != []:
+                yield name
+                yield from _written(value)
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+def _is_said(node: ast.AST) -> bool:
+    """Whether it is a text in both languages, or a docstring."""
+    words = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Words"
+    return words or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))

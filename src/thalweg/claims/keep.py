@@ -2,12 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from fcntl import LOCK_EX, flock
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from thalweg.languages import Words
 from thalweg.stats.intervals import Interval
@@ -18,7 +20,7 @@ from .identity import key
 # Of the numbers of a figure.
 DIGITS = 4
 # Of a file of measurements.
-BEGINNING = '{"claim":'
+BEGINNING = '{"claim":"'
 
 
 @dataclass(frozen=True)
@@ -43,31 +45,37 @@ class Record:
 
 
 def read(path: Path) -> list[Record]:
-    """The measurements of a file; none where there is no file. A last line without its end, by a kill, is left out.
+    """The measurements of a file; none where there is no file.
 
-    Raises `ValueError` for a file of something else.
+    Left out are a last line that a kill has cut short, and lines that another version of thalweg has written in another
+    way. Raises `ValueError` for a file of something else, `OSError` where it cannot be read.
     """
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    # Of another file, which may have no lines, `append` would take all for a line without its end.
-    if not BEGINNING.startswith(text[: len(BEGINNING)]):
+    *lines, last = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    if last and (not last.startswith(BEGINNING[: len(last)]) or _json(last) is not None):
+        # A torn line is not whole: this is another's file, whose end is no line's.
         raise ValueError(f"{path} holds something else than measurements of claims: name another file")
-    records = []
-    for number, line in enumerate(text.split("\n")[:-1], 1):
-        try:
-            records.append(_record(json.loads(line)))
-        except (ValueError, TypeError, KeyError) as problem:
-            raise ValueError(f"{path}, line {number} is no measurement of a claim") from problem
-    return records
+    return [record for number, line in enumerate(lines, 1) for record in _records(line, f"{path}, line {number}")]
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[IO[bytes]]:
+    """The file, to add measurements to, while nobody else does; without a line that a kill has cut short.
+
+    Raises `OSError` where it cannot be written.
+    """
+    with path.open("a+b") as stream:
+        flock(stream, LOCK_EX)
+        stream.seek(0)
+        stream.truncate(stream.read().rfind(b"\n") + 1)
+        yield stream
 
 
 def append(path: Path, record: Record) -> None:
-    """Add a measurement, so that it survives whatever follows; in place of a line without its end. Raises `OSError`."""
+    """Add a measurement, so that it survives whatever follows. The file is one that `read` reads. Raises `OSError`."""
     line = json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":")) + "\n"
-    with path.open("a+b") as stream:
-        stream.seek(0)
-        stream.truncate(stream.read().rfind(b"\n") + 1)
+    with appending(path) as stream:
         stream.write(line.encode())
         stream.flush()
         os.fsync(stream.fileno())
@@ -75,7 +83,7 @@ def append(path: Path, record: Record) -> None:
 
 def current(records: Iterable[Record], claims: Sequence[Claim]) -> dict[str, dict[int, Record]]:
     """The newest measurement of each claim and repeat, of those whose text is still that of the claim."""
-    keys = {claim.name: key(claim) for claim in claims}
+    keys = {claim.name: key(claim.name) for claim in claims}
     kept: dict[str, dict[int, Record]] = {claim.name: {} for claim in claims}
     for record in records:
         if keys.get(record.claim) == record.key:
@@ -85,8 +93,8 @@ def current(records: Iterable[Record], claims: Sequence[Claim]) -> dict[str, dic
 
 def published() -> list[Record]:
     """The measurements that the library brings along, of five repeats."""
-    with files("thalweg.claims").joinpath("measured.jsonl").open(encoding="utf-8") as stream:
-        return [_record(json.loads(line)) for line in stream]
+    lines = files("thalweg.claims").joinpath("measured.jsonl").read_text(encoding="utf-8").splitlines()
+    return [record for line in lines for record in _records(line, "measured.jsonl")]
 
 
 def shortened(figure: Iterable[Panel]) -> tuple[Panel, ...]:
@@ -101,9 +109,24 @@ def _shortened(curve: Curve) -> Curve:
     return replace(curve, x=short(curve.x), y=short(curve.y), low=short(curve.low), high=short(curve.high))
 
 
-def _record(line: dict[str, Any]) -> Record:
-    intervals = {name: Interval(**_with_tuples(each)) for name, each in line["intervals"].items()}
-    return Record(**{**line, "intervals": intervals, "figure": tuple(map(_panel, line["figure"]))})
+def _json(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _records(line: str, where: str) -> Iterator[Record]:
+    """The measurement of a line, if it is written as this version writes it."""
+    values = _json(line)
+    if not isinstance(values, dict) or not {"claim", "repeat", "key"} <= {*values}:
+        raise ValueError(f"{where} is no measurement of a claim: name another file")
+    try:
+        intervals = {name: Interval(**_with_tuples(each)) for name, each in values["intervals"].items()}
+        kept = {field.name: values[field.name] for field in fields(Record)}
+        yield Record(**{**kept, "intervals": intervals, "figure": tuple(map(_panel, values["figure"]))})
+    except (AttributeError, KeyError, TypeError):
+        return
 
 
 def _panel(panel: dict[str, Any]) -> Panel:

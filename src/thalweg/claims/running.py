@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import process_time
@@ -15,49 +16,81 @@ from . import claim as claim_of
 from .claim import Claim
 from .identity import key
 from .judging import intervals as intervals_of
-from .keep import Record, append, current, read, shortened
+from .keep import Record, append, appending, current, read, shortened
 
 
-class ClaimFailed(Exception):
-    """A claim could not be measured; the message says which, and why."""
+@dataclass(frozen=True)
+class Work:
+    """A measurement to be made; ``key`` is that of the claim's text as it was when the work was given out."""
+
+    claim: str
+    repeat: int
+    key: str
 
 
-def missing(claims: Sequence[Claim], repeats: Sequence[int], store: Path) -> list[tuple[str, int]]:
+@dataclass(frozen=True)
+class Failed:
+    """A measurement that could not be made, and why."""
+
+    work: Work
+    reason: str
+
+
+def missing(claims: Sequence[Claim], repeats: Sequence[int], store: Path) -> list[Work]:
     """What a file lacks of the claims and repeats, the first repeat of all claims first. Raises as `keep.read`."""
     kept = current(read(store), claims)
-    return [(claim.name, repeat) for repeat in repeats for claim in claims if repeat not in kept[claim.name]]
+    return [
+        Work(claim.name, repeat, key(claim.name))
+        for repeat in repeats
+        for claim in claims
+        if repeat not in kept[claim.name]
+    ]
 
 
 def measure_all(
-    work: Sequence[tuple[str, int]], store: Path, engine: Engine, on_record: Callable[[Record], None]
-) -> None:
-    """Measure claims by name and repeat, and add each to the file. Raises `ClaimFailed`, and `OSError` of the file."""
+    work: Sequence[Work], store: Path, engine: Engine, on_result: Callable[[Record | Failed], None]
+) -> list[Failed]:
+    """Make measurements, and add each to the file as soon as it is there. Those that failed.
+
+    Raises `OSError` where the file cannot be written: before anything is measured, if it is seen then.
+    """
+    failed = []
+    with appending(store):
+        pass
     with closing(engine.map(measured, work)) as results:
-        for (name, _), record in results:
-            if isinstance(record, WorkerDied):
-                raise ClaimFailed(f"{name} could not be measured: {record}")
-            append(store, record)
-            on_record(record)
+        for item, result in results:
+            if isinstance(result, WorkerDied):
+                result = Failed(item, str(result))
+            if isinstance(result, Failed):
+                failed.append(result)
+            else:
+                append(store, result)
+            on_result(result)
+    return failed
 
 
-def measured(which: tuple[str, int]) -> Record:
-    """One measurement, in this process on one thread. Raises `ClaimFailed`."""
+def measured(work: Work) -> Record | Failed:
+    """One measurement, in this process on one thread."""
     import torch
 
-    name, repeat = which
-    claim = claim_of(name)
-    torch.set_num_threads(1)
     started = process_time()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        measurement = claim.measure(claim.seeds_of(repeat))
+        # Before the claim is loaded: what it computes is what stood there then.
+        if (its_key := key(work.claim)) != work.key:
+            raise ValueError("its text has changed since this command began: give the command again")
+        claim = claim_of(work.claim)
+        measurement = claim.measure(claim.seeds_of(work.repeat))
         intervals = checked(claim, intervals_of(claim, measurement))
+        figure = shortened(measurement.figure)
     except Exception as problem:
-        raise ClaimFailed(f"{name} could not be measured: {type(problem).__name__}: {problem}") from problem
+        return Failed(work, f"{type(problem).__name__}: {problem}")
+    finally:
+        torch.set_num_threads(threads)
     seconds = round(process_time() - started, 1)  # others may share the machine
     today = datetime.now(UTC).date().isoformat()
-    return Record(
-        name, repeat, key(claim), intervals, shortened(measurement.figure), seconds, cpu_name(), today, __version__
-    )
+    return Record(work.claim, work.repeat, its_key, intervals, figure, seconds, cpu_name(), today, __version__)
 
 
 def checked(claim: Claim, intervals: dict[str, Interval]) -> dict[str, Interval]:

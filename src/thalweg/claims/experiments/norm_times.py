@@ -43,7 +43,6 @@ LAYERS: dict[str, dict[str, Callable[[int], nn.Module]]] = {
 
 def ratios(seeds: Sequence[int]) -> tuple[dict[str, list[float]], Panel]:
     """RMSNorm's time / LayerNorm's, in each of `WAYS`, for each seed, and a figure of both times."""
-    torch.set_num_threads(1)
     every = [_seconds(seed) for seed in seeds]
     curves = tuple(
         Curve(Words(name, name), range(len(WAYS)), middle, low, high, "bars")
