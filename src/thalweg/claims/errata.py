@@ -26,7 +26,7 @@ ERRATA = (
     Erratum(
         "Avec momentum",
         "γₜ ∈ [0, 1]",
-        "γₜ ∈ [0, 1)",
+        "0 ≤ γₜ < 1",
         Words(
             "With γ = 1 the velocity stays what it was at the start, 0: nothing is ever trained.",
             "Avec γ = 1, la vélocité reste ce qu'elle était au départ, 0 : rien n'est jamais appris.",
@@ -38,10 +38,10 @@ ERRATA = (
         "α ≥ 0",
         "0 ≤ α < 1",
         Words(
-            "From α = 1 on nothing of the new gradient enters, or it enters with a negative sign: g stays 0, or its "
-            "root is of a negative number.",
-            "À partir de α = 1, rien du nouveau gradient n'entre, ou il entre avec un signe négatif : g reste 0, ou sa "
-            "racine est celle d'un nombre négatif.",
+            "At α = 1 nothing of the new gradient enters, and g stays 0. Beyond, its square enters with a negative "
+            "sign, and the root is that of a negative number.",
+            "Avec α = 1, rien du nouveau gradient n'entre, et g reste 0. Au-delà, son carré entre avec un signe "
+            "négatif, et la racine est celle d'un nombre négatif.",
         ),
     ),
     Erratum(
@@ -49,10 +49,10 @@ ERRATA = (
         "un apprentissage uniforme dans toutes les directions",
         "... selon chaque coordonnée",
         Words(
-            "What is scaled is each coordinate by itself. In a valley that lies across them, RMSProp and AdaGrad "
-            "privilege a direction as descent does.",
-            "Ce qui est mis à l'échelle est chaque coordonnée, une à une. Dans une vallée qui leur est oblique, "
-            "RMSProp et AdaGrad privilégient une direction, comme la descente.",
+            "Each coordinate is scaled by itself. In a valley that lies across them, RMSProp and AdaGrad prefer a "
+            "direction, as descent does.",
+            "Chaque coordonnée est mise à l'échelle seule. Dans une vallée oblique par rapport à elles, RMSProp et "
+            "AdaGrad privilégient une direction, comme la descente.",
         ),
         ("adagrad-uniform", "rmsprop-uniform", "uniform-in-all-directions"),
     ),
@@ -121,27 +121,29 @@ ERRATA = (
     Erratum(
         "Problème de la régularisation",
         "Ainsi, dès lors que l'on utilise une méthode adaptative",
-        "... avec momentum, ou une méthode adaptative",
+        "... une méthode adaptative, qui divise aussi λ wₜ par √vₜ",
         Words(
-            "What was derived is momentum, which is not adaptive, and there both forms rest at the same point. The "
-            "reason for adaptive methods is another: the penalty's gradient, too, is divided by √v, so that weights "
-            "with large gradients are decayed least (Loshchilov & Hutter 2019).",
-            "Ce qui vient d'être dérivé est le momentum, qui n'est pas adaptatif, et les deux formes y ont le même "
-            "point de repos. La raison pour les méthodes adaptatives est une autre : le gradient de la pénalité est "
-            "lui aussi divisé par √v, si bien que les poids aux grands gradients décroissent le moins (Loshchilov & "
-            "Hutter 2019).",
+            "The derivation above is that of momentum, which is not adaptive, and with which both forms rest at the "
+            "same point. The reason for adaptive methods is another: the penalty's gradient, too, is divided by √v, so "
+            "that weights with large gradients are decayed least (Loshchilov & Hutter 2019).",
+            "Le calcul qui précède est celui du momentum, qui n'est pas adaptatif, et avec lequel les deux formes ont "
+            "le même point de repos. Pour les méthodes adaptatives, la raison est autre : le gradient de la pénalité "
+            "est lui aussi divisé par √v, si bien que les poids aux grands gradients décroissent le moins (Loshchilov "
+            "& Hutter 2019).",
         ),
+        ("l2-is-not-decay-with-momentum", "l2-harms-momentum", "l2-shrinks-unequally-with-scaling"),
     ),
     Erratum(
         "Gradient clipping",
         "avec une fonction de perte hautement non convexe, il est possible que des gradients de norme importante ...",
         "avec un réseau profond aux grands poids, ou un pas trop long, ...",
         Words(
-            "Gradients grow as products of many matrices do, exponentially in depth (Pascanu, Mikolov & Bengio 2013); "
-            "and on the slide's own example, (x − 1)² at the rate 1.05, they grow although it is convex.",
-            "Les gradients croissent comme les produits de nombreuses matrices, exponentiellement en la profondeur "
-            "(Pascanu, Mikolov & Bengio 2013) ; et dans l'exemple même de la diapositive, (x − 1)² au taux 1,05, ils "
-            "croissent bien qu'il soit convexe.",
+            "Gradients grow as products of many matrices do, exponentially with depth, or with time in a recurrent "
+            "network (Pascanu, Mikolov & Bengio 2013); and in the lecture's own example, (x − 1)² at the rate 1.05, "
+            "they grow although the loss is convex.",
+            "Les gradients croissent comme les produits de nombreuses matrices, exponentiellement avec la profondeur, "
+            "ou avec le temps dans un réseau récurrent (Pascanu, Mikolov & Bengio 2013) ; et dans l'exemple même du "
+            "cours, (x − 1)² au taux 1,05, ils croissent bien que la perte soit convexe.",
         ),
         ("gradients-explode-with-depth", "explosion-needs-non-convexity"),
     ),
@@ -152,19 +154,20 @@ ERRATA = (
         Words(
             "The sum goes over j. As it stands every term is the same, and each example has a variance of its own. "
             "The same index on the slide of Layer Normalization.",
-            "La somme porte sur j. Telle quelle, tous les termes sont égaux, et chaque exemple a sa propre variance. "
-            "Le même indice sur la diapositive de Layer Normalization.",
+            "La somme porte sur j. Sous cette forme, tous les termes sont égaux, et chaque exemple a sa propre "
+            "variance. Le même indice sur la diapositive de Layer Normalization.",
         ),
     ),
     Erratum(
         "Couche Batch Normalization : position de la couche",
-        "l'article est clair (fonction d'activation puis Batch Normalization)",
-        "l'article est clair (Batch Normalization puis fonction d'activation)",
+        "l'article est clair ... (fonction d'activation puis Batch Normalization)",
+        "l'article est clair ... (Batch Normalization puis fonction d'activation)",
         Words(
-            "Ioffe & Szegedy 2015, section 3.2, normalise W x + b, before the nonlinearity: the paper is the other way "
-            "round, and so is the advice of the slide, which follows Chollet's comment: ReLU, then BatchNorm.",
-            "Ioffe & Szegedy 2015, section 3.2, normalisent W x + b, avant la non-linéarité : l'article dit l'inverse, "
-            "et le conseil de la diapositive, qui suit le commentaire de Chollet, aussi : ReLU puis BatchNorm.",
+            "Ioffe & Szegedy 2015, section 3.2, normalise W u + b, before the nonlinearity. ReLU, then BatchNorm, is "
+            "what Chollet's comment says, which the slide advises to follow: as it stands, paper and advice agree.",
+            "Ioffe & Szegedy 2015, section 3.2, normalisent W u + b, avant la non-linéarité. ReLU puis BatchNorm, "
+            "c'est ce que dit le commentaire de Chollet, que la diapositive conseille de suivre : telle quelle, elle "
+            "met l'article et le conseil d'accord.",
         ),
         ("batchnorm-after-activation",),
     ),
@@ -191,10 +194,12 @@ ERRATA = (
     ),
     Erratum(
         "Orthographe",
-        "on déduis ; restant ; soit propagé ; publie ; celle nouvelle brique ; chaque features ; équipe de chercheur ; "
-        "manières consistante ; deux hyperparamètre ; suffisent",
-        "on déduit ; restent ; soient propagés ; publient ; cette nouvelle brique ; chaque feature ; équipe de "
-        "chercheurs ; manière consistante ; deux hyperparamètres ; suffit",
-        Words("Slips of spelling, in the slides' order.", "Fautes de frappe, dans l'ordre des diapositives."),
+        "qui ralenti ; on déduis ; restant ; soit propagé ; publie ; à chaque époques ; leurs racine carré inverse ; "
+        "chaque dimensions ; les contraints à être proche ; celle nouvelle brique ; entre autre ; chaque features ; "
+        "chaque observations ; équipe de chercheur ; deux hyperparamètre ; manières consistante ; suffisent",
+        "qui ralentit ; on déduit ; restent ; soient propagés ; publient ; à chaque époque ; leurs racines carrées "
+        "inverses ; chaque dimension ; les contraint à être proches ; cette nouvelle brique ; entre autres ; chaque "
+        "feature ; chaque observation ; équipe de chercheurs ; deux hyperparamètres ; manière consistante ; suffit",
+        Words("Slips of spelling, in the slides' order.", "Fautes d'orthographe, dans l'ordre des diapositives."),
     ),
 )

@@ -32,18 +32,18 @@ CLAIM = Claim(
     ),
     measured=Words(
         "The mean distance to the minimum at the last two of 300 steps, clipped at α = 1, from 24 starts in [-4, 6].",
-        "Distance moyenne au minimum aux deux derniers de 300 pas, avec un clipping à α = 1, depuis 24 départs dans "
+        "Distance moyenne au minimum aux deux derniers des 300 pas, avec un clipping à α = 1, depuis 24 départs dans "
         "[-4, 6].",
     ),
     why=Words(
         "Nearer than α/2 nothing is clipped, and each step multiplies the distance by 1.1; from there on each step is "
         "lr α long. In the end two such steps lead to and fro, between m on one side of the minimum and lr α - m on "
         "the other, both from α/2 to (lr - 1/2) α: the mean is lr α / 2 = 0.525. A rate below 1 converges, with "
-        "clipping as without; a smaller α makes the circle smaller, not a point.",
+        "clipping as without; a smaller α makes the cycle smaller, and does not end it.",
         "À moins de α/2 du minimum rien n'est clippé, et chaque pas multiplie la distance par 1,1 ; au-delà, chaque "
         "pas a la longueur lr α. À la fin, deux tels pas vont et viennent, entre m d'un côté du minimum et lr α - m "
         "de l'autre, tous deux entre α/2 et (lr - 1/2) α : la moyenne est lr α / 2 = 0,525. Un taux inférieur à 1 "
-        "converge, avec clipping comme sans ; un α plus petit réduit le cercle, pas à un point.",
+        "converge, avec clipping comme sans ; un α plus petit réduit le cycle, sans y mettre fin.",
     ),
     bounds=(
         Bound(

@@ -65,13 +65,13 @@ CLAIM = Claim(
         "From 24 starts in [-4, 6]: how much farther from the minimum descent is after 100 steps, and how far it "
         "comes from it in the last 100 of 300 steps, clipped by norm at α = 1.",
         "Depuis 24 départs dans [-4, 6] : de combien la distance au minimum croît en 100 pas, et jusqu'où la descente "
-        "s'en éloigne dans les 100 derniers de 300 pas, avec le clipping par norme à α = 1.",
+        "s'en éloigne dans les 100 derniers des 300 pas, avec le clipping par norme à α = 1.",
     ),
     why=Words(
-        "Each step multiplies the distance by |1 - 2 lr| = 1.1. A clipped step is no longer than lr α, and is taken "
-        "only from a distance of α/2 on: so the weight never ends up farther away than (lr - 1/2) α = 0.55, once it "
-        "has been that near. Bounded is not convergent: see clipped-converges.",
-        "Chaque pas multiplie la distance par |1 - 2 lr| = 1,1. Un pas clippé ne dépasse pas lr α, et n'a lieu qu'à "
+        "Each step multiplies the distance by |1 - 2 lr| = 1.1. A clipped step is lr α long, and is taken only from a "
+        "distance of α/2 on: so the weight never ends up farther away than (lr - 1/2) α = 0.55, once it has been that "
+        "near. Bounded is not convergent: see clipped-converges.",
+        "Chaque pas multiplie la distance par |1 - 2 lr| = 1,1. Un pas clippé est long de lr α, et n'a lieu qu'à "
         "partir d'une distance de α/2 : une fois à moins de (lr - 1/2) α = 0,55 du minimum, le poids ne s'en éloigne "
         "plus davantage. Borné ne veut pas dire convergent : voir clipped-converges.",
     ),

@@ -80,7 +80,7 @@ CLAIM = Claim(
         "their own gradients are not cut.",
         "Sur une quadratique de courbure 100 dans une coordonnée et 1 dans dix autres, depuis 24 départs : quelle "
         "part de leur chemin les dix parcourent en 60 pas, avec un taux d'apprentissage de 0,015 et α = 1. Les autres "
-        "partent de [-1, 1], où leurs propres gradients ne sont pas coupés.",
+        "partent dans [-1, 1], où leurs propres gradients ne sont pas coupés.",
     ),
     why=Words(
         "By norm all coordinates are multiplied by α / ||g||: where one of them makes up the norm, that is the share "

@@ -113,15 +113,21 @@ CLAIM = Claim(
     bounds=(
         Bound(
             "random",
-            Words("angle by value, random gradients", "angle par valeur, gradients aléatoires"),
+            Words("angle by value in degrees, random gradients", "angle par valeur en degrés, gradients aléatoires"),
             at_least=5,
         ),
         Bound(
             "network",
-            Words("angle by value, a network's gradients", "angle par valeur, gradients d'un réseau"),
+            Words(
+                "angle by value in degrees, a network's gradients", "angle par valeur en degrés, gradients d'un réseau"
+            ),
             at_least=5,
         ),
-        Bound("norm", Words("angle by norm, the larger", "angle par norme, le plus grand"), at_most=1e-6),
+        Bound(
+            "norm",
+            Words("angle by norm in degrees, the larger", "angle par norme en degrés, le plus grand"),
+            at_most=1e-6,
+        ),
     ),
     seeds=24,
     measure=measure,

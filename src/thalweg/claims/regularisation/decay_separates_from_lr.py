@@ -80,14 +80,16 @@ CLAIM = Claim(
     ),
     why=Words(
         "Loshchilov and Hutter (2019, figures 1 and 2) saw the best λ of L2 fall as the rate rises, and that of their "
-        "decay stay. What is balanced matters: in a training too short to settle it is lr λ steps that counts. In one "
-        "that settles the rate cancels where it multiplies both gradient and decay, with L2 as in libraries; in the "
-        "paper's form λ alone stands against lr times the gradient, so that the best λ grows with the rate.",
+        "decay stay. What is balanced matters: in a training too short to settle, lr × λ × steps counts with "
+        "libraries' weight decay, λ × steps with the paper's. In one that settles, the rate cancels where it "
+        "multiplies both gradient and decay, with L2 as in libraries; in the paper's form λ alone stands against lr "
+        "times the gradient, so that the best λ grows with the rate.",
         "Loshchilov et Hutter (2019, figures 1 et 2) ont vu le meilleur λ de L2 baisser quand le taux monte, et celui "
         "de leur decay rester. Tout dépend de ce qui s'équilibre : dans un entraînement trop court pour se "
-        "stabiliser, c'est lr λ pas qui compte. Dans un entraînement qui se stabilise, le taux se simplifie là où il "
-        "multiplie gradient et decay, avec L2 comme dans les bibliothèques ; dans la forme de l'article, λ seul fait "
-        "face à lr fois le gradient, et le meilleur λ croît avec le taux.",
+        "stabiliser, c'est lr × λ × pas qui compte avec le weight decay des bibliothèques, λ × pas avec celui de "
+        "l'article. Dans un entraînement qui se stabilise, le taux se simplifie là où il multiplie gradient et decay, "
+        "avec L2 comme dans les bibliothèques ; sous la forme de l'article, λ seul fait face à lr fois le gradient, "
+        "et le meilleur λ croît avec le taux.",
     ),
     bounds=(
         Bound(

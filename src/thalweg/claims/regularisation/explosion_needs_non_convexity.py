@@ -65,11 +65,11 @@ CLAIM = Claim(
     ),
     measured=Words(
         "How much the norm of the gradient grows in 100 steps of gradient descent on a convex loss: least squares of "
-        "the classes of 200 of the digits, by a linear map, at a learning rate of 2.1 over the largest curvature; 24 "
-        "seeds.",
+        "the classes of 200 of the digits, by a linear map, at a learning rate of 2.1 divided by the largest "
+        "curvature; 24 seeds.",
         "De combien la norme du gradient croît en 100 pas de descente de gradient sur une perte convexe : moindres "
         "carrés sur les classes de 200 chiffres manuscrits, par une application linéaire, avec un taux "
-        "d'apprentissage de 2,1 sur la plus grande courbure ; 24 graines.",
+        "d'apprentissage égal à 2,1 divisé par la plus grande courbure ; 24 graines.",
     ),
     why=Words(
         "Along a direction of curvature h a step multiplies the gradient by 1 - lr h, which is beyond -1 where lr h > "
@@ -77,7 +77,7 @@ CLAIM = Claim(
         "that grows exponentially with depth and along the way, so that no one rate suits it: see "
         "gradients-explode-with-depth.",
         "Dans une direction de courbure h, un pas multiplie le gradient par 1 - lr h, au-delà de -1 dès que lr h > 2, "
-        "que la perte soit convexe ou non. L'exemple même du slide, (x - 1)² à 1,05, est convexe. Les pertes "
+        "que la perte soit convexe ou non. L'exemple même de la diapositive, (x - 1)² à 1,05, est convexe. Les pertes "
         "profondes y ajoutent une courbure qui croît exponentiellement avec la profondeur et change en chemin, si "
         "bien qu'aucun taux ne lui convient partout : voir gradients-explode-with-depth.",
     ),

@@ -99,12 +99,12 @@ CLAIM = Claim(
     why=Words(
         "The gradient comes back through the product of all layers' Jacobians, each of which multiplies its norm by "
         "about the same factor: 1.5 here, 1 with critical weights (He et al. 2015; Pascanu et al. 2013 for recurrent "
-        "networks). The loss is not convex in either case: what explodes is the product. Normalisation keeps the "
-        "factor near 1.",
+        "networks). The loss is not convex in either case: what explodes is the product. After normalisation the "
+        "factor no longer depends on the size of the weights.",
         "Le gradient revient par le produit des jacobiennes de toutes les couches, dont chacune multiplie sa norme "
         "par à peu près le même facteur : 1,5 ici, 1 avec les poids critiques (He et al. 2015 ; Pascanu et al. 2013 "
         "pour les réseaux récurrents). La perte n'est convexe dans aucun des deux cas : c'est le produit qui explose. "
-        "La normalisation maintient le facteur près de 1.",
+        "Avec une normalisation, le facteur ne dépend plus de la taille des poids.",
     ),
     bounds=(
         Bound(

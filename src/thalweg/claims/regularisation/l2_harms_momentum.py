@@ -47,13 +47,14 @@ CLAIM = Claim(
         "0,0003 à 0,03, choisi sur 8 autres graines ; 48 graines.",
     ),
     why=Words(
-        "Under momentum L2's share of a step comes some 1 / (1 - γ) steps late, but all of it comes, and both rest at "
-        "the same weights. Weights change slowly against so short a delay. It is the scaling of adaptive rules, not "
-        "momentum, that makes L2 another regularisation (Loshchilov and Hutter 2019).",
+        "Under momentum L2's share of a step comes some 1 / (1 - γ) steps late, but all of it comes, and at a "
+        "constant rate, with the gradient of all examples, both rest at the same weights. Weights change slowly "
+        "against so short a delay. It is the scaling of adaptive rules, not momentum, that makes L2 another "
+        "regularisation (Loshchilov and Hutter 2019).",
         "Avec momentum, la part de L2 dans un pas arrive avec environ 1 / (1 - γ) pas de retard, mais elle arrive "
-        "tout entière, et les deux s'arrêtent aux mêmes poids. Les poids changent lentement à l'échelle d'un retard "
-        "si court. C'est la normalisation des méthodes adaptatives, et non le momentum, qui fait de L2 une autre "
-        "régularisation (Loshchilov et Hutter 2019).",
+        "tout entière, et à taux constant, avec le gradient de tous les exemples, les deux s'arrêtent aux mêmes "
+        "poids. Les poids changent lentement à l'échelle d'un retard si court. C'est la normalisation des méthodes "
+        "adaptatives, et non le momentum, qui fait de L2 une autre régularisation (Loshchilov et Hutter 2019).",
     ),
     bounds=(
         Bound(

@@ -31,12 +31,12 @@ CLAIM = Claim(
     why=Words(
         "L2's λ w enters the velocity and acts over the following 1 / (1 - γ) steps, weight decay at once (Loshchilov "
         "and Hutter 2019): the former lags. Where the rate is constant and the gradient that of all examples, both "
-        "come to rest at the same weights, since there the gradient is -λ w for either. So the path differs, not the "
-        "goal.",
-        "Le λ w de L2 entre dans la vitesse et agit sur les 1 / (1 - γ) pas suivants, le weight decay tout de suite "
+        "come to rest at the same weights in the slide's form, since there the gradient is -λ w for either. So the "
+        "path differs, not the goal.",
+        "Le λ w de L2 entre dans la vélocité et agit sur les 1 / (1 - γ) pas suivants, le weight decay tout de suite "
         "(Loshchilov et Hutter 2019) : le premier est en retard. À taux constant, et avec le gradient de tous les "
-        "exemples, les deux s'arrêtent aux mêmes poids, puisque le gradient y vaut -λ w pour l'un comme pour l'autre. "
-        "C'est donc le chemin qui diffère, pas le but.",
+        "exemples, les deux s'arrêtent, sous la forme de la diapositive, aux mêmes poids, puisque le gradient y vaut "
+        "-λ w pour l'un comme pour l'autre. C'est donc le chemin qui diffère, pas le but.",
     ),
     bounds=(
         Bound(

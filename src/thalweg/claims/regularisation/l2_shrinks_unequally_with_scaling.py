@@ -96,13 +96,14 @@ CLAIM = Claim(
         "réduit tous d'un même facteur.",
     ),
     measured=Words(
-        "What decay takes off the weights of the first layer of a network 64-64-10 in 200 steps of Adam on the "
-        "digits, batches of 64, λ = 0.0001: of the quarter with the smallest gradients over that with the largest, "
-        "medians; 16 seeds. Weights with decay get the gradients of those without, so that nothing but decay sets "
-        "them apart.",
-        "Ce que le decay ôte aux poids de la première couche d'un réseau 64-64-10 en 200 pas d'Adam sur les chiffres "
-        "manuscrits, batchs de 64, λ = 0,0001 : quart aux plus petits gradients sur quart aux plus grands, médianes ; "
-        "16 graines. Les poids avec decay reçoivent les gradients de ceux sans : seul le decay les distingue.",
+        "What decay takes off the weights of the first layer of a network 64-64-10, relative to them, in 200 steps of "
+        "Adam on the digits, learning rate 0.001, batches of 64, λ = 0.0001: of the quarter with the smallest "
+        "gradients over that with the largest, medians; 16 seeds. Weights with decay get the gradients of those "
+        "without, so that nothing but decay sets them apart.",
+        "Ce que le decay ôte aux poids de la première couche d'un réseau 64-64-10, relativement à eux, en 200 pas "
+        "d'Adam sur les chiffres manuscrits, taux d'apprentissage 0,001, batchs de 64, λ = 0,0001 : quart aux plus "
+        "petits gradients sur quart aux plus grands, médianes ; 16 graines. Les poids avec decay reçoivent les "
+        "gradients de ceux sans : seul le decay les distingue.",
     ),
     why=Words(
         "Adam divides all of the gradient by the root of its recent squares, and L2's λ w is part of it: what is "

@@ -80,14 +80,14 @@ CLAIM = Claim(
         "Un réseau dont les poids ont une faible magnitude fait moins de sur-apprentissage.",
     ),
     measured=Words(
-        "Share of errors on test with weight decay over that without, and the norms of the weights: a network "
+        "Share of errors on test with weight decay (as L2) over that without, and the norms of the weights: a network "
         "64-32-10, trained on 100 of the digits for 400 steps with momentum 0.9, batches of 32 and a learning rate of "
         "0.1, on true labels and with 10% of them wrong. λ is the best of five from 0.001 to 0.1 on 16 other seeds; "
         "112 seeds.",
-        "Part d'erreurs en test avec weight decay, rapportée à celle sans, et normes des poids : réseau 64-32-10 "
-        "entraîné sur 100 chiffres manuscrits, 400 pas avec un momentum de 0,9, des batchs de 32 et un taux "
-        "d'apprentissage de 0,1, avec des étiquettes exactes puis avec 10 % de fausses. λ est le meilleur de cinq, de "
-        "0,001 à 0,1, sur 16 autres graines ; 112 graines.",
+        "Part d'erreurs en test avec weight decay (sous forme de L2), rapportée à celle sans, et normes des poids : "
+        "réseau 64-32-10 entraîné sur 100 chiffres manuscrits, 400 pas avec un momentum de 0,9, des batchs de 32 et "
+        "un taux d'apprentissage de 0,1, avec des étiquettes exactes puis avec 10 % de fausses. λ est le meilleur de "
+        "cinq, de 0,001 à 0,1, sur 16 autres graines ; 112 graines.",
     ),
     why=Words(
         "Of all weights that fit the examples, decay takes the smallest: directions that the examples say nothing "
@@ -95,9 +95,9 @@ CLAIM = Claim(
         "where labels are wrong. With many examples there is less, and a λ too large does harm: the norm alone "
         "decides nothing.",
         "Parmi tous les poids qui ajustent les exemples, le decay prend les plus petits : les directions dont les "
-        "exemples ne disent rien tendent vers 0, et ajuster du bruit coûte du poids (Krogh et Hertz 1991). Il y a "
-        "donc le plus à gagner là où des étiquettes sont fausses. Avec beaucoup d'exemples il y a moins à gagner, et "
-        "un λ trop grand nuit : la norme seule ne décide de rien.",
+        "exemples ne disent rien tendent vers 0, et ajuster du bruit coûte du poids (Krogh et Hertz 1991). C'est donc "
+        "là où des étiquettes sont fausses qu'il y a le plus à gagner. Avec beaucoup d'exemples il y a moins à "
+        "gagner, et un λ trop grand nuit : la norme seule ne décide de rien.",
     ),
     bounds=(
         *(

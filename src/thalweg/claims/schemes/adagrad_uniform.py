@@ -25,10 +25,10 @@ CLAIM = Claim(
         "is 3), from 200 starts, each coordinate 1 to 3 away from the minimum: the share of the distance that is left "
         "in x over that in y, root mean squares over the starts. Descent with the learning rate that halves y at each "
         "step, AdaGrad with 0.8.",
-        "10 pas dans la vallée x² + κ y², κ étant tiré log-uniformément de 3 à 100 par chacune des 24 graines (celle "
-        "de la diapositive a 3), depuis 200 départs, chaque coordonnée de 1 à 3 du minimum : la part de la distance "
-        "qui reste en x sur celle qui reste en y, en moyennes quadratiques sur les départs. La descente au taux "
-        "d'apprentissage qui divise y par deux à chaque pas, AdaGrad à 0,8.",
+        "10 pas dans la vallée x² + κ y², κ étant tiré log-uniformément de 3 à 100 par chacune des 24 graines (il "
+        "vaut 3 sur la diapositive), depuis 200 départs, chaque coordonnée à une distance du minimum de 1 à 3 : la "
+        "part de la distance qui reste en x sur celle qui reste en y, en moyennes quadratiques sur les départs. La "
+        "descente au taux d'apprentissage qui divise y par deux à chaque pas, AdaGrad à 0,8.",
     ),
     why=Words(
         "Descent's progress in a direction is in proportion to its curvature. Dividing by the root of the sum of "

@@ -69,21 +69,23 @@ CLAIM = Claim(
     ),
     measured=Words(
         "Means of Adam's two averages over 40,000 weights, 100 steps, in float64. Their gradients are independent "
-        "draws of one distribution for each of 12 seeds: normal or exponential, with a mean and a deviation from 0.5 "
-        "to 1.5. Betas 0.9 and 0.999.",
+        "draws of one distribution for each of 12 seeds: normal or shifted exponential, with a mean and a deviation "
+        "from 0.5 to 1.5. Of the corrected averages the largest relative distance of all steps counts; of the "
+        "uncorrected ones, v after the last. Betas 0.9 and 0.999.",
         "Les deux moyennes d'Adam, moyennées sur 40 000 poids, pendant 100 pas, en float64. Leurs gradients sont des "
-        "tirages indépendants d'une loi pour chacune de 12 graines : normale ou exponentielle, de moyenne et d'écart "
-        "type entre 0,5 et 1,5. Les bêtas sont 0,9 et 0,999.",
+        "tirages indépendants d'une loi pour chacune de 12 graines : normale ou exponentielle décalée, de moyenne et "
+        "d'écart type entre 0,5 et 1,5. Des moyennes corrigées compte le plus grand écart relatif de tous les pas ; "
+        "des moyennes non corrigées, v après le dernier. Les bêtas sont 0,9 et 0,999.",
     ),
     why=Words(
         "Both averages start at 0: after t steps the weights of the gradients in them add up to 1 - beta^t, by which "
         "the correction divides (Kingma & Ba 2015, section 3). It is exact for gradients of one distribution, and need "
         "not be for those of a training. For v the bias lasts about 1 / (1 - beta2) steps, for m about "
         "1 / (1 - beta1).",
-        "Les deux moyennes partent de 0 : après t pas, les poids des gradients y ont pour somme 1 - beta^t, par quoi "
-        "la correction divise (Kingma et Ba 2015, section 3). Elle est exacte pour des gradients d'une même loi, et "
-        "pas forcément pour ceux d'un entraînement. Le biais de v dure environ 1 / (1 - beta2) pas, celui de m "
-        "environ 1 / (1 - beta1).",
+        "Les deux moyennes partent de 0 : après t pas, les poids des gradients y ont pour somme 1 - beta^t, et la "
+        "correction divise par cette somme (Kingma et Ba 2015, section 3). Elle est exacte pour des gradients d'une "
+        "même loi, et pas forcément pour ceux d'un entraînement. Le biais de v dure environ 1 / (1 - beta2) pas, "
+        "celui de m environ 1 / (1 - beta1).",
     ),
     bounds=(
         Bound(

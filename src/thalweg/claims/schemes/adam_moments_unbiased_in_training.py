@@ -70,10 +70,10 @@ CLAIM = Claim(
         "changes with the weights: gradients shrink, and with beta2 = 0.999 v remembers the last thousand of them "
         "(Kingma & Ba 2015, section 3, call what is left an error to be kept small by a suitable beta). Where "
         "gradients have stopped shrinking, as under much noise, v catches up.",
-        "La correction suppose des gradients d'une même loi, comme le dit le slide. Pendant un entraînement, la loi "
-        "change avec les poids : les gradients rapetissent, et avec beta2 = 0,999 v se souvient des mille derniers "
+        "La correction suppose des gradients d'une même loi, comme le dit la diapositive. Pendant un entraînement, la "
+        "loi change avec les poids : les gradients diminuent, et avec beta2 = 0,999 v se souvient des mille derniers "
         "(Kingma et Ba 2015, section 3, y voient une erreur à garder petite par un bêta convenable). Là où les "
-        "gradients ne rapetissent plus, par exemple sous un bruit fort, v les rattrape.",
+        "gradients ne diminuent plus, par exemple sous un bruit fort, v les rattrape.",
     ),
     bounds=(
         Bound(

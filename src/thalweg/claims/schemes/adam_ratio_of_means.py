@@ -115,15 +115,15 @@ CLAIM = Claim(
         "Un pas d'Adam a une longueur d'environ lr |E[g]| / sqrt(E[g²]).",
     ),
     measured=Words(
-        "The mean length of a step against that. On independent normal gradients, with a mean of 3 deviations (clear) "
-        "and of a tenth of one (noisy), 200 weights, 300 steps after 300 others. And in trainings on the digits, a "
-        "network 64-64-10, batches of 64, learning rate 0.001, in steps 200 to 300, where both expectations are exact, "
-        "over all batches. 12 seeds; betas 0.9 and 0.999.",
-        "La longueur moyenne d'un pas face à cette valeur. Sur des gradients normaux indépendants, de moyenne égale à "
-        "3 écarts types (net) et à un dixième d'écart type (bruité), 200 poids, 300 pas après 300 autres. Et pendant "
-        "des entraînements sur les chiffres manuscrits, un réseau 64-64-10, des batchs de 64, un taux d'apprentissage "
-        "de 0,001, aux pas 200 à 300, où les deux espérances sont exactes, sur tous les batchs. 12 graines ; bêtas 0,9 "
-        "et 0,999.",
+        "The mean length of a step over weights, against the mean of that value. On independent normal gradients, "
+        "with a mean of 3 deviations (clear) and of a tenth of one (noisy), 200 weights, 300 steps after 300 others. "
+        "And in trainings on the digits, a network 64-64-10, batches of 64, learning rate 0.001, after 200, 225, 250, "
+        "275 and 300 steps, where both expectations are exact, over all batches. 12 seeds; betas 0.9 and 0.999.",
+        "La longueur d'un pas, en moyenne sur les poids, face à la moyenne de cette valeur. Sur des gradients normaux "
+        "indépendants, de moyenne égale à 3 écarts types (net) et à un dixième d'écart type (bruité), 200 poids, 300 "
+        "pas après 300 autres. Et pendant des entraînements sur les chiffres manuscrits, un réseau 64-64-10, des "
+        "batchs de 64, un taux d'apprentissage de 0,001, après 200, 225, 250, 275 et 300 pas, où les deux espérances "
+        "sont exactes, sur tous les batchs. 12 graines ; bêtas 0,9 et 0,999.",
     ),
     why=Words(
         "The slide takes a ratio of two estimates for the ratio of what they estimate. But m averages about "
@@ -131,12 +131,12 @@ CLAIM = Claim(
         "is 0, and a step is still about lr sqrt((1 - beta1) / (1 + beta1)) = 0.23 lr at root mean square. In a "
         "training v also remembers gradients larger than those of now, which makes steps shorter. What the slide "
         "concludes, a length of about lr at most, is another claim.",
-        "Le slide prend le rapport de deux estimateurs pour le rapport de ce qu'ils estiment. Mais m ne moyenne "
+        "La diapositive prend le rapport de deux estimateurs pour le rapport de ce qu'ils estiment. Mais m ne moyenne "
         "qu'environ (1 + beta1) / (1 - beta1) = 19 gradients, et |m| n'est pas petit là où E[g] l'est : sous un bruit "
-        "pur, le rapport est nul, et un pas a encore une longueur quadratique moyenne d'environ "
-        "lr sqrt((1 - beta1) / (1 + beta1)) = 0,23 lr. Pendant un entraînement, v se souvient aussi de gradients plus "
-        "grands que ceux d'à présent, ce qui raccourcit les pas. Ce que le slide en conclut, une longueur d'au plus "
-        "lr environ, est une autre affirmation.",
+        "pur, le rapport est nul, et un pas a encore une longueur quadratique moyenne d'environ lr sqrt((1 - beta1) / "
+        "(1 + beta1)) = 0,23 lr. Pendant un entraînement, v se souvient aussi de gradients plus grands que ceux d'à "
+        "présent, ce qui raccourcit les pas. Ce que la diapositive en conclut, une longueur d'au plus lr environ, est "
+        "une autre affirmation.",
     ),
     bounds=(
         Bound(

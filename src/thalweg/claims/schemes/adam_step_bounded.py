@@ -65,11 +65,12 @@ CLAIM = Claim(
     measured=Words(
         "Adam with its usual settings (learning rate 0.001, betas 0.9 and 0.999) on the digits, a network 64-64-10 "
         "with 4,810 weights, batches of 64, 300 steps, 12 trainings: of all weights and steps, the share in which a "
-        "weight moves by more than lr. The first step is left out: it is lr long for all.",
+        "weight moves by more than lr (and a thousandth of it, for rounding). The first step is left out: it is lr "
+        "long for all that have a gradient.",
         "Adam avec ses réglages usuels (taux d'apprentissage 0,001, bêtas 0,9 et 0,999) sur les chiffres manuscrits, "
-        "un réseau 64-64-10 de 4 810 poids, des batchs de 64, 300 pas, 12 entraînements : parmi tous les poids et tous "
-        "les pas, la part où un poids se déplace de plus de lr. Le premier pas est laissé de côté : il vaut lr pour "
-        "tous.",
+        "un réseau 64-64-10 de 4 810 poids, des batchs de 64, 300 pas, 12 entraînements : parmi tous les poids et "
+        "tous les pas, la part où un poids se déplace de plus de lr (et d'un millième en plus, pour les arrondis). Le "
+        "premier pas est laissé de côté : il vaut lr pour tous ceux qui ont un gradient.",
     ),
     why=Words(
         "Where gradients are of one size, |m| is about sqrt(v) at most, as Jensen's inequality says of what they "
@@ -77,9 +78,9 @@ CLAIM = Claim(
         "section 2.1). Longer ones come where gradients grow, and with sparse gradients: that no step is ever longer "
         "is another claim.",
         "Là où les gradients gardent la même taille, |m| vaut au plus environ sqrt(v), comme l'inégalité de Jensen le "
-        "dit de ce qu'ils estiment ; là où les gradients rapetissent, v se souvient des plus grands, et les pas sont "
-        "encore plus courts (Kingma et Ba 2015, section 2). De plus longs viennent là où les gradients grandissent, "
-        "et avec des gradients rares : qu'aucun pas ne soit jamais plus long est une autre affirmation.",
+        "dit de ce qu'ils estiment ; là où les gradients diminuent, v se souvient des plus grands, et les pas sont "
+        "encore plus courts (Kingma et Ba 2015, section 2). De plus longs viennent là où les gradients augmentent, et "
+        "avec des gradients rares : qu'aucun pas ne soit jamais plus long est une autre affirmation.",
     ),
     bounds=(
         Bound(

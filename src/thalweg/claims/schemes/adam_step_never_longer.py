@@ -83,16 +83,16 @@ CLAIM = Claim(
         "d'un mot peu fréquent : normaux un pas sur 1 000, et nuls aux autres. 12 graines ; bêtas 0,9 et 0,999.",
     ),
     why=Words(
-        "After a long silence a gradient g gives m = (1 - beta1) g and v = (1 - beta2) g²: a step of "
-        "(1 - beta1) / sqrt(1 - beta2) = 3.16 lr, as Kingma & Ba (2015, section 2.1) say, who call it the largest. Two "
-        "gradients close to one another make longer ones; by Cauchy and Schwarz no step is longer than "
-        "(1 - beta1) / sqrt((1 - beta2) (1 - beta1²/beta2)) = 7.3 lr, once the correction has faded. Where gradients "
-        "are not rare, steps longer than lr are few.",
-        "Après un long silence, un gradient g donne m = (1 - beta1) g et v = (1 - beta2) g² : un pas de "
-        "(1 - beta1) / sqrt(1 - beta2) = 3,16 lr, comme le disent Kingma et Ba (2015, section 2), pour qui c'est le "
-        "plus long. Deux gradients proches en font de plus longs ; d'après Cauchy et Schwarz, aucun pas ne dépasse "
-        "(1 - beta1) / sqrt((1 - beta2) (1 - beta1²/beta2)) = 7,3 lr, une fois la correction effacée. Là où les "
-        "gradients ne sont pas rares, peu de pas sont plus longs que lr.",
+        "After a long silence a gradient g gives m = (1 - beta1) g and v = (1 - beta2) g²: a step of (1 - beta1) / "
+        "sqrt(1 - beta2) = 3.16 lr, as Kingma & Ba (2015, section 2.1) say, who call it the largest. Two gradients "
+        "close to one another make longer ones; by the inequality of Cauchy and Schwarz no step is longer than (1 - "
+        "beta1) / sqrt((1 - beta2) (1 - beta1²/beta2)) = 7.27 lr. Where gradients are not rare, steps longer than lr "
+        "are few.",
+        "Après un long silence, un gradient g donne m = (1 - beta1) g et v = (1 - beta2) g² : un pas de (1 - beta1) / "
+        "sqrt(1 - beta2) = 3,16 lr, comme le disent Kingma et Ba (2015, section 2), pour qui c'est le plus long. Deux "
+        "gradients proches en font de plus longs ; d'après l'inégalité de Cauchy-Schwarz, aucun pas ne dépasse (1 - "
+        "beta1) / sqrt((1 - beta2) (1 - beta1²/beta2)) = 7,27 lr. Là où les gradients ne sont pas rares, peu de pas "
+        "sont plus longs que lr.",
     ),
     bounds=(
         Bound(

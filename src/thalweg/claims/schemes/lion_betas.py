@@ -52,15 +52,16 @@ CLAIM = Claim(
         "bêtas, choisi sur 6 autres graines.",
     ),
     why=Words(
-        "Adam has two averages, of the gradient and of its square: with beta1² above beta2, m remembers gradients that "
-        "v has forgotten the size of, and steps may be of any length. Lion has one average and a sign: beta2 is its "
-        "memory, beta1 how much it counts against the newest gradient, and in any order a step has one length (Chen et "
-        "al. 2023). So Lion's betas have roles too, which one can state; less depends on them.",
+        "Adam has two averages, of the gradient and of its square: with beta1² above beta2, m remembers gradients "
+        "that v has forgotten the size of, and steps may be of any length. Lion has one average and a sign: beta2 is "
+        "its memory, beta1 how much it counts against the newest gradient, and in either order a step has one length "
+        "(Chen et al. 2023). So Lion's betas have roles too, which one can state, but they cannot change the length "
+        "of a step.",
         "Adam a deux moyennes, du gradient et de son carré : avec beta1² au-dessus de beta2, m se souvient de "
         "gradients dont v a oublié la taille, et les pas peuvent avoir toutes les longueurs. Lion a une moyenne et un "
-        "signe : beta2 est sa mémoire, beta1 le poids de celle-ci face au dernier gradient, et dans tout ordre un pas "
-        "a une seule longueur (Chen et al. 2023). Les bêtas de Lion ont donc aussi des rôles, que l'on peut dire ; il "
-        "en dépend moins.",
+        "signe : beta2 est sa mémoire, beta1 le poids de celle-ci face au dernier gradient, et quel que soit leur "
+        "ordre, un pas a toujours la même longueur (Chen et al. 2023). Les bêtas de Lion ont donc aussi des rôles, "
+        "que l'on peut dire, mais ils ne changent pas la longueur d'un pas.",
     ),
     bounds=(
         Bound(

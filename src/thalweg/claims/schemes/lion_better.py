@@ -142,25 +142,25 @@ CLAIM = Claim(
     ),
     measured=Words(
         "The test loss of both on five tasks: the digits with one hidden layer of 32, with three, with 100 examples, "
-        "with batches of 8 in place of 32, and an autoencoder of them, 64-32-8-32-64. 200 or 300 steps, the learning "
-        "rate lowered to 0 along a line, 24 trainings each, at the best of five learning rates and three decays, "
-        "chosen on 4 other seeds; Lion's decays are ten times AdamW's.",
-        "La perte en test des deux sur cinq tâches : les chiffres manuscrits avec une couche cachée de 32, avec trois, "
-        "avec 100 exemples, avec des batchs de 8 au lieu de 32, et leur autoencodeur, 64-32-8-32-64. 200 ou 300 pas, "
-        "le taux d'apprentissage abaissé à 0 en ligne droite, 24 entraînements chacun, au meilleur de cinq taux "
-        "d'apprentissage et de trois weight decays, choisi sur 4 autres graines ; les weight decays de Lion sont dix "
-        "fois ceux d'AdamW.",
+        "with batches of 8 in place of 32, and an autoencoder of them, 64-32-8-32-64. 200 steps (300 with batches of "
+        "8), the learning rate lowered to 0 along a line, 24 trainings each, at the best of five learning rates and "
+        "three decays, chosen on 4 other seeds; Lion's decays are ten times AdamW's.",
+        "La perte en test des deux sur cinq tâches : les chiffres manuscrits avec une couche cachée de 32, avec "
+        "trois, avec 100 exemples, avec des batchs de 8 au lieu de 32, et leur autoencodeur, 64-32-8-32-64. 200 pas "
+        "(300 avec des batchs de 8), le taux d'apprentissage abaissé à 0 en ligne droite, 24 entraînements chacun, au "
+        "meilleur de cinq taux d'apprentissage et de trois weight decays, choisi sur 4 autres graines ; les weight "
+        "decays de Lion sont dix fois ceux d'AdamW.",
     ),
     why=Words(
         "Chen et al. (2023) report better results than AdamW's on large vision and language models, with large "
-        "batches, and smaller gains with small ones: a sign throws away what is not noise in a gradient's size. Such "
-        "small networks, batches and short trainings are not where Lion is to shine; but consistent would be "
-        "everywhere, and Schmidt et al. (2021) found no optimizer to be that.",
+        "batches, and smaller gains with small ones: with a gradient's size, a sign throws away what tells signal "
+        "from noise. Such small networks, batches and short trainings are not where Lion is to shine; but consistent "
+        "would be everywhere, and Schmidt et al. (2021) found no optimizer to be that.",
         "Chen et al. (2023) rapportent de meilleurs résultats que ceux d'AdamW sur de grands modèles de vision et de "
-        "langue, avec de grands batchs, et de plus petits gains avec de petits : un signe jette ce qui n'est pas du "
-        "bruit dans la taille d'un gradient. De si petits réseaux et batchs et de si courts entraînements ne sont pas "
-        "là où Lion doit briller ; mais consistant voudrait dire partout, et Schmidt et al. (2021) n'ont trouvé aucun "
-        "optimizer qui le soit.",
+        "langage, avec de grands batchs, et de plus petits gains avec de petits : avec la taille d'un gradient, le "
+        "signe jette ce qui distingue le signal du bruit. Des réseaux et des batchs si petits, des entraînements si "
+        "courts ne sont pas le terrain où Lion doit briller ; mais « de manière consistante » voudrait dire partout, "
+        "et Schmidt et al. (2021) n'ont trouvé aucun optimizer qui le soit.",
     ),
     bounds=tuple(_bound(name) for name in TITLES),
     seeds=24,

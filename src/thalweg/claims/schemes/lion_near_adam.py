@@ -75,13 +75,14 @@ CLAIM = Claim(
     why=Words(
         "Both divide size out: Lion by the sign (Chen et al. 2023), Adam by the root of the mean square. But where "
         "gradients are noisy, Adam's steps are small and Lion's as long as all others; and Lion's average remembers a "
-        "hundred gradients, where Adam's remembers ten. Kept are the state per weight, the signs of large steps, and "
-        "the decoupled decay of AdamW. On other gradients, with less noise, the angle is smaller.",
+        "hundred gradients, where Adam's remembers ten. Kept are an average of the gradient for each weight, the "
+        "signs of large steps, and the decoupled decay of AdamW. On other gradients, with less noise, the angle is "
+        "smaller.",
         "Les deux effacent la taille : Lion par le signe (Chen et al. 2023), Adam par la racine du carré moyen. Mais "
-        "là où les gradients sont bruités, les pas d'Adam sont petits et ceux de Lion aussi longs que tous les "
-        "autres ; et la moyenne de Lion se souvient de cent gradients, celle d'Adam de dix. Restent une moyenne par "
-        "poids, le signe des grands pas et le weight decay découplé d'AdamW. Sur d'autres gradients, moins bruités, "
-        "l'angle est plus petit.",
+        "là où les gradients sont bruités, les pas d'Adam sont petits et ceux de Lion aussi longs que tous les autres "
+        "; et la moyenne de Lion se souvient de cent gradients, celle d'Adam de dix. Restent une moyenne du gradient "
+        "par poids, le signe des grands pas et le weight decay découplé d'AdamW. Sur d'autres gradients, moins "
+        "bruités, l'angle est plus petit.",
     ),
     bounds=(
         Bound(

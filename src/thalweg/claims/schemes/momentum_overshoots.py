@@ -79,12 +79,12 @@ CLAIM = Claim(
     ),
     measured=Words(
         "On quadratics with 40 directions, whose learning rate × curvature is drawn log-uniformly from 0.01 to 1 by "
-        "each of 24 seeds: how often momentum 0.9 passes the minimum by more than 1% of the start's distance, how far, "
-        "and whether it comes back by half at least within 400 steps.",
+        "each of 24 seeds: in how many directions momentum 0.9 passes the minimum by more than 1% of the start's "
+        "distance, how far, on average over all, and whether it comes back by half at least within 400 steps.",
         "Sur des quadratiques à 40 directions, dont le produit taux d'apprentissage × courbure est tiré "
-        "log-uniformément de 0,01 à 1 par chacune des 24 graines : à quelle fréquence le momentum 0,9 dépasse le "
-        "minimum de plus de 1 % de la distance du départ, de combien, et s'il en revient d'au moins la moitié en 400 "
-        "pas.",
+        "log-uniformément de 0,01 à 1 par chacune des 24 graines : dans combien de directions le momentum 0,9 dépasse "
+        "le minimum de plus de 1 % de la distance du départ, de combien, en moyenne sur toutes, et s'il en revient "
+        "d'au moins la moitié en 400 pas.",
     ),
     why=Words(
         "The velocity remembers gradients from before the minimum: with curvature h the slide's form is a damped "
@@ -103,7 +103,10 @@ CLAIM = Claim(
         ),
         Bound(
             "plain",
-            Words("directions in which plain descent does", "directions où la descente simple le dépasse"),
+            Words(
+                "directions in which plain descent passes the minimum",
+                "directions où la descente simple dépasse le minimum",
+            ),
             at_most=0.0,
             share=True,
         ),
@@ -118,7 +121,10 @@ CLAIM = Claim(
         ),
         Bound(
             "back",
-            Words("of these, how many turn back", "parmi elles, part de celles qui font machine arrière"),
+            Words(
+                "directions in which momentum turns back, of those in which it passes",
+                "directions où le momentum fait machine arrière, parmi celles où il dépasse",
+            ),
             at_least=0.9,
             share=True,
         ),

@@ -86,9 +86,9 @@ CLAIM = Claim(
         "α contrôle la mémoire des précédents gradients : 1 / (1 - α) pas.",
     ),
     measured=Words(
-        "g of RMSProp, on average over 1,000 weights, after random gradients become ten times smaller: steps until it "
-        "has come nearer to its new level, so that 1/e of the distance is left, over 1 / (1 - α). Each of 24 seeds "
-        "draws the gradients, and 1 / (1 - α) log-uniformly from 10 to 1,000.",
+        "g of RMSProp, on average over 1,000 weights, after random gradients become ten times smaller: steps until "
+        "1/e of the distance to its new level is left, over 1 / (1 - α). Each of 24 seeds draws the gradients, and 1 "
+        "/ (1 - α) log-uniformly from 10 to 1,000.",
         "g de RMSProp, en moyenne sur 1 000 poids, après que des gradients aléatoires deviennent dix fois plus petits "
         ": nombre de pas jusqu'à ce qu'il ne reste que 1/e de la distance à son nouveau niveau, sur 1 / (1 - α). "
         "Chacune des 24 graines tire les gradients, et 1 / (1 - α) log-uniformément de 10 à 1 000.",

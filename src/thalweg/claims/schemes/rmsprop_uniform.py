@@ -26,9 +26,9 @@ CLAIM = Claim(
         "in y, root mean squares over the starts. Descent with the learning rate that halves y at each step, RMSProp "
         "with 0.2 and α = 0.9.",
         "10 pas dans la vallée x² + κ y², κ étant tiré log-uniformément de 3 à 100 par chacune des 24 graines, depuis "
-        "200 départs, chaque coordonnée de 1 à 3 du minimum : la part de la distance qui reste en x sur celle qui "
-        "reste en y, en moyennes quadratiques sur les départs. La descente au taux d'apprentissage qui divise y par "
-        "deux à chaque pas, RMSProp à 0,2 avec α = 0,9.",
+        "200 départs, chaque coordonnée à une distance du minimum de 1 à 3 : la part de la distance qui reste en x "
+        "sur celle qui reste en y, en moyennes quadratiques sur les départs. La descente au taux d'apprentissage qui "
+        "divise y par deux à chaque pas, RMSProp à 0,2 avec α = 0,9.",
     ),
     why=Words(
         "The moving average of a coordinate's squared gradients carries the square of any factor that they have, and "

@@ -71,24 +71,26 @@ CLAIM = Claim(
     ),
     measured=Words(
         "Two factors of the test loss after 300 steps, of momentum, Nesterov, RMSProp, Adam, AdamW and Lion on the "
-        "digits, a network 64-32-10, batches of 32: what the middle one of the six gains by the best of six learning "
-        "rates over the usual one, and the middle one's loss over the best one's, each at its best rate. 16 trainings "
-        "each; rates, and the best optimizer, are chosen on 4 other seeds.",
+        "digits, a network 64-32-10, batches of 32: the median, over the six, of what the best of six learning rates "
+        "gains over the usual one, and the median loss of the six over that of the best one, each at its best rate. "
+        "16 trainings each; rates, and the best optimizer, are chosen on 4 other seeds.",
         "Deux facteurs de la perte en test après 300 pas, avec momentum, Nesterov, RMSProp, Adam, AdamW et Lion sur "
-        "les chiffres manuscrits, un réseau 64-32-10, des batchs de 32 : ce que le médian des six gagne au meilleur de "
-        "six taux d'apprentissage face à l'usuel, et la perte du médian face à celle du meilleur, chacun à son "
-        "meilleur taux. 16 entraînements chacun ; les taux et le meilleur optimizer sont choisis sur 4 autres graines.",
+        "les chiffres manuscrits, un réseau 64-32-10, des batchs de 32 : la médiane, sur les six, de ce que le "
+        "meilleur de six taux d'apprentissage fait gagner face à l'usuel, et la perte médiane des six face à celle du "
+        "meilleur, chacun à son meilleur taux. 16 entraînements chacun ; les taux et le meilleur optimizer sont "
+        "choisis sur 4 autres graines.",
     ),
     why=Words(
-        "Tuned, these optimizers end close to one another: much of what tells them apart as they come is the length of "
-        "their steps. Schmidt et al. (2021) found so on eight larger tasks; they also found that trying several "
-        "optimizers as they come does about as well as tuning one, since among many usual rates one may suit. How much "
-        "a rate gains depends on how far off the usual one is; here it is so because the training is short, too.",
-        "Réglés, ces optimizers finissent proches les uns des autres : une bonne part de ce qui les distingue tels "
-        "quels est la longueur de leurs pas. Schmidt et al. (2021) l'ont trouvé sur huit tâches plus grandes ; ils ont "
-        "aussi trouvé qu'essayer plusieurs optimizers tels quels vaut à peu près autant qu'en régler un, car parmi "
-        "beaucoup de taux usuels l'un peut convenir. Ce qu'un taux fait gagner dépend de la distance à l'usuel ; ici, "
-        "elle vient aussi de ce que l'entraînement est court.",
+        "Tuned, optimizers often end close to one another: much of what tells them apart as they come is the length "
+        "of their steps. Schmidt et al. (2021) found so on eight larger tasks; they also found that trying several "
+        "optimizers as they come does about as well as tuning one, since among many usual rates one may suit. How "
+        "much a rate gains depends on how far off the usual one is, and the shorter a training is, the more it loses "
+        "by a rate that is too small.",
+        "Réglés, les optimizers finissent souvent proches les uns des autres : une bonne part de ce qui les distingue "
+        "tels quels est la longueur de leurs pas. Schmidt et al. (2021) l'ont trouvé sur huit tâches plus grandes ; "
+        "ils ont aussi trouvé qu'essayer plusieurs optimizers tels quels vaut à peu près autant qu'en régler un, car "
+        "parmi beaucoup de taux usuels l'un peut convenir. Ce qu'un taux fait gagner dépend de la distance à l'usuel, "
+        "et plus un entraînement est court, plus un taux trop petit lui coûte.",
     ),
     bounds=(
         Bound(

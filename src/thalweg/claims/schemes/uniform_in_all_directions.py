@@ -38,15 +38,15 @@ CLAIM = Claim(
         "AdaGrad et RMSProp permettent un apprentissage uniforme dans toutes les directions.",
     ),
     measured=Words(
-        "10 steps in valleys as steep across as 3 to 100 times along, drawn log-uniformly by each of 48 seeds, which "
-        "also turns the valley by an angle from 0 to 90 degrees; 200 starts, 1 to 3 away from the minimum both along "
-        "and across: the share of the distance that is left along the valley over that left across, root mean squares "
-        "over the starts. AdaGrad with the learning rate 0.8, RMSProp with 0.2 and α = 0.9.",
-        "10 pas dans des vallées de 3 à 100 fois plus raides en travers que le long, rapport tiré log-uniformément par "
-        "chacune des 48 graines, qui tourne aussi la vallée d'un angle de 0 à 90 degrés ; 200 départs, de 1 à 3 du "
-        "minimum le long comme en travers : la part de la distance qui reste le long de la vallée sur celle qui reste "
-        "en travers, en moyennes quadratiques sur les départs. AdaGrad au taux d'apprentissage 0,8, RMSProp à 0,2 avec "
-        "α = 0,9.",
+        "10 steps in valleys that are 3 to 100 times as steep across as along, a ratio drawn log-uniformly by each of "
+        "48 seeds, which also turns the valley by an angle from 0 to 90 degrees; 200 starts, 1 to 3 away from the "
+        "minimum both along and across: the share of the distance that is left along the valley over that left "
+        "across, root mean squares over the starts. AdaGrad with the learning rate 0.8, RMSProp with 0.2 and α = 0.9.",
+        "10 pas dans des vallées de 3 à 100 fois plus raides en travers que le long, rapport tiré log-uniformément "
+        "par chacune des 48 graines, qui tourne aussi la vallée d'un angle de 0 à 90 degrés ; 200 départs, à une "
+        "distance du minimum de 1 à 3 le long comme en travers : la part de la distance qui reste le long de la "
+        "vallée sur celle qui reste en travers, en moyennes quadratiques sur les départs. AdaGrad au taux "
+        "d'apprentissage 0,8, RMSProp à 0,2 avec α = 0,9.",
     ),
     why=Words(
         "Each coordinate is scaled by itself. Where the valley lies askew, the steep direction's gradient is in both, "
