@@ -29,13 +29,18 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        """The most frequent; that of the first repeat where two are as frequent."""
+        """The most frequent; of two that are as frequent the one that came first."""
         return max(self.verdicts, key=self.verdicts.count)
 
     @property
     def agreement(self) -> float:
         """The share of repeats with that verdict."""
         return agreement(self.verdicts)
+
+
+def core_seconds(outcomes: Sequence[Outcome]) -> float:
+    """What measuring all of them once takes."""
+    return sum(sum(record.seconds for record in each.records) / len(each.records) for each in outcomes)
 
 
 def outcomes(claims: Sequence[Claim], kept: Mapping[str, Mapping[int, Record]]) -> tuple[Outcome, ...]:

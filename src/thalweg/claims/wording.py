@@ -1,7 +1,7 @@
-"""Claims as text: numbers, a table in Markdown, JSON."""
+"""Claims as text: numbers, tables in Markdown, JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -9,8 +9,15 @@ from thalweg.stats.wording import Unit, counted, listed, value_text
 
 from .claim import Bound
 from .errata import ERRATA
-from .judging import VERDICTS, Decided
-from .outcome import Outcome
+from .judging import VERDICTS, Decided, Verdict
+from .outcome import Outcome, core_seconds
+
+# Of one claim, and of several.
+_SAID: Mapping[Verdict, tuple[str, str]] = {
+    "holds": ("holds", "hold"),
+    "does not hold": ("does not hold", "do not hold"),
+    "cannot tell": ("cannot be told", "cannot be told"),
+}
 
 
 def estimate(decided: Decided) -> str:
@@ -39,14 +46,15 @@ def verdict(outcome: Outcome) -> str:
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """How often which verdict, and whether repeats agree: 3 claims: 2 holds, 1 cannot tell."""
+    """How often which verdict, and whether repeats agree: Of 3 claims 2 hold, 1 cannot be told."""
     verdicts = [each.verdict for each in outcomes]
-    counts = [f"{verdicts.count(one)} {one}" for one in VERDICTS if one in verdicts]
-    text = f"{counted(len(outcomes), 'claim')}: {', '.join(counts)}."
-    if any(len(each.records) > 1 for each in outcomes):
-        mean = sum(each.agreement for each in outcomes) / len(outcomes)
+    counts = {one: verdicts.count(one) for one in VERDICTS if one in verdicts}
+    said = ", ".join(f"{count} {_SAID[one][count > 1]}" for one, count in counts.items())
+    text = f"Of {counted(len(outcomes), 'claim')} {said}."
+    if repeated := [each for each in outcomes if len(each.verdicts) > 1]:
+        mean = sum(each.agreement for each in repeated) / len(repeated)
         text += (
-            f" Over repeats with other seeds, {Unit(share=True).value(mean)} of verdicts are the claim's most frequent."
+            f" Measured again with other seeds, {Unit(share=True).value(mean)} of repeats gave their claim's verdict."
         )
     return text
 
@@ -58,25 +66,18 @@ def provenance(outcomes: Sequence[Outcome]) -> str:
     days = sorted({record.date for record in records})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     versions = listed(sorted({record.version for record in records}))
-    minutes = sum(record.seconds for record in records) / 60
-    repeats = len({record.repeat for record in records})
-    return (
-        f"Measured on {machines}, {when}, thalweg {versions}; {counted(repeats, 'repeat')}, "
-        f"{minutes / repeats:.0f} core-minutes each."
-    )
+    seconds = core_seconds(outcomes)
+    took = f"{seconds:.0f} core-seconds" if seconds < 60 else f"{seconds / 60:.1f} core-minutes"
+    each = "" if all(len(one.records) == 1 for one in outcomes) else " a repeat"
+    return f"Measured on {machines}, {when}, thalweg {versions}, in {took}{each}."
 
 
 def as_markdown(outcomes: Sequence[Outcome]) -> str:
     """Tables, one for each section of the lecture."""
     lines = [summary(outcomes), "", provenance(outcomes)]
     for section in dict.fromkeys(each.section for each in outcomes):
-        lines += [
-            "",
-            f"## {section.capitalize()}",
-            "",
-            "| claim | verdict | measured | asked |",
-            "| --- | --- | --- | --- |",
-        ]
+        heads = "| claim | verdict | first repeat, 99% interval | asked |"
+        lines += ["", f"### {section.capitalize()}", "", heads, "| --- | --- | --- | --- |"]
         lines += [_row(each) for each in outcomes if each.section == section]
     return "\n".join(lines)
 

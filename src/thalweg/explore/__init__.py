@@ -25,8 +25,14 @@ def write(path: str | _Path) -> _Path:
     from .claims import FILE, measured
 
     explorer = _Path(path)
-    write_atomically(explorer, page())
-    write_atomically(explorer.with_name(FILE), claims_page(measured(), explorer.name))
+    beside = explorer.with_name(FILE)
+    if explorer == beside:
+        raise FileExistsError(17, "is the claims' page, which stands beside the explorer", str(beside))
+    if beside.is_file() and b'name="generator" content="thalweg' not in beside.read_bytes()[:2000]:
+        raise FileExistsError(17, f"would replace {FILE}, which another program has written", str(beside))
+    pages = {explorer: page(), beside: claims_page(measured(), explorer.name)}
+    for each, text in pages.items():
+        write_atomically(each, text)
     return explorer
 
 

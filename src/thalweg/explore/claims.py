@@ -9,7 +9,7 @@ from thalweg import claims
 from thalweg.claims.errata import ERRATA
 from thalweg.claims.judging import VERDICTS, Decided
 from thalweg.claims.keep import current, published
-from thalweg.claims.outcome import Outcome, outcomes
+from thalweg.claims.outcome import Outcome, core_seconds, outcomes
 from thalweg.claims.wording import asked, estimate
 from thalweg.languages import Words
 
@@ -21,13 +21,15 @@ FILE = "thalweg-claims.html"
 WORDS = {
     "heading": Words("The lecture's statements, measured", "Les affirmations du cours, mesurées"),
     "lead": Words(
-        "Each statement has a small experiment, and numbers that decide, written down before. It holds where the "
-        "intervals of all quantities lie within their bounds, over new seeds; it does not where one lies outside; "
-        "otherwise one cannot tell. All intervals of a statement together miss in one of a hundred measurements.",
-        "Chaque affirmation a une petite expérience, et des nombres qui décident, écrits avant. Elle est vérifiée si "
-        "les intervalles de toutes les quantités sont dans leurs bornes, pour de nouvelles graines ; elle ne l'est "
-        "pas si l'un est dehors ; sinon on ne peut pas trancher. Tous les intervalles d'une affirmation ensemble se "
-        "trompent dans une mesure sur cent.",
+        "Each statement, as the slides have it or as a reading of them, has a small experiment, and numbers that "
+        "decide, written down before. It holds where the intervals of all quantities, over the seeds, lie within their bounds; "
+        "it does not where one lies outside; otherwise one cannot tell. In at most one of a hundred measurements any "
+        "of its intervals misses. Numbers are the first repeat's; means of ratios are geometric.",
+        "Chaque affirmation, telle que sur les diapositives ou comme on peut les lire, a une petite expérience, et des "
+        "nombres qui décident, écrits avant. Elle est vérifiée si les intervalles de toutes les quantités, sur les "
+        "graines, sont dans leurs bornes ; elle ne l'est pas si l'un est dehors ; sinon on ne peut pas trancher. Dans "
+        "une mesure sur cent au plus, l'un de ses intervalles se trompe. Les nombres sont ceux de la première "
+        "répétition ; les moyennes de rapports sont géométriques.",
     ),
     "tagline": Words(
         "how weights are updated, put to the test",
@@ -43,10 +45,10 @@ WORDS = {
     "of": Words("{count} of {repeats}", "{count} sur {repeats}"),
     "why": Words("Why", "Pourquoi"),
     "facts": Words(
-        "{claims} statements, {repeats} repeats with other seeds. Machine: {machine}, {date}, thalweg {version}; "
-        "{minutes} core-minutes a repeat.",
-        "{claims} affirmations, {repeats} répétitions avec d'autres graines. Machine : {machine}, {date}, thalweg "
-        "{version} ; {minutes} minutes d'un cœur par répétition.",
+        "Statements: {claims}; repeats, with other seeds each: {repeats}. Machine: {machine}, {date}, thalweg {version}; "
+        "seconds of a core for one repeat: {seconds}.",
+        "Affirmations : {claims} ; répétitions, avec d'autres graines à chaque fois : {repeats}. Machine : {machine}, "
+        "{date}, thalweg {version} ; secondes d'un cœur pour une répétition : {seconds}.",
     ),
     "errata": Words("Errata of the slides", "Errata des diapositives"),
     "written": Words("written", "écrit"),
@@ -96,15 +98,15 @@ def links(figure: str) -> list[dict[str, Any]]:
 
 def _facts(shown: Sequence[Outcome]) -> dict[str, str]:
     records = [record for each in shown for record in each.records]
-    repeats = len({record.repeat for record in records})
     days = sorted({record.date for record in records})
+    ends = days[:1] + days[1:][-1:]
     return {
         "claims": str(len(shown)),
-        "repeats": str(repeats),
+        "repeats": str(len({record.repeat for record in records})),
         "machine": ", ".join(sorted({record.machine for record in records})),
-        "date": " – ".join(dict.fromkeys((days[0], days[-1]))),
+        "date": " – ".join(ends),
         "version": ", ".join(sorted({record.version for record in records})),
-        "minutes": f"{sum(record.seconds for record in records) / 60 / repeats:.0f}",
+        "seconds": f"{core_seconds(shown):.0f}",
     }
 
 

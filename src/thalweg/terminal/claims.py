@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
-from thalweg.claims import SECTIONS, claim, names
+from thalweg.claims import claim
+from thalweg.claims.claim import Claim
 from thalweg.claims.judging import Verdict, judged
 from thalweg.claims.keep import Record
 from thalweg.claims.outcome import Outcome
+from thalweg.claims.running import Failed
 from thalweg.claims.wording import asked, estimate, provenance, summary, verdict
 
 from .console import table
@@ -21,33 +23,24 @@ from .console import table
 STYLES: dict[Verdict, str] = {"holds": "green", "does not hold": "red", "cannot tell": "yellow"}
 
 
-def claims_list(published: Sequence[Outcome]) -> Table:
-    """All claims, with the verdicts that the library brings along."""
+def claims_list(claims: Sequence[Claim], published: Sequence[Outcome]) -> RenderableType:
+    """Claims, a statement below each name, with the verdicts that the library brings along."""
     known = {each.claim.name: each for each in published}
-    shown = table("claim", "published", "statement")
-    for column in shown.columns[:2]:
-        column.no_wrap = True
-    for section in SECTIONS:
-        shown.add_row(Text(section, "italic"))
-        for name in names(section):
-            shown.add_row(Text(f"  {name}", "bold"), _verdict(known.get(name)), claim(name).statement.en)
-    return shown
+    lines: list[RenderableType] = []
+    for one in claims:
+        lines += [Text.assemble((one.name, "bold"), "  ", _verdict(known.get(one.name))), _indented(one.statement.en)]
+    return Group(*lines)
 
 
 def claims_table(outcomes: Sequence[Outcome]) -> RenderableType:
-    """What came of several: verdicts, and the numbers of the first repeat."""
-    shown = table("claim", "verdict", "measured", "asked")
-    for column in shown.columns[:2]:
-        column.no_wrap = True
+    """What came of several: verdicts, and the numbers of the first repeat, a line for each bound."""
+    shown = table("claim, and what was measured of it", "first repeat", "asked")
+    shown.columns[2].no_wrap = True
     for each in outcomes:
-        bounds = each.judged[0].bounds
-        shown.add_row(
-            Text(each.claim.name, "bold"),
-            _verdict(each),
-            "\n".join(estimate(one) for one in bounds),
-            "\n".join(asked(one.bound) for one in bounds),
-        )
-    return Group(shown, "", summary(outcomes), provenance(outcomes))
+        shown.add_row(Text.assemble((each.claim.name, "bold"), "  ", _verdict(each)))
+        for one in each.judged[0].bounds:
+            shown.add_row(_indented(one.bound.words.en), Text(estimate(one)), Text(asked(one.bound)))
+    return Group(shown, "", Text(summary(outcomes)), Text(provenance(outcomes)))
 
 
 def claim_card(outcome: Outcome) -> RenderableType:
@@ -57,11 +50,15 @@ def claim_card(outcome: Outcome) -> RenderableType:
     for record, its in zip(outcome.records, outcome.judged, strict=True):
         for each in its.bounds:
             text = Text(each.verdict, STYLES[each.verdict])
-            numbers.add_row(str(record.repeat), each.bound.words.en, estimate(each), asked(each.bound), text)
+            words = Text(each.bound.words.en)
+            numbers.add_row(str(record.repeat), words, Text(estimate(each)), Text(asked(each.bound)), text)
     head = Text.assemble((one.statement.en, "bold"), "  ", _verdict(outcome))
-    return Group(
-        head, f"Slide: {one.slide}", "", one.measured.en, "", numbers, "", one.why.en, "", provenance([outcome])
-    )
+    slide, measured, why, of = map(Text, (f"Slide: {one.slide}", one.measured.en, one.why.en, provenance([outcome])))
+    return Group(head, slide, "", measured, "", numbers, "", why, "", of)
+
+
+def _indented(text: str) -> Padding:
+    return Padding(Text(text), (0, 0, 0, 2))
 
 
 def _verdict(outcome: Outcome | None) -> Text:
@@ -69,11 +66,13 @@ def _verdict(outcome: Outcome | None) -> Text:
 
 
 @contextmanager
-def measuring(total: int) -> Iterator[Callable[[Record], None]]:
-    """What `measure_all` tells its records: a bar on a terminal's standard error; elsewhere a line each."""
+def measuring(total: int) -> Iterator[Callable[[Record | Failed], None]]:
+    """What `measure_all` tells its results: a bar on a terminal's standard error; elsewhere a line each."""
     console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
-    def line(record: Record) -> Text:
+    def line(record: Record | Failed) -> Text:
+        if isinstance(record, Failed):
+            return Text.assemble(f"{record.work.claim}: ", ("failed", "red"))
         its = judged(claim(record.claim), record.intervals).verdict
         again = f", repeat {record.repeat}" if record.repeat > 1 else ""
         return Text.assemble(f"{record.claim}{again}: ", (its, STYLES[its]), f"  {record.seconds:.0f} s")
@@ -85,7 +84,7 @@ def measuring(total: int) -> Iterator[Callable[[Record], None]]:
     with Progress(*columns, console=console, transient=True, expand=True) as shown:
         bar = shown.add_task("", total=total)
 
-        def advance(record: Record) -> None:
+        def advance(record: Record | Failed) -> None:
             shown.console.print(line(record))
             shown.advance(bar)
 
