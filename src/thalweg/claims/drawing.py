@@ -37,6 +37,11 @@ def filled(text: Words, *numbers: float) -> Words:
     return Words(text.en.format(*each), text.fr.format(*(number.replace(".", ",") for number in each)))
 
 
+def at_rate(name: Words, lr: float) -> Words:
+    """A curve's name with its learning rate: with BatchNorm, lr 0.1."""
+    return filled(Words(f"{name.en}, lr {{}}", f"{name.fr}, lr {{}}"), lr)
+
+
 def steps_of(values: ArrayLike) -> list[float]:
     """1, 2, ... for values whose last dimension is steps."""
     return [float(k + 1) for k in range(np.shape(values)[-1])]

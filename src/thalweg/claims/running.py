@@ -13,6 +13,7 @@ from thalweg.stats.intervals import Interval
 from thalweg.study.run.engines import Engine, WorkerDied
 
 from . import claim as claim_of
+from . import measure
 from .claim import Claim
 from .identity import key
 from .judging import intervals as intervals_of
@@ -71,23 +72,17 @@ def measure_all(
 
 def measured(work: Work) -> Record | Failed:
     """One measurement, in this process on one thread."""
-    import torch
-
     started = process_time()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
         # Before the claim is loaded: what it computes is what stood there then.
         if (its_key := key(work.claim)) != work.key:
             raise ValueError("its text has changed since this command began: give the command again")
         claim = claim_of(work.claim)
-        measurement = claim.measure(claim.seeds_of(work.repeat))
+        measurement = measure(work.claim, work.repeat)
         intervals = checked(claim, intervals_of(claim, measurement))
         figure = shortened(measurement.figure)
     except Exception as problem:
         return Failed(work, f"{type(problem).__name__}: {problem}")
-    finally:
-        torch.set_num_threads(threads)
     seconds = round(process_time() - started, 1)  # others may share the machine
     today = datetime.now(UTC).date().isoformat()
     return Record(work.claim, work.repeat, its_key, intervals, figure, seconds, cpu_name(), today, __version__)

@@ -22,9 +22,9 @@ WORDS = {
     "heading": Words("The lecture's statements, measured", "Les affirmations du cours, mesurées"),
     "lead": Words(
         "Each statement, as the slides have it or as a reading of them, has a small experiment, and numbers that "
-        "decide, written down before. It holds where the intervals of all quantities, over the seeds, lie within their bounds; "
-        "it does not where one lies outside; otherwise one cannot tell. In at most one of a hundred measurements any "
-        "of its intervals misses. Numbers are the first repeat's; means of ratios are geometric.",
+        "decide, written down before. It holds where the intervals of all quantities, over the seeds, lie within their "
+        "bounds; it does not where one lies outside; otherwise one cannot tell. In at most one of a hundred "
+        "measurements any of its intervals misses. Numbers are the first repeat's; means of ratios are geometric.",
         "Chaque affirmation, telle que sur les diapositives ou comme on peut les lire, a une petite expérience, et des "
         "nombres qui décident, écrits avant. Elle est vérifiée si les intervalles de toutes les quantités, sur les "
         "graines, sont dans leurs bornes ; elle ne l'est pas si l'un est dehors ; sinon on ne peut pas trancher. Dans "
@@ -45,8 +45,8 @@ WORDS = {
     "of": Words("{count} of {repeats}", "{count} sur {repeats}"),
     "why": Words("Why", "Pourquoi"),
     "facts": Words(
-        "Statements: {claims}; repeats, with other seeds each: {repeats}. Machine: {machine}, {date}, thalweg {version}; "
-        "seconds of a core for one repeat: {seconds}.",
+        "Statements: {claims}; repeats, with other seeds each: {repeats}. Machine: {machine}, {date}, thalweg "
+        "{version}; seconds of a core for one repeat: {seconds}.",
         "Affirmations : {claims} ; répétitions, avec d'autres graines à chaque fois : {repeats}. Machine : {machine}, "
         "{date}, thalweg {version} ; secondes d'un cœur pour une répétition : {seconds}.",
     ),

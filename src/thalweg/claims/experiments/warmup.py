@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from thalweg.claims.claim import Panel, Seeds
-from thalweg.claims.drawing import BATCH_LOSS, LOSS, RATE, STEP, over_seeds, steps_of
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, RATE, STEP, at_rate, over_seeds, steps_of
 from thalweg.languages import Words
 from thalweg.stacks import Lockstep
 
@@ -71,6 +71,5 @@ def losses(rates: Sequence[float], trained: Trained) -> Panel:
     """Of each batch, without warm-up and with it, at these rates."""
     curves = []
     for name, rate, each in zip((WITHOUT, WITH), rates, trained.batch_loss, strict=True):
-        named = Words(*(f"{text}, lr {rate:g}" for text in name))
-        curves.append(over_seeds(named, steps_of(each), each))
+        curves.append(over_seeds(at_rate(name, rate), steps_of(each), each))
     return Panel(BATCH_LOSS, STEP, LOSS, tuple(curves), log_y=True)

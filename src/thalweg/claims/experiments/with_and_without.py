@@ -16,8 +16,3 @@ def norms() -> "dict[Words, Callable[[int], nn.Module] | None]":
     from torch.nn import BatchNorm1d
 
     return {WITHOUT: None, WITH: BatchNorm1d}
-
-
-def at_rate(name: Words, lr: float) -> Words:
-    """A curve's name with its learning rate: with BatchNorm, lr 0.1."""
-    return Words(f"{name.en}, lr {lr:g}", f"{name.fr}, lr {lr:g}".replace(".", ","))

@@ -4,8 +4,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
-from thalweg.claims.experiments.with_and_without import WITH, WITHOUT, at_rate, norms
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, at_rate, over_seeds, steps_of
+from thalweg.claims.experiments.with_and_without import WITH, WITHOUT, norms
 from thalweg.languages import Words
 
 if TYPE_CHECKING:  # claims are listed without torch

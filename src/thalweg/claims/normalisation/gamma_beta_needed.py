@@ -3,8 +3,7 @@
 from functools import partial
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
-from thalweg.claims.experiments.with_and_without import at_rate
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, at_rate, over_seeds, steps_of
 from thalweg.languages import Words
 
 RATES = (1.0, 3.0, 10.0, 30.0)

@@ -1,7 +1,7 @@
 """LayerNorm accelerates a recurrent net."""
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, filled, over_seeds, steps_of
 from thalweg.languages import Words
 
 RATES = (1e-2, 1.7e-2, 3e-2, 5e-2, 1e-1)
@@ -25,7 +25,7 @@ def measure(seeds: Seeds) -> Measurement:
         chosen = grid[best(train(model, "adam", grid, seeds.tuning, steps=STEPS).steps_to(GOAL))]
         trained = train(model, "adam", [chosen], seeds.judged, steps=STEPS)
         steps.append(trained.steps_to(GOAL)[0])
-        named = Words(*(text.format(chosen["lr"]) for text in name))
+        named = filled(name, chosen["lr"])
         curves.append(over_seeds(named, steps_of(trained.batch_loss), trained.batch_loss[0]))
     return Measurement(
         {"speedup": steps[0] / steps[1]},

@@ -3,7 +3,7 @@
 from functools import partial
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, filled, over_seeds, steps_of
 from thalweg.languages import Words
 
 RATES = (2e-3, 4e-3, 8e-3, 1.6e-2)
@@ -29,7 +29,7 @@ def measure(seeds: Seeds) -> Measurement:
         chosen = grid[best(train(model, "adam", grid, seeds.tuning, steps=STEPS, batch=BATCH).batch_loss.mean(-1))]
         trained = train(model, "adam", [chosen], seeds.judged, steps=STEPS, batch=BATCH)
         losses.append(trained.batch_loss[0].mean(-1))
-        named = Words(*(text.format(chosen["lr"]) for text in name))
+        named = filled(name, chosen["lr"])
         curves.append(over_seeds(named, steps_of(trained.batch_loss), trained.batch_loss[0]))
     layer, rms = losses
     return Measurement({"loss": rms / layer}, (Panel(BATCH_LOSS, STEP, LOSS, tuple(curves), log_y=True),))

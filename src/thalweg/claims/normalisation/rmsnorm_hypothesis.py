@@ -3,7 +3,7 @@
 from functools import partial
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, filled, over_seeds, steps_of
 from thalweg.languages import Words
 
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
@@ -40,7 +40,7 @@ def measure(seeds: Seeds) -> Measurement:
         chosen = grid[best(train(model, "adam", grid, seeds.tuning, steps=STEPS).batch_loss.mean(-1))]
         trained = train(model, "adam", [chosen], seeds.judged, steps=STEPS)
         losses.append(trained.batch_loss[0].mean(-1))
-        named = Words(*(text.format(chosen["lr"]) for text in name))
+        named = filled(name, chosen["lr"])
         curves.append(over_seeds(named, steps_of(trained.batch_loss), trained.batch_loss[0]))
     none, centred, scaled, both = losses
     gain = none - both

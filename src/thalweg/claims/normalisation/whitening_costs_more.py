@@ -16,8 +16,6 @@ def measure(seeds: Seeds) -> Measurement:
     import torch
     from torch import Tensor
 
-    torch.set_num_threads(1)
-
     def each_alone(x: Tensor) -> Tensor:
         centred = x - x.mean(0)
         return centred * torch.rsqrt((centred * centred).mean(0) + EPSILON)

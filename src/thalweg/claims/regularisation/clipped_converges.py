@@ -1,7 +1,7 @@
 """Clipped by norm, descent at a rate beyond the stable ones does not converge: it circles the minimum."""
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import STEP, over_seeds
+from thalweg.claims.drawing import STEP, filled, over_seeds
 from thalweg.languages import Words
 
 from .clipped_stays_bounded import DISTANCE, LIMIT, LR, SHOWN, STEPS, distances
@@ -16,7 +16,7 @@ def measure(seeds: Seeds) -> Measurement:
     for lr in (LR, STABLE):
         each = distances(seeds.judged, STEPS, lr, clip_norm=LIMIT, clip_eps=0.0)
         ends[lr] = each[:, -2:].mean(1)
-        name = Words(f"lr {lr}", f"lr {lr}".replace(".", ","))
+        name = filled(Words("lr {}", "lr {}"), lr)
         shown.append(over_seeds(name, steps, each[:, :SHOWN], dashed=lr == STABLE))
     title = Words("Distance to the minimum, clipped by norm", "Distance au minimum, avec clipping par norme")
     return Measurement({"distance": ends[LR]}, (Panel(title, STEP, DISTANCE, tuple(shown), log_y=True),))

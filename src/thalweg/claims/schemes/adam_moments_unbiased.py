@@ -15,7 +15,7 @@ def measure(seeds: Seeds) -> Measurement:
 
     from thalweg.claims.experiments.gradients import Fed, corrections
 
-    found = []
+    averages = []
     for seed in seeds.judged:
         chance = torch.Generator().manual_seed(seed)
         mean, sd = (torch.rand(2, generator=chance, dtype=torch.float64) + 0.5).tolist()
@@ -33,9 +33,9 @@ def measure(seeds: Seeds) -> Measurement:
             v /= mean**2 + sd**2
             c1, c2 = corrections(t)
             steps.append((m, v, m / c1, v / c2))
-        found.append(steps)
+        averages.append(steps)
     # (seeds, steps, 4): each divided by what it is to estimate.
-    each = np.array(found)
+    each = np.array(averages)
     apart = np.abs(each[:, :, 2:] - 1).max(1)
     x = [float(t) for t in range(1, STEPS + 1)]
     named = (
@@ -46,7 +46,12 @@ def measure(seeds: Seeds) -> Measurement:
     )
     curves = tuple(over_seeds(name, x, each[:, :, k], dashed=dashed) for k, (name, dashed) in enumerate(named))
     return Measurement(
-        {"first": apart[:, 0].tolist(), "second": apart[:, 1].tolist(), "uncorrected": each[:, -1, 1].tolist()},
+        {
+            "first": apart[:, 0].tolist(),
+            "second": apart[:, 1].tolist(),
+            "uncorrected_first": each[:, 0, 0].tolist(),
+            "uncorrected_second": each[:, -1, 1].tolist(),
+        },
         (
             Panel(
                 Words("Averages of Adam, against what they estimate", "Moyennes d'Adam, face à ce qu'elles estiment"),
@@ -71,11 +76,11 @@ CLAIM = Claim(
         "Means of Adam's two averages over 40,000 weights, 100 steps, in float64. Their gradients are independent "
         "draws of one distribution for each of 12 seeds: normal or shifted exponential, with a mean and a deviation "
         "from 0.5 to 1.5. Of the corrected averages the largest relative distance of all steps counts; of the "
-        "uncorrected ones, v after the last. Betas 0.9 and 0.999.",
+        "uncorrected ones, m after the first and v after the last. Betas 0.9 and 0.999.",
         "Les deux moyennes d'Adam, moyennées sur 40 000 poids, pendant 100 pas, en float64. Leurs gradients sont des "
         "tirages indépendants d'une loi pour chacune de 12 graines : normale ou exponentielle décalée, de moyenne et "
         "d'écart type entre 0,5 et 1,5. Des moyennes corrigées compte le plus grand écart relatif de tous les pas ; "
-        "des moyennes non corrigées, v après le dernier. Les bêtas sont 0,9 et 0,999.",
+        "des moyennes non corrigées, m après le premier et v après le dernier. Les bêtas sont 0,9 et 0,999.",
     ),
     why=Words(
         "Both averages start at 0: after t steps the weights of the gradients in them add up to 1 - beta^t, by which "
@@ -101,7 +106,13 @@ CLAIM = Claim(
             share=True,
         ),
         Bound(
-            "uncorrected",
+            "uncorrected_first",
+            Words("m, uncorrected, / E[g] after one step", "m non corrigée / E[g] après un pas"),
+            at_most=0.5,
+            share=True,
+        ),
+        Bound(
+            "uncorrected_second",
             Words("v, uncorrected, / E[g²] after 100 steps", "v non corrigée / E[g²] après 100 pas"),
             at_most=0.5,
             share=True,

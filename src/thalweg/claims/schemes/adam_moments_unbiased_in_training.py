@@ -37,7 +37,7 @@ def measure(seeds: Seeds) -> Measurement:
         {"ratio": each[:, -1].tolist()},
         (
             Panel(
-                Words("Adam's v in a training", "Le v d'Adam pendant un entraînement"),
+                Words("Adam's v in a training", "La moyenne v d'Adam pendant un entraînement"),
                 STEP,
                 Words("v, corrected, / E[g²] now", "v corrigée / E[g²] actuel"),
                 (over_seeds(Words("Adam", "Adam"), x, each, kind="both"), unbiased),

@@ -27,7 +27,7 @@ LAST = 5
 def measure(seeds: Seeds) -> Measurement:
     """Steps on drawn gradients of known expectations, and in trainings, where all batches give them exactly."""
     drawn = np.array([_drawn(seed) for seed in seeds.judged])
-    told, taken = _trained(seeds.judged)
+    claimed, taken = _trained(seeds.judged)
     expected = [mean / (1 + mean**2) ** 0.5 for mean in MEANS]
     clear, noisy = MEANS.index(CLEAR), MEANS.index(NOISY)
     length = Words("|step| / lr", "|pas| / lr")
@@ -37,7 +37,7 @@ def measure(seeds: Seeds) -> Measurement:
         {
             "clear": (drawn[:, clear] / expected[clear]).tolist(),
             "noisy": (drawn[:, noisy] / expected[noisy]).tolist(),
-            "training": np.exp(np.log(taken / told)[:, -LAST:].mean(1)).tolist(),
+            "training": np.exp(np.log(taken / claimed)[:, -LAST:].mean(1)).tolist(),
         },
         (
             Panel(
@@ -57,7 +57,7 @@ def measure(seeds: Seeds) -> Measurement:
                 length,
                 (
                     over_seeds(Words("Adam", "Adam"), looks, taken, kind="both"),
-                    over_seeds(slide, looks, told, kind="both", dashed=True),
+                    over_seeds(slide, looks, claimed, kind="both", dashed=True),
                 ),
                 log_x=True,
                 log_y=True,
@@ -92,7 +92,7 @@ def _trained(seeds: tuple[int, ...]) -> tuple["Array", "Array"]:
     from thalweg.claims.experiments.gradients import moments_of, weights_of
     from thalweg.claims.experiments.training import mlp, train
 
-    told, taken = [], []
+    claimed, taken = [], []
     before: list[Tensor] = []
 
     def look(stack: "Lockstep", step: int) -> None:
@@ -101,10 +101,10 @@ def _trained(seeds: tuple[int, ...]) -> tuple["Array", "Array"]:
         if step + 1 in LOOKS:
             before.append(weights_of(stack))
             moments = [moments_of(model, BATCH) for model in stack.members]
-            told.append([float((mean.abs() / square.sqrt()).nan_to_num().mean()) for mean, square in moments])
+            claimed.append([float((mean.abs() / square.sqrt()).nan_to_num().mean()) for mean, square in moments])
 
     train(mlp, "adam", [{"lr": LR}], seeds, steps=LOOKS[-1] + 1, batch=BATCH, each_step=look)
-    return np.array(told).T, np.array(taken).T
+    return np.array(claimed).T, np.array(taken).T
 
 
 CLAIM = Claim(

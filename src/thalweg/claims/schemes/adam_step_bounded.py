@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import STEP, over_seeds, steps_of
+from thalweg.claims.drawing import STEP, over_seeds
 from thalweg.languages import Words
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def measure(seeds: Seeds) -> Measurement:
 
     train(mlp, "adam", [{"lr": LR}], seeds.judged, steps=STEPS, each_step=look)
     each = np.array(longer).T
+    x = [float(t) for t in range(2, STEPS + 1)]
     return Measurement(
         {"longer": each.mean(1).tolist()},
         (
@@ -43,13 +44,13 @@ def measure(seeds: Seeds) -> Measurement:
                 Words("Steps longer than lr", "Pas plus longs que lr"),
                 STEP,
                 Words("share of the weights", "part des poids"),
-                (over_seeds(Words("Adam", "Adam"), steps_of(each), each),),
+                (over_seeds(Words("Adam", "Adam"), x, each),),
             ),
             Panel(
                 Words("The longest step of all weights", "Le plus long pas de tous les poids"),
                 STEP,
                 Words("|step| / lr", "|pas| / lr"),
-                (over_seeds(Words("Adam", "Adam"), steps_of(each), np.array(longest).T),),
+                (over_seeds(Words("Adam", "Adam"), x, np.array(longest).T),),
             ),
         ),
     )

@@ -1,7 +1,7 @@
 """Momentum accelerates the descent: fewer steps to the same loss."""
 
 from thalweg.claims.claim import Bound, Claim, Measurement, Panel, Seeds
-from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, over_seeds, steps_of
+from thalweg.claims.drawing import BATCH_LOSS, LOSS, STEP, filled, over_seeds, steps_of
 from thalweg.languages import Words
 
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
@@ -21,8 +21,7 @@ def measure(seeds: Seeds) -> Measurement:
         chosen = grid[best(train(mlp, "momentum", grid, seeds.tuning, steps=STEPS).steps_to(GOAL))]
         trained = train(mlp, "momentum", [chosen], seeds.judged, steps=STEPS)
         steps.append(trained.steps_to(GOAL)[0])
-        named = [momentum, chosen["lr"]] if momentum else [chosen["lr"]]
-        name = Words(*(text.format(*named) for text in NAMES[momentum]))
+        name = filled(NAMES[momentum], *([momentum] if momentum else []), chosen["lr"])
         curves.append(over_seeds(name, steps_of(trained.batch_loss), trained.batch_loss[0]))
     return Measurement(
         {"speedup": steps[0] / steps[1]},
