@@ -38,10 +38,10 @@ CLAIM = Claim(
         "Feed Forward Network que quand elle les suit.",
     ),
     measured=Words(
-        "Mean loss over 160 steps of Adam in batches of 16, a transformer of 6 blocks, width 16, 2 heads, LayerNorm, "
-        "that reads a digit as four pairs of rows. Both with a rise of the rate over the first 32 steps, each at the "
-        "best of four rates, before from 0.002 to 0.016 and after from 0.001 to 0.008, chosen on 3 other seeds. "
-        "Faster: a mean loss at least 10% higher with the norm after.",
+        "Mean loss over 160 steps of Adam in batches of 16, a transformer of 6 blocks, width 16, 2 heads and "
+        "LayerNorm, that reads a digit as four pairs of rows. Both with a rise of the rate over the first 32 steps, "
+        "each at the best of four rates, before from 0.002 to 0.016 and after from 0.001 to 0.008, chosen on 3 other "
+        "seeds. Faster: a mean loss at least 10% higher with the norm after.",
         "Perte moyenne sur 160 pas d'Adam par batchs de 16, pour un transformer de 6 blocs, de largeur 16, à 2 têtes "
         "et LayerNorm, qui lit un chiffre comme quatre paires de lignes. Les deux avec une montée du taux sur les 32 "
         "premiers pas, chacun au meilleur de quatre taux, avant de 0,002 à 0,016 et après de 0,001 à 0,008, choisi sur "
