@@ -9,11 +9,14 @@ import time
 
 import pytest
 
-from thalweg.claims import names
-from thalweg.claims.keep import read
+from thalweg.claims import claim, names
+from thalweg.claims.identity import key
+from thalweg.claims.keep import Record, published, read
+from thalweg.claims.running import Work, measure_all, measured
 from thalweg.cli import main
+from thalweg.study.run.engines import Serial
 
-# Measured in milliseconds.
+# Measured in less than a second.
 QUICK = "momentum-one"
 
 
@@ -57,18 +60,49 @@ def test_the_list_has_every_claim_with_its_verdict(capsys):
     shown = capsys.readouterr().out
     assert all(name in shown for name in names())
     assert shown.count("of 5") == len(names())
+    assert main(["claims", QUICK, "--list"]) == 0
+    assert capsys.readouterr().out.split() == [
+        *f"{QUICK} does not hold, 5 of 5".split(),
+        *claim(QUICK).statement.en.split(),
+    ]
+    assert main(["claims", "normalisation", "--list"]) == 0
+    assert capsys.readouterr().out.count("of 5") == len(names("normalisation"))
 
 
 def test_what_cannot_be_done_is_said(folder, capsys):
     assert refusal(capsys, "momentum-on").endswith('Did you mean "momentum-one"? thalweg claims --list has them.')
     assert "at least 1" in refusal(capsys, QUICK, "--repeats", "0")
+    assert "--list measures nothing" in refusal(capsys, "--list", "--page", "page.html")
     assert "workers must be a whole number" in refusal(capsys, QUICK, "--workers", "0")
     assert "exclude each other" in refusal(capsys, QUICK, "--json", "--markdown")
     (folder / "notes.txt").write_text("mine")
     assert "holds something else" in refusal(capsys, QUICK, "--store", "notes.txt")
     assert (folder / "notes.txt").read_text() == "mine"
     assert "there is no folder" in refusal(capsys, QUICK, "--page", "no/page.html")
+    (folder / "other.jsonl").write_text('{"claim":"x","repeat":1,"key":""}\n')
+    assert "holds results" in refusal(capsys, QUICK, "--page", "other.jsonl")
     assert "cannot keep measurements in no/c.jsonl" in refusal(capsys, QUICK, "--store", "no/c.jsonl")
+
+
+def test_one_that_fails_does_not_keep_the_others_from_being_measured(folder):
+    """Of a claim whose text has changed meanwhile nothing is kept; it is told in the end."""
+    store, heard = folder / "claims.jsonl", []
+    work = [Work(QUICK, 1, "another text's"), Work(QUICK, 2, key(QUICK))]
+    failed = measure_all(work, store, Serial(), heard.append)
+    assert [each.work for each in failed] == work[:1]
+    assert "its text has changed" in failed[0].reason
+    assert heard == [*failed, *read(store)]
+    assert [each.repeat for each in read(store)] == [2]
+
+
+def test_what_is_published_is_what_is_measured(folder):
+    """As far as another processor computes the same."""
+    name = "momentum-overshoots"
+    (of_old,) = (each for each in published() if (each.claim, each.repeat) == (name, 1))
+    again = measured(Work(name, 1, key(name)))
+    assert isinstance(again, Record)
+    for quantity, interval in of_old.intervals.items():
+        assert again.intervals[quantity].values == pytest.approx(interval.values, rel=1e-9)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from multiprocessing import Process
 
 import pytest
 
@@ -48,27 +49,54 @@ def test_a_line_that_a_kill_has_cut_short_is_left_out_and_no_other_is_lost(tmp_p
 
 def test_a_file_of_something_else_is_refused(tmp_path):
     path = tmp_path / "notes.txt"
-    for other in (b"my notes\nof a day\n", b"SQLite format 3\x00\xff", b'{"claims": 3}'):
+    for other in (b"SQLite format 3\x00\xff", b'{"claims": 3}', b'{"claim":"mine","a":1}'):
         path.write_bytes(other)
         with pytest.raises(ValueError, match=r"notes\.txt holds something else"):
             read(path)
-    path.write_text('{"claim":"x"}\n')
-    with pytest.raises(ValueError, match=r"notes\.txt, line 1 is no measurement"):
-        read(path)
+    for other in ('{"claim":"x"}\n', "my notes\nof a day\n"):
+        path.write_text(other)
+        with pytest.raises(ValueError, match=r"notes\.txt, line 1 is no measurement"):
+            read(path)
+
+
+def test_lines_of_another_version_are_left_out(tmp_path):
+    path = tmp_path / "claims.jsonl"
+    append(path, record(1))
+    line = json.loads(path.read_text())
+    with path.open("a") as stream:
+        stream.write(json.dumps({**line, "repeat": 2, "more": 1}) + "\n")
+        stream.write(json.dumps({**line, "repeat": 3, "intervals": []}) + "\n")
+        stream.write(json.dumps({name: line[name] for name in ("claim", "repeat", "key")}) + "\n")
+    assert [each.repeat for each in read(path)] == [1, 2]
+
+
+def test_two_that_write_at_once_lose_nothing(tmp_path):
+    path = tmp_path / "claims.jsonl"
+    writers = [Process(target=write_many, args=(path, first)) for first in (0, 100)]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.join(60)
+    assert sorted(each.repeat for each in read(path)) == [*range(30), *range(100, 130)]
+
+
+def write_many(path, first):
+    for repeat in range(first, first + 30):
+        append(path, record(repeat))
 
 
 def test_only_measurements_of_the_text_as_it_is_count():
     one = claim(NAME)
-    old, new = record(1), record(1, key(one))
+    old, new = record(1), record(1, key(one.name))
     assert current([new, old], [one]) == {NAME: {1: new}}
     assert current([old], [one]) == {NAME: {}}
     again = replace(new, seconds=9.0)
-    assert current([new, again, record(2, key(one))], [one])[NAME][1] == again
+    assert current([new, again, record(2, key(one.name))], [one])[NAME][1] == again
 
 
 def test_the_key_is_that_of_what_is_computed(tmp_path, monkeypatch):
     one = claim(NAME)
-    before, texts = key(one), {}
+    before, texts = key(one.name), {}
 
     def text(name):
         return texts.get(name) or original(name)
@@ -88,12 +116,12 @@ def test_the_key_is_that_of_what_is_computed(tmp_path, monkeypatch):
     ):
         assert old in original(home)
         texts[home] = original(home).replace(old, new)
-        assert (key(one) == before) is same, new
+        assert (key(one.name) == before) is same, new
     texts[home] = ""
     shared = "thalweg.claims.experiments.training"
     texts = {shared: original(shared).replace("LARGEST = 64", "LARGEST = 32")}
     assert texts[shared] != original(shared)
-    assert key(one) != before
+    assert key(one.name) != before
 
 
 def test_a_figure_keeps_the_digits_one_sees():

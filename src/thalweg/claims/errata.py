@@ -172,6 +172,17 @@ ERRATA = (
         ("batchnorm-after-activation",),
     ),
     Erratum(
+        "Layer Normalization",
+        "zᵢ = γ x̂ᵢ + β",
+        "zᵢ = γᵢ x̂ᵢ + βᵢ",
+        Words(
+            "Here i runs over the features, and each has its own γ and β; in Batch Normalization, too, the pairs are "
+            "one for each dimension of a layer, not one for each layer.",
+            "Ici i parcourt les features, et chacune a ses propres γ et β ; dans Batch Normalization aussi, il y a "
+            "une paire par dimension d'une couche, et non une par couche.",
+        ),
+    ),
+    Erratum(
         "Optimizer Lion",
         "θₜ₊₁ = θₜ − ηₜ (sign(cₜ) + λ θₜ)",
         "θₜ₊₁ = θₜ − ηₜ (sign(cₜ₊₁) + λ θₜ)",
