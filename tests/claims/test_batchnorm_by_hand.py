@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from thalweg.claims.normalisation.shifts import BATCH, HIDDEN, WIDTH, shifts_of, train_shifted
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from thalweg.claims.experiments.shifts import BATCH, HIDDEN, WIDTH, shifts_of, train_shifted
 from thalweg.claims.experiments.training import CHANCE, digits, mlp, to_zero, train
 from thalweg.claims.normalisation.gamma_beta_restore import restored
 from thalweg.claims.normalisation.normalised_sigmoid_linear import linear_share, normal_linear_share
