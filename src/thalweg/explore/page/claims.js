@@ -92,7 +92,7 @@ const byName = ({ title, y, curves, log_y: log, ticks }) => {
   return {
     title: said(title), x: log ? { ...values, ticks: logTicks(values), name: (value) => numberText(value) } : values,
     y: { from: names.length - 0.4, to: -0.6, ticks: upTo(names.length), name: (row) => names[row] },
-    xlabel: said(y), ylabel: "", left: 16 + 6.4 * Math.max(...names.map((name) => name.length)),
+    xlabel: said(y), ylabel: "", left: 16 + 7.6 * Math.max(...names.map((name) => name.length)),
     ratio: 0, least: Math.max(120, names.length * Math.max(26, 16 * bars.length) + 56), marks,
   };
 };
