@@ -29,7 +29,7 @@ class Record:
 
     ``key``        of what text, see `identity.key`.
     ``intervals``  of each bound's quantity.
-    ``figure``     its data.
+    ``figure``     its data, of the first repeat.
     ``seconds``    of a core; on what machine, which day and with which version.
     """
 

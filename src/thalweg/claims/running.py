@@ -80,7 +80,9 @@ def measured(work: Work) -> Record | Failed:
         claim = claim_of(work.claim)
         measurement = measure(work.claim, work.repeat)
         intervals = checked(claim, intervals_of(claim, measurement))
-        figure = shortened(measurement.figure)
+        figure = (
+            shortened(measurement.figure) if work.repeat == 1 else ()
+        )  # further repeats only say whether they agree
     except Exception as problem:
         return Failed(work, f"{type(problem).__name__}: {problem}")
     seconds = round(process_time() - started, 1)  # others may share the machine
