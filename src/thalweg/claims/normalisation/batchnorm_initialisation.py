@@ -75,11 +75,11 @@ CLAIM = Claim(
         "BatchNorm before each ReLU; each, at each factor, at the best of eight learning rates from 0.001 to 3.2, "
         "chosen on 4 others. No loss counts as more than ln 10, that of a network that says nothing.",
         "De quel facteur la perte en test est plus grande depuis les poids de He fois 0,1, 0,32, 3,2 et 10, dans "
-        "toutes les couches, que depuis les poids de He : moyenne géométrique sur les quatre, sans BatchNorm divisée "
-        "par avec. Sur les chiffres manuscrits, un réseau 64-32-32-32-10 de ReLU, 150 pas de descente simple sur des "
-        "batchs de 64 avec un taux qui descend jusqu'à 0, BatchNorm avant chaque ReLU ; chacun, à chaque facteur, au "
-        "meilleur de huit taux d'apprentissage de 0,001 à 3,2, choisi sur 4 autres graines. Aucune perte ne compte "
-        "pour plus de ln 10, celle d'un réseau qui ne dit rien.",
+        "toutes les couches, que depuis les poids de He : moyenne géométrique sur les quatre, celle sans BatchNorm "
+        "divisée par celle avec. Sur les chiffres manuscrits, un réseau 64-32-32-32-10 de ReLU, 150 pas de descente "
+        "simple sur des batchs de 64 avec un taux qui descend jusqu'à 0, BatchNorm avant chaque ReLU ; chacun, à "
+        "chaque facteur, au meilleur de huit taux d'apprentissage de 0,001 à 3,2, choisi sur 4 autres graines. Aucune "
+        "perte ne compte pour plus de ln 10, celle d'un réseau qui ne dit rien.",
     ),
     why=Words(
         "Without a norm a factor c of all weights makes the scores of L layers c^L times as large, or small, and the "
