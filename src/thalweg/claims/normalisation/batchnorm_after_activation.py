@@ -67,16 +67,16 @@ CLAIM = Claim(
         "d'apprentissage de 0,1 à 3, choisi sur 12 autres graines.",
     ),
     why=Words(
-        "Ioffe & Szegedy 2015 (section 3) put it before: there values are more symmetric and less sparse, so that "
-        "mean and deviation say more of them. Behind ReLU, a unit that is rarely above 0 is divided by a small "
-        "deviation, and its rare values become large. For behind speaks that the next layer takes inputs of mean 0 "
-        "and deviation 1. The advice comes from large convolutional networks (Chollet 2016); what is measured here is "
-        "small and fully connected.",
-        "Ioffe & Szegedy 2015 (section 3) la placent avant : les valeurs y sont plus symétriques et moins creuses, et "
-        "moyenne et écart-type en disent davantage. Après ReLU, une unité rarement au-dessus de 0 est divisée par un "
-        "petit écart-type, et ses rares valeurs deviennent grandes. En faveur d'après : la couche suivante prend des "
-        "entrées de moyenne 0 et d'écart-type 1. Le conseil vient de grands réseaux convolutifs (Chollet 2016) ; ce "
-        "qui est mesuré ici est petit et entièrement connecté.",
+        "Ioffe & Szegedy 2015 (section 3) put it before: there values are more symmetric and less sparse, so that mean "
+        "and deviation say more of them. Behind ReLU, a unit that is rarely above 0 is divided by a small deviation, "
+        "and its rare values become large. In favour of behind: the next layer takes inputs of mean 0 and deviation 1. "
+        "The advice comes from large convolutional networks (Chollet 2016); what is measured here is small and fully "
+        "connected.",
+        "Ioffe & Szegedy 2015 (section 3) la placent avant : les valeurs y sont plus symétriques et moins souvent "
+        "nulles, et moyenne et écart-type en disent davantage. Après ReLU, une unité rarement au-dessus de 0 est "
+        "divisée par un petit écart-type, et ses rares valeurs deviennent grandes. En faveur d'après : la couche "
+        "suivante prend des entrées de moyenne 0 et d'écart-type 1. Le conseil vient de grands réseaux convolutifs "
+        "(Chollet 2016) ; ce qui est mesuré ici est petit et entièrement connecté.",
     ),
     bounds=(
         Bound(

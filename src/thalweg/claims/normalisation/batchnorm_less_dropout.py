@@ -69,8 +69,8 @@ CLAIM = Claim(
     name="batchnorm-less-dropout",
     slide="Couche Batch Normalization : en pratique",
     statement=Words(
-        "With BatchNorm dropout helps less: it can be reduced or left out.",
-        "Avec BatchNorm, le dropout aide moins : on peut le réduire ou le supprimer.",
+        "With BatchNorm dropout helps less.",
+        "Avec BatchNorm, le dropout aide moins.",
     ),
     measured=Words(
         "By how much dropout lowers the share of errors on test without BatchNorm, less by how much with it before "
@@ -85,14 +85,16 @@ CLAIM = Claim(
         "d'apprentissage de 0,3 à 1,2, est choisi sur 16 autres graines.",
     ),
     why=Words(
-        "An example's output depends on which others are in its batch: that is noise, and regularises as dropout does "
-        "(Ioffe & Szegedy 2015, section 3). Besides, dropout makes the variance of what a norm takes larger in "
-        "training than in test, for which the norm's averages are then wrong (Li et al. 2019). What dropout is worth "
-        "depends on how few examples there are, and the noise of BatchNorm on how small the batches are.",
-        "La sortie d'un exemple dépend des autres exemples de son batch : c'est un bruit, qui régularise comme le "
-        "dropout (Ioffe & Szegedy 2015, section 3). De plus, le dropout rend la variance de ce que prend une "
-        "normalisation plus grande à l'entraînement qu'en test, où ses moyennes sont alors fausses (Li et al. 2019). "
-        "Ce que vaut le dropout dépend du nombre d'exemples, et le bruit de BatchNorm de la taille des batchs.",
+        "The advice to reduce dropout, or to leave it out, rests on this. With BatchNorm an example's output depends "
+        "on which others are in its batch: that is noise, and regularises as dropout does (Ioffe & Szegedy 2015, "
+        "section 3). Besides, dropout makes the variance of what a norm takes larger in training than in test, for "
+        "which the norm's averages are then wrong (Li et al. 2019). What dropout is worth depends on how few examples "
+        "there are, and the noise of BatchNorm on how small the batches are.",
+        "Le conseil de réduire le dropout, ou de le supprimer, repose là-dessus. Avec BatchNorm, la sortie d'un "
+        "exemple dépend des autres exemples de son batch : c'est un bruit, qui régularise comme le dropout (Ioffe & "
+        "Szegedy 2015, section 3). De plus, le dropout rend la variance de ce que prend une normalisation plus grande "
+        "à l'entraînement qu'en test, où les moyennes qu'elle a gardées sont alors fausses (Li et al. 2019). Ce que "
+        "vaut le dropout dépend du nombre d'exemples, et le bruit de BatchNorm de la taille des batchs.",
     ),
     bounds=(
         Bound(

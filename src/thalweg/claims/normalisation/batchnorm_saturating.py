@@ -54,9 +54,8 @@ CLAIM = Claim(
     name="batchnorm-saturating",
     slide="Couche Batch Normalization",
     statement=Words(
-        "With BatchNorm a deep network of sigmoids trains that is notoriously hard to train without.",
-        "Avec BatchNorm, un réseau profond de sigmoïdes s'entraîne, qui sans elle est notoirement difficile à "
-        "entraîner.",
+        "A deep network of sigmoids, notoriously hard to train, does train with BatchNorm.",
+        "Un réseau profond de sigmoïdes, notoirement difficile à entraîner, s'entraîne avec BatchNorm.",
     ),
     measured=Words(
         "Steps until the loss of the last ten batches is 0.3, at most 400, on the digits, a network of four hidden "

@@ -63,11 +63,11 @@ CLAIM = Claim(
         "over the root of m, half a deviation for 4. Training sees that noise, and the averages that are used in test "
         "are not what it was trained with (Ioffe 2017). LayerNorm takes both from one example, the same in training "
         "and in test (Ba et al. 2016). A mild noise also regularises: in between, smaller is not always worse.",
-        "BatchNorm prend la moyenne et la variance d'une feature dans le batch : la moyenne de m exemples se trompe "
-        "d'un écart-type sur racine de m, un demi écart-type pour 4. L'entraînement voit ce bruit, et les moyennes "
-        "utilisées en test ne sont pas ce avec quoi il s'est fait (Ioffe 2017). LayerNorm prend les deux dans un seul "
-        "exemple, de même à l'entraînement et en test (Ba et al. 2016). Un bruit modéré régularise aussi : entre les "
-        "deux, plus petit n'est pas toujours pire.",
+        "BatchNorm prend la moyenne et la variance d'une feature dans le batch : l'erreur de la moyenne de m exemples "
+        "est d'un écart-type divisé par la racine de m, un demi-écart-type pour 4. L'entraînement voit ce bruit, et "
+        "les moyennes utilisées en test ne sont pas celles avec lesquelles il s'est fait (Ioffe 2017). LayerNorm prend "
+        "les deux dans un seul exemple, de même à l'entraînement et en test (Ba et al. 2016). Un bruit modéré "
+        "régularise aussi : entre les deux, plus petit n'est pas toujours pire.",
     ),
     bounds=(
         Bound(

@@ -99,23 +99,23 @@ CLAIM = Claim(
         "γ et β conservent le pouvoir de représentation : avec eux, BatchNorm peut être l'identité.",
     ),
     measured=Words(
-        "The largest error, in deviations of the unit, with which BatchNorm gives back a batch of 64 digits if γ and "
-        "β are the batch's own deviation (the root of variance + ε) and mean: what the second layer of a network "
-        "64-64-64-10 computes before its activation, in float64, from 12 seeds.",
+        "The largest error, in deviations of the unit, with which BatchNorm gives back a batch of 64 digits if γ and β "
+        "are the batch's own deviation (the root of variance + ε) and mean: what the second layer of an untrained "
+        "network 64-64-64-10 computes before its activation, in float64, from 12 seeds.",
         "La plus grande erreur, en écarts-types de l'unité, avec laquelle BatchNorm rend un batch de 64 chiffres "
         "manuscrits si γ et β sont l'écart-type (racine de variance + ε) et la moyenne du batch : ce que la deuxième "
-        "couche d'un réseau 64-64-64-10 calcule avant son activation, en float64, depuis 12 graines.",
+        "couche d'un réseau 64-64-64-10 non entraîné calcule avant son activation, en float64, depuis 12 graines.",
     ),
     why=Words(
         "γ (x - μ) / √(σ² + ε) + β is x for γ = √(σ² + ε), β = μ (Ioffe & Szegedy 2015, section 3). That is exact for "
         "one batch: mean and variance of the next are others, while γ and β stay, so that in training other batches "
         "come back with the error of their estimates, as the figure shows by size. In test, where mean and variance "
-        "are fixed, the layer is an affine map, and the identity for all.",
+        "are fixed, the layer is an affine map, and with γ and β of these the identity for all.",
         "γ (x - μ) / √(σ² + ε) + β vaut x pour γ = √(σ² + ε), β = μ (Ioffe & Szegedy 2015, section 3). C'est exact "
         "pour un batch : la moyenne et la variance du suivant sont autres, tandis que γ et β restent, si bien qu'à "
         "l'entraînement d'autres batchs reviennent avec l'erreur de leurs estimations, comme la figure le montre par "
-        "taille. En test, où moyenne et variance sont fixes, la couche est une application affine, et l'identité pour "
-        "tous.",
+        "taille. En test, où moyenne et variance sont fixes, la couche est une application affine et, avec les γ et β "
+        "qui y répondent, l'identité pour tous.",
     ),
     bounds=(
         Bound("error", Words("largest error, in deviations", "plus grande erreur, en écarts-types"), at_most=1e-9),

@@ -65,19 +65,20 @@ CLAIM = Claim(
         "BatchNorm non.",
     ),
     measured=Words(
-        "A digit's 64 sums after a random layer, normalised in 20 batches each of 2 to 64 other digits, in float64. Of "
-        "LayerNorm the largest difference from its output alone in evaluation; of BatchNorm the deviation of the "
-        "output between batches of 16, where 1 is the deviation of what is normalised.",
+        "A digit's 64 sums after a random layer, normalised in 20 batches of each size from 2 to 64, with other "
+        "digits, in float64. Of LayerNorm the largest difference from its output alone in evaluation; of BatchNorm the "
+        "deviation of the output between batches of 16, where 1 is the deviation that the outputs have within a batch.",
         "Les 64 sommes d'un chiffre après une couche aléatoire, normalisées dans 20 batchs de chaque taille de 2 à 64, "
         "avec d'autres chiffres, en float64. Pour LayerNorm, le plus grand écart à sa sortie seule en évaluation ; "
-        "pour BatchNorm, l'écart-type de la sortie entre batchs de 16, où 1 est l'écart-type de ce qui est normalisé.",
+        "pour BatchNorm, l'écart-type de la sortie entre batchs de 16, où 1 est l'écart-type des sorties au sein d'un "
+        "batch.",
     ),
     why=Words(
         "LayerNorm's mean and variance come from the example's own features (Ba et al. 2016). BatchNorm's are "
-        "estimated from n examples, with an error that falls as 1 / sqrt(n): larger batches have less of it, none has "
-        "none. That noise need not be bad: it regularises.",
+        "estimated from n examples, with an error that falls as 1 / √n: it shrinks as batches grow, and never "
+        "vanishes. That noise need not be bad: it regularises.",
         "La moyenne et la variance de LayerNorm viennent des features de l'observation elle-même (Ba et al. 2016). "
-        "Celles de BatchNorm sont estimées sur n observations, avec une erreur en 1 / sqrt(n) : elle baisse quand les "
+        "Celles de BatchNorm sont estimées sur n observations, avec une erreur en 1 / √n : elle baisse quand les "
         "batchs grandissent, sans jamais disparaître. Ce bruit n'est pas forcément mauvais : il régularise.",
     ),
     bounds=(

@@ -102,13 +102,14 @@ CLAIM = Claim(
         "batchs de 64 au meilleur de quatre taux d'apprentissage de 0,3 à 10, choisi sur 4 autres graines.",
     ),
     why=Words(
-        "A sigmoid is x/4 + 1/2 less a term in x³ that is 1/48 at 1 (exactly: for normal x with deviation 1 a line "
-        "explains 98.4%, with deviation 3 it is 87.8%). Without γ and β a layer could hardly use the bends, which is "
-        "why the paper adds them (Ioffe & Szegedy 2015, section 3). A norm behind the activation has no such effect.",
-        "Une sigmoïde vaut x/4 + 1/2 moins un terme en x³ qui est de 1/48 en 1 (exactement : pour x normal "
-        "d'écart-type 1, une droite explique 98,4 % ; d'écart-type 3, 87,8 %). Sans γ et β, une couche ne pourrait "
-        "guère se servir des courbures, et c'est pourquoi l'article les ajoute (Ioffe & Szegedy 2015, section 3). Une "
-        "normalisation après l'activation n'a pas cet effet.",
+        "Near 0 a sigmoid is x/4 + 1/2 less x³/48, of which the last is small up to a deviation of 1: for normal x "
+        "with mean 0 and deviation 1 a line explains 98.4%, with deviation 3 it is 87.8%. Without γ and β a layer "
+        "could hardly use the bends, which is why the paper adds them (Ioffe & Szegedy 2015, section 3). A norm behind "
+        "the activation has no such effect.",
+        "Près de 0, une sigmoïde vaut x/4 + 1/2 moins x³/48, dont le dernier terme est petit jusqu'à un écart-type de "
+        "1 : pour x normal de moyenne 0 et d'écart-type 1, une droite explique 98,4 % ; d'écart-type 3, 87,8 %. Sans γ "
+        "et β, une couche ne pourrait guère se servir des courbures, et c'est pourquoi l'article les ajoute (Ioffe & "
+        "Szegedy 2015, section 3). Une normalisation après l'activation n'a pas cet effet.",
     ),
     bounds=(
         Bound(

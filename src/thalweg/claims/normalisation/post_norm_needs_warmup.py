@@ -19,28 +19,27 @@ CLAIM = Claim(
     name="post-norm-needs-warmup",
     slide="RMSNorm",
     statement=Words(
-        "A transformer with the norm after its sub-layers needs a warm-up, whatever the learning rate.",
-        "Un transformer dont la normalisation suit les blocs a besoin d'un warm-up, quel que soit le taux "
+        "A transformer with the norm after its sub-layers needs a warm-up, even at its best learning rate.",
+        "Un transformer dont la normalisation suit les sous-couches a besoin d'un warm-up, même à son meilleur taux "
         "d'apprentissage.",
     ),
     measured=Words(
-        "Mean loss over 160 steps of Adam in batches of 16, a transformer of 6 blocks, width 16, 2 "
-        "heads and LayerNorm, that reads a digit as four pairs of rows: with a rise of the rate over the first 32 of "
-        "160 steps, and without, each at the best of four rates from 0.001 to 0.008, chosen on 3 other seeds. Needs: "
-        "a loss of 1.2 times without it.",
-        "Perte moyenne sur 160 pas d'Adam par batchs de 16, pour un transformer "
-        "de 6 blocs, de largeur 16, à 2 têtes et LayerNorm, qui lit un chiffre comme quatre paires de lignes : avec "
-        "une montée du taux sur les 32 premiers des 160 pas, et sans, chacun au meilleur de quatre taux de 0,001 à "
-        "0,008, choisi sur 3 autres graines. A besoin : une perte de 1,2 fois sans lui.",
+        "Mean loss over 160 steps of Adam in batches of 16, a transformer of 6 blocks, width 16, 2 heads and LayerNorm "
+        "after each sub-layer, that reads a digit as four pairs of rows: with a rise of the rate over the first 32 "
+        "steps, and without, each at the best of four rates from 0.001 to 0.008, chosen on 3 other seeds. Needs: "
+        "without it, a loss at least 1.2 times as high.",
+        "Perte moyenne sur 160 pas d'Adam par batchs de 16, pour un transformer de 6 blocs, de largeur 16, à 2 têtes "
+        "et LayerNorm après chaque sous-couche, qui lit un chiffre comme quatre paires de lignes : avec une montée du "
+        "taux sur les 32 premiers pas, et sans, chacun au meilleur de quatre taux de 0,001 à 0,008, choisi sur 3 "
+        "autres graines. A besoin : sans lui, une perte d'au moins 1,2 fois celle avec.",
     ),
     why=Words(
         "With the norm after the sum, gradients at the start are large in the last blocks, and a full rate does harm "
         "there (Xiong et al. 2020, on translation, with far larger networks). A lower rate from the start is another "
-        "remedy; the second picture shows at which rates a warm-up makes the difference.",
+        "remedy; the second picture shows what a warm-up changes at each rate.",
         "Quand la normalisation suit la somme, les gradients du départ sont grands dans les derniers blocs, et un taux "
         "entier y fait des dégâts (Xiong et al. 2020, en traduction, avec des réseaux bien plus grands). Un taux plus "
-        "faible dès le départ est un autre remède ; la seconde figure montre à quels taux un warm-up fait la "
-        "différence.",
+        "faible dès le départ est un autre remède ; la seconde figure montre ce qu'un warm-up change à chaque taux.",
     ),
     bounds=(
         Bound(

@@ -22,18 +22,20 @@ CLAIM = Claim(
     slide="RMSNorm",
     statement=Words(
         "At a large learning rate, a transformer with the norm after its sub-layers needs a warm-up.",
-        "À un grand taux d'apprentissage, un transformer dont la normalisation suit les blocs a besoin d'un warm-up.",
+        "À un grand taux d'apprentissage, un transformer dont la normalisation suit les sous-couches a besoin d'un "
+        "warm-up.",
     ),
     measured=Words(
         "Mean loss over 160 steps of Adam in batches of 16, a transformer of 6 blocks, width 16, 2 heads and LayerNorm "
         "after each sub-layer, that reads a digit as four pairs of rows: with a rise of the rate over the first 32 "
-        "steps, and without. The rate is 0.008, four times the one that is best without warm-up. Needs: a loss of 1.2 "
-        "times without it. No batch's loss counts as more than ln 10, that of a network that says nothing.",
+        "steps, and without. The rate is 0.008, four times the one that is best without warm-up. Needs: without it, a "
+        "loss at least 1.2 times as high. No batch's loss counts as more than ln 10, that of a network that says "
+        "nothing.",
         "Perte moyenne sur 160 pas d'Adam par batchs de 16, pour un transformer de 6 blocs, de largeur 16, à 2 têtes "
-        "et LayerNorm après chaque bloc, qui lit un chiffre comme quatre paires de lignes : avec une montée du taux "
-        "sur les 32 premiers pas, et sans. Le taux est de 0,008, quatre fois le meilleur sans warm-up. A besoin : une "
-        "perte de 1,2 fois sans lui. Aucune perte de batch ne compte pour plus de ln 10, celle d'un réseau qui ne dit "
-        "rien.",
+        "et LayerNorm après chaque sous-couche, qui lit un chiffre comme quatre paires de lignes : avec une montée du "
+        "taux sur les 32 premiers pas, et sans. Le taux est de 0,008, quatre fois le meilleur sans warm-up. A besoin : "
+        "sans lui, une perte d'au moins 1,2 fois celle avec. Aucune perte de batch ne compte pour plus de ln 10, celle "
+        "d'un réseau qui ne dit rien.",
     ),
     why=Words(
         "With the norm after the sum, gradients at the start are large in the last blocks, where the first steps at a "

@@ -45,7 +45,7 @@ CLAIM = Claim(
         "Perte moyenne sur 160 pas d'Adam par batchs de 16, pour un transformer de 6 blocs, de largeur 16, à 2 têtes "
         "et LayerNorm, qui lit un chiffre comme quatre paires de lignes. Les deux avec une montée du taux sur les 32 "
         "premiers pas, chacun au meilleur de quatre taux, avant de 0,002 à 0,016 et après de 0,001 à 0,008, choisi sur "
-        "3 autres graines. Plus vite : une perte moyenne d'au moins 10 % plus haute avec la normalisation après.",
+        "3 autres graines. Plus vite : une perte moyenne plus haute d'au moins 10 % avec la normalisation après.",
     ),
     why=Words(
         "With the norm before, the sum of all blocks runs through the network untouched, and so does its gradient; "

@@ -20,26 +20,26 @@ CLAIM = Claim(
     slide="RMSNorm",
     statement=Words(
         "A transformer with the norm directly before its sub-layers trains without warm-up as well as with it.",
-        "Un transformer dont la normalisation précède directement les blocs s'entraîne aussi bien sans warm-up "
+        "Un transformer dont la normalisation précède directement les sous-couches s'entraîne aussi bien sans warm-up "
         "qu'avec.",
     ),
     measured=Words(
-        "Mean loss over 160 steps of Adam in batches of 16, a transformer of 6 blocks, width 16, 2 "
-        "heads and LayerNorm, that reads a digit as four pairs of rows: with a rise of the rate over the first 32 of "
-        "160 steps, and without, each at the best of four rates from 0.002 to 0.016, chosen on 3 other seeds. As "
-        "well: a loss at most 10% higher.",
-        "Perte moyenne sur 160 pas d'Adam par batchs de 16, pour un transformer "
-        "de 6 blocs, de largeur 16, à 2 têtes et LayerNorm, qui lit un chiffre comme quatre paires de lignes : avec "
-        "une montée du taux sur les 32 premiers des 160 pas, et sans, chacun au meilleur de quatre taux de 0,002 à "
-        "0,016, choisi sur 3 autres graines. Aussi bien : une perte au plus 10 % plus haute.",
+        "Mean loss over 160 steps of Adam in batches of 16, a transformer of 6 blocks, width 16, 2 heads and LayerNorm "
+        "before each sub-layer, that reads a digit as four pairs of rows: with a rise of the rate over the first 32 "
+        "steps, and without, each at the best of four rates from 0.002 to 0.016, chosen on 3 other seeds. As well: a "
+        "loss at most 10% higher.",
+        "Perte moyenne sur 160 pas d'Adam par batchs de 16, pour un transformer de 6 blocs, de largeur 16, à 2 têtes "
+        "et LayerNorm avant chaque sous-couche, qui lit un chiffre comme quatre paires de lignes : avec une montée du "
+        "taux sur les 32 premiers pas, et sans, chacun au meilleur de quatre taux de 0,002 à 0,016, choisi sur 3 "
+        "autres graines. Aussi bien : une perte plus haute de 10 % au plus.",
     ),
     why=Words(
-        "With the norm before a sub-layer, what a block adds to the sum is small against it, and gradients at the "
-        "start are well-behaved in all blocks: a full rate does no harm from the first step on (Xiong et al. 2020). "
-        "The second picture shows what a warm-up changes at rates that are too large.",
-        "Quand la normalisation précède le bloc, ce qu'un bloc ajoute à la somme est petit face à elle, et les "
-        "gradients du départ sont réguliers dans tous les blocs : un taux entier ne fait pas de dégâts dès le premier "
-        "pas (Xiong et al. 2020). La seconde figure montre ce qu'un warm-up change aux taux trop grands.",
+        "With the norm before, the sum grows from sub-layer to sub-layer, while what each adds does not; gradients at "
+        "the start are well-behaved in all blocks, from which Xiong et al. 2020 conclude that a warm-up can be left "
+        "out. The second picture shows what a warm-up changes at each rate.",
+        "Quand la normalisation précède, la somme grandit de sous-couche en sous-couche, mais non ce que chacune "
+        "ajoute ; les gradients du départ sont réguliers dans tous les blocs, et Xiong et al. 2020 en concluent qu'on "
+        "peut se passer de warm-up. La seconde figure montre ce qu'un warm-up change à chaque taux.",
     ),
     bounds=(
         Bound(

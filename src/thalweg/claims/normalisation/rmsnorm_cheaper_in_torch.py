@@ -23,12 +23,12 @@ CLAIM = Claim(
         "Sur CPU, torch.nn.RMSNorm demande moins de temps que torch.nn.LayerNorm.",
     ),
     measured=Words(
-        "CPU time of forward and backward, the layers as they are, on one thread: 262,144 numbers, a width from 256 to "
-        "1,024 drawn by each seed, blocks in random order, the least of five. Less is read as 7% less, the least of "
-        "what Zhang and Sennrich report.",
+        "CPU time of forward and backward, the layers as they are, on one thread: 262,144 numbers, one of four widths "
+        "from 256 to 1,024 drawn by each seed, blocks in random order, the least of five. Less is read as at least 7% "
+        "less, the least of what Zhang and Sennrich report.",
         "Temps CPU des passes avant et arrière, les couches telles quelles, sur un seul thread : 262 144 nombres, une "
-        "largeur de 256 à 1 024 tirée par chaque graine, blocs en ordre aléatoire, le plus court de cinq. Moins est lu "
-        "comme 7 % de moins, le plus petit gain que rapportent Zhang et Sennrich.",
+        "de quatre largeurs de 256 à 1 024, tirée par chaque graine, blocs en ordre aléatoire, le plus court de cinq. "
+        "Moins est lu comme au moins 7 % de moins, le plus petit gain que rapportent Zhang et Sennrich.",
     ),
     why=Words(
         "What a layer costs is how it is computed, more than how much there is to compute: torch's LayerNorm is one "
