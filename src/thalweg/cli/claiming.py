@@ -93,8 +93,10 @@ def claims(
     if page is not None and shown:
         with writing(page, "The measurements are safe; the same command writes the page again."):
             write_atomically(page, claims_page(shown))
-    if json or markdown:
-        sys.stdout.write((as_json if json else as_markdown)(shown) + "\n")
+    if json:
+        sys.stdout.write(as_json(shown) + "\n")
+    elif shown and markdown:
+        sys.stdout.write(as_markdown(shown) + "\n")
     elif shown:
         out().print(claim_card(shown[0]) if one else claims_table(shown))
     if failed:
