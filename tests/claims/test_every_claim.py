@@ -19,6 +19,11 @@ from thalweg.languages import Words
 
 CLAIMS = {name: claim(name) for name in names()}
 REPEATS = (1, 2, 3, 4, 5)
+# 7 to 14 seconds each, with the same parts as others: pre-norm-no-warmup, layernorm-recurrent, batchnorm-faster.
+DEAR = {
+    "pre-norm-better", "post-norm-needs-warmup", "batchnorm-suffers-recurrent", "batchnorm-initialisation",
+    "batchnorm-small-batches", "lion-better",
+}  # fmt: skip
 
 
 def texts_of(one: Claim) -> list[Words]:
@@ -67,9 +72,9 @@ def test_claims_are_listed_without_torch():
 
 def test_the_library_brings_five_repeats_of_every_claim_as_it_is_now(outcomes_published):
     """After a claim's text has changed: thalweg claims --repeats 5 --store src/thalweg/claims/measured.jsonl."""
-    assert {each.claim.name: tuple(r.repeat for r in each.records) for each in outcomes_published} == dict.fromkeys(
-        CLAIMS, REPEATS
-    )
+    kept = {each.claim.name: tuple(record.repeat for record in each.records) for each in outcomes_published}
+    assert kept == dict.fromkeys(CLAIMS, REPEATS)
+    assert len(published()) == len(CLAIMS) * len(REPEATS), "it holds lines that no longer count"
 
 
 def test_repeats_never_contradict_each_other_and_nearly_always_agree(outcomes_published):
@@ -88,7 +93,7 @@ def test_what_is_published_has_its_interval_from_its_values(outcomes_published):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CLAIMS)
+@pytest.mark.parametrize("name", [name for name in CLAIMS if name not in DEAR])
 def test_a_claim_is_measured(name):
     """With few seeds: what it gives is what its bounds and its figure ask for, a number for each seed."""
     one = CLAIMS[name]
