@@ -12,7 +12,7 @@ from .claim import Bound, Claim, Measurement
 Verdict = Literal["holds", "does not hold", "cannot tell"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "cannot tell")
 
-# Of all intervals of a claim together: in so many of repeated measurements one of them misses what it is of.
+# In how many of repeated measurements any interval of a claim may miss what it is of.
 ERROR = 0.01
 
 
@@ -34,7 +34,7 @@ class Judged:
 
 
 def intervals(claim: Claim, measurement: Measurement) -> dict[str, Interval]:
-    """Of each bound's quantity, over the seeds; of all of them together, `ERROR` miss.
+    """Of each bound's quantity, over the seeds: in at most `ERROR` of measurements any of them misses.
 
     Raises `KeyError` where a quantity is missing, `ValueError` for values that are not finite, or not above 0.
     """

@@ -69,30 +69,25 @@ def measured() -> tuple[Outcome, ...]:
 def data(shown: Sequence[Outcome], explorer: str) -> dict[str, Any]:
     """All that the page draws, as JSON. ``explorer``: the file of the explorer beside the page; "": there is none."""
     names = {each.claim.name for each in shown}
+    sections: dict[str, Any] = {
+        section: [_claim(each) for each in shown if each.section == section]
+        for section in dict.fromkeys(each.section for each in shown)
+    }
     return {
-        "WORDS": {name: words._asdict() for name, words in WORDS.items()},
+        "WORDS": _plain(WORDS),
         "VERDICTS": VERDICTS,
         "EXPLORER": explorer,
         "FACTS": _facts(shown),
-        "SECTIONS": [
-            {"title": title._asdict(), "claims": [_claim(each) for each in shown if each.section == section]}
-            for section, title in SECTIONS.items()
-            if any(each.section == section for each in shown)
-        ],
+        "SECTIONS": [{"title": _plain(SECTIONS[name]), "claims": claims} for name, claims in sections.items()],
         "ERRATA": [{**_plain(asdict(each)), "claims": [one for one in each.claims if one in names]} for each in ERRATA],
     }
 
 
 def links(figure: str) -> list[dict[str, Any]]:
     """The claims that a figure of the explorer is about: name, statement, verdict."""
+    own = [each for each in measured() if each.claim.figure == figure]
     return [
-        {
-            "name": each.claim.name,
-            "statement": each.claim.statement._asdict(),
-            "verdict": WORDS[each.verdict]._asdict(),
-        }
-        for each in measured()
-        if each.claim.figure == figure
+        _plain({"name": one.claim.name, "statement": one.claim.statement, "verdict": WORDS[one.verdict]}) for one in own
     ]
 
 
@@ -112,27 +107,26 @@ def _facts(shown: Sequence[Outcome]) -> dict[str, str]:
 
 def _claim(outcome: Outcome) -> dict[str, Any]:
     one = outcome.claim
-    return {
-        "name": one.name,
-        "slide": one.slide,
-        "statement": one.statement._asdict(),
-        "measured": one.measured._asdict(),
-        "why": one.why._asdict(),
-        "figure": one.figure,
-        "verdict": outcome.verdict,
-        "count": outcome.verdicts.count(outcome.verdict),
-        "bounds": [_bound([judged.bounds[place] for judged in outcome.judged]) for place in range(len(one.bounds))],
-        "panels": [_plain(asdict(panel)) for panel in outcome.records[0].figure],
-    }
+    said = {name: getattr(one, name) for name in ("name", "slide", "statement", "measured", "why", "figure")}
+    claim: dict[str, Any] = _plain(
+        {
+            **said,
+            "verdict": outcome.verdict,
+            "count": outcome.verdicts.count(outcome.verdict),
+            "bounds": [_bound([judged.bounds[place] for judged in outcome.judged]) for place in range(len(one.bounds))],
+            "panels": [asdict(panel) for panel in outcome.records[0].figure],
+        }
+    )
+    return claim
 
 
 def _bound(repeats: Sequence[Decided]) -> dict[str, Any]:
     """A bound in all repeats."""
     bound = repeats[0].bound
     return {
-        "words": bound.words._asdict(),
-        "asked": _in_french(asked(bound))._asdict(),
-        "first": _in_french(estimate(repeats[0]))._asdict(),
+        "words": bound.words,
+        "asked": _in_french(asked(bound)),
+        "first": _in_french(estimate(repeats[0])),
         "low": _finite(bound.at_least),
         "high": _finite(bound.at_most),
         "ratio": bound.ratio,
