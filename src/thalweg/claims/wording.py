@@ -67,7 +67,7 @@ def provenance(outcomes: Sequence[Outcome]) -> str:
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     versions = listed(sorted({record.version for record in records}))
     seconds = core_seconds(outcomes)
-    took = f"{seconds:.0f} core-seconds" if seconds < 60 else f"{seconds / 60:.1f} core-minutes"
+    took = counted(round(seconds), "core-second") if seconds < 60 else f"{seconds / 60:.1f} core-minutes"
     each = "" if all(len(one.records) == 1 for one in outcomes) else " a repeat"
     return f"Measured on {machines}, {when}, thalweg {versions}, in {took}{each}."
 

@@ -55,7 +55,7 @@ def claims(
     from thalweg.claims.wording import as_json, as_markdown
     from thalweg.explore.building import claims_page
     from thalweg.files import write_atomically
-    from thalweg.terminal.claims import claim_card, claims_list, claims_table, measuring
+    from thalweg.terminal.claims import claim_card, claims_list, claims_summary, measuring
 
     known = (*room.SECTIONS, *room.names())
     if name is not None and name not in known:
@@ -98,7 +98,7 @@ def claims(
     elif shown and markdown:
         sys.stdout.write(as_markdown(shown) + "\n")
     elif shown:
-        out().print(claim_card(shown[0]) if one else claims_table(shown))
+        out().print(claim_card(shown[0]) if one else claims_summary(shown))
     if failed:
         reasons = "; ".join(f"{each.work.claim}, repeat {each.work.repeat}: {each.reason}" for each in failed)
         raise Refused(f"{len(failed)} of the measurements failed. {reasons}")

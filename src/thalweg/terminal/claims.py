@@ -28,19 +28,20 @@ def claims_list(claims: Sequence[Claim], published: Sequence[Outcome]) -> Render
     known = {each.claim.name: each for each in published}
     lines: list[RenderableType] = []
     for one in claims:
-        lines += [Text.assemble((one.name, "bold"), "  ", _verdict(known.get(one.name))), _indented(one.statement.en)]
+        lines += [_head(one, known.get(one.name)), _indented(one.statement.en)]
     return Group(*lines)
 
 
-def claims_table(outcomes: Sequence[Outcome]) -> RenderableType:
+def claims_summary(outcomes: Sequence[Outcome]) -> RenderableType:
     """What came of several: verdicts, and the numbers of the first repeat, a line for each bound."""
-    shown = table("claim, and what was measured of it", "first repeat", "asked")
-    shown.columns[2].no_wrap = True
+    lines: list[RenderableType] = []
     for each in outcomes:
-        shown.add_row(Text.assemble((each.claim.name, "bold"), "  ", _verdict(each)))
-        for one in each.judged[0].bounds:
-            shown.add_row(_indented(one.bound.words.en), Text(estimate(one)), Text(asked(one.bound)))
-    return Group(shown, "", Text(summary(outcomes)), Text(provenance(outcomes)))
+        lines.append(_head(each.claim, each))
+        lines += [
+            _indented(f"{one.bound.words.en}: {estimate(one)}, asked: {asked(one.bound)}")
+            for one in each.judged[0].bounds
+        ]
+    return Group(*lines, "", Text(summary(outcomes)), Text(provenance(outcomes)))
 
 
 def claim_card(outcome: Outcome) -> RenderableType:
@@ -55,6 +56,10 @@ def claim_card(outcome: Outcome) -> RenderableType:
     head = Text.assemble((one.statement.en, "bold"), "  ", _verdict(outcome))
     slide, measured, why, of = map(Text, (f"Slide: {one.slide}", one.measured.en, one.why.en, provenance([outcome])))
     return Group(head, slide, "", measured, "", numbers, "", why, "", of)
+
+
+def _head(claim: Claim, outcome: Outcome | None) -> Text:
+    return Text.assemble((claim.name, "bold"), "  ", _verdict(outcome))
 
 
 def _indented(text: str) -> Padding:
