@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 
 import torch
 import torch.distributed as dist
@@ -52,6 +53,9 @@ def main_worker(rank, port, trial, queue):
                 test = F.cross_entropy(model.module(x[1400:]), y[1400:])
             queue.put((valid.item(), test.item()))
         dist.barrier()
+    # The group's own thread frees the barrier's work under Python's lock; a group that is destroyed meanwhile waits for
+    # that thread, with the lock, for ever (torch 2.13).
+    time.sleep(0.2)
     dist.destroy_process_group()
 
 

@@ -136,4 +136,5 @@ CLAIM = Claim(
     ),
     seeds=24,
     measure=measure,
+    figure="explosion",
 )

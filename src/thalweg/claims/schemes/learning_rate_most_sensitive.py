@@ -141,4 +141,5 @@ CLAIM = Claim(
     seeds=12,
     tuning=4,
     measure=measure,
+    figure="descent",
 )

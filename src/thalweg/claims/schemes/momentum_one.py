@@ -75,4 +75,5 @@ CLAIM = Claim(
     ),
     seeds=8,
     measure=measure,
+    figure="momentum",
 )
