@@ -345,7 +345,7 @@ def test_report_on_a_full_disk(capsys, study):
 
 def test_report_never_overwrites_the_study(capsys, study):
     before = study.read_bytes()
-    assert "the study itself" in refusal(capsys, "report", study, "--out", study)
+    assert "what results are kept in" in refusal(capsys, "report", study, "--out", study)
     assert study.read_bytes() == before
 
 
