@@ -80,10 +80,9 @@ def measured(work: Work) -> Record | Failed:
         claim = claim_of(work.claim)
         measurement = measure(work.claim, work.repeat)
         intervals = checked(claim, intervals_of(claim, measurement))
-        figure = (
-            shortened(measurement.figure) if work.repeat == 1 else ()
-        )  # further repeats only say whether they agree
-    except Exception as problem:
+        # Further repeats only say whether they agree.
+        figure = shortened(measurement.figure) if work.repeat == 1 else ()
+    except Exception as problem:  # whatever one claim raises, the others are measured
         return Failed(work, f"{type(problem).__name__}: {problem}")
     seconds = round(process_time() - started, 1)  # others may share the machine
     today = datetime.now(UTC).date().isoformat()
