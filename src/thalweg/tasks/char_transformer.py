@@ -54,7 +54,7 @@ def train(trial: Trial) -> None:
         model.train()
 
     report()
-    for epoch in trial.epochs(EPOCHS):
+    for epoch in trial.epochs(EPOCHS, STEPS):
         for _ in range(STEPS):
             starts = torch.randint(len(text.train) - LENGTH, (int(chosen["batch"]),), generator=chance)
             take_step(optimizer, partial(mean_loss, model, *windows(text.train, starts, LENGTH)))

@@ -5,6 +5,7 @@ Source:  E. Alpaydin and C. Kaynak 1998, "Optical Recognition of Handwritten Dig
 
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,7 +136,7 @@ def fit(trial: Trial, model: "nn.Module", epochs: int, batch: int) -> None:
     optimizer = trial.optimizer(model)
     shuffled = batches(data.train, batch, trial.seed("data"))
     trial.report(**evaluate(model, data), tests=len(data.test.classes))
-    for _ in trial.epochs(epochs):
+    for _ in trial.epochs(epochs, ceil(len(data.train.classes) / batch)):
         for images, classes in next(shuffled):
             take_step(optimizer, partial(loss, model, images, classes))
         with trial.evaluation():
@@ -161,7 +162,7 @@ def fit_stack(trials: Trials, make_model: "Callable[[], nn.Module]", epochs: int
         return _named(lambda part: stack.evaluate(scores, part.images, part.classes), data)
 
     trials.report(**evaluated(), tests=test.shape[1])
-    for _ in trials.epochs(epochs):
+    for _ in trials.epochs(epochs, ceil(train.shape[1] / batch)):
         order = torch.stack([torch.randperm(train.shape[1], generator=chance) for chance in chances])
         for chosen in torch.split(train.gather(1, order), batch, 1):
             stack.step(loss, rows(every.images, chosen), rows(every.classes, chosen))

@@ -142,7 +142,7 @@ def train(trial: Trial) -> None:
         trial.report(**{name: losses[name].at(tested) for name in METRICS})
 
     report()
-    for _ in trial.epochs(EPOCHS):
+    for _ in trial.epochs(EPOCHS, USED // BATCH):
         for centre in centres(next(shuffled)[None])[0]:
             take_step(optimizer, partial(batch_loss, theta, centre, curvature))
         report()
@@ -168,7 +168,7 @@ def train_stack(trials: Trials) -> None:
         return batch_loss(model[0], centre, curvature)
 
     report()
-    for _ in trials.epochs(EPOCHS):
+    for _ in trials.epochs(EPOCHS, USED // BATCH):
         for centre in centres(torch.stack([next(own) for own in shuffled])).unbind(1):
             stack.step(loss, centre)
         report()

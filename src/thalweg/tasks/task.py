@@ -41,8 +41,8 @@ class Trial(Protocol):
     def optimizer(self, model_or_params: Any, **options: Any) -> Any:
         """The optimizer under trial, a ``torch.optim.Optimizer``: rule and hyperparameters come from the trial."""
 
-    def epochs(self, count: int) -> Iterator[int]:
-        """0, 1, ..., count - 1; sets the learning rate's schedule at the start of each."""
+    def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
+        """0, 1, ..., count - 1; sets the learning rate's schedule at the start of each. ``steps``: of an epoch."""
 
     def evaluation(self) -> AbstractContextManager[None]:
         """Within, the parameters hold the weights to test, where these are not the ones that are trained."""
@@ -89,7 +89,7 @@ class Trials(Protocol):
     def lockstep(self, make_model: Callable[[], Any], **options: Any) -> Any:
         """A `thalweg.stacks.Lockstep` of a model for each trial, with the optimizers under trial."""
 
-    def epochs(self, count: int) -> Iterator[int]:
+    def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
         """As `Trial.epochs`; ends when all have diverged."""
 
     def evaluation(self) -> AbstractContextManager[None]:

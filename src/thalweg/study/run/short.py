@@ -43,10 +43,10 @@ class ShortTrial(Trial):
         """The epochs asked for; else a tenth of the training, and where its length is not known, the least."""
         return self._asked or max(LEAST, ceil((self.planned or 0) / 10))
 
-    def epochs(self, count: int) -> Iterator[int]:
+    def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
         """As in every trial."""
         self.planned = count
-        return super().epochs(count)
+        return super().epochs(count, steps)
 
     def _reported(self, epoch: int, values: Mapping[str, float]) -> None:
         if epoch >= self.limit and any(name.startswith("valid_") for name in values):

@@ -116,6 +116,7 @@ class Trial:
         self._tests: int | None = None
         self._epoch = 0
         self._in_epochs = False
+        self._last_step: int | None = None
         self._evaluated = False
         self._sent = False
         self._before: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -221,12 +222,16 @@ class Trial:
         """What is reported from here on was computed with the weights to test in place."""
         self._evaluated = True
 
-    def epochs(self, count: int) -> Iterator[int]:
+    def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
         """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running.
 
         At the start of each, every group's learning rate is its first one times the schedule's factor.
+        ``steps``: how many an epoch has, ``len(loader)``: what goes by the step must know how many there will be.
         """
+        if steps is not None and (wrong := whole_number_problem(steps, 1)):
+            raise StudyError(f"trial.epochs: steps, the number of steps of an epoch, {wrong}")
         self._in_epochs = True
+        self._last_step = None if steps is None else count * steps
         for epoch in range(count):
             if self.diverged:
                 return

@@ -102,9 +102,9 @@ class Trials(Sequence[OneTrial]):
         self._begun = _common_generators()
         return self._stack
 
-    def epochs(self, count: int) -> Iterator[int]:
+    def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
         """0, 1, ..., count - 1, as `Trial.epochs`, until all trainings have diverged."""
-        walks = [trial.epochs(count) for trial in self._trials]
+        walks = [trial.epochs(count, steps) for trial in self._trials]
         for epoch in range(count):
             # One that has diverged has no more epochs.
             left = [next(walk, None) for walk in walks]
