@@ -14,5 +14,7 @@ from .making import wrap as wrap
 from .optimizer import NonFiniteGradient as NonFiniteGradient
 from .optimizer import Optimizer as Optimizer
 from .plan import PlainOperationsWarning as PlainOperationsWarning
+from .readouts import averaged as averaged
+from .readouts import window as window
 from .telemetry import Norms as Norms
 from .telemetry import Telemetry as Telemetry

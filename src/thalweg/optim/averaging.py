@@ -14,6 +14,9 @@ from . import surface
 from .settings import Group, GroupNumbers
 from .watched import WatchedState
 
+Pairs = Sequence[tuple[torch.Tensor, torch.Tensor]]
+"""Parameters, each with the weights that are to stand in its place."""
+
 
 @torch.no_grad()
 def to_test(
@@ -44,7 +47,7 @@ def _own_scalars(rule: type[Rule], state: Mapping[str, Any], values: Mapping[str
 
 
 @contextmanager
-def swapped(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Iterator[None]:
+def swapped(pairs: Pairs) -> Iterator[None]:
     """Within, every parameter of ``pairs`` holds the weights beside it; then its own again, whatever happens."""
     own = [param.detach().clone() for param, _ in pairs]
     try:

@@ -1,6 +1,6 @@
 """Made by `python -m thalweg.optim.stubs` from the rules; a test fails when it is out of date."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -65,6 +65,7 @@ class SGD(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -88,6 +89,7 @@ class Momentum(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -113,6 +115,7 @@ class NAG(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -134,6 +137,7 @@ class Rprop(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch"] | None = None,
     ) -> None: ...
 
@@ -159,6 +163,7 @@ class Adagrad(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -182,6 +187,7 @@ class Adadelta(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -210,6 +216,7 @@ class RMSprop(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -238,6 +245,7 @@ class Adam(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
         decoupled_weight_decay: bool | None = None,
     ) -> None: ...
@@ -263,6 +271,7 @@ class Adamax(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -290,6 +299,7 @@ class NAdam(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -318,6 +328,7 @@ class AdamW(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -340,6 +351,7 @@ class LARS(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class AMSGrad(Optimizer):
@@ -367,6 +379,7 @@ class AMSGrad(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -389,6 +402,7 @@ class Signum(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class LAMB(Optimizer):
@@ -411,6 +425,7 @@ class LAMB(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -437,6 +452,7 @@ class RAdam(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -463,6 +479,7 @@ class AdaBound(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["tf1"] | None = None,
     ) -> None: ...
 
@@ -489,6 +506,7 @@ class AMSBound(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["tf1"] | None = None,
     ) -> None: ...
 
@@ -513,6 +531,7 @@ class AdaBelief(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
         like: Literal["tf1", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -535,6 +554,7 @@ class Adan(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class Lion(Optimizer):
@@ -556,6 +576,7 @@ class Lion(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class StableAdamW(Optimizer):
@@ -577,6 +598,7 @@ class StableAdamW(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class Prodigy(Optimizer):
@@ -600,6 +622,7 @@ class Prodigy(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class ScheduleFreeSGD(Optimizer):
@@ -624,6 +647,7 @@ class ScheduleFreeSGD(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class ScheduleFreeAdamW(Optimizer):
@@ -648,6 +672,7 @@ class ScheduleFreeAdamW(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class AdEMAMix(Optimizer):
@@ -672,6 +697,7 @@ class AdEMAMix(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class ADOPT(Optimizer):
@@ -694,6 +720,7 @@ class ADOPT(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
 class MARS(Optimizer):
@@ -717,4 +744,5 @@ class MARS(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        readouts: Mapping[str, Any] | None = None,
     ) -> None: ...

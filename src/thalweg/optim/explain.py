@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -14,7 +14,7 @@ from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, story
 
-from . import reading, state, surface
+from . import reading, readouts, state, surface
 from .plan import names
 from .settings import Group, GroupNumbers, Settings, first_lr
 
@@ -29,7 +29,7 @@ class Explained(Protocol):
 
     param_groups: list[dict[str, Any]]
     state: Any
-    whole: ClassVar[type[Rule]]
+    whole: type[Rule]
     clip_norm: float | None
     clip_scope: str
     nonfinite: str
@@ -97,6 +97,7 @@ def explain(optimizer: Explained) -> Explanation:
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
         lines += _states(told, parts(rule, State), [numbers[i] for i in places])
+        lines += _labelled("read out", ", ".join(readouts.described([groups[i] for i in places])))
         lines += _readers(told, members)
         lines += _passes(told, optimizer.nonfinite)
     return Explanation("\n".join(lines))

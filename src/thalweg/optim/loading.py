@@ -12,7 +12,7 @@ from thalweg.formula.compose import live_states, usual_switches
 from thalweg.formula.kernel import counts_steps
 from thalweg.formula.rule import inner, parts
 
-from . import surface
+from . import readouts, surface
 
 Saved = dict[str, Any]
 
@@ -52,7 +52,8 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule])
         places = {frozenset(names): i for i, names in enumerate(others)}
         order = [places[frozenset(names)] for names in mine]
     else:
-        return _regrouped(saved, groups, [n for n, s in parts(rule, Scalar).items() if s.scope != "tensor"])
+        scalars = [n for n, s in parts(rule, Scalar).items() if s.scope != "tensor"]
+        return _regrouped(saved, groups, [*scalars, *readouts.KEYS])
     ordered = []
     for names, place in zip(mine, order, strict=True):
         group = saved["param_groups"][place]
@@ -165,11 +166,12 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) 
         for number, param in zip(theirs["params"], own["params"], strict=False):
             kept = saved["state"].get(number, {})
             kept = {key: value for key, value in kept.items() if isinstance(value, torch.Tensor)}
-            strange, missing = sorted(kept.keys() - known), sorted(needed - kept.keys())
+            strange = sorted(key for key in kept.keys() - known if not readouts.is_windows(key))
+            missing = sorted(needed - kept.keys())
             if strange and missing:
                 raise ValueError(
                     f"the checkpoint is of another optimizer: its states are {_some(strange)}, and {_some(missing)} "
-                    f"of {rule.__name__.removeprefix('WeightAverage')} is not among them"
+                    f"of {rule.__name__.removeprefix('Readouts').removeprefix('WeightAverage')} is not among them"
                 )
             for key in needed & kept.keys():
                 if kept[key].shape != param.shape:

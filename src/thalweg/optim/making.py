@@ -30,7 +30,7 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
     if not (isinstance(rule, type) and issubclass(rule, Rule)):
         raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")
     own = {*rule.declared} - ({*WeightAverage.declared} if WeightAverage in rule.wrappers else set())
-    if taken := {"params", "like", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & own:
+    if taken := {"params", "like", "readouts", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & own:
         raise TypeError(f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes; rename it")
     check(rule)
     return made_of(rule)

@@ -1,7 +1,7 @@
 """The optimizer: torch's contract around a rule."""
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from threading import RLock
 from typing import Any, ClassVar, overload
@@ -15,7 +15,7 @@ from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import start_value
 from thalweg.formula.rule import layers, parts
 
-from . import averaging, loading, reading, surface
+from . import averaging, loading, reading, readouts, surface
 from . import plan as planning
 from .explain import Explanation, explain
 from .plan import Plan
@@ -24,6 +24,8 @@ from .settings import How
 from .stepping import Stepper
 from .telemetry import Telemetry
 from .watched import WatchedState
+
+_OUTSIDE = "outside of `with optimizer.averaged()` and `with optimizer.readout(...)`"
 
 
 class NonFiniteGradient(ArithmeticError):
@@ -52,6 +54,9 @@ class Optimizer(torch.optim.Optimizer):
     ``amp_fused``   have `torch.amp.GradScaler` leave unscaling to `step`, which saves a pass over memory. Frameworks
                     that clip gradients themselves (Lightning) refuse such an optimizer.
 
+    ``readouts``    averages of the weights by name, ``{"tail": thalweg.averaged(start=8000)}``, each to be put in place
+                    at test by ``with optimizer.readout("tail")``: see `readout`.
+
     ``like``        (rules that have conventions) another library's, or the paper's, conventions and defaults, where
                     no argument says otherwise: ``"torch"``, ``"tf1"``, ``"keras"``, ``"optax"``, ``"paper"``.
 
@@ -60,8 +65,8 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     rule: ClassVar[type[Rule]]
-    whole: ClassVar[type[Rule]]
-    """The rule with the weight average around it: what is computed."""
+    whole: type[Rule]
+    """The rule with the weight average around it, and of an optimizer that has readouts theirs: what is computed."""
     clip_norm: float | None
     clip_scope: str
     clip_eps: float
@@ -76,6 +81,7 @@ class Optimizer(torch.optim.Optimizer):
     def __init__(self, params: Any, *arguments: Any, **options: Any) -> None:
         name = type(self).__name__
         known = surface.defaults(self.whole)
+        kept = readouts.entries(name, self.rule, options.pop("readouts", None) or {})
         if (convention := options.pop("like", None)) is not None:
             known = surface.conventional(self.whole, name, convention)
             options = surface.chosen(self.whole, options)
@@ -99,8 +105,10 @@ class Optimizer(torch.optim.Optimizer):
         self._stepper = Stepper()
         self._telemetry: Telemetry | None = None
         self._swapped = False
+        self._windows: readouts.Windows | None = None
         self._lock = RLock()
-        super().__init__(params, {**known, **options})
+        self._keep_readouts([kept])
+        super().__init__(params, {**known, **options, **kept})
         self.state: WatchedState = WatchedState()
 
     @property
@@ -119,10 +127,13 @@ class Optimizer(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with their own hyperparameters; what is not given is as for the others."""
-        known = surface.defaults(self.whole)
         name = type(self).__name__
         if not isinstance(param_group, dict):
             raise TypeError(f"{name}: a parameter group is a dictionary, got {param_group!r}")
+        if "readouts" in param_group:  # a group of another optimizer
+            self._keep_readouts([param_group])
+            self.defaults = {**surface.defaults(self.whole), **self.defaults}
+        known = surface.defaults(self.whole)
         # In the caller's own dictionary, as torch does.
         kept = surface.torchs_decay(self.whole, name, surface.without_implementation(name, param_group))
         given = surface.plain({key: value for key, value in kept.items() if key in known}, known)
@@ -130,7 +141,7 @@ class Optimizer(torch.optim.Optimizer):
         for key in param_group.keys() - kept.keys():
             del param_group[key]
         surface.check_group(self.whole, name, param_group)
-        surface.check(self.whole, name, {**self.defaults, **given})
+        surface.check(self.whole, name, {**{key: self.defaults[key] for key in known}, **given})
         super().add_param_group(param_group)
         params = self.param_groups[-1]["params"]
         if len({*params}) < len(params):
@@ -138,6 +149,12 @@ class Optimizer(torch.optim.Optimizer):
             raise ValueError(f"{name}: a parameter is given twice in one group")
         self._start_scalars(self.param_groups[-1])
         self._plan = None
+
+    def _keep_readouts(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        """From now on keep what these groups are to be read out of."""
+        self.whole = readouts.around(self.whole, groups)
+        if readouts.have_windows(groups):
+            self._windows = readouts.Windows()
 
     def _start_scalars(self, group: dict[str, Any]) -> None:
         """Give a new group the scalars it keeps; in what is kept for all, it takes part."""
@@ -156,6 +173,8 @@ class Optimizer(torch.optim.Optimizer):
         for kept, value in (("_telemetry", None), ("_swapped", False), ("_checked", ())):  # absent after unpickling
             vars(self).setdefault(kept, value)
         vars(self).setdefault("_lock", RLock())
+        self.whole, self._windows = type(self).whole, None
+        self._keep_readouts(self.param_groups)
         self.defaults = {**surface.defaults(self.whole), **self.defaults}
         for options in (self.defaults, *self.param_groups):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
@@ -190,7 +209,7 @@ class Optimizer(torch.optim.Optimizer):
         ValueError for a checkpoint that is of other parameters, KeyError for one without step counts that are needed.
         """
         if self._swapped:
-            raise RuntimeError("the averaged weights are in place: load outside of `with optimizer.averaged()`")
+            raise RuntimeError(f"the averaged weights are in place: load {_OUTSIDE}")
         loaded: dict[str, Any] = {}
 
         # Around the user's own hooks: they change the checkpoint before, and see the finished state after.
@@ -198,7 +217,8 @@ class Optimizer(torch.optim.Optimizer):
             plain = [surface.without_torchs_decay(self.rule, group) for group in saved["param_groups"]]
             counted = loading.with_counts({**saved, "param_groups": plain}, self.whole)
             sorted_by_name = loading.by_name(counted, self.param_groups, self.whole)
-            loaded.update(loading.with_options(sorted_by_name, self.param_groups, surface.CHAIN))
+            filled = loading.with_options(sorted_by_name, self.param_groups, surface.CHAIN)
+            loaded.update(readouts.loaded(filled, self.param_groups, type(self).__name__))
             loading.refuse(loaded, self.param_groups, self.whole)
             return loaded
 
@@ -247,7 +267,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _update(self) -> None:
         if self._swapped:
-            raise RuntimeError("the averaged weights are in place: take steps outside of `with optimizer.averaged()`")
+            raise RuntimeError(f"the averaged weights are in place: take steps {_OUTSIDE}")
         how = self._how()
         if _len_torch_dispatch_stack():
             reading.refuse_pretence(self.param_groups)
@@ -259,6 +279,8 @@ class Optimizer(torch.optim.Optimizer):
             self.state.seen = self.state.exposed = True
         if bad := self._stepper.take(self._rule_of, self.param_groups, self.state, how, self._scale(), self._telemetry):
             self._leave_out(bad)
+        elif self._windows and (plan := self._plan):
+            self._windows.follow(self.param_groups, plan.launches, self.state.exposed)
 
     def _scale(self) -> float:
         scale = 1.0 if self.grad_scale is None else float(self.grad_scale)
@@ -308,17 +330,40 @@ class Optimizer(torch.optim.Optimizer):
         `torch.optim.swa_utils.update_bn` does, and put back afterwards too.
         Raises RuntimeError if nothing is averaged, and if a step is taken within.
         """
-        if (model is None) != (batches is None):
-            raise TypeError("to refresh BatchNorm's statistics give both the model and batches of inputs")
-        if self._swapped:
-            raise RuntimeError("the averaged weights are in place already")
+        self._refuse_twice(model, batches)
         numbers, _ = self._stepper.settings.read(self._rule_of, self.param_groups, 1.0, False)
         if not any("evaluate" in formulas for formulas in layers(self.rule)) and not any(n["ema"] for n in numbers):
             raise RuntimeError(
                 f"nothing is averaged: make the optimizer with {type(self).__name__}(..., ema=0.999), or set "
                 "param_groups[i]['ema'] (a checkpoint's settings replace those given)"
             )
-        pairs = averaging.to_test(self.whole, self.param_groups, numbers, self.state)
+        with self._in_place(averaging.to_test(self.whole, self.param_groups, numbers, self.state), model, batches):
+            yield
+
+    @contextmanager
+    def readout(
+        self, name: str, model: torch.nn.Module | None = None, batches: Iterable[Any] | None = None
+    ) -> Iterator[None]:
+        """Within, the parameters hold one of the ``readouts`` that the optimizer was made with, by its name.
+
+        As `averaged` in all else. Raises ValueError for a name that there is not, RuntimeError where nothing is kept.
+        """
+        self._refuse_twice(model, batches)
+        readouts.check_name(type(self).__name__, name, self.param_groups)
+        chosen = [name] * len(self.param_groups)
+        with self._in_place(readouts.to_test(self.param_groups, chosen, self.state), model, batches):
+            yield
+
+    def _refuse_twice(self, model: object, batches: object) -> None:
+        if (model is None) != (batches is None):
+            raise TypeError("to refresh BatchNorm's statistics give both the model and batches of inputs")
+        if self._swapped:
+            raise RuntimeError("the averaged weights are in place already")
+
+    @contextmanager
+    def _in_place(
+        self, pairs: averaging.Pairs, model: torch.nn.Module | None, batches: Iterable[Any] | None
+    ) -> Iterator[None]:
         with averaging.swapped(pairs):
             self._swapped = True
             try:

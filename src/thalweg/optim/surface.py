@@ -68,7 +68,7 @@ def by_place(rule: type[Rule], known: Mapping[str, Any]) -> list[str]:
 def signature(rule: type[Rule]) -> inspect.Signature:
     """The signature of the rule's optimizer."""
     kinds = inspect.Parameter
-    known = {**defaults(rule), **WHOLE, **({"like": None} if rule.conventions else {})}
+    known = {**defaults(rule), **WHOLE, "readouts": None, **({"like": None} if rule.conventions else {})}
     own = by_place(rule, defaults(rule))
     if rule.__name__ in _HAVE_TORCHS_DECAY and decay_kind(rule) == "l2":
         known[TORCHS_DECAY] = None
@@ -92,6 +92,8 @@ def _annotation(rule: type[Rule], name: str, default: Any) -> Any:
         return bool | None
     if name in choices:
         return Literal[choices[name]]
+    if name == "readouts":
+        return Mapping[str, Any] | None
     if name == "like":
         return Literal[(*rule.conventions,)] | None
     if isinstance(default, tuple):
@@ -224,7 +226,7 @@ def check_group(rule: type[Rule], name: str, group: Mapping[str, Any]) -> None:
     for key in group:
         if key not in known and (meant := closest(key, known, cutoff=0.85)):
             raise TypeError(f"{name}: a group has {key!r}; did you mean {meant!r}?")
-        if key in WHOLE:
+        if key in WHOLE or (key == "readouts" and isinstance(group[key], Mapping)):
             raise TypeError(f"{name}: {key!r} belongs to the optimizer as a whole, not to a group")
 
 
@@ -250,7 +252,7 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     """
     known = defaults(rule)
     if unknown := [key for key in given if key not in known]:
-        takes = ", ".join([*known, *WHOLE, *(["like"] if rule.conventions else [])])
+        takes = ", ".join([*known, *WHOLE, "readouts", *(["like"] if rule.conventions else [])])
         raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {takes}")
     merged = {**known, **given}
     for key, value in merged.items():

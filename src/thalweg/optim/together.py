@@ -25,7 +25,8 @@ def together(optimizers: Sequence[torch.optim.Optimizer]) -> tuple[torch.optim.O
     """
     joined: dict[object, list[torch.optim.Optimizer]] = {}
     for each in optimizers:
-        joined.setdefault(type(each) if _joins(each) else id(each), []).append(each)
+        key = (type(each), each.whole) if isinstance(each, Optimizer) and _joins(each) else id(each)
+        joined.setdefault(key, []).append(each)
     return tuple(own[0] if len(own) == 1 else _one(own) for own in joined.values())
 
 
@@ -51,9 +52,7 @@ def hand_back(stepped: Sequence[torch.optim.Optimizer], optimizers: Sequence[tor
             each.state.update({param: kept[param] for param in params if param in kept})
 
 
-def _joins(optimizer: torch.optim.Optimizer) -> bool:
+def _joins(optimizer: Optimizer) -> bool:
     """Whether a launch may hold its parameters with those of others, and give it what it would have alone."""
-    if not isinstance(optimizer, Optimizer):
-        return False
     usual = all(getattr(optimizer, name) == default for name, default in surface.WHOLE.items())
     return usual and not parts(optimizer.whole, Sum) and not parts(optimizer.whole, Scalar)
