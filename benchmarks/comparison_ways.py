@@ -75,11 +75,14 @@ class _Bare:
 
         return build(CATALOGUE[RULE], model_or_params.parameters(), self.values, **options)
 
-    def epochs(self, count: int) -> Iterator[int]:
+    def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
         return iter(range(count))
 
     def evaluation(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def evaluations(self, model: Any = None, batches: Any = None) -> Iterator[str]:
+        yield "none"
 
     def report(self, **metrics: float) -> None:
         self.reported.append(metrics)

@@ -29,6 +29,7 @@ def compare(
     decay: str | None = None,
     clip_norm: str | None = None,
     clip_value: str | None = None,
+    readout: str | None = None,
     hold: Several = None,
     metric: str | None = None,
     store: Path | None = None,
@@ -61,7 +62,7 @@ def compare(
         optimizer, with what to try: torch.optim.Adafactor:lr=1e-4..1e-1, torch.optim.Muon:others=adamw:lr=1e-3..1e-1.
     vary
         Values to compare, with each rule, of an option of the task: --vary norm=batch,layer; or of schedule, decay,
-        clip_norm, clip_value: --vary schedule=none,cosine. Repeat for combinations. A script of your own reads
+        clip_norm, clip_value, readout: --vary schedule=none,cosine. Repeat for combinations. A script of your own reads
         trial.options["norm"].
     trials
         Settings tried for each rule, the default included; 33 unless given. Rounded up to 1 and a power of two: 17, 33,
@@ -90,6 +91,9 @@ def compare(
         Largest norm of all gradients together, for all; none: no clipping.
     clip_value
         Largest size of each gradient's numbers, for all; none: no clipping.
+    readout
+        Average of the weights that is tested, for all: none, averaged:horizon=100, averaged:start=0.8 (of all steps),
+        with :blend=0.5 half way to it, or window:count=5:every=10. Varied, all of them are kept in one training.
     hold
         Sources of chance that are the same in every run: --hold init. Repeat for more.
     metric
@@ -137,7 +141,7 @@ def compare(
         "rules": rules, "vary": vary, "trials": trials, "seeds": seeds, "budget": budget, "minutes": minutes,
         "against": against, "matters": matters, "target": target,
         "schedule": schedule, "decay": decay, "clip_norm": clip_norm, "clip_value": clip_value, "hold": hold,
-        "metric": metric, "study_seed": study_seed, "lockstep": False if single else None,
+        "readout": readout, "metric": metric, "study_seed": study_seed, "lockstep": False if single else None,
         "arguments": argument and tuple(argument),
     }  # fmt: skip
     with refusing(StudyError):

@@ -348,10 +348,24 @@ class Optimizer(torch.optim.Optimizer):
 
         As `averaged` in all else. Raises ValueError for a name that there is not, RuntimeError where nothing is kept.
         """
-        self._refuse_twice(model, batches)
         readouts.check_name(type(self).__name__, name, self.param_groups)
-        chosen = [name] * len(self.param_groups)
-        with self._in_place(readouts.to_test(self.param_groups, chosen, self.state), model, batches):
+        with self.read_out([name] * len(self.param_groups), model, batches):
+            yield
+
+    @contextmanager
+    def read_out(
+        self,
+        names: Sequence[str | None],
+        model: torch.nn.Module | None = None,
+        batches: Iterable[Any] | None = None,
+    ) -> Iterator[None]:
+        """As `readout`, by parameter group: one name each, None for the weights to test that a group has without."""
+        self._refuse_twice(model, batches)
+        numbers, _ = self._stepper.settings.read(self._rule_of, self.param_groups, 1.0, False)
+        usual = [i for i, name in enumerate(names) if name is None]
+        groups, of = [self.param_groups[i] for i in usual], [numbers[i] for i in usual]
+        pairs = averaging.to_test(self.whole, groups, of, self.state)
+        with self._in_place([*pairs, *readouts.to_test(self.param_groups, names, self.state)], model, batches):
             yield
 
     def _refuse_twice(self, model: object, batches: object) -> None:

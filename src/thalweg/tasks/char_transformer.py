@@ -49,8 +49,9 @@ def train(trial: Trial) -> None:
 
     def report() -> None:
         model.eval()
-        with torch.no_grad(), trial.evaluation():
-            trial.report(**{name: float(mean_loss(model, *pair)) for name, pair in tested.items()})
+        with torch.no_grad():
+            for _ in trial.evaluations(model, [tested["train_loss"][0]]):
+                trial.report(**{name: float(mean_loss(model, *pair)) for name, pair in tested.items()})
         model.train()
 
     report()
@@ -77,7 +78,8 @@ TASK = Task(
         "norm(f(norm(x))) (sandwich, also with one more); for norm=none pre, post and sandwich are the same. "
         "norm=batch takes mean and variance of each feature over all 64 * batch positions of the batch: in training a "
         "position sees others, later ones of its own text included; it is tested with its running mean and variance "
-        "(momentum 0.1), which come from the weights that are trained, also where a rule tests others. Loss: cross "
+        "(momentum 0.1), which come from the weights that are trained, also where a rule tests others; of a readout "
+        f"they are taken over the {TESTED} stretches of the training part. Loss: cross "
         "entropy in nats per character, mean over all positions. Each step takes `batch` stretches of 64 + 1 "
         "characters whose starts are drawn uniformly, with replacement, from all of the training part, so "
         f"there is no remainder. An epoch is {STEPS} steps, so that a schedule moves in small stairs; {EPOCHS} "

@@ -139,7 +139,7 @@ def fit(trial: Trial, model: "nn.Module", epochs: int, batch: int) -> None:
     for _ in trial.epochs(epochs, ceil(len(data.train.classes) / batch)):
         for images, classes in next(shuffled):
             take_step(optimizer, partial(loss, model, images, classes))
-        with trial.evaluation():
+        for _ in trial.evaluations(model, [data.train.images]):
             trial.report(**evaluate(model, data), tests=len(data.test.classes))
 
 
@@ -166,5 +166,5 @@ def fit_stack(trials: Trials, make_model: "Callable[[], nn.Module]", epochs: int
         order = torch.stack([torch.randperm(train.shape[1], generator=chance) for chance in chances])
         for chosen in torch.split(train.gather(1, order), batch, 1):
             stack.step(loss, rows(every.images, chosen), rows(every.classes, chosen))
-        with trials.evaluation():
+        for _ in trials.evaluations():
             trials.report(**evaluated(), tests=test.shape[1])

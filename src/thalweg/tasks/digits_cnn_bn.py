@@ -16,7 +16,8 @@ NORMS = Option("batch", "which normalisation", choices=("batch", "layer", "none"
 NORMS_IN_WORDS = (
     "norm=batch: BatchNorm of each channel over the batch and its 8x8 places; the convolution before it, with nothing "
     "in between, has no bias. A batch of one image still has 64 values for each channel. It is tested with its running "
-    "mean and variance (momentum 0.1), which come from the weights that are trained, also where a rule tests others. "
+    "mean and variance (momentum 0.1), which come from the weights that are trained, also where a rule tests others; "
+    "of a readout they are taken over all training images at once. "
     "norm=layer: LayerNorm over all channels and places of one image, with a gain and a bias for each. "
     "Gains start at 1, biases at 0; epsilon 1e-5. "
 )

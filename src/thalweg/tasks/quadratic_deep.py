@@ -137,9 +137,9 @@ def train(trial: Trial) -> None:
     shuffled = orders(trial)
 
     def report() -> None:
-        with trial.evaluation():
+        for _ in trial.evaluations():
             tested = theta.detach().numpy().astype(np.float64)
-        trial.report(**{name: losses[name].at(tested) for name in METRICS})
+            trial.report(**{name: losses[name].at(tested) for name in METRICS})
 
     report()
     for _ in trial.epochs(EPOCHS, USED // BATCH):
@@ -160,9 +160,9 @@ def train_stack(trials: Trials) -> None:
     shuffled = [orders(trial) for trial in trials]
 
     def report() -> None:
-        with trials.evaluation():
+        for _ in trials.evaluations():
             tested = [model[0].detach().numpy().astype(np.float64) for model in stack.members]
-        trials.report(**{name: [losses[name].at(theta) for theta in tested] for name in METRICS})
+            trials.report(**{name: [losses[name].at(theta) for theta in tested] for name in METRICS})
 
     def loss(model: nn.ParameterList, centre: "Tensor") -> "Tensor":
         return batch_loss(model[0], centre, curvature)

@@ -47,6 +47,12 @@ class Trial(Protocol):
     def evaluation(self) -> AbstractContextManager[None]:
         """Within, the parameters hold the weights to test, where these are not the ones that are trained."""
 
+    def evaluations(self, model: Any = None, batches: Any = None) -> Iterator[str]:
+        """As `evaluation`, once for each average of the weights that is compared; usually once.
+
+        With ``model`` and ``batches`` of inputs BatchNorm's statistics are those of the average.
+        """
+
     def report(self, **metrics: Any) -> None:
         """Values at the end of an epoch, or, before the first step, at initialisation; ``tests=``: test examples."""
 
@@ -94,6 +100,9 @@ class Trials(Protocol):
 
     def evaluation(self) -> AbstractContextManager[None]:
         """As `Trial.evaluation`, of all."""
+
+    def evaluations(self) -> Iterator[int]:
+        """As `Trial.evaluations`, of all."""
 
     def report(self, **metrics: Any) -> None:
         """As `Trial.report`, each metric a tensor with a value for each trial."""

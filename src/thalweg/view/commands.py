@@ -72,6 +72,7 @@ def _budgets(plan: Plan) -> list[str]:
 def _common(plan: Plan) -> list[str]:
     """The settings that all have, where they are not as the task has them."""
     words = ["--schedule", plan.settings.schedule] if plan.settings.schedule != "none" else []
+    words += ["--readout", plan.settings.readout] if plan.settings.readout != "none" else []
     for name, value in plan.settings.chain.items():
         words += [f"--{name.replace('_', '-')}", "none" if value is None else value_text(value)]
     return words

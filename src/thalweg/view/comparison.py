@@ -150,6 +150,7 @@ def _provenance(comparison: Comparison) -> list[tuple[str, str]]:
         "options": _words(plan.options),
         "arguments": shlex.join(plan.arguments),
         "schedule, decay, clipping": _words({"schedule": plan.settings.schedule, **chain}),
+        "readout": plan.settings.readout if plan.settings.readout != "none" else "",
         "budgets judged": _words([f"{n} trials" for n in budgets]) or "none" if plan.minutes is None else "",
         "minutes": f"{plan.minutes:g} of training for each search" if plan.minutes is not None else "",
         "the same in every run": _words(list(plan.held)),

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from thalweg.closest import ending
-from thalweg.formula.rule import hypers
+from thalweg.formula.rule import hypers, layers
 from thalweg.rules import CATALOGUE
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
@@ -50,7 +50,8 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ``vary``        options of the task with the values to compare, ``{"norm": ("batch", "layer")}``, or settings:
                     ``{"schedule": ("none", "cosine"), "clip_norm": (1.0, "none")}``; every rule is trained with every
                     combination.
-    ``schedule``, ``decay``, ``clip_norm``, ``clip_value``  the same for all (`thalweg.study.model.settings.Settings`).
+    ``schedule``, ``decay``, ``clip_norm``, ``clip_value``, ``readout``  the same for all
+                    (`thalweg.study.model.settings.Settings`).
     ``budget``      of the searches that are judged, in trials: fixed when a study begins, since what is searched
                     depends on it; at most half of ``trials``. None: 5, or 4 of 9 trials, or none of fewer.
     ``minutes``     of training that the search of each rule may take: a trial that would begin later is left out, and
@@ -78,6 +79,7 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     decay: str | None = None
     clip_norm: float | str | None = None
     clip_value: float | str | None = None
+    readout: str = "none"
     budget: int | None = None
     minutes: float | None = None
     against: str | None = None
@@ -108,8 +110,9 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         msgspec.structs.force_setattr(self, "arguments", checked_arguments(self.arguments))
         msgspec.structs.force_setattr(self, "vary", values_of(self.vary))
         twice = [name for name in SETTINGS if name in self.vary and name in self.settings.chain]
-        if twice or ("schedule" in self.vary and self.schedule != "none"):
-            name = (*twice, "schedule")[0]
+        twice += [name for name in ("schedule", "readout") if name in self.vary and getattr(self, name) != "none"]
+        if twice:
+            name = twice[0]
             raise StudyError(f"{name} is both varied and the same for all: leave one of the two out")
         if not self.tasks:
             raise StudyError("name at least one task, for instance 'digits-mlp'")
@@ -316,7 +319,9 @@ def _planned(
         places=tuple(each for each in places if each is not None),
     )
     for options in combined:
-        _check_decay(found, trials, settings_of(asked.settings, options))
+        settings = settings_of(asked.settings, options)
+        _check_decay(found, trials, settings)
+        _check_readout(found, settings)
     if not asked.vary:
         return [plain]
     return [
@@ -336,6 +341,22 @@ def _check_decay(found: ResolvedMethod, trials: Sequence[Mapping[str, Value]], s
         raise StudyError(
             f"{found.label} has a weight decay of 0 in every trial, so the kind of decay would change nothing: "
             f"write {found.source}:weight_decay=0.001"
+        )
+
+
+def _check_readout(found: ResolvedMethod, settings: Settings) -> None:
+    """An average can be tested of what thalweg's own optimizers train, where they do not test one of their own."""
+    if settings.readout == "none":
+        return
+    if found.method.rule is None:
+        raise StudyError(
+            f"readout={settings.readout} needs an optimizer of thalweg, which keeps the average while it trains; "
+            f"{found.label} is none: leave it out, or compare its weights as they are"
+        )
+    if any("evaluate" in formulas for formulas in layers(found.method.rule)):
+        raise StudyError(
+            f"{found.label} tests other weights of its own than those it trains, so readout={settings.readout} cannot "
+            "be tested in their place: compare it in a study without readouts"
         )
 
 

@@ -53,6 +53,8 @@ class Cell:
     ``versions``   of the packages that compute the result.
     ``options``    the task's options, all of them by name; ``schedule`` the learning rate's, by name; ``chain`` the
                    arguments of the optimizer that the comparison chooses (`thalweg.study.model.settings.Settings`).
+    ``readout``    which average of the weights is tested (`thalweg.study.model.readouts`): trainings that differ in it
+                   alone may be one, since it changes nothing in them.
     ``held``       sources of chance that do not follow the run's seed, each with the seed that it follows instead.
     ``repeat``     0, or 1 for the same training once more, to see whether it gives the same.
     ``device``     the kind that computes it: ``cpu``, or ``cuda`` and the product's name. Which one does not matter.
@@ -86,6 +88,7 @@ class Cell:
     arguments: tuple[str, ...] = ()
     splits: bool = False
     lockstep: bool = False
+    readout: str = "none"
 
     def identity(self) -> dict[str, object]:
         """What the key is made of."""
@@ -98,6 +101,7 @@ class Cell:
             **({"arguments": [*self.arguments]} if self.arguments else {}),
             **({"splits": True} if self.splits else {}),
             **({"lockstep": True} if self.lockstep else {}),
+            **({"readout": self.readout} if self.readout != "none" else {}),
             "task": self.task,
             "task_hash": self.task_hash,
             "rule": self.rule,

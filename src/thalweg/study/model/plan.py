@@ -195,6 +195,7 @@ class Plan:
             arguments=self.arguments,
             splits=self.design > 1,
             lockstep=self.lockstep,
+            readout=settings.readout,
         )
 
     def search_cells(self) -> list[Cell]:

@@ -1,4 +1,4 @@
-"""How every training is done, whatever the task and the rule: schedule, kind of decay, clipping.
+"""How every training is done, whatever the task and the rule: schedule, kind of decay, clipping, what is tested.
 
 They are the same for all that is compared, or varied like an option of the task: ``schedule=none,cosine``.
 """
@@ -14,10 +14,10 @@ from thalweg.tasks.task import Choice
 
 from .cells import Argument
 from .errors import StudyError
+from .readouts import NONE, written
 from .schedules import find_schedule
 
-NAMES = ("schedule", "decay", "clip_norm", "clip_value")
-NONE = "none"
+NAMES = ("schedule", "decay", "clip_norm", "clip_value", "readout")
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,12 @@ class Settings:
 
     Of these, ``decay`` is a kind that the chain does (`thalweg.formula.Decay`); ``clip_norm`` bounds
     the norm of all gradients together, ``clip_value`` each of their numbers; None: no clipping. What is not in the
-    chain is as the task has it.
+    chain is as the task has it. ``readout``: which average of the weights is tested (`thalweg.study.model.readouts`).
     """
 
     schedule: str = NONE
     chain: Mapping[str, Argument] = field(default_factory=dict)
+    readout: str = NONE
 
 
 def is_setting(name: str) -> bool:
@@ -49,16 +50,18 @@ def setting(name: str, given: object) -> str:
                 f"decay is one of {', '.join(CHAIN_DECAYS)}; got {given!r}{ending(str(given), list(CHAIN_DECAYS))}"
             )
         return str(given)
+    if name == "readout":
+        return written(given)
     bound = _bound(name, given)
     return NONE if bound is None else value_text(bound)
 
 
 def settings_of(common: Settings, chosen: Mapping[str, Choice]) -> Settings:
     """What is chosen, before what all have. Options of the task among ``chosen`` are passed over."""
-    written = {name: setting(name, value) for name, value in chosen.items() if is_setting(name)}
-    schedule = written.pop("schedule", common.schedule)
-    read = {name: value if name == "decay" else _bound(name, value) for name, value in written.items()}
-    return Settings(schedule, dict(sorted({**common.chain, **read}.items())))
+    own = {name: setting(name, value) for name, value in chosen.items() if is_setting(name)}
+    schedule, readout = own.pop("schedule", common.schedule), own.pop("readout", common.readout)
+    read = {name: value if name == "decay" else _bound(name, value) for name, value in own.items()}
+    return Settings(schedule, dict(sorted({**common.chain, **read}.items())), readout)
 
 
 def _bound(name: str, given: object) -> float | None:

@@ -18,7 +18,8 @@ from thalweg.study.ask.local_modules import modules_anew
 from thalweg.study.model.cells import Status
 from thalweg.study.model.errors import StudyError
 
-from .trial import Diverged, Trial
+from .reported import Diverged
+from .trial import Trial
 from .trials import Shared, Trials
 
 

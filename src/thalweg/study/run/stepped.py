@@ -105,18 +105,6 @@ def _testing(part: torch.optim.Optimizer) -> Iterator[None]:
         yield
 
 
-def state_bytes(optimizer: torch.optim.Optimizer) -> int:
-    """Of all tensors that it keeps, each once."""
-    tensors = {
-        id(value): value
-        for state in optimizer.state.values()
-        if isinstance(state, dict)
-        for value in state.values()
-        if isinstance(value, torch.Tensor)
-    }
-    return sum(t.numel() * t.element_size() for t in tensors.values())
-
-
 def _ours_do(part: torch.optim.Optimizer) -> bool:
     if not isinstance(part, optim.Optimizer):
         return False

@@ -14,26 +14,18 @@ import torch
 from thalweg.stats.wording import listed
 from thalweg.study.ask.data_files import data_file
 from thalweg.study.ask.methods import Method
-from thalweg.study.model.cells import Argument, Curve, Value
+from thalweg.study.model.cells import Argument, Value
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.metric import declaration_problem, is_share, name_problem, without_split
+from thalweg.study.model.metric import declaration_problem, name_problem, without_split
+from thalweg.study.model.readouts import NONE
 from thalweg.study.model.schedules import Schedule, constant
 from thalweg.tasks.task import Choice, whole_number_problem
 
-from . import stepped
+from . import read_out, stepped
+from .reported import Diverged, Reported
 
 # The largest tensor that is looked at to see whether an optimizer of somebody else updates anything.
 WATCHED = 1_000_000
-
-
-class Diverged(Exception):
-    """Ends a training that diverged. A result, not a mistake: leave it uncaught.
-
-    Diverged means: a value that was reported (`Trial.report`) or checked (`Trial.check`) is not finite. A run that
-    ends with a finite value, however bad, is done: any bound would be a guess about the task, since a loss may begin
-    at 0, fall below it, or rise while the accuracy does. Only where it is no better than what was reported before the
-    training, the comparison counts it as failed.
-    """
 
 
 class FirstStep(BaseException):
@@ -93,6 +85,7 @@ class Trial:
         device: torch.device | None = None,
         script: Path | None = None,
         splits: bool = False,
+        readouts: Sequence[str] = (NONE,),
     ) -> None:
         self._device = device or torch.device("cpu")
         self._stops = stops_at_first_step
@@ -110,7 +103,8 @@ class Trial:
         self._on_report = on_report
         self._optimizers: list[torch.optim.Optimizer] = []
         self._step_seconds: list[float] = []
-        self._curves: dict[str, tuple[list[int], list[float]]] = {}
+        self._reports = [Reported(readout) for readout in readouts]
+        self._shown: int | None = None  # of which of these reports are now; None: of all
         self._higher: dict[str, bool] = {}
         self._positive: set[str] = set()
         self._tests: int | None = None
@@ -202,12 +196,16 @@ class Trial:
             raise StudyError(
                 f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out here or there"
             )
-        whole = {**options, **self._chain}
+        if self._reads_out and "readouts" in options:
+            raise StudyError("trial.optimizer(...): readouts is chosen by the comparison; leave it out here or there")
+        whole = {**options, **self._chain, **read_out.options(self.readouts)}
         # What no rule of ours can do itself is done before its step.
         clipping = {} if self._method.rule else {name: whole.pop(name, None) for name in stepped.CLIPPING}
         optimizer: torch.optim.Optimizer = self._method.build(model_or_params, self._values, whole)
         stepped.begin(optimizer)
         self._optimizers.append(optimizer)
+        if self._step_seconds:
+            read_out.begin(optimizer.param_groups, self.readouts, self._last_step)
         return optimizer, {name: bound for name, bound in clipping.items() if bound is not None}
 
     def share_options(self, other: "Trial") -> None:
@@ -218,9 +216,39 @@ class Trial:
         """A step has been taken, and took so long."""
         self._step_seconds.append(seconds)
 
-    def evaluated(self) -> None:
-        """What is reported from here on was computed with the weights to test in place."""
+    @property
+    def readouts(self) -> list[str]:
+        """Which averages of the weights are tested, `thalweg.study.model.readouts`: all of one training."""
+        return [own.readout for own in self._reports]
+
+    @property
+    def _reads_out(self) -> bool:
+        return any(readout != NONE for readout in self.readouts)
+
+    def show(self, place: int | None) -> bool:
+        """What is reported from here on was computed with this one of the readouts in place; None: it is of all.
+
+        Whether anybody wants to know of it: one that has diverged has ended, and there may be fewer.
+        """
         self._evaluated = True
+        self._shown = place
+        shown = self._shown_now()
+        for own in shown if self._step_seconds and place is not None else ():
+            own.tested = True
+        return bool(shown)
+
+    def _shown_now(self) -> list[Reported]:
+        some = self._reports if self._shown is None else self._reports[self._shown : self._shown + 1]
+        return [own for own in some if not own.diverged]
+
+    def in_place(self, place: int) -> dict[int, str]:
+        """Which readout of the parameters is to be in place, by the `id` of their group."""
+        readout = self.readouts[place] if place < len(self._reports) else NONE
+        return {id(group): readout for group in self._groups()}
+
+    def show_first(self) -> None:
+        """As `show`, for a script that tests once: before the first step that is of all."""
+        self.show(0 if self._step_seconds else None)
 
     def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
         """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running.
@@ -245,13 +273,38 @@ class Trial:
         """Within, the parameters hold the weights to test, where these are not the ones that are trained.
 
         So it is with averages (``ema=0.999``) and Schedule-Free; for other rules nothing changes. Evaluate in it,
-        and take no steps.
+        and take no steps. Where averages of the weights are compared (``readout=``), it serves one of them, and the
+        others are trained by themselves; `evaluations` serves all.
         """
-        self.evaluated()
+        self.show_first()
         with ExitStack() as inside:
             for optimizer in self._optimizers:
-                inside.enter_context(stepped.testing(optimizer))
+                inside.enter_context(read_out.in_place(optimizer, self.in_place(0)))
             yield
+
+    def evaluations(self, model: torch.nn.Module | None = None, batches: Iterable[Any] | None = None) -> Iterator[str]:
+        """As `evaluation`, once for each average of the weights that is compared, with it in place.
+
+        ``for _ in trial.evaluations(): trial.report(...)``; without ``readout=`` once. With ``model`` and ``batches``
+        (a list or loader, which is gone through for each) BatchNorm's statistics are those of the average meanwhile.
+        What is drawn from the generators of Python, NumPy and torch is the same in each, and afterwards as after one.
+        """
+        given = (model, batches) if self._step_seconds else (None, None)  # before, the weights are the same in all
+        before = read_out.Chance() if self._reads_out else None
+        after = None
+        for place, own in enumerate(self._reports):
+            if not self.show(place):
+                continue
+            with ExitStack() as inside:
+                for optimizer in self._optimizers:
+                    inside.enter_context(read_out.in_place(optimizer, self.in_place(place), *given))
+                if before:
+                    before.put_back()
+                yield own.readout
+            after = after or (read_out.Chance() if before else None)
+        if after:
+            after.put_back()
+        self.show(None)
 
     def report(
         self,
@@ -285,36 +338,45 @@ class Trial:
             raise StudyError("trial.report takes values by name: trial.report(valid_loss=..., test_loss=...)")
         if not metrics:
             raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
-        if self._step_seconds and not self._evaluated and any(map(stepped.tests_other_weights, self._optimizers)):
+        others = self._reads_out or any(map(stepped.tests_other_weights, self._optimizers))
+        if self._step_seconds and not self._evaluated and others:
+            what = (
+                f"readout={next(each for each in self.readouts if each != NONE)}"
+                if self._reads_out
+                else self._method.name
+            )
             raise StudyError(
-                f"{self._method.name} tests other weights than it trains, so its values must be computed with those "
+                f"{what} tests other weights than it trains, so its values must be computed with those "
                 "in place: evaluate inside `with trial.evaluation():`, which changes nothing for other rules"
             )
-        if not self._in_epochs and (self._curves or self._step_seconds):
-            self._epoch += 1
-        for name, given in metrics.items():
-            if problem := name_problem(name, self._higher):
-                raise StudyError(f"trial.report: {problem}")
-            value = _number(name, given)
-            epochs, values = self._curves.setdefault(name, ([], []))
-            if epochs and epochs[-1] == self._epoch:
-                raise StudyError(f"trial.report: {name} is reported twice in epoch {self._epoch}; report it once")
-            if not isfinite(value):
-                self._end(f"{name} was {value:g} {_moment(self._epoch)}")
-            if is_share(name):
-                if not -1e-6 <= value <= 1 + 1e-6:
-                    raise StudyError(f"trial.report: {name} must be a fraction from 0 to 1, got {value:g}")
-                value = min(max(value, 0.0), 1.0)  # a mean in float32 may end just outside
-            epochs.append(self._epoch)
-            values.append(value)
-        for name, (_, values) in self._curves.items():
+        for own in self._shown_now():
+            self._add(own, metrics)
+        if self._on_report and not self._reports[0].diverged:
+            self._on_report(self._epoch, self._reports[0].last([*metrics]))
+
+    def _add(self, own: Reported, metrics: Mapping[str, float]) -> None:
+        """Report of one readout; the training goes on until all have diverged."""
+        if self._in_epochs:
+            own.epoch = self._epoch
+        elif own.curves or self._step_seconds:
+            own.epoch += 1
+            self._epoch = max(self._epoch, own.epoch)
+        try:
+            for name, given in metrics.items():
+                if problem := name_problem(name, self._higher):
+                    raise StudyError(f"trial.report: {problem}")
+                own.add(name, _number(name, given))
+        except Diverged as ended:
+            own.end(str(ended), len(self._step_seconds))
+            if all(each.diverged for each in self._reports):
+                self._end(str(ended))
+            return
+        for name, (_, values) in own.curves.items():
             if without_split(name) in self._positive and min(values) <= 0:
                 raise StudyError(
                     f"trial.report: {name} is declared positive and was {min(values):g}: ratios of it say nothing, so "
                     "leave positive= out, and differences are compared"
                 )
-        if self._on_report:
-            self._on_report(self._epoch, {name: self._curves[name][1][-1] for name in metrics})
 
     def _declare(self, given: str | Sequence[str], higher: bool) -> None:
         for name in map(without_split, [given] if isinstance(given, str) else given):
@@ -329,6 +391,9 @@ class Trial:
             self._end(f"the loss was {value:g} in epoch {self._epoch}")
 
     def _end(self, message: str) -> None:
+        for own in self._reports:
+            if not own.diverged:
+                own.end(message, len(self._step_seconds))
         self.diverged = message
         raise Diverged(message)
 
@@ -345,6 +410,7 @@ class Trial:
         self._first = {name: tuple(of[name] for of in numbers if name in of) for name in self._method.hypers}
         if self._stops:
             raise FirstStep
+        read_out.begin(self._groups(), self.readouts, self._last_step)
         if not self._method.rule and self._values.get("lr") != 0:
             trained = [param for group in self._groups() for param in group["params"] if param.requires_grad]
             self._before = [(param, param.detach().clone()) for param in trained if param.numel() <= WATCHED]
@@ -373,35 +439,36 @@ class Trial:
             given.pop("lr", None)  # the schedule's factor is ours
         return tuple(name for name, seen in self._first.items() if name in given and seen and given[name] not in seen)
 
-    def outcome(self) -> dict[str, Any]:
-        """What the run has to say of itself, as fields of `Run`."""
+    def unserved(self, place: int) -> bool:
+        """Whether a readout was not tested where others were: its run has to be a training of its own."""
+        own = self._reports[place]
+        return any(each.tested for each in self._reports) and not own.tested and not own.diverged
+
+    def ended(self, place: int) -> str:
+        """Why a readout's run has ended as diverged; "" if it has not."""
+        return self._reports[place].diverged
+
+    def outcome(self, place: int = 0) -> dict[str, Any]:
+        """What the run of a readout has to say of itself, as fields of `Run`."""
+        own = self._reports[place]
         return {
-            "curves": {
-                name: Curve(
-                    tuple(e),
-                    tuple(v),
-                    self._higher.get(without_split(name)),
-                    self._tests if is_share(name) and name.startswith("test_") else None,
-                    without_split(name) in self._positive,
-                )
-                for name, (e, v) in self._curves.items()
-                if v
-            },
-            "steps": len(self._step_seconds),
+            "curves": own.as_curves(self._higher, self._positive, self._tests),
+            "steps": len(self._step_seconds) if self.diverged or own.steps is None else own.steps,
             "step_seconds": median(self._step_seconds) if self._step_seconds else None,
-            "state_bytes": sum(stepped.state_bytes(optimizer) for optimizer in self._optimizers),
+            "state_bytes": sum(read_out.state_bytes(optimizer, own.readout) for optimizer in self._optimizers),
         }
 
     def complaint(self) -> str:
         """What a script that ended without an exception forgot; "" if nothing."""
-        if not (self._optimizers and self._curves and self._step_seconds) and self._sent:
+        served = [own.curves for place, own in enumerate(self._reports) if not self.unserved(place)]
+        if not (self._optimizers and all(served) and self._step_seconds) and self._sent:
             return (
                 "it gave its trial to other processes, and nothing comes back from those: let train(trial) itself be "
                 "rank 0, which makes the optimizer, steps it and reports, and start only the other ranks"
             )
         if not self._optimizers:
             return "it never called trial.optimizer(model), so every rule would train alike"
-        if not self._curves:
+        if not all(served):
             return "it never called trial.report(valid_loss=..., ...), so there is nothing to compare"
         if not self._step_seconds:
             return "it never stepped the optimizer that trial.optimizer gave it, so no rule trained anything"
@@ -412,9 +479,9 @@ class Trial:
             )
         if self._schedule is not constant and not self._in_epochs:
             return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
-        if not any(name.startswith("valid_") for name in self._curves):
+        if not all(any(name.startswith("valid_") for name in curves) for curves in served):
             return "it reports no validation metric, so no winner could be chosen: add valid_loss=... to trial.report"
-        return self.unread()
+        return self.unread() or read_out.never_begun(self.readouts, self._last_step, len(self._step_seconds))
 
     def unread(self) -> str:
         """Which of the options that it had to read it did not; "" if it read them."""
@@ -429,7 +496,3 @@ def _number(name: str, given: Any) -> float:
         shape = getattr(given, "shape", None)
         kind = repr(given)[:60] if shape is None else f"shape {tuple(shape)}"
         raise StudyError(f"trial.report: {name} must be a number or a tensor with one element, got {kind}") from None
-
-
-def _moment(epoch: int) -> str:
-    return f"at the end of epoch {epoch}" if epoch else "before training"

@@ -13,8 +13,9 @@ from thalweg.stacks import Lockstep, models
 from thalweg.study.model.errors import StudyError
 from thalweg.tasks.task import Choice
 
-from . import stepped
-from .trial import Diverged, Trial
+from . import read_out
+from .reported import Diverged
+from .trial import Trial
 
 
 class Shared(StudyError):
@@ -117,11 +118,27 @@ class Trials(Sequence[OneTrial]):
     @contextmanager
     def evaluation(self) -> Iterator[None]:
         """As `Trial.evaluation`, of all."""
+        for trial in self._trials:
+            trial.show_first()
+        with self._in_place(0):
+            yield
+
+    def evaluations(self) -> Iterator[int]:
+        """As `Trial.evaluations`, of all: as often as the one has averages to be tested that has most of them."""
+        for place in range(max(len(trial.readouts) for trial in self._trials)):
+            shown = [trial.show(place) for trial in self._trials]
+            if any(shown):
+                with self._in_place(place):
+                    yield place
+        for trial in self._trials:
+            trial.show(None)
+
+    @contextmanager
+    def _in_place(self, place: int) -> Iterator[None]:
+        readouts = {group: readout for trial in self._trials for group, readout in trial.in_place(place).items()}
         with ExitStack() as inside:
-            for trial in self._trials:
-                trial.evaluated()
             for optimizer in self._stack.stepped if self._stack else ():
-                inside.enter_context(stepped.testing(optimizer))
+                inside.enter_context(read_out.in_place(optimizer, readouts))
             yield
 
     def report(

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,14 +23,16 @@ from thalweg.study.model.schedules import find_schedule
 from . import output
 from .conduct import Ending, conduct, conduct_stack
 from .devices import device_of, elsewhere
+from .stacking import trainings
 from .trial import FirstStep, Trial
 
 
 def run_cells(cells: Sequence[Cell]) -> list[Run]:
     """Train a cell, or several in lockstep, which share all but seeds, and what their optimizers are made of.
 
-    The result depends on each cell alone: one thread, every generator seeded, the script loaded anew. What the script
-    raises is recorded as ``failed``; where that ends a stack, each of it is trained alone. Raises `StudyError` if the
+    Those that differ in ``readout`` alone are read out of one training, as far as the script tests all of them. The
+    result depends on each cell alone: one thread, every generator seeded, the script loaded anew. What the script
+    raises is recorded as ``failed``; where that ends several, each of them is trained alone. Raises `StudyError` if the
     script or the rule is no longer the one that the comparison was started with, or if the training ended without
     having read what is varied.
     """
@@ -38,12 +41,28 @@ def run_cells(cells: Sequence[Cell]) -> list[Run]:
     known = {key: _unchanged(cell) for key, cell in {_method_key(cell): cell for cell in cells}.items()}
     # Those of a task of one's own were all given on purpose; one of ours may leave one alone that plays no part.
     to_read = first.options if path else first.varied
-    trials = [_trial_of(cell, known[_method_key(cell)], cell.values, to_read=to_read) for cell in cells]
-    endings = _conducted(cells, trials)
+    every = trainings(cells)
+    trials = [
+        _trial_of(own[0], known[_method_key(own[0])], own[0].values, [cell.readout for cell in own], to_read=to_read)
+        for own in every
+    ]
+    endings = _conducted([own[0] for own in every], trials)
     if len(cells) > 1 and any(ending.status == "failed" for ending in endings):
-        return [run for cell in cells for run in run_cells([cell])]
-    every = zip(cells, trials, endings, strict=True)
-    return [_run_of(cell, known[_method_key(cell)], trial, ending) for cell, trial, ending in every]
+        apart = [[own] for own in cells] if len(every) == 1 else every
+        return _in_order(cells, [run for own in apart for run in run_cells(own)])
+    runs = []
+    for own, trial, ending in zip(every, trials, endings, strict=True):
+        for place, cell in enumerate(own):
+            if trial.unserved(place):
+                runs.append(run_cell(cell))
+            else:
+                runs.append(_run_of(cell, known[_method_key(cell)], trial, ending, place))
+    return _in_order(cells, runs)
+
+
+def _in_order(cells: Sequence[Cell], runs: Sequence[Run]) -> list[Run]:
+    found = {run.key: run for run in runs}
+    return [found[cell.key] for cell in cells]
 
 
 def _method_key(cell: Cell) -> tuple[object, ...]:
@@ -65,7 +84,10 @@ def _conducted(cells: Sequence[Cell], trials: Sequence[Trial]) -> list[Ending]:
     return [conduct(trial, training, path, first.arguments) for trial in trials]
 
 
-def _run_of(cell: Cell, method: Method, trial: Trial, ending: Ending) -> Run:
+def _run_of(cell: Cell, method: Method, trial: Trial, ending: Ending, place: int) -> Run:
+    """The run of the readout at this place; one that has diverged has ended, whatever became of the others."""
+    if ending.status == "done" and (message := trial.ended(place)):
+        ending = replace(ending, status="diverged", message=message)
     if ending.status == "done" and (problem := elsewhere(trial.device.type, trial.trained_on)):
         raise StudyError(f"the training of {cell.task} ({cell.called}) {problem}")
     if cell.trial and (without := _without_effect(cell, method, trial.replaced(), trial.first_step)):
@@ -85,7 +107,7 @@ def _run_of(cell: Cell, method: Method, trial: Trial, ending: Ending) -> Run:
         seconds=ending.seconds,
         host=platform.node(),
         log="\n\n".join(filter(None, (ending.traceback, output.last_lines()))),
-        **trial.outcome(),
+        **trial.outcome(place),
     )
 
 
@@ -107,7 +129,7 @@ def _without_effect(
 _BEGUN: dict[tuple[object, ...], tuple[float, tuple[float, ...]]] = {}
 
 
-def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], **more: Any) -> Trial:
+def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], readouts: Sequence[str], **more: Any) -> Trial:
     return Trial(
         cell.seed,
         method,
@@ -119,6 +141,7 @@ def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], **more: A
         splits=cell.splits,
         device=device_of(cell.device),
         script=own_path(cell.task_source),
+        readouts=readouts,
         **more,
     )
 
@@ -136,7 +159,7 @@ def _begun_with_another(cell: Cell, method: Method, name: str) -> tuple[float, t
         value = float(cell.values[name])
         others = (value * 0.37, value * 0.93, value * 2.7, value + 1.0)  # no factor that a script would have
         other = next((each for each in others if each != value and not method.hypers[name].problem(each)), value)
-        trial = _trial_of(cell, method, {**cell.values, name: other}, stops_at_first_step=True)
+        trial = _trial_of(cell, method, {**cell.values, name: other}, [cell.readout], stops_at_first_step=True)
         with suppress(FirstStep):
             _conducted([cell], [trial])
         _BEGUN[asked] = other, trial.first_step.get(name, ())
