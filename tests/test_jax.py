@@ -20,6 +20,7 @@ from thalweg.rules import CATALOGUE
 from thalweg.testing import oracle
 from thalweg.testing.judging import case
 from thalweg.wrappers import Cautious, Lookahead, WeightAverage
+from thalweg.wrappers.readouts import Readouts
 
 SHAPES = ((3, 4), (5,), ())
 # No state; states and a step count; sums of the rule's and of a wrapper's; scalars, and other weights to test.
@@ -149,6 +150,30 @@ def test_a_schedule_scales_independent_decay() -> None:
     tx = thalweg.jax.adamw(lambda count: 0.1 * 0.5**count, weight_decay=0.1, decay="independent")
     oracles = expected(CATALOGUE["adamw"], weights, rows, kind="independent", weight_decay=0.1, rates=rates)
     assert apart(trained(tx, weights, rows)[0], oracle.weights_of(oracles)) < 1e-12
+
+
+def test_averages_are_read_out_as_in_torch() -> None:
+    weights, rows = drawn(30)
+    tx = thalweg.jax.transformation(
+        wrapped(CATALOGUE["adamw"], Readouts), 0.1, average_horizons=(5.0, 1e18, 0, 0), average_starts=(0, 20, 0, 0)
+    )
+    params, state = trained(tx, weights, rows)
+    own = [torch.nn.Parameter(torch.tensor(w)) for w in weights]
+    made = thalweg.AdamW(
+        own,
+        lr=0.1,
+        readouts={"long": thalweg.averaged(5, blend=0.25), "tail": thalweg.averaged(start=20)},
+    )
+    for row in rows:
+        for p, g in zip(own, row, strict=True):
+            p.grad = torch.tensor(g)
+        made.step()
+    for name, given in {"long": (1, 0.25), "tail": (2,)}.items():
+        found = thalweg.jax.read_out(state, params, *given)
+        with made.readout(name):
+            for p, x in zip(own, found, strict=True):
+                np.testing.assert_allclose(np.asarray(x), p.detach().numpy(), rtol=1e-12, atol=1e-14)
+    assert "average3" not in state.states
 
 
 def test_sixty_four_learning_rates_in_one_call() -> None:

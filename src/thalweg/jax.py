@@ -28,9 +28,9 @@ from thalweg.closest import did_you_mean
 from thalweg.formula import Rule, Scalar, State, Sum, Switch, chain, compose, wrapped
 from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, layers, parts
 from thalweg.rules import CATALOGUE
-from thalweg.wrappers import WeightAverage
+from thalweg.wrappers import WeightAverage, readouts
 
-__all__ = ["RuleState", "Transformation", "transformation"]  # and each rule of the catalogue
+__all__ = ["RuleState", "Transformation", "read_out", "transformation"]  # and each rule of the catalogue
 
 Numbers = Mapping[str, Any]
 Tree = Any  # of arrays: parameters, gradients, a state of each parameter
@@ -106,6 +106,22 @@ def transformation(rule: type[Rule], learning_rate: Any = None, **options: Any) 
     made = Transformation(partial(_init, **of), partial(_update, **of))
     made.evaluate = partial(_evaluate, **of)
     return made
+
+
+def read_out(state: RuleState, params: Tree, average: int = 1, blend: float = 1.0) -> Tree:
+    """One of the averages that `thalweg.wrappers.readouts.Readouts` keeps around a rule, a tree like the parameters.
+
+    ``average``  which, from 1 to 4: the first of ``average_horizons`` and ``average_starts`` is 1.
+    ``blend``    how far from the weights to the average; may be traced.
+
+    Raises KeyError for one that is not kept: its horizon is 0.
+    """
+    blended: Any = readouts.blended  # formulas have no types
+
+    def one(w: Any, kept: Any) -> jax.Array:
+        return jnp.asarray(blended(_wide(w), _wide(kept), blend), jnp.asarray(w).dtype)
+
+    return jax.tree.map(one, params, state.states[f"average{average}"])
 
 
 def __getattr__(name: str) -> Callable[..., Transformation]:
