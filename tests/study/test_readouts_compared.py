@@ -10,6 +10,9 @@ from thalweg.study import StudyError
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.readouts import Readout, kept_together, readout_of, written
 from thalweg.study.model.same import differences
+from thalweg.study.run.engines import Serial
+from thalweg.study.run.outlook import outlook
+from thalweg.study.run.rerun import rerun
 from thalweg.study.run.stacking import stacks, trainings
 from thalweg.study.run.worker import run_cell, run_cells
 from thalweg.view.commands import again
@@ -222,7 +225,10 @@ def test_where_one_fails_each_is_trained_alone(script):
     [
         ({"steps": ""}, "write trial.epochs(n, steps=len(loader))"),
         ({"steps": ", steps=50"}, "was to start after step 240 of 300, and the optimizer took 30"),
-        ({"evaluate": "if True:"}, "readout=averaged:start=0.8 tests other weights than it trains"),
+        (
+            {"evaluate": "if True:", "options": "); trial.evaluation().__enter__("},
+            "readout=averaged:start=0.8 tests other weights than it trains",
+        ),
         ({"options": ", readouts={}"}, "readouts is chosen by the comparison"),
     ],
 )
@@ -236,13 +242,18 @@ def test_a_script_that_cannot_is_told(script, written_so, words):
 def test_a_comparison_trains_once(script):
     """Told by the trainings that a script counts beside itself."""
     counts = text().replace("model = torch", "with open('trained', 'a') as f: f.write('x')\n        model = torch")
-    found = run(script(counts), "sgd:lr=0.05", trials=1, seeds=2, vary={"readout": READOUTS})
+    task, settings = script(counts), {"trials": 1, "seeds": 2}
+    found = run(task, "sgd:lr=0.05", vary={"readout": READOUTS}, **settings)
     with open("trained") as file:
         assert len(file.read()) == 4  # the default, once more, and two re-runs
+    (plan,) = outlook(study(task, "sgd:lr=0.05", vary={"readout": READOUTS}, **settings), store="s.sqlite")
+    assert (plan.search, plan.again, plan.stored) == (2, 2, 4)
     assert [rule.label for rule in found.plan.rules] == [f"readout={readout}" for readout in READOUTS]
     for readout in READOUTS:
-        run(script(counts), "sgd:lr=0.05", trials=1, seeds=2, readout=readout, store="alone.sqlite")
+        run(task, "sgd:lr=0.05", readout=readout, store="alone.sqlite", **settings)
     assert rows("alone.sqlite") == rows("s.sqlite")
+    cell = found.plan.cell(found.plan.rules[2], 0, found.plan.fresh_seeds[0])
+    assert rerun("s.sqlite", cell.key, engine=Serial()).same
 
 
 # In stacks

@@ -21,6 +21,7 @@ from thalweg.study.model.plan import Plan
 
 from .compare import default_store
 from .engines import LocalProcesses
+from .stacking import trainings
 
 if TYPE_CHECKING:
     from thalweg.study.judge.findings import Findings
@@ -62,6 +63,7 @@ class Outlook:
     """Of one task.
 
     ``search``, ``again``  trainings of the search, and of the re-runs, at the most; ``stored`` of both that are there.
+                  What is read out of one training counts once.
     ``seconds``   of one training, on average; ``workers`` how many are trained at once.
     ``metric``    where it is known from runs; ``told`` from those of the study of ``judged`` trials, empty without;
                   ``worlds`` without them.
@@ -106,7 +108,8 @@ def outlook(
 def _outlook(plan: Plan, have: Mapping[str, Run], engine: LocalProcesses, path: Path, begun: Plan | None) -> Outlook:
     search = {cell.key: cell for cell in (*plan.search_cells(), *plan.repeat_cells())}
     again = {cell.key: cell for cell in plan.fresh_cells(to_train_again(plan, have))}
-    stored = [have[key] for key in (*search, *again) if key in have]
+    there = [cell for cell in {**search, **again}.values() if cell.key in have]
+    stored = [have[cell.key] for cell in there]
     found = findings(plan, {}, have, path)
     if found.missing and begun is not None:
         # A larger study is told what the one that is there tells.
@@ -114,9 +117,9 @@ def _outlook(plan: Plan, have: Mapping[str, Run], engine: LocalProcesses, path: 
     told = tuple(_told(found))
     return Outlook(
         plan=plan,
-        search=len(search),
-        again=len(again),
-        stored=len(stored),
+        search=len(trainings([*search.values()])),
+        again=len(trainings([*again.values()])),
+        stored=len(trainings(there)),
         seconds=mean(run.seconds for run in stored) if stored else _timed(plan, engine),
         workers=engine.workers,
         metric=found.metric,

@@ -339,7 +339,8 @@ class Trial:
         if not metrics:
             raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
         others = self._reads_out or any(map(stepped.tests_other_weights, self._optimizers))
-        if self._step_seconds and not self._evaluated and others:
+        evaluated = any(own.tested for own in self._reports) if self._reads_out else self._evaluated
+        if self._step_seconds and not evaluated and others:
             what = (
                 f"readout={next(each for each in self.readouts if each != NONE)}"
                 if self._reads_out
