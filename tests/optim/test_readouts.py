@@ -112,6 +112,44 @@ def test_a_window_is_the_mean_of_the_last_copies() -> None:
         assert read(made, weight, "lawa") == value
 
 
+def test_each_average_is_its_own() -> None:
+    """Of 1 to 5: all of them, those after the first, the last, those after the third."""
+    weight, made = downhill(
+        {
+            "all": thalweg.averaged(),
+            "later": thalweg.averaged(start=1),
+            "last": thalweg.averaged(horizon=1),
+            "tail": thalweg.averaged(start=3),
+        }
+    )
+    for _ in range(5):
+        weight.grad = torch.ones_like(weight)
+        made.step()
+    assert [read(made, weight, name) for name in ("all", "later", "last", "tail")] == [-3.0, -3.5, -5.0, -4.5]
+
+
+def test_what_is_kept_of_a_weight_stays_without_a_step() -> None:
+    moving, resting = (torch.nn.Parameter(torch.zeros(2, dtype=torch.float64)) for _ in range(2))
+    made = thalweg.SGD([moving, resting], lr=1.0, readouts={"lawa": thalweg.window(1, every=2)})
+    for step in range(4):
+        moving.grad = torch.ones_like(moving)
+        resting.grad = torch.ones_like(resting) if step < 2 else None
+        made.step()
+        resting.data.sub_(float(step == 1))  # by hand, after what is kept
+    with made.readout("lawa"):
+        assert [p.tolist()[0] for p in (moving, resting)] == [-4.0, -2.0]
+
+
+def test_a_count_that_is_written_to_is_noticed() -> None:
+    weight, made = downhill({"lawa": thalweg.window(2, every=100)})
+    for step in range(5):
+        if step == 3:
+            made.state[weight]["step"].fill_(99.0)
+        weight.grad = torch.ones_like(weight)
+        made.step()
+    assert read(made, weight, "lawa") == -4.0
+
+
 def test_each_weight_goes_by_its_own_steps() -> None:
     whole, late, never = (torch.nn.Parameter(torch.zeros(2, dtype=torch.float64)) for _ in range(3))
     readouts = {"tail": thalweg.averaged(start=1), "lawa": thalweg.window(2, every=2)}

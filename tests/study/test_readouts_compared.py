@@ -140,6 +140,7 @@ def test_those_that_differ_in_nothing_else_are_one_training():
 
 def test_a_stack_has_all_readouts_of_its_trainings():
     every = [cells("quadratic-deep", rule="sgd", trial=trial) for trial in range(3)]
+    del every[1][0]
     assert stacks([cell for own in every for cell in own], 2) == [tuple(cell for own in every for cell in own)]
 
 

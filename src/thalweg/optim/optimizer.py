@@ -170,10 +170,10 @@ class Optimizer(torch.optim.Optimizer):
         super().__setstate__(state)
         self.state = WatchedState(self.state)
         self._stepper = Stepper()
-        for kept, value in (("_telemetry", None), ("_swapped", False), ("_checked", ())):  # absent after unpickling
+        absent = (("_telemetry", None), ("_swapped", False), ("_checked", ()), ("_windows", None))  # after unpickling
+        for kept, value in absent:
             vars(self).setdefault(kept, value)
         vars(self).setdefault("_lock", RLock())
-        self.whole, self._windows = type(self).whole, None
         self._keep_readouts(self.param_groups)
         self.defaults = {**surface.defaults(self.whole), **self.defaults}
         for options in (self.defaults, *self.param_groups):

@@ -274,7 +274,7 @@ def _copied(launch: Launch, groups: Sequence[Group]) -> int:
             since = steps % every
             left = min(left, every - int(since[own].max()))
             for k in np.flatnonzero(own & (since == 0) & (True if present is None else present)).tolist():
-                _keep(members.states[k], _key(name, (int(steps[k]) // every - 1) % count), members.params[k])
+                _keep(members.states[k], _key(name, int(steps[k]) // every % count), members.params[k])
     return left
 
 

@@ -287,11 +287,10 @@ class Trial:
 
         ``for _ in trial.evaluations(): trial.report(...)``; without ``readout=`` once. With ``model`` and ``batches``
         (a list or loader, which is gone through for each) BatchNorm's statistics are those of the average meanwhile.
-        What is drawn from the generators of Python, NumPy and torch is the same in each, and afterwards as after one.
+        What is drawn from the generators of Python, NumPy and torch is the same in each.
         """
         given = (model, batches) if self._step_seconds else (None, None)  # before, the weights are the same in all
         before = read_out.Chance() if self._reads_out else None
-        after = None
         for place, own in enumerate(self._reports):
             if not self.show(place):
                 continue
@@ -301,9 +300,6 @@ class Trial:
                 if before:
                     before.put_back()
                 yield own.readout
-            after = after or (read_out.Chance() if before else None)
-        if after:
-            after.put_back()
         self.show(None)
 
     def report(
