@@ -75,7 +75,7 @@ class _Bare:
 
         return build(CATALOGUE[RULE], model_or_params.parameters(), self.values, **options)
 
-    def epochs(self, count: int) -> Iterator[int]:
+    def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
         return iter(range(count))
 
     def evaluation(self) -> AbstractContextManager[None]:

@@ -204,7 +204,7 @@ def test_mistakes_are_named() -> None:
         (lambda: thalweg.jax.adamw(beta_1=0.9), TypeError, "AdamW takes no 'beta_1'; did you mean 'beta1'"),
         (lambda: thalweg.jax.adamw(betas=(0.9,)), ValueError, "betas are 2 numbers"),
         (lambda: thalweg.jax.adamw(-1.0), ValueError, "learning_rate must be at least 0"),
-        (lambda: thalweg.jax.adamw(decay="own"), ValueError, "decay is one of l2, decoupled, independent, corrected"),
+        (lambda: thalweg.jax.adamw(decay="own"), ValueError, "decay is one of l2, decoupled, cautious, str"),
         (lambda: thalweg.jax.transformation(Plain, weight_decay=0.1), TypeError, "takes no 'weight_decay'"),
         (lambda: thalweg.jax.sgd(clip_norm=1.0, clip_scope="group"), ValueError, "clip_scope is all or tensor"),
         (lambda: thalweg.jax.adamq, AttributeError, "did you mean 'adam"),

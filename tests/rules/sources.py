@@ -476,6 +476,18 @@ SOURCES: tuple[Source, ...] = (
     ),
     as_written("sgd+cautious", "the paper's Algorithm 2", hand.cautious_sgd, *same({"lr": 0.05, "momentum": 0.9})),
     as_written(
+        "sgd+hyperball", "the paper's two lines", hand.hyperball_sgd,
+        *same({"lr": 0.05, "momentum": 0.9}, {"lr": 0.02, "momentum": 0.5}),
+    ),
+    as_written(
+        "sgd+updatefloor", "the records' formula", hand.floored_sgd,
+        *same({"lr": 0.05, "momentum": 0.9, "least_update": 2.0}),
+    ),
+    as_written(
+        "sgd+gpa", "the paper's three lines", hand.gpa_sgd,
+        *same({"lr": 0.05, "momentum": 0.9, "mu_x": 0.95, "mu_y": 0.7}),
+    ),
+    as_written(
         "sgd+weightaverage", "its formula", hand.averaged_sgd, *same({"lr": 0.05, "ema": 0.9}),
         compared="weights to test",
     ),

@@ -7,7 +7,7 @@ from typing import Any
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.chain import NUMBERS, WITHOUT, decay
 from thalweg.formula.compose import start_value, tested
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, once, parts
+from thalweg.formula.rule import CHAIN_DECAYS, asks, decay_kind, once, parts
 
 from . import surface
 
@@ -54,16 +54,23 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
     found["unscale"] = (-1.0 if group["maximize"] else 1.0) / scale
     if group["clip_value"] is not None:
         found["clip_value"] = float(group["clip_value"])
-    return found | _decayed(rule, group, found.get("lr", 0.0), found.get("weight_decay", 0.0))
+    if "weight_decay" in found:
+        found["weight_decay"] *= float(group["decay_scale"])
+    return found | _by_rate(rule, group, found["lr"], found.get("weight_decay", 0.0)) if "lr" in found else found
 
 
-def _decayed(rule: type[Rule], group: Mapping[str, Any], lr: float, weight_decay: float) -> dict[str, float]:
-    """The chain's numbers of weight decay, where the chain does it."""
+def _by_rate(rule: type[Rule], group: Mapping[str, Any], lr: float, weight_decay: float) -> dict[str, float]:
+    """What follows from a group's learning rate: the rate in force, and the chain's numbers of weight decay.
+
+    ``weight_decay``  that in force.
+    """
+    scale = float(group["lr_scale"])
+    lr, first = scale * lr, scale * first_lr(group, lr)
+    found = {"lr": lr, **({"first_lr": first} if asks(rule, "first_lr") else {})}
     kind = group.get("decay", decay_kind(rule))
     if kind not in CHAIN_DECAYS:
-        return {}
-    first = first_lr(group, lr) or 1.0  # a rate of 0 moves nothing, whatever it was at first
-    return decay(kind, lr, first, weight_decay)
+        return found
+    return found | decay(kind, lr, first or 1.0, weight_decay)  # a rate of 0 moves nothing, whatever it was at first
 
 
 def first_lr(group: Mapping[str, Any], lr: float) -> float:
@@ -109,8 +116,8 @@ class Settings:
             if before is not None and now != before and type(now[-1]) is float and now[:-1] == before[:-1]:
                 # Only the learning rate: what a scheduler does, of hundreds of groups perhaps.
                 lr = now[-1]
-                fresh = numbers[i] = {**known, "lr": lr, **_decayed(own, group, lr, known.get("weight_decay", 0.0))}
-                if lr and known["lr"] and bool(fresh["shrink"]) == bool(known["shrink"]):
+                fresh = numbers[i] = {**known, **_by_rate(own, group, lr, known.get("weight_decay", 0.0))}
+                if all(bool(fresh[name]) == bool(known[name]) for name in ("lr", *WITHOUT)):
                     continue  # no switch depends on more than that
             else:
                 numbers[i] = _of(own, group, groups[first], scale)
