@@ -25,8 +25,10 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Adan",
+    "Grams",
     "LAMB",
     "LARS",
+    "LaProp",
     "Lion",
     "MARS",
     "Momentum",
@@ -492,6 +494,28 @@ class AMSBound(Optimizer):
         like: Literal["tf1"] | None = None,
     ) -> None: ...
 
+class LaProp(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: float | torch.Tensor = 0.0004,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-15,
+        weight_decay: float = 0.0,
+        *,
+        decay: Literal["l2", "decoupled", "independent", "corrected"] = "decoupled",
+        maximize: bool = False,
+        clip_value: float | None = None,
+        ema: float | None = None,
+        ema_warmup: bool = True,
+        clip_norm: float | None = None,
+        clip_scope: Literal["all", "tensor"] = "all",
+        clip_eps: float = 1e-06,
+        nonfinite: Literal["raise", "skip", "pass"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
+    ) -> None: ...
+
 class AdaBelief(Optimizer):
     def __init__(
         self,
@@ -705,6 +729,28 @@ class MARS(Optimizer):
         eps: float = 1e-08,
         weight_decay: float = 0.0,
         gamma: float = 0.025,
+        *,
+        decay: Literal["l2", "decoupled", "independent", "corrected"] = "decoupled",
+        maximize: bool = False,
+        clip_value: float | None = None,
+        ema: float | None = None,
+        ema_warmup: bool = True,
+        clip_norm: float | None = None,
+        clip_scope: Literal["all", "tensor"] = "all",
+        clip_eps: float = 1e-06,
+        nonfinite: Literal["raise", "skip", "pass"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
+    ) -> None: ...
+
+class Grams(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: float | torch.Tensor = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-06,
+        weight_decay: float = 0.0,
         *,
         decay: Literal["l2", "decoupled", "independent", "corrected"] = "decoupled",
         maximize: bool = False,
