@@ -150,7 +150,7 @@ def test_what_a_rule_does_not_have_is_refused() -> None:
         form(CATALOGUE["lion"], {"measured": True})
     with pytest.raises(
         ValueError,
-        match="decay of AdamW is one of l2, decoupled, cautious, .*, palm, not 'own'",
+        match=r"decay of AdamW is one of l2, decoupled, cautious, .*, palm, not 'own'",
     ):
         form(CATALOGUE["adamw"], decay="own")
     with pytest.raises(ValueError, match="decay of LAMB is one of own, not 'l2'"):

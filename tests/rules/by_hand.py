@@ -242,6 +242,20 @@ def mars(beta1: float, beta2: float, eps: float, weight_decay: float, gamma: flo
     return move
 
 
+def laprop(beta1: float, beta2: float, eps: float, weight_decay: float = 0.0) -> Move:
+    """Ziyin, Wang & Ueda 2020, with AdamW's decay: the scale is applied before the average, lr after it."""
+    n: Any = 0.0
+    m: Any = 0.0
+
+    def move(w: Any, g: Any, lr: float, t: int) -> Any:
+        nonlocal n, m
+        n = beta2 * n + (1 - beta2) * g**2
+        m = beta1 * m + (1 - beta1) * g / (np.sqrt(n / (1 - beta2**t)) + eps)
+        return w - lr * (m / (1 - beta1**t) + weight_decay * w)
+
+    return move
+
+
 def lookahead_sgd(momentum: float, k: int, slow_step: float) -> Move:
     """Zhang et al. 2019, Algorithm 1, around torch's form of momentum."""
     b: Any = 0.0

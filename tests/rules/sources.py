@@ -353,6 +353,19 @@ SOURCES: tuple[Source, ...] = (
          ({"lr": 0.01, "betas": (0.8, 0.5), "gamma": 0.05},
           {"lr": 0.01, "betas": (0.8, 0.5), "gamma": 0.05, "amsbound": True})),
     ),
+    # lr stands inside the average there, and is held. 1e-15 is added under the root, where it counts for gradients that
+    # are small, and eps is divided by sqrt(1 - beta2^t), so here it is next to none. Decay acts on the weight after the
+    # step. Below, the paper's formula is exact.
+    Source(
+        "laprop", "pytorch_optimizer", "pytorch_optimizer.LaProp", torch_class("pytorch_optimizer.LaProp"),
+        same({}, {"lr": 0.01, "betas": (0.8, 0.95)}), scheduled=False, tolerance=1e-8,
+    ),
+    as_written(
+        "laprop", "the paper's algorithm", hand.laprop,
+        ({}, {"lr": 4e-4, "beta1": 0.9, "beta2": 0.999, "eps": 1e-15}),
+        ({"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1},
+         {**BOTH, "lr": 0.1, "eps": 1e-3, "weight_decay": 0.1}),
+    ),
     Source(
         "adabelief", "adabelief-pytorch", "adabelief_pytorch.AdaBelief", torch_class("adabelief_pytorch.AdaBelief"),
         (
@@ -468,6 +481,10 @@ SOURCES: tuple[Source, ...] = (
         "mars", "the paper's Algorithm 2", hand.mars,
         ({"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1, "gamma": 0.1},
          {**BOTH, "lr": 0.1, "eps": 1e-3, "weight_decay": 0.1, "gamma": 0.1}),
+    ),
+    Source(
+        "grams", "pytorch_optimizer", "pytorch_optimizer.Grams", torch_class("pytorch_optimizer.Grams"),
+        same({}, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
     ),
     as_written(
         "sgd+lookahead", "the paper's Algorithm 1", hand.lookahead_sgd,

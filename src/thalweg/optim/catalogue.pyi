@@ -26,8 +26,10 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Adan",
+    "Grams",
     "LAMB",
     "LARS",
+    "LaProp",
     "Lion",
     "MARS",
     "Momentum",
@@ -528,6 +530,30 @@ class AMSBound(Optimizer):
         like: Literal["tf1"] | None = None,
     ) -> None: ...
 
+class LaProp(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: float | torch.Tensor = 0.0004,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-15,
+        weight_decay: float = 0.0,
+        *,
+        decay: _Decay = "decoupled",
+        lr_scale: float = 1.0,
+        decay_scale: float = 1.0,
+        maximize: bool = False,
+        clip_value: float | None = None,
+        ema: float | None = None,
+        ema_warmup: bool = True,
+        clip_norm: float | None = None,
+        clip_scope: Literal["all", "tensor"] = "all",
+        clip_eps: float = 1e-06,
+        nonfinite: Literal["raise", "skip", "pass"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
+    ) -> None: ...
+
 class AdaBelief(Optimizer):
     def __init__(
         self,
@@ -759,6 +785,30 @@ class MARS(Optimizer):
         eps: float = 1e-08,
         weight_decay: float = 0.0,
         gamma: float = 0.025,
+        *,
+        decay: _Decay = "decoupled",
+        lr_scale: float = 1.0,
+        decay_scale: float = 1.0,
+        maximize: bool = False,
+        clip_value: float | None = None,
+        ema: float | None = None,
+        ema_warmup: bool = True,
+        clip_norm: float | None = None,
+        clip_scope: Literal["all", "tensor"] = "all",
+        clip_eps: float = 1e-06,
+        nonfinite: Literal["raise", "skip", "pass"] = "pass",
+        clear: bool = False,
+        amp_fused: bool = False,
+    ) -> None: ...
+
+class Grams(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: float | torch.Tensor = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-06,
+        weight_decay: float = 0.0,
         *,
         decay: _Decay = "decoupled",
         lr_scale: float = 1.0,
