@@ -19,9 +19,8 @@ class GPA(Wrapper):
 
     @staticmethod
     def follow(w, d, path, mu_x, mu_y):
-        # The path is z. From y, where the gradient was, x goes 1 - mu_x of its way to the next z.
-        y = w + d
-        w = y - ((1 - mu_x) * (y - path) + (1 - mu_x * mu_y) * d)
+        # The path is z, and w + d was y: both as they were, put into the next y.
+        w = w - (1 - mu_x) * (w - path) - (1 - mu_x - mu_x * mu_y) * d
         path = path - d
         return {"w": w, "path": path}
 
