@@ -145,7 +145,7 @@ def _values(settings: Numbers, kind: str, count: Any) -> dict[str, Any]:
         first = jnp.where(found["first_lr"] == 0, 1.0, found["first_lr"])
         amounts = chain.decay(kind, found["lr"], first, found["weight_decay"])
         if isinstance(found["weight_decay"], int | float) and found["weight_decay"] == 0:
-            amounts = dict.fromkeys(chain.WITHOUT, 0.0)
+            amounts = {}
     clip_value = inf if settings["clip_value"] is None else settings["clip_value"]
     unscale = -1.0 if settings["maximize"] else 1.0
     t = (count + 1).astype(jnp.promote_types(jnp.float32, jnp.result_type(float)))

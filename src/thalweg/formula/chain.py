@@ -19,8 +19,9 @@ NUMBERS = {
     "unscale": 1.0, "clip_value": float("inf"), "clip_scale": 1.0,
     "l2": 0.0, "shrink": 0.0, "shrink_cautious": 0.0, "shrink_strict": 0.0,
 }  # fmt: skip
-# The parts of the weight that may be taken off beside the rule; of one parameter, at most one of them.
+# The parts of the weight that may be taken off beside the rule, see `move`; of one parameter, at most one of them.
 BESIDE = ("shrink", "shrink_cautious", "shrink_strict")
+_DECOUPLED = {"decoupled": "shrink", "cautious": "shrink_cautious", "strictly-cautious": "shrink_strict"}
 # The switch of a decay that has a share in no weight. A decay of 0 is left out, not multiplied: 0 times an infinite
 # weight is nan, a pass that only adds up need not read the weights, and steps in the cache are bound by arithmetic.
 WITHOUT = {name: f"without_{name}" for name in ("l2", *BESIDE)}
@@ -52,22 +53,19 @@ def first_or_kept(state: Any, g: Any, t: Any) -> Any:
 
 
 def decay(kind: str, lr: Any, first_lr: Any, weight_decay: Any) -> dict[str, Any]:
-    """The chain's l2 and shrink under a kind of weight decay; the kinds are those of `Decay`.
+    """What a kind of weight decay sets of the chain's l2 and the parts in `BESIDE`; the kinds are those of `Decay`.
 
-    ``shrink`` is the part of the weight that is taken off beside the rule; of a cautious one see `move`. ``first_lr``:
-    the learning rate before any schedule.
+    ``first_lr``: the learning rate before any schedule. Nothing, if the rule does it itself, or nobody.
     """
-    amounts = dict.fromkeys(WITHOUT, 0.0)
     if kind == "l2":
-        return {**amounts, "l2": weight_decay}
+        return {"l2": weight_decay}
     if kind == "palm":
-        return {**amounts, "shrink": lr * lr * weight_decay}
-    if kind in ("independent", "corrected"):
-        scheduled = lr / first_lr * weight_decay
-        return {**amounts, "shrink": scheduled if kind == "independent" else lr * scheduled}
-    beside = {"decoupled": "shrink", "cautious": "shrink_cautious", "strictly-cautious": "shrink_strict"}
-    # Where it is none of these, the rule does it itself, or nobody.
-    return {**amounts, beside[kind]: lr * weight_decay} if kind in beside else amounts
+        return {"shrink": lr * lr * weight_decay}
+    if kind == "independent":
+        return {"shrink": lr / first_lr * weight_decay}
+    if kind == "corrected":
+        return {"shrink": lr * (lr / first_lr * weight_decay)}
+    return {_DECOUPLED[kind]: lr * weight_decay} if kind in _DECOUPLED else {}
 
 
 def move(w: Any, d: Any, shrink: Any = None, shrink_cautious: Any = None, shrink_strict: Any = None) -> Any:

@@ -151,7 +151,8 @@ def sections(told: Story) -> Iterator[tuple[str, tuple[Line, ...]]]:
 
 def decay_terms(kind: str) -> dict[str, Expression]:
     """What to write for the chain's l2 and shrink under one kind of decay; see `Decay`."""
-    amounts = chain.decay(kind, *(number(name) for name in ("lr", "first_lr", "weight_decay")))
+    amounts = dict.fromkeys(chain.WITHOUT, 0.0)
+    amounts |= chain.decay(kind, *(number(name) for name in ("lr", "first_lr", "weight_decay")))
     return {name: e if isinstance(e, Expression) else constant(e) for name, e in amounts.items()}
 
 

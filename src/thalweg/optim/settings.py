@@ -7,7 +7,7 @@ from typing import Any
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.chain import NUMBERS, WITHOUT, decay
 from thalweg.formula.compose import start_value, tested
-from thalweg.formula.rule import CHAIN_DECAYS, asks, decay_kind, once, parts
+from thalweg.formula.rule import asks, decay_kind, once, parts
 
 from . import surface
 
@@ -56,21 +56,25 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
         found["clip_value"] = float(group["clip_value"])
     if "weight_decay" in found:
         found["weight_decay"] *= float(group["decay_scale"])
-    return found | _by_rate(rule, group, found["lr"], found.get("weight_decay", 0.0)) if "lr" in found else found
+    if asks(rule, "first_lr"):
+        found["first_lr"] = 0.0
+    return found | _by_rate(rule, group, found["lr"], found) if "lr" in found else found
 
 
-def _by_rate(rule: type[Rule], group: Mapping[str, Any], lr: float, weight_decay: float) -> dict[str, float]:
-    """What follows from a group's learning rate: the rate in force, and the chain's numbers of weight decay.
+def _by_rate(rule: type[Rule], group: Mapping[str, Any], lr: float, known: Mapping[str, float]) -> dict[str, float]:
+    """What follows from a group's learning rate: the rates in force, and what weight decay sets of the chain's numbers.
 
-    ``weight_decay``  that in force.
+    ``known``  the group's numbers; of these, weight decay as it is in force.
     """
     scale = float(group["lr_scale"])
-    lr, first = scale * lr, scale * first_lr(group, lr)
-    found = {"lr": lr, **({"first_lr": first} if asks(rule, "first_lr") else {})}
-    kind = group.get("decay", decay_kind(rule))
-    if kind not in CHAIN_DECAYS:
-        return found
-    return found | decay(kind, lr, first or 1.0, weight_decay)  # a rate of 0 moves nothing, whatever it was at first
+    first = scale * first_lr(group, lr)
+    lr *= scale
+    # A rate of 0 moves nothing, whatever it was at first.
+    found = decay(group.get("decay", decay_kind(rule)), lr, first or 1.0, known.get("weight_decay", 0.0))
+    found["lr"] = lr
+    if "first_lr" in known:
+        found["first_lr"] = first
+    return found
 
 
 def first_lr(group: Mapping[str, Any], lr: float) -> float:
@@ -115,9 +119,9 @@ class Settings:
             known = numbers[i]
             if before is not None and now != before and type(now[-1]) is float and now[:-1] == before[:-1]:
                 # Only the learning rate: what a scheduler does, of hundreds of groups perhaps.
-                lr = now[-1]
-                fresh = numbers[i] = {**known, **_by_rate(own, group, lr, known.get("weight_decay", 0.0))}
-                if all(bool(fresh[name]) == bool(known[name]) for name in ("lr", *WITHOUT)):
+                changed = _by_rate(own, group, now[-1], known)
+                numbers[i] = {**known, **changed}
+                if all((value == 0) == (known[name] == 0) for name, value in changed.items()):
                     continue  # no switch depends on more than that
             else:
                 numbers[i] = _of(own, group, groups[first], scale)
