@@ -57,6 +57,8 @@ def decay(kind: str, lr: Any, first_lr: Any, weight_decay: Any) -> dict[str, Any
 
     ``first_lr``: the learning rate before any schedule. Nothing, if the rule does it itself, or nobody.
     """
+    if kind in _DECOUPLED:
+        return {_DECOUPLED[kind]: lr * weight_decay}
     if kind == "l2":
         return {"l2": weight_decay}
     if kind == "palm":
@@ -65,7 +67,7 @@ def decay(kind: str, lr: Any, first_lr: Any, weight_decay: Any) -> dict[str, Any
         return {"shrink": lr / first_lr * weight_decay}
     if kind == "corrected":
         return {"shrink": lr * (lr / first_lr * weight_decay)}
-    return {_DECOUPLED[kind]: lr * weight_decay} if kind in _DECOUPLED else {}
+    return {}
 
 
 def move(w: Any, d: Any, shrink: Any = None, shrink_cautious: Any = None, shrink_strict: Any = None) -> Any:

@@ -69,8 +69,9 @@ def _by_rate(rule: type[Rule], group: Mapping[str, Any], lr: float, known: Mappi
     scale = float(group["lr_scale"])
     first = scale * first_lr(group, lr)
     lr *= scale
+    kind = group["decay"] if "decay" in group else decay_kind(rule)
     # A rate of 0 moves nothing, whatever it was at first.
-    found = decay(group.get("decay", decay_kind(rule)), lr, first or 1.0, known.get("weight_decay", 0.0))
+    found = decay(kind, lr, first or 1.0, known.get("weight_decay", 0.0))
     found["lr"] = lr
     if "first_lr" in known:
         found["first_lr"] = first
@@ -121,7 +122,7 @@ class Settings:
                 # Only the learning rate: what a scheduler does, of hundreds of groups perhaps.
                 changed = _by_rate(own, group, now[-1], known)
                 numbers[i] = {**known, **changed}
-                if all((value == 0) == (known[name] == 0) for name, value in changed.items()):
+                if [not value for value in changed.values()] == [not known[name] for name in changed]:
                     continue  # no switch depends on more than that
             else:
                 numbers[i] = _of(own, group, groups[first], scale)
