@@ -1,4 +1,4 @@
-"""AdamH as its paper has it: matrices inside the network turn at a fixed norm, all else is Adam's, at a rate of its own.
+"""AdamH as its paper has it: matrices inside turn at a fixed norm, all else is Adam's, at a rate of its own.
 
 thalweg compare char-transformer -r adamw,examples/adamh.py:adamh:lr=1e-3..1:others_lr=1e-4..1e-1
 """
