@@ -192,6 +192,6 @@ def _floor(result: Result) -> tuple[str, str]:
 
 def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table, numbers to the right."""
-    text = {"rule", "tensors", "best of torch", "library", "best", "wrapped", "limit"}
+    text = {"rule", "tensors", "best of torch", "library", "best", "wrapped", "limit", "beside"}
     rule = ["---" if heading in text else "---:" for heading in headings]
     return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *rows))

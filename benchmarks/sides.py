@@ -50,6 +50,8 @@ _PYTORCH_OPTIMIZER: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "schedulefreesgd": ("ScheduleFreeSGD", {}),
     "schedulefreeadamw": ("ScheduleFreeAdamW", {}),
     "ademamix": ("AdEMAMix", {}),
+    "laprop": ("LaProp", {}),
+    "grams": ("Grams", {}),
 }
 _FORMS = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 # Other libraries' packages, by the name their sides begin with. pytorch_optimizer's AdamW is torch's own class.

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import around
 import norm_cells
 import norms
 import small_steps
 import steps
+import thalweg
 from cells import CATALOGUE, CELLS, RULES, Cell
 from page import Circumstances, Result, page
 from shapes import MODELS
@@ -165,6 +167,38 @@ def test_small_steps_quickly(capsys: pytest.CaptureFixture[str]) -> None:
     """Both sides are held to the same weights before they are timed."""
     assert small_steps.main(["--quick", "--only", "moved/state"]) == 0
     assert capsys.readouterr().out.count("| 1 of 500 moved") == 1
+
+
+# What the passes of a line read and write, float32: w g m v read and w m v written are 28.
+BYTES = {"laprop": 28, "grams": 28}
+
+
+def test_what_goes_around_a_rule_is_timed_beside_one_that_starts_alike() -> None:
+    for name, moved in BYTES.items():
+        found = around.timed(around.AROUND[name], [(20, 5), (7,)], rounds=2, attempts=1)
+        assert found.bytes == (moved, {"adamw": 28, "lamb": 44}[found.line.beside])
+        assert {*found.timing.seconds} == {"rule", "beside"}
+    rule, beside = (around.side_of(make, [(20, 5)])[0] for make in (around.AROUND["grams"].made, thalweg.LAMB))
+    assert torch.equal(rule.params[0], beside.params[0])
+    before = rule.params[0].detach().clone()
+    for each in (rule, beside):
+        each.refill()
+        each.call()
+    assert torch.equal(rule.params[0].grad, beside.params[0].grad)
+    assert not torch.equal(rule.params[0], before)
+
+
+def test_the_page_of_what_goes_around_a_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    assert around.main(["--only", "nothing"]) == 2
+    assert "no line's name has nothing in it; there are cautious-decay, readout" in capsys.readouterr().err
+    timing = Timing({"rule": (0.018, 0.012, 0.012), "beside": (0.012, 0.008, 0.012)}, 0.0)
+    text = around.page([around.Result(around.AROUND["readout"], timing, (36, 28))], 2, 3, 4)
+    # The rounds' ratios are 1.5, 1.5 and 1: their quartiles 1 and 1.5.
+    row = "| AdamW, one average to read out | AdamW | 12 | 12 | 36 | 28 | 1.29 | 1.50 | 1.00 to 1.50 |"
+    assert row in text
+    assert "**Stopped early**: 4 lines" in text
+    void = around.Result(around.AROUND["readout"], Timing(timing.seconds, 0.2), (36, 28)).row
+    assert void[-2:] == ["void", ""]
 
 
 @pytest.mark.parametrize("layer", [*norm_cells.MODELS, "RMSNorm", "x + residual, LayerNorm", "BatchNorm2d"])

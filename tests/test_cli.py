@@ -237,7 +237,7 @@ def test_output_fits_into_80_columns(tokens, capsys, monkeypatch):
         (["compare", "digits-mlp", "-r", "sgd", "--clip-norm", "-1"], "clip_norm is a number above 0"),
         (
             ["compare", "digits-mlp", "-r", "sgd", "--decay", "L2"],
-            "decay is one of l2, decoupled, independent, corrected; got 'L2'",
+            "decay is one of l2, decoupled, cautious, strictly-cautious, independent, corrected, palm; got 'L2'",
         ),
         (["compare", "digits-mlp", "-r", "sgd", "--engine", "rai"], 'Did you mean "ray"?'),
         (["compare", "digits-mlp", "-r", "sgd", "--address", "here:1"], "add --engine ray"),

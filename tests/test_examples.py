@@ -2,10 +2,12 @@
 
 import json
 import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 import forked
 from thalweg.cli import main
@@ -77,9 +79,26 @@ def test_rules_in_one_file_are_shown_and_trained(name: str, capsys: pytest.Captu
         assert json.loads(capsys.readouterr().out)["final"]["test_accuracy"] > 0.8
 
 
+def test_adamh_holds_what_is_inside(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+    norms = [float(layer.weight.detach().norm()) for layer in (model[0], model[2])]
+    optimizer = runpy.run_path(str(EXAMPLES / "adamh.py"))["adamh"](model, lr=0.05, others_lr=0.01)
+    inputs, classes = torch.randn(64, 8), torch.randint(4, (64,))
+    for _ in range(50):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(inputs), classes).backward()
+        optimizer.step()
+    inside, output = (float(layer.weight.detach().norm()) for layer in (model[0], model[2]))
+    assert inside == pytest.approx(norms[0], rel=1e-6)
+    assert output > 1.2 * norms[1]
+    assert main(["train", "digits-mlp", f"{EXAMPLES / 'adamh.py'}:adamh", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["final"]["test_accuracy"] > 0.8
+
+
 def test_every_example_is_run() -> None:
     """test_own_rule.py by pytest itself, with the other tests; sam.py in study/test_any_optimizer.py."""
     assert {p.name for p in EXAMPLES.glob("*.py")} == {
         "own_rule.py", "tiger.py", "amos.py", "test_own_rule.py", "drop_in.py", "own_script.py", "sam.py",
-        "many_seeds.py",
+        "many_seeds.py", "adamh.py",
     }  # fmt: skip

@@ -19,7 +19,7 @@ from thalweg.formula.rule import decay_kind
 from thalweg.rules import CATALOGUE
 from thalweg.testing import oracle
 from thalweg.testing.judging import case
-from thalweg.wrappers import Cautious, Lookahead, WeightAverage
+from thalweg.wrappers import GPA, Cautious, Hyperball, Lookahead, WeightAverage
 from thalweg.wrappers.readouts import Readouts
 
 SHAPES = ((3, 4), (5,), ())
@@ -89,7 +89,7 @@ def test_agrees_with_the_oracle(rule: type[Rule]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", [*OTHERS, wrapped(CATALOGUE["adam"], Lookahead)])
+@pytest.mark.parametrize("rule", [*OTHERS, *(wrapped(CATALOGUE["adam"], x) for x in (Lookahead, Hyperball, GPA))])
 def test_every_rule_agrees_with_the_oracle(rule: type[Rule]) -> None:
     agrees(rule, 200)
 
@@ -144,11 +144,12 @@ def test_agrees_with_optax(ours: Any, theirs: Any) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
 
 
-def test_a_schedule_scales_independent_decay() -> None:
+@pytest.mark.parametrize("kind", ["independent", "palm", "cautious", "strictly-cautious"])
+def test_a_schedule_scales_each_kind_of_decay(kind: str) -> None:
     weights, rows = drawn(15)
     rates = [0.1 * 0.5**i for i in range(15)]
-    tx = thalweg.jax.adamw(lambda count: 0.1 * 0.5**count, weight_decay=0.1, decay="independent")
-    oracles = expected(CATALOGUE["adamw"], weights, rows, kind="independent", weight_decay=0.1, rates=rates)
+    tx = thalweg.jax.adamw(lambda count: 0.1 * 0.5**count, weight_decay=0.1, decay=kind)
+    oracles = expected(CATALOGUE["adamw"], weights, rows, kind=kind, weight_decay=0.1, rates=rates)
     assert apart(trained(tx, weights, rows)[0], oracle.weights_of(oracles)) < 1e-12
 
 
@@ -229,7 +230,7 @@ def test_mistakes_are_named() -> None:
         (lambda: thalweg.jax.adamw(beta_1=0.9), TypeError, "AdamW takes no 'beta_1'; did you mean 'beta1'"),
         (lambda: thalweg.jax.adamw(betas=(0.9,)), ValueError, "betas are 2 numbers"),
         (lambda: thalweg.jax.adamw(-1.0), ValueError, "learning_rate must be at least 0"),
-        (lambda: thalweg.jax.adamw(decay="own"), ValueError, "decay is one of l2, decoupled, independent, corrected"),
+        (lambda: thalweg.jax.adamw(decay="own"), ValueError, "decay is one of l2, decoupled, cautious, str"),
         (lambda: thalweg.jax.transformation(Plain, weight_decay=0.1), TypeError, "takes no 'weight_decay'"),
         (lambda: thalweg.jax.sgd(clip_norm=1.0, clip_scope="group"), ValueError, "clip_scope is all or tensor"),
         (lambda: thalweg.jax.adamq, AttributeError, "did you mean 'adam"),

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from .study.run.compare import compare as compare
     from .study.run.lr_find import lr_find as lr_find
     from .study.run.train import train as train
+    from .wrappers import GPA as GPA
     from .wrappers import Cautious as Cautious
+    from .wrappers import Hyperball as Hyperball
     from .wrappers import Lookahead as Lookahead
+    from .wrappers import UpdateFloor as UpdateFloor
     from .wrappers import WeightAverage as WeightAverage
 
 __version__ = "0.1.0"
@@ -42,7 +45,10 @@ _ELSEWHERE = {
     "Rule": "thalweg.formula",
     "Wrapper": "thalweg.formula",
     "Cautious": "thalweg.wrappers",
+    "GPA": "thalweg.wrappers",
+    "Hyperball": "thalweg.wrappers",
     "Lookahead": "thalweg.wrappers",
+    "UpdateFloor": "thalweg.wrappers",
     "WeightAverage": "thalweg.wrappers",
     "compare": "thalweg.study",
     "show": "thalweg.notebook",

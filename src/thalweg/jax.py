@@ -154,12 +154,14 @@ def _values(settings: Numbers, kind: str, count: Any) -> dict[str, Any]:
     if schedule is not None:
         found["lr"] = schedule(count)
     amounts: dict[str, Any] = {}
+    if "lr" in found:
+        found["first_lr"] = found["lr"] if schedule is None else schedule(jnp.zeros_like(count))
     if kind in CHAIN_DECAYS:
-        first = found["lr"] if schedule is None else schedule(jnp.zeros_like(count))
-        first = jnp.where(first == 0, 1.0, first)  # a rate of 0 moves nothing, whatever it was at first
+        # A rate of 0 moves nothing, whatever it was at first.
+        first = jnp.where(found["first_lr"] == 0, 1.0, found["first_lr"])
         amounts = chain.decay(kind, found["lr"], first, found["weight_decay"])
         if isinstance(found["weight_decay"], int | float) and found["weight_decay"] == 0:
-            amounts = {"l2": 0.0, "shrink": 0.0}
+            amounts = {}
     clip_value = inf if settings["clip_value"] is None else settings["clip_value"]
     unscale = -1.0 if settings["maximize"] else 1.0
     t = (count + 1).astype(jnp.promote_types(jnp.float32, jnp.result_type(float)))

@@ -43,7 +43,7 @@ from thalweg.wrappers import Cautious, Lookahead, WeightAverage
 
 STEPS, WEIGHTS = 200, 5
 STOPS = (1, 2, 3, 10, 50, STEPS)
-KINDS = ("l2", "decoupled", "independent", "corrected")
+KINDS = ("l2", "decoupled", "cautious", "strictly-cautious", "independent", "corrected", "palm")
 # Where the default of a hyperparameter without a search box hides what it does.
 SEEN = {"warmup": 20.0, "warmup_steps": 20.0, "ema": 0.9, "momentum": 0.9, "r": 0.5, "threshold": 4.5}
 
@@ -148,7 +148,10 @@ def test_what_a_rule_does_not_have_is_refused() -> None:
         form(CATALOGUE["adamw"], {"nesterov": True})
     with pytest.raises(ValueError, match="Lion has no switch 'measured'; it has: none"):
         form(CATALOGUE["lion"], {"measured": True})
-    with pytest.raises(ValueError, match="decay of AdamW is one of l2, decoupled, independent, corrected, not 'own'"):
+    with pytest.raises(
+        ValueError,
+        match=r"decay of AdamW is one of l2, decoupled, cautious, .*, palm, not 'own'",
+    ):
         form(CATALOGUE["adamw"], decay="own")
     with pytest.raises(ValueError, match="decay of LAMB is one of own, not 'l2'"):
         form(CATALOGUE["lamb"], decay="l2")

@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 
 from formula_follower import FUNCTIONS, follow
 from thalweg.formula import Hyper, Rule, Scalar, State, Sum, Switch, compose, sqrt, torch_reader, vocabulary, where
+from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.expression import Expression, apply, constant, number, weight
 from thalweg.formula.kernel import passes
 from thalweg.formula.rule import decay_kind, parts, wrapped
-from thalweg.formula.text import Story, story, written
+from thalweg.formula.text import Story, decay_terms, story, written
 from thalweg.rules import CATALOGUE, LAMB, Adan, NAdam, Prodigy
 from thalweg.wrappers import Cautious, WeightAverage
 
 IDLE = {
     "unscale": constant(1.0), "clip_value": constant(inf), "clip_scale": constant(1.0),
-    "l2": constant(0.0), "shrink": constant(0.0),
+    **decay_terms("none"),
 }  # fmt: skip
 
 
@@ -127,7 +128,7 @@ def test_following_the_text_is_taking_the_step(rule: type[Rule], given: dict[str
 @pytest.mark.parametrize(("rule", "given"), RULES, ids=lambda x: getattr(x, "__name__", str(x)))
 def test_passes_are_those_of_the_kernels(rule: type[Rule], given: dict[str, Any]) -> None:
     values = torch_reader.values_of(rule, **given)
-    switches = tuple(switches_of(rule, values).items())
+    switches = (*switches_of(rule, values).items(), *NO_DECAY.items())
     kernels = passes(rule, switches, tuple((name, "float32") for name in ("w", "g", *parts(rule, State))))
     walks = told(rule, ("norm",), **given).walks
     for walk, kernel in zip(walks, (kernels.norm, *kernels.sums, kernels.update), strict=True):

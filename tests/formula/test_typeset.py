@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from thalweg.formula import like, vocabulary, wrapped
 from thalweg.formula.expression import Expression, apply, constant, number, weight
-from thalweg.formula.rule import decay_kind
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind
 from thalweg.formula.text import Line, Story, sections, usual_story
 from thalweg.formula.typeset import WORDS, latex, latex_of, letters_of, mathml, mathml_of, unicode
 from thalweg.rules import CATALOGUE
@@ -478,7 +478,7 @@ def test_reading_it_gives_what_the_text_gives(name: str) -> None:
     for convention in rule.conventions:
         check_story(usual_story(like(rule, convention)))
     if decay_kind(rule) not in ("own", "none"):
-        for kind in ("l2", "decoupled", "independent", "corrected", "none"):
+        for kind in (*CHAIN_DECAYS, "none"):
             check_story(usual_story(rule, decay=kind))
 
 

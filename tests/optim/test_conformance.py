@@ -74,6 +74,8 @@ SETTINGS: dict[str, Settings] = {
     "adabound": [{"amsbound": True, "betas": (0.9, 0.5)}, {"weight_decay": 0.1, "gamma": 0.1, "maximize": True}],
     "amsbound": [{"betas": (0.9, 0.5)}, {"amsbound": False}],
     "adabelief": [{"weight_decay": 0.1, "betas": (0.9, 0.99), "eps": 1e-8}, {"rectify": False, "eps": 1e-8}],
+    "laprop": [{"weight_decay": 0.1}, {"betas": (0.8, 0.99), "eps": 1e-4, "maximize": True}],
+    "grams": [{"weight_decay": 0.1}, {"betas": (0.8, 0.99), "eps": 1e-4, "maximize": True}],
     "adan": [{"weight_decay": 0.1}, {"maximize": True}],
     "ademamix": [{"weight_decay": 0.1}, {"warmup": 50.0, "maximize": True}],
     "lamb": [{"weight_decay": 0.1}, {"weight_decay": 0.0, "always_adapt": True}],

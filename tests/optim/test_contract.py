@@ -140,7 +140,7 @@ class TestArguments:
             (
                 lambda p: thalweg.AdamW(p, decay="L2"),
                 ValueError,
-                "decay must be one of l2, decoupled, independent, corrected",
+                "decay must be one of l2, decoupled, cautious, strictly-cautious, independent, corrected, palm",
             ),
             (lambda p: thalweg.AdamW(p, nonfinite="ignore"), ValueError, "nonfinite must be one of raise, skip, pass"),
             (lambda p: thalweg.AdamW([{"params": p, "lr": -1.0}]), ValueError, "lr must be at least 0"),

@@ -162,14 +162,17 @@ class Training:
             lr, decay = float(group["lr"]), self.case.values.get("weight_decay", hypers_default(rule))
             kind = group.get("decay", decay_kind(rule))
             factor = lr / group.get("first_lr", lr)
+            amounts = {
+                "l2": {"l2": decay}, "decoupled": {"shrink": lr * decay}, "independent": {"shrink": factor * decay},
+                "corrected": {"shrink": factor * lr * decay}, "palm": {"shrink": lr * lr * decay},
+                "cautious": {"shrink_cautious": lr * decay}, "strictly-cautious": {"shrink_strict": lr * decay},
+                "own": {}, "none": {},
+            }  # fmt: skip
             known = torch_reader.values_of(
                 self.made.whole, **{**self.case.values, "lr": lr, "ema": group["ema"] or 0.0, "weight_decay": decay},
                 unscale=(-1.0 if group["maximize"] else 1.0) / scale,
                 clip_value=math.inf if group["clip_value"] is None else group["clip_value"],
-                l2=decay if kind == "l2" else 0.0,
-                shrink={"decoupled": lr * decay, "independent": factor * decay, "corrected": factor * lr * decay}.get(
-                    kind, 0.0
-                ),
+                **amounts[kind],
             )  # fmt: skip
             found += [known] * len(group["params"])
         return found

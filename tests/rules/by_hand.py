@@ -242,6 +242,20 @@ def mars(beta1: float, beta2: float, eps: float, weight_decay: float, gamma: flo
     return move
 
 
+def laprop(beta1: float, beta2: float, eps: float, weight_decay: float = 0.0) -> Move:
+    """Ziyin, Wang & Ueda 2020, with AdamW's decay: the scale is applied before the average, lr after it."""
+    n: Any = 0.0
+    m: Any = 0.0
+
+    def move(w: Any, g: Any, lr: float, t: int) -> Any:
+        nonlocal n, m
+        n = beta2 * n + (1 - beta2) * g**2
+        m = beta1 * m + (1 - beta1) * g / (np.sqrt(n / (1 - beta2**t)) + eps)
+        return w - lr * (m / (1 - beta1**t) + weight_decay * w)
+
+    return move
+
+
 def lookahead_sgd(momentum: float, k: int, slow_step: float) -> Move:
     """Zhang et al. 2019, Algorithm 1, around torch's form of momentum."""
     b: Any = 0.0
@@ -268,6 +282,54 @@ def cautious_sgd(momentum: float) -> Move:
         b = momentum * b + g
         mask = np.where(b * g > 0, 1.0, 0.0)
         return w - lr * b * mask / max(mask.mean(), 1e-3)
+
+    return move
+
+
+def hyperball_sgd(momentum: float) -> Move:
+    """Wen et al. 2026: a step of lr times the first norm along the rule's, then back to that norm."""
+    b: Any = 0.0
+    radius: Any = None
+
+    def move(w: Any, g: Any, lr: float, t: int) -> Any:
+        nonlocal b, radius
+        radius = np.sqrt((w * w).sum()) if radius is None else radius
+        b = momentum * b + g
+        length = np.sqrt((b * b).sum())
+        if length == 0 or radius == 0:
+            return w - lr * b
+        w = w - lr * radius * b / length
+        return radius * w / np.sqrt((w * w).sum())
+
+    return move
+
+
+def floored_sgd(momentum: float, least_update: float) -> Move:
+    """The floor of |u| / |w| in modded-nanogpt's records."""
+    b: Any = 0.0
+
+    def move(w: Any, g: Any, lr: float, t: int) -> Any:
+        nonlocal b
+        b = momentum * b + g
+        length, least = np.sqrt((b * b).sum()), least_update * np.sqrt((w * w).sum())
+        return w - lr * b * (least / length if 0 < length < least else 1.0)
+
+    return move
+
+
+def gpa_sgd(momentum: float, mu_x: float, mu_y: float) -> Move:
+    """Defazio et al. 2025: y between x and z, all three kept."""
+    b: Any = 0.0
+    x: Any = None
+    z: Any = None
+
+    def move(y: Any, g: Any, lr: float, t: int) -> Any:
+        nonlocal b, x, z
+        x, z = (y, y) if x is None else (x, z)
+        b = momentum * b + g
+        z = z - lr * b
+        x = mu_x * x + (1 - mu_x) * z
+        return mu_y * x + (1 - mu_y) * z
 
     return move
 

@@ -353,6 +353,19 @@ SOURCES: tuple[Source, ...] = (
          ({"lr": 0.01, "betas": (0.8, 0.5), "gamma": 0.05},
           {"lr": 0.01, "betas": (0.8, 0.5), "gamma": 0.05, "amsbound": True})),
     ),
+    # lr stands inside the average there, and is held. 1e-15 is added under the root, where it counts for gradients that
+    # are small, and eps is divided by sqrt(1 - beta2^t), so here it is next to none. Decay acts on the weight after the
+    # step. Below, the paper's formula is exact.
+    Source(
+        "laprop", "pytorch_optimizer", "pytorch_optimizer.LaProp", torch_class("pytorch_optimizer.LaProp"),
+        same({}, {"lr": 0.01, "betas": (0.8, 0.95)}), scheduled=False, tolerance=1e-8,
+    ),
+    as_written(
+        "laprop", "the paper's algorithm", hand.laprop,
+        ({}, {"lr": 4e-4, "beta1": 0.9, "beta2": 0.999, "eps": 1e-15}),
+        ({"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1},
+         {**BOTH, "lr": 0.1, "eps": 1e-3, "weight_decay": 0.1}),
+    ),
     Source(
         "adabelief", "adabelief-pytorch", "adabelief_pytorch.AdaBelief", torch_class("adabelief_pytorch.AdaBelief"),
         (
@@ -469,12 +482,28 @@ SOURCES: tuple[Source, ...] = (
         ({"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1, "gamma": 0.1},
          {**BOTH, "lr": 0.1, "eps": 1e-3, "weight_decay": 0.1, "gamma": 0.1}),
     ),
+    Source(
+        "grams", "pytorch_optimizer", "pytorch_optimizer.Grams", torch_class("pytorch_optimizer.Grams"),
+        same({}, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+    ),
     as_written(
         "sgd+lookahead", "the paper's Algorithm 1", hand.lookahead_sgd,
         *same({"lr": 0.05, "momentum": 0.9, "k": 5, "slow_step": 0.5},
               {"lr": 0.1, "momentum": 0.5, "k": 7, "slow_step": 0.8}),
     ),
     as_written("sgd+cautious", "the paper's Algorithm 2", hand.cautious_sgd, *same({"lr": 0.05, "momentum": 0.9})),
+    as_written(
+        "sgd+hyperball", "the paper's two lines", hand.hyperball_sgd,
+        *same({"lr": 0.05, "momentum": 0.9}, {"lr": 0.02, "momentum": 0.5}),
+    ),
+    as_written(
+        "sgd+updatefloor", "the records' formula", hand.floored_sgd,
+        *same({"lr": 0.05, "momentum": 0.9, "least_update": 2.0}),
+    ),
+    as_written(
+        "sgd+gpa", "the paper's three lines", hand.gpa_sgd,
+        *same({"lr": 0.05, "momentum": 0.9, "mu_x": 0.95, "mu_y": 0.7}),
+    ),
     as_written(
         "sgd+weightaverage", "its formula", hand.averaged_sgd, *same({"lr": 0.05, "ema": 0.9}),
         compared="weights to test",

@@ -64,6 +64,9 @@ GOLDEN: list[tuple[str, dict[str, Any], tuple[float, ...], float]] = [
         (-0.25, -0.285, -0.141167, -0.1339),
         -1.75583468,
     ),
+    # g / sqrt(v corrected): 1, 1, -.5 / sqrt(.749750) = -.577446, so m = .171 - .057745 = .113255, corrected by
+    # 1 - .9^3: .417916.
+    ("laprop", {}, (-1.0, -1.0, -0.417916, -0.392039), -5.28757643),
     ("adabelief", {}, (-1.0, -1.0, -0.446494, -0.389357), -3.43601508),
     # m = .1, so s = .001 * .9^2, corrected .81: 1 / .9.
     ("adabelief", {"rectify": False}, (-1.111111, -1.168005, -0.568377, -0.570385), -6.16444882),
@@ -90,6 +93,8 @@ GOLDEN: list[tuple[str, dict[str, Any], tuple[float, ...], float]] = [
     # c = 1, then 1, then -.5 + .475 * -1.5 = -1.2125, limited to -1: m = .95 * .0975 - .05 = .042625, corrected by
     # 1 - .95^3 = .142625: .298861; v corrected is 1.
     ("mars", {}, (-1.0, -1.0, -0.298861, -0.416614), -4.73263513),
+    # Adam's moves, 1 / (1 + 1e-6) of them, turned where they do not go down the gradient: the third, .515653 up.
+    ("grams", {}, (-0.999999, -0.999999, 0.515653, -0.512276), -3.45326158),
 ]
 
 

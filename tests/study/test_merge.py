@@ -100,6 +100,14 @@ def test_combinations_of_options_become_one_comparison_too(tmp_path):
     assert "they differ in rule_name: 'SGD' and 'Adam'" in merge("n.sqlite", "c.sqlite", "d.sqlite").separate[0]
 
 
+def test_other_words_for_the_same_task_are_no_difference(tmp_path):
+    for name, rule, words in (("a", "sgd", "then"), ("b", "adam", "now")):
+        with open_store(tmp_path / f"{name}.sqlite") as store:
+            store.begin(replace(resolve(study("quadratic-deep", rule, trials=1)), task_summary=words), {})
+    (plan,) = merge("m.sqlite", "a.sqlite", "b.sqlite").plans
+    assert [rule.label for rule in plan.rules] == ["sgd", "adam"]
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

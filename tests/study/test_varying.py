@@ -92,6 +92,14 @@ def test_a_whole_number_fits_into_a_store():
     assert "of at most 64 bits" in option_problem("n", 10**5000)
 
 
+def test_a_whole_number_may_have_to_be_a_multiple():
+    width = Option(64, "how wide", least=4, multiple=4)
+    assert [width.problem(value) for value in (4, 64, 132)] == ["", "", ""]
+    assert width.problem(66) == "must be a multiple of 4, such as 64 or 68; got 66"
+    assert width.problem(0) == "must be a whole number, at least 4; got 0"
+    assert width.problem(True) == "must be a whole number, at least 4; got True"
+
+
 @given(st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.text(max_size=8)))
 def test_what_a_script_may_be_given_is_read_back_from_its_text(value):
     name, _, written = option_text("norm", value).partition("=")
@@ -157,6 +165,23 @@ def test_combinations_of_a_rule_share_draws_and_seeds_and_no_run(rules, vary):
 def test_a_varied_value_is_the_same_run_as_a_task_that_has_it_as_its_default():
     alone, varied = plan_of("quadratic-deep"), plan_of("quadratic-deep", vary={"instance": [2, 1]})
     assert [c.key for c in alone.search_cells()] == [c.key for c in varied.search_cells()][1::2]
+
+
+def test_a_later_option_at_its_default_leaves_runs_what_they_were():
+    """The options that runs of the task had before it had a width, however the default comes about."""
+    before = {"norm": "layer", "placement": "pre", "layers": 2, "batch": 32}
+    plain, given = plan_of("char-transformer"), plan_of("char-transformer:width=64")
+    assert plain == given
+    assert plain.options == before
+    narrow, usual = plan_of("char-transformer", vary={"width": [32, 64]}).search_cells()[:2]
+    assert (narrow.options["width"], usual.options["width"]) == (32, 64)
+    assert usual.identity()["options"] == before
+    assert usual.key == plain.search_cells()[0].key
+    assert narrow.identity()["options"] == {**before, "width": 32}
+    other = plan_of("char-transformer:width=32")
+    assert (other.task, other.options) == ("char-transformer:width=32", {**before, "width": 32})
+    with pytest.raises(StudyError, match="the task char-transformer: width must be a multiple of 4, such as 32 or 36"):
+        plan_of("char-transformer:width=34")
 
 
 def test_keys_of_earlier_comparisons_have_not_changed():

@@ -210,12 +210,32 @@ def test_the_transformer_is_tested_in_evaluation_mode_and_trained_in_training_mo
 
     monkeypatch.setattr(char_transformer, "make", kept)
     found = train("char-transformer", 8, monkeypatch, norm="batch", placement="sandwich", layers=1, batch=2)
-    trained = made["batch", "sandwich", 1]
+    trained = made["batch", "sandwich", 1, 64]
     assert {int(m.num_batches_tracked) for m in trained.modules() if isinstance(m, OverPositions)} == {40}
     torch.manual_seed(Trial(0, method_of_rule(thalweg.AdamW.rule), {}).seed("init"))
     start = make("batch", "sandwich", 1).eval()
     expected = char_transformer.mean_loss(start, *text.spread(text.load().valid, 128, 64)).item()
     assert found.curves["valid_loss"].values[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_all_of_the_transformer_is_as_wide_as_its_option_says():
+    """Shapes and counts worked from the statement: w = 8, 2 blocks, 73 characters, 64 places."""
+    w, shapes = 8, {tuple(p.shape) for p in char_transformer.make("none", "pre", 2, width=8).parameters()}
+    assert shapes == {
+        (73, w), (64, w), (3 * w, w), (3 * w,), (w, w), (w,), (4 * w, w), (4 * w,), (w, 4 * w), (73,)
+    }  # fmt: skip
+    count = sum(p.numel() for p in char_transformer.make("layer", "pre", 2, width=8).parameters())
+    block = 4 * w * w + 4 * w + 8 * w * w + 5 * w + 2 * 2 * w  # attention, feed-forward net, two norms
+    assert count == (73 + 64) * w + 2 * block + 2 * w + 73 * w + 73
+
+
+def test_a_width_is_trained_and_64_is_what_it_was_without_a_choice(monkeypatch):
+    small = {"layers": 1, "batch": 2}
+    found = train("char-transformer", 8, monkeypatch, width=8, **small)
+    assert found.status == "done", found.message
+    assert found.final["valid_loss"] < found.curves["valid_loss"].values[0]
+    usual = train("char-transformer", 8, monkeypatch, **small)
+    assert train("char-transformer", 8, monkeypatch, width=64, **small).curves == usual.curves != found.curves
 
 
 def test_models_of_any_size_are_shown_the_same_text(monkeypatch):

@@ -86,7 +86,8 @@ def compare(
     schedule
         Of the learning rate, for all: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd.
     decay
-        Kind of weight decay, for all: l2, decoupled, independent, corrected (thalweg show RULE says which is its own).
+        Kind of weight decay, for all: l2, decoupled, cautious, strictly-cautious, independent, corrected, palm (thalweg
+        show RULE says which is its own).
     clip_norm
         Largest norm of all gradients together, for all; none: no clipping.
     clip_value

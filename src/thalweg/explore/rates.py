@@ -35,6 +35,7 @@ _BEST: Mapping[str, tuple[float, ...]] = {
     "radam": (0.1, 0.0002, 0.01, 0.5, 0.05),
     "adabound": (1, 0.2, 0.5, 0.5, 0.2),
     "amsbound": (1, 0.2, 0.5, 0.5, 0.2),
+    "laprop": (2, 0.2, 1, 2, 0.2),
     "adabelief": (0.05, 0.0002, 0.01, 0.5, 0.05),
     "adan": (2, 0.5, 2, 1, 0.5),
     "lion": (0.2, 0.02, 0.2, 0.2, 0.2),
@@ -45,6 +46,7 @@ _BEST: Mapping[str, tuple[float, ...]] = {
     "ademamix": (1, 0.2, 0.5, 1, 0.2),
     "adopt": (5, 2, 2, 1, 0.2),
     "mars": (2, 0.2, 0.5, 1, 0.5),
+    "grams": (2, 1, 1, 1, 0.5),
 }
 
 RATES: Mapping[str, Mapping[str, float]] = {

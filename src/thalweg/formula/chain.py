@@ -15,10 +15,16 @@ from typing import Any
 from .vocabulary import clip, minimum, share, sqrt, where
 
 # The numbers the chain reads, with the values that leave the rule alone.
-NUMBERS = {"unscale": 1.0, "clip_value": float("inf"), "clip_scale": 1.0, "l2": 0.0, "shrink": 0.0}
+NUMBERS = {
+    "unscale": 1.0, "clip_value": float("inf"), "clip_scale": 1.0,
+    "l2": 0.0, "shrink": 0.0, "shrink_cautious": 0.0, "shrink_strict": 0.0,
+}  # fmt: skip
+# The parts of the weight that may be taken off beside the rule, see `move`; of one parameter, at most one of them.
+BESIDE = ("shrink", "shrink_cautious", "shrink_strict")
+_DECOUPLED = {"decoupled": "shrink", "cautious": "shrink_cautious", "strictly-cautious": "shrink_strict"}
 # The switch of a decay that has a share in no weight. A decay of 0 is left out, not multiplied: 0 times an infinite
 # weight is nan, a pass that only adds up need not read the weights, and steps in the cache are bound by arithmetic.
-WITHOUT = {"l2": "without_l2", "shrink": "without_shrink"}
+WITHOUT = {name: f"without_{name}" for name in ("l2", *BESIDE)}
 NO_DECAY = dict.fromkeys(WITHOUT.values(), True)
 # The choices that change what is read or written: the gradient is set to 0; norms are added up on the way; decays are
 # left out.
@@ -47,25 +53,36 @@ def first_or_kept(state: Any, g: Any, t: Any) -> Any:
 
 
 def decay(kind: str, lr: Any, first_lr: Any, weight_decay: Any) -> dict[str, Any]:
-    """The chain's l2 and shrink under a kind of weight decay; the kinds are those of `Decay`.
+    """What a kind of weight decay sets of the chain's l2 and the parts in `BESIDE`; the kinds are those of `Decay`.
 
-    ``shrink`` is the part of the weight that is taken off beside the rule. ``first_lr``: the learning rate before any
-    schedule.
+    ``first_lr``: the learning rate before any schedule. Nothing, if the rule does it itself, or nobody.
     """
-    amounts = {"l2": 0.0, "shrink": 0.0}
+    if kind in _DECOUPLED:
+        return {_DECOUPLED[kind]: lr * weight_decay}
     if kind == "l2":
-        return {**amounts, "l2": weight_decay}
-    if kind == "decoupled":
-        return {**amounts, "shrink": lr * weight_decay}
-    if kind in ("independent", "corrected"):
-        scheduled = lr / first_lr * weight_decay
-        return {**amounts, "shrink": scheduled if kind == "independent" else lr * scheduled}
-    return amounts  # the rule does it itself, or nobody
+        return {"l2": weight_decay}
+    if kind == "palm":
+        return {"shrink": lr * lr * weight_decay}
+    if kind == "independent":
+        return {"shrink": lr / first_lr * weight_decay}
+    if kind == "corrected":
+        return {"shrink": lr * (lr / first_lr * weight_decay)}
+    return {}
 
 
-def move(w: Any, d: Any, shrink: Any, without_shrink: bool) -> Any:
-    """The whole step: the rule's, and decay's share, if that is not the gradient's; see `decay`."""
-    return d if without_shrink else d + share(shrink, w)
+def move(w: Any, d: Any, shrink: Any = None, shrink_cautious: Any = None, shrink_strict: Any = None) -> Any:
+    """The whole step: the rule's, and decay's share, if that is not the gradient's; see `decay`.
+
+    Cautious decay takes a weight's share only where the step takes the weight towards 0 too, or does nothing; the
+    strict one only where it does so. None: the decay that is left out.
+    """
+    if shrink is not None:
+        return d + share(shrink, w)
+    if shrink_cautious is not None:
+        return d + where(d * w >= 0, share(shrink_cautious, w), 0.0)
+    if shrink_strict is not None:
+        return d + where(d * w > 0, share(shrink_strict, w), 0.0)
+    return d
 
 
 def norm_scale(squares: Any, clip_norm: Any, clip_eps: Any) -> Any:

@@ -29,7 +29,7 @@ from . import chain
 from .declare import Scalar, State, Sum, Switch
 from .expression import Expression, constant, leaves, number, weight
 from .language import FormulaError
-from .rule import Rule, hypers, inner, layers, once, parts
+from .rule import Rule, asks, hypers, inner, layers, once, parts
 
 Values = Mapping[str, Any]
 
@@ -97,6 +97,12 @@ def seen(rule: type[Rule], values: Values) -> dict[str, Any]:
     return {**prepared(rule, values), **missing, **started, "g": g}
 
 
+def _moved(values: Values, d: Any) -> Any:
+    """The rule's step with decay's share."""
+    beside = {name: values[name] for name in chain.BESIDE if not _without(values, name)}
+    return chain.move(values["w"], d, **beside)
+
+
 def _without(values: Values, decay: str) -> bool:
     """Whether a kind of decay is left out: a switch says so of a symbol, a number says so itself."""
     amount = values[decay]
@@ -130,10 +136,12 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     live = live_states(rule, values)
     # A state that starts as the first gradient must be stored even by a rule that never assigns to it.
     started = {name: stepped.known[name] for name, state in live.items() if state.start == "g"}
-    followed = {"w": values["w"] - chain.move(values["w"], stepped.d, values["shrink"], _without(values, "shrink"))}
+    d = _moved(values, stepped.d)
+    followed = {"w": values["w"] - d}
     for layer, formulas in enumerate(layers(rule)):
         if "follow" in formulas:
-            followed |= formulas["follow"]({**stepped.to(layer), "w": followed["w"]})
+            followed |= formulas["follow"]({**stepped.to(layer), "w": followed["w"], "d": d})
+            d = values["w"] - followed["w"] if "w" in formulas["follow"].returned else d
     states = {name: value for name, value in {**started, **stepped.states, **followed}.items() if name in live}
     return {"w": followed["w"], **states, **({"g": 0.0} if values["clear"] else {})}
 
@@ -143,7 +151,7 @@ def moved(rule: type[Rule], values: Values) -> Any:
     w = values["w"]
     if any("w" in formulas["follow"].returned for formulas in layers(rule) if "follow" in formulas):
         return w - updated(rule, values)["w"]
-    return chain.move(w, _stepped(rule, values, len(layers(rule))).d, values["shrink"], _without(values, "shrink"))
+    return _moved(values, _stepped(rule, values, len(layers(rule))).d)
 
 
 def measured(rule: type[Rule], values: Values) -> dict[str, Any]:
@@ -219,7 +227,8 @@ def symbols(rule: type[Rule], switches: Mapping[str, bool]) -> dict[str, Any]:
 @once
 def number_names(rule: type[Rule]) -> tuple[str, ...]:
     """A rule's numbers and the chain's, in the order in which machine code has them (`numbers.Numbers`)."""
-    return tuple(dict.fromkeys((*hypers(rule), *parts(rule, Scalar), *parts(rule, Sum), *chain.NUMBERS, "t")))
+    first = ("first_lr",) if asks(rule, "first_lr") else ()
+    return tuple(dict.fromkeys((*hypers(rule), *first, *parts(rule, Scalar), *parts(rule, Sum), *chain.NUMBERS, "t")))
 
 
 def called(rule: type[Rule]) -> str:

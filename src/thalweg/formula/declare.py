@@ -38,10 +38,13 @@ class Decay:
     ``independent``  (lr / first lr) * weight_decay * w: a schedule scales it, the choice of lr does not;
     ``corrected``    lr * (lr / first lr) * weight_decay * w: a schedule scales it twice, as it does the weight's
                      equilibrium;
+    ``palm``         lr * lr * weight_decay * w: twice scaled too, by the learning rate itself;
+    ``cautious``     decoupled, where the step takes the weight towards 0 too, or leaves it (d * w >= 0);
+    ``strictly-cautious``  the same where it takes it towards 0 (d * w > 0);
     ``own``          the rule does it: its functions may ask for ``weight_decay``.
     """
 
-    kind: Literal["l2", "decoupled", "independent", "corrected", "own"]
+    kind: Literal["l2", "decoupled", "cautious", "strictly-cautious", "independent", "corrected", "palm", "own"]
     default: float = 0.0
     search: Search | None = None
 

@@ -17,7 +17,7 @@ from .derivative import simple, simplified
 from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number, rebuilt, weight
 from .operations import OPERATIONS
 from .rule import DECAYS, Rule, decay_kind, hypers, parts
-from .text import decay_terms
+from .text import decay_terms, left_out
 
 # What a variable must not be called: reserved words, and what the text itself means by its names.
 _RESERVED = (
@@ -100,7 +100,9 @@ def _begin(rule: type[Rule], switches: Mapping[str, bool]) -> list[str]:
 
 
 def _step(rule: type[Rule], switches: Mapping[str, bool], kind: str) -> list[str]:
-    traced, symbols, terms = compose.program(rule, switches), compose.symbols(rule, switches), decay_terms(kind)
+    terms = decay_terms(kind)
+    switches = {**switches, **left_out(terms)}
+    traced, symbols = compose.program(rule, switches), compose.symbols(rule, switches)
     # The clips come before: to the passes, the gradient is what they leave.
     known = {number(name): constant(value) for name, value in chain.NUMBERS.items()}
     known |= {number(name): value for name, value in terms.items()}
@@ -120,7 +122,7 @@ def _step(rule: type[Rule], switches: Mapping[str, bool], kind: str) -> list[str
         if name not in symbols and isinstance(value, Expression) and value.op not in LEAVES:
             it.writer.call(_plain(value, known), it.writer.fresh(name))
     if (step := _moved(writes["w"])) is not None:
-        beside = step.op == "+" and terms["shrink"] != constant(0.0)
+        beside = step.op == "+" and any(terms[name] != constant(0.0) for name in chain.BESIDE)
         it.writer.call(step.arguments[0] if beside else step, it.writer.fresh("d", "step"))
     it.writer.share([e for each in (*totals, writes) for e in each.values()], [*scalars.values()])
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from .compose import Pass
-from .expression import LEAVES, Expression, apply, coefficient
+from .expression import COMPARISONS, LEAVES, Expression, apply, coefficient
 from .language import FormulaError
 
 
@@ -75,6 +75,8 @@ def _lowered(e: Expression, row: _Row, seen: dict[Expression, Expression]) -> Ex
             product = apply("*", known, _lower(above[0], row, seen)) if above else known
             product = reduce(lambda a, b: apply("*", a, _lower(b, row, seen)), above[1:], product)
             return reduce(lambda a, b: apply("/", a, _lower(b, row, seen)), below, product)
+    if e.op in COMPARISONS:
+        return Expression(e.op, tuple(_compared(a, row, seen) for a in e.arguments))
     if e.op == "**":
         return _power(_lower(e.arguments[0], row, seen), e.arguments[1])
     if e.op == "where" and e.arguments[0].on_host:
@@ -82,6 +84,13 @@ def _lowered(e: Expression, row: _Row, seen: dict[Expression, Expression]) -> Ex
         chosen = row.place(apply("where", e.arguments[0], 1.0, 0.0))
         return apply("where", apply(">", chosen, 0.5), *(_lower(a, row, seen) for a in e.arguments[1:]))
     return Expression(e.op, tuple(_lower(a, row, seen) for a in e.arguments))
+
+
+def _compared(e: Expression, row: _Row, seen: dict[Expression, Expression]) -> Expression:
+    """What is compared. Of a product of two weights the signs count: each as it is computed for other uses too."""
+    if e.op == "*" and not any(a.on_host for a in e.arguments):
+        return apply("*", *(_lower(a, row, seen) for a in e.arguments))
+    return _lower(e, row, seen)
 
 
 def _factors(e: Expression) -> tuple[list[Expression], list[Expression], list[Expression]]:

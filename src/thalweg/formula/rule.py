@@ -20,10 +20,12 @@ D = TypeVar("D", bound="Declaring")
 
 # What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step).
 RESERVED = ("w", "g", "t")
+# What a formula may ask of the learning rate: the present one, and that before any schedule.
+RATES = ("lr", "first_lr")
 # The functions of a rule and of a wrapper, in the order in which a step runs them.
 FUNCTIONS = ("prepare", "sums", "after", "step", "follow", "evaluate")
 # The kinds that the chain does, so that they can be chosen; and that which a rule does itself.
-CHAIN_DECAYS = ("l2", "decoupled", "independent", "corrected")
+CHAIN_DECAYS = ("l2", "decoupled", "cautious", "strictly-cautious", "independent", "corrected", "palm")
 DECAYS = (*CHAIN_DECAYS, "own")
 SCOPES: dict[type, tuple[str, ...]] = {Scalar: ("tensor", "group", "all"), Sum: ("tensor", "all")}
 
@@ -102,10 +104,14 @@ class Wrapper(Declaring, base=True):
     """Base of what goes around any rule: it sees the rule's step d, and may change it or follow the weight.
 
     Its functions are those of a rule, all optional, with parts of its own; besides w and g they may ask for ``d``.
-    ``step(d, ...)`` returns the changed step, and next states. `wrapped` puts it around a rule.
+    ``step(d, ...)`` returns the changed step, and next states. `wrapped` puts it around a rule. In ``follow`` d is
+    what has been taken off the weight, decay included. Of the rule's numbers they may ask for ``lr`` and ``first_lr``,
+    the learning rate before any schedule.
     """
 
     given = ("w", "g", "d")
+    exempt: ClassVar[Mapping[str, float | bool]] = MappingProxyType({})
+    """What leaves it out, of a wrapper that is meant for matrices: options of parameters that take no weight decay."""
 
 
 def wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
@@ -159,9 +165,18 @@ def hypers(rule: type[Declaring]) -> Mapping[str, Hyper]:
 
 
 @once
+def asks(declaring: type[Declaring], name: str) -> bool:
+    """Whether a formula asks for something by this name, one of what is wrapped around a rule too."""
+    every = layers(declaring) if issubclass(declaring, Rule) else (declaring.formulas,)
+    return any(name in formula.parameters for formulas in every for formula in formulas.values())
+
+
+@once
 def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
     if clash := [name for name in wrapper.declared if name in rule.declared]:
         raise FormulaError(f"{rule.__name__} and {wrapper.__name__} both declare {clash[0]!r}; rename one")
+    if "lr" not in rule.declared and (asked := [name for name in RATES if asks(wrapper, name)]):
+        raise FormulaError(f"{wrapper.__name__} asks for {asked[0]}, and {rule.__name__} has no learning rate lr")
     about = f"{rule.__doc__ or rule.__name__}\n\n    {wrapper.__name__} around it: {(wrapper.__doc__ or '').strip()}"
     members = {
         **wrapper.declared,
@@ -186,6 +201,12 @@ def _like(rule: type[Rule], convention: str) -> type[Rule]:
         members[key] = replace(members.get(key, rule.declared[key]), **changed)
     about = {"__doc__": rule.__doc__, "__module__": rule.__module__, "__qualname__": rule.__qualname__}
     return type(rule.__name__, (rule,), {**members, **about, "followed": convention})
+
+
+@once
+def exempt(rule: type[Rule]) -> Mapping[str, float | bool]:
+    """What leaves a parameter that is no matrix out of what goes around a rule: options of a parameter group."""
+    return {name: value for wrapper in rule.wrappers for name, value in wrapper.exempt.items()}
 
 
 @once
@@ -274,8 +295,10 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
     switches = {*hypers(rule), *parts(rule, Switch)}
     # Weight decay reaches a rule's formula only if the rule owns it.
     known = {name for name in switches if name != "weight_decay" or decay_kind(rule) == "own"} | {*scalars}
+    # A wrapper asks the rule that it goes around.
+    known |= {*RATES} if "lr" in known or issubclass(rule, Wrapper) else set()
     weights = {*states, *rule.given}
-    unlike = {"follow": {"g", "d"}, "evaluate": {"g", "d"}}  # the step is over
+    unlike = {"follow": {"g"}, "evaluate": {"g", "d"}}  # the step is over
     if bool(sums) != ("sums" in functions):
         raise FormulaError(
             f"{where}: declare each total as Sum and compute it in sums(...); one is there without the other"

@@ -88,7 +88,7 @@ def story(
     ``norms``     the passes of the gradient's norm that come first.
     ``clip``      the scope of the clip by that norm, ``"all"`` or ``"tensor"``; None for none.
     """
-    traced, variables = _watched(rule, switches)
+    traced, variables = _watched(rule, {**switches, **left_out(given)})
     squares = "squares" if "squares" not in rule.declared else "squares_of_g"
     scopes = {name: total.scope for name, total in parts(rule, Sum).items()} | {squares: clip or "all"}
     if clip is not None:
@@ -151,8 +151,14 @@ def sections(told: Story) -> Iterator[tuple[str, tuple[Line, ...]]]:
 
 def decay_terms(kind: str) -> dict[str, Expression]:
     """What to write for the chain's l2 and shrink under one kind of decay; see `Decay`."""
-    amounts = chain.decay(kind, *(number(name) for name in ("lr", "first_lr", "weight_decay")))
+    amounts = dict.fromkeys(chain.WITHOUT, 0.0)
+    amounts |= chain.decay(kind, *(number(name) for name in ("lr", "first_lr", "weight_decay")))
     return {name: e if isinstance(e, Expression) else constant(e) for name, e in amounts.items()}
+
+
+def left_out(given: Mapping[str, Expression]) -> dict[str, bool]:
+    """The switches of the decays that are written as 0."""
+    return {switch: True for name, switch in chain.WITHOUT.items() if given.get(name) == constant(0.0)}
 
 
 # -- the author's names

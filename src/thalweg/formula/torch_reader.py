@@ -26,10 +26,14 @@ class Trained:
 
 
 def values_of(rule: type[Rule], **given: Any) -> dict[str, Any]:
-    """The rule's hyperparameters, switches and the chain's numbers: defaults, with what is given."""
+    """The rule's hyperparameters, switches and the chain's numbers: defaults, with what is given.
+
+    The learning rate before any schedule, ``first_lr``, is the present one.
+    """
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
     switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
-    return {**chain.NUMBERS, **chain.SWITCHES, **numbers, **switches, **given}
+    first = {"first_lr": given["lr"] if "lr" in given else numbers["lr"]} if "lr" in numbers else {}
+    return {**chain.NUMBERS, **chain.SWITCHES, **numbers, **switches, **first, **given}
 
 
 def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> Trained:

@@ -182,7 +182,9 @@ def _value(optimizer: Explained, name: str, group: int, numbers: GroupNumbers, m
     if name == "first_lr":
         return f"{first_lr(optimizer.param_groups[group], numbers['lr']):.10g}"
     if name in numbers:
-        return f"{numbers[name]:.10g}"
+        scale = next((scale for scale, of in surface.SCALES.items() if of == name), "")
+        by = float(optimizer.param_groups[group].get(scale, 1.0))
+        return f"{numbers[name]:.10g}" + (f" ({numbers[name] / by:.10g} * {scale})" if by not in (0.0, 1.0) else "")
     # The next step is the one after those that are counted.
     found = [float(p.kept["step"]) + 1 if name == "t" else float(p.kept[name]) for p in members if not p.refused]
     low, high = f"{min(found, default=1.0):.10g}", f"{max(found, default=1.0):.10g}"

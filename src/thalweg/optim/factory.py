@@ -7,6 +7,7 @@ from torch import nn
 
 from thalweg.closest import did_you_mean
 from thalweg.formula import Rule
+from thalweg.formula.rule import exempt
 from thalweg.rules import left_to_torch
 
 from . import surface
@@ -16,7 +17,7 @@ from .making import optimizer
 from .optimizer import Optimizer
 
 # What param_groups is asked, rather than the optimizer.
-_GROUPING = ("no_decay", "depth", "frozen")
+_GROUPING = ("no_decay", "exempt", "depth", "frozen")
 
 
 def create(
@@ -34,7 +35,9 @@ def create(
     ``model``    a torch.nn.Module, which is grouped by `param_groups`; or parameters, named parameters or groups,
                  which are taken as they are.
     ``options``  what the rule's optimizer takes besides (``betas``, ``clip_norm``), and for a model ``no_decay``,
-                 ``depth`` and ``frozen``, which like ``layer_decay`` are those of `param_groups`.
+                 ``exempt``, ``depth`` and ``frozen``, which like ``layer_decay`` are those of `param_groups`.
+
+    What goes around the rule and is meant for matrices (Hyperball) leaves alone what is exempt from weight decay.
 
     ``lr`` and ``weight_decay`` that are not given are the rule's own; ``layer_decay`` needs an ``lr``.
 
@@ -50,7 +53,10 @@ def create(
             asked = next(iter(grouping))
             raise TypeError(f"{asked} needs to know the model: give create the model itself, not its parameters")
         return made(model, **options)
-    if "weight_decay" not in surface.defaults(made.rule):
+    left_out = exempt(made.rule)
+    if left_out:
+        grouping["exempt"] = {**left_out, **grouping.get("exempt", {})}
+    elif "weight_decay" not in surface.defaults(made.rule) and "exempt" not in grouping:
         grouping.setdefault("no_decay", ())
     return made(param_groups(model, lr=lr, **grouping), **options)
 

@@ -1,7 +1,7 @@
 """A model's parameters in groups: which are decayed, and how fast each depth learns."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from html import escape
 from numbers import Real
@@ -54,6 +54,7 @@ def param_groups(
     lr: float | torch.Tensor | None = None,
     weight_decay: float | None = None,
     no_decay: NoDecay = NO_DECAY,
+    exempt: Mapping[str, Any] | None = None,
     layer_decay: float | None = None,
     depth: Depth | None = None,
     frozen: bool = False,
@@ -65,6 +66,8 @@ def param_groups(
     ``no_decay``              what is exempt: kinds (``"bias"``, ``"norm"``, ``"embedding"``, ``"vector"``,
                               ``"declared"``; all five by default) and patterns of whole names (``"*.pos_embed"``),
                               or a function of a `ModelParameter` that returns whether it is.
+    ``exempt``                further options of the groups that are exempt: ``{"lr_scale": 0.1}``,
+                              ``{"hold_norm": False}``.
     ``layer_decay``           what the learning rate is multiplied with for each step of depth away from the deepest
                               parameters, whose rate is ``lr``: above 0, at most 1. Without it, one rate for all.
     ``depth``                 the names of the lists of blocks, in their order, or a function from a parameter's name
@@ -83,7 +86,7 @@ def param_groups(
         raise TypeError(f"param_groups takes a model (a torch.nn.Module), got {type(model).__name__}")
     _check(lr, weight_decay, layer_decay, depth)
     everything = model_parameters(model)
-    exempt = _exempt(no_decay, everything)
+    is_exempt = _exempt(no_decay, everything)
     at = depths(model, everything, depth) if layer_decay is not None else {}
     taken = [p for p in everything if frozen or p.param.requires_grad]
     if not taken:
@@ -91,7 +94,7 @@ def param_groups(
         raise ValueError(f"there is nothing to train in this {type(model).__name__}: {why}")
     members: dict[tuple[int, bool], list[tuple[str, nn.Parameter]]] = {}
     for p in taken:
-        members.setdefault((at.get(p.param, 0), exempt(p)), []).append((p.name, p.param))
+        members.setdefault((at.get(p.param, 0), is_exempt(p)), []).append((p.name, p.param))
     deepest = max(at.values(), default=0)
     groups = ParamGroups()
     for (here, spared), params in sorted(members.items(), key=lambda item: (-item[0][0], item[0][1])):
@@ -102,6 +105,7 @@ def param_groups(
             group["lr"] = lr * (1.0 if layer_decay is None else layer_decay ** (deepest - here))
         if spared or weight_decay is not None:
             group["weight_decay"] = 0.0 if spared else weight_decay
+        group |= exempt or {} if spared else {}
         groups.append(group)
     return groups
 
@@ -157,11 +161,18 @@ def _rows(groups: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
         members = [item if isinstance(item, tuple) else (None, item) for item in group["params"]]
         names = group.get("param_names", [name for name, _ in members if name is not None])
         size = sum(param.numel() for _, param in members)
-        numbers = [f"{float(group[key]):.4g}" if key in group else "default" for key in ("lr", "weight_decay")]
+        numbers = [_number(group, key, scale) for key, scale in (("lr", "lr_scale"), ("weight_decay", "decay_scale"))]
         rows.append((str(group.get("name", number)), *numbers, str(len(members)), f"{size:,}", _some(names)))
         tensors += len(members)
         weights += size
     return [*rows, ("all", "", "", str(tensors), f"{weights:,}", "")]
+
+
+def _number(group: Mapping[str, Any], key: str, scale: str) -> str:
+    """What a group says of a number, and of what it is multiplied by."""
+    by = float(group.get(scale, 1.0))
+    said = f"{float(group[key]):.4g}" if key in group else "default"
+    return said if by == 1 else f"{said} * {by:.4g}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from torch.optim import optimizer as torch_optimizer
 
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import start_value
-from thalweg.formula.rule import layers, parts
+from thalweg.formula.rule import asks, layers, parts
 
 from . import averaging, loading, reading, readouts, surface
 from . import plan as planning
@@ -39,7 +39,9 @@ class Optimizer(torch.optim.Optimizer):
 
     ``maximize``    climb instead of descend;
     ``decay``       who does weight decay and what scales it, where the rule leaves it to the chain: ``"l2"``,
-                    ``"decoupled"``, ``"independent"`` or ``"corrected"``, as `thalweg.formula.Decay` says;
+                    ``"decoupled"``, ``"cautious"``, ``"strictly-cautious"``, ``"independent"``, ``"corrected"`` or
+                    ``"palm"``, as `thalweg.formula.Decay` says;
+    ``lr_scale``, ``decay_scale``  what lr and weight_decay are multiplied by, whatever a scheduler makes of them;
     ``clip_value``  limit each coordinate of the gradient to +-clip_value;
     ``ema``         keep an exponential moving average of the weights with this decay (0.999); see `averaged`.
                     ``ema_warmup=True``, the default, begins with a lower one, (1 + t) / (10 + t) at step t, while
@@ -60,7 +62,7 @@ class Optimizer(torch.optim.Optimizer):
     ``like``        (rules that have conventions) another library's, or the paper's, conventions and defaults, where
                     no argument says otherwise: ``"torch"``, ``"tf1"``, ``"keras"``, ``"optax"``, ``"paper"``.
 
-    The first four and all of the rule's may differ by parameter group; the others are attributes of the optimizer
+    Those up to ``ema`` and all of the rule's may differ by parameter group; the others are attributes of the optimizer
     and may be changed between steps. So may ``grad_scale``, what the loss was multiplied by: a number or a tensor.
     """
 
@@ -159,7 +161,7 @@ class Optimizer(torch.optim.Optimizer):
     def _start_scalars(self, group: dict[str, Any]) -> None:
         """Give a new group the scalars it keeps; in what is kept for all, it takes part."""
         numbers = surface.numbers(self.whole, group)
-        if group.get("decay") in ("independent", "corrected"):
+        if group.get("decay") in ("independent", "corrected") or asks(self.whole, "first_lr"):
             group.setdefault("first_lr", numbers["lr"])
         for name, scalar in parts(self.whole, Scalar).items():
             if scalar.scope != "tensor":

@@ -7,7 +7,7 @@ from typing import Any
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.chain import NUMBERS, WITHOUT, decay
 from thalweg.formula.compose import start_value, tested
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, once, parts
+from thalweg.formula.rule import asks, decay_kind, once, parts
 
 from . import surface
 
@@ -54,16 +54,28 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
     found["unscale"] = (-1.0 if group["maximize"] else 1.0) / scale
     if group["clip_value"] is not None:
         found["clip_value"] = float(group["clip_value"])
-    return found | _decayed(rule, group, found.get("lr", 0.0), found.get("weight_decay", 0.0))
+    if "weight_decay" in found:
+        found["weight_decay"] *= float(group["decay_scale"])
+    if asks(rule, "first_lr"):
+        found["first_lr"] = 0.0
+    return found | _by_rate(rule, group, found["lr"], found) if "lr" in found else found
 
 
-def _decayed(rule: type[Rule], group: Mapping[str, Any], lr: float, weight_decay: float) -> dict[str, float]:
-    """The chain's numbers of weight decay, where the chain does it."""
-    kind = group.get("decay", decay_kind(rule))
-    if kind not in CHAIN_DECAYS:
-        return {}
-    first = first_lr(group, lr) or 1.0  # a rate of 0 moves nothing, whatever it was at first
-    return decay(kind, lr, first, weight_decay)
+def _by_rate(rule: type[Rule], group: Mapping[str, Any], lr: float, known: Mapping[str, float]) -> dict[str, float]:
+    """What follows from a group's learning rate: the rates in force, and what weight decay sets of the chain's numbers.
+
+    ``known``  the group's numbers; of these, weight decay as it is in force.
+    """
+    scale = float(group["lr_scale"])
+    first = scale * first_lr(group, lr)
+    lr *= scale
+    kind = group["decay"] if "decay" in group else decay_kind(rule)
+    # A rate of 0 moves nothing, whatever it was at first.
+    found = decay(kind, lr, first or 1.0, known.get("weight_decay", 0.0))
+    found["lr"] = lr
+    if "first_lr" in known:
+        found["first_lr"] = first
+    return found
 
 
 def first_lr(group: Mapping[str, Any], lr: float) -> float:
@@ -108,9 +120,9 @@ class Settings:
             known = numbers[i]
             if before is not None and now != before and type(now[-1]) is float and now[:-1] == before[:-1]:
                 # Only the learning rate: what a scheduler does, of hundreds of groups perhaps.
-                lr = now[-1]
-                fresh = numbers[i] = {**known, "lr": lr, **_decayed(own, group, lr, known.get("weight_decay", 0.0))}
-                if lr and known["lr"] and bool(fresh["shrink"]) == bool(known["shrink"]):
+                changed = _by_rate(own, group, now[-1], known)
+                numbers[i] = {**known, **changed}
+                if [not value for value in changed.values()] == [not known[name] for name in changed]:
                     continue  # no switch depends on more than that
             else:
                 numbers[i] = _of(own, group, groups[first], scale)

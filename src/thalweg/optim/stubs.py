@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from thalweg.formula import Rule
+from thalweg.formula.rule import CHAIN_DECAYS
 from thalweg.rules import CATALOGUE
 
 from . import surface
@@ -25,6 +26,7 @@ import torch
 from .optimizer import Optimizer
 
 _Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, torch.Tensor]]
+_Decay = DECAYS
 
 OPTIMIZERS: dict[str, type[Optimizer]]
 '''
@@ -34,7 +36,8 @@ def text() -> str:
     """The stub file as it should be."""
     names = sorted(rule.__name__ for rule in CATALOGUE.values())
     exported = "\n__all__ = [\n" + "".join(f'    "{name}",\n' for name in ("OPTIMIZERS", *names)) + "]\n"
-    return _HEAD + exported + "".join(_class(rule) for rule in CATALOGUE.values())
+    head = _HEAD.replace("DECAYS", f"Literal[{', '.join(map(_literal, CHAIN_DECAYS))}]")
+    return head + exported + "".join(_class(rule) for rule in CATALOGUE.values())
 
 
 def _class(rule: type[Rule]) -> str:
@@ -58,6 +61,8 @@ def _literal(value: object) -> str:
 def _written(kind: Any) -> str:
     if isinstance(kind, UnionType) or get_origin(kind) is Union:
         return " | ".join(map(_written, get_args(kind)))
+    if get_args(kind) == CHAIN_DECAYS:
+        return "_Decay"
     if get_origin(kind) is Literal:
         return f"Literal[{', '.join(map(_literal, get_args(kind)))}]"
     if get_origin(kind) is tuple:

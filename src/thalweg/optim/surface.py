@@ -23,7 +23,9 @@ _HAVE_TORCHS_DECAY = ("Adam", "NAdam", "RAdam")
 # Behind which argument torch's class takes it by place.
 _AFTER = {"NAdam": "momentum_decay", "RAdam": "weight_decay"}
 # What stands around every rule and may differ by parameter group.
-CHAIN = ("decay", "maximize", "clip_value", "ema", "ema_warmup")
+CHAIN = ("decay", "lr_scale", "decay_scale", "maximize", "clip_value", "ema", "ema_warmup")
+# What a group multiplies its numbers by, whatever a scheduler makes of those.
+SCALES = {"lr_scale": "lr", "decay_scale": "weight_decay"}
 # What belongs to the optimizer as a whole, with its defaults.
 WHOLE: Mapping[str, Any] = {
     "clip_norm": None, "clip_scope": "all", "clip_eps": 1e-6, "nonfinite": "pass", "clear": False, "amp_fused": False,
@@ -43,7 +45,8 @@ def defaults(rule: type[Rule]) -> dict[str, Any]:
         else:
             found[name] = declared.default
     decay = {"decay": decay_kind(rule)} if decay_kind(rule) in CHAIN_DECAYS else {}
-    return {**found, **decay, "maximize": False, "clip_value": None, "ema": None, "ema_warmup": True}
+    scales = {scale: 1.0 for scale, name in SCALES.items() if name in settable}
+    return {**found, **decay, **scales, "maximize": False, "clip_value": None, "ema": None, "ema_warmup": True}
 
 
 def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -278,13 +281,18 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
         raise ValueError(f"{name}: clip_value must be above 0, or None for no clipping, got {merged['clip_value']!r}")
     if "decay" in merged and merged["decay"] not in CHAIN_DECAYS:
         raise ValueError(f"{name}: decay must be one of {', '.join(CHAIN_DECAYS)}, got {merged['decay']!r}")
+    for key in SCALES.keys() & merged.keys():
+        if not isinstance(merged[key], Real):
+            raise TypeError(f"{name}: {key} must be a number, got {described(merged[key])}")
+        if problem := Hyper(1.0).problem(float(merged[key])):
+            raise ValueError(f"{name}: {key} {problem}")
     for key in (*parts(rule, Switch), "maximize"):
         if isinstance(merged[key], str):
             raise TypeError(f"{name}: {key} is True or False, got {described(merged[key])}")
     for switch, declared in parts(rule, Switch).items():
         if merged[switch] and not (
             all(float(merged[key]) > 0 for key in declared.needs)
-            and not any(float(merged[key]) for key in declared.bars)
+            and not any(float(merged.get(key, 0.0)) for key in declared.bars)
         ):
             wanted = [f"{key} above 0" for key in declared.needs] + [f"{key} 0" for key in declared.bars]
             raise ValueError(f"{name}: {switch} needs {' and '.join(wanted)}")

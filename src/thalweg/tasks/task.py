@@ -25,7 +25,7 @@ class Trial(Protocol):
 
     @property
     def options(self) -> Mapping[str, Choice]:
-        """What was chosen of the task's options, all of them by name."""
+        """What was chosen of the task's options, by name: all of them, but later ones only where they were chosen."""
 
     @property
     def splits(self) -> bool:
@@ -127,14 +127,18 @@ def take_step(optimizer: Any, loss: Callable[[], Any]) -> None:
 class Option:
     """Something a task leaves open: a switch or a word when its default is one, else a whole number.
 
-    ``least``    of a whole number.
+    ``least``    of a whole number; ``multiple``  what divides it.
     ``choices``  of a word: all that it may be.
+    ``later``    whether the task had results before it had the option: its default is what they were made with, and no
+                 part of a run's key.
     """
 
     default: Choice
     meaning: str
     least: int = 0
     choices: tuple[str, ...] = ()
+    multiple: int = 1
+    later: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.default, str) and self.default not in self.choices:
@@ -149,7 +153,11 @@ class Option:
                 return ""
             meant = did_you_mean(value.lower(), self.choices) if isinstance(value, str) else ""
             return f"must be one of {', '.join(self.choices)}; got {value!r}{meant}"
-        return whole_number_problem(value, self.least)
+        problem = whole_number_problem(value, self.least)
+        if problem or not isinstance(value, int) or value % self.multiple == 0:
+            return problem
+        below = value - value % self.multiple
+        return f"must be a multiple of {self.multiple}, such as {below} or {below + self.multiple}; got {value}"
 
 
 def whole_number_problem(value: object, least: int | None = None) -> str:
@@ -172,6 +180,9 @@ class Task:
     ``train``      one training; called in a worker, since it imports torch.
     ``train_stack``  many trainings at once, where that is faster: each as ``train``, but for rounding.
     ``options``    what it leaves open, by name.
+
+    An option that is added later is `Option.later`, with a default that leaves results what they were; ``train`` reads
+    it with that default, since runs of before have none.
     """
 
     name: str

@@ -58,9 +58,12 @@ class Subject:
         switches = {name: bool(group[name]) for name in parts(self.rule, Switch)}
         known = torch_reader.values_of(self.rule, **self.numbers(**more), **switches)
         known["unscale"] = -1.0 if group["maximize"] else 1.0
+        for scale, name in surface.SCALES.items():
+            known |= {name: group[scale] * known[name]} if name in known else {}
+        known["first_lr"] = group.get("lr_scale", 1.0) * first_lr if first_lr else known.get("lr", 1.0)
         kind = group.get("decay", decay_kind(self.rule))
         if kind in CHAIN_DECAYS:
-            known |= chain.decay(kind, known["lr"], first_lr or known["lr"] or 1.0, known["weight_decay"])
+            known |= chain.decay(kind, known["lr"], known["first_lr"] or 1.0, known["weight_decay"])
         return known
 
     def shifted(self, factor: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from thalweg.closest import ending
 from thalweg.formula import Hyper, Rule, Switch
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, exempt, hypers, parts
 from thalweg.stats.wording import listed
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
@@ -135,8 +135,12 @@ def regrouped(given: Trained, own: Mapping[str, Mapping[str, Any]]) -> Any:
 
 def _built(rule: type[Rule], given: Trained, values: Mapping[str, Value], options: Mapping[str, Any]) -> Any:
     # Here, not at the top: torch is imported when something is to be trained.
-    from thalweg.optim import build, surface
+    from thalweg.optim import build, param_groups, surface
 
+    if is_model(given) and (left_out := exempt(rule)):
+        # Biases, norms and embeddings apart, with the decay that they would have had.
+        groups = param_groups(given, exempt=left_out)
+        given = [{name: value for name, value in group.items() if name != "weight_decay"} for group in groups]
     common, single = by_group(values)
     declared = hypers(rule)
     own = {

@@ -14,7 +14,7 @@ from typing import Any
 from thalweg.closest import ending
 from thalweg.stats.wording import value_text
 from thalweg.study.model.errors import StudyError
-from thalweg.tasks import TASKS, Task
+from thalweg.tasks import TASKS, Task, distinguishing
 from thalweg.tasks.task import Choice, whole_number_problem
 
 from .functions import function_files, function_path, load_function
@@ -30,8 +30,8 @@ STACK = "_stack"
 class ResolvedTask:
     """A training problem: ``source`` is how workers find it, ``hash`` its version or its file's sha256.
 
-    ``options``  of a built-in task all, by name, of a script those given; what is not the default stands in ``name``
-                 and ``source`` too.
+    ``options``  of a built-in task all that tell its runs apart, by name, of a script those given; what is not the
+                 default stands in ``name`` and ``source`` too.
     ``given``    the options that were not left to the task.
     """
 
@@ -228,7 +228,9 @@ def _built_in(task: Task, given: Mapping[str, Choice]) -> ResolvedTask:
     chosen = {name: given.get(name, option.default) for name, option in task.options.items()}
     told = [option_text(name, value) for name, value in chosen.items() if value != task.options[name].default]
     label = ":".join([task.name, *told])
-    return ResolvedTask(label, label, f"version {task.version}", task.summary, chosen, frozenset(given))
+    # A comparison without a choice is then one of before there was a choice, and goes on in its store.
+    options = distinguishing(task.name, chosen)
+    return ResolvedTask(label, label, f"version {task.version}", task.summary, options, frozenset(given))
 
 
 def _kept(path: Path, name: str, given: Mapping[str, Choice]) -> ResolvedTask:

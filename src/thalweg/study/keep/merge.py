@@ -13,8 +13,9 @@ from thalweg.study.model.same import differences, processor_of
 
 from .store import Contents, open_store, read_contents
 
-# Of a plan and its rules: where a machine has its files. What stands in them is hashed.
-PLACES = ("task_source", "source")
+# Of a plan and its rules: where a machine has its files. What stands in them is hashed. Of a task in words: its version
+# tells whether it is another.
+PLACES = ("task_source", "source", "task_summary")
 
 
 @dataclass(frozen=True)

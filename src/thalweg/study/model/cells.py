@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from thalweg.tasks import distinguishing
 from thalweg.tasks.task import Choice
 
 Value = float | bool
@@ -51,8 +52,9 @@ class Cell:
     ``values``     every hyperparameter and switch, by name.
     ``seed``       the run's seed; `thalweg.study.run.trial.Trial.seed` derives one per axis from it.
     ``versions``   of the packages that compute the result.
-    ``options``    the task's options, all of them by name; ``schedule`` the learning rate's, by name; ``chain`` the
-                   arguments of the optimizer that the comparison chooses (`thalweg.study.model.settings.Settings`).
+    ``options``    the task's options, by name; part of the key are those that `thalweg.tasks.distinguishing` has.
+    ``schedule``   the learning rate's, by name; ``chain`` the arguments of the optimizer that the comparison chooses
+                   (`thalweg.study.model.settings.Settings`).
     ``readout``    which average of the weights is tested (`thalweg.study.model.readouts`): trainings that differ in it
                    alone may be one, since it changes nothing in them.
     ``held``       sources of chance that do not follow the run's seed, each with the seed that it follows instead.
@@ -109,7 +111,7 @@ class Cell:
             "values": dict(sorted(self.values.items())),
             "seed": self.seed,
             "versions": dict(sorted(self.versions.items())),
-            "options": dict(sorted(self.options.items())),
+            "options": dict(sorted(distinguishing(self.task, self.options).items())),
             "schedule": self.schedule,
         }
 
