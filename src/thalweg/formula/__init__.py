@@ -4,7 +4,7 @@ from .declare import Decay, Hyper, Scalar, State, Sum, Switch
 from .language import FormulaError
 from .rule import Rule, Wrapper, like, wrapped
 from .search import Search, choice, log_uniform, one_minus_log_uniform
-from .vocabulary import abs, clip, exp, floor, log, maximum, minimum, share, sign, sqrt, times, towards, where
+from .vocabulary import abs, clip, cos, exp, floor, log, maximum, minimum, share, sign, sin, sqrt, times, towards, where
 
 __all__ = [
     "Decay",
@@ -20,6 +20,7 @@ __all__ = [
     "abs",
     "choice",
     "clip",
+    "cos",
     "exp",
     "floor",
     "like",
@@ -30,6 +31,7 @@ __all__ = [
     "one_minus_log_uniform",
     "share",
     "sign",
+    "sin",
     "sqrt",
     "times",
     "towards",

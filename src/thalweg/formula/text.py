@@ -1,8 +1,8 @@
 """The `text` reader: a rule inside its chain as formulas to read, in the names its author gave.
 
 It tells what the compiled readers compute: the same passes, the switches resolved. Left out is only what does nothing
-(no clipping, no decay). A formula is a tree; its text is Python that evaluates, given the language's functions and
-`sum`, and `typeset` prints it as mathematics.
+(no clipping, no decay). A formula is a tree; its text is Python that evaluates, given the language's functions, `sum`
+and `pi`, and `typeset` prints it as mathematics.
 """
 
 import sys

@@ -164,7 +164,7 @@ class _Latex(Mathematics):
         return rf"\sum {a}"
 
     def call(self, function: str, parts: Sequence[str]) -> str:
-        known = function in ("max", "min", "exp", "ln")
+        known = function in ("max", "min", "exp", "ln", "cos", "sin")
         return (rf"\{function}" if known else rf"\operatorname{{{function}}}") + self.brackets(", ".join(parts))
 
     def cases(self, chosen: Sequence[tuple[str, str]], other: str) -> str:
