@@ -1,12 +1,13 @@
-"""Learning-rate schedules: the factor on the learning rate, one for each epoch.
+"""Learning-rate schedules by the epoch: the formulas of `thalweg.schedules`, with an epoch for a step.
 
 A schedule is a pure function of the epoch (0, 1, ...) and how many there are. None of them wastes an epoch at the rate
-0: a warm-up begins at the first step above it, and a decay ends at the last.
+0: a warm-up begins at the first step above it, and a decay ends at the last. The factors are part of what results
+stand for, so they stay what they are to the bit.
 """
 
 from collections.abc import Callable
-from math import cos, pi, sqrt
 
+from thalweg import schedules
 from thalweg.closest import ending
 
 from .errors import StudyError
@@ -26,7 +27,7 @@ def cosine(epoch: int, epochs: int) -> float:
 
     Source:  Loshchilov & Hutter 2017, "SGDR" (arXiv:1608.03983), one cycle; torch's CosineAnnealingLR with T_max=n.
     """
-    return (1.0 + cos(pi * epoch / epochs)) / 2.0
+    return schedules.Cosine(epochs).at(epoch + 1)
 
 
 def warm_restarts(epoch: int, _epochs: int) -> float:
@@ -35,10 +36,7 @@ def warm_restarts(epoch: int, _epochs: int) -> float:
     Source:  Loshchilov & Hutter 2017; cycles as in Crowded Valley (arXiv:2007.01547), whose 100 epochs end at 0.69;
              torch's CosineAnnealingWarmRestarts with T_0=10, T_mult=2.
     """
-    length = FIRST_CYCLE
-    while epoch >= length:
-        epoch, length = epoch - length, 2 * length
-    return cosine(epoch, length)
+    return schedules.WarmRestarts(max(epoch + 1, FIRST_CYCLE), cycle=FIRST_CYCLE, multiplier=2).at(epoch + 1)
 
 
 def trapezoidal(epoch: int, epochs: int) -> float:
@@ -47,8 +45,7 @@ def trapezoidal(epoch: int, epochs: int) -> float:
     Source:  Xing et al. 2018 (arXiv:1802.08770); with these figures, Crowded Valley (arXiv:2007.01547). Its runs are
              one epoch late: they take the first epoch at the full rate, then these factors but for the last.
     """
-    ramp = _share(0.1, epochs)
-    return min((epoch + 1) / ramp, 1.0, (epochs - epoch) / (ramp + 1))
+    return schedules.Trapezoid(epochs, warmup=0.1, cooldown=0.1).at(epoch + 1)
 
 
 def warm_up(epoch: int, epochs: int) -> float:
@@ -56,7 +53,7 @@ def warm_up(epoch: int, epochs: int) -> float:
 
     Source:  Goyal et al. 2017 (arXiv:1706.02677); torch's LinearLR with start_factor=1/w, total_iters=w-1.
     """
-    return min((epoch + 1) / _share(0.1, epochs), 1.0)
+    return schedules.WarmUp(epochs, warmup=0.1).at(epoch + 1)
 
 
 def linear(epoch: int, epochs: int) -> float:
@@ -64,7 +61,7 @@ def linear(epoch: int, epochs: int) -> float:
 
     Source:  as PolynomialLR and LinearLR of torch (end_factor=0, total_iters=n).
     """
-    return 1.0 - epoch / epochs
+    return schedules.Linear(epochs).at(epoch + 1)
 
 
 def wsd(epoch: int, epochs: int) -> float:
@@ -73,13 +70,7 @@ def wsd(epoch: int, epochs: int) -> float:
     k = 1 in the first epoch of the decay. Source:  Hu et al. 2024, "MiniCPM" (arXiv:2404.06395); the fifth and the
     square root, Haegele et al. 2024 (arXiv:2405.18392).
     """
-    up, down = _share(0.05, epochs), _share(0.2, epochs)
-    since = max(epoch - (epochs - down) + 1, 0)
-    return min((epoch + 1) / up, 1.0, 1.0 - sqrt(since / (down + 1)))
-
-
-def _share(part: float, epochs: int) -> int:
-    return max(round(part * epochs), 1)
+    return schedules.WSD(epochs, warmup=0.05, cooldown=0.2, shape="sqrt").at(epoch + 1)
 
 
 SCHEDULES: dict[str, Schedule] = {
