@@ -1,9 +1,11 @@
 """Made by `python -m thalweg.optim.stubs` from the rules; a test fails when it is out of date."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import torch
+
+from thalweg.formula import Schedule
 
 from .optimizer import Optimizer
 
@@ -70,6 +72,7 @@ class SGD(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -95,6 +98,7 @@ class Momentum(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -122,6 +126,7 @@ class NAG(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -144,6 +149,7 @@ class Rprop(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch"] | None = None,
     ) -> None: ...
 
@@ -171,6 +177,7 @@ class Adagrad(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -196,6 +203,7 @@ class Adadelta(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -226,6 +234,7 @@ class RMSprop(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -256,6 +265,7 @@ class Adam(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
         decoupled_weight_decay: bool | None = None,
     ) -> None: ...
@@ -283,6 +293,7 @@ class Adamax(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -312,6 +323,7 @@ class NAdam(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -342,6 +354,7 @@ class AdamW(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -366,6 +379,7 @@ class LARS(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class AMSGrad(Optimizer):
@@ -395,6 +409,7 @@ class AMSGrad(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -419,6 +434,7 @@ class Signum(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class LAMB(Optimizer):
@@ -443,6 +459,7 @@ class LAMB(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -471,6 +488,7 @@ class RAdam(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["torch", "tf1", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -499,6 +517,7 @@ class AdaBound(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["tf1"] | None = None,
     ) -> None: ...
 
@@ -527,6 +546,7 @@ class AMSBound(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["tf1"] | None = None,
     ) -> None: ...
 
@@ -577,6 +597,7 @@ class AdaBelief(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         like: Literal["tf1", "optax", "paper"] | None = None,
     ) -> None: ...
 
@@ -601,6 +622,7 @@ class Adan(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class Lion(Optimizer):
@@ -624,6 +646,7 @@ class Lion(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class StableAdamW(Optimizer):
@@ -647,6 +670,7 @@ class StableAdamW(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class Prodigy(Optimizer):
@@ -672,6 +696,7 @@ class Prodigy(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class ScheduleFreeSGD(Optimizer):
@@ -698,6 +723,7 @@ class ScheduleFreeSGD(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class ScheduleFreeAdamW(Optimizer):
@@ -724,6 +750,7 @@ class ScheduleFreeAdamW(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class AdEMAMix(Optimizer):
@@ -750,6 +777,7 @@ class AdEMAMix(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class ADOPT(Optimizer):
@@ -774,6 +802,7 @@ class ADOPT(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class MARS(Optimizer):
@@ -823,4 +852,5 @@ class Grams(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...

@@ -13,6 +13,7 @@ from thalweg.formula.kernel import counts_steps
 from thalweg.formula.rule import inner, parts
 
 from . import surface
+from .scheduling import COUNT
 
 Saved = dict[str, Any]
 
@@ -52,7 +53,7 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule])
         places = {frozenset(names): i for i, names in enumerate(others)}
         order = [places[frozenset(names)] for names in mine]
     else:
-        return _regrouped(saved, groups, [n for n, s in parts(rule, Scalar).items() if s.scope != "tensor"])
+        return _regrouped(saved, groups, [COUNT, *(n for n, s in parts(rule, Scalar).items() if s.scope != "tensor")])
     ordered = []
     for names, place in zip(mine, order, strict=True):
         group = saved["param_groups"][place]

@@ -56,4 +56,5 @@ def _joins(optimizer: torch.optim.Optimizer) -> bool:
     if not isinstance(optimizer, Optimizer):
         return False
     usual = all(getattr(optimizer, name) == default for name, default in surface.WHOLE.items())
+    usual = usual and not optimizer.schedule
     return usual and not parts(optimizer.whole, Sum) and not parts(optimizer.whole, Scalar)
