@@ -169,14 +169,16 @@ class Trapezoid(Schedule):
 
     @staticmethod
     def factor(t, T, warmup, cooldown, first, last):
-        return warmed(t, warmup, first, 1) * falling(minimum(1, (T - t + 1) / (cooldown + 1)), last)
+        up = warmed(t, warmup, first, 1)
+        down = falling(minimum(1, (T - t + 1) / (cooldown + 1)), last)
+        return up * down
 
 
 class WSD(Schedule):
-    """Warm-up, stable, decay: up in a straight line, then 1, then down in the ``shape`` of the cool-down.
+    """Warm-up, stable, decay: up in a straight line, then 1, then down in one of six shapes.
 
     Of the share x of the cool-down that has gone, 1/(d + 1) in the first of its d steps, shapes fall as 1 - x (linear),
-    (1 + cos(pi x)) / 2 (cosine), twice the first less the second (mirror-cosine), last^x (exp), 1 - x^2 (square), and
+    (1 + cos(pi x)) / 2 (cosine), twice the first minus the second (mirror-cosine), last^x (exp), 1 - x^2 (square), and
     1 - sqrt(x) (sqrt).
 
     Source:  Hu et al. 2024, "MiniCPM" (arXiv:2404.06395), which cools down by equal ratios (exp); a fifth of the steps
@@ -197,7 +199,10 @@ class WSD(Schedule):
 
     @staticmethod
     def factor(t, T, warmup, cooldown, shape, first, last):
-        return warmed(t, warmup, first, 1) * shape(maximum(t - (T - cooldown), 0) / (cooldown + 1), last)
+        up = warmed(t, warmup, first, 1)
+        x = maximum(t - (T - cooldown), 0) / (cooldown + 1)
+        down = shape(x, last)
+        return up * down
 
 
 CATALOGUE: dict[str, type[Schedule]] = {

@@ -5,7 +5,7 @@ notebooks show it.
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import Parameter, Signature
 from math import inf
@@ -96,8 +96,15 @@ class Schedule:
 
     @property
     def _forms(self) -> dict[str, Any]:
-        forms = {key: each for key, each in self.declared.items() if isinstance(each, Form)}
-        return {key: each.choices[vars(self)[key]] for key, each in forms.items()}
+        values = {key: value for key, value in self._values().items() if isinstance(value, str)}
+        return {key: self.form(key, value) for key, value in values.items()}
+
+    @classmethod
+    def form(cls, name: str, choice: str) -> Callable[..., Any]:
+        """The function that a choice stands for."""
+        declared = cls.declared[name]
+        assert isinstance(declared, Form)
+        return declared.choices[choice]
 
     @property
     def numbers(self) -> Mapping[str, float]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain as chained
 from itertools import count
 from math import inf
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from . import chain
@@ -141,12 +141,18 @@ def usual_story(
     return story(rule, chosen, given, *((("limited_norm",), "all") if clip_norm else ()))
 
 
-def schedule_story(schedule: Schedule | type[Schedule]) -> tuple[Line, ...]:
+def schedule_story(
+    schedule: Schedule | type[Schedule], forms: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Line, ...]:
     """A schedule's factor, after what its author gave a name.
 
-    Of an instance what does nothing under its numbers is left out; of a class nothing is, and its forms are the usual.
+    Of an instance what does nothing under its numbers is left out; of a class nothing is, and ``forms`` chooses those
+    that are not the usual ones.
     """
-    kind, known = (type(schedule), schedule.known) if isinstance(schedule, Schedule) else (schedule, {})
+    if isinstance(schedule, Schedule):
+        kind, known = type(schedule), schedule.known
+    else:
+        kind, known = schedule, {name: schedule.form(name, choice) for name, choice in forms.items()}
     value, variables = observed({kind.formula.function.__code__}, lambda: traced(kind, known))
     named = [(name, simplified(e)) for name, e in variables]
     writer = _Writer([(name, e) for name, e in named if e != value], {"t", "T", "factor", *kind.declared})
