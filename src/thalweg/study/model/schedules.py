@@ -6,9 +6,11 @@ stand for, so they stay what they are to the bit.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from thalweg import schedules
+from thalweg import formula, schedules
 from thalweg.closest import ending
+from thalweg.stats.wording import value_text
 
 from .errors import StudyError
 
@@ -84,10 +86,65 @@ SCHEDULES: dict[str, Schedule] = {
 }
 
 
-def find_schedule(name: object) -> Schedule:
+SUFFIX = "-by-step"
+BY_STEP = {name + SUFFIX: kind for name, kind in schedules.CATALOGUE.items() if kind is not schedules.Constant}
+
+
+@dataclass(frozen=True)
+class ByStep:
+    """A schedule by the step, of which only a training can say how many steps there are."""
+
+    kind: type[formula.Schedule]
+    numbers: tuple[tuple[str, float | str], ...]
+
+    def of(self, steps: int) -> formula.Schedule:
+        """The schedule of so many steps; `StudyError` where it is none."""
+        try:
+            return self.kind(steps, **dict(self.numbers))
+        except (TypeError, ValueError) as problem:
+            raise StudyError(f"schedule {self.written}: {problem}") from problem
+
+    @property
+    def written(self) -> str:
+        """As a comparison names it: wsd-by-step:warmup=50."""
+        name = next(name for name, kind in BY_STEP.items() if kind is self.kind)
+        return ":".join([name, *(f"{key}={value_text(value)}" for key, value in self.numbers)])
+
+
+def by_step(given: object) -> ByStep:
+    """A schedule by the step as it is written, ``wsd-by-step:warmup=50``; `StudyError` says what exists."""
+    name, *parts = str(given).split(":")
+    if name not in BY_STEP:
+        raise StudyError(
+            f"there is no schedule {given!r} by the step{ending(name, list(BY_STEP))} There are: {', '.join(BY_STEP)}."
+        )
+    kind = BY_STEP[name]
+    said: dict[str, float | str] = {}
+    for part in parts:
+        key, sign, value = part.partition("=")
+        if not sign or key in said:
+            raise StudyError(f"schedule {given}: write each number once, as in {name}:warmup=50; got {part!r}")
+        said[key] = _number(value)
+    order = [*kind.declared]
+    chosen = {key: value for key, value in said.items() if key not in order or value != kind.declared[key].default}
+    found = ByStep(kind, tuple(sorted(chosen.items(), key=lambda each: each[0] in order and order.index(each[0]))))
+    found.of(10**9)  # whether the numbers are right, as far as the number of steps does not matter
+    return found
+
+
+def _number(written: str) -> float | str:
+    try:
+        value = float(written)
+    except ValueError:
+        return written
+    return int(value) if value.is_integer() else value
+
+
+def find_schedule(name: object) -> Schedule | ByStep:
     """A schedule by its name; `StudyError` says what exists."""
     if isinstance(name, str) and name in SCHEDULES:
         return SCHEDULES[name]
-    raise StudyError(
-        f"there is no schedule {name!r}{ending(str(name), list(SCHEDULES))} Schedules: {', '.join(SCHEDULES)}."
-    )
+    if isinstance(name, str) and name.partition(":")[0].endswith(SUFFIX):
+        return by_step(name)
+    names = [*SCHEDULES, *BY_STEP]
+    raise StudyError(f"there is no schedule {name!r}{ending(str(name), names)} Schedules: {', '.join(names)}.")

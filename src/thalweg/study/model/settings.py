@@ -14,9 +14,10 @@ from thalweg.tasks.task import Choice
 
 from .cells import Argument
 from .errors import StudyError
-from .schedules import find_schedule
+from .schedules import ByStep, by_step, find_schedule
 
-NAMES = ("schedule", "decay", "clip_norm", "clip_value")
+SCHEDULES_OF = {"lr": "schedule", "weight_decay": "decay_schedule", "momentum": "momentum_schedule"}
+NAMES = ("schedule", "decay", "clip_norm", "clip_value", "decay_schedule", "momentum_schedule")
 NONE = "none"
 
 
@@ -25,8 +26,8 @@ class Settings:
     """``schedule`` of the learning rate, by name; ``chain``: the arguments of the optimizer that are chosen here.
 
     Of these, ``decay`` is a kind that the chain does (`thalweg.formula.Decay`); ``clip_norm`` bounds
-    the norm of all gradients together, ``clip_value`` each of their numbers; None: no clipping. What is not in the
-    chain is as the task has it.
+    the norm of all gradients together, ``clip_value`` each of their numbers; None: no clipping. Beside them stand
+    ``decay_schedule`` and ``momentum_schedule``, by the step. What is not in the chain is as the task has it.
     """
 
     schedule: str = NONE
@@ -41,8 +42,10 @@ def is_setting(name: str) -> bool:
 def setting(name: str, given: object) -> str:
     """A setting's value as it is written, ``cosine`` or ``0.5``; `StudyError` says what may stand there."""
     if name == "schedule":
-        find_schedule(given)
-        return str(given)
+        found = find_schedule(given)
+        return found.written if isinstance(found, ByStep) else str(given)
+    if name in SCHEDULES_OF.values():
+        return NONE if given == NONE else by_step(given).written
     if name == "decay":
         if given not in CHAIN_DECAYS:
             raise StudyError(
@@ -57,8 +60,16 @@ def settings_of(common: Settings, chosen: Mapping[str, Choice]) -> Settings:
     """What is chosen, before what all have. Options of the task among ``chosen`` are passed over."""
     written = {name: setting(name, value) for name, value in chosen.items() if is_setting(name)}
     schedule = written.pop("schedule", common.schedule)
-    read = {name: value if name == "decay" else _bound(name, value) for name, value in written.items()}
-    return Settings(schedule, dict(sorted({**common.chain, **read}.items())))
+    bounds = ("clip_norm", "clip_value")
+    read = {name: _bound(name, value) if name in bounds else value for name, value in written.items()}
+    chain = {name: value for name, value in {**common.chain, **read}.items() if value != NONE}
+    return Settings(schedule, dict(sorted(chain.items())))
+
+
+def parted(chain: Mapping[str, Argument]) -> tuple[dict[str, Argument], dict[str, ByStep]]:
+    """A chain's arguments of the optimizer; and its schedules by the step, by the number that follows each."""
+    arguments = {name: value for name, value in chain.items() if name not in SCHEDULES_OF.values()}
+    return arguments, {number: by_step(chain[name]) for number, name in SCHEDULES_OF.items() if name in chain}
 
 
 def _bound(name: str, given: object) -> float | None:
