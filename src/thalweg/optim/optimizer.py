@@ -184,7 +184,7 @@ class Optimizer(torch.optim.Optimizer):
 
     @property
     def schedule(self) -> Mapping[str, Schedule]:
-        """What is scheduled, by the names under which it was given."""
+        """What is scheduled, by the rule's own names."""
         return {} if self._scheduling is None else dict(self._scheduling.given)
 
     def __repr__(self) -> str:

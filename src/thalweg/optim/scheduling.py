@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from thalweg.closest import did_you_mean
 from thalweg.formula import Hyper, Rule, Schedule
 from thalweg.formula.rule import hypers
+from thalweg.formula.scheduled import scheduled
 
 from . import surface
 from .sequence import Bad
@@ -59,8 +59,9 @@ class Scheduling:
     """What of an optimizer is scheduled. ``name`` is what the user called."""
 
     def __init__(self, name: str, rule: type[Rule], given: Mapping[str, Schedule]) -> None:
-        self.name, self.given = name, dict(given)
-        self.numbers = _numbers(name, rule, given)
+        self.name, self.given = name, given
+        places = {number: (key, place) for number, key, place in surface.places(rule)}
+        self.numbers = [Scheduled(key, *places[key], hypers(rule)[key], each) for key, each in given.items()]
         self._seen: list[list[Any]] = []
         self._before: list[list[Any]] | None = None
 
@@ -144,32 +145,6 @@ class Scheduling:
 
 
 def scheduling(name: str, rule: type[Rule], given: object) -> Scheduling | None:
-    """What ``schedule=`` asks for; None for nothing. TypeError for what is no schedule, or of what the rule lacks."""
-    if given is None:
-        return None
-    named: Mapping[str, Any] = given if isinstance(given, Mapping) else {"lr": given}
-    for each in named.values():
-        if not isinstance(each, Schedule):
-            called = isinstance(each, type) and issubclass(each, Schedule)
-            hint = f": write {each.__name__}(steps=...)" if isinstance(each, type) and called else ""
-            raise TypeError(
-                f"{name}: schedule is one of the learning rate, such as thalweg.schedules.Cosine(steps=1000), or "
-                f"{{'lr': ..., 'weight_decay': ...}}; got {each!r}{hint}"
-            )
-    return Scheduling(name, rule, named) if named else None
-
-
-def _numbers(name: str, rule: type[Rule], given: Mapping[str, Schedule]) -> tuple[Scheduled, ...]:
-    declared = hypers(rule)
-    places = {number: (key, place) for number, key, place in surface.places(rule)}
-    found: dict[str, Scheduled] = {}
-    for asked, schedule in given.items():
-        number = "beta1" if asked == "momentum" and asked not in declared and "beta1" in declared else asked
-        if number not in declared:
-            raise TypeError(
-                f"{name} has no {asked!r} to schedule{did_you_mean(asked, declared)}; it has {', '.join(declared)}"
-            )
-        if number in found:
-            raise TypeError(f"{name}: schedule has {number} twice, as 'momentum' and by its name")
-        found[number] = Scheduled(number, *places[number], declared[number], schedule)
-    return tuple(found.values())
+    """What ``schedule=`` asks for (`scheduled`); None for nothing."""
+    found = scheduled(name, rule, given)
+    return Scheduling(name, rule, found) if found else None
