@@ -572,6 +572,7 @@ class LaProp(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class AdaBelief(Optimizer):
@@ -828,6 +829,7 @@ class MARS(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
     ) -> None: ...
 
 class Grams(Optimizer):
