@@ -12,8 +12,8 @@ from thalweg.rules import CATALOGUE
 
 # What a user may rely on. Everything else is the house's own, and may change without a word.
 MODULES = (
-    "thalweg", "thalweg.formula", "thalweg.optim", "thalweg.wrappers", "thalweg.nn", "thalweg.jax", "thalweg.study",
-    "thalweg.tasks", "thalweg.report", "thalweg.explore", "thalweg.testing", "thalweg.conventions",
+    "thalweg", "thalweg.formula", "thalweg.optim", "thalweg.wrappers", "thalweg.schedules", "thalweg.nn", "thalweg.jax",
+    "thalweg.study", "thalweg.tasks", "thalweg.report", "thalweg.explore", "thalweg.testing", "thalweg.conventions",
     "thalweg.claims",
 )  # fmt: skip
 HEAD = """# Public names
@@ -32,7 +32,8 @@ def public(name: str) -> dict[str, Any]:
     names = listed or [each for each in dir(module) if not each.startswith("_")]
     found = {each: getattr(module, each) for each in sorted(names) if each not in rules}
     # Of a package without a list, what it imports for itself are modules.
-    return {each: value for each, value in found.items() if listed or each == "nn" or not isinstance(value, ModuleType)}
+    own = ("nn", "schedules")
+    return {each: value for each, value in found.items() if listed or each in own or not isinstance(value, ModuleType)}
 
 
 def page() -> str:

@@ -8,8 +8,9 @@ import numpy as np
 from thalweg.formula.text import Line, Story
 
 FUNCTIONS = {
-    "sqrt": np.sqrt, "abs": np.abs, "exp": np.exp, "log": np.log, "floor": np.floor, "sign": np.sign,
-    "maximum": np.maximum, "minimum": np.minimum, "where": np.where, "clip": np.clip, "inf": np.inf,
+    "sqrt": np.sqrt, "abs": np.abs, "exp": np.exp, "log": np.log, "cos": np.cos, "sin": np.sin,
+    "floor": np.floor, "sign": np.sign, "maximum": np.maximum, "minimum": np.minimum, "where": np.where,
+    "clip": np.clip, "inf": np.inf,
 }  # fmt: skip
 
 

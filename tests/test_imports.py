@@ -12,7 +12,7 @@ ROOT = Path(thalweg.__file__).parent
 LAYERS = (
     ("closest", "cpu", "files", "languages", "showing"),
     ("formula",),
-    ("conventions", "nn", "rules", "wrappers"),
+    ("conventions", "nn", "rules", "schedules", "wrappers"),
     ("jax", "optim", "stats"),
     ("stacks",),
     ("tasks",),

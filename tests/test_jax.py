@@ -14,6 +14,7 @@ import torch
 from jax import numpy as jnp
 
 import thalweg.jax
+from thalweg import schedules
 from thalweg.formula import Hyper, Rule, chain, torch_reader, wrapped
 from thalweg.formula.rule import decay_kind
 from thalweg.rules import CATALOGUE
@@ -248,3 +249,49 @@ def test_without_jax_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delitem(sys.modules, "thalweg.jax")
     with pytest.raises(ModuleNotFoundError, match=r"needs the package optax: pip install 'thalweg\[jax\]'"):
         importlib.import_module("thalweg.jax")
+
+
+def test_a_schedule_is_optaxs_of_the_same_name() -> None:
+    weights, rows = drawn(8)
+    ours = thalweg.jax.adamw(0.1, schedule=schedules.Cosine(6), weight_decay=0.1)
+    theirs = optax.adamw(optax.cosine_decay_schedule(0.1, 6), weight_decay=0.1)
+    # After the last step optax's is 0, and here the last factor stays.
+    (a, _), (b, _) = (trained(tx, weights, rows[:6]) for tx in (ours, theirs))
+    assert all(np.allclose(x, y, rtol=1e-12, atol=1e-12) for x, y in zip(a, b, strict=True))
+    rate = optax.warmup_cosine_decay_schedule(0.0, 1.0, 3, 9)
+    schedule = schedules.Cosine(9, warmup=3)
+    for t in range(4, 10):  # whose warm-up is a step late
+        assert float(schedule.of(jnp.float64(t))) == pytest.approx(float(rate(t - 1)), abs=1e-12)
+        assert float(schedule.of(jnp.float64(t))) == pytest.approx(schedule.at(t), abs=1e-14)
+
+
+@pytest.mark.parametrize("decay", ["decoupled", "independent"])
+def test_scheduled_numbers_are_those_of_the_optimizer(decay: str) -> None:
+    weights, rows = drawn(7)
+    given: Any = {
+        "lr": schedules.WSD(6, warmup=2, shape="linear"),
+        "weight_decay": schedules.Linear(6),
+        "momentum": schedules.Trapezoid(6, last=0.5),
+    }
+    options: Any = {"weight_decay": 0.1, "decay": decay, "schedule": given}
+    found, _ = trained(thalweg.jax.adamw(0.1, **options), weights, rows)
+    params = [torch.nn.Parameter(torch.tensor(w)) for w in weights]
+    optimizer = thalweg.AdamW(params, lr=0.1, **options)
+    for row in rows:
+        for param, grad in zip(params, row, strict=True):
+            param.grad = torch.tensor(grad)
+        optimizer.step()
+    assert all(np.allclose(a, b.detach(), rtol=1e-12, atol=1e-12) for a, b in zip(found, params, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"momentum": 0.9, "schedule": {"momentum": schedules.Cosine(9)}}, "momentum decides a form of the rule"),
+        ({"learning_rate": lambda count: 0.1, "schedule": schedules.Cosine(9)}, "learning_rate is a schedule already"),
+        ({"schedule": {"beta": schedules.Cosine(9)}}, "SGD has no 'beta' to schedule"),
+    ],
+)
+def test_what_cannot_be_scheduled_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        thalweg.jax.sgd(**options)

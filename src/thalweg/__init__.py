@@ -10,6 +10,7 @@ Public names are loaded when first used, so the command line's help does not wai
 ``averaged``, ``window``  averages of the weights to read out: ``AdamW(..., readouts={"tail": averaged(start=8000)})``
 ``create``                an optimizer on those groups: ``create("adamw", model, lr=3e-4)``
 ``nn``                    normalisation layers, drop-in for torch.nn, and where to place them
+``schedules``, ``Schedule``  factors by the step, on the learning rate or another number; the base of your own
 ``compare``               an honest comparison of rules on a training task; ``train`` a single training;
                           ``lr_find`` a range of learning rates
 ``lockstep``              many small models of one kind, trained at the same time, each as if it were alone
@@ -21,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import nn as nn
+    from . import schedules as schedules
     from .formula import Rule as Rule
+    from .formula import Schedule as Schedule
     from .formula import Wrapper as Wrapper
     from .notebook import show as show
     from .optim import *
@@ -41,8 +44,10 @@ __version__ = "0.1.0"
 # What draws values in notebooks; loaded when it is asked.
 import_module("thalweg.showing").shown_by(lambda: import_module("thalweg.notebook"))
 
+_MODULES = ("nn", "schedules")
 _ELSEWHERE = {
     "Rule": "thalweg.formula",
+    "Schedule": "thalweg.formula",
     "Wrapper": "thalweg.formula",
     "Cautious": "thalweg.wrappers",
     "GPA": "thalweg.wrappers",
@@ -61,8 +66,8 @@ _ELSEWHERE = {
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
-    if name == "nn":
-        return import_module("thalweg.nn")
+    if name in _MODULES:
+        return import_module(f"thalweg.{name}")
     try:
         home = import_module(_ELSEWHERE.get(name, "thalweg.optim"))
     except ModuleNotFoundError as error:
@@ -89,4 +94,4 @@ def __dir__() -> list[str]:
 
     functions = {"optimizer", "wrap", "param_groups", "create", "joined_checkpoints", "averaged", "window"}
     own = {name for name in globals() if name.startswith("__")}
-    return sorted({*own, *_ELSEWHERE, "nn", *functions, *(name for name in vars(optim) if name[0].isupper())})
+    return sorted({*own, *_ELSEWHERE, *_MODULES, *functions, *(name for name in vars(optim) if name[0].isupper())})

@@ -25,8 +25,9 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(needs, name=error.name) from error
 
 from thalweg.closest import did_you_mean
-from thalweg.formula import Rule, Scalar, State, Sum, Switch, chain, compose, wrapped
+from thalweg.formula import Rule, Scalar, Schedule, State, Sum, Switch, chain, compose, wrapped
 from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, layers, parts
+from thalweg.formula.scheduled import scheduled
 from thalweg.rules import CATALOGUE
 from thalweg.wrappers import WeightAverage, readouts
 
@@ -65,10 +66,18 @@ class Transformation(optax.GradientTransformation):  # type: ignore[misc]  # opt
     evaluate: Callable[[RuleState, Tree], Tree]
 
 
-def transformation(rule: type[Rule], learning_rate: Any = None, **options: Any) -> Transformation:
+def transformation(
+    rule: type[Rule],
+    learning_rate: Any = None,
+    *,
+    schedule: Schedule | Mapping[str, Schedule] | None = None,
+    **options: Any,
+) -> Transformation:
     """A rule as an optax transformation. Its updates are differences of weights: `optax.apply_updates` adds them.
 
     ``learning_rate``  a number, an array of shape (), or a schedule: a function of the number of steps taken.
+    ``schedule``       a `thalweg.Schedule` whose factor multiplies the learning rate, or such by the numbers' names, as
+                       every optimizer of thalweg takes it; but not of a number that decides a form.
     ``options``        the rule's hyperparameters and switches, those of a tuple together (``betas=(0.9, 0.95)``) or
                        alone (``beta1=0.9``); ``weight_decay``, ``decay``; ``maximize``, ``clip_value``, ``clip_norm``
                        with ``clip_scope`` ("all" or "tensor") and ``clip_eps``, ``ema`` with ``ema_warmup``: as every
@@ -102,7 +111,12 @@ def transformation(rule: type[Rule], learning_rate: Any = None, **options: Any) 
         raise ValueError(f"{rule.__name__}: decay is one of {', '.join(kinds)}, got {kind!r}")
     if settings["clip_scope"] not in ("all", "tensor"):
         raise ValueError(f"{rule.__name__}: clip_scope is all or tensor, got {settings['clip_scope']!r}")
-    of: dict[str, Any] = {"rule": whole, "settings": settings, "kind": kind}
+    follow = scheduled(rule.__name__, rule, schedule)
+    if forms := [name for name in follow if name in compose.tested(whole)]:
+        raise TypeError(f"{rule.__name__}: {forms[0]} decides a form of the rule, so under JAX it follows no schedule")
+    if "lr" in follow and callable(settings["lr"]):
+        raise TypeError(f"{rule.__name__}: learning_rate is a schedule already; leave one of the two out")
+    of: dict[str, Any] = {"rule": whole, "settings": {**settings, "schedule": follow}, "kind": kind}
     made = Transformation(partial(_init, **of), partial(_update, **of))
     made.evaluate = partial(_evaluate, **of)
     return made
@@ -150,21 +164,23 @@ def _numbers(rule: type[Rule], options: Numbers) -> dict[str, Any]:
 def _values(settings: Numbers, kind: str, count: Any) -> dict[str, Any]:
     """What is in force for the step after ``count`` of them, but for what belongs to one parameter."""
     schedule = settings["lr"] if callable(settings.get("lr")) else None
-    found = dict(settings)
+    found = {name: value for name, value in settings.items() if name != "schedule"}
     if schedule is not None:
         found["lr"] = schedule(count)
+    t = (count + 1).astype(jnp.promote_types(jnp.float32, jnp.result_type(float)))
+    for name, each in settings["schedule"].items():
+        found[name] = found[name] * each.of(jnp.minimum(t, each.steps))
     amounts: dict[str, Any] = {}
     if "lr" in found:
-        found["first_lr"] = found["lr"] if schedule is None else schedule(jnp.zeros_like(count))
+        found["first_lr"] = settings["lr"] if schedule is None else schedule(jnp.zeros_like(count))
     if kind in CHAIN_DECAYS:
         # A rate of 0 moves nothing, whatever it was at first.
         first = jnp.where(found["first_lr"] == 0, 1.0, found["first_lr"])
         amounts = chain.decay(kind, found["lr"], first, found["weight_decay"])
-        if isinstance(found["weight_decay"], int | float) and found["weight_decay"] == 0:
+        if isinstance(settings["weight_decay"], int | float) and settings["weight_decay"] == 0:
             amounts = {}
     clip_value = inf if settings["clip_value"] is None else settings["clip_value"]
     unscale = -1.0 if settings["maximize"] else 1.0
-    t = (count + 1).astype(jnp.promote_types(jnp.float32, jnp.result_type(float)))
     return {**chain.NUMBERS, **chain.SWITCHES, **found, **amounts, "clip_value": clip_value, "unscale": unscale, "t": t}
 
 

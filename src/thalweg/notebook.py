@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from thalweg.formula import Schedule
 from thalweg.formula.rule import Rule
 
 if TYPE_CHECKING:
@@ -74,6 +75,14 @@ def show(rule: "str | type[Rule] | type[Optimizer] | Optimizer") -> Card:
 def rule_html(rule: type[Rule]) -> str | None:
     """A rule's card as HTML; None of `Rule` itself, which has nothing to show."""
     return _card_html(rule) if rule.formulas else None
+
+
+def schedule_html(schedule: Schedule) -> str:
+    """What was written, and the formula that it stands for."""
+    from thalweg.formula.text import schedule_story
+    from thalweg.formula.typeset import mathml_lines
+
+    return f"<p><code>{_escaped(repr(schedule))}</code></p>\n{mathml_lines(schedule_story(schedule))}"
 
 
 def _card_html(rule: type[Rule]) -> str:

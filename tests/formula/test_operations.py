@@ -35,11 +35,12 @@ REFERENCE: dict[str, Callable[..., Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "**": math.pow, "neg": operator.neg,
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "where": lambda c, a, b: a if c else b, "maximum": extreme(1), "minimum": extreme(-1),
-    "sqrt": math.sqrt, "abs": math.fabs, "exp": math.exp, "log": math.log,
+    "sqrt": math.sqrt, "abs": math.fabs, "exp": math.exp, "log": math.log, "cos": math.cos, "sin": math.sin,
     "floor": math.floor,
 }  # fmt: skip
 IEEE = {
     "/": np.divide, "**": np.power, "sqrt": np.sqrt, "exp": np.exp, "log": np.log, "floor": np.floor,
+    "cos": np.cos, "sin": np.sin,
 }  # fmt: skip
 VALUES = [0.0, -0.0, 1.0, -1.0, 0.5, -1.5, 3.0, -2.25, 17.5, 1e-3, inf, -inf, nan]
 NAMES = sorted(REFERENCE)

@@ -150,7 +150,7 @@ def operations(parts: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expres
     choice = st.tuples(st.sampled_from(["<", "<=", ">", ">="]), right, parts, parts)
     return st.one_of(
         st.builds(lambda op, ab: apply(op, *ab), BINARY, either),
-        st.builds(apply, st.sampled_from(["neg", "sqrt", "abs", "exp", "log", "floor"]), parts),
+        st.builds(apply, st.sampled_from(["neg", "sqrt", "abs", "exp", "log", "cos", "sin", "floor"]), parts),
         choice.map(lambda c: apply("where", apply(c[0], *c[1]), c[2], c[3])),
     )
 

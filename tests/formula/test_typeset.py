@@ -87,7 +87,7 @@ def valued(name: str) -> Exact:
 
 
 PYTHON = (
-    "sqrt", "abs", "exp", "log", "floor", "sign", "maximum", "minimum", "where", "clip", "sum"
+    "sqrt", "abs", "exp", "log", "cos", "sin", "floor", "sign", "maximum", "minimum", "where", "clip", "sum"
 )  # fmt: skip
 
 
@@ -104,7 +104,16 @@ def text_value(text: str) -> Exact:
 # -- reading what is seen: a formula is a row of tokens, and knows nothing of how it was grouped
 
 Token = tuple[Any, ...]
-FUNCTIONS = {"max": "maximum", "min": "minimum", "exp": "exp", "ln": "log", "sign": "sign", "clip": "clip"}
+FUNCTIONS = {
+    "max": "maximum",
+    "min": "minimum",
+    "exp": "exp",
+    "ln": "log",
+    "sign": "sign",
+    "clip": "clip",
+    "cos": "cos",
+    "sin": "sin",
+}
 
 
 class Seen:
@@ -485,7 +494,7 @@ def test_reading_it_gives_what_the_text_gives(name: str) -> None:
 # Each operation, and how many parts it has; a choice is one with its condition.
 OPERATIONS: dict[str, tuple[int, Callable[..., Expression]]] = {
     **{op: (2, partial(apply, op)) for op in ("+", "-", "*", "/", "**", "maximum")},
-    **{op: (1, partial(apply, op)) for op in ("neg", "sqrt", "abs", "exp", "floor")},
+    **{op: (1, partial(apply, op)) for op in ("neg", "sqrt", "abs", "exp", "cos", "floor")},
     **{op: (4, lambda a, b, x, y, op=op: apply("where", apply(op, a, b), x, y)) for op in ("<", ">=")},
     "sum": (1, lambda a: a),
     "clip": (3, lambda *a: Expression("clip", a)),

@@ -51,11 +51,8 @@ def test_signature_is_what_the_constructor_takes(name: str) -> None:
     parameters.pop("params")
     by_name = {key: p.default for key, p in parameters.items()}
     by_place = [p.default for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    shown = {
-        key: p.default
-        for key, p in parameters.items()
-        if key not in (*surface.WHOLE, "like", "readouts", surface.TORCHS_DECAY)
-    }
+    others = (*surface.WHOLE, "schedule", "readouts", "like", surface.TORCHS_DECAY)
+    shown = {key: p.default for key, p in parameters.items() if key not in others}
     for optimizer in (made([weight]), made([weight], **by_name), made([weight], *by_place)):
         assert {key: optimizer.param_groups[0][key] for key in shown} == shown
         assert {key: getattr(optimizer, key) for key in surface.WHOLE} == surface.WHOLE

@@ -1,5 +1,7 @@
 """Schedules: against torch's where torch has the same, and their shapes."""
 
+import hashlib
+import struct
 from itertools import pairwise
 
 import pytest
@@ -17,6 +19,43 @@ TORCH = {
     "warm-up": lambda o, n: SCHEDULERS.LinearLR(o, start_factor=1 / (n // 10), total_iters=max(n // 10 - 1, 1)),
     "linear": lambda o, n: SCHEDULERS.LinearLR(o, start_factor=1.0, end_factor=0.0, total_iters=n),
 }
+
+
+# Of all factors, as float64 in order: of 1 to 40 epochs, 100 and 200; and of 1 to 400. Results stand for them.
+FROZEN = {
+    "none": "fdb313004c50b7b18aaf4be9ed85579ca5cfd6ff4a853db40888d5452506a296",
+    "cosine": "9389384141dbcdc5be54f90008f7f8921282d69390d57d4c63919974a9426034",
+    "warm-restarts": "9bbe513c8818904a2dd54449834efa1caab6de3175a3f520950d880df262f831",
+    "trapezoidal": "536b111ddbf6aef0a335626703473bba99b8a4b861de17dd0ec1e8accecf0bdf",
+    "warm-up": "b4da3b6a080d0ef1d230fae1fa25f7538123b29a7039bffd011933cbdb96cf22",
+    "linear": "12bbab880fa68f2fb637641bae310ed9d34ecbd62c0434b98e5caf312b4560ef",
+    "wsd": "96db4c7ab0d1caab9059dfe1f2e07cccb6fa5a493911e30bb5f5863865147c74",
+}
+FROZEN_TO_400 = {
+    "none": "b2934c55e7281bd7e071e0a08718218a75df8235ab6a70fa21b649ff8d6b83a6",
+    "cosine": "377fac3c4d89730e2bb3ba9f4dfc54d1eb3448e56f487f7e6667847a14e7c7b7",
+    "warm-restarts": "f09ba485217aee1ae8cf242a2d580651b1fe9d45ccf4eefa92e9d8c9288f7d8a",
+    "trapezoidal": "9a79c6c97498c72e8e5b17790e03360b49529c34fdff74a6e6a39ae3f87edd26",
+    "warm-up": "1454e540d209388aed70a63d3a80ba5e135ac7f5707bfabc351c3a510d89c32b",
+    "linear": "71dbca2de792ffe851e5258b0fa8effa58f7b1e59771095b40340be3172b785b",
+    "wsd": "d4e6a4d5d5bfaba77e2bb9e08867ca46bdfa16fd4e0174261ca2ffe6b1ab8a63",
+}
+
+
+def fingerprint(name, counts):
+    found = [SCHEDULES[name](epoch, epochs) for epochs in counts for epoch in range(epochs)]
+    return hashlib.sha256(struct.pack(f"<{len(found)}d", *found)).hexdigest()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_no_bit_of_a_factor_is_another_than_it_was(name):
+    assert fingerprint(name, [*range(1, 41), 100, 200]) == FROZEN[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_nor_of_any_up_to_400_epochs(name):
+    assert fingerprint(name, range(1, 401)) == FROZEN_TO_400[name]
 
 
 @pytest.mark.parametrize("epochs", [20, 100])

@@ -7,7 +7,7 @@ from thalweg.terminal.console import Refused, did_you_mean, out, refusing
 from .app import Flag, app
 
 if TYPE_CHECKING:
-    from thalweg.formula import Rule
+    from thalweg.formula import Rule, Schedule
 
 
 @app.command(sort_key=0)
@@ -23,20 +23,20 @@ def rules() -> None:
     console.print(wrappers_table(WRAPPERS))
     console.print(
         "\nState: numbers kept per weight; options may add some. All of a rule: thalweg show adamw. In a comparison: "
-        "-r adamw,momentum+lookahead,rmsprop:like=tf1. Left to torch.optim: ASGD, Adafactor, LBFGS, Muon, "
-        "SparseAdam."
+        "-r adamw,momentum+lookahead,rmsprop:like=tf1. Schedules by the step: thalweg show schedules. Left to "
+        "torch.optim: ASGD, Adafactor, LBFGS, Muon, SparseAdam."
     )
 
 
 @app.command(sort_key=1)
 def show(rule: str, /, *, latex: Flag = False, mathml: Flag = False) -> None:
-    """Show a rule: source, formulas, hyperparameters, conventions, then the text that runs.
+    """Show a rule: source, formulas, hyperparameters, conventions, then the text that runs. Or a schedule, or all.
 
     Parameters
     ----------
     rule
         A name from `thalweg rules`, also with a wrapper or convention (adamw+lookahead, rmsprop:like=tf1); or
-        my_rules.py:ClassName.
+        my_rules.py:ClassName. A schedule by its name (schedules.WSD, cosine); schedules lists them.
     latex
         Print the formulas only, to paste into LaTeX, Markdown or a Jupyter cell.
     mathml
@@ -46,6 +46,12 @@ def show(rule: str, /, *, latex: Flag = False, mathml: Flag = False) -> None:
 
     if latex and mathml:
         raise Refused("--latex and --mathml each print one form of the formulas; give one of them.")
+    if rule.lower() == "schedules":
+        _list_schedules()
+        return
+    if schedule := _schedule(rule):
+        _show_schedule(schedule, latex, mathml)
+        return
     found = _rule(rule)
     if latex or mathml:
         from thalweg.formula.text import usual_story
@@ -61,6 +67,41 @@ def show(rule: str, /, *, latex: Flag = False, mathml: Flag = False) -> None:
         print(text)  # not through rich, which would wrap it
     else:
         console.print(text)
+
+
+def _list_schedules() -> None:
+    from thalweg.schedules import CATALOGUE
+    from thalweg.terminal.schedules import schedules_table
+
+    console = out()
+    console.print(schedules_table(CATALOGUE))
+    console.print(
+        "\nIn Python: thalweg.AdamW(params, lr=3e-4, schedule=thalweg.schedules.WSD(steps=10_000, warmup=500)). In a "
+        "comparison: --schedule wsd-by-step:warmup=500. All of one: thalweg show schedules.WSD."
+    )
+
+
+def _schedule(name: str) -> "type[Schedule] | None":
+    """A schedule by whatever it is called: schedules.WSD, wsd, wsd-by-step."""
+    from thalweg.schedules import CATALOGUE
+
+    asked = name.lower().removeprefix("thalweg.").removeprefix("schedules.").removesuffix("-by-step")
+    return next((each for key, each in CATALOGUE.items() if asked in (key, each.__name__.lower())), None)
+
+
+def _show_schedule(schedule: "type[Schedule]", latex: bool, mathml: bool) -> None:
+    from thalweg.terminal.schedules import schedule_card, schedule_text
+
+    if latex or mathml:
+        from thalweg.formula.text import schedule_story
+        from thalweg.formula.typeset import latex_lines, mathml_lines
+
+        print((latex_lines if latex else mathml_lines)(schedule_story(schedule)))
+        return
+    console = out()
+    console.print(schedule_card(schedule, console.encoding))
+    console.print()
+    print(schedule_text(schedule))  # not through rich, which would wrap it
 
 
 def _rule(name: str) -> "type[Rule]":

@@ -29,6 +29,8 @@ def compare(
     decay: str | None = None,
     clip_norm: str | None = None,
     clip_value: str | None = None,
+    decay_schedule: str | None = None,
+    momentum_schedule: str | None = None,
     readout: str | None = None,
     hold: Several = None,
     metric: str | None = None,
@@ -62,8 +64,8 @@ def compare(
         optimizer, with what to try: torch.optim.Adafactor:lr=1e-4..1e-1, torch.optim.Muon:others=adamw:lr=1e-3..1e-1.
     vary
         Values to compare, with each rule, of an option of the task: --vary norm=batch,layer; or of schedule, decay,
-        clip_norm, clip_value, readout: --vary schedule=none,cosine. Repeat for combinations. A script of your own reads
-        trial.options["norm"].
+        clip_norm, clip_value, decay_schedule, momentum_schedule, readout: --vary schedule=none,cosine. Repeat for
+        combinations. A script of your own reads trial.options["norm"].
     trials
         Settings tried for each rule, the default included; 33 unless given. Rounded up to 1 and a power of two: 17, 33,
         65, which lie evenly. A study may go on with more, and uses all of its runs.
@@ -84,7 +86,9 @@ def compare(
     target
         Value of the metric that a search should reach, 0.9 of an accuracy: how many searches miss it is then said.
     schedule
-        Of the learning rate, for all: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd.
+        Of the learning rate, for all: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd, epoch by epoch.
+        By the step, where the script says trial.epochs(n, steps=len(loader)): cosine-by-step, linear-by-step,
+        wsd-by-step:warmup=50:cooldown=0.3, ... (thalweg show schedules).
     decay
         Kind of weight decay, for all: l2, decoupled, cautious, strictly-cautious, independent, corrected, palm (thalweg
         show RULE says which is its own).
@@ -92,6 +96,10 @@ def compare(
         Largest norm of all gradients together, for all; none: no clipping.
     clip_value
         Largest size of each gradient's numbers, for all; none: no clipping.
+    decay_schedule
+        Of weight decay, by the step, for all: cosine-by-step, ...
+    momentum_schedule
+        Of momentum (beta1, where there are betas), by the step, for all: trapezoid-by-step, ...
     readout
         Average of the weights that is tested, for all: none, averaged:horizon=100, averaged:start=0.8 (of all steps),
         with :blend=0.5 half way to it, or window:count=5:every=10. Varied, all of them are kept in one training.
@@ -142,7 +150,8 @@ def compare(
         "rules": rules, "vary": vary, "trials": trials, "seeds": seeds, "budget": budget, "minutes": minutes,
         "against": against, "matters": matters, "target": target,
         "schedule": schedule, "decay": decay, "clip_norm": clip_norm, "clip_value": clip_value, "hold": hold,
-        "readout": readout, "metric": metric, "study_seed": study_seed, "lockstep": False if single else None,
+        "decay_schedule": decay_schedule, "momentum_schedule": momentum_schedule, "readout": readout,
+        "metric": metric, "study_seed": study_seed, "lockstep": False if single else None,
         "arguments": argument and tuple(argument),
     }  # fmt: skip
     with refusing(StudyError):

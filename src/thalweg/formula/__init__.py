@@ -1,17 +1,21 @@
 """The language in which update rules are written, and its readers."""
 
-from .declare import Decay, Hyper, Scalar, State, Sum, Switch
+from .declare import Decay, Form, Hyper, Length, Scalar, State, Sum, Switch
 from .language import FormulaError
 from .rule import Rule, Wrapper, like, wrapped
+from .schedule import Schedule
 from .search import Search, choice, log_uniform, one_minus_log_uniform
-from .vocabulary import abs, clip, exp, floor, log, maximum, minimum, share, sign, sqrt, times, towards, where
+from .vocabulary import abs, clip, cos, exp, floor, log, maximum, minimum, share, sign, sin, sqrt, times, towards, where
 
 __all__ = [
     "Decay",
+    "Form",
     "FormulaError",
     "Hyper",
+    "Length",
     "Rule",
     "Scalar",
+    "Schedule",
     "Search",
     "State",
     "Sum",
@@ -20,6 +24,7 @@ __all__ = [
     "abs",
     "choice",
     "clip",
+    "cos",
     "exp",
     "floor",
     "like",
@@ -30,6 +35,7 @@ __all__ = [
     "one_minus_log_uniform",
     "share",
     "sign",
+    "sin",
     "sqrt",
     "times",
     "towards",

@@ -1,8 +1,9 @@
 """What a rule declares beside its formula. Each line becomes one of these frozen values."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Literal
+from typing import Any, Literal
 
 from .search import Search
 
@@ -27,6 +28,35 @@ class Hyper:
             return None
         upper = "finite" if self.below == inf else f"below {self.below:g}"
         return f"must be at least {self.low:g} and {upper}, got {value:g}"
+
+
+@dataclass(frozen=True)
+class Length(Hyper):
+    """How long a part of a schedule is: a whole number of steps from 1, or below 1 a share of all steps; 0 is none.
+
+    The formula sees the number of steps; a share is rounded, to one step at least.
+    """
+
+    def problem(self, value: float) -> str | None:
+        """As of every hyperparameter; and from 1 on, whether it is a whole number."""
+        if value >= 1 and isfinite(value) and not float(value).is_integer():
+            return f"must be a whole number of steps, or a share of them below 1, got {value:g}"
+        return super().problem(value)
+
+    def steps(self, value: float, total: int) -> int:
+        """The number of steps, of ``total``."""
+        return int(value) if value >= 1 or not value else max(round(value * total), 1)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A choice between helper functions of the language: a schedule's formula calls it by the name it stands under.
+
+    ``choices``  the functions by name, which all take as many values.
+    """
+
+    default: str
+    choices: Mapping[str, Callable[..., Any]]
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,23 @@ def host_function(expressions: Sequence[Expression]) -> Callable[[Numbers], tupl
     return of
 
 
+@cache
+def float_function(expression: Expression) -> Callable[[Mapping[str, float]], float]:
+    """Compile a host expression of floats: the bits of `host_function`, in a fraction of its time."""
+    exact = host_function([expression])
+    known = {_NAMES.get(name, name): row.python for name, row in OPERATIONS.items() if not row.infix}
+    exec(compile(_text([expression]), "<host number>", "exec"), known)
+
+    def of(numbers: Mapping[str, float]) -> float:
+        try:
+            (value,) = known["numbers"](numbers)
+        except (ArithmeticError, ValueError):  # where Python raises, IEEE 754 has an answer
+            (value,) = exact(numbers)
+        return float(value)
+
+    return of
+
+
 def _text(expressions: Sequence[Expression]) -> str:
     lines: list[str] = []
     names: dict[Expression, str] = {}

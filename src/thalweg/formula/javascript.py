@@ -1,8 +1,9 @@
 """The `javascript` reader: a rule inside its chain, or any formula of numbers, as JavaScript that a page can embed.
 
 It writes the passes of `compose.program` as they are, nothing lowered or reordered, so that it agrees with the torch
-reader in float64 but for single roundings: those of functions (``**``, exp, log), and of a number over a tensor, where
-torch multiplies by the reciprocal. Like ``**`` itself, a power of 1 with an infinite exponent is NaN there.
+reader in float64 but for single roundings: those of functions (``**``, exp, log, cos, sin), and of a number over a
+tensor, where torch multiplies by the reciprocal. Like ``**`` itself, a power of 1 with an infinite exponent is NaN
+there.
 """
 
 from collections import Counter

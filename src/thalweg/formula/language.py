@@ -3,9 +3,9 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any, NoReturn
 
 from thalweg.closest import did_you_mean
@@ -18,7 +18,9 @@ ALLOWED = (
 )
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 # What a formula returns, if not a dictionary.
-_RETURNS = {"step": "the step, and states by their names", "evaluate": "the weights to test"}
+_RETURNS = {
+    "step": "the step, and states by their names", "evaluate": "the weights to test", "factor": "the factor",
+}  # fmt: skip
 _WORDS = {name: getattr(vocabulary, name) for name in vocabulary.__all__}
 
 
@@ -41,12 +43,20 @@ class Formula:
         return self.function(*(values[name] for name in self.parameters))
 
 
-def read(function: FunctionType, rule: str, *, names: Collection[str], switches: Collection[str]) -> Formula:
+def read(
+    function: FunctionType,
+    rule: str,
+    *,
+    names: Collection[str],
+    switches: Collection[str],
+    forms: Mapping[str, Collection[Callable[..., Any]]] = MappingProxyType({}),
+) -> Formula:
     """Read a function, or raise `FormulaError` unless it is written in the language of rules.
 
-    ``names`` are what its parameters may ask for, ``switches`` the ones an `if` may test.
+    ``names`` are what its parameters may ask for, ``switches`` the ones an `if` may test, ``forms`` those that stand
+    for one of several functions, to be called.
     """
-    tree = _Check(function, rule, frozenset(switches), seen=[]).run(frozenset(names))
+    tree = _Check(function, rule, frozenset(switches), [], forms).run(frozenset(names))
     tests = [node.test for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp)]
     tested = {node.id for test in tests for node in ast.walk(test) if isinstance(node, ast.Name)}
     last = tree.body[-1]
@@ -65,8 +75,16 @@ def read(function: FunctionType, rule: str, *, names: Collection[str], switches:
 class _Check(ast.NodeVisitor):
     """One walk over one function; helpers it calls are walked in turn."""
 
-    def __init__(self, function: FunctionType, where: str, switches: frozenset[str], seen: list[FunctionType]) -> None:
+    def __init__(
+        self,
+        function: FunctionType,
+        where: str,
+        switches: frozenset[str],
+        seen: list[FunctionType],
+        forms: Mapping[str, Collection[Callable[..., Any]]] = MappingProxyType({}),
+    ) -> None:
         self.function, self.where, self.switches, self.seen = function, where, switches, [*seen, function]
+        self.forms = forms
         self.local: set[str] = set()
 
     def run(self, names: frozenset[str] | None) -> ast.FunctionDef:
@@ -86,7 +104,8 @@ class _Check(ast.NodeVisitor):
         for parameter in wanted.args:
             if names is not None and parameter.arg not in names:
                 self.refuse(tree, f"it asks for {parameter.arg!r}, which is none of: {', '.join(sorted(names))}")
-            self.local.add(parameter.arg)
+            if parameter.arg not in self.forms:
+                self.local.add(parameter.arg)
         body = tree.body
         if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):  # a docstring
             body = body[1:]
@@ -198,24 +217,26 @@ class _Check(ast.NodeVisitor):
             self.refuse(node, f"write {word}(...), with from thalweg.formula import {word}, instead of .{word}(...)")
         if not isinstance(node.func, ast.Name) or node.keywords:
             self.refuse(node, f"call functions by their plain name, without keywords. Allowed: {ALLOWED}")
-        called = self.outside(node.func.id)
+        for called in self.forms.get(node.func.id) or [self.outside(node.func.id)]:
+            self.call(node, node.func, called)
+        self.visit_all(*node.args)
+
+    def call(self, node: ast.Call, named: ast.Name, called: Any) -> None:
+        """A call of one function."""
         if called is not abs and called not in _WORDS.values():
             if not isinstance(called, FunctionType):
-                word = f"; import it: from thalweg.formula import {node.func.id}"
-                if node.func.id in ("sum", "mean", "norm", "dot"):
-                    self.refuse(
-                        node, f"{node.func.id!r} is over many weights: declare a Sum and add it up in sums(...)"
-                    )
-                hint = word if node.func.id in _WORDS else "; define a helper above the rule" if called is None else ""
-                self.refuse(node, f"{node.func.id!r} is not a function of the language{hint}. Allowed: {ALLOWED}")
+                word = f"; import it: from thalweg.formula import {named.id}"
+                if named.id in ("sum", "mean", "norm", "dot"):
+                    self.refuse(node, f"{named.id!r} is over many weights: declare a Sum and add it up in sums(...)")
+                hint = word if named.id in _WORDS else "; define a helper above the rule" if called is None else ""
+                self.refuse(node, f"{named.id!r} is not a function of the language{hint}. Allowed: {ALLOWED}")
             elif called in self.seen:
-                self.refuse(node, f"{node.func.id!r} calls itself")
+                self.refuse(node, f"{named.id!r} calls itself")
             else:
                 _Check(called, self.where, frozenset(), self.seen).run(names=None)
         wanted = 1 if called is abs else len(inspect.signature(called).parameters)
         if len(node.args) != wanted:
-            self.refuse(node, f"{node.func.id!r} takes {wanted} values, got {len(node.args)}")
-        self.visit_all(*node.args)
+            self.refuse(node, f"{named.id!r} takes {wanted} values, got {len(node.args)}")
 
     def outside(self, name: str) -> Any:
         """What a name means where the function was written."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from math import copysign, inf
+from math import copysign, inf, pi
 from typing import Protocol
 
 from .expression import COMPARISONS, LEAVES, Expression, constant, leaves
@@ -62,7 +62,7 @@ def laid_out(e: Expression, notation: Notation, least: int = 0) -> str:
 
 
 class Python:
-    """Python that evaluates, given the language's functions and `sum`."""
+    """Python that evaluates, given the language's functions, `sum` and `pi`."""
 
     # Of two that bind alike the left one is meant to go first; powers are the other way round.
     forms: Mapping[str, Form] = {
@@ -77,6 +77,8 @@ class Python:
     def leaf(self, e: Expression) -> str:
         """The name, or the number."""
         (given,) = e.arguments
+        if given == pi:
+            return "pi"
         return repr(given).removesuffix(".0") if e.op == "constant" else str(given)
 
     def operation(self, e: Expression, parts: Sequence[str]) -> str:
@@ -200,7 +202,7 @@ class Mathematics(ABC):
         """A number, or a symbol."""
         (given,) = e.arguments
         if e.op == "constant":
-            return self.number("∞" if given == inf else repr(given).removesuffix(".0"))
+            return self.number({inf: "∞", pi: "π"}.get(given) or repr(given).removesuffix(".0"))
         return self.symbol(self.symbols[given])
 
     def operation(self, e: Expression, parts: Sequence[str]) -> str:

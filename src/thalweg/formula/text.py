@@ -1,20 +1,20 @@
 """The `text` reader: a rule inside its chain as formulas to read, in the names its author gave.
 
 It tells what the compiled readers compute: the same passes, the switches resolved. Left out is only what does nothing
-(no clipping, no decay). A formula is a tree; its text is Python that evaluates, given the language's functions and
-`sum`, and `typeset` prints it as mathematics.
+(no clipping, no decay). A formula is a tree; its text is Python that evaluates, given the language's functions, `sum`
+and `pi`, and `typeset` prints it as mathematics.
 """
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain as chained
 from itertools import count
 from math import inf
-from types import FrameType
-from typing import Any, Literal
+from types import CodeType, FrameType, MappingProxyType
+from typing import Any, Literal, TypeVar
 
 from . import chain
 from .compose import Pass, Program, program, usual_switches
@@ -23,7 +23,9 @@ from .derivative import simple
 from .expression import LEAVES, Expression, apply, constant, leaves, number, rebuilt, weight
 from .layout import written
 from .rule import Rule, decay_kind, layers, parts
+from .schedule import Schedule, simplified, traced
 
+T = TypeVar("T")
 Norm = Literal["norm", "limited_norm"]
 SCOPES = {"tensor": "of each parameter", "group": "of each group", "all": "of all parameters"}
 
@@ -139,6 +141,24 @@ def usual_story(
     return story(rule, chosen, given, *((("limited_norm",), "all") if clip_norm else ()))
 
 
+def schedule_story(
+    schedule: Schedule | type[Schedule], forms: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Line, ...]:
+    """A schedule's factor, after what its author gave a name.
+
+    Of an instance what does nothing under its numbers is left out; of a class nothing is, and ``forms`` chooses those
+    that are not the usual ones.
+    """
+    if isinstance(schedule, Schedule):
+        kind, known = type(schedule), schedule.known
+    else:
+        kind, known = schedule, {name: schedule.form(name, choice) for name, choice in forms.items()}
+    value, variables = observed({kind.formula.function.__code__}, lambda: traced(kind, known))
+    named = [(name, simplified(e)) for name, e in variables]
+    writer = _Writer([(name, e) for name, e in named if e != value], {"t", "T", "factor", *kind.declared})
+    return (*writer.once(writer.needed([value])), Line("factor", _named(value, writer.names, top=True)))
+
+
 def sections(told: Story) -> Iterator[tuple[str, tuple[Line, ...]]]:
     """The lines of a story, each part under the heading that says when it is done."""
     for i, walk in enumerate(told.walks):
@@ -171,23 +191,28 @@ def _watched(rule: type[Rule], switches: Mapping[str, bool]) -> tuple[Program, l
     """
     watched = {formula.function.__code__ for own in layers(rule) for formula in own.values()}
     watched |= {function.__code__ for function in (chain.regularised, chain.move)}
-    found: list[tuple[str, Expression]] = []
-
-    def look(frame: FrameType, event: str, _: Any) -> None:
-        if event == "return" and frame.f_code in watched:
-            found.extend((name, value) for name, value in frame.f_locals.items() if isinstance(value, Expression))
-
-    def trace() -> Program:
-        sys.setprofile(look)
-        return program(rule, switches)
-
-    # In a thread of its own: a thread has one observer, and the user's may be profiling.
-    with ThreadPoolExecutor(1) as thread:
-        traced = thread.submit(trace).result()
+    traced, found = observed(watched, lambda: program(rule, switches))
     # In the chain d is the step; a rule may have a d of its own.
     called = {"d": "step"} if "d" in rule.declared else {}
     found = [(called.get(name, name), value) for name, value in found if name not in chain.NUMBERS]
     return traced, [*found, *traced.update.writes.items()]
+
+
+def observed(codes: Collection[CodeType], trace: Callable[[], T]) -> tuple[T, list[tuple[str, Expression]]]:
+    """What a call gives, and what the variables of some code held when it returned."""
+    found: list[tuple[str, Expression]] = []
+
+    def look(frame: FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code in codes:
+            found.extend((name, value) for name, value in frame.f_locals.items() if isinstance(value, Expression))
+
+    def traced() -> T:
+        sys.setprofile(look)
+        return trace()
+
+    # In a thread of its own: a thread has one observer, and the user's may be profiling.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(traced).result(), found
 
 
 # -- what does nothing is left out

@@ -47,8 +47,13 @@ def latex_of(told: Story, words: Mapping[str, str] | None = None) -> str:
     for heading, lines in sections(told):
         rows.append("&" + _latex_text(notation.say(heading)))
         rows += [" &".join(_spelled(line, notation)) for line in lines]
-    inside = " \\\\\n".join(rows)
-    return f"\\begin{{aligned}}\n{inside}\n\\end{{aligned}}"
+    return _latex_aligned(rows)
+
+
+def latex_lines(lines: Sequence[Line]) -> str:
+    """Formulas below each other as an ``aligned`` environment."""
+    notation = _Latex(_symbols(lines), {})
+    return _latex_aligned([" &".join(_spelled(line, notation)) for line in lines])
 
 
 def mathml_of(told: Story, words: Mapping[str, str] | None = None) -> str:
@@ -116,6 +121,11 @@ _ESCAPED = str.maketrans(
 )
 
 
+def _latex_aligned(rows: Sequence[str]) -> str:
+    inside = " \\\\\n".join(rows)
+    return f"\\begin{{aligned}}\n{inside}\n\\end{{aligned}}"
+
+
 def _latex_text(said: str) -> str:
     return rf"\text{{{said.translate(_ESCAPED)}}}"
 
@@ -164,7 +174,7 @@ class _Latex(Mathematics):
         return rf"\sum {a}"
 
     def call(self, function: str, parts: Sequence[str]) -> str:
-        known = function in ("max", "min", "exp", "ln")
+        known = function in ("max", "min", "exp", "ln", "cos", "sin")
         return (rf"\{function}" if known else rf"\operatorname{{{function}}}") + self.brackets(", ".join(parts))
 
     def cases(self, chosen: Sequence[tuple[str, str]], other: str) -> str:

@@ -47,6 +47,22 @@ def log(x: Any) -> Any:
 
 
 @function(
+    python=math.cos, numpy=np.cos, exact=False, llvm="llvm.cos", javascript="Math.cos", paper="cos",
+    derivative="-(sin(a) * da)",
+)  # fmt: skip
+def cos(x: Any) -> Any:
+    """Cosine, of radians."""
+
+
+@function(
+    python=math.sin, numpy=np.sin, exact=False, llvm="llvm.sin", javascript="Math.sin", paper="sin",
+    derivative="cos(a) * da",
+)  # fmt: skip
+def sin(x: Any) -> Any:
+    """Sine, of radians."""
+
+
+@function(
     python=lambda x: float(math.floor(x)) if x else x, numpy=np.floor, llvm="llvm.floor", javascript="Math.floor",
     paper=None, derivative="0",
 )  # fmt: skip

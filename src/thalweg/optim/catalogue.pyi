@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import torch
 
+from thalweg.formula import Schedule
+
 from .optimizer import Optimizer
 
 _Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, torch.Tensor]]
@@ -70,6 +72,7 @@ class SGD(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -96,6 +99,7 @@ class Momentum(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -124,6 +128,7 @@ class NAG(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -147,6 +152,7 @@ class Rprop(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch"] | None = None,
     ) -> None: ...
@@ -175,6 +181,7 @@ class Adagrad(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -201,6 +208,7 @@ class Adadelta(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -232,6 +240,7 @@ class RMSprop(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -263,6 +272,7 @@ class Adam(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
         decoupled_weight_decay: bool | None = None,
@@ -291,6 +301,7 @@ class Adamax(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -321,6 +332,7 @@ class NAdam(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -352,6 +364,7 @@ class AdamW(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -377,6 +390,7 @@ class LARS(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -407,6 +421,7 @@ class AMSGrad(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "keras", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -432,6 +447,7 @@ class Signum(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -457,6 +473,7 @@ class LAMB(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["optax", "paper"] | None = None,
     ) -> None: ...
@@ -486,6 +503,7 @@ class RAdam(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["torch", "tf1", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -515,6 +533,7 @@ class AdaBound(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["tf1"] | None = None,
     ) -> None: ...
@@ -544,6 +563,7 @@ class AMSBound(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["tf1"] | None = None,
     ) -> None: ...
@@ -570,6 +590,7 @@ class LaProp(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -596,6 +617,7 @@ class AdaBelief(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
         like: Literal["tf1", "optax", "paper"] | None = None,
     ) -> None: ...
@@ -621,6 +643,7 @@ class Adan(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -645,6 +668,7 @@ class Lion(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -669,6 +693,7 @@ class StableAdamW(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -695,6 +720,7 @@ class Prodigy(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -722,6 +748,7 @@ class ScheduleFreeSGD(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -749,6 +776,7 @@ class ScheduleFreeAdamW(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -776,6 +804,7 @@ class AdEMAMix(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -801,6 +830,7 @@ class ADOPT(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -827,6 +857,7 @@ class MARS(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...
 
@@ -852,5 +883,6 @@ class Grams(Optimizer):
         nonfinite: Literal["raise", "skip", "pass"] = "pass",
         clear: bool = False,
         amp_fused: bool = False,
+        schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
     ) -> None: ...

@@ -12,10 +12,11 @@ from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.rule import decay_kind, hypers, parts
-from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, story
+from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
 from . import reading, readouts, state, surface
 from .plan import names
+from .scheduling import COUNT, Scheduling
 from .settings import Group, GroupNumbers, Settings, first_lr
 
 K = TypeVar("K")
@@ -35,6 +36,7 @@ class Explained(Protocol):
     nonfinite: str
     clear: bool
     grad_scale: float | torch.Tensor | None
+    _scheduling: Scheduling | None
 
 
 class Explanation(str):
@@ -77,7 +79,8 @@ class Served:
 
 def explain(optimizer: Explained) -> Explanation:
     """See `Optimizer.explain`."""
-    groups, rule = optimizer.param_groups, optimizer.whole
+    rule, following = optimizer.whole, optimizer._scheduling
+    groups = optimizer.param_groups if following is None else following.ahead(optimizer.param_groups)
     everyone = served(optimizer)
     scale = 1.0 if optimizer.grad_scale is None else float(optimizer.grad_scale)
     numbers, switches = Settings().read(lambda _: rule, groups, scale, optimizer.clear)
@@ -96,6 +99,7 @@ def explain(optimizer: Explained) -> Explanation:
         members = [p for p in everyone if p.group in places]
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
+        lines += [] if following is None else _scheduled(following, {i: optimizer.param_groups[i] for i in places})
         lines += _states(told, parts(rule, State), [numbers[i] for i in places])
         lines += _labelled("read out", ", ".join(readouts.described([groups[i] for i in places])))
         lines += _readers(told, members)
@@ -189,6 +193,19 @@ def _value(optimizer: Explained, name: str, group: int, numbers: GroupNumbers, m
     found = [float(p.kept["step"]) + 1 if name == "t" else float(p.kept[name]) for p in members if not p.refused]
     low, high = f"{min(found, default=1.0):.10g}", f"{max(found, default=1.0):.10g}"
     return low if low == high else f"{low} to {high}"
+
+
+def _scheduled(following: Scheduling, groups: Mapping[int, Group]) -> Iterator[str]:
+    """What is scheduled: the factor of the next step, its formula, and the numbers in it."""
+    step = next(iter(groups.values()))[COUNT] + 1
+    for i, each in enumerate(following.numbers):
+        schedule, total = each.schedule, f"{each.schedule.steps:,}"
+        firsts = " or ".join(sorted({f"{group[each.first]:.10g}" for group in groups.values()}))
+        when = f"at step {step:,} of {total}" if step <= schedule.steps else f"after the last of {total} steps"
+        yield from _labelled("" if i else "schedule", f"{each.name} is {firsts} times {schedule.at(step):.10g}, {when}")
+        yield from _formulas("", schedule_story(schedule))
+        if asked := [f"{name}={value:.10g}" for name, value in schedule.numbers.items() if name != "T"]:
+            yield from _labelled("", ", ".join(asked))
 
 
 def _states(told: Story, declared: Mapping[str, State], numbers: Sequence[GroupNumbers]) -> Iterator[str]:

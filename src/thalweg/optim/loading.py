@@ -13,6 +13,7 @@ from thalweg.formula.kernel import counts_steps
 from thalweg.formula.rule import inner, parts
 
 from . import readouts, surface
+from .scheduling import COUNT
 
 Saved = dict[str, Any]
 
@@ -53,7 +54,7 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule])
         order = [places[frozenset(names)] for names in mine]
     else:
         scalars = [n for n, s in parts(rule, Scalar).items() if s.scope != "tensor"]
-        return _regrouped(saved, groups, [*scalars, *readouts.KEYS])
+        return _regrouped(saved, groups, [COUNT, *scalars, *readouts.KEYS])
     ordered = []
     for names, place in zip(mine, order, strict=True):
         group = saved["param_groups"][place]

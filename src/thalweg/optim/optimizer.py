@@ -11,11 +11,11 @@ from torch._C import _len_torch_dispatch_stack
 from torch._compile import _disable_dynamo
 from torch.optim import optimizer as torch_optimizer
 
-from thalweg.formula import Rule, Scalar
+from thalweg.formula import Rule, Scalar, Schedule
 from thalweg.formula.compose import start_value
 from thalweg.formula.rule import asks, layers, parts
 
-from . import averaging, loading, reading, readouts, surface
+from . import averaging, loading, reading, readouts, scheduling, surface
 from . import plan as planning
 from .explain import Explanation, explain
 from .plan import Plan
@@ -62,6 +62,11 @@ class Optimizer(torch.optim.Optimizer):
     ``like``        (rules that have conventions) another library's, or the paper's, conventions and defaults, where
                     no argument says otherwise: ``"torch"``, ``"tf1"``, ``"keras"``, ``"optax"``, ``"paper"``.
 
+    ``schedule``    a `thalweg.Schedule` of the learning rate, or a mapping of numbers' names to such: ``"lr"``,
+                    ``"weight_decay"``, ``"momentum"`` (beta1, of rules with betas), or any of the rule's formula. Each
+                    is its first value (``group["initial_lr"]``) times the factor at the step; steps that are skipped
+                    do not count. Who changes such a number otherwise gets a RuntimeError at the next step.
+
     Those up to ``ema`` and all of the rule's may differ by parameter group; the others are attributes of the optimizer
     and may be changed between steps. So may ``grad_scale``, what the loss was multiplied by: a number or a tensor.
     """
@@ -97,6 +102,7 @@ class Optimizer(torch.optim.Optimizer):
         if twice := by_place.keys() & options.keys():
             raise TypeError(f"{name} got {twice.pop()!r} twice, by place and by name")
         options = surface.without_implementation(name, {**by_place, **options})
+        self._scheduling = scheduling.scheduling(name, self.rule, options.pop("schedule", None))
         options = surface.plain(surface.torchs_decay(self.whole, name, options), known)
         whole = {key: options.pop(key, value) for key, value in surface.WHOLE.items()}
         surface.check(self.whole, name, {**known, **options})
@@ -112,6 +118,8 @@ class Optimizer(torch.optim.Optimizer):
         self._keep_readouts([kept])
         super().__init__(params, {**known, **options, **kept})
         self.state: WatchedState = WatchedState()
+        if self._scheduling is not None:
+            self._scheduling.check(self.param_groups)
 
     @property
     def _plan(self) -> Plan | None:
@@ -150,6 +158,8 @@ class Optimizer(torch.optim.Optimizer):
             self.param_groups.pop()
             raise ValueError(f"{name}: a parameter is given twice in one group")
         self._start_scalars(self.param_groups[-1])
+        if self._scheduling is not None:
+            self._scheduling.join(self.param_groups)
         self._plan = None
 
     def _keep_readouts(self, groups: Sequence[Mapping[str, Any]]) -> None:
@@ -185,11 +195,22 @@ class Optimizer(torch.optim.Optimizer):
             group.update(loading.before_warmup(group))
             for key, value in self.defaults.items():
                 group.setdefault(key, value)
+        if "schedule" in vars(self):  # after unpickling
+            self._scheduling = scheduling.scheduling(type(self).__name__, self.rule, vars(self).pop("schedule"))
+        vars(self).setdefault("_scheduling", None)
+        if self._scheduling is not None:
+            self._scheduling.join(self.param_groups)
+
+    @property
+    def schedule(self) -> Mapping[str, Schedule]:
+        """What is scheduled, by the rule's own names."""
+        return {} if self._scheduling is None else dict(self._scheduling.given)
 
     def __repr__(self) -> str:
         """torch's, and what belongs to the optimizer as a whole."""
         whole = "".join(f"    {key}: {getattr(self, key)}\n" for key in sorted(surface.WHOLE))
-        return f"{super().__repr__().removesuffix(')')}\nAll Groups\n{whole})"
+        scheduled = f"    schedule: {self.schedule}\n" if self.schedule else ""
+        return f"{super().__repr__().removesuffix(')')}\nAll Groups\n{whole}{scheduled})"
 
     def state_dict(self) -> dict[str, Any]:
         """As every torch optimizer's: ``state`` by parameter number, ``param_groups`` with all hyperparameters."""
@@ -241,7 +262,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         own = {key: vars(self)[key] for key in (*surface.WHOLE, "skipped_steps", "grad_scale") if key in vars(self)}
-        return {**super().__getstate__(), **own}
+        return {**super().__getstate__(), **own, "schedule": self.schedule or None}
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -279,10 +300,15 @@ class Optimizer(torch.optim.Optimizer):
         if not isinstance(self.state, WatchedState):  # somebody gave the optimizer another one
             self.state = WatchedState(self.state)
             self.state.seen = self.state.exposed = True
-        if bad := self._stepper.take(self._rule_of, self.param_groups, self.state, how, self._scale(), self._telemetry):
+        scheduled = self._scheduling
+        bad = self._take(how) if scheduled is None else scheduled.step(self.param_groups, lambda: self._take(how))
+        if bad:
             self._leave_out(bad)
         elif self._windows and (plan := self._plan):
             self._windows.follow(self.param_groups, plan.launches, self.state.exposed)
+
+    def _take(self, how: How) -> Bad:
+        return self._stepper.take(self._rule_of, self.param_groups, self.state, how, self._scale(), self._telemetry)
 
     def _scale(self) -> float:
         scale = 1.0 if self.grad_scale is None else float(self.grad_scale)

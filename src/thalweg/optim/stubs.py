@@ -23,6 +23,8 @@ from typing import Any, Literal
 
 import torch
 
+from thalweg.formula import Schedule
+
 from .optimizer import Optimizer
 
 _Params = Iterable[torch.Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, torch.Tensor]]

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 from thalweg.closest import closest
-from thalweg.formula import Hyper, Rule, Switch, like
+from thalweg.formula import Hyper, Rule, Schedule, Switch, like
 from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, once, parts
 
 # torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
@@ -52,9 +52,9 @@ def defaults(rule: type[Rule]) -> dict[str, Any]:
 def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
     """A rule's values (beta1=...) as keyword arguments of its optimizer (betas=...)."""
     given = defaults(rule)
-    places = {name: (key, place) for name, key, place in _places(rule)}
+    placed = {name: (key, place) for name, key, place in places(rule)}
     for name, value in values.items():
-        key, place = places.get(name, (name, None))
+        key, place = placed.get(name, (name, None))
         given[key] = value if place is None else (*given[key][:place], value, *given[key][place + 1 :])
     return given
 
@@ -71,7 +71,8 @@ def by_place(rule: type[Rule], known: Mapping[str, Any]) -> list[str]:
 def signature(rule: type[Rule]) -> inspect.Signature:
     """The signature of the rule's optimizer."""
     kinds = inspect.Parameter
-    known = {**defaults(rule), **WHOLE, "readouts": None, **({"like": None} if rule.conventions else {})}
+    apart = {"schedule": None, "readouts": None}
+    known = {**defaults(rule), **WHOLE, **apart, **({"like": None} if rule.conventions else {})}
     own = by_place(rule, defaults(rule))
     if rule.__name__ in _HAVE_TORCHS_DECAY and decay_kind(rule) == "l2":
         known[TORCHS_DECAY] = None
@@ -93,6 +94,8 @@ def _annotation(rule: type[Rule], name: str, default: Any) -> Any:
     choices: Mapping[str, Any] = {"decay": CHAIN_DECAYS, "clip_scope": SCOPES, "nonfinite": NONFINITE}
     if name == TORCHS_DECAY:
         return bool | None
+    if name == "schedule":
+        return Schedule | Mapping[str, Schedule] | None
     if name in choices:
         return Literal[choices[name]]
     if name == "readouts":
@@ -114,7 +117,7 @@ def conventional(rule: type[Rule], name: str, convention: object) -> dict[str, A
 
 def numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
     """The rule's hyperparameters as a parameter group has them now; a learning rate may be a tensor."""
-    return {name: float(_given(group, key, place)) for name, key, place in _places(rule)}
+    return {name: float(_given(group, key, place)) for name, key, place in places(rule)}
 
 
 def _given(group: Mapping[str, Any], key: str, place: int | None) -> Any:
@@ -123,7 +126,7 @@ def _given(group: Mapping[str, Any], key: str, place: int | None) -> Any:
 
 
 @once
-def _places(rule: type[Rule]) -> tuple[tuple[str, str, int | None], ...]:
+def places(rule: type[Rule]) -> tuple[tuple[str, str, int | None], ...]:
     """Where a group has each hyperparameter: (its name, the group's key, its place in the tuple there)."""
     found: list[tuple[str, str, int | None]] = []
     for name, hyper in hypers(rule).items():
@@ -229,7 +232,7 @@ def check_group(rule: type[Rule], name: str, group: Mapping[str, Any]) -> None:
     for key in group:
         if key not in known and (meant := closest(key, known, cutoff=0.85)):
             raise TypeError(f"{name}: a group has {key!r}; did you mean {meant!r}?")
-        if key in WHOLE or (key == "readouts" and isinstance(group[key], Mapping)):
+        if key in WHOLE or key == "schedule" or (key == "readouts" and isinstance(group[key], Mapping)):
             raise TypeError(f"{name}: {key!r} belongs to the optimizer as a whole, not to a group")
 
 
@@ -255,7 +258,7 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     """
     known = defaults(rule)
     if unknown := [key for key in given if key not in known]:
-        takes = ", ".join([*known, *WHOLE, "readouts", *(["like"] if rule.conventions else [])])
+        takes = ", ".join([*known, *WHOLE, "schedule", "readouts", *(["like"] if rule.conventions else [])])
         raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {takes}")
     merged = {**known, **given}
     for key, value in merged.items():
@@ -263,7 +266,7 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
             raise ValueError(f"{name}: {key} must be {len(known[key])} numbers, like {known[key]}, got {value!r}")
         if isinstance(value, tuple) and len({_is_tensor(each) for each in value}) > 1:
             raise ValueError(f"{name}: {key} must be all numbers or all tensors, as in torch, got {value!r}")
-    for hyper, key, place in _places(rule):
+    for hyper, key, place in places(rule):
         written = _given(merged, key, place)
         try:
             if isinstance(written, str):

@@ -72,7 +72,7 @@ def rule_tables(rule: type[Rule]) -> RenderableType:
     return Group(_numbers(rule), "", _conventions(rule)) if rule.conventions else _numbers(rule)
 
 
-def documented(declaring: type[Declaring]) -> tuple[str, dict[str, str]]:
+def documented(declaring: type) -> tuple[str, dict[str, str]]:
     """The first line of its docstring, and the sections after it (Source, Departs, Search), each as one line."""
     lines = (declaring.__doc__ or "").strip().splitlines()
     sections: dict[str, str] = {}

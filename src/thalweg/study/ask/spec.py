@@ -50,7 +50,8 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ``vary``        options of the task with the values to compare, ``{"norm": ("batch", "layer")}``, or settings:
                     ``{"schedule": ("none", "cosine"), "clip_norm": (1.0, "none")}``; every rule is trained with every
                     combination.
-    ``schedule``, ``decay``, ``clip_norm``, ``clip_value``, ``readout``  the same for all
+    ``schedule``, ``decay``, ``clip_norm``, ``clip_value``, ``decay_schedule``, ``momentum_schedule``, ``readout``
+                                                             the same for all
                     (`thalweg.study.model.settings.Settings`).
     ``budget``      of the searches that are judged, in trials: fixed when a study begins, since what is searched
                     depends on it; at most half of ``trials``. None: 5, or 4 of 9 trials, or none of fewer.
@@ -79,6 +80,8 @@ class Study(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     decay: str | None = None
     clip_norm: float | str | None = None
     clip_value: float | str | None = None
+    decay_schedule: str | None = None
+    momentum_schedule: str | None = None
     readout: str = "none"
     budget: int | None = None
     minutes: float | None = None

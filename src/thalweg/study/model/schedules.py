@@ -1,13 +1,16 @@
-"""Learning-rate schedules: the factor on the learning rate, one for each epoch.
+"""Learning-rate schedules by the epoch: the formulas of `thalweg.schedules`, with an epoch for a step.
 
 A schedule is a pure function of the epoch (0, 1, ...) and how many there are. None of them wastes an epoch at the rate
-0: a warm-up begins at the first step above it, and a decay ends at the last.
+0: a warm-up begins at the first step above it, and a decay ends at the last. The factors are part of what results
+stand for, so they stay what they are to the bit.
 """
 
 from collections.abc import Callable
-from math import cos, pi, sqrt
+from dataclasses import dataclass
 
+from thalweg import formula, schedules
 from thalweg.closest import ending
+from thalweg.stats.wording import value_text
 
 from .errors import StudyError
 
@@ -26,7 +29,7 @@ def cosine(epoch: int, epochs: int) -> float:
 
     Source:  Loshchilov & Hutter 2017, "SGDR" (arXiv:1608.03983), one cycle; torch's CosineAnnealingLR with T_max=n.
     """
-    return (1.0 + cos(pi * epoch / epochs)) / 2.0
+    return schedules.Cosine(epochs).at(epoch + 1)
 
 
 def warm_restarts(epoch: int, _epochs: int) -> float:
@@ -35,10 +38,7 @@ def warm_restarts(epoch: int, _epochs: int) -> float:
     Source:  Loshchilov & Hutter 2017; cycles as in Crowded Valley (arXiv:2007.01547), whose 100 epochs end at 0.69;
              torch's CosineAnnealingWarmRestarts with T_0=10, T_mult=2.
     """
-    length = FIRST_CYCLE
-    while epoch >= length:
-        epoch, length = epoch - length, 2 * length
-    return cosine(epoch, length)
+    return schedules.WarmRestarts(max(epoch + 1, FIRST_CYCLE), cycle=FIRST_CYCLE, multiplier=2).at(epoch + 1)
 
 
 def trapezoidal(epoch: int, epochs: int) -> float:
@@ -47,8 +47,7 @@ def trapezoidal(epoch: int, epochs: int) -> float:
     Source:  Xing et al. 2018 (arXiv:1802.08770); with these figures, Crowded Valley (arXiv:2007.01547). Its runs are
              one epoch late: they take the first epoch at the full rate, then these factors but for the last.
     """
-    ramp = _share(0.1, epochs)
-    return min((epoch + 1) / ramp, 1.0, (epochs - epoch) / (ramp + 1))
+    return schedules.Trapezoid(epochs, warmup=0.1, cooldown=0.1).at(epoch + 1)
 
 
 def warm_up(epoch: int, epochs: int) -> float:
@@ -56,7 +55,7 @@ def warm_up(epoch: int, epochs: int) -> float:
 
     Source:  Goyal et al. 2017 (arXiv:1706.02677); torch's LinearLR with start_factor=1/w, total_iters=w-1.
     """
-    return min((epoch + 1) / _share(0.1, epochs), 1.0)
+    return schedules.WarmUp(epochs, warmup=0.1).at(epoch + 1)
 
 
 def linear(epoch: int, epochs: int) -> float:
@@ -64,7 +63,7 @@ def linear(epoch: int, epochs: int) -> float:
 
     Source:  as PolynomialLR and LinearLR of torch (end_factor=0, total_iters=n).
     """
-    return 1.0 - epoch / epochs
+    return schedules.Linear(epochs).at(epoch + 1)
 
 
 def wsd(epoch: int, epochs: int) -> float:
@@ -73,13 +72,7 @@ def wsd(epoch: int, epochs: int) -> float:
     k = 1 in the first epoch of the decay. Source:  Hu et al. 2024, "MiniCPM" (arXiv:2404.06395); the fifth and the
     square root, Haegele et al. 2024 (arXiv:2405.18392).
     """
-    up, down = _share(0.05, epochs), _share(0.2, epochs)
-    since = max(epoch - (epochs - down) + 1, 0)
-    return min((epoch + 1) / up, 1.0, 1.0 - sqrt(since / (down + 1)))
-
-
-def _share(part: float, epochs: int) -> int:
-    return max(round(part * epochs), 1)
+    return schedules.WSD(epochs, warmup=0.05, cooldown=0.2, shape="sqrt").at(epoch + 1)
 
 
 SCHEDULES: dict[str, Schedule] = {
@@ -93,10 +86,65 @@ SCHEDULES: dict[str, Schedule] = {
 }
 
 
-def find_schedule(name: object) -> Schedule:
+SUFFIX = "-by-step"
+BY_STEP = {name + SUFFIX: kind for name, kind in schedules.CATALOGUE.items() if kind is not schedules.Constant}
+
+
+@dataclass(frozen=True)
+class ByStep:
+    """A schedule by the step, of which only a training can say how many steps there are."""
+
+    kind: type[formula.Schedule]
+    numbers: tuple[tuple[str, float | str], ...]
+
+    def of(self, steps: int) -> formula.Schedule:
+        """The schedule of so many steps; `StudyError` where it is none."""
+        try:
+            return self.kind(steps, **dict(self.numbers))
+        except (TypeError, ValueError) as problem:
+            raise StudyError(f"schedule {self.written}: {problem}") from problem
+
+    @property
+    def written(self) -> str:
+        """As a comparison names it: wsd-by-step:warmup=50."""
+        name = next(name for name, kind in BY_STEP.items() if kind is self.kind)
+        return ":".join([name, *(f"{key}={value_text(value)}" for key, value in self.numbers)])
+
+
+def by_step(given: object) -> ByStep:
+    """A schedule by the step as it is written, ``wsd-by-step:warmup=50``; `StudyError` says what exists."""
+    name, *parts = str(given).split(":")
+    if name not in BY_STEP:
+        raise StudyError(
+            f"there is no schedule {given!r} by the step{ending(name, list(BY_STEP))} There are: {', '.join(BY_STEP)}."
+        )
+    kind = BY_STEP[name]
+    said: dict[str, float | str] = {}
+    for part in parts:
+        key, sign, value = part.partition("=")
+        if not sign or key in said:
+            raise StudyError(f"schedule {given}: write each number once, as in {name}:warmup=50; got {part!r}")
+        said[key] = _number(value)
+    order = [*kind.declared]
+    chosen = {key: value for key, value in said.items() if key not in order or value != kind.declared[key].default}
+    found = ByStep(kind, tuple(sorted(chosen.items(), key=lambda each: each[0] in order and order.index(each[0]))))
+    found.of(10**9)  # whether the numbers are right, as far as the number of steps does not matter
+    return found
+
+
+def _number(written: str) -> float | str:
+    try:
+        value = float(written)
+    except ValueError:
+        return written
+    return int(value) if value.is_integer() else value
+
+
+def find_schedule(name: object) -> Schedule | ByStep:
     """A schedule by its name; `StudyError` says what exists."""
     if isinstance(name, str) and name in SCHEDULES:
         return SCHEDULES[name]
-    raise StudyError(
-        f"there is no schedule {name!r}{ending(str(name), list(SCHEDULES))} Schedules: {', '.join(SCHEDULES)}."
-    )
+    if isinstance(name, str) and name.partition(":")[0].endswith(SUFFIX):
+        return by_step(name)
+    names = [*SCHEDULES, *BY_STEP]
+    raise StudyError(f"there is no schedule {name!r}{ending(str(name), names)} Schedules: {', '.join(names)}.")

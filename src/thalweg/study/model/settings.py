@@ -15,9 +15,10 @@ from thalweg.tasks.task import Choice
 from .cells import Argument
 from .errors import StudyError
 from .readouts import NONE, written
-from .schedules import find_schedule
+from .schedules import ByStep, by_step, find_schedule
 
-NAMES = ("schedule", "decay", "clip_norm", "clip_value", "readout")
+SCHEDULES_OF = {"lr": "schedule", "weight_decay": "decay_schedule", "momentum": "momentum_schedule"}
+NAMES = ("schedule", "decay", "clip_norm", "clip_value", "decay_schedule", "momentum_schedule", "readout")
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Settings:
     """``schedule`` of the learning rate, by name; ``chain``: the arguments of the optimizer that are chosen here.
 
     Of these, ``decay`` is a kind that the chain does (`thalweg.formula.Decay`); ``clip_norm`` bounds
-    the norm of all gradients together, ``clip_value`` each of their numbers; None: no clipping. What is not in the
-    chain is as the task has it. ``readout``: which average of the weights is tested (`thalweg.study.model.readouts`).
+    the norm of all gradients together, ``clip_value`` each of their numbers; None: no clipping. Beside them stand
+    ``decay_schedule`` and ``momentum_schedule``, by the step. What is not in the chain is as the task has it.
+    ``readout``: which average of the weights is tested (`thalweg.study.model.readouts`).
     """
 
     schedule: str = NONE
@@ -42,8 +44,10 @@ def is_setting(name: str) -> bool:
 def setting(name: str, given: object) -> str:
     """A setting's value as it is written, ``cosine`` or ``0.5``; `StudyError` says what may stand there."""
     if name == "schedule":
-        find_schedule(given)
-        return str(given)
+        found = find_schedule(given)
+        return found.written if isinstance(found, ByStep) else str(given)
+    if name in SCHEDULES_OF.values():
+        return NONE if given == NONE else by_step(given).written
     if name == "decay":
         if given not in CHAIN_DECAYS:
             raise StudyError(
@@ -60,8 +64,16 @@ def settings_of(common: Settings, chosen: Mapping[str, Choice]) -> Settings:
     """What is chosen, before what all have. Options of the task among ``chosen`` are passed over."""
     own = {name: setting(name, value) for name, value in chosen.items() if is_setting(name)}
     schedule, readout = own.pop("schedule", common.schedule), own.pop("readout", common.readout)
-    read = {name: value if name == "decay" else _bound(name, value) for name, value in own.items()}
-    return Settings(schedule, dict(sorted({**common.chain, **read}.items())), readout)
+    bounds = ("clip_norm", "clip_value")
+    read = {name: _bound(name, value) if name in bounds else value for name, value in own.items()}
+    chain = {name: value for name, value in {**common.chain, **read}.items() if value != NONE}
+    return Settings(schedule, dict(sorted(chain.items())), readout)
+
+
+def parted(chain: Mapping[str, Argument]) -> tuple[dict[str, Argument], dict[str, ByStep]]:
+    """A chain's arguments of the optimizer; and its schedules by the step, by the number that follows each."""
+    arguments = {name: value for name, value in chain.items() if name not in SCHEDULES_OF.values()}
+    return arguments, {number: by_step(chain[name]) for number, name in SCHEDULES_OF.items() if name in chain}
 
 
 def _bound(name: str, given: object) -> float | None:

@@ -29,7 +29,7 @@ from thalweg.study.ask.method_references import (
 from thalweg.study.ask.methods import checked
 from thalweg.study.model.cells import Curve, Status, Value
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.schedules import Schedule, find_schedule
+from thalweg.study.model.schedules import ByStep, Schedule, find_schedule
 from thalweg.tasks.task import Choice
 
 from .devices import refuse_own_task
@@ -148,7 +148,7 @@ class _Asked:
     values: Mapping[str, Value]
     seed: int
     options: Mapping[str, Choice]
-    schedule: Schedule
+    schedule: Schedule | ByStep
     epochs: int | None
     device: str
     arguments: Sequence[str]

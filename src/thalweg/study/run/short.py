@@ -10,7 +10,7 @@ from thalweg.study.ask.methods import Method
 from thalweg.study.ask.task_references import own_path, training_of
 from thalweg.study.model.cells import WITHOUT_RESULT, Cell, Curve, Value
 from thalweg.study.model.errors import StudyError
-from thalweg.study.model.schedules import Schedule, find_schedule
+from thalweg.study.model.schedules import ByStep, Schedule, find_schedule
 from thalweg.tasks.task import Choice
 
 from .conduct import Ending, conduct, conduct_stack
@@ -60,7 +60,7 @@ def train_short(
     *,
     seed: int,
     options: Mapping[str, Choice],
-    schedule: Schedule,
+    schedule: Schedule | ByStep,
     epochs: int | None,
     device: str,
     arguments: Sequence[str] = (),

@@ -19,8 +19,10 @@ def time_steps(
     seconds: list[float],
     at_first: Callable[[], None],
     clipping: Mapping[str, float],
+    before: Callable[[], None],
 ) -> None:
-    """From now on add to ``seconds`` what each step takes; ``at_first`` is called before the first of them.
+    """From now on add to ``seconds`` what each step takes; ``at_first`` is called before the first of them, then
+    ``before`` before each.
 
     ``clipping``  bounds that the gradients get before each step, each number's and then the norm of all, where the
                   optimizer does not clip itself; what a closure computes is clipped where it ends.
@@ -32,6 +34,7 @@ def time_steps(
     def step(self: torch.optim.Optimizer, closure: Callable[[], Any] | None = None) -> Any:
         if not seconds:
             at_first()
+        before()
         started = perf_counter()
         if closure is None:
             _clip(self, clipping)

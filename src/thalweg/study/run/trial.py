@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from statistics import median
@@ -18,10 +19,11 @@ from thalweg.study.model.cells import Argument, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.metric import declaration_problem, name_problem, without_split
 from thalweg.study.model.readouts import NONE
-from thalweg.study.model.schedules import Schedule, constant
+from thalweg.study.model.schedules import ByStep, Schedule, constant
 from thalweg.tasks.task import Choice, whole_number_problem
 
 from . import read_out, stepped
+from .following import Following
 from .reported import Diverged, Reported
 
 # The largest tensor that is looked at to see whether an optimizer of somebody else updates anything.
@@ -77,7 +79,8 @@ class Trial:
         *,
         options: Mapping[str, Choice] | None = None,
         to_read: Iterable[str] = (),
-        schedule: Schedule = constant,
+        schedule: Schedule | ByStep = constant,
+        by_step: Mapping[str, ByStep] | None = None,
         chain: Mapping[str, Argument] | None = None,
         held: Mapping[str, int] | None = None,
         on_report: Callable[[int, Mapping[str, float]], None] | None = None,
@@ -97,7 +100,9 @@ class Trial:
         self._values = values
         self._options = _Options(options or {})
         self._to_read = tuple(to_read)
-        self._schedule = schedule
+        self._schedule = constant if isinstance(schedule, ByStep) else schedule
+        self._by_step = {**({"lr": schedule} if isinstance(schedule, ByStep) else {}), **(by_step or {})}
+        self._following: list[Following] = []
         self._chain = dict(chain or {})
         self._held = dict(held or {})
         self._on_report = on_report
@@ -170,7 +175,8 @@ class Trial:
         some optimizers need (SAM, LBFGS).
         """
         optimizer, bounds = self.built(model_or_params, options)
-        stepped.time_steps(optimizer, self._step_seconds, self.at_first_step, bounds)
+        before = partial(self._follow, self._following[-1:])
+        stepped.time_steps(optimizer, self._step_seconds, self.at_first_step, bounds, before)
         return optimizer
 
     # For whoever steps the optimizer in the script's place.
@@ -206,11 +212,21 @@ class Trial:
         self._optimizers.append(optimizer)
         if self._step_seconds:
             read_out.begin(optimizer.param_groups, self.readouts, self._last_step)
+        if self._by_step:
+            self._following.append(Following(self._method.name, optimizer, self._by_step))
         return optimizer, {name: bound for name, bound in clipping.items() if bound is not None}
 
     def share_options(self, other: "Trial") -> None:
         """What one of the two reads of its options, which are the same, both have read."""
         self._options = other._options
+
+    def before_step(self) -> None:
+        """All optimizers are about to take a step: what goes by the step is set."""
+        self._follow(self._following)
+
+    def _follow(self, following: Sequence[Following]) -> None:
+        for each in following:
+            each.set(self._last_step)
 
     def stepped(self, seconds: float) -> None:
         """A step has been taken, and took so long."""

@@ -218,6 +218,9 @@ class _Watched(Lockstep):
         if not self.seconds:
             for trial in self._trials:
                 trial.at_first_step()
+        for trial in self._trials:
+            if not trial.diverged:
+                trial.before_step()
         losses = super().step(loss, *inputs)
         if self.alone:
             raise StudyError(

@@ -19,6 +19,7 @@ from thalweg.study.model.cells import Cell, Run, Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.plan import asked_for
 from thalweg.study.model.schedules import find_schedule
+from thalweg.study.model.settings import parted
 
 from . import output
 from .conduct import Ending, conduct, conduct_stack
@@ -130,13 +131,15 @@ _BEGUN: dict[tuple[object, ...], tuple[float, tuple[float, ...]]] = {}
 
 
 def _trial_of(cell: Cell, method: Method, values: Mapping[str, Value], readouts: Sequence[str], **more: Any) -> Trial:
+    arguments, by_step = parted(cell.chain)
     return Trial(
         cell.seed,
         method,
         values,
         options=cell.options,
         schedule=find_schedule(cell.schedule),
-        chain=cell.chain,
+        by_step=by_step,
+        chain=arguments,
         held=cell.held,
         splits=cell.splits,
         device=device_of(cell.device),

@@ -1,0 +1,37 @@
+"""Which numbers of a rule follow a schedule, as users say it to its optimizers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from thalweg.closest import did_you_mean
+
+from .rule import Rule, hypers
+from .schedule import Schedule
+
+
+def scheduled(name: str, rule: type[Rule], given: object) -> dict[str, Schedule]:
+    """``schedule=`` by the rule's own names: a schedule is of lr, a mapping says of what each is; None is nothing.
+
+    momentum is beta1, of rules with betas. ``name`` is what the user called. Raises TypeError for what is no schedule,
+    or of a number that the rule lacks.
+    """
+    named: Mapping[str, Any] = given if isinstance(given, Mapping) else {} if given is None else {"lr": given}
+    declared = hypers(rule)
+    found: dict[str, Schedule] = {}
+    for asked, schedule in named.items():
+        if not isinstance(schedule, Schedule):
+            called = isinstance(schedule, type) and issubclass(schedule, Schedule)
+            raise TypeError(
+                f"{name}: schedule is one of the learning rate, such as thalweg.schedules.Cosine(steps=1000), or "
+                f"{{'lr': ..., 'weight_decay': ...}}; got {schedule!r}"
+                + (f": write {getattr(schedule, '__name__', '')}(steps=...)" if called else "")
+            )
+        number = "beta1" if asked == "momentum" and asked not in declared and "beta1" in declared else asked
+        if number not in declared:
+            raise TypeError(
+                f"{name} has no {asked!r} to schedule{did_you_mean(asked, declared)}; it has {', '.join(declared)}"
+            )
+        if number in found:
+            raise TypeError(f"{name}: schedule has {number} twice, as 'momentum' and by its name")
+        found[number] = schedule
+    return found
