@@ -64,7 +64,10 @@ def test_what_is_not_chosen_leaves_the_keys_of_earlier_comparisons():
     ("settings", "words"),
     [
         ({"schedule": "cosin"}, "no schedule 'cosin'; did you mean cosine"),
-        ({"decay": "L2"}, "decay is one of l2, decoupled, independent, corrected; got 'L2'"),
+        (
+            {"decay": "L2"},
+            "decay is one of l2, decoupled, cautious, strictly-cautious, independent, corrected, palm; got 'L2'",
+        ),
         ({"clip_norm": 0}, "clip_norm is a number above 0, or none for no clipping; got 0"),
         ({"clip_value": "big"}, "clip_value is a number above 0"),
         ({"clip_norm": True}, "clip_norm is a number above 0"),
