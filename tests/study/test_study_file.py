@@ -62,7 +62,7 @@ def test_what_is_given_beside_the_file_stands_before_it(written):
 def test_every_setting_can_stand_in_a_file(written):
     told = read_study(written(WHOLE))
     assert {name for name in Study.__struct_fields__ if getattr(told, name) is None} == {
-        "decay", "clip_norm", "minutes"
+        "decay", "clip_norm", "decay_schedule", "momentum_schedule", "minutes"
     }  # fmt: skip
     assert read_study(written('task = "digits-mlp"\nrules = ["sgd"]\nminutes = 2')).minutes == 2
 
