@@ -171,7 +171,7 @@ def test_averages_are_read_out_as_in_torch() -> None:
             p.grad = torch.tensor(g)
         made.step()
     for name, given in {"long": (1, 0.25), "tail": (2,)}.items():
-        found = thalweg.jax.read_out(state, params, *given)
+        found = thalweg.jax.readout(state, params, *given)
         with made.readout(name):
             for p, x in zip(own, found, strict=True):
                 np.testing.assert_allclose(np.asarray(x), p.detach().numpy(), rtol=1e-12, atol=1e-14)

@@ -31,7 +31,7 @@ from thalweg.formula.scheduled import scheduled
 from thalweg.rules import CATALOGUE
 from thalweg.wrappers import WeightAverage, readouts
 
-__all__ = ["RuleState", "Transformation", "read_out", "transformation"]  # and each rule of the catalogue
+__all__ = ["RuleState", "Transformation", "readout", "transformation"]  # and each rule of the catalogue
 
 Numbers = Mapping[str, Any]
 Tree = Any  # of arrays: parameters, gradients, a state of each parameter
@@ -93,8 +93,8 @@ def transformation(
     if unknown:
         takes = [name for name in (*hypers(whole), *parts(whole, Switch), *_CHAIN) if name != "lr"]
         raise TypeError(
-            f"{rule.__name__} takes no {unknown[0]!r}{did_you_mean(unknown[0], takes)}; it takes learning_rate, "
-            f"{', '.join(dict.fromkeys(takes))}"
+            f"{rule.__name__} takes no {unknown[0]!r}{did_you_mean(unknown[0], takes)}; it takes "
+            f"{', '.join(dict.fromkeys(['learning_rate', 'schedule', *takes]))}"
         )
     defaults = {name: hyper.default for name, hyper in hypers(whole).items()}
     switches = {name: switch.default for name, switch in parts(whole, Switch).items()}
@@ -122,7 +122,7 @@ def transformation(
     return made
 
 
-def read_out(state: RuleState, params: Tree, average: int = 1, blend: float = 1.0) -> Tree:
+def readout(state: RuleState, params: Tree, average: int = 1, blend: float = 1.0) -> Tree:
     """One of the averages that `thalweg.wrappers.readouts.Readouts` keeps around a rule, a tree like the parameters.
 
     ``average``  which, from 1 to 4: the first of ``average_horizons`` and ``average_starts`` is 1.

@@ -246,12 +246,20 @@ def test_the_radius_is_kept_in_checkpoints() -> None:
     assert torch.equal(trained(again, 3), trained(whole_made, 3))
 
 
-def test_decay_has_no_part_in_a_held_norm() -> None:
-    with pytest.raises(ValueError, match="HyperballAdamW: hold_norm needs weight_decay 0"):
-        thalweg.wrap(thalweg.AdamW, Hyperball)(start())
-    free = {"params": start(), "hold_norm": False, "weight_decay": 0.1}
-    both = thalweg.wrap(thalweg.AdamW, Hyperball)([{"params": start()}, free], lr=0.1, weight_decay=0.0)
-    assert [group["hold_norm"] for group in both.param_groups] == [True, False]
+def test_decay_beside_the_rule_leaves_a_held_norm_short_by_its_share_once() -> None:
+    weight = nn.Parameter(torch.tensor([3.0, 4.0], dtype=torch.float64))
+    made = thalweg.wrap(thalweg.AdamW, Hyperball)([weight], lr=0.1, weight_decay=0.01)
+    for _ in range(5):
+        weight.grad = torch.tensor([1.0, -1.0], dtype=torch.float64)
+        made.step()
+        # The share is of the weight before the step, whose direction is nearly that after it.
+        assert weight.detach().norm().item() == pytest.approx(5 * (1 - 0.1 * 0.01), rel=1e-4)
+
+
+def test_a_step_that_would_end_at_zero_is_left_to_the_rule() -> None:
+    """W = (3, 4) and a gradient along it: at lr 1 the step is W itself."""
+    (after,), _ = stepped(thalweg.wrap(thalweg.SGD, Hyperball), [3.0, 4.0], [[0.6, 0.8]], lr=1.0)
+    assert after == pytest.approx([2.4, 3.2])
 
 
 def test_a_group_is_left_out() -> None:

@@ -22,7 +22,7 @@ on symbols it yields the expressions that the compiled readers read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import chain
@@ -140,7 +140,7 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     followed = {"w": values["w"] - d}
     for layer, formulas in enumerate(layers(rule)):
         if "follow" in formulas:
-            followed |= formulas["follow"]({**stepped.to(layer), "w": followed["w"], "d": d})
+            followed |= formulas["follow"]({**replace(stepped, d=d).to(layer), "w": followed["w"]})
             d = values["w"] - followed["w"] if "w" in formulas["follow"].returned else d
     states = {name: value for name, value in {**started, **stepped.states, **followed}.items() if name in live}
     return {"w": followed["w"], **states, **({"g": 0.0} if values["clear"] else {})}

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 from thalweg.showing import shower
 
 from .chain import NUMBERS, SWITCHES
-from .declare import Decay, Declared, Hyper, Scalar, State, Sum, Switch
+from .declare import Decay, Declared, Form, Hyper, Length, Scalar, State, Sum, Switch
 from .language import Formula, FormulaError, read
 
 P = ParamSpec("P")
@@ -18,8 +18,9 @@ R = TypeVar("R")
 T = TypeVar("T", Hyper, Decay, Switch, State, Scalar, Sum)
 D = TypeVar("D", bound="Declaring")
 
-# What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step).
-RESERVED = ("w", "g", "t")
+# What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step), and the learning
+# rate before any schedule.
+RESERVED = ("w", "g", "t", "first_lr")
 # What a formula may ask of the learning rate: the present one, and that before any schedule.
 RATES = ("lr", "first_lr")
 # The functions of a rule and of a wrapper, in the order in which a step runs them.
@@ -240,9 +241,16 @@ def _check_declarations(rule: type[Declaring]) -> None:
         raise FormulaError(f"{rule.__module__}.{rule.__qualname__}.{name}: {what}")
 
     numbers, switches = hypers(rule), parts(rule, Switch)
+    for name, value in vars(rule).items():
+        if isinstance(value, Length | Form):
+            refuse(name, "a Length and a Form are of schedules, which know how many steps there are")
     for name in rule.declared:
         if name in RESERVED:
-            refuse(name, f"{', '.join(RESERVED)} mean the weight, the gradient and the step count; choose another name")
+            refuse(
+                name,
+                "w, g, t mean the weight, the gradient and the step count, and first_lr the learning rate before any "
+                "schedule; choose another name",
+            )
     for name, value in rule.declared.items():
         if name in NUMBERS or name in SWITCHES:
             refuse(name, "the chain around every rule uses this name; choose another")

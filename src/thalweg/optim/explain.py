@@ -184,7 +184,8 @@ def _value(optimizer: Explained, name: str, group: int, numbers: GroupNumbers, m
     if name in ("clip_norm", "clip_eps"):
         return f"{getattr(optimizer, name):.10g}"
     if name == "first_lr":
-        return f"{first_lr(optimizer.param_groups[group], numbers['lr']):.10g}"
+        of = optimizer.param_groups[group]
+        return f"{of['lr_scale'] * first_lr(of, of['lr']):.10g}"
     if name in numbers:
         scale = next((scale for scale, of in surface.SCALES.items() if of == name), "")
         by = float(optimizer.param_groups[group].get(scale, 1.0))

@@ -56,9 +56,13 @@ def create(
     left_out = exempt(made.rule)
     if left_out:
         grouping["exempt"] = {**left_out, **grouping.get("exempt", {})}
-    elif "weight_decay" not in surface.defaults(made.rule) and "exempt" not in grouping:
+    decays = "weight_decay" in surface.defaults(made.rule)
+    if not decays and "exempt" not in grouping:
         grouping.setdefault("no_decay", ())
-    return made(param_groups(model, lr=lr, **grouping), **options)
+    groups = param_groups(model, lr=lr, **grouping)
+    for group in groups if not decays else ():
+        group.pop("weight_decay", None)
+    return made(groups, **options)
 
 
 def optimizer_class(rule: object) -> type[Optimizer]:

@@ -140,23 +140,24 @@ class Optimizer(torch.optim.Optimizer):
         name = type(self).__name__
         if not isinstance(param_group, dict):
             raise TypeError(f"{name}: a parameter group is a dictionary, got {param_group!r}")
-        if "readouts" in param_group:  # a group of another optimizer
-            self._keep_readouts([param_group])
-            self.defaults = {**surface.defaults(self.whole), **self.defaults}
-        known = surface.defaults(self.whole)
+        surface.check_group(self.whole, name, param_group)
+        whole = readouts.around(self.whole, [param_group])  # a group of another optimizer may have readouts
+        known = surface.defaults(whole)
         # In the caller's own dictionary, as torch does.
         kept = surface.torchs_decay(self.whole, name, surface.without_implementation(name, param_group))
         given = surface.plain({key: value for key, value in kept.items() if key in known}, known)
         param_group.update(given)
         for key in param_group.keys() - kept.keys():
             del param_group[key]
-        surface.check_group(self.whole, name, param_group)
-        surface.check(self.whole, name, {**{key: self.defaults[key] for key in known}, **given})
+        surface.check(whole, name, {**{key: self.defaults.get(key, usual) for key, usual in known.items()}, **given})
         super().add_param_group(param_group)
         params = self.param_groups[-1]["params"]
         if len({*params}) < len(params):
             self.param_groups.pop()
             raise ValueError(f"{name}: a parameter is given twice in one group")
+        if "readouts" in param_group:
+            self._keep_readouts([param_group])
+            self._fill({**known, **self.defaults})
         self._start_scalars(self.param_groups[-1])
         if self._scheduling is not None:
             self._scheduling.join(self.param_groups)
@@ -168,11 +169,18 @@ class Optimizer(torch.optim.Optimizer):
         if readouts.have_windows(groups):
             self._windows = readouts.Windows()
 
+    def _fill(self, defaults: dict[str, Any]) -> None:
+        """Give the groups what they do not say of these options, which are the optimizer's from now on."""
+        self.defaults = defaults
+        for group in self.param_groups:
+            for key, value in defaults.items():
+                group.setdefault(key, value)
+
     def _start_scalars(self, group: dict[str, Any]) -> None:
         """Give a new group the scalars it keeps; in what is kept for all, it takes part."""
-        numbers = surface.numbers(self.whole, group)
+        numbers = surface.in_force(self.whole, group)
         if group.get("decay") in ("independent", "corrected") or asks(self.whole, "first_lr"):
-            group.setdefault("first_lr", numbers["lr"])
+            group.setdefault("first_lr", float(group["lr"]))
         for name, scalar in parts(self.whole, Scalar).items():
             if scalar.scope != "tensor":
                 start = start_value(scalar.start, numbers)
@@ -187,14 +195,12 @@ class Optimizer(torch.optim.Optimizer):
             vars(self).setdefault(kept, value)
         vars(self).setdefault("_lock", RLock())
         self._keep_readouts(self.param_groups)
-        self.defaults = {**surface.defaults(self.whole), **self.defaults}
         for options in (self.defaults, *self.param_groups):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
         for group in self.param_groups:
             group.update(loading.before_warmup(group))
-            for key, value in self.defaults.items():
-                group.setdefault(key, value)
+        self._fill({**surface.defaults(self.whole), **self.defaults})
         if "schedule" in vars(self):  # after unpickling
             self._scheduling = scheduling.scheduling(type(self).__name__, self.rule, vars(self).pop("schedule"))
         vars(self).setdefault("_scheduling", None)
@@ -358,7 +364,7 @@ class Optimizer(torch.optim.Optimizer):
         `torch.optim.swa_utils.update_bn` does, and put back afterwards too.
         Raises RuntimeError if nothing is averaged, and if a step is taken within.
         """
-        self._refuse_twice(model, batches)
+        self._check_swap(model, batches)
         numbers, _ = self._stepper.settings.read(self._rule_of, self.param_groups, 1.0, False)
         if not any("evaluate" in formulas for formulas in layers(self.rule)) and not any(n["ema"] for n in numbers):
             raise RuntimeError(
@@ -370,25 +376,20 @@ class Optimizer(torch.optim.Optimizer):
 
     @contextmanager
     def readout(
-        self, name: str, model: torch.nn.Module | None = None, batches: Iterable[Any] | None = None
-    ) -> Iterator[None]:
-        """Within, the parameters hold one of the ``readouts`` that the optimizer was made with, by its name.
-
-        As `averaged` in all else. Raises ValueError for a name that there is not, RuntimeError where nothing is kept.
-        """
-        readouts.check_name(type(self).__name__, name, self.param_groups)
-        with self.read_out([name] * len(self.param_groups), model, batches):
-            yield
-
-    @contextmanager
-    def read_out(
         self,
-        names: Sequence[str | None],
+        name: str | Sequence[str | None],
         model: torch.nn.Module | None = None,
         batches: Iterable[Any] | None = None,
     ) -> Iterator[None]:
-        """As `readout`, by parameter group: one name each, None for the weights to test that a group has without."""
-        self._refuse_twice(model, batches)
+        """Within, the parameters hold one of the ``readouts`` that the optimizer was made with, by its name.
+
+        ``name`` may be one for each parameter group, None for the weights to test that a group has without.
+        As `averaged` in all else. Raises ValueError for a name that there is not, RuntimeError where nothing is kept.
+        """
+        names = [name] * len(self.param_groups) if isinstance(name, str) or not isinstance(name, Sequence) else name
+        for each in {*names} - {None}:
+            readouts.check_name(type(self).__name__, each, self.param_groups)
+        self._check_swap(model, batches)
         numbers, _ = self._stepper.settings.read(self._rule_of, self.param_groups, 1.0, False)
         usual = [i for i, name in enumerate(names) if name is None]
         groups, of = [self.param_groups[i] for i in usual], [numbers[i] for i in usual]
@@ -396,7 +397,7 @@ class Optimizer(torch.optim.Optimizer):
         with self._in_place([*pairs, *readouts.to_test(self.param_groups, names, self.state)], model, batches):
             yield
 
-    def _refuse_twice(self, model: object, batches: object) -> None:
+    def _check_swap(self, model: object, batches: object) -> None:
         if (model is None) != (batches is None):
             raise TypeError("to refresh BatchNorm's statistics give both the model and batches of inputs")
         if self._swapped:

@@ -50,15 +50,13 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
 
     ``scale`` is what the loss was multiplied by, and the gradients with it.
     """
-    found = {**NUMBERS, **surface.numbers(rule, group)}
+    found = {**NUMBERS, **surface.in_force(rule, group)}
     found["unscale"] = (-1.0 if group["maximize"] else 1.0) / scale
     if group["clip_value"] is not None:
         found["clip_value"] = float(group["clip_value"])
-    if "weight_decay" in found:
-        found["weight_decay"] *= float(group["decay_scale"])
     if asks(rule, "first_lr"):
         found["first_lr"] = 0.0
-    return found | _by_rate(rule, group, found["lr"], found) if "lr" in found else found
+    return found | _by_rate(rule, group, float(group["lr"]), found) if "lr" in found else found
 
 
 def _by_rate(rule: type[Rule], group: Mapping[str, Any], lr: float, known: Mapping[str, float]) -> dict[str, float]:

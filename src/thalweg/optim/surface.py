@@ -120,6 +120,12 @@ def numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(_given(group, key, place)) for name, key, place in places(rule)}
 
 
+def in_force(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
+    """The same times the group's scales: what formulas are given."""
+    found = numbers(rule, group)
+    return found | {name: found[name] * float(group.get(by, 1.0)) for by, name in SCALES.items() if name in found}
+
+
 def _given(group: Mapping[str, Any], key: str, place: int | None) -> Any:
     value = group[key] if place is None else group[key][place]
     return 0.0 if key == "ema" and value is None else value
@@ -141,8 +147,8 @@ def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def settings(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
-    """Both: the values that a rule's states and formulas depend on."""
-    return {**numbers(rule, group), **switches(rule, group)}
+    """The values that a rule's states and formulas depend on: numbers in force, and switches."""
+    return {**in_force(rule, group), **switches(rule, group)}
 
 
 def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,7 +301,7 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     for switch, declared in parts(rule, Switch).items():
         if merged[switch] and not (
             all(float(merged[key]) > 0 for key in declared.needs)
-            and not any(float(merged.get(key, 0.0)) for key in declared.bars)
+            and not any(float(merged[key]) for key in declared.bars)
         ):
             wanted = [f"{key} above 0" for key in declared.needs] + [f"{key} 0" for key in declared.bars]
             raise ValueError(f"{name}: {switch} needs {' and '.join(wanted)}")

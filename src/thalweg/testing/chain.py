@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind
+from thalweg.formula.rule import CHAIN_DECAYS, asks, decay_kind, hypers
+from thalweg.schedules import Linear
 
 from . import oracle
 from .cases import FEW, give, gradients, run, weights
@@ -130,6 +131,29 @@ class Chain(Suite):
         own = decay_kind(subject.rule) == "own"
         for decay in ("own",) if own else CHAIN_DECAYS:
             self._decays(subject, decay, {"weight_decay": 0.2} | ({} if own else {"decay": decay}))
+
+    @only(lambda _, subject: "lr" in hypers(subject.rule))
+    def test_scales(self, subject: Subject) -> None:
+        """A group's lr_scale and decay_scale multiply its numbers."""
+        scaled, plain = {"lr": subject.lr, "lr_scale": 0.5}, {"lr": 0.5 * subject.lr}
+        if decay_kind(subject.rule) != "none":
+            scaled, plain = {**scaled, "weight_decay": 0.5, "decay_scale": 0.25}, {**plain, "weight_decay": 0.125}
+        ours, theirs = (subject(weights(torch.float64), **arguments) for arguments in (scaled, plain))
+        for each in (ours, theirs):
+            run(each, gradients(8))
+        otherwise = "lr_scale=0.5 is not half the learning rate, or decay_scale=0.25 no quarter of weight decay"
+        same_bits(params_of(ours), params_of(theirs), otherwise)
+
+    @only(lambda _, subject: asks(subject.rule, "lr"))
+    def test_schedule(self, subject: Subject) -> None:
+        """What follows a schedule by the step is as if it were set by hand before each."""
+        followed = subject(weights(torch.float64), schedule=Linear(steps=4))
+        by_hand = subject(weights(torch.float64))
+        run(followed, gradients(4))
+        for left, row in zip((4, 3, 2, 1), gradients(4), strict=True):
+            by_hand.param_groups[0]["lr"] = subject.lr * left / 4
+            run(by_hand, [row])
+        same_bits(params_of(followed), params_of(by_hand), "with a schedule the weights are not those of its rates")
 
     def _decays(self, subject: Subject, decay: str, arguments: dict[str, Any]) -> None:
         __tracebackhide__ = True

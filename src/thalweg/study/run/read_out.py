@@ -75,7 +75,7 @@ def in_place(
             names = [readouts.get(id(group), NONE) for group in part.param_groups]
             if isinstance(part, optim.Optimizer) and {*names} != {NONE}:
                 chosen = [None if name == NONE else name for name in names]
-                inside.enter_context(part.read_out(chosen, model, batches))
+                inside.enter_context(part.readout(chosen, model, batches))
             else:
                 inside.enter_context(testing(part))
         yield
