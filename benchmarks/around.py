@@ -65,8 +65,7 @@ def _cautious() -> Mapping[str, Any]:
 
 
 def _one_average() -> Mapping[str, Any]:
-    library: Any = thalweg
-    return {"readouts": {"average": library.averaged(horizon=1000)}}
+    return {"readouts": {"average": thalweg.averaged(horizon=1000)}}
 
 
 _ALL = (

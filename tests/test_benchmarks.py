@@ -170,7 +170,7 @@ def test_small_steps_quickly(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 # What the passes of a line read and write, float32: w g m v read and w m v written are 28.
-BYTES = {"laprop": 28, "grams": 28}
+BYTES = {"laprop": 28, "grams": 28, "cautious-decay": 28, "hyperball": 44, "readout": 36}
 
 
 def test_what_goes_around_a_rule_is_timed_beside_one_that_starts_alike() -> None:

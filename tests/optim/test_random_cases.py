@@ -28,8 +28,8 @@ RULES = [*CATALOGUE.values(), wrapped(CATALOGUE["adamw"], Cautious), wrapped(CAT
 EXACT, HALF = [torch.float64, torch.float32], [torch.bfloat16, torch.float16]
 # A sign or a mask of 0.9 m + 0.1 g comes down on either side where 9 m = -g, which half precision meets often.
 TIED = [rule for rule in RULES if rule.wrappers or rule.__name__ in ("Lion", "Signum", "Rprop")]
-# In float32 a gradient and L2's share of the weight may cancel, and a division by what is left enlarges the rounding.
-ALLOWED = {torch.float64: 1e-12, torch.float32: 6e-6, torch.bfloat16: 1e-6, torch.float16: 1e-6}
+ALLOWED = {torch.float64: 1e-12, torch.float32: 4e-6, torch.bfloat16: 1e-6, torch.float16: 1e-6}
+LAST_BITS = 2.0**-22
 SHAPES = [(), (0,), (1,), (3,), (15,), (16,), (17,), (1023,), (4097,), (5, 3), (4, 6), (2, 3, 4, 5), (3, 1, 2, 2)]
 EVENTS = ["nothing", "absent", "new lr", "tensor lr", "late group", "reloaded", "copied", "data replaced", "overflow"]
 
@@ -192,7 +192,11 @@ class Training:
             return
         clip(values, grads, self.made)
         expected = oracle.step(self.made.whole, before, grads, values)
-        compare(self.stored(), expected, before, self.case.dtype)
+        # What becomes of a gradient's last bits: L2's share may cancel with it, and a rule divide by what is left.
+        nudged = oracle.step(
+            self.made.whole, before, [None if g is None else g * (1 + LAST_BITS) for g in grads], values
+        )
+        compare(self.stored(), expected, before, self.case.dtype, nudged)
         for p, g in zip(self.params, grads, strict=True):
             if g is not None and p.grad is not None:
                 expected = torch.zeros_like(g) if self.case.chain["clear"] else g
@@ -219,14 +223,19 @@ def clip(values: list[dict[str, Any]], grads: list[torch.Tensor | None], made: O
         values[i] = {**known, "clip_scale": min(1.0, factor)}
 
 
-def compare(found: list[Trained], expected: list[Trained], before: list[Trained], dtype: torch.dtype | None) -> None:
-    """``dtype`` says how near is near; None: the same."""
-    for i, (ours, theirs, old) in enumerate(zip(found, expected, before, strict=True)):
+def compare(
+    found: list[Trained], expected: list[Trained], before: list[Trained], dtype: torch.dtype | None,
+    nudged: list[Trained] | None = None,
+) -> None:  # fmt: skip
+    """``dtype`` says how near is near; None: the same. ``nudged``: what is expected of gradients a few bits off."""
+    every = zip(found, expected, before, nudged or expected, strict=True)
+    for i, (ours, theirs, old, other) in enumerate(every):
         assert ours.steps == theirs.steps, f"steps of tensor {i}"
-        pairs = {"w": (ours.weight, theirs.weight, old.weight)}
-        pairs |= {name: (ours.states[name], theirs.states[name], old.states[name]) for name in theirs.states}
-        for name, (a, b, was) in pairs.items():
-            assert bool(near(a, b, was, dtype).all()), f"{name} of tensor {i}: {(a - b).abs().max():g} off"
+        pairs = {"w": (ours.weight, theirs.weight, old.weight, other.weight)}
+        pairs |= {n: (ours.states[n], theirs.states[n], old.states[n], other.states[n]) for n in theirs.states}
+        for name, (a, b, was, moved) in pairs.items():
+            close = near(a, b, was, dtype) | ((a - b).abs() <= 2 * (moved - b).abs())
+            assert bool(close.all()), f"{name} of tensor {i}: {(a - b).abs().max():g} off"
 
 
 def near(a: torch.Tensor, b: torch.Tensor, was: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
@@ -253,7 +262,7 @@ calmly = settings(deadline=None, derandomize=True, suppress_health_check=[Health
 
 
 @given(case())
-@settings(calmly, max_examples=150)
+@settings(calmly, max_examples=120)
 def test_some(of: Case) -> None:
     run(of)
 
