@@ -34,6 +34,7 @@ def refusal(capsys, *tokens):
     return shown.err.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_one_claim_is_measured_shown_and_kept(folder, capsys):
     assert main(["claims", QUICK, "--repeats", "2", "--workers", "1", "--page", "page.html"]) == 0
     shown = capsys.readouterr()

@@ -279,6 +279,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_rule_of_the_script_that_is_run_reaches_the_workers(script, tmp_path):
     place = tmp_path / "main.py"
     place.write_text(MAIN.replace("TASK", repr(script())))

@@ -252,6 +252,7 @@ def test_what_means_the_same_is_the_same():
     assert {*ALIKE} == {case for case, one, other in zip(ALIKE, first, again, strict=True) if one and one == other}
 
 
+@pytest.mark.slow
 def test_data_files_and_modules_of_a_function_count_as_they_are_now(tmp_path, monkeypatch):
     cells = CELLS.replace(
         "x = torch.from_numpy(DATA)[:, None]", "x = torch.tensor([[float(trial.file('d.txt').read_text())]])"
