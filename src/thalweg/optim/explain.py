@@ -93,9 +93,7 @@ def explain(optimizer: Explained) -> Explanation:
         alike.setdefault((chosen, group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
     lines = [f"{type(optimizer).__name__}: {_many(len(groups), 'group')}, {_size(everyone)}"]
     for (chosen, decay, _), places in alike.items():
-        # What is told of several groups has a decay where one of them has.
-        left_out = {name: all(dict(switches[i])[name] for i in places) for name in NO_DECAY}
-        told = story(rule, {**dict(chosen), **left_out}, _given(decay, [numbers[i] for i in places]), norms, clip)
+        told = story(rule, dict(chosen), _given(decay, [numbers[i] for i in places]), norms, clip)
         members = [p for p in everyone if p.group in places]
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
