@@ -373,7 +373,8 @@ def test_a_stack_gives_each_what_it_has_alone(script):
 
 
 def test_a_stack_says_what_is_in_place(script):
-    run_cells(stack_cells(script(stacked(evaluated="open('places', 'a').write(f'{readouts}\\n')"))))
+    writes = "with open('places', 'a') as file: print(readouts, file=file)"
+    run_cells(stack_cells(script(stacked(evaluated=writes))))
     with open("places") as file:
         rounds = file.read().splitlines()
     assert rounds[-5:] == [str([each, each if place < 3 else "none", each]) for place, each in enumerate(READOUTS)]
