@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from comparing import rows, run
 from test_lockstep import PLACES, STACKED
 
+from thalweg.optim.averaging import refreshed
+from thalweg.optim.readouts import FREE, averaged, window
 from thalweg.study import StudyError
 from thalweg.study.ask.spec import resolve, study
-from thalweg.study.model.readouts import Readout, kept_together, readout_of, written
+from thalweg.study.model.readouts import AVERAGES, Readout, kept_together, readout_of, written
 from thalweg.study.model.same import differences
 from thalweg.study.run.engines import Serial
 from thalweg.study.run.outlook import outlook
@@ -74,6 +77,7 @@ def test_a_readout_has_one_spelling():
     assert readout_of("averaged:horizon=100:start=0.8") == Readout("averaged", 100.0, 1.0, 0.8)
     assert readout_of("window:count=5:every=10") == Readout("window", count=5, every=10)
     assert readout_of("none") is None
+    assert written("averaged:start=1234567890123") == "averaged:start=1234567890123"
     assert [readout_of(f"averaged:start={start}").starts_at(30) for start in (0.8, 0.5, 12)] == [24, 15, 12]
 
 
@@ -111,6 +115,30 @@ def test_what_cannot_be_tested_is_refused_before(rule, settings, words):
     with pytest.raises(StudyError) as caught:
         resolve(study("quadratic-deep", rule, trials=3, seeds=2, **settings))
     assert words.lower() in str(caught.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "given"),
+    [
+        ("averaged:horizon={}", lambda x: averaged(x), [0, 0.5, 1, 1.5, 100, float("inf"), float("nan")]),
+        ("averaged:blend={}", lambda x: averaged(blend=x), [-1, 0, 1e-3, 0.5, 1, 1.1, float("nan")]),
+        ("averaged:start={}", lambda x: averaged(start=x), [-1, 0, 1, 12]),
+        ("window:count={}:every=2", lambda x: window(x, every=2), [-1, 0, 1, 2.5, 5]),
+        ("window:count=2:every={}", lambda x: window(2, every=x), [-1, 0, 1, 2.5, 5]),
+    ],
+)
+def test_a_comparison_takes_what_an_optimizer_takes(name, make, given):
+    def takes(read, value):
+        try:
+            read(value)
+        except (StudyError, TypeError, ValueError):
+            return False
+        return True
+
+    taken = [takes(make, x) for x in given]
+    assert [takes(lambda x: written(name.format(x)), x) for x in given] == taken
+    assert {*taken} == {True, False}
+    assert len(FREE) == AVERAGES
 
 
 def test_keys_of_earlier_cells_stand():
@@ -240,6 +268,67 @@ def test_a_script_that_cannot_is_told(script, written_so, words):
     assert words in averaged.message
 
 
+def test_a_script_that_tests_some_more_often_trains_these_alone(script):
+    own = text("for _ in trial.evaluations() if epoch == 5 else once(trial):")
+    own += """
+    def once(trial):
+        with trial.evaluation():
+            yield
+    """
+    asked = cells(script(own), READOUTS[:3])
+    together = run_cells(asked)
+    assert {len(run.curves["valid_loss"].values) for run in together} == {7}
+    assert same(together, [run_cell(cell) for cell in asked])
+
+
+def test_what_is_reported_after_the_rounds_is_of_nobody(script):
+    after = script(text("list(trial.evaluations())\n            if True:"))
+    plain, *others = run_cells(cells(after, READOUTS[:3]))
+    assert plain.status == "done"
+    assert all(
+        "evaluate inside `for _ in trial.evaluations():`, and report there too; valid_loss" in run.message
+        for run in others
+    )
+    trained = text("trial.report(train_loss=1.0)\n            " + EACH)
+    found = run_cells(cells(script(trained, "trained.py"), READOUTS[:3]))
+    assert {(run.status, run.curves["train_loss"].values[0]) for run in found} == {("done", 1.0)}
+
+
+def test_a_group_that_comes_later_begins_with_the_others(script):
+    """After step 10 of 30: its averages begin after the training's step 24, and 20."""
+    late = text().replace("trial.optimizer(model)", "trial.optimizer([model.weight]); seen = []")
+    late = late.replace(
+        "for _ in range(5):",
+        "epoch == 2 and optimizer.add_param_group({'params': [model.bias]})\n            for _ in range(5):",
+    ).replace("optimizer.step()", "optimizer.step(); seen.append(model.bias.detach().clone())")
+    late = late.replace("+ 1e-6 * torch.rand(())", "+ 0 * check(seen, model, _)")
+    late += """
+    def check(seen, model, name):
+        want = torch.stack(seen[24 if name == "averaged:start=0.8" else 20 :] or seen[-1:]).mean(0)
+        torch.testing.assert_close(model.bias.detach(), want, rtol=1e-6, atol=1e-7)
+        return 1
+    """
+    for found in run_cells(cells(script(late), ["averaged:start=0.8", "averaged:start=20"])):
+        assert (found.status, found.message) == ("done", "")
+
+
+def test_what_holds_no_weights_yet_is_refused(script):
+    readouts = ["none", "averaged:start=29", "averaged:start=30", "window:count=2:every=30", "window:count=2:every=31"]
+    found = run_cells(cells(script(text()), readouts))
+    assert [run.status for run in found] == ["done", "done", "failed", "done", "failed"]
+    assert "was to start after step 30, and the optimizer took 30: write an earlier start" in found[2].message
+    assert "keeps its first weights after step 31, and the optimizer took 30" in found[4].message
+
+
+def test_each_optimizer_counts_its_own_steps(script):
+    two = text(steps=", steps=10").replace("trial.optimizer(model)", "trial.optimizer([model.weight])")
+    two = two.replace("chance =", "other = trial.optimizer([model.bias])\n        chance =")
+    two = two.replace("optimizer.step()", "optimizer.step(); other.step()")
+    plain, share = run_cells(cells(script(two), READOUTS[:2]))
+    assert (plain.status, plain.steps) == ("done", 60)
+    assert "was to start after step 48 of 60, and the optimizer took 30" in share.message
+
+
 def test_a_comparison_trains_once(script):
     """Told by the trainings that a script counts beside itself."""
     counts = text().replace("model = torch", "with open('trained', 'a') as f: f.write('x')\n        model = torch")
@@ -266,16 +355,41 @@ def stack_cells(task):
     return [*every[0], *every[1][:3], *every[2]]
 
 
-def test_a_stack_gives_each_what_it_has_alone(script):
-    tested = STACKED.replace("with trials.evaluation():", "for _ in trials.evaluations():").replace("{options}", "")
+def stacked(**replaced):
+    tested = STACKED.replace("with trials.evaluation():", "for readouts in trials.evaluations():")
+    tested = tested.replace("{options}", "").replace("trials.epochs(EPOCHS)", "trials.epochs(EPOCHS, STEPS)")
     for place in PLACES:
-        tested = tested.replace(f"{{{place}}}", "pass")
-    asked = stack_cells(script(tested.replace("trials.epochs(EPOCHS)", "trials.epochs(EPOCHS, STEPS)")))
+        tested = tested.replace(f"{{{place}}}", replaced.get(place, "pass"))
+    return tested
+
+
+def test_a_stack_gives_each_what_it_has_alone(script):
+    asked = stack_cells(script(stacked()))
     assert asked[0].lockstep
     together = run_cells(asked)
     assert {(run.status, run.message) for run in together} == {("done", "")}
     assert same(together, [run_cell(cell) for cell in asked])
     assert len({run.curves["valid_loss"].values[-1] for run in together}) == len(asked)
+
+
+def test_a_stack_says_what_is_in_place(script):
+    writes = "with open('places', 'a') as file: print(readouts, file=file)"
+    run_cells(stack_cells(script(stacked(evaluated=writes))))
+    with open("places") as file:
+        rounds = file.read().splitlines()
+    assert rounds[-5:] == [str([each, each if place < 3 else "none", each]) for place, each in enumerate(READOUTS)]
+
+
+def test_a_stack_with_batch_norm_is_refused(script):
+    normed = stacked().replace("torch.nn.Tanh()", "torch.nn.BatchNorm1d(5)")
+    plain, average = run_cells(cells(script(normed), ["none", "averaged"], rule="adam"))
+    assert plain.status == "done"
+    assert (average.status, average.message) == (
+        "failed",
+        "readout=averaged cannot be tested in a stack of models with BatchNorm, whose running statistics would be "
+        "those of the weights that are trained: train with --single, where trial.evaluations(model, batches) takes "
+        "them anew",
+    )
 
 
 @pytest.mark.slow
@@ -300,6 +414,44 @@ def test_batch_norm_has_the_statistics_of_what_is_tested(script):
     assert plain.curves == once.curves
     values = [run.curves["valid_loss"].values[1:] for run in (averaged, expected)]
     assert values[0] == pytest.approx(values[1], abs=3e-6)
+
+
+def normed(given, loader=""):
+    """A script whose value is of BatchNorm's statistics."""
+    model = "Sequential(torch.nn.Linear(2, 1), torch.nn.BatchNorm1d(1))"
+    found = text(f"for _ in trial.evaluations({given}):").replace("Linear(2, 1)", model)
+    found = found.replace("value = (model.weight", "value = abs(model[1].running_mean) + (model[0].weight")
+    return found.replace("chance =", f"{loader}\n        chance =")
+
+
+@pytest.mark.parametrize(
+    ("batches", "loader"),
+    [
+        # Of 6, 6 and 4: the mean of their means depends on the order.
+        ("loader", "loader = torch.utils.data.DataLoader(torch.randn(16, 2), batch_size=6, shuffle=True)"),
+        ("iter(loader)", "loader = torch.randn(16, 2).split(4)"),
+    ],
+)
+def test_each_goes_through_the_same_batches(script, batches, loader):
+    asked = cells(script(normed(f"model, {batches}", loader)), READOUTS[:3])
+    together = run_cells(asked)
+    assert [run.status for run in together] == ["done"] * 3
+    assert same(together, [run_cell(cell) for cell in asked])
+
+
+def test_batches_that_are_used_up_are_refused(script):
+    used = script(normed("model, loader", "loader = iter(torch.randn(16, 2).split(4))"))
+    plain, average = run_cells(cells(used, READOUTS[:2]))
+    assert plain.status == "done"
+    assert "there are no batches to take BatchNorm's statistics of" in average.message
+    with pytest.raises(ValueError, match="no batches"), refreshed(torch.nn.BatchNorm1d(1), []):
+        pass
+
+
+@pytest.mark.parametrize("given", ["model", "batches=[torch.ones(4, 2)]"])
+def test_a_model_without_batches_is_refused_without_readouts_too(script, given):
+    run = run_cell(cells(script(normed(given)))[0])
+    assert "takes both the model and batches of its inputs, or neither" in run.message
 
 
 @pytest.mark.slow

@@ -102,7 +102,8 @@ def compare(
         Of momentum (beta1, where there are betas), by the step, for all: trapezoid-by-step, ...
     readout
         Average of the weights that is tested, for all: none, averaged:horizon=100, averaged:start=0.8 (of all steps),
-        with :blend=0.5 half way to it, or window:count=5:every=10. Varied, all of them are kept in one training.
+        with :blend=0.5 half way to it, or window:count=5:every=10. Varied, one training keeps up to four averages, and
+        windows, where the script tests each: for _ in trial.evaluations(). Others are trained by themselves.
     hold
         Sources of chance that are the same in every run: --hold init. Repeat for more.
     metric

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -59,19 +60,30 @@ def swapped(pairs: Pairs) -> Iterator[None]:
 
 @contextmanager
 def refreshed(model: torch.nn.Module, batches: Iterable[Any]) -> Iterator[None]:
-    """Within, the running statistics of every BatchNorm in ``model`` are those of ``batches`` under its weights."""
-    buffers = [b for module in model.modules() if _is_batch_norm(module) for b in module.buffers(recurse=False)]
+    """Within, the running statistics of every BatchNorm in ``model`` are those of ``batches`` under its weights.
+
+    Raises ValueError where there are some, and no batches.
+    """
+    buffers = running_statistics(model)
     own = [buffer.clone() for buffer in buffers]
     try:
         if buffers:
-            torch.optim.swa_utils.update_bn(batches, model)
+            left = iter(batches)
+            if not (first := [*islice(left, 1)]):
+                raise ValueError(
+                    "there are no batches to take BatchNorm's statistics of: give a list or a loader, which can be "
+                    "gone through again, and no iterator"
+                )
+            torch.optim.swa_utils.update_bn(chain(first, left), model)
         yield
     finally:
         _copy(buffers, own)
 
 
-def _is_batch_norm(module: torch.nn.Module) -> bool:
-    return isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+def running_statistics(model: torch.nn.Module) -> list[torch.Tensor]:
+    """Those of every BatchNorm in it, with their counts of batches; they belong to the weights they are taken under."""
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    return [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
 
 
 @torch.no_grad()

@@ -101,7 +101,7 @@ class Trials(Protocol):
     def evaluation(self) -> AbstractContextManager[None]:
         """As `Trial.evaluation`, of all."""
 
-    def evaluations(self) -> Iterator[int]:
+    def evaluations(self) -> Iterator[list[str]]:
         """As `Trial.evaluations`, of all."""
 
     def report(self, **metrics: Any) -> None:

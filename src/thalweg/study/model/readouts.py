@@ -54,7 +54,10 @@ _NUMBERS: Mapping[str, Mapping[str, tuple[str, Callable[[float], bool]]]] = {
     "averaged": {
         "horizon": ("a number of steps, at least 1", lambda x: x >= 1),
         "blend": ("above 0, the weights, and at most 1, the average", lambda x: 0 < x <= 1),
-        "start": ("a whole number of steps, or below 1 a share of all", lambda x: 0 <= x < 1 or x.is_integer()),
+        "start": (
+            "a whole number of steps, or below 1 a share of all",
+            lambda x: 0 <= x < 1 or (x >= 1 and x.is_integer()),
+        ),
     },
     "window": {
         "count": ("a whole number of weights, at least 1", lambda x: x >= 1 and x.is_integer()),
@@ -91,7 +94,11 @@ def written(given: object) -> str:
         raise StudyError(f"readout: window needs {listed(missing)} too: window:count=5:every=10; got {given}")
     usual = {"blend": 1.0, "start": 0.0}
     kept = [name for name in _NUMBERS[kind] if name in values and values[name] != usual.get(name)]
-    return ":".join([kind, *(f"{name}={value_text(values[name])}" for name in kept)])
+    return ":".join([kind, *(f"{name}={_text(values[name])}" for name in kept)])
+
+
+def _text(value: float) -> str:
+    return str(int(value)) if value.is_integer() else value_text(value)  # of a step all digits count
 
 
 def _number(kind: str, name: str, given: str) -> float:

@@ -15,52 +15,93 @@ from thalweg.study.model.readouts import NONE, Readout, readout_of
 
 from .stepped import parts, testing
 
-# Later than any training's steps: of a start that is not known before the first of them.
+# Later than any training's steps: of a start that is not known before the first of them. With its number among the
+# others, so that averages that start apart are two.
 _UNKNOWN = 2**40
 
 
 def options(readouts: Sequence[str]) -> dict[str, Any]:
     """What an optimizer is made with to keep them, by name; nothing for the weights that are trained."""
-    asked = {text: found for text in readouts if (found := readout_of(text))}
-    shares = sorted({each.start for each in asked.values() if 0 < each.start < 1})
+    asked = _asked(readouts)
+    later = sorted({each.start for each in asked.values() if each.start})
 
     def kept(each: Readout) -> Averaged | Window:
         if each.kind == "window":
             return Window(each.count, each.every)
-        start = _UNKNOWN + shares.index(each.start) if each.start in shares else int(each.start)
-        return Averaged(each.horizon, each.blend, start)
+        return Averaged(each.horizon, each.blend, _UNKNOWN + later.index(each.start) if each.start else 0)
 
     return {"readouts": {text: kept(each) for text, each in asked.items()}} if asked else {}
 
 
-def begin(groups: Iterable[dict[str, Any]], readouts: Sequence[str], steps: int | None) -> None:
-    """Give averages that start after a share of all steps their start, before the first; ``steps``: of the training.
+def _asked(readouts: Sequence[str]) -> dict[str, Readout]:
+    return {text: found for text in readouts if (found := readout_of(text))}
 
-    Raises `StudyError` where a script has not said how many there are.
+
+class Kept:
+    """The averages of one optimizer, which begin after steps of the training.
+
+    ``taken``  how many steps it has begun.
     """
-    shares = {text: found for text in readouts if (found := readout_of(text)) and 0 < found.start < 1}
-    if shares and steps is None:
-        raise StudyError(
-            f"readout={next(iter(shares))} starts after a share of all steps, and the script does not say how many "
-            "there are: write trial.epochs(n, steps=len(loader)), or the steps that an epoch takes"
-        )
-    for group in groups if shares else ():
+
+    def __init__(self, optimizer: torch.optim.Optimizer, readouts: Sequence[str]) -> None:
+        self._parts = [part for part in parts(optimizer) if isinstance(part, optim.Optimizer)]
+        self._later = {text: each for text, each in _asked(readouts).items() if each.start}
+        self.taken = 0
+
+    def before_step(self, planned: int | None) -> None:
+        """Give averages their start, in groups where they have none yet; ``planned``: the steps of the training.
+
+        Raises `StudyError` where a start is a share of all steps, and a script has not said how many there are.
+        """
+        for part in self._parts if self._later else ():
+            for group in part.param_groups:
+                if max(group["average_starts"]) >= _UNKNOWN:
+                    self._begin(part, group, planned)
+        self.taken += 1
+
+    def _begin(self, part: optim.Optimizer, group: dict[str, Any], planned: int | None) -> None:
+        share = next((text for text, each in self._later.items() if each.start < 1), None)
+        if share and planned is None:
+            raise StudyError(
+                f"readout={share} starts after a share of all steps, and the script does not say how many there are: "
+                "write trial.epochs(n, steps=len(loader)), or the steps that an epoch takes"
+            )
+        # A group counts its own steps, and may have come later than others.
+        missed = _steps(part, part.param_groups) - _steps(part, [group])
         starts = [*group["average_starts"]]
         for name, kind, slot, _ in group["readouts"]:
-            if kind == "averaged" and name in shares:
-                starts[slot] = float(shares[name].starts_at(steps or 0))
+            if kind == "averaged" and starts[slot] >= _UNKNOWN:
+                starts[slot] = float(max(self._later[name].starts_at(planned or 0) - missed, 0))
         group["average_starts"] = tuple(starts)
 
 
-def never_begun(readouts: Sequence[str], planned: int | None, taken: int) -> str:
-    """What is wrong where a share of the steps that were planned is more than were taken; "" if nothing."""
-    for text in readouts:
-        found = readout_of(text)
-        start = found.starts_at(planned) if found and planned is not None and 0 < found.start < 1 else -1
-        if start >= taken:
+def _steps(optimizer: optim.Optimizer, groups: Iterable[dict[str, Any]]) -> int:
+    """The most that a parameter of these groups has taken."""
+    stepped = [param for group in groups for param in group["params"] if optimizer.state.has(param)]
+    return max((int(optimizer.state.own(param)["step"]) for param in stepped), default=0)
+
+
+def never_begun(readouts: Sequence[str], planned: int | None, taken: Iterable[int]) -> str:
+    """What is wrong where an average is of no weights yet when a training has ended; "" if nothing.
+
+    ``planned`` are its steps, ``taken`` those of each optimizer.
+    """
+    least = min(filter(None, taken), default=0)  # one that was never stepped has nothing to average
+    for text, each in _asked(readouts).items() if least else ():
+        if each.kind == "window" and each.every > least:
             return (
-                f"readout={text} was to start after step {start} of {planned}, and the optimizer took {taken}: let "
-                "trial.epochs(n, steps=...) have the optimizer's own steps of an epoch"
+                f"readout={text} keeps its first weights after step {each.every}, and the optimizer took {least}: "
+                "write a smaller every="
+            )
+        if each.kind == "averaged" and (start := each.starts_at(planned or 0)) >= least:
+            if each.start < 1:
+                return (
+                    f"readout={text} was to start after step {start} of {planned}, and the optimizer took {least}: let "
+                    "trial.epochs(n, steps=...) have the optimizer's own steps of an epoch"
+                )
+            return (
+                f"readout={text} was to start after step {start}, and the optimizer took {least}: write an earlier "
+                "start, or a share of all steps, start=0.8"
             )
     return ""
 

@@ -25,7 +25,7 @@ class Reported:
     ``curves``    epochs and values by metric.
     ``epoch``     of the last report.
     ``diverged``  why it has ended, "" if it has not; ``steps`` that were taken until then, None if it has not.
-    ``tested``    whether it has been in place since the first step.
+    ``shown``     how often it was to be tested since the first step.
     """
 
     def __init__(self, readout: str) -> None:
@@ -34,7 +34,7 @@ class Reported:
         self.epoch = 0
         self.diverged = ""
         self.steps: int | None = None
-        self.tested = False
+        self.shown = 0
 
     def add(self, name: str, value: float) -> None:
         """A value of this epoch. Raises `Diverged` where it is not finite, `StudyError` for one that cannot be."""

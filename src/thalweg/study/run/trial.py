@@ -103,6 +103,7 @@ class Trial:
         self._schedule = constant if isinstance(schedule, ByStep) else schedule
         self._by_step = {**({"lr": schedule} if isinstance(schedule, ByStep) else {}), **(by_step or {})}
         self._following: list[Following] = []
+        self._kept: list[read_out.Kept] = []
         self._chain = dict(chain or {})
         self._held = dict(held or {})
         self._on_report = on_report
@@ -175,96 +176,9 @@ class Trial:
         some optimizers need (SAM, LBFGS).
         """
         optimizer, bounds = self.built(model_or_params, options)
-        before = partial(self._follow, self._following[-1:])
+        before = partial(self._prepare, self._following[-1:], self._kept[-1:])
         stepped.time_steps(optimizer, self._step_seconds, self.at_first_step, bounds, before)
         return optimizer
-
-    # For whoever steps the optimizer in the script's place.
-
-    def built(
-        self, model_or_params: Any, options: Mapping[str, Any]
-    ) -> tuple[torch.optim.Optimizer, Mapping[str, float]]:
-        """The optimizer of `optimizer`, whose steps nobody times, and the bounds of gradients that it does not keep."""
-        if isinstance(model_or_params, type):
-            raise StudyError(
-                f"trial.optimizer takes the model, and gives the optimizer; got the class {model_or_params.__name__}: "
-                "which optimizer it is, -r says"
-            )
-        tuples = {hyper.of: name for name, hyper in self._method.hypers.items() if hyper.of and name in self._values}
-        if chosen := sorted(set(options) & {*self._values, *tuples}):
-            number = tuples.get(chosen[0], chosen[0])
-            called = self._method.name.lower() if self._method.rule else self._method.name
-            raise StudyError(
-                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison: leave it out here. If it is to be the "
-                f"same in every trial, that stands in the rule's name: {called}:{number}=..."
-            )
-        if chosen := sorted(set(options) & set(self._chain)):
-            raise StudyError(
-                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out here or there"
-            )
-        if self._reads_out and "readouts" in options:
-            raise StudyError("trial.optimizer(...): readouts is chosen by the comparison; leave it out here or there")
-        whole = {**options, **self._chain, **read_out.options(self.readouts)}
-        # What no rule of ours can do itself is done before its step.
-        clipping = {} if self._method.rule else {name: whole.pop(name, None) for name in stepped.CLIPPING}
-        optimizer: torch.optim.Optimizer = self._method.build(model_or_params, self._values, whole)
-        stepped.begin(optimizer)
-        self._optimizers.append(optimizer)
-        if self._step_seconds:
-            read_out.begin(optimizer.param_groups, self.readouts, self._last_step)
-        if self._by_step:
-            self._following.append(Following(self._method.name, optimizer, self._by_step))
-        return optimizer, {name: bound for name, bound in clipping.items() if bound is not None}
-
-    def share_options(self, other: "Trial") -> None:
-        """What one of the two reads of its options, which are the same, both have read."""
-        self._options = other._options
-
-    def before_step(self) -> None:
-        """All optimizers are about to take a step: what goes by the step is set."""
-        self._follow(self._following)
-
-    def _follow(self, following: Sequence[Following]) -> None:
-        for each in following:
-            each.set(self._last_step)
-
-    def stepped(self, seconds: float) -> None:
-        """A step has been taken, and took so long."""
-        self._step_seconds.append(seconds)
-
-    @property
-    def readouts(self) -> list[str]:
-        """Which averages of the weights are tested, `thalweg.study.model.readouts`: all of one training."""
-        return [own.readout for own in self._reports]
-
-    @property
-    def _reads_out(self) -> bool:
-        return any(readout != NONE for readout in self.readouts)
-
-    def show(self, place: int | None) -> bool:
-        """What is reported from here on was computed with this one of the readouts in place; None: it is of all.
-
-        Whether anybody wants to know of it: one that has diverged has ended, and there may be fewer.
-        """
-        self._evaluated = True
-        self._shown = place
-        shown = self._shown_now()
-        for own in shown if self._step_seconds and place is not None else ():
-            own.tested = True
-        return bool(shown)
-
-    def _shown_now(self) -> list[Reported]:
-        some = self._reports if self._shown is None else self._reports[self._shown : self._shown + 1]
-        return [own for own in some if not own.diverged]
-
-    def in_place(self, place: int) -> dict[int, str]:
-        """Which readout of the parameters is to be in place, by the `id` of their group."""
-        readout = self.readouts[place] if place < len(self._reports) else NONE
-        return {id(group): readout for group in self._groups()}
-
-    def show_first(self) -> None:
-        """As `show`, for a script that tests once: before the first step that is of all."""
-        self.show(0 if self._step_seconds else None)
 
     def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
         """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running.
@@ -292,7 +206,7 @@ class Trial:
         and take no steps. Where averages of the weights are compared (``readout=``), it serves one of them, and the
         others are trained by themselves; `evaluations` serves all.
         """
-        self.show_first()
+        self.serve_first()
         with ExitStack() as inside:
             for optimizer in self._optimizers:
                 inside.enter_context(read_out.in_place(optimizer, self.in_place(0)))
@@ -304,19 +218,31 @@ class Trial:
         ``for _ in trial.evaluations(): trial.report(...)``; without ``readout=`` once. With ``model`` and ``batches``
         (a list or loader, which is gone through for each) BatchNorm's statistics are those of the average meanwhile.
         What is drawn from the generators of Python, NumPy and torch is the same in each.
+
+        Raises `StudyError` for one of ``model`` and ``batches`` without the other, and for an iterator where there are
+        several to be tested: the first would leave nothing to the others.
         """
+        if (model is None) != (batches is None):
+            raise StudyError("trial.evaluations takes both the model and batches of its inputs, or neither")
+        if len(self._reports) > 1 and isinstance(batches, Iterator):
+            raise StudyError(
+                "trial.evaluations(model, batches): batches are gone through for each readout, and an iterator can be "
+                "only once: give a list or a loader"
+            )
         given = (model, batches) if self._step_seconds else (None, None)  # before, the weights are the same in all
         before = read_out.Chance() if self._reads_out else None
         for place, own in enumerate(self._reports):
-            if not self.show(place):
+            if not self.serve(place):
                 continue
+            if before:
+                before.put_back()  # a loader may shuffle the batches
             with ExitStack() as inside:
                 for optimizer in self._optimizers:
                     inside.enter_context(read_out.in_place(optimizer, self.in_place(place), *given))
                 if before:
-                    before.put_back()
+                    before.put_back()  # and the weights that are trained are tested without them
                 yield own.readout
-        self.show(None)
+        self.serve(None)
 
     def report(
         self,
@@ -350,22 +276,28 @@ class Trial:
             raise StudyError("trial.report takes values by name: trial.report(valid_loss=..., test_loss=...)")
         if not metrics:
             raise StudyError("trial.report() was called without values: write trial.report(valid_loss=..., ...)")
-        others = self._reads_out or any(map(stepped.tests_other_weights, self._optimizers))
-        evaluated = any(own.tested for own in self._reports) if self._reads_out else self._evaluated
-        if self._step_seconds and not evaluated and others:
-            what = (
-                f"readout={next(each for each in self.readouts if each != NONE)}"
-                if self._reads_out
-                else self._method.name
-            )
-            raise StudyError(
-                f"{what} tests other weights than it trains, so its values must be computed with those "
-                "in place: evaluate inside `with trial.evaluation():`, which changes nothing for other rules"
-            )
+        if self._step_seconds and (problem := self._elsewhere([*metrics])):
+            raise StudyError(problem)
         for own in self._shown_now():
             self._add(own, metrics)
         if self._on_report and not self._reports[0].diverged:
             self._on_report(self._epoch, self._reports[0].last([*metrics]))
+
+    def _elsewhere(self, names: Sequence[str]) -> str:
+        """What is wrong with where metrics are reported of weights that have been trained; "" if nothing."""
+        says = "tests other weights than it trains, so its values must be computed with those in place: evaluate"
+        tested = next((name for name in names if not name.startswith("train_")), None)
+        if self._reads_out and self._shown is None and tested:
+            readout = next(each for each in self.readouts if each != NONE)
+            return (
+                f"readout={readout} {says} inside `for _ in trial.evaluations():`, and report there too; {tested} is "
+                "reported outside, where only train_ metrics may stand"
+            )
+        if not self._reads_out and not self._evaluated and any(map(stepped.tests_other_weights, self._optimizers)):
+            return (
+                f"{self._method.name} {says} inside `with trial.evaluation():`, which changes nothing for other rules"
+            )
+        return ""
 
     def _add(self, own: Reported, metrics: Mapping[str, float]) -> None:
         """Report of one readout; the training goes on until all have diverged."""
@@ -417,21 +349,109 @@ class Trial:
             # torch's schedulers keep a group's first rate under this name too.
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
+    def _groups(self) -> Iterator[dict[str, Any]]:
+        """The parameter groups of all optimizers."""
+        for optimizer in self._optimizers:
+            yield from optimizer.param_groups
+
+    # For whoever steps the optimizer in the script's place.
+
+    def built(
+        self, model_or_params: Any, options: Mapping[str, Any]
+    ) -> tuple[torch.optim.Optimizer, Mapping[str, float]]:
+        """The optimizer of `optimizer`, whose steps nobody times, and the bounds of gradients that it does not keep."""
+        if isinstance(model_or_params, type):
+            raise StudyError(
+                f"trial.optimizer takes the model, and gives the optimizer; got the class {model_or_params.__name__}: "
+                "which optimizer it is, -r says"
+            )
+        tuples = {hyper.of: name for name, hyper in self._method.hypers.items() if hyper.of and name in self._values}
+        if chosen := sorted(set(options) & {*self._values, *tuples}):
+            number = tuples.get(chosen[0], chosen[0])
+            called = self._method.name.lower() if self._method.rule else self._method.name
+            raise StudyError(
+                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison: leave it out here. If it is to be the "
+                f"same in every trial, that stands in the rule's name: {called}:{number}=..."
+            )
+        if chosen := sorted(set(options) & set(self._chain)):
+            raise StudyError(
+                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out here or there"
+            )
+        if self._reads_out and "readouts" in options:
+            raise StudyError("trial.optimizer(...): readouts is chosen by the comparison; leave it out here or there")
+        whole = {**options, **self._chain, **read_out.options(self.readouts)}
+        # What no rule of ours can do itself is done before its step.
+        clipping = {} if self._method.rule else {name: whole.pop(name, None) for name in stepped.CLIPPING}
+        optimizer: torch.optim.Optimizer = self._method.build(model_or_params, self._values, whole)
+        stepped.begin(optimizer)
+        self._optimizers.append(optimizer)
+        self._kept.append(read_out.Kept(optimizer, self.readouts))
+        if self._by_step:
+            self._following.append(Following(self._method.name, optimizer, self._by_step))
+        return optimizer, {name: bound for name, bound in clipping.items() if bound is not None}
+
+    def share_options(self, other: "Trial") -> None:
+        """What one of the two reads of its options, which are the same, both have read."""
+        self._options = other._options
+
+    def before_step(self) -> None:
+        """All optimizers are about to take a step: what goes by the step is set."""
+        self._prepare(self._following, self._kept)
+
+    def _prepare(self, following: Sequence[Following], kept: Sequence[read_out.Kept]) -> None:
+        for each in following:
+            each.set(self._last_step)
+        for own in kept:
+            own.before_step(self._last_step)
+
+    def stepped(self, seconds: float) -> None:
+        """A step has been taken, and took so long."""
+        self._step_seconds.append(seconds)
+
+    @property
+    def readouts(self) -> list[str]:
+        """Which averages of the weights are tested, `thalweg.study.model.readouts`: all of one training."""
+        return [own.readout for own in self._reports]
+
+    @property
+    def _reads_out(self) -> bool:
+        return any(readout != NONE for readout in self.readouts)
+
+    def serve(self, place: int | None) -> bool:
+        """What is reported from here on was computed with this one of the readouts in place; None: it is of all.
+
+        Whether anybody wants to know of it: one that has diverged has ended, and there may be fewer.
+        """
+        self._evaluated = True
+        self._shown = place
+        for own in self._in_turn() if self._step_seconds and place is not None else ():
+            own.shown += 1
+        return bool(self._shown_now())
+
+    def _in_turn(self) -> list[Reported]:
+        return self._reports if self._shown is None else self._reports[self._shown : self._shown + 1]
+
+    def _shown_now(self) -> list[Reported]:
+        return [own for own in self._in_turn() if not own.diverged]
+
+    def in_place(self, place: int) -> dict[int, str]:
+        """Which readout of the parameters is to be in place, by the `id` of their group."""
+        readout = self.readouts[place] if place < len(self._reports) else NONE
+        return {id(group): readout for group in self._groups()}
+
+    def serve_first(self) -> None:
+        """As `serve`, for a script that tests once: before the first step that is of all."""
+        self.serve(0 if self._step_seconds else None)
+
     def at_first_step(self) -> None:
         """Look at what the script has made of the hyperparameters before anything is trained."""
         numbers = [self._method.numbers(group) for group in self._groups()]
         self._first = {name: tuple(of[name] for of in numbers if name in of) for name in self._method.hypers}
         if self._stops:
             raise FirstStep
-        read_out.begin(self._groups(), self.readouts, self._last_step)
         if not self._method.rule and self._values.get("lr") != 0:
             trained = [param for group in self._groups() for param in group["params"] if param.requires_grad]
             self._before = [(param, param.detach().clone()) for param in trained if param.numel() <= WATCHED]
-
-    def _groups(self) -> Iterator[dict[str, Any]]:
-        """The parameter groups of all optimizers."""
-        for optimizer in self._optimizers:
-            yield from optimizer.param_groups
 
     # For whoever conducts the training.
 
@@ -453,9 +473,9 @@ class Trial:
         return tuple(name for name, seen in self._first.items() if name in given and seen and given[name] not in seen)
 
     def unserved(self, place: int) -> bool:
-        """Whether a readout was not tested where others were: its run has to be a training of its own."""
+        """Whether a readout was tested less often than the first: its run has to be a training of its own."""
         own = self._reports[place]
-        return any(each.tested for each in self._reports) and not own.tested and not own.diverged
+        return own.shown < self._reports[0].shown and not own.diverged
 
     def ended(self, place: int) -> str:
         """Why a readout's run has ended as diverged; "" if it has not."""
@@ -494,7 +514,7 @@ class Trial:
             return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
         if not all(any(name.startswith("valid_") for name in curves) for curves in served):
             return "it reports no validation metric, so no winner could be chosen: add valid_loss=... to trial.report"
-        return self.unread() or read_out.never_begun(self.readouts, self._last_step, len(self._step_seconds))
+        return self.unread() or read_out.never_begun(self.readouts, self._last_step, [own.taken for own in self._kept])
 
     def unread(self) -> str:
         """Which of the options that it had to read it did not; "" if it read them."""

@@ -3,14 +3,17 @@
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import torch
 
+from thalweg.optim.averaging import running_statistics
 from thalweg.stacks import Lockstep, models
 from thalweg.study.model.errors import StudyError
+from thalweg.study.model.readouts import NONE
 from thalweg.tasks.task import Choice
 
 from . import read_out
@@ -94,11 +97,19 @@ class Trials(Sequence[OneTrial]):
     def lockstep(self, make_model: Callable[[], torch.nn.Module], **options: Any) -> Lockstep:
         """A model for each trial, made after ``torch.manual_seed(trial.seed("init"))``, and the optimizers under trial.
 
-        ``options`` as of `Trial.optimizer`.
+        ``options`` as of `Trial.optimizer`. Raises `StudyError` where averages of the weights of a model with BatchNorm
+        are to be tested.
         """
         if self._stack is not None:
             raise StudyError("trials.lockstep is called once: several networks of one training are parts of one module")
         members, generators = models(make_model, self.seeds("init"))
+        averages = [readout for trial in self._trials for readout in trial.readouts if readout != NONE]
+        if averages and running_statistics(members[0]):
+            raise StudyError(
+                f"readout={averages[0]} cannot be tested in a stack of models with BatchNorm, whose running statistics "
+                "would be those of the weights that are trained: train with --single, where "
+                "trial.evaluations(model, batches) takes them anew"
+            )
         self._stack = _Watched(self._trials, members, generators, options)
         self._begun = _common_generators()
         return self._stack
@@ -119,19 +130,22 @@ class Trials(Sequence[OneTrial]):
     def evaluation(self) -> Iterator[None]:
         """As `Trial.evaluation`, of all."""
         for trial in self._trials:
-            trial.show_first()
+            trial.serve_first()
         with self._in_place(0):
             yield
 
-    def evaluations(self) -> Iterator[int]:
-        """As `Trial.evaluations`, of all: as often as the one has averages to be tested that has most of them."""
-        for place in range(max(len(trial.readouts) for trial in self._trials)):
-            shown = [trial.show(place) for trial in self._trials]
+    def evaluations(self) -> Iterator[list[str]]:
+        """As `Trial.evaluations`, of all: as often as the one has averages to be tested that has most of them.
+
+        Gives what is in place, of each trial; "none" of one that has no more.
+        """
+        for place, readouts in enumerate(zip_longest(*(trial.readouts for trial in self._trials), fillvalue=NONE)):
+            shown = [trial.serve(place) for trial in self._trials]
             if any(shown):
                 with self._in_place(place):
-                    yield place
+                    yield [*readouts]
         for trial in self._trials:
-            trial.show(None)
+            trial.serve(None)
 
     @contextmanager
     def _in_place(self, place: int) -> Iterator[None]:
