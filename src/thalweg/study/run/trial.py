@@ -65,9 +65,9 @@ class Trial:
     torch.manual_seed(trial.seed("init"))
     model = Net()
     optimizer = trial.optimizer(model)
-    for epoch in trial.epochs(10):
+    for epoch in trial.epochs(10, steps=len(loader)):
         ...
-        with trial.evaluation():
+        for _ in trial.evaluations():
             trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
     """
 
@@ -103,6 +103,7 @@ class Trial:
         self._schedule = constant if isinstance(schedule, ByStep) else schedule
         self._by_step = {**({"lr": schedule} if isinstance(schedule, ByStep) else {}), **(by_step or {})}
         self._following: list[Following] = []
+        self._unfollowed = ""  # why what goes by the step cannot
         self._chain = dict(chain or {})
         self._held = dict(held or {})
         self._on_report = on_report
@@ -225,8 +226,12 @@ class Trial:
         self._follow(self._following)
 
     def _follow(self, following: Sequence[Following]) -> None:
-        for each in following:
-            each.set(self._last_step)
+        try:
+            for each in following:
+                each.set(self._last_step)
+        except StudyError as problem:
+            self._unfollowed = str(problem)
+            raise
 
     def stepped(self, seconds: float) -> None:
         """A step has been taken, and took so long."""
@@ -494,7 +499,15 @@ class Trial:
             return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
         if not all(any(name.startswith("valid_") for name in curves) for curves in served):
             return "it reports no validation metric, so no winner could be chosen: add valid_loss=... to trial.report"
-        return self.unread() or read_out.never_begun(self.readouts, self._last_step, len(self._step_seconds))
+        return (
+            self.unread()
+            or self.unfollowed()
+            or read_out.never_begun(self.readouts, self._last_step, len(self._step_seconds))
+        )
+
+    def unfollowed(self) -> str:
+        """Why a schedule by the step was not followed, or not as far as its training went; "" if it was."""
+        return self._unfollowed or next(filter(None, (each.unmet() for each in self._following)), "")
 
     def unread(self) -> str:
         """Which of the options that it had to read it did not; "" if it read them."""
