@@ -8,12 +8,14 @@ trial, also that of the division into training and validation, and each epoch is
 trial.options, here the norm, can be varied too.
 """
 
+from math import ceil
+
 import torch
 from sklearn.datasets import load_wine
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-EPOCHS = 20
+EPOCHS, BATCH = 20, 16
 
 
 def data(seed: int) -> tuple[torch.Tensor, ...]:
@@ -42,18 +44,19 @@ def train(trial) -> None:
     def accuracy(inputs: torch.Tensor, labels: torch.Tensor) -> float:
         return (model(inputs).argmax(1) == labels).float().mean().item()
 
-    for _ in trial.epochs(EPOCHS):
-        for batch in torch.randperm(len(y), generator=order).split(16):
+    for _ in trial.epochs(EPOCHS, steps=ceil(len(y) / BATCH)):
+        for batch in torch.randperm(len(y), generator=order).split(BATCH):
             loss = cross_entropy(model(x[batch]), y[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        # Schedule-Free rules and averages test other weights than they train: within, these are in place.
-        with torch.no_grad(), trial.evaluation():
-            trial.report(
-                train_loss=loss.item(),
-                valid_loss=cross_entropy(model(x_valid), y_valid).item(),
-                valid_accuracy=accuracy(x_valid, y_valid),
-                test_accuracy=accuracy(x_test, y_test),
-                tests=len(y_test),  # so that errors are compared, as ratios
-            )
+        # Schedule-Free rules and averages test other weights than they train: in each round, such are in place.
+        for _ in trial.evaluations():
+            with torch.no_grad():
+                trial.report(
+                    train_loss=loss.item(),
+                    valid_loss=cross_entropy(model(x_valid), y_valid).item(),
+                    valid_accuracy=accuracy(x_valid, y_valid),
+                    test_accuracy=accuracy(x_test, y_test),
+                    tests=len(y_test),  # so that errors are compared, as ratios
+                )

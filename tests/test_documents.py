@@ -200,7 +200,7 @@ class Net(torch.nn.Linear):
         super().__init__(4, 3)
 
 def batches(seed):
-    yield torch.ones(2, 4), torch.zeros(2, dtype=torch.long)
+    return [(torch.ones(2, 4), torch.zeros(2, dtype=torch.long))]
 
 """
 

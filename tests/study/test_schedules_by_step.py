@@ -7,7 +7,9 @@ import torch
 
 import thalweg
 from thalweg import schedules
+from thalweg.cli import main
 from thalweg.study import StudyError
+from thalweg.study.ask.method_references import find_method
 from thalweg.study.ask.methods import method_of_rule
 from thalweg.study.ask.spec import resolve, study
 from thalweg.study.model.schedules import BY_STEP, ByStep, by_step, find_schedule
@@ -154,6 +156,135 @@ def test_an_optimizer_without_the_number_is_refused():
     assert ending.message == "Rprop has no momentum, so momentum_schedule= can change nothing"
 
 
+MISCOUNTED = """
+    import torch
+
+    def train(trial):
+        model = torch.nn.Linear(3, 2)
+        optimizer = trial.optimizer(model)
+        for _ in trial.epochs(2{steps}):
+            for _ in range(4):
+                loss = (model(torch.ones(1, 3)) ** 2).sum()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            trial.report(valid_loss=loss)
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "schedule", "words"),
+    [
+        (", steps=8", "linear-by-step", "said that there are 16 steps, and the optimizer took 8, so schedule= ended"),
+        (", steps=3", "linear-by-step", "said that there are 6 steps, and the optimizer took 8, so schedule= ended"),
+        ("", "linear-by-step", "write trial.epochs(n, steps=len(loader))"),
+        (", steps=4", "wsd-by-step:warmup=6:cooldown=6", "warmup=6 and cooldown=6 take 12 steps, and there are 8"),
+    ],
+)
+def test_a_comparison_that_cannot_be_scheduled_so_stops_at_its_first_training(script, steps, schedule, words):
+    task = script(MISCOUNTED.format(steps=steps))
+    with pytest.raises(StudyError, match=r"of script.py:train \(.*\) cannot be scheduled so") as caught:
+        thalweg.compare(task, ["sgd", "adamw"], trials=2, seeds=2, schedule=schedule, engine=thalweg.study.Serial())
+    assert words in str(caught.value)
+    assert "--engine" not in str(caught.value)
+
+
+def test_a_training_cut_short_to_find_a_rate_has_fewer_steps_than_it_said(script):
+    task = script(MISCOUNTED.format(steps=", steps=4").replace("epochs(2", "epochs(40"))
+    engine = thalweg.study.Serial()
+    found = thalweg.lr_find(task, "sgd", points=4, seeds=1, epochs=1, schedule="linear-by-step", engine=engine)
+    assert "failed" not in {rate.status for rate in found.rates}
+
+
+def test_steps_that_are_said_again_must_be_as_many_but_of_an_optimizer_made_anew():
+    def train(trial, anew):
+        model = torch.nn.Linear(3, 2)
+        optimizer = trial.optimizer(model)
+        for epochs in (2, 3):
+            for _ in trial.epochs(epochs, steps=1):
+                model(torch.ones(1, 3)).sum().backward()
+                optimizer.step()
+                rates.append(optimizer.param_groups[0]["lr"])
+            if anew:
+                optimizer = trial.optimizer(model)
+        trial.report(valid_loss=1.0)
+
+    rates = []
+    found = thalweg.train(lambda trial: train(trial, False), "sgd", lr=1.0, schedule="linear-by-step")
+    assert "said 2 steps at first, and 3 now" in found.message
+    rates.clear()
+    found = thalweg.train(lambda trial: train(trial, True), "sgd", lr=1.0, schedule="linear-by-step")
+    assert found.status == "done", found.message
+    assert rates == pytest.approx([1.0, 1 / 2, 1.0, 2 / 3, 1 / 3])
+
+
+def test_a_step_that_is_left_out_does_not_count():
+    def rates(**told):
+        def train(trial):
+            model = torch.nn.Linear(3, 2)
+            optimizer = trial.optimizer(model, nonfinite="skip")
+            for _ in trial.epochs(1, steps=6):
+                for factor in (1.0, torch.nan, torch.inf, 1.0, torch.nan, 1.0):
+                    optimizer.zero_grad()
+                    (model(torch.ones(1, 3)).sum() * factor).backward()
+                    before = model.weight.detach().clone()
+                    optimizer.step()
+                    if factor == 1.0:
+                        kept.append((before - model.weight)[0, 0].item())
+                trial.report(valid_loss=1.0)
+
+        kept = []
+        found = thalweg.train(train, "sgd", lr=0.5, **told)
+        assert found.status == "done", found.message
+        return kept
+
+    assert rates(schedule="linear-by-step") == pytest.approx([0.5, 0.5 * 5 / 6, 0.5 * 4 / 6])
+    assert rates() == pytest.approx([0.5] * 3)
+
+
+def test_where_a_group_has_its_momentum_is_seen_group_by_group():
+    def train(trial):
+        model = torch.nn.Linear(3, 3)
+        optimizer = trial.optimizer(model)
+        for _ in trial.epochs(1, steps=4):
+            for _ in range(4):
+                model(torch.ones(1, 3)).sum().backward()
+                optimizer.step()
+                matrix, vector = optimizer.param_groups
+                kept.append([matrix["momentum"], vector["betas"][0]])
+            trial.report(valid_loss=1.0)
+
+    kept = []
+    method = find_method("torch.optim.Muon:others=adamw", ()).method
+    values = {"lr": 0.1, "momentum": 0.8, "others.lr": 0.1}
+    ending = conduct(Trial(0, method, values, by_step={"momentum": by_step("linear-by-step")}), train)
+    assert ending.status == "done", ending.message
+    for step, left in zip(kept, (1, 0.75, 0.5, 0.25), strict=True):
+        assert step == pytest.approx([0.8 * left, 0.9 * left])
+
+
+@pytest.mark.parametrize(
+    ("rule", "settings", "words"),
+    [
+        ("sgd", {"decay_schedule": "cosine-by-step"}, "sgd has a weight decay of 0 in every trial, so decay_schedule="),
+        ("sgd", {"momentum_schedule": "cosine-by-step"}, "write sgd:momentum=0.9"),
+        ("torch.optim.SGD:lr=0.1..1", {"momentum_schedule": "cosine-by-step"}, "a momentum of 0 in every trial"),
+        ("rprop", {"momentum_schedule": "cosine-by-step"}, "rprop has no momentum, so momentum_schedule= can change"),
+        ("rprop", {"vary": {"decay_schedule": ["none", "cosine-by-step"]}}, "decay_schedule= "),
+    ],
+)
+def test_a_schedule_of_what_is_not_there_is_refused_before_anything_is_trained(rule, settings, words):
+    with pytest.raises(StudyError) as caught:
+        resolve(study("quadratic-deep", rule, trials=2, seeds=2, **settings))
+    assert words in str(caught.value)
+
+
+def test_a_schedule_of_what_is_there_in_some_trial_is_planned():
+    for rule in ("sgd:momentum=0/0.9", "adam", "torch.optim.Muon:others=adamw:lr=1e-3..1e-1"):
+        resolve(study("quadratic-deep", rule, trials=5, seeds=2, momentum_schedule="cosine-by-step"))
+    resolve(study("quadratic-deep", "sgd:weight_decay=0.1", trials=1, seeds=2, decay_schedule="cosine-by-step"))
+
+
 def test_a_training_with_a_scheduler_of_its_own_is_refused():
     def train(trial):
         model = torch.nn.Linear(3, 2)
@@ -189,7 +320,11 @@ def test_names_are_written_in_one_way():
         ("schedule", "cosin-by-step", "did you mean cosine-by-step"),
         ("schedule", "constant-by-step", "there is no schedule 'constant-by-step' by the step"),
         ("schedule", "cosine-by-step:warmup", "write each number once, as in cosine-by-step:warmup=50; got 'warmup'"),
-        ("schedule", "cosine-by-step:warm=3", "Cosine takes no 'warm'; did you mean 'warmup'"),
+        ("schedule", "cosine-by-step:warm=3", "cosine-by-step takes no 'warm'; did you mean warmup?"),
+        ("decay_schedule", "cosine-by-step:foo=1", "takes no 'foo'. It takes warmup, first, last."),
+        ("schedule", "cosine-by-step:steps=100", "how many steps there are, the training says: leave steps= out"),
+        ("momentum_schedule", "cosine-by-step:steps=1", "momentum_schedule cosine-by-step:steps=1: how many"),
+        ("decay_schedule", "wsd-by-step:warmup=0.7:cooldown=0.7", "decay_schedule wsd-by-step:warmup=0.7:cooldown"),
         ("schedule", "wsd-by-step:shape=round", "shape is one of linear, cosine"),
         ("schedule", "wsd-by-step:warmup=0.7:cooldown=0.7", "take"),
         ("decay_schedule", "cosine", "there is no schedule 'cosine' by the step; did you mean cosine-by-step"),
@@ -202,6 +337,12 @@ def test_what_is_no_schedule_is_refused_in_words(name, given, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("verb", ["compare", "train", "lr-find"])
+def test_help_names_schedules_by_the_step(verb, capsys):
+    assert main([verb, "--help"]) == 0
+    assert "cosine-by-step" in capsys.readouterr().out
+
+
 def test_none_leaves_the_keys_of_earlier_comparisons():
     assert settings_of(Settings(), {"decay_schedule": "none", "momentum_schedule": "none"}) == Settings()
     asked = {"decay_schedule": "cosine-by-step", "clip_norm": 1.0}
@@ -210,7 +351,7 @@ def test_none_leaves_the_keys_of_earlier_comparisons():
     assert numbers == {"weight_decay": by_step("cosine-by-step")}
 
     def cell(**settings):
-        plan = resolve(study("quadratic-deep", "sgd", trials=1, seeds=2, **settings))
+        plan = resolve(study("quadratic-deep", "sgd:weight_decay=0.1", trials=1, seeds=2, **settings))
         return plan.cell(plan.rules[0], 0, plan.tuning_seed)
 
     assert cell(decay_schedule="none").key == cell().key

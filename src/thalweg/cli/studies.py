@@ -202,7 +202,8 @@ def train(
     like
         Another library's conventions and defaults: torch, tf1, keras, optax, paper.
     schedule
-        Of the learning rate: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd.
+        Of the learning rate: none, cosine, warm-restarts, trapezoidal, warm-up, linear, wsd; by the step:
+        cosine-by-step, ..., as for compare.
     seed
         Of the run.
     option
@@ -293,7 +294,7 @@ def lr_find(
         Another library's conventions and defaults: torch, tf1, keras, optax, paper.
     schedule
         Of the whole training, of which the first epochs are run: none, cosine, warm-restarts, trapezoidal, warm-up,
-        linear, wsd.
+        linear, wsd; by the step: cosine-by-step, ..., as for compare.
     seed
         The first of the seeds.
     option

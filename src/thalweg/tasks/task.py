@@ -17,9 +17,9 @@ class Trial(Protocol):
         torch.manual_seed(trial.seed("init"))
         model = Net()
         optimizer = trial.optimizer(model)
-        for epoch in trial.epochs(10):
+        for epoch in trial.epochs(10, steps=len(loader)):
             ...
-            with trial.evaluation():
+            for _ in trial.evaluations():
                 trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
     """
 
@@ -65,10 +65,10 @@ class Trials(Protocol):
 
     def train_stack(trials):
         stack = trials.lockstep(Net)
-        for epoch in trials.epochs(10):
+        for epoch in trials.epochs(10, steps=STEPS):
             ...
             stack.step(loss, images, classes)
-            with trials.evaluation():
+            for _ in trials.evaluations():
                 trials.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
     """
 

@@ -71,13 +71,14 @@ A script of your own is a task too: thalweg compare my_script.py:train -r sgd,ad
         torch.manual_seed(trial.seed("init"))
         model = Net()
         optimizer = trial.optimizer(model)          # rule and hyperparameters come from the comparison
-        for epoch in trial.epochs(10):
-            for x, y in batches(trial.seed("data")):
+        loader = batches(trial.seed("data"))
+        for epoch in trial.epochs(10, steps=len(loader)):
+            for x, y in loader:
                 loss = cross_entropy(model(x), y)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            with trial.evaluation():                # averaged weights, where the rule has them
+            for _ in trial.evaluations():           # averaged weights, where there are some
                 trial.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
 
 What it reads in trial.options["norm"] can be compared: --vary norm=batch,layer

@@ -15,8 +15,9 @@ from thalweg.rules import CATALOGUE
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.plan import Contender, Plan
+from thalweg.study.model.readouts import NONE
+from thalweg.study.model.settings import NAMED, SCHEDULES_OF, Settings, is_setting, settings_of
 from thalweg.study.model.settings import NAMES as SETTINGS
-from thalweg.study.model.settings import Settings, is_setting, settings_of
 from thalweg.tasks.task import Choice
 
 from .arguments import checked_arguments, refuse_without_script
@@ -324,6 +325,7 @@ def _planned(
     for options in combined:
         settings = settings_of(asked.settings, options)
         _check_decay(found, trials, settings)
+        _check_schedules(found, trials, settings)
         _check_readout(found, settings)
     if not asked.vary:
         return [plain]
@@ -345,6 +347,24 @@ def _check_decay(found: ResolvedMethod, trials: Sequence[Mapping[str, Value]], s
             f"{found.label} has a weight decay of 0 in every trial, so the kind of decay would change nothing: "
             f"write {found.source}:weight_decay=0.001"
         )
+
+
+def _check_schedules(found: ResolvedMethod, trials: Sequence[Mapping[str, Value]], settings: Settings) -> None:
+    """The number that follows a schedule, where it is known what there is, and what it is in the trials."""
+    for number, setting in SCHEDULES_OF.items():
+        asked = settings.schedule if number == "lr" else settings.chain.get(setting, NONE)
+        if asked == NONE:
+            continue
+        names = ("momentum", "beta1") if number == "momentum" else (number,)
+        # Another library's optimizer may have what its signature does not say: its training tells.
+        if found.method.rule and not any(name in found.method.hypers for name in names):
+            raise StudyError(f"{found.label} has no {NAMED[number]}, so {setting}= can change nothing")
+        given = [value for values in trials for name, value in values.items() if name.rpartition(".")[2] in names]
+        if number != "lr" and given and not any(given):
+            raise StudyError(
+                f"{found.label} has a {NAMED[number]} of 0 in every trial, so {setting}= would change nothing: write "
+                f"{found.source}:{number}={'0.9' if number == 'momentum' else '0.001'}"
+            )
 
 
 def _check_readout(found: ResolvedMethod, settings: Settings) -> None:

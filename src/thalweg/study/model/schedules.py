@@ -97,12 +97,12 @@ class ByStep:
     kind: type[formula.Schedule]
     numbers: tuple[tuple[str, float | str], ...]
 
-    def of(self, steps: int) -> formula.Schedule:
-        """The schedule of so many steps; `StudyError` where it is none."""
+    def of(self, steps: int, setting: str = "schedule") -> formula.Schedule:
+        """The schedule of so many steps; `StudyError` where it is none. ``setting``: as which it was given."""
         try:
             return self.kind(steps, **dict(self.numbers))
         except (TypeError, ValueError) as problem:
-            raise StudyError(f"schedule {self.written}: {problem}") from problem
+            raise StudyError(f"{setting} {self.written}: {problem}") from problem
 
     @property
     def written(self) -> str:
@@ -111,8 +111,11 @@ class ByStep:
         return ":".join([name, *(f"{key}={value_text(value)}" for key, value in self.numbers)])
 
 
-def by_step(given: object) -> ByStep:
-    """A schedule by the step as it is written, ``wsd-by-step:warmup=50``; `StudyError` says what exists."""
+def by_step(given: object, setting: str = "schedule") -> ByStep:
+    """A schedule by the step as it is written, ``wsd-by-step:warmup=50``; `StudyError` says what exists.
+
+    ``setting``  as which it was given.
+    """
     name, *parts = str(given).split(":")
     if name not in BY_STEP:
         raise StudyError(
@@ -123,12 +126,19 @@ def by_step(given: object) -> ByStep:
     for part in parts:
         key, sign, value = part.partition("=")
         if not sign or key in said:
-            raise StudyError(f"schedule {given}: write each number once, as in {name}:warmup=50; got {part!r}")
+            raise StudyError(f"{setting} {given}: write each number once, as in {name}:warmup=50; got {part!r}")
+        if key == "steps":
+            raise StudyError(f"{setting} {given}: how many steps there are, the training says: leave steps= out")
+        if key not in kind.declared:
+            raise StudyError(
+                f"{setting} {given}: {name} takes no {key!r}{ending(key, kind.declared)} It takes "
+                f"{', '.join(kind.declared)}."
+            )
         said[key] = _number(value)
     order = [*kind.declared]
-    chosen = {key: value for key, value in said.items() if key not in order or value != kind.declared[key].default}
-    found = ByStep(kind, tuple(sorted(chosen.items(), key=lambda each: each[0] in order and order.index(each[0]))))
-    found.of(10**9)  # whether the numbers are right, as far as the number of steps does not matter
+    chosen = {key: value for key, value in said.items() if value != kind.declared[key].default}
+    found = ByStep(kind, tuple(sorted(chosen.items(), key=lambda each: order.index(each[0]))))
+    found.of(10**9, setting)  # whether the numbers are right, as far as the number of steps does not matter
     return found
 
 

@@ -18,6 +18,7 @@ from .readouts import NONE, written
 from .schedules import ByStep, by_step, find_schedule
 
 SCHEDULES_OF = {"lr": "schedule", "weight_decay": "decay_schedule", "momentum": "momentum_schedule"}
+NAMED = {"lr": "learning rate lr", "weight_decay": "weight decay", "momentum": "momentum"}
 NAMES = ("schedule", "decay", "clip_norm", "clip_value", "decay_schedule", "momentum_schedule", "readout")
 
 
@@ -47,7 +48,7 @@ def setting(name: str, given: object) -> str:
         found = find_schedule(given)
         return found.written if isinstance(found, ByStep) else str(given)
     if name in SCHEDULES_OF.values():
-        return NONE if given == NONE else by_step(given).written
+        return NONE if given == NONE else by_step(given, name).written
     if name == "decay":
         if given not in CHAIN_DECAYS:
             raise StudyError(
@@ -73,7 +74,7 @@ def settings_of(common: Settings, chosen: Mapping[str, Choice]) -> Settings:
 def parted(chain: Mapping[str, Argument]) -> tuple[dict[str, Argument], dict[str, ByStep]]:
     """A chain's arguments of the optimizer; and its schedules by the step, by the number that follows each."""
     arguments = {name: value for name, value in chain.items() if name not in SCHEDULES_OF.values()}
-    return arguments, {number: by_step(chain[name]) for number, name in SCHEDULES_OF.items() if name in chain}
+    return arguments, {number: by_step(chain[name], name) for number, name in SCHEDULES_OF.items() if name in chain}
 
 
 def _bound(name: str, given: object) -> float | None:

@@ -5,11 +5,16 @@ from typing import Any
 
 import torch
 
-from thalweg.formula import Hyper
+from thalweg import formula
 from thalweg.optim.scheduling import Scheduled
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import ByStep
-from thalweg.study.model.settings import SCHEDULES_OF
+from thalweg.study.model.settings import NAMED, SCHEDULES_OF
+
+from .stepped import skipped
+
+# Where a group has a number: its key, and the place in it. Where there are betas, the first is the momentum.
+PLACES: Mapping[str, list[tuple[str, int | None]]] = {"momentum": [("momentum", None), ("betas", 0), ("beta1", None)]}
 
 
 class Following:
@@ -20,27 +25,57 @@ class Following:
 
     def __init__(self, called: str, optimizer: torch.optim.Optimizer, by_step: Mapping[str, ByStep]) -> None:
         self._called, self._optimizer, self._by_step = called, optimizer, by_step
-        self._numbers: list[Scheduled] = []
-        self._taken = 0
+        self._total: int | None = None
+        self._schedules: dict[str, formula.Schedule] = {}
+        self._numbers: list[list[Scheduled]] = []  # of each group, as by_step has them
+        self._asked = 0
         self._left: list[list[Any]] = []
 
     def set(self, total: int | None) -> None:
-        """For the next step, of ``total`` that the training said it has."""
+        """For the next step, of ``total`` that the training said it has; raises `StudyError` where that cannot be."""
         groups = self._optimizer.param_groups
-        if not self._numbers:
-            self._numbers = [self._scheduled(number, schedule, total) for number, schedule in self._by_step.items()]
+        self._begin(total)
         self._refuse_others()
-        for group in groups[len(self._left) :]:
-            for number in self._numbers:
+        for group in groups[len(self._numbers) :]:
+            self._numbers.append([self._scheduled(group, *each) for each in self._schedules.items()])
+        # A step that was left out, because of a gradient that is not finite, is taken now.
+        step = self._asked + 1 - skipped(self._optimizer)
+        for group, numbers in zip(groups, self._numbers, strict=True):
+            for number in numbers:
                 group.setdefault(number.first, float(number.of(group)))
-        self._taken += 1
-        for group in groups:
-            for number in self._numbers:
-                number.put(group, number.at(group, self._taken))
+                number.put(group, number.at(group, step))
+        self._asked += 1
         self._left = self._read()
 
+    def unmet(self) -> str:
+        """What is wrong with the number of steps that was said, now that the training has ended; "" if nothing."""
+        if self._total in (None, self._asked):
+            return ""
+        named = SCHEDULES_OF[next(iter(self._by_step))]
+        return (
+            f"trial.epochs(n, steps=...) said that there are {self._total} steps, and the optimizer took "
+            f"{self._asked}, so {named}= ended elsewhere than the training: say the optimizer's own steps of an epoch "
+            "(with gradient accumulation it takes fewer than the loader has batches)"
+        )
+
+    def _begin(self, total: int | None) -> None:
+        if self._total is None:
+            if total is None:
+                number, schedule = next(iter(self._by_step.items()))
+                raise StudyError(
+                    f"{SCHEDULES_OF[number]}={schedule.written} goes by the step, so it must know how many there will "
+                    "be: write trial.epochs(n, steps=len(loader)), with the number of steps of an epoch"
+                )
+            self._schedules = {number: each.of(total, SCHEDULES_OF[number]) for number, each in self._by_step.items()}
+            self._total = total
+        elif total not in (None, self._total):
+            raise StudyError(
+                f"trial.epochs(n, steps=...) said {self._total} steps at first, and {total} now: what goes by the step "
+                "has one number of them, so let one trial.epochs count all, or call trial.optimizer anew for the rest"
+            )
+
     def _refuse_others(self) -> None:
-        for values, left in zip(self._read(), self._left, strict=False):  # groups may have come since
+        for values, left in zip(self._read(), self._left, strict=True):
             for asked, value, before in zip(self._by_step, values, left, strict=True):
                 if value != before:
                     raise StudyError(
@@ -49,20 +84,13 @@ class Following:
                     )
 
     def _read(self) -> list[list[Any]]:
-        return [[number.of(group) for number in self._numbers] for group in self._optimizer.param_groups]
+        """The numbers of the groups that are known: others may have come since."""
+        groups = zip(self._optimizer.param_groups, self._numbers, strict=False)
+        return [[number.of(group) for number in numbers] for group, numbers in groups]
 
-    def _scheduled(self, number: str, schedule: ByStep, total: int | None) -> Scheduled:
-        setting = SCHEDULES_OF[number]
-        if total is None:
-            raise StudyError(
-                f"{setting}={schedule.written} goes by the step, so it must know how many there will be: write "
-                "trial.epochs(n, steps=len(loader)), with the number of steps of an epoch"
-            )
-        # Where there are betas, the first is the momentum.
-        places = {"momentum": [("momentum", None), ("betas", 0), ("beta1", None)]}.get(number, [(number, None)])
-        for key, place in places:
-            if all(key in group for group in self._optimizer.param_groups):
+    def _scheduled(self, group: Mapping[str, Any], number: str, schedule: formula.Schedule) -> Scheduled:
+        for key, place in PLACES.get(number, [(number, None)]):
+            if key in group:
                 name = "beta1" if key == "betas" else key
-                return Scheduled(name, key, place, Hyper(0.0), schedule.of(total))
-        what = "learning rate lr" if number == "lr" else number
-        raise StudyError(f"{self._called} has no {what}, so {setting}= can change nothing")
+                return Scheduled(name, key, place, formula.Hyper(0.0), schedule)
+        raise StudyError(f"{self._called} has no {NAMED[number]}, so {SCHEDULES_OF[number]}= can change nothing")

@@ -48,6 +48,10 @@ class ShortTrial(Trial):
         self.planned = count
         return super().epochs(count, steps)
 
+    def unfollowed(self) -> str:
+        """As in every trial, but that it ends early is on purpose."""
+        return self._unfollowed
+
     def _reported(self, epoch: int, values: Mapping[str, float]) -> None:
         if epoch >= self.limit and any(name.startswith("valid_") for name in values):
             raise _Enough

@@ -84,6 +84,11 @@ def begin(optimizer: torch.optim.Optimizer) -> None:
         part.train()  # type: ignore[attr-defined]
 
 
+def skipped(optimizer: torch.optim.Optimizer) -> int:
+    """How many of its steps were left out because of gradients that are not finite: of several, by all of them."""
+    return min(part.skipped_steps if isinstance(part, optim.Optimizer) else 0 for part in parts(optimizer))
+
+
 @contextmanager
 def testing(optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """Within, the parameters hold the weights to test."""

@@ -44,10 +44,10 @@ class Trials(Sequence[OneTrial]):
     """What a function for many trainings at once is given: ``def train_stack(trials): ...``.
 
     stack = trials.lockstep(Net)
-    for epoch in trials.epochs(10):
+    for epoch in trials.epochs(10, steps=STEPS):
         for index in ...:                                 # of each training's own batch, (len(trials), batch)
             stack.step(loss, images[index], classes[index])
-        with trials.evaluation():
+        for _ in trials.evaluations():
             trials.report(train_loss=..., valid_loss=..., valid_accuracy=..., test_accuracy=...)
 
     They have the same options, and differ in rules, hyperparameters and seeds.

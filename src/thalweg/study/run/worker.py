@@ -35,7 +35,7 @@ def run_cells(cells: Sequence[Cell]) -> list[Run]:
     result depends on each cell alone: one thread, every generator seeded, the script loaded anew. What the script
     raises is recorded as ``failed``; where that ends several, each of them is trained alone. Raises `StudyError` if the
     script or the rule is no longer the one that the comparison was started with, or if the training ended without
-    having read what is varied.
+    having read what is varied, or having followed its schedule by the step.
     """
     first = cells[0]
     path = own_path(first.task_source)
@@ -99,6 +99,8 @@ def _run_of(cell: Cell, method: Method, trial: Trial, ending: Ending, place: int
             f"the training of {cell.task} ({cell.called}) compares nothing: {ending.message}. "
             "Read it in every case, or do not vary it"
         )
+    if ending.status == "failed" and ending.message == trial.unfollowed():
+        raise StudyError(f"the training of {cell.task} ({cell.called}) cannot be scheduled so: {ending.message}")
     return Run(
         key=cell.key,
         seed=cell.seed,
