@@ -17,6 +17,10 @@ from .stepped import skipped
 PLACES: Mapping[str, list[tuple[str, int | None]]] = {"momentum": [("momentum", None), ("betas", 0), ("beta1", None)]}
 
 
+# The least share of the steps that were said that a training may take.
+LEAST = 0.95
+
+
 class Following:
     """Sets the numbers of one optimizer before each of its steps; the first ones stand beside them, as in torch.
 
@@ -48,8 +52,11 @@ class Following:
         self._left = self._read()
 
     def unmet(self) -> str:
-        """What is wrong with the number of steps that was said, now that the training has ended; "" if nothing."""
-        if self._total in (None, self._asked):
+        """What is wrong with the number of steps that was said, now that the training has ended; "" if nothing.
+
+        A few fewer may be taken, as where `torch.amp.GradScaler` leaves some out.
+        """
+        if self._total is None or LEAST * self._total <= self._asked <= self._total:
             return ""
         named = SCHEDULES_OF[next(iter(self._by_step))]
         return (

@@ -103,11 +103,8 @@ class Trial:
         self._schedule = constant if isinstance(schedule, ByStep) else schedule
         self._by_step = {**({"lr": schedule} if isinstance(schedule, ByStep) else {}), **(by_step or {})}
         self._following: list[Following] = []
-<<<<<<< HEAD
         self._kept: list[read_out.Kept] = []
-=======
         self._unfollowed = ""  # why what goes by the step cannot
->>>>>>> mend3
         self._chain = dict(chain or {})
         self._held = dict(held or {})
         self._on_report = on_report
@@ -184,100 +181,6 @@ class Trial:
         stepped.time_steps(optimizer, self._step_seconds, self.at_first_step, bounds, before)
         return optimizer
 
-<<<<<<< HEAD
-=======
-    # For whoever steps the optimizer in the script's place.
-
-    def built(
-        self, model_or_params: Any, options: Mapping[str, Any]
-    ) -> tuple[torch.optim.Optimizer, Mapping[str, float]]:
-        """The optimizer of `optimizer`, whose steps nobody times, and the bounds of gradients that it does not keep."""
-        if isinstance(model_or_params, type):
-            raise StudyError(
-                f"trial.optimizer takes the model, and gives the optimizer; got the class {model_or_params.__name__}: "
-                "which optimizer it is, -r says"
-            )
-        tuples = {hyper.of: name for name, hyper in self._method.hypers.items() if hyper.of and name in self._values}
-        if chosen := sorted(set(options) & {*self._values, *tuples}):
-            number = tuples.get(chosen[0], chosen[0])
-            called = self._method.name.lower() if self._method.rule else self._method.name
-            raise StudyError(
-                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison: leave it out here. If it is to be the "
-                f"same in every trial, that stands in the rule's name: {called}:{number}=..."
-            )
-        if chosen := sorted(set(options) & set(self._chain)):
-            raise StudyError(
-                f"trial.optimizer(...): {chosen[0]} is chosen by the comparison; leave it out here or there"
-            )
-        if self._reads_out and "readouts" in options:
-            raise StudyError("trial.optimizer(...): readouts is chosen by the comparison; leave it out here or there")
-        whole = {**options, **self._chain, **read_out.options(self.readouts)}
-        # What no rule of ours can do itself is done before its step.
-        clipping = {} if self._method.rule else {name: whole.pop(name, None) for name in stepped.CLIPPING}
-        optimizer: torch.optim.Optimizer = self._method.build(model_or_params, self._values, whole)
-        stepped.begin(optimizer)
-        self._optimizers.append(optimizer)
-        if self._step_seconds:
-            read_out.begin(optimizer.param_groups, self.readouts, self._last_step)
-        if self._by_step:
-            self._following.append(Following(self._method.name, optimizer, self._by_step))
-        return optimizer, {name: bound for name, bound in clipping.items() if bound is not None}
-
-    def share_options(self, other: "Trial") -> None:
-        """What one of the two reads of its options, which are the same, both have read."""
-        self._options = other._options
-
-    def before_step(self) -> None:
-        """All optimizers are about to take a step: what goes by the step is set."""
-        self._follow(self._following)
-
-    def _follow(self, following: Sequence[Following]) -> None:
-        try:
-            for each in following:
-                each.set(self._last_step)
-        except StudyError as problem:
-            self._unfollowed = str(problem)
-            raise
-
-    def stepped(self, seconds: float) -> None:
-        """A step has been taken, and took so long."""
-        self._step_seconds.append(seconds)
-
-    @property
-    def readouts(self) -> list[str]:
-        """Which averages of the weights are tested, `thalweg.study.model.readouts`: all of one training."""
-        return [own.readout for own in self._reports]
-
-    @property
-    def _reads_out(self) -> bool:
-        return any(readout != NONE for readout in self.readouts)
-
-    def show(self, place: int | None) -> bool:
-        """What is reported from here on was computed with this one of the readouts in place; None: it is of all.
-
-        Whether anybody wants to know of it: one that has diverged has ended, and there may be fewer.
-        """
-        self._evaluated = True
-        self._shown = place
-        shown = self._shown_now()
-        for own in shown if self._step_seconds and place is not None else ():
-            own.tested = True
-        return bool(shown)
-
-    def _shown_now(self) -> list[Reported]:
-        some = self._reports if self._shown is None else self._reports[self._shown : self._shown + 1]
-        return [own for own in some if not own.diverged]
-
-    def in_place(self, place: int) -> dict[int, str]:
-        """Which readout of the parameters is to be in place, by the `id` of their group."""
-        readout = self.readouts[place] if place < len(self._reports) else NONE
-        return {id(group): readout for group in self._groups()}
-
-    def show_first(self) -> None:
-        """As `show`, for a script that tests once: before the first step that is of all."""
-        self.show(0 if self._step_seconds else None)
-
->>>>>>> mend3
     def epochs(self, count: int, steps: int | None = None) -> Iterator[int]:
         """0, 1, ..., count - 1; what is reported inside belongs to the epoch then running.
 
@@ -497,8 +400,12 @@ class Trial:
         self._prepare(self._following, self._kept)
 
     def _prepare(self, following: Sequence[Following], kept: Sequence[read_out.Kept]) -> None:
-        for each in following:
-            each.set(self._last_step)
+        try:
+            for each in following:
+                each.set(self._last_step)
+        except StudyError as problem:
+            self._unfollowed = str(problem)
+            raise
         for own in kept:
             own.before_step(self._last_step)
 
@@ -612,19 +519,15 @@ class Trial:
             return "it counts its epochs itself, so the schedule had no effect: loop over trial.epochs(...)"
         if not all(any(name.startswith("valid_") for name in curves) for curves in served):
             return "it reports no validation metric, so no winner could be chosen: add valid_loss=... to trial.report"
-<<<<<<< HEAD
-        return self.unread() or read_out.never_begun(self.readouts, self._last_step, [own.taken for own in self._kept])
-=======
         return (
             self.unread()
             or self.unfollowed()
-            or read_out.never_begun(self.readouts, self._last_step, len(self._step_seconds))
+            or read_out.never_begun(self.readouts, self._last_step, [own.taken for own in self._kept])
         )
 
     def unfollowed(self) -> str:
         """Why a schedule by the step was not followed, or not as far as its training went; "" if it was."""
         return self._unfollowed or next(filter(None, (each.unmet() for each in self._following)), "")
->>>>>>> mend3
 
     def unread(self) -> str:
         """Which of the options that it had to read it did not; "" if it read them."""
