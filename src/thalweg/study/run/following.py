@@ -1,7 +1,6 @@
 """An optimizer's numbers that follow a schedule by the step, whoever wrote the optimizer."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
@@ -22,7 +21,7 @@ class Following:
         self._called, self._optimizer, self._by_step = called, optimizer, by_step
         self._numbers: list[Scheduled] = []
         self._taken = 0
-        self._left: list[list[Any]] = []
+        self._left: list[list[float]] = []
 
     def set(self, total: int | None) -> None:
         """For the next step, of ``total`` that the training said it has."""
@@ -30,9 +29,9 @@ class Following:
         if not self._numbers:
             self._numbers = [self._scheduled(number, schedule, total) for number, schedule in self._by_step.items()]
         self._refuse_others()
-        for group in groups[len(self._left) :]:
+        for place in range(len(self._left), len(groups)):
             for number in self._numbers:
-                group.setdefault(number.first, float(number.of(group)))
+                number.start(groups[place], groups[:place])
         self._taken += 1
         for group in groups:
             for number in self._numbers:
@@ -48,7 +47,7 @@ class Following:
                         "leave one of the two out"
                     )
 
-    def _read(self) -> list[list[Any]]:
+    def _read(self) -> list[list[float]]:
         return [[number.of(group) for number in self._numbers] for group in self._optimizer.param_groups]
 
     def _scheduled(self, number: str, schedule: ByStep, total: int | None) -> Scheduled:
