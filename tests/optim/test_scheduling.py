@@ -462,6 +462,8 @@ def test_explain_says_what_is_scheduled() -> None:
         (thalweg.SGD, 0.5, TypeError, "SGD: schedule is one of the learning rate, such as thalweg.schedules.Cosine"),
         (thalweg.SGD, {"beta1": schedules.Cosine(9)}, TypeError, "SGD has no 'beta1' to schedule; it has lr, momentum"),
         (thalweg.Prodigy, {"momentom": schedules.Cosine(9)}, TypeError, "Prodigy has no 'momentom' to schedule"),
+        (thalweg.SGD, {3: schedules.Cosine(9)}, TypeError, "SGD has no 3 to schedule; it has lr, momentum"),
+        (thalweg.Rprop, schedules.Cosine(9), TypeError, "Rprop: its formulas ask for lr at no step"),
         (thalweg.SGD, {"weight_decay": schedules.Cosine(9)}, ValueError, "SGD: weight_decay is 0 in every group"),
         (
             thalweg.AdamW,
