@@ -455,6 +455,20 @@ def test_explain_says_what_is_scheduled() -> None:
     assert "schedule: {'lr': Cosine(steps=100, warmup=10)}" in repr(optimizer)
 
 
+def test_explain_says_it_by_group_where_these_are_at_other_steps() -> None:
+    groups = [{"params": [weight()], "name": "early"}, {"params": [weight()]}, {"params": [weight()]}]
+    optimizer = thalweg.SGD(groups, lr=0.2, schedule=schedules.Linear(10))
+    one_step(optimizer)
+    optimizer.param_groups[1]["scheduled_steps"] = 5
+    said = str(optimizer.explain()).splitlines()
+    place = next(i for i, line in enumerate(said) if line.startswith("  schedule"))
+    assert said[place : place + 3] == [
+        "  schedule       group 0 (early), group 2: lr is 0.2 times 0.9, at step 2 of 10",
+        "                 group 1: lr is 0.2 times 0.5, at step 6 of 10",
+        "                 factor = 1 - (t - 1) / T",
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "given", "error", "words"),
     [
@@ -497,3 +511,6 @@ def test_a_factor_that_leads_out_of_the_range_is_refused_before_anything_changes
     with pytest.raises(ValueError, match=r"Grows\(steps=9\): at step 2 beta1 must be at least 0 and below 1, got 1.2"):
         one_step(optimizer)
     assert (dict(optimizer.param_groups[0]), param.tolist()) == before
+    said = " ".join(str(optimizer.explain()).split())
+    assert "schedule beta1 cannot be set, so a step would be refused: Grows(steps=9): at step 2 beta1 must be" in said
+    assert "beta1=0.6" in said  # as it is now

@@ -33,8 +33,8 @@ def scheduled(name: str, rule: type[Rule], given: object) -> dict[str, Schedule]
             )
         if not asks(rule, number) and number not in chained(rule):
             raise TypeError(
-                f"{name}: its formulas ask for {number} at no step, only for what a state starts as, so its schedule "
-                "would do nothing; leave it out"
+                f"{name}: its formulas ask for {number} at no step, at most for the start, so its schedule would do "
+                "nothing; leave it out"
             )
         if number in found:
             raise TypeError(f"{name}: schedule has {number} twice, as 'momentum' and by its name")
