@@ -138,7 +138,8 @@ class Scheduling:
         # Of tensors too, since these are filled in place.
         copies = [{**group, **{each.key: deepcopy(group[each.key]) for each in self.numbers}} for group in groups]
         for group in copies:
-            self._note_first(group)
+            if self._rate:
+                _note_first(group)
             for number in self.numbers:
                 with suppress(ValueError):
                     number.put(group, number.at(group, group[COUNT] + 1))
@@ -159,7 +160,8 @@ class Scheduling:
         after = [[number.at(group, group[COUNT] + 1) for number in self.numbers] for group in groups]
         for group in groups:
             group[COUNT] += 1
-            self._note_first(group)
+            if self._rate:
+                _note_first(group)
         self._before, self._seen = now, self._put(groups, after)
 
     def _undo(self, groups: Sequence[Group]) -> None:
@@ -169,21 +171,18 @@ class Scheduling:
             group[COUNT] -= 1
         self._seen = self._put(groups, self._before)
 
-    def _put(self, groups: Sequence[Group], values: Sequence[Sequence[float]]) -> list[list[float]]:
-        """Give groups their numbers; returns them as the groups have them."""
-        return [
-            [number.put(group, value) for number, value in zip(self.numbers, own, strict=True)]
-            for group, own in zip(groups, values, strict=True)
-        ]
-
-    def _note_first(self, group: Group) -> None:
-        """Where lr is scheduled, what it begins with is the first rate, under whatever name somebody has noted one."""
-        if self._rate:
-            group.update({key: group["initial_lr"] for key in FIRST_LR if key in group})
+    def _put(self, groups: Sequence[Group], values: list[list[float]]) -> list[list[float]]:
+        """Give groups their numbers; returns the values, as the groups have them."""
+        for group, own in zip(groups, values, strict=True):
+            for place, number in enumerate(self.numbers):
+                own[place] = number.put(group, own[place])
+        return values
 
     def _creates_states(self, groups: Sequence[Mapping[str, Any]]) -> bool:
         """Whether this is torch.distributed.checkpoint's step before the first, at the rate 0 and with gradients of 0,
         so that there are states to load into. It counts for nothing."""
+        if groups and groups[0][COUNT]:  # soon said, of every step but the first
+            return False
         return all(group[COUNT] == 0 and float(group.get("lr", 1.0)) == 0 for group in groups) and all(
             param.grad is None or added(param.grad.detach().abs()) == 0 for group in groups for param in group["params"]
         )
@@ -198,6 +197,13 @@ class Scheduling:
                         f"torch's does). To change what the factor multiplies, set param_groups[{place}]"
                         f"[{number.first!r}]; else leave out one of the two"
                     )
+
+
+def _note_first(group: Group) -> None:
+    """What a scheduled lr begins with is the first rate, under whatever name somebody has noted one."""
+    for key in FIRST_LR:
+        if key in group:
+            group[key] = group["initial_lr"]
 
 
 def scheduling(name: str, rule: type[Rule], given: object) -> Scheduling | None:
