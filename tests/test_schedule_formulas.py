@@ -12,7 +12,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from thalweg import schedules
-from thalweg.formula import Schedule
+from thalweg.formula import Form, Length, Schedule
 from thalweg.formula.text import schedule_story
 from thalweg.formula.typeset import latex, mathml_lines
 from thalweg.schedules import CATALOGUE, WSD, Constant, Cosine, Linear, Trapezoid, WarmRestarts, WarmUp
@@ -56,6 +56,7 @@ TORCHS: list[tuple[Schedule, Scheduler]] = [
         WarmRestarts(STEPS, cycle=5, multiplier=1, last=0.05),
         lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, T_0=5, eta_min=0.05),
     ),
+    (WarmRestarts(STEPS, cycle=100), lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, T_0=100, T_mult=2)),
     (WarmRestarts(STEPS, cycle=3, multiplier=3), lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 3, 3)),
 ]
 
@@ -145,6 +146,18 @@ def test_lengths_are_steps_or_shares() -> None:
     assert all(a > b for a, b in pairwise(factors(Linear(20, warmup=0))))
 
 
+def test_shares_that_round_up_do_not_overlap() -> None:
+    """Half of three steps is two, so of the second half one is left."""
+    assert factors(Trapezoid(3, warmup=0.5, cooldown=0.5)) == [0.5, 1.0, 0.5]
+    assert factors(Trapezoid(3, warmup=0.5, cooldown=0.5)) == factors(Trapezoid(3, warmup=2, cooldown=1))
+    assert factors(WSD(3, warmup=0.5, cooldown=0.5)) == factors(WSD(3, warmup=2, cooldown=1))
+    for steps in range(2, 60):
+        for share in (0.05, 0.25, 0.5, 0.75, 0.9):
+            schedule = WSD(steps, warmup=share, cooldown=1 - share)
+            lengths = {"warmup": 1.0, "cooldown": 1.0, **schedule.numbers}  # what does nothing is left out of these
+            assert lengths["warmup"] + lengths["cooldown"] <= steps, schedule
+
+
 @pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
 def test_a_schedule_is_a_value(kind: type[Schedule]) -> None:
     chosen = {"warmup": 2, "last": 0.25}
@@ -170,6 +183,12 @@ def test_what_was_written_is_what_is_shown() -> None:
     assert mathml_lines(schedule_story(WSD(100, last=0.1))) in shown
 
 
+class Exponential(WSD):
+    """An heir whose default shape needs ``last``."""
+
+    shape = Form("exp", schedules.SHAPES)
+
+
 REFUSED: list[tuple[type[Schedule], dict[str, Any], type[Exception], str]] = [
     (Cosine, {"steps": 0}, ValueError, "Cosine: steps must be at least 1, got 0"),
     (Cosine, {"steps": 2.5}, TypeError, "Cosine: steps is how many steps there are, a whole number, got 2.5"),
@@ -187,6 +206,8 @@ REFUSED: list[tuple[type[Schedule], dict[str, Any], type[Exception], str]] = [
     (WSD, {"steps": 9, "warmup": 5, "cooldown": 0.5}, ValueError, "warmup=5 and cooldown=0.5 take 9.5 steps"),
     (WSD, {"steps": 9, "shape": "sqr"}, ValueError, "shape is one of linear, cosine, mirror-cosine, exp, square, sqrt"),
     (WSD, {"steps": 9, "shape": "exp"}, ValueError, "never reaches 0: give last, such as last=0.01"),
+    (WSD, {"steps": 9, "shape": ["linear"]}, ValueError, "WSD: shape is one of linear"),
+    (Exponential, {"steps": 9}, ValueError, "Exponential: shape='exp' falls by equal ratios and never reaches 0"),
     (WarmRestarts, {"steps": 9, "multiplier": 0.5}, ValueError, "multiplier must be at least 1"),
     (Schedule, {"steps": 9}, TypeError, "Schedule is the base of schedules"),
 ]
@@ -199,6 +220,24 @@ def test_what_cannot_be_is_refused_in_words(
     with pytest.raises(error) as caught:
         kind(**given)
     assert words in str(caught.value)
+
+
+def test_more_parts_than_steps_are_refused_where_one_is_whole() -> None:
+    class Three(Schedule):
+        a, b, c = Length(0.1), Length(0.1), Length(0.1)
+
+        @staticmethod
+        def factor(a, b, c):  # type: ignore[no-untyped-def]
+            return a + b + c
+
+    assert Three(2).at(1) == 3.0  # each has its step
+    with pytest.raises(ValueError, match=r"a=9 and b=0\.01 and c=0\.01 take 11 steps, and there are 10"):
+        Three(10, a=9, b=0.01, c=0.01)
+
+
+def test_the_formula_takes_a_plain_number() -> None:
+    for kind in CATALOGUE.values():
+        assert kind(10).of(3) == kind(10).of(3.0) == kind(10).at(3)
 
 
 def test_steps_are_counted_from_1() -> None:

@@ -138,7 +138,7 @@ class WarmRestarts(Schedule):
              inside the fourth cycle at 0.69.
     """
 
-    cycle = Length(0.1, low=1e-9)
+    cycle = Length(0.1, low=1e-9, cycle=True)
     multiplier = Hyper(2.0, low=1.0)
     warmup = Length(0.0)
     first = Hyper(0.0)
@@ -194,8 +194,11 @@ class WSD(Schedule):
 
     def __init__(self, steps: int, **given: float | str) -> None:
         super().__init__(steps, **given)
-        if given.get("shape") == "exp" and not given.get("last"):
-            raise ValueError("WSD: shape='exp' falls by equal ratios and never reaches 0: give last, such as last=0.01")
+        if vars(self)["shape"] == "exp" and not vars(self)["last"]:
+            raise ValueError(
+                f"{type(self).__name__}: shape='exp' falls by equal ratios and never reaches 0: give last, such as "
+                "last=0.01"
+            )
 
     @staticmethod
     def factor(t, T, warmup, cooldown, shape, first, last):

@@ -395,9 +395,8 @@ def test_signed_zeros_are_two_numbers(define: Define) -> None:
     assert stepped(define(lines("return where(lr / (g * 0.0) > lr / (g * -0.0), lr, 0.0), m"))) == pytest.approx(0.9)
 
 
-def test_names_of_the_surface_are_taken(define: Define) -> None:
-    rule = define(
-        "lr = Hyper(0.1)\nclip_norm = Hyper(1.0)\n@staticmethod\ndef step(g, lr, clip_norm):\n    return lr * g"
-    )
-    with pytest.raises(TypeError, match=r"R\.clip_norm has the name of an argument every optimizer takes"):
+@pytest.mark.parametrize("name", ["clip_norm", "schedule", "scheduled_steps"])
+def test_names_of_the_surface_are_taken(define: Define, name: str) -> None:
+    rule = define(f"lr = Hyper(0.1)\n{name} = Hyper(1.0)\n@staticmethod\ndef step(g, lr, {name}):\n    return lr * g")
+    with pytest.raises(TypeError, match=rf"R\.{name} has the name of an argument every optimizer takes"):
         optimizer(rule)

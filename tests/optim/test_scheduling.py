@@ -120,6 +120,32 @@ def test_decay_that_is_scaled_by_the_schedule_knows_the_first_rate() -> None:
     assert param.tolist() == pytest.approx([1 - 0.5 / 4] * 3)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_so_it_does_where_the_first_rate_is_changed(again: bool) -> None:
+    """The decay is weight_decay at the factor 1, whatever the rate: 0.01 of weights of 1; after a checkpoint too."""
+    param = weight()
+    given: dict[str, Any] = {"weight_decay": 0.01, "decay": "independent", "schedule": schedules.Constant(100)}
+    optimizer = thalweg.AdamW([param], lr=0.1, **given)
+    optimizer.param_groups[0]["initial_lr"] = 0.01
+    if again:
+        changed, optimizer = optimizer, thalweg.AdamW([param], lr=0.1, **given)
+        optimizer.load_state_dict(changed.state_dict())
+    one_step(optimizer, 0.0)
+    assert optimizer.param_groups[0]["lr"] == 0.01
+    assert param.tolist() == pytest.approx([0.99] * 3)
+
+
+def test_so_it_does_after_a_checkpoint_that_notes_another_peak() -> None:
+    """OneCycleLR leaves max_lr in the group; what is scheduled here multiplies initial_lr."""
+    source = thalweg.AdamW([weight()], lr=0.1, weight_decay=0.01, decay="independent")
+    torch.optim.lr_scheduler.OneCycleLR(source, max_lr=0.5, total_steps=9, cycle_momentum=False)
+    param = weight()
+    optimizer = thalweg.AdamW([param], decay="independent", schedule=schedules.Constant(9))
+    optimizer.load_state_dict(source.state_dict())
+    one_step(optimizer, 0.0)
+    assert param.tolist() == pytest.approx([0.99] * 3)
+
+
 def trained(kind: Any, schedule: Any, given: dict[str, Any]) -> tuple[torch.nn.Module, Any, torch.Tensor]:
     model, batches = problem()
     return model, kind(model.parameters(), schedule=schedule, **given), batches
@@ -239,6 +265,56 @@ def test_who_else_changes_the_number_is_told_so() -> None:
     assert optimizer.param_groups[0]["lr"] == 0.05 * 0.9
 
 
+def test_so_is_who_changes_a_tensor_in_place() -> None:
+    rate = torch.tensor(0.1)
+    optimizer = thalweg.SGD([weight()], lr=rate, schedule=schedules.Linear(4))
+    one_step(optimizer)
+    rate.fill_(5.0)
+    with pytest.raises(RuntimeError, match=r"which left it at 0\.1, and it has been set to 5 since"):
+        one_step(optimizer)
+
+
+def test_so_is_who_adds_a_group_after_it() -> None:
+    optimizer = thalweg.SGD([weight()], lr=0.1, schedule=schedules.Linear(4))
+    one_step(optimizer)
+    optimizer.param_groups[0]["lr"] = 5.0
+    optimizer.add_param_group({"params": [weight()]})
+    with pytest.raises(RuntimeError, match="it has been set to 5 since"):
+        one_step(optimizer)
+
+
+def test_numbers_that_are_tensors_are_filled_in_place() -> None:
+    """Whoever holds them sees them; betas stay tensors, all of them."""
+    rate, betas = torch.tensor(0.5), (torch.tensor(0.5), torch.tensor(0.75))
+    halved = schedules.Linear(2)
+    optimizer = thalweg.AdamW([weight()], lr=rate, betas=betas, schedule={"lr": halved, "momentum": halved})
+    one_step(optimizer)
+    assert "lr is 0.5 times 0.5, at step 2 of 2" in str(optimizer.explain())
+    assert (float(rate), float(betas[0])) == (0.5, 0.5)  # it changes nothing
+    one_step(optimizer)
+    (group,) = optimizer.param_groups
+    assert group["lr"] is rate
+    assert group["betas"][0] is betas[0]
+    assert [float(x) for x in (rate, *betas)] == [0.25, 0.25, 0.75]
+    optimizer.nonfinite = "skip"
+    group["scheduled_steps"] = 0
+    one_step(optimizer, float("nan"))
+    assert [float(x) for x in (rate, *betas)] == [0.25, 0.25, 0.75]
+
+
+def test_groups_that_share_a_tensor_go_each_its_own_way() -> None:
+    """A default is the same tensor in all groups, those that come later included."""
+    optimizer = thalweg.SGD(
+        [{"params": [weight()]}, {"params": [weight()]}], lr=torch.tensor(0.5), schedule=schedules.Linear(4)
+    )
+    optimizer.param_groups[1]["initial_lr"] = 4.0
+    for _ in range(3):
+        one_step(optimizer)
+    optimizer.add_param_group({"params": [weight()]})
+    one_step(optimizer)
+    assert [float(group["lr"]) for group in optimizer.param_groups] == [0.125, 1.0, 0.125]
+
+
 def test_so_is_who_uses_a_scheduler_of_torchs_beside_it() -> None:
     optimizer = thalweg.SGD([weight()], lr=0.1, schedule=schedules.Linear(10))
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1)
@@ -265,14 +341,42 @@ def test_a_checkpoint_may_come_from_another_schedule_or_none() -> None:
     one_step(longer)
     longer.load_state_dict(plain.state_dict())  # whose rate replaces that given, as ever
     one_step(longer)
-    assert (longer.param_groups[0]["lr"], longer.param_groups[0]["scheduled_steps"]) == (0.3, 1)
+    assert (longer.param_groups[0]["lr"], longer.param_groups[0]["scheduled_steps"]) == (0.3 * 3 / 4, 2)
     other = thalweg.SGD([weight()], lr=0.1, schedule=schedules.Linear(8))
     other.load_state_dict(longer.state_dict())
     one_step(other)
-    assert (other.param_groups[0]["lr"], other.param_groups[0]["scheduled_steps"]) == (0.3 * 7 / 8, 2)
+    assert (other.param_groups[0]["lr"], other.param_groups[0]["scheduled_steps"]) == (0.3 * 6 / 8, 3)
     plain.load_state_dict(other.state_dict())
     one_step(plain)
-    assert plain.param_groups[0]["lr"] == 0.3 * 7 / 8
+    assert plain.param_groups[0]["lr"] == 0.3 * 6 / 8
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, thalweg.Adam])
+def test_a_checkpoint_that_counts_no_scheduled_steps_begins_where_its_states_are(kind: Any) -> None:
+    late = weight()
+    source = kind([{"params": [weight()]}, {"params": [late]}], lr=0.2)
+    for step in range(3):
+        one_step(source)
+        if step == 0:
+            del source.state[late]  # it counts one less
+    scheduled = thalweg.Adam([{"params": [weight()]}, {"params": [weight()]}], schedule=schedules.Linear(10))
+    one_step(scheduled)  # what it has counted itself is no part of the checkpoint
+    scheduled.load_state_dict(source.state_dict())
+    one_step(scheduled)
+    assert [group["scheduled_steps"] for group in scheduled.param_groups] == [4, 4]
+    assert [group["lr"] for group in scheduled.param_groups] == [0.2 * (1 - 3 / 10)] * 2
+
+
+def test_so_does_one_whose_groups_are_others() -> None:
+    """By name; the hyperparameters are then the optimizer's own, the steps are the checkpoint's."""
+    source = thalweg.Adam([("a", weight()), ("b", weight())], lr=0.2)
+    for _ in range(3):
+        one_step(source)
+    groups = [{"params": [("a", weight())]}, {"params": [("b", weight())]}]
+    scheduled = thalweg.Adam(groups, lr=0.1, schedule=schedules.Linear(10))
+    scheduled.load_state_dict(source.state_dict())
+    one_step(scheduled)
+    assert [group["lr"] for group in scheduled.param_groups] == [0.1 * (1 - 3 / 10)] * 2
 
 
 def test_a_group_that_is_added_takes_part() -> None:
@@ -292,6 +396,9 @@ def test_the_step_that_creates_states_to_load_into_does_not_count() -> None:
     before = bits(model)
     get_optimizer_state_dict(model, optimizer)
     assert bits(model) == before
+    other = thalweg.AdamW(model.parameters(), lr=0.1, weight_decay=0.3, schedule={"weight_decay": schedules.Linear(3)})
+    get_optimizer_state_dict(model, other)
+    assert (other.param_groups[0]["weight_decay"], other.param_groups[0]["scheduled_steps"]) == (0.3, 0)
     assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["scheduled_steps"]) == (0.1, 0)
     take(model, optimizer, batches[:3])
     twin, _ = problem()
@@ -302,6 +409,15 @@ def test_the_step_that_creates_states_to_load_into_does_not_count() -> None:
     take(model, optimizer, batches[3:6])
     take(twin, fresh, batches[3:6])
     assert bits(twin) == bits(model)
+
+
+def test_a_first_step_at_the_rate_0_counts() -> None:
+    """As of a warm-up of torch's from 0, beside a decay that is scheduled."""
+    optimizer = thalweg.AdamW([weight()], weight_decay=0.3, schedule={"weight_decay": schedules.Linear(3)})
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 4)
+    assert optimizer.param_groups[0]["lr"] == 0
+    one_step(optimizer)
+    assert optimizer.param_groups[0]["scheduled_steps"] == 1
 
 
 def test_small_models_in_lockstep_have_each_its_own() -> None:
@@ -339,6 +455,20 @@ def test_explain_says_what_is_scheduled() -> None:
     assert "schedule: {'lr': Cosine(steps=100, warmup=10)}" in repr(optimizer)
 
 
+def test_explain_says_it_by_group_where_these_are_at_other_steps() -> None:
+    groups = [{"params": [weight()], "name": "early"}, {"params": [weight()]}, {"params": [weight()]}]
+    optimizer = thalweg.SGD(groups, lr=0.2, schedule=schedules.Linear(10))
+    one_step(optimizer)
+    optimizer.param_groups[1]["scheduled_steps"] = 5
+    said = str(optimizer.explain()).splitlines()
+    place = next(i for i, line in enumerate(said) if line.startswith("  schedule"))
+    assert said[place : place + 3] == [
+        "  schedule       group 0 (early), group 2: lr is 0.2 times 0.9, at step 2 of 10",
+        "                 group 1: lr is 0.2 times 0.5, at step 6 of 10",
+        "                 factor = 1 - (t - 1) / T",
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "given", "error", "words"),
     [
@@ -346,6 +476,8 @@ def test_explain_says_what_is_scheduled() -> None:
         (thalweg.SGD, 0.5, TypeError, "SGD: schedule is one of the learning rate, such as thalweg.schedules.Cosine"),
         (thalweg.SGD, {"beta1": schedules.Cosine(9)}, TypeError, "SGD has no 'beta1' to schedule; it has lr, momentum"),
         (thalweg.Prodigy, {"momentom": schedules.Cosine(9)}, TypeError, "Prodigy has no 'momentom' to schedule"),
+        (thalweg.SGD, {3: schedules.Cosine(9)}, TypeError, "SGD has no 3 to schedule; it has lr, momentum"),
+        (thalweg.Rprop, schedules.Cosine(9), TypeError, "Rprop: its formulas ask for lr at no step"),
         (thalweg.SGD, {"weight_decay": schedules.Cosine(9)}, ValueError, "SGD: weight_decay is 0 in every group"),
         (
             thalweg.AdamW,
@@ -379,3 +511,6 @@ def test_a_factor_that_leads_out_of_the_range_is_refused_before_anything_changes
     with pytest.raises(ValueError, match=r"Grows\(steps=9\): at step 2 beta1 must be at least 0 and below 1, got 1.2"):
         one_step(optimizer)
     assert (dict(optimizer.param_groups[0]), param.tolist()) == before
+    said = " ".join(str(optimizer.explain()).split())
+    assert "schedule beta1 cannot be set, so a step would be refused: Grows(steps=9): at step 2 beta1 must be" in said
+    assert "beta1=0.6" in said  # as it is now

@@ -82,11 +82,18 @@ def _list_schedules() -> None:
 
 
 def _schedule(name: str) -> "type[Schedule] | None":
-    """A schedule by whatever it is called: schedules.WSD, wsd, wsd-by-step."""
+    """A schedule by whatever it is called: schedules.WSD, wsd, wsd-by-step. None for what is meant as no schedule."""
     from thalweg.schedules import CATALOGUE
 
-    asked = name.lower().removeprefix("thalweg.").removeprefix("schedules.").removesuffix("-by-step")
-    return next((each for key, each in CATALOGUE.items() if asked in (key, each.__name__.lower())), None)
+    called, colon, _ = name.lower().partition(":")
+    asked = called.removeprefix("thalweg.").removeprefix("schedules.").removesuffix("-by-step")
+    found = next((each for key, each in CATALOGUE.items() if asked in (key, each.__name__.lower())), None)
+    if found and colon:
+        raise Refused(f"a schedule is shown for all numbers: leave out what follows it, thalweg show {asked}.")
+    if found is None and asked != called.removeprefix("thalweg."):
+        names = ", ".join(CATALOGUE)
+        raise Refused(f'there is no schedule "{asked}".{did_you_mean(asked, CATALOGUE)} There are: {names}.')
+    return found
 
 
 def _show_schedule(schedule: "type[Schedule]", latex: bool, mathml: bool) -> None:
@@ -105,6 +112,7 @@ def _show_schedule(schedule: "type[Schedule]", latex: bool, mathml: bool) -> Non
 
 
 def _rule(name: str) -> "type[Rule]":
+    from thalweg import schedules
     from thalweg.rules import CATALOGUE, left_to_torch
     from thalweg.wrappers import WRAPPERS
 
@@ -112,8 +120,11 @@ def _rule(name: str) -> "type[Rule]":
     if found is not None:
         return found
     if not ({":", "+", "."} & {*name} or name.lower() in WRAPPERS or left_to_torch(name)):
-        names = ", ".join(CATALOGUE)
-        raise Refused(f'there is no rule "{name}".{did_you_mean(name, CATALOGUE)} The catalogue: {names}.')
+        known = [*CATALOGUE, *schedules.CATALOGUE]
+        raise Refused(
+            f'there is no rule "{name}".{did_you_mean(name, known)} The catalogue: {", ".join(CATALOGUE)}. '
+            f"Schedules: {', '.join(schedules.CATALOGUE)}."
+        )
     from thalweg.study.ask.method_references import resolve_rule
     from thalweg.study.model.errors import StudyError
 

@@ -34,8 +34,13 @@ class Hyper:
 class Length(Hyper):
     """How long a part of a schedule is: a whole number of steps from 1, or below 1 a share of all steps; 0 is none.
 
-    The formula sees the number of steps; a share is rounded, to one step at least.
+    The formula sees the number of steps; a share is rounded, to one step at least. All parts together take no more
+    steps than there are: where rounding would have them overlap, the last are shortened.
+
+    ``cycle``  it is how long something takes that comes again, and no part of this sum: it may be longer.
     """
+
+    cycle: bool = False
 
     def problem(self, value: float) -> str | None:
         """As of every hyperparameter; and from 1 on, whether it is a whole number."""

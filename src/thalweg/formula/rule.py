@@ -166,6 +166,12 @@ def hypers(rule: type[Declaring]) -> Mapping[str, Hyper]:
 
 
 @once
+def chained(rule: type[Declaring]) -> frozenset[str]:
+    """The numbers that the chain asks for, weight decay beside the rule."""
+    return frozenset() if decay_kind(rule) in ("own", "none") else frozenset(("lr", "weight_decay"))
+
+
+@once
 def asks(declaring: type[Declaring], name: str) -> bool:
     """Whether a formula asks for something by this name, one of what is wrapped around a rule too."""
     every = layers(declaring) if issubclass(declaring, Rule) else (declaring.formulas,)
@@ -366,7 +372,6 @@ def _check_use(rule: type[Declaring], formulas: Mapping[str, Formula]) -> None:
     started: set[object] = {state.start for state in states.values()} | {state.when for state in states.values()}
     started |= {scalar.start for scalar in scalars.values()}
     started |= {hyper.search.over for hyper in hypers(rule).values() if hyper.search}
-    chained = set() if decay_kind(rule) in ("own", "none") else {"lr", "weight_decay"}
     for name in (*hypers(rule), *parts(rule, Switch)):
-        if name not in asked | started | chained:
+        if name not in asked | started | chained(rule):
             refuse(name, "no formula asks for it, so it would do nothing; leave it out")

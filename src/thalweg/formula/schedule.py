@@ -69,11 +69,16 @@ class Schedule:
         vars(self).update(steps=int(steps), **values)
         numbers = {key: value for key, value in values.items() if not isinstance(value, str)}
         lengths = {key: each for key, each in self.declared.items() if isinstance(each, Length)}
-        long = sum(numbers[key] * (1 if numbers[key] >= 1 else self.steps) for key in lengths)
+        parts = {key: numbers[key] for key, each in lengths.items() if not each.cycle}
+        rounded = {key: each.steps(numbers[key], self.steps) for key, each in lengths.items()}
+        fitted = _fitted({key: rounded[key] for key in parts}, parts, self.steps)
+        long = sum(value * (1 if value >= 1 else self.steps) for value in parts.values())
+        if any(value >= 1 for value in parts.values()):  # of shares alone each has its step, be there fewer steps
+            long = max(long, sum(fitted.values()))
         if long > self.steps * (1 + 1e-9):
-            said = " and ".join(f"{key}={numbers[key]:g}" for key in lengths)
+            said = " and ".join(f"{key}={value:g}" for key, value in parts.items())
             raise ValueError(f"{name}: {said} take {long:g} steps, and there are {self.steps}")
-        numbers |= {key: each.steps(numbers[key], self.steps) for key, each in lengths.items()}
+        numbers |= {**rounded, **fitted}
         vars(self)["_numbers"] = {"T": float(steps), **{key: float(value) for key, value in numbers.items()}}
         vars(self)["_compiled"] = float_function(self.expression)
 
@@ -92,6 +97,8 @@ class Schedule:
 
     def of(self, t: Any) -> Any:
         """The formula itself, of a step that may be an array of any library: JAX's, NumPy's, a tensor."""
+        if isinstance(t, Real):  # where Python would raise for a part that is not chosen
+            return self._compiled({**self._numbers, "t": float(t)})
         return self.formula({"t": t, **self._numbers, **self._forms})
 
     @property
@@ -194,18 +201,30 @@ def _again(schedule: type[Schedule], values: dict[str, Any]) -> Schedule:
 def _checked(name: str, key: str, declared: Hyper | Form, value: Any) -> Given:
     """A value of a declared part as plain Python."""
     if isinstance(declared, Form):
-        if value not in declared.choices:
+        if not isinstance(value, str) or value not in declared.choices:
             raise ValueError(
                 f"{name}: {key} is one of {', '.join(declared.choices)}; "
                 f"got {value!r}{did_you_mean(str(value), declared.choices)}"
             )
-        return str(value)
+        return value
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name}: {key} must be a number, got {value!r}")
     plain = int(value) if isinstance(value, Integral) else float(value)
     if problem := declared.problem(plain):
         raise ValueError(f"{name}: {key} {problem}")
     return plain
+
+
+def _fitted(steps: Mapping[str, int], given: Mapping[str, float], total: int) -> dict[str, int]:
+    """Lengths in steps, with shares shortened that are too long together: the last first, to one step at least."""
+    found = dict(steps)
+    over = sum(found.values()) - total
+    for key in reversed(found):
+        if over > 0 and 0 < given[key] < 1:
+            less = min(over, found[key] - 1)
+            found[key] -= less
+            over -= less
+    return found
 
 
 def _declared(schedule: type[Schedule]) -> dict[str, Hyper | Form]:

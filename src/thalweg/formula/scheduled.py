@@ -5,7 +5,7 @@ from typing import Any
 
 from thalweg.closest import did_you_mean
 
-from .rule import Rule, hypers
+from .rule import Rule, asks, chained, hypers
 from .schedule import Schedule
 
 
@@ -13,7 +13,7 @@ def scheduled(name: str, rule: type[Rule], given: object) -> dict[str, Schedule]
     """``schedule=`` by the rule's own names: a schedule is of lr, a mapping says of what each is; None is nothing.
 
     momentum is beta1, of rules with betas. ``name`` is what the user called. Raises TypeError for what is no schedule,
-    or of a number that the rule lacks.
+    or of a number that the rule lacks or asks for at no step.
     """
     named: Mapping[str, Any] = given if isinstance(given, Mapping) else {} if given is None else {"lr": given}
     declared = hypers(rule)
@@ -29,7 +29,12 @@ def scheduled(name: str, rule: type[Rule], given: object) -> dict[str, Schedule]
         number = "beta1" if asked == "momentum" and asked not in declared and "beta1" in declared else asked
         if number not in declared:
             raise TypeError(
-                f"{name} has no {asked!r} to schedule{did_you_mean(asked, declared)}; it has {', '.join(declared)}"
+                f"{name} has no {asked!r} to schedule{did_you_mean(str(asked), declared)}; it has {', '.join(declared)}"
+            )
+        if not asks(rule, number) and number not in chained(rule):
+            raise TypeError(
+                f"{name}: its formulas ask for {number} at no step, at most for the start, so its schedule would do "
+                "nothing; leave it out"
             )
         if number in found:
             raise TypeError(f"{name}: schedule has {number} twice, as 'momentum' and by its name")

@@ -16,7 +16,7 @@ from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_
 
 from . import reading, readouts, state, surface
 from .plan import names
-from .scheduling import COUNT, Scheduling
+from .scheduling import COUNT, Scheduled, Scheduling
 from .settings import Group, GroupNumbers, Settings, first_lr
 
 K = TypeVar("K")
@@ -97,7 +97,7 @@ def explain(optimizer: Explained) -> Explanation:
         members = [p for p in everyone if p.group in places]
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
-        lines += [] if following is None else _scheduled(following, {i: optimizer.param_groups[i] for i in places})
+        lines += [] if following is None else _scheduled(following, optimizer.param_groups, places)
         lines += _states(told, parts(rule, State), [numbers[i] for i in places])
         lines += _labelled("read out", ", ".join(readouts.described([groups[i] for i in places])))
         lines += _readers(told, members)
@@ -194,17 +194,33 @@ def _value(optimizer: Explained, name: str, group: int, numbers: GroupNumbers, m
     return low if low == high else f"{low} to {high}"
 
 
-def _scheduled(following: Scheduling, groups: Mapping[int, Group]) -> Iterator[str]:
+def _scheduled(following: Scheduling, all_groups: Sequence[Group], places: Sequence[int]) -> Iterator[str]:
     """What is scheduled: the factor of the next step, its formula, and the numbers in it."""
-    step = next(iter(groups.values()))[COUNT] + 1
-    for i, each in enumerate(following.numbers):
-        schedule, total = each.schedule, f"{each.schedule.steps:,}"
-        firsts = " or ".join(sorted({f"{group[each.first]:.10g}" for group in groups.values()}))
-        when = f"at step {step:,} of {total}" if step <= schedule.steps else f"after the last of {total} steps"
-        yield from _labelled("" if i else "schedule", f"{each.name} is {firsts} times {schedule.at(step):.10g}, {when}")
-        yield from _formulas("", schedule_story(schedule))
-        if asked := [f"{name}={value:.10g}" for name, value in schedule.numbers.items() if name != "T"]:
+    steps: dict[int, list[int]] = {}
+    for i in places:
+        steps.setdefault(all_groups[i][COUNT] + 1, []).append(i)
+    label = "schedule"
+    for each in following.numbers:
+        for step, own in steps.items():
+            whose = f"{', '.join(_called(all_groups, i) for i in own)}: " if len(steps) > 1 else ""
+            yield from _labelled(label, whose + _factor(each, [all_groups[i] for i in own], step))
+            label = ""
+        yield from _formulas("", schedule_story(each.schedule))
+        if asked := [f"{name}={value:.10g}" for name, value in each.schedule.numbers.items() if name != "T"]:
             yield from _labelled("", ", ".join(asked))
+
+
+def _factor(each: Scheduled, groups: Sequence[Group], step: int) -> str:
+    """A number's factor at the groups' next step; what is wrong, where a step would be refused for it."""
+    schedule, total = each.schedule, f"{each.schedule.steps:,}"
+    try:
+        for group in groups:
+            each.at(group, step)
+    except ValueError as problem:
+        return f"{each.name} cannot be set, so a step would be refused: {problem}"
+    firsts = " or ".join(sorted({f"{group[each.first]:.10g}" for group in groups}))
+    when = f"at step {step:,} of {total}" if step <= schedule.steps else f"after the last of {total} steps"
+    return f"{each.name} is {firsts} times {schedule.at(step):.10g}, {when}"
 
 
 def _states(told: Story, declared: Mapping[str, State], numbers: Sequence[GroupNumbers]) -> Iterator[str]:

@@ -69,7 +69,8 @@ def _regrouped(saved: Saved, groups: Sequence[Mapping[str, Any]], kept: Sequence
     """The checkpoint's states in the optimizer's own groups, with what groups have ``kept`` from step to step."""
     theirs = saved["param_groups"]
     number = {name: n for group in theirs for name, n in zip(group["param_names"], group["params"], strict=True)}
-    own = [{key: value for key, value in group.items() if key != "params"} for group in groups]
+    # The steps that this optimizer has counted are none of the checkpoint's.
+    own = [{key: value for key, value in group.items() if key not in ("params", COUNT)} for group in groups]
     for group in own:
         for key in kept:
             said = {of[key] for of in theirs if key in of and {*of["param_names"]} & {*group["param_names"]}}

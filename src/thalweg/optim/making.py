@@ -17,7 +17,7 @@ from thalweg.formula.check import check
 from thalweg.formula.rule import derived, inner, once
 from thalweg.wrappers import WeightAverage
 
-from . import surface
+from . import scheduling, surface
 from .optimizer import Optimizer
 
 
@@ -30,8 +30,11 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
     if not (isinstance(rule, type) and issubclass(rule, Rule)):
         raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")
     own = {*rule.declared} - ({*WeightAverage.declared} if WeightAverage in rule.wrappers else set())
-    if taken := {"params", "like", "readouts", *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & own:
-        raise TypeError(f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes; rename it")
+    names = {"params", "like", "readouts", "schedule", scheduling.COUNT}
+    if taken := {*names, *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & own:
+        raise TypeError(
+            f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes, or a group; rename it"
+        )
     check(rule)
     return made_of(rule)
 

@@ -205,7 +205,7 @@ class Optimizer(torch.optim.Optimizer):
             self._scheduling = scheduling.scheduling(type(self).__name__, self.rule, vars(self).pop("schedule"))
         vars(self).setdefault("_scheduling", None)
         if self._scheduling is not None:
-            self._scheduling.join(self.param_groups)
+            self._scheduling.load(self.param_groups, [of for of in dict.values(self.state) if isinstance(of, dict)])
 
     @property
     def schedule(self) -> Mapping[str, Schedule]:

@@ -5,15 +5,21 @@ at the step. All that a step depends on stands in the groups, as plain numbers, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from thalweg.formula import Hyper, Rule, Schedule
 from thalweg.formula.rule import hypers
 from thalweg.formula.scheduled import scheduled
 
 from . import surface
+from .launch import added
 from .sequence import Bad
+from .settings import FIRST_LR
 
 Group = dict[str, Any]
 
@@ -36,12 +42,36 @@ class Scheduled:
         """The key of the group's first number."""
         return f"initial_{self.name}"
 
-    def of(self, group: Mapping[str, Any]) -> Any:
+    def of(self, group: Mapping[str, Any]) -> float:
         """As the group has it now."""
+        return float(self._kept(group))
+
+    def start(self, group: Group, others: Sequence[Mapping[str, Any]]) -> None:
+        """Note the first number of a group, beside others that have theirs.
+
+        A tensor that one of them has too is a default, which has been filled: the group begins where that one did, with
+        a tensor of its own.
+        """
+        kept = self._kept(group)
+        shared = [of for of in others if self._kept(of) is kept] if isinstance(kept, torch.Tensor) else []
+        group.setdefault(self.first, shared[0][self.first] if shared else float(kept))
+        if shared:
+            self._replace(group, kept.detach().clone())
+
+    def put(self, group: Group, value: float) -> float:
+        """Set it, a tensor in place, so that who holds it sees it; returns what the group has then."""
+        kept = self._kept(group)
+        if not isinstance(kept, torch.Tensor):
+            self._replace(group, value)
+            return value
+        with torch.no_grad():
+            kept.fill_(value)
+        return float(kept)
+
+    def _kept(self, group: Mapping[str, Any]) -> Any:
         return group[self.key] if self.place is None else group[self.key][self.place]
 
-    def put(self, group: Group, value: Any) -> None:
-        """Give the group another one."""
+    def _replace(self, group: Group, value: Any) -> None:
         if self.place is not None:
             before = group[self.key]
             value = (*before[: self.place], value, *before[self.place + 1 :])
@@ -62,16 +92,28 @@ class Scheduling:
         self.name, self.given = name, given
         places = {number: (key, place) for number, key, place in surface.places(rule)}
         self.numbers = [Scheduled(key, *places[key], hypers(rule)[key], each) for key, each in given.items()]
-        self._seen: list[list[Any]] = []
-        self._before: list[list[Any]] | None = None
+        self._rate = any(each.name == "lr" for each in self.numbers)
+        self._seen: list[list[float]] = []
+        self._before: list[list[float]] | None = None
 
     def join(self, groups: Sequence[Group]) -> None:
-        """Take groups as they are: new ones begin where the others are, with their present numbers as the first."""
-        for group in groups:
+        """Take groups that have come: they begin where the others are, with their present numbers as the first."""
+        if len(groups) < len(self._seen):  # somebody has taken some away
+            self._seen = []
+        for place, group in enumerate(groups):
             group.setdefault(COUNT, groups[0].get(COUNT, 0))
             for number in self.numbers:
-                group.setdefault(number.first, float(number.of(group)))
-        self._seen = self._read(groups)
+                number.start(group, groups[:place])
+        self._seen += self._read(groups[len(self._seen) :])
+
+    def load(self, groups: Sequence[Group], states: Sequence[Mapping[str, Any]]) -> None:
+        """Take the groups of a checkpoint; if none of them counts scheduled steps, those that the states count are."""
+        counted = [group[COUNT] for group in groups if COUNT in group]
+        reached = counted[0] if counted else int(max((float(state.get("step", 0)) for state in states), default=0))
+        for group in groups:
+            group.setdefault(COUNT, reached)
+        self._seen = []
+        self.join(groups)
 
     def check(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """Raise ValueError for a schedule that would do nothing."""
@@ -92,56 +134,76 @@ class Scheduling:
                 self._undo(groups)
 
     def ahead(self, groups: Sequence[Group]) -> list[Group]:
-        """The groups as they will be in the next step, in copies."""
-        copies = [dict(group) for group in groups]
+        """The groups as they will be in the next step, in copies; a number that a step would refuse is as it is now."""
+        # Of tensors too, since these are filled in place.
+        copies = [{**group, **{each.key: deepcopy(group[each.key]) for each in self.numbers}} for group in groups]
         for group in copies:
+            if self._rate:
+                _note_first(group)
             for number in self.numbers:
-                number.put(group, number.at(group, group[COUNT] + 1))
+                with suppress(ValueError):
+                    number.put(group, number.at(group, group[COUNT] + 1))
         return copies
 
-    def _read(self, groups: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    def _read(self, groups: Sequence[Mapping[str, Any]]) -> list[list[float]]:
         return [[number.of(group) for number in self.numbers] for group in groups]
 
     def _begin(self, groups: Sequence[Group]) -> None:
         self._before = None
         if len(groups) != len(self._seen):
             self.join(groups)
+        if self._creates_states(groups):
+            return
         now = self._read(groups)
         if now != self._seen:
-            if self._creates_states(groups):
-                return
             self._refuse(now)
         after = [[number.at(group, group[COUNT] + 1) for number in self.numbers] for group in groups]
-        for group, values in zip(groups, after, strict=True):
+        for group in groups:
             group[COUNT] += 1
-            for number, value in zip(self.numbers, values, strict=True):
-                number.put(group, value)
-        self._before, self._seen = now, after
+            if self._rate:
+                _note_first(group)
+        self._before, self._seen = now, self._put(groups, after)
 
     def _undo(self, groups: Sequence[Group]) -> None:
         if self._before is None:
             return
-        for group, values in zip(groups, self._before, strict=True):
+        for group in groups:
             group[COUNT] -= 1
-            for number, value in zip(self.numbers, values, strict=True):
-                number.put(group, value)
-        self._seen = self._before
+        self._seen = self._put(groups, self._before)
+
+    def _put(self, groups: Sequence[Group], values: list[list[float]]) -> list[list[float]]:
+        """Give groups their numbers; returns the values, as the groups have them."""
+        for group, own in zip(groups, values, strict=True):
+            for place, number in enumerate(self.numbers):
+                own[place] = number.put(group, own[place])
+        return values
 
     def _creates_states(self, groups: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether this is torch.distributed.checkpoint's step before the first, at the rate 0, so that there are states
-        to load into. It counts for nothing."""
-        return all(group[COUNT] == 0 and float(group.get("lr", 1.0)) == 0 for group in groups)
+        """Whether this is torch.distributed.checkpoint's step before the first, at the rate 0 and with gradients of 0,
+        so that there are states to load into. It counts for nothing."""
+        if groups and groups[0][COUNT]:  # soon said, of every step but the first
+            return False
+        return all(group[COUNT] == 0 and float(group.get("lr", 1.0)) == 0 for group in groups) and all(
+            param.grad is None or added(param.grad.detach().abs()) == 0 for group in groups for param in group["params"]
+        )
 
-    def _refuse(self, now: Sequence[Sequence[Any]]) -> None:
+    def _refuse(self, now: Sequence[Sequence[float]]) -> None:
         for place, (values, seen) in enumerate(zip(now, self._seen, strict=True)):
             for number, value, was in zip(self.numbers, values, seen, strict=True):
                 if value != was:
                     raise RuntimeError(
                         f"{self.name}: {number.name} of group {place} follows schedule={number.schedule!r}, which left "
-                        f"it at {float(was):g}, and it has been set to {float(value):g} since (as a scheduler of "
+                        f"it at {was:g}, and it has been set to {value:g} since (as a scheduler of "
                         f"torch's does). To change what the factor multiplies, set param_groups[{place}]"
                         f"[{number.first!r}]; else leave out one of the two"
                     )
+
+
+def _note_first(group: Group) -> None:
+    """What a scheduled lr begins with is the first rate, under whatever name somebody has noted one."""
+    for key in FIRST_LR:
+        if key in group:
+            group[key] = group["initial_lr"]
 
 
 def scheduling(name: str, rule: type[Rule], given: object) -> Scheduling | None:

@@ -16,8 +16,6 @@ from .errors import StudyError
 
 Schedule = Callable[[int, int], float]
 
-FIRST_CYCLE = 10
-
 
 def constant(_epoch: int, _epochs: int) -> float:
     """1: the learning rate as it is given."""
@@ -38,7 +36,7 @@ def warm_restarts(epoch: int, _epochs: int) -> float:
     Source:  Loshchilov & Hutter 2017; cycles as in Crowded Valley (arXiv:2007.01547), whose 100 epochs end at 0.69;
              torch's CosineAnnealingWarmRestarts with T_0=10, T_mult=2.
     """
-    return schedules.WarmRestarts(max(epoch + 1, FIRST_CYCLE), cycle=FIRST_CYCLE, multiplier=2).at(epoch + 1)
+    return schedules.WarmRestarts(epoch + 1, cycle=10, multiplier=2).at(epoch + 1)
 
 
 def trapezoidal(epoch: int, epochs: int) -> float:

@@ -1,7 +1,6 @@
 """An optimizer's numbers that follow a schedule by the step, whoever wrote the optimizer."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
@@ -33,20 +32,22 @@ class Following:
         self._schedules: dict[str, formula.Schedule] = {}
         self._numbers: list[list[Scheduled]] = []  # of each group, as by_step has them
         self._asked = 0
-        self._left: list[list[Any]] = []
+        self._left: list[list[float]] = []
 
     def set(self, total: int | None) -> None:
         """For the next step, of ``total`` that the training said it has; raises `StudyError` where that cannot be."""
         groups = self._optimizer.param_groups
         self._begin(total)
         self._refuse_others()
-        for group in groups[len(self._numbers) :]:
-            self._numbers.append([self._scheduled(group, *each) for each in self._schedules.items()])
+        for place in range(len(self._numbers), len(groups)):
+            own = [self._scheduled(groups[place], *each) for each in self._schedules.items()]
+            for number in own:
+                number.start(groups[place], [group for group in groups[:place] if number.key in group])
+            self._numbers.append(own)
         # A step that was left out, because of a gradient that is not finite, is taken now.
         step = self._asked + 1 - skipped(self._optimizer)
         for group, numbers in zip(groups, self._numbers, strict=True):
             for number in numbers:
-                group.setdefault(number.first, float(number.of(group)))
                 number.put(group, number.at(group, step))
         self._asked += 1
         self._left = self._read()
@@ -90,7 +91,7 @@ class Following:
                         "leave one of the two out"
                     )
 
-    def _read(self) -> list[list[Any]]:
+    def _read(self) -> list[list[float]]:
         """The numbers of the groups that are known: others may have come since."""
         groups = zip(self._optimizer.param_groups, self._numbers, strict=False)
         return [[number.of(group) for number in numbers] for group, numbers in groups]
