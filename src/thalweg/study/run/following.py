@@ -1,6 +1,7 @@
 """An optimizer's numbers that follow a schedule by the step, whoever wrote the optimizer."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
