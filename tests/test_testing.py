@@ -34,7 +34,8 @@ THOROUGH: dict[str, tuple[set[str], str]] = {
         {"test_checkpoint_continues", "test_types_survive_loading", "test_states_are_found_by_name"}, "weights_only"
     ),
     "KeepsItsFirstRate": (
-        {"test_lr_changes", "test_numbers_are_read_at_each_step"}, "with lr set between steps the weights are not"
+        {"test_lr_changes", "test_numbers_are_read_at_each_step", "test_schedule"},
+        "with lr set between steps the weights are not",
     ),
     "ForgetsItsOptions": (
         {"test_deepcopy_continues", "test_pickle_continues"}, "the copy has clip_norm=None instead of 0.5"
