@@ -162,6 +162,7 @@ def test_a_package_that_cannot_be_imported(tmp_path, package, expected):
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner here")
+@pytest.mark.slow
 def test_why_a_cache_is_not_used(folder):
     assert cache_problem() is None  # it will be made
     folder.mkdir(mode=0o700)

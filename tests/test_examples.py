@@ -36,6 +36,7 @@ def test_drop_in_trains_and_names_the_bad_gradient(tmp_path: Path) -> None:
     assert "'0.bias' (1 of 64 values)" in said
 
 
+@pytest.mark.slow
 def test_many_seeds_differ_by_little(tmp_path: Path) -> None:
     mean, deviation = re.findall(r"([0-9.]+)%", output("many_seeds.py", tmp_path))[:2]
     assert 95 < float(mean) < 98

@@ -63,6 +63,7 @@ def visible(item):
 
 
 @SETS
+@pytest.mark.slow
 def test_each_worker_stays_on_its_cpus_and_one_that_dies_leaves_them_to_the_next(tmp_path):
     engine = LocalProcesses(devices="cpu:0,cpu:1", per_device=1)
     before = dict(found for _, found in engine.map(place, range(6)))
@@ -154,6 +155,7 @@ SAYS = """
 
 
 @SETS
+@pytest.mark.slow
 def test_sets_of_cpus_change_no_bit_and_no_key(script):
     task = script(SAYS)
     run(task, ("sgd",), trials=2, seeds=2, store="bound.sqlite", engine=LocalProcesses(devices="cpu:0+1"))

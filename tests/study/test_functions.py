@@ -81,6 +81,7 @@ def typed(cells):
     return forked.code(TYPED + cells)
 
 
+@pytest.mark.slow
 def test_a_function_is_compared_continued_and_trained_again():
     said = typed(CELLS + COMPARE)
     assert "On train, " in said
