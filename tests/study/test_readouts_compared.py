@@ -105,7 +105,11 @@ def test_what_cannot_be_is_refused_in_words(given, words):
 @pytest.mark.parametrize(
     ("rule", "settings", "words"),
     [
-        ("torch.optim.SGD:lr=1e-3..1e-1", {"readout": "averaged"}, "needs an optimizer of thalweg"),
+        (
+            "torch.optim.SGD:lr=1e-3..1e-1",
+            {"readout": "averaged"},
+            "is kept by a rule of thalweg, asked for by its name",
+        ),
         ("schedulefreesgd", {"readout": "averaged"}, "ScheduleFreeSGD tests other weights of its own"),
         ("sgd", {"readout": "averaged", "vary": {"readout": ["none", "averaged"]}}, "readout is both varied and"),
         ("sgd", {"vary": {"readout": ["averaged:blend=1", "averaged"]}}, "readout=averaged is given twice"),

@@ -341,7 +341,12 @@ def _check_decay(found: ResolvedMethod, trials: Sequence[Mapping[str, Value]], s
     if "decay" not in settings.chain:
         return
     if not found.method.takes_decay:
-        raise StudyError(f"decay cannot be chosen for {found.label}: its weight decay is part of its own formula")
+        own = (
+            "its weight decay is part of its own formula"
+            if found.method.rule
+            else "it is no rule of thalweg by its name"
+        )
+        raise StudyError(f"decay cannot be chosen for {found.label}: {own}")
     if not any(values.get("weight_decay") for values in trials):
         raise StudyError(
             f"{found.label} has a weight decay of 0 in every trial, so the kind of decay would change nothing: "
@@ -373,8 +378,8 @@ def _check_readout(found: ResolvedMethod, settings: Settings) -> None:
         return
     if found.method.rule is None:
         raise StudyError(
-            f"readout={settings.readout} needs an optimizer of thalweg, which keeps the average while it trains; "
-            f"{found.label} is none: leave it out, or compare its weights as they are"
+            f"readout={settings.readout} is kept by a rule of thalweg, asked for by its name, while it trains; "
+            f"{found.label} is another optimizer, or a function that makes one: compare its weights as they are"
         )
     if any("evaluate" in formulas for formulas in layers(found.method.rule)):
         raise StudyError(
