@@ -16,8 +16,6 @@ import thalweg
 from thalweg.formula import FormulaError, Hyper, Rule, Wrapper, torch_reader
 from thalweg.formula.rule import wrapped
 from thalweg.optim import Optimizer
-from thalweg.rules import Adam
-from thalweg.study.ask.method_references import resolve_method
 from thalweg.testing import oracle
 from thalweg.wrappers import GPA, Hyperball, UpdateFloor
 
@@ -352,16 +350,3 @@ def test_create_holds_matrices_alone() -> None:
     assert decayed["param_names"] == ["inner.weight"]
     assert (decayed["hold_norm"], exempt["hold_norm"]) == (True, False)
     assert (decayed["lr_scale"], exempt["lr_scale"], exempt["eps"]) == (1.0, 0.1, 1e-6)
-
-
-def test_a_comparison_holds_matrices_alone() -> None:
-    """And searches the others' rate by the name of their group."""
-    method = resolve_method("adam+hyperball:no_decay.lr=1e-4..1e-2").method
-    assert method.rule is wrapped(Adam, Hyperball)
-    made = method.build(Network(), {"lr": 0.01, "no_decay.lr": 0.001}, {})
-    assert [(group["name"], group["lr"], group["hold_norm"]) for group in made.param_groups] == [
-        ("decay", 0.01, True),
-        ("no_decay", 0.001, False),
-    ]
-    floored = resolve_method("adamw+updatefloor").method.build(Network(), {"weight_decay": 0.1}, {})
-    assert [(g["least_update"], g["weight_decay"]) for g in floored.param_groups] == [(0.35, 0.1), (0.0, 0.1)]

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 import thalweg
-from thalweg.formula import like
+from thalweg.formula import like, wrapped
 from thalweg.rules import CATALOGUE
 from thalweg.study import Serial, StudyError
 from thalweg.study.ask.finding import find_rule
 from thalweg.study.ask.method_references import resolve_method
-from thalweg.wrappers import WRAPPERS, Cautious, Lookahead
+from thalweg.wrappers import WRAPPERS, Cautious, Hyperball, Lookahead
 
 QUICK = """
     import torch
@@ -133,3 +134,22 @@ class Halved(Wrapper):
 def test_refused_in_words(reference: str, message: str) -> None:
     with pytest.raises(StudyError, match=message):
         resolve_method(reference)
+
+
+class Network(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.inner, self.norm = torch.nn.Embedding(7, 4), torch.nn.Linear(4, 4), torch.nn.LayerNorm(4)
+
+
+def test_a_comparison_holds_matrices_alone() -> None:
+    """And searches the others' rate by the name of their group."""
+    method = resolve_method("adam+hyperball:no_decay.lr=1e-4..1e-2").method
+    assert method.rule is wrapped(CATALOGUE["adam"], Hyperball)
+    made = method.build(Network(), {"lr": 0.01, "no_decay.lr": 0.001}, {})
+    assert [(group["name"], group["lr"], group["hold_norm"]) for group in made.param_groups] == [
+        ("decay", 0.01, True),
+        ("no_decay", 0.001, False),
+    ]
+    floored = resolve_method("adamw+updatefloor").method.build(Network(), {"weight_decay": 0.1}, {})
+    assert [(g["least_update"], g["weight_decay"]) for g in floored.param_groups] == [(0.35, 0.1), (0.0, 0.1)]
