@@ -26,7 +26,7 @@ except ModuleNotFoundError as error:
 
 from thalweg.closest import did_you_mean
 from thalweg.formula import Rule, Scalar, Schedule, State, Sum, Switch, chain, compose, wrapped
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, layers, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, parts, tests_other_weights
 from thalweg.formula.scheduled import scheduled
 from thalweg.rules import CATALOGUE
 from thalweg.wrappers import WeightAverage, readouts
@@ -283,7 +283,7 @@ def _next(
 
 
 def _evaluate(state: RuleState, params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> Tree:
-    if not any("evaluate" in formulas for formulas in layers(rule)):
+    if not tests_other_weights(rule):
         return params
     leaves, tree = _flat(params)
     shared = _values(settings, kind, jnp.maximum(state.steps - 1, 0))

@@ -172,6 +172,12 @@ def chained(rule: type[Declaring]) -> frozenset[str]:
 
 
 @once
+def tests_other_weights(rule: type[Rule]) -> bool:
+    """Whether what is to be tested are not the weights that it trains, of the rule itself or what is around it."""
+    return any("evaluate" in formulas for formulas in layers(rule))
+
+
+@once
 def asks(declaring: type[Declaring], name: str) -> bool:
     """Whether a formula asks for something by this name, one of what is wrapped around a rule too."""
     every = layers(declaring) if issubclass(declaring, Rule) else (declaring.formulas,)

@@ -13,7 +13,7 @@ from torch.optim import optimizer as torch_optimizer
 
 from thalweg.formula import Rule, Scalar, Schedule
 from thalweg.formula.compose import start_value
-from thalweg.formula.rule import asks, layers, parts
+from thalweg.formula.rule import asks, parts, tests_other_weights
 
 from . import averaging, loading, reading, readouts, scheduling, surface
 from . import plan as planning
@@ -366,7 +366,7 @@ class Optimizer(torch.optim.Optimizer):
         """
         self._check_swap(model, batches)
         numbers, _ = self._stepper.settings.read(self._rule_of, self.param_groups, 1.0, False)
-        if not any("evaluate" in formulas for formulas in layers(self.rule)) and not any(n["ema"] for n in numbers):
+        if not tests_other_weights(self.rule) and not any(n["ema"] for n in numbers):
             raise RuntimeError(
                 f"nothing is averaged: make the optimizer with {type(self).__name__}(..., ema=0.999), or set "
                 "param_groups[i]['ema'] (a checkpoint's settings replace those given)"

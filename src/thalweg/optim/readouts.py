@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from thalweg.closest import did_you_mean
-from thalweg.formula import Rule, wrapped
-from thalweg.formula.rule import layers
+from thalweg.formula import Rule, State, wrapped
+from thalweg.formula.rule import parts, tests_other_weights
 from thalweg.wrappers import readouts as formulas
 from thalweg.wrappers.readouts import Readouts
 
@@ -33,7 +33,7 @@ ENDLESS = 1e18
 # So many steps that they are never taken.
 NEVER = 2**62
 # The horizons and starts of the slots, while there is nothing in them.
-FREE = [(0.0, 0.0)] * 4
+FREE = [(0.0, 0.0)] * len(parts(Readouts, State))
 
 Entry = tuple[str, str, int, float]
 """A readout as it stands in a group."""
@@ -118,7 +118,7 @@ def entries(name: str, rule: type[Rule], asked: object) -> dict[str, Any]:
             raise TypeError(
                 f"{name}: the readout {key!r} is thalweg.averaged(...) or thalweg.window(...); got {each!r}"
             )
-    if asked and any("evaluate" in own for own in layers(rule)):
+    if asked and tests_other_weights(rule):
         raise ValueError(
             f"{name} tests other weights of its own than those it trains, which an average of the latter would hide: "
             "leave readouts out, and use optimizer.averaged()"

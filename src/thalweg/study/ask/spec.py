@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from thalweg.closest import ending
-from thalweg.formula.rule import hypers, layers
+from thalweg.formula.rule import hypers, tests_other_weights
 from thalweg.rules import CATALOGUE
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
@@ -381,7 +381,7 @@ def _check_readout(found: ResolvedMethod, settings: Settings) -> None:
             f"readout={settings.readout} is kept by a rule of thalweg, asked for by its name, while it trains; "
             f"{found.label} is another optimizer, or a function that makes one: compare its weights as they are"
         )
-    if any("evaluate" in formulas for formulas in layers(found.method.rule)):
+    if tests_other_weights(found.method.rule):
         raise StudyError(
             f"{found.label} tests other weights of its own than those it trains, so readout={settings.readout} cannot "
             "be tested in their place: compare it in a study without readouts"

@@ -15,8 +15,6 @@ from .stepped import skipped
 
 # Where a group has a number: its key, and the place in it. Where there are betas, the first is the momentum.
 PLACES: Mapping[str, list[tuple[str, int | None]]] = {"momentum": [("momentum", None), ("betas", 0), ("beta1", None)]}
-
-
 # The least share of the steps that were said that a training may take.
 LEAST = 0.95
 
