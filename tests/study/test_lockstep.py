@@ -348,11 +348,11 @@ def test_reports_have_a_value_for_each():
 
 
 def test_minutes_end_a_search_of_stacks(stacked):
-    found = run(stacked(), trials=40, seeds=2, minutes=0.002)
+    found = run(stacked(), trials=640, seeds=2, minutes=0.002)
     assert found.plan.lockstep
     for row in found.rows:
-        assert 1 <= len(row.trials) < 40
-    again = run(stacked(), trials=40, seeds=2, minutes=0.002)
+        assert 1 <= len(row.trials) < 640
+    again = run(stacked(), trials=640, seeds=2, minutes=0.002)
     assert again.verdict == found.verdict
 
 
