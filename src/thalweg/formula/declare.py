@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any, Literal
 
+from .geometry import Extent
 from .search import Search
 
 
@@ -103,19 +104,22 @@ class Switch:
 
 @dataclass(frozen=True)
 class State:
-    """A number per weight that is kept from step to step.
+    """What is kept from step to step: a number per weight, or by row or column of a matrix, or for one of its sides.
 
     ``key``    its name in ``state_dict`` (torch's, where torch has the rule).
     ``start``  0, a hyperparameter's name, ``"w"`` (the weight when training starts) or ``"g"`` (the first
                gradient the rule sees).
     ``when``   it exists only while this switch is on, or this hyperparameter is not 0.
     ``dtype``  the least element type it is kept in (``"float32"``); unless given, the weight's own.
+    ``shape``  what there is one of: each ``"weight"``; each ``"row"`` or ``"column"`` of a parameter's matrices; or a
+               square matrix on their ``"left"`` (rows x rows) or ``"right"`` (columns x columns).
     """
 
     key: str
     start: str | float = 0.0
     when: str | None = None
     dtype: str | None = None
+    shape: Extent = "weight"
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
 from types import MappingProxyType
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, get_args
 
 from thalweg.showing import shower
 
 from .chain import NUMBERS, SWITCHES
 from .declare import Decay, Declared, Form, Hyper, Length, Scalar, State, Sum, Switch
+from .geometry import Extent
 from .language import Formula, FormulaError, read
 
 P = ParamSpec("P")
@@ -278,6 +279,10 @@ def _check_declarations(rule: type[Declaring]) -> None:
             refuse(name, "weight decay is declared under the name weight_decay")
         if isinstance(value, State) and value.when is not None and value.when not in {*switches, *numbers}:
             refuse(name, f"when={value.when!r} is neither a switch nor a hyperparameter of this rule")
+        if isinstance(value, State) and value.shape not in get_args(Extent):
+            refuse(name, f"its shape is one of {', '.join(get_args(Extent))}, not {value.shape!r}")
+        if isinstance(value, State) and value.shape != "weight" and value.start in ("w", "g"):
+            refuse(name, f"it starts as {value.start}, which has another shape; start it at a number")
         if isinstance(value, State) and isinstance(value.start, str) and value.start not in {"w", "g", *numbers}:
             refuse(name, f"start={value.start!r} is neither a hyperparameter nor 'w' or 'g'")
         if isinstance(value, Scalar) and isinstance(value.start, str) and value.start not in numbers:

@@ -7,6 +7,7 @@ import torch
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
+from thalweg.formula.geometry import kept_shape
 from thalweg.formula.rule import parts
 
 from . import reading
@@ -31,11 +32,15 @@ def prepare(
         kept = state.get(declared.key)
         if kept is None:
             state[declared.key] = kept = _started(declared, values, weight)
-        elif kept.shape != weight.shape:
+        elif kept.shape != (shape := kept_shape(weight.shape, declared.shape)):
             raise ValueError(
-                f"the state {declared.key!r} has the shape {tuple(kept.shape)}, its parameter {tuple(weight.shape)}: "
-                "was the checkpoint made for another model?"
+                f"the state {declared.key!r} has the shape {tuple(kept.shape)}, its parameter {tuple(weight.shape)}"
+                + ("" if declared.shape == "weight" else f", of which it is to have {shape}")
+                + ": was the checkpoint made for another model?"
             )
+        elif declared.shape != "weight":
+            if kept.device != weight.device or not kept.is_contiguous():
+                state[declared.key] = kept = kept.to(weight.device).contiguous()
         elif kept.device != weight.device or (kept.stride() != weight.stride() and not _stays(kept, weight)):
             state[declared.key] = kept = torch.empty_like(weight, dtype=kept.dtype).copy_(kept)
         found[name] = kept
@@ -85,4 +90,6 @@ def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor) -
     if declared.start == "w":
         return weight.detach().clone(memory_format=torch.preserve_format).to(dtype)
     start = start_value(declared.start, values)
+    if declared.shape != "weight":
+        return torch.full(kept_shape(weight.shape, declared.shape), start, dtype=dtype, device=weight.device)
     return torch.full_like(weight, start, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)

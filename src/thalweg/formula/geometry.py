@@ -1,0 +1,47 @@
+"""How a parameter is read as matrices, and the shapes of what is kept by row, by column, or for a side of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+Extent = Literal["weight", "row", "column", "left", "right"]
+"""What there is one number of: each weight, each row, each column; or a square matrix for the rows, for the columns."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A parameter as ``count`` matrices of ``rows`` x ``columns``, one after the other in memory.
+
+    A vector is one row; a single number is a row of one.
+    """
+
+    count: int
+    rows: int
+    columns: int
+
+
+def geometry(shape: Sequence[int], flat: bool = False) -> Geometry:
+    """The matrices of a parameter of this shape: its last two dimensions are theirs.
+
+    ``flat``  dimensions from the second on are one: a convolution (out, in, k, k) is one matrix, out x (in k k).
+    """
+    if len(shape) < 2:
+        return Geometry(1, 1, prod(shape))
+    if flat:
+        return Geometry(1, shape[0], prod(shape[1:]))
+    return Geometry(prod(shape[:-2]), shape[-2], shape[-1])
+
+
+def kept_shape(shape: Sequence[int], extent: Extent, flat: bool = False) -> tuple[int, ...]:
+    """The shape of a state of one extent, of a parameter of this shape; it broadcasts against the matrices.
+
+    By row (..., rows, 1) and by column (..., 1, columns), as torch.optim.Adafactor keeps them.
+    """
+    if extent == "weight":
+        return tuple(shape)
+    of = geometry(shape, flat)
+    leading = tuple(shape[:-2]) if not flat and len(shape) > 2 else ()
+    return *leading, *{
+        "row": (of.rows, 1), "column": (1, of.columns), "left": (of.rows, of.rows), "right": (of.columns, of.columns),
+    }[extent]  # fmt: skip
