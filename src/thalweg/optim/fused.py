@@ -1,0 +1,59 @@
+"""How known layers lay out their matrices: which side is the outputs', and which lie one after the other in one tensor.
+
+By type, and for other libraries' layers by the class's name, so that none of them is imported.
+"""
+
+from collections.abc import Mapping
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+CONVOLUTIONS = _ConvNd
+GATES = ("weight_ih", "weight_hh")
+
+
+def is_a(module: nn.Module, name: str) -> bool:
+    """Whether the module's class or one of its bases has this name."""
+    return any(of.__name__ == name for of in type(module).__mro__)
+
+
+def inputs_first(module: nn.Module) -> bool:
+    """Whether the weight's rows are the layer's inputs, and its columns the outputs.
+
+    So are transposed convolutions, GPT-2's Conv1D, and experts that say ``is_transposed`` (transformers).
+    """
+    return isinstance(module, _ConvTransposeNd) or is_a(module, "Conv1D") or bool(getattr(module, "is_transposed", 0))
+
+
+def fused(name: str, modules: Mapping[str, nn.Module], module: nn.Module, outputs: int) -> tuple[str, int] | None:
+    """What lies side by side in a weight with so many outputs, in words, and in how many equal parts.
+
+    torch's attention has queries, keys and values in one tensor (in_proj_weight), its recurrent layers their gates;
+    transformers' attention of GPT-2's kind says in ``split_size`` how wide each part of its Conv1D is.
+
+    ``name``    the parameter's, in the model with these ``modules``.
+    ``module``  which it stands on.
+    """
+    path, _, own = name.rpartition(".")
+    if isinstance(module, nn.MultiheadAttention) and own == "in_proj_weight":
+        return "fused query, key, value", 3
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase) and own.startswith(GATES) and outputs > module.hidden_size:
+        return "gates", outputs // module.hidden_size
+    width = getattr(modules.get(path.rpartition(".")[0]), "split_size", None)
+    if is_a(module, "Conv1D") and isinstance(width, int) and outputs in (2 * width, 3 * width):
+        count = outputs // width
+        return "fused query, key, value" if count == 3 else "fused key, value", count
+    return None
+
+
+def lora(name: str, modules: Mapping[str, nn.Module]) -> str | None:
+    """Which part of peft's LoraLayer a parameter is of: lora_A, lora_B, ...; None if it is of none.
+
+    The layer's other parameters, of the layer that it adapts, are none.
+    """
+    parts = name.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        above = modules.get(".".join(parts[:end]))
+        if above is not None and is_a(above, "LoraLayer"):
+            return parts[end] if parts[end].startswith("lora_") else None
+    return None
