@@ -6,10 +6,11 @@
 3. Beside these, every layer outside of blocks that reads as many numbers as one of them, and whose output no layer
    after it takes: policy and value, several classifiers.
 
-Layers are linear layers and convolutions; others only take.
+Layers are linear layers, convolutions, and others that have one matrix, called ``weight``; what else has matrices only
+takes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -30,10 +31,20 @@ class _Layer(NamedTuple):
 
 def output_modules(model: nn.Module, parameters: Sequence[ModelParameter]) -> set[nn.Module]:
     """The modules whose weights are an output layer's. A model that is a bare list of networks has those of each."""
+    modules = dict(model.named_modules(remove_duplicate=False))
+    own: dict[nn.Module, list[ModelParameter]] = {}
+    for p in parameters:
+        if p.param.ndim > 1 and not p.kinds and not lora(p.name, modules):
+            for module in p.modules:
+                own.setdefault(module, []).append(p)
     networks = [child for child in model.children() if [*child.children()]]
-    if isinstance(model, nn.ModuleList | nn.ModuleDict) and networks:
-        return set().union(*(output_modules(each, parameters) for each in networks))
-    layers = [*_layers(model, parameters)]
+    several = isinstance(model, nn.ModuleList | nn.ModuleDict) and networks
+    return set().union(*(_outputs(network, own) for network in (networks if several else [model])))
+
+
+def _outputs(model: nn.Module, own: Mapping[nn.Module, Sequence[ModelParameter]]) -> set[nn.Module]:
+    """Those of one network; ``own`` are the matrices that stand on each module."""
+    layers = [_layer(m, own[m]) for m in model.modules() if m in own and not isinstance(m, EMBEDDINGS)]
     inside = block_modules(model)
     said = {*_said(model)}
     free = [
@@ -59,29 +70,14 @@ def _said(model: nn.Module) -> Iterator[nn.Module]:
                     yield from found.modules()
 
 
-def _layers(model: nn.Module, parameters: Sequence[ModelParameter]) -> Iterator[_Layer]:
-    """The modules with matrices of their own, in the order in which the model registers them."""
-    modules = dict(model.named_modules(remove_duplicate=False))
-    own: dict[nn.Module, list[ModelParameter]] = {}
-    for p in parameters:
-        if p.param.ndim > 1 and not p.kinds and not lora(p.name, modules):
-            for module in p.modules:
-                own.setdefault(module, []).append(p)
-    for module in model.modules():
-        if module in own and not isinstance(module, EMBEDDINGS):
-            yield _layer(module, own[module])
-
-
 def _layer(module: nn.Module, own: Sequence[ModelParameter]) -> _Layer:
     if isinstance(module, nn.Linear):
         return _Layer(module, frozenset({module.in_features}), module.out_features)
     if isinstance(module, CONVOLUTIONS):
         return _Layer(module, frozenset({module.in_channels}), module.out_channels)
     shapes = [p.param.shape for p in own]
-    if len(shapes) == 1 and len(shapes[0]) == 2:
+    if len(own) == 1 and len(shapes[0]) == 2 and getattr(module, "weight", None) is own[0].param:
         outputs, inputs = reversed(shapes[0]) if inputs_first(module) else shapes[0]
         return _Layer(module, frozenset({inputs}), outputs)
-    # Of a stack of matrices either side may be the inputs'.
-    return _Layer(
-        module, frozenset(n for shape in shapes for n in (shape[-2:] if len(shape) > 2 else shape[-1:])), None
-    )
+    # Of what is no known layer, either side may be the inputs'.
+    return _Layer(module, frozenset(n for shape in shapes for n in shape[-2:]), None)

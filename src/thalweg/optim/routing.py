@@ -140,8 +140,8 @@ def _other(p: ModelParameter, modules: Mapping[str, nn.Module], outputs: set[nn.
         return "broadcast"
     elif len(shape) > 3:
         return f"{len(shape)} dimensions"
-    read = _as_matrices(p, modules).matrices
-    return "a side of 1" if any(1 in (of.rows, of.columns) for of in read) else None
+    shortest = min(min(of.rows, of.columns) for of in _as_matrices(p, modules).matrices)
+    return f"a side of {shortest}" if shortest < 2 else None
 
 
 def _as_matrices(p: ModelParameter, modules: Mapping[str, nn.Module]) -> Route:
@@ -157,18 +157,13 @@ def _as_matrices(p: ModelParameter, modules: Mapping[str, nn.Module]) -> Route:
             parts = (of.rows // module.groups,) * module.groups
             return replace(whole, reason=f"convolution in {module.groups} groups, flattened", split_sizes=parts)
         return replace(whole, reason="convolution, flattened")
-    if of.count > 1:
-        return replace(whole, reason="stacked, each a matrix")
     outputs = of.columns if whole.transposed else of.rows
     if found := fused(p.name, modules, module, outputs):
-        words, count = found
-        return _split(whole, (outputs // count,) * count, words)
+        words, sizes = found
+        return _split(whole, sizes, words, f"{type(module).__name__} {p.name!r}")
+    if of.count > 1:
+        return replace(whole, reason="stacked, each a matrix")
     return replace(whole, reason="inputs x outputs") if whole.transposed else whole
-
-
-def _split(route: Route, sizes: tuple[int, ...], words: str) -> Route:
-    side = "columns" if route.transposed else "rows"
-    return replace(route, split_sizes=sizes, reason=f"{words}: {side} {in_parts(sizes)}")
 
 
 def _overruled(
@@ -199,16 +194,24 @@ def _overruled(
 def _split_as_asked(route: Route, pattern: str, sizes: tuple[int, ...]) -> Route:
     where = f"split_sizes: {pattern!r} matches {route.name!r}"
     if not route.matrix:
-        raise ValueError(f"{where}, which is no matrix ({route.reason}): name matrices alone, or give it to matrices=")
+        raise ValueError(
+            f"{where}, which is no matrix ({route.reason}): name matrices alone, or give it to matrices= too"
+        )
     if not sizes:
         return replace(route, split_sizes=(), reason="as asked, whole")
+    return _split(route, sizes, "as asked", where)
+
+
+def _split(route: Route, sizes: tuple[int, ...], words: str, where: str) -> Route:
+    """The route as several matrices side by side; ``where`` begins what is said of sizes that do not fit."""
     if not all(isinstance(n, int) and n > 0 for n in sizes):
         raise TypeError(f"{where}: its sizes must be whole numbers from 1, got {sizes!r}")
     of = route.geometry
     # A stack of matrices seldom says which side its outputs are; the sizes do.
     turned = replace(route, transposed=not route.transposed) if of.count > 1 else route
     for each in (route, turned):
-        if sum(sizes) == (of.columns if each.transposed else of.rows):
-            return _split(each, sizes, "as asked")
-    side, n = ("columns", of.columns) if route.transposed else ("rows", of.rows)
-    raise ValueError(f"{where}, which has {n} {side}, but its sizes {sizes!r} add up to {sum(sizes)}")
+        side, n = ("columns", of.columns) if each.transposed else ("rows", of.rows)
+        if sum(sizes) == n:
+            return replace(each, split_sizes=sizes, reason=f"{words}: {side} {in_parts(sizes)}")
+    outputs = f"{of.columns} columns" if route.transposed else f"{of.rows} rows"
+    raise ValueError(f"{where}: it has {outputs}, but its sizes {sizes!r} add up to {sum(sizes)}")
