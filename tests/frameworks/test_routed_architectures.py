@@ -12,6 +12,7 @@ import pytest
 import torch
 import transformers
 from torch import nn
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from routes import Expected, judge
@@ -46,7 +47,6 @@ def test_gpt2() -> None:
     judge(model, {**tables, **body})
     assert {route.split_sizes for route in routed(model) if "c_attn.weight" in route.name} == {(16, 16, 16)}
     assert all(route.transposed for route in routed(model).matrices)
-    assert len(repr(routed(model)).splitlines()) == 11
     classifier = transformers.GPT2ForSequenceClassification(config)
     judge(classifier, {"*wte.weight": "embedding", "*wpe.weight": "embedding", "score.weight": "output", **body})
     # Its second attention has keys and values in one layer and queries in another.
@@ -57,6 +57,14 @@ def test_gpt2() -> None:
         "*.crossattention.c_proj.weight": ("inputs x outputs", (1, 16, 16)),
     }
     judge(transformers.GPT2LMHeadModel(config), {**crossed, **tables, **body})
+
+
+def test_the_page_shows_gpt2() -> None:
+    with torch.device("meta"):
+        model = transformers.GPT2LMHeadModel(transformers.GPT2Config())
+    model.tie_weights()
+    page = Path(__file__).parents[2] / "docs" / "routing.md"
+    assert f"```\n{routed(model)!r}\n```" in page.read_text(encoding="utf-8")
 
 
 def llama(**options: Any) -> transformers.LlamaForCausalLM:
@@ -317,5 +325,6 @@ def test_wrapped_models() -> None:
         (compiled, "_orig_mod."),
         (DistributedDataParallel(model), "module."),
         (DistributedDataParallel(compiled), "module._orig_mod."),
+        (fully_shard(llama()), ""),
     ):
         assert {route.name: route.reason for route in routed(wrapped)} == {f"{prefix}{n}": r for n, r in bare.items()}
