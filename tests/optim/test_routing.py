@@ -12,7 +12,7 @@ from torch.nn.utils import parametrizations
 
 import thalweg
 from routes import Expected, judge
-from standin_models import MODELS, WIDTH, TimmVisionTransformer
+from standin_models import MODELS, WIDTH, Conv1D, TimmVisionTransformer
 from thalweg import routed, routed_groups
 from thalweg.formula.geometry import Geometry
 
@@ -377,6 +377,22 @@ def actor_and_critic() -> nn.Module:
     return Net(actor=mlp(5, 8, 8, 3), critic=mlp(5, 8, 8, 1))
 
 
+class LoraLayer(nn.Module):
+    """As peft's, which is known by its name."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.base_layer = nn.Linear(inputs, outputs)
+        self.lora_A = nn.ModuleDict({"default": nn.Linear(inputs, 4, bias=False)})
+        self.lora_B = nn.ModuleDict({"default": nn.Linear(4, outputs, bias=False)})
+
+
+def tied_last() -> nn.Module:
+    model = Net(lm=nn.Linear(8, 11, bias=False), more=nn.Linear(8, 16), words=nn.Embedding(11, 8))
+    model.words.weight = model.lm.weight
+    return model
+
+
 def adaptive() -> nn.Module:
     return Net(body=mlp(5, 8, 8), words=nn.AdaptiveLogSoftmaxWithLoss(8, 40, [10, 20], div_value=2.0))
 
@@ -415,12 +431,31 @@ def adaptive() -> nn.Module:
         # A layer that is not torch's is known by its weight; a module that multiplies by something else is none.
         (nn.Sequential(nn.Linear(5, 8), Raw(weight=(3, 8))), {"1.weight"}),
         (nn.Sequential(nn.Linear(5, 8), Raw(mixing=(3, 8))), set()),
+        (nn.Sequential(nn.Linear(5, 8), Raw(projection=(8, 3))), set()),
+        # Conv1D's inputs are its rows.
+        (Net(body=Conv1D(6, 8), head=nn.Linear(6, 3)), {"head.weight"}),
+        # What takes one number takes no layer's output; nor does a table, a tied one neither.
+        (
+            Net(trunk=mlp(5, 8, 8), policy=nn.Linear(8, 3), scale=nn.Linear(1, 8), value=nn.Linear(8, 2)),
+            {"policy.weight", "value.weight"},
+        ),
+        (
+            Net(
+                start=nn.Linear(3, 8), head=nn.Linear(8, 5), blocks=nn.ModuleList([Dense(8), Dense(8)]),
+                table=Raw(pos_embed=(5, 8)),
+            ),
+            {"head.weight"},
+        ),
+        (tied_last(), {"more.weight"}),
+        # Whatever is added to the last layer, it is the last.
+        (Net(body=nn.Linear(5, 8), head=LoraLayer(8, 3)), {"head.base_layer.weight"}),
         (adaptive(), {"words.head.weight", *(f"words.tail.{i}.{j}.weight" for i in (0, 1) for j in (0, 1))}),
     ],
     ids=[
         "mlp", "mlp of one width", "linear", "row of blocks", "no output", "rnn without output", "head first",
         "one block", "autoencoder", "generator", "gated", "policy and value", "actor and critic", "ensemble", "gan",
-        "convolutions", "lists", "own layer", "no layer", "adaptive softmax",
+        "convolutions", "lists", "own layer", "no layer", "rows are inputs", "Conv1D", "one number", "table",
+        "tied table", "LoRA", "adaptive softmax",
     ],
 )  # fmt: skip
 def test_the_output_layer_by_where_it_stands(model: nn.Module, expected: set[str]) -> None:
@@ -432,7 +467,9 @@ def test_the_model_may_say_what_its_output_is() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.words = nn.Embedding(24, 8)
-            self.lm = nn.Linear(8, 24)  # 24 might well be taken by the body, in three parts
+            self.lm = nn.Sequential(
+                nn.Dropout(), nn.Linear(8, 24)
+            )  # 24 might well be taken by the body, in three parts
             self.body = mlp(8, 12, 8)
             self.next = nn.Linear(8, 2)
 
@@ -440,8 +477,8 @@ def test_the_model_may_say_what_its_output_is() -> None:
             return self.lm
 
     # The last one reads as many numbers as that, and nothing takes its output.
-    assert outputs(Says()) == {"lm.weight", "next.weight"}
-    assert outputs(Net(wrapped=Says(), more=nn.Linear(5, 4))) == {"wrapped.lm.weight", "wrapped.next.weight"}
+    assert outputs(Says()) == {"lm.1.weight", "next.weight"}
+    assert outputs(Net(wrapped=Says(), more=nn.Linear(5, 4))) == {"wrapped.lm.1.weight", "wrapped.next.weight"}
 
     class Silent(Says):
         def get_output_embeddings(self) -> nn.Module | None:
@@ -603,6 +640,8 @@ def test_splitting() -> None:
          "for 'head.weight'"),
         ({"split_sizes": {"*.qkv.weight": (8, 8)}}, ValueError, "split_sizes: '*.qkv.weight' matches "
          "'blocks.0.attn.qkv.weight': it has 24 rows, but its sizes (8, 8) add up to 16"),
+        # Eight is how many columns it has.
+        ({"split_sizes": {"*.qkv.weight": (4, 4)}}, ValueError, "it has 24 rows, but its sizes (4, 4) add up to 8"),
         ({"split_sizes": {"*.qkv.*": (8, 8, 8)}}, ValueError, "matches 'blocks.0.attn.qkv.bias', which is no matrix "
          "(bias)"),
         ({"split_sizes": {"*.qkv.weight": (8, 16.0)}}, TypeError, "sizes must be whole numbers from 1"),

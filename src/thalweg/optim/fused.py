@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 CONVOLUTIONS = _ConvNd
-_GATES = ("weight_ih", "weight_hh")
 
 
 def is_a(module: nn.Module, name: str) -> bool:
@@ -46,7 +45,8 @@ def fused(
     path, _, own = name.rpartition(".")
     if isinstance(module, nn.MultiheadAttention) and own == "in_proj_weight":
         return "fused query, key, value", (module.embed_dim,) * 3
-    if isinstance(module, nn.RNNBase | nn.RNNCellBase) and own.startswith(_GATES) and outputs > module.hidden_size:
+    # The matrix of a projection, weight_hr_l0, has fewer outputs.
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase) and outputs > module.hidden_size:
         return "gates", (module.hidden_size,) * (outputs // module.hidden_size)
     width = getattr(modules.get(path.rpartition(".")[0]), "split_size", None)
     if is_a(module, "Conv1D") and isinstance(width, int) and outputs in (2 * width, 3 * width):

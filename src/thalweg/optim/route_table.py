@@ -17,7 +17,7 @@ def rows_of(routes: Sequence[Route]) -> list[tuple[str, ...]]:
     """The table's cells: matrices, others, and each in all."""
     lines: dict[tuple[object, ...], list[Route]] = {}
     for route in routes:
-        alike = "" if _together(route) else (_pattern(route.name), tuple(route.param.shape))
+        alike = () if _together(route) else _pattern(route.name)
         lines.setdefault((not route.matrix, alike, route.reason, route.matrices), []).append(route)
     rows = []
     for matrix, end in ((True, "all matrices"), (False, "all others")):
