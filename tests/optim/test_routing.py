@@ -674,7 +674,7 @@ def test_groups_of_routes() -> None:
     """What is read alike and decayed alike is together; only a group that is read in its own way says so."""
     model = NanoGPT()
     routes = routed(model, matrices=("*.wpe.weight",), split_sizes={"*.c_attn.weight": (8, 8, 8)})
-    groups = routed_groups(routes)
+    groups = [group for side in routed_groups(routes) for group in side]
     names = {group["name"]: [name for name, _ in group["params"]] for group in groups}
     assert names == {
         "matrices": ["transformer.h.0.c_proj.weight", "transformer.h.1.c_proj.weight"],
@@ -698,7 +698,7 @@ def test_groups_are_exempt_as_those_of_param_groups() -> None:
     for no_decay in (thalweg.NO_DECAY, ("bias", "*.gamma"), lambda p: p.param.ndim < 2):
         theirs = thalweg.param_groups(model, weight_decay=0.1, no_decay=no_decay)
         exempt = {name for group in theirs if group["weight_decay"] == 0 for name, _ in group["params"]}
-        groups = routed_groups(routed(model), no_decay)
+        groups = [group for side in routed_groups(routed(model), no_decay) for group in side]
         assert {name for group in groups if "weight_decay" in group for name, _ in group["params"]} == exempt
     with pytest.raises(ValueError, match="no_decay: 'biases' is none of the kinds"):
         routed_groups(routed(model), ("biases",))
@@ -709,12 +709,11 @@ def test_groups_of_convolutions_and_transposed_layers() -> None:
         nn.Conv2d(3, 4, 3, bias=False), nn.Conv2d(4, 6, 3, groups=2, bias=False),
         nn.ConvTranspose2d(6, 4, 3, bias=False), nn.Flatten(), nn.Linear(4, 2, bias=False),
     )  # fmt: skip
-    said = [{k: v for k, v in group.items() if k != "params"} for group in routed_groups(routed(model))]
+    said = [{k: v for k, v in group.items() if k != "params"} for group in routed_groups(routed(model))[0]]
     assert said == [
         {"name": "matrices flat", "flat": True},
         {"name": "matrices flat (3 + 3)", "flat": True, "split_sizes": (3, 3)},
         {"name": "matrices flat transposed", "flat": True, "transposed": True},
-        {"name": "others"},
     ]
 
 

@@ -19,9 +19,8 @@ from .route import Route
 from .route_table import HEADINGS, RIGHT, in_parts, rows_of
 from .tables import html_table, text_table
 
-# Which of several kinds is said to be the reason.
-_REASONS = ("embedding", "norm", "bias", "vector", "declared")
-assert {*_REASONS} == {*KINDS}
+# Of several kinds, these are said to be the reason before others: a norm's bias is a norm's.
+_FIRST = ("embedding", "norm")
 
 
 class Routing(tuple[Route, ...]):
@@ -81,8 +80,8 @@ def routed(
     return Routing(_overruled(_route(p, modules, outputs), modules, matrices, others, sizes) for p in taken)
 
 
-def routed_groups(routes: Iterable[Route], no_decay: NoDecay = NO_DECAY) -> ParamGroups:
-    """Groups of these routes, exempt from weight decay as `param_groups` has it, matrices before others.
+def routed_groups(routes: Iterable[Route], no_decay: NoDecay = NO_DECAY) -> tuple[ParamGroups, ParamGroups]:
+    """Parameter groups of the matrices, and of the others; exempt from weight decay as `param_groups` has it.
 
     A group of matrices has, where they are not the usual, the keys ``flat``, ``split_sizes`` and ``transposed``, as a
     `Route` has them. Names are ``matrices`` or ``others``, how they are read, and ``no_decay``.
@@ -93,21 +92,19 @@ def routed_groups(routes: Iterable[Route], no_decay: NoDecay = NO_DECAY) -> Para
     is_exempt = exemption(no_decay, [route.parameter for route in routes])
     members: dict[tuple[bool, bool, bool, bool, tuple[int, ...]], list[tuple[str, nn.Parameter]]] = {}
     for route in routes:
-        key = (not route.matrix, is_exempt(route.parameter), route.flat, route.transposed, route.split_sizes)
+        key = (route.matrix, is_exempt(route.parameter), route.flat, route.transposed, route.split_sizes)
         members.setdefault(key, []).append((route.name, route.param))
-    groups = ParamGroups()
-    for (other, spared, flat, transposed, sizes), params in sorted(members.items(), key=lambda item: item[0]):
+    matrices, others = ParamGroups(), ParamGroups()
+    for (matrix, spared, flat, transposed, sizes), params in sorted(members.items(), key=lambda item: item[0]):
         read: dict[str, Any] = {"flat": flat, "transposed": transposed, "split_sizes": sizes}
         read = {option: value for option, value in read.items() if value}
-        words = [
-            "others" if other else "matrices",
-            *(f"({in_parts(sizes)})" if o == "split_sizes" else o for o in read),
-        ]
+        words = [f"({in_parts(sizes)})" if option == "split_sizes" else option for option in read]
         if spared:
             words.append("no_decay")
             read["weight_decay"] = 0.0
-        groups.append({"params": params, "name": " ".join(words), **read})
-    return groups
+        name = " ".join(["matrices" if matrix else "others", *words])
+        (matrices if matrix else others).append({"params": params, "name": name, **read})
+    return matrices, others
 
 
 def _route(p: ModelParameter, modules: Mapping[str, nn.Module], outputs: set[nn.Module]) -> Route:
@@ -124,7 +121,7 @@ def _other(p: ModelParameter, modules: Mapping[str, nn.Module], outputs: set[nn.
     if any(isinstance(module, EMBEDDINGS) for module in p.modules) and "embedding" not in p.kinds:
         return "tied"
     if p.kinds:
-        return next(kind for kind in _REASONS if kind in p.kinds)
+        return next(kind for kind in (*_FIRST, *KINDS) if kind in p.kinds)
     part = lora(p.name, modules)
     if part == "lora_embedding_A":
         return "embedding"
