@@ -305,6 +305,18 @@ def test_parametrized_tensors() -> None:
             "3.*": "output",
         },
     )
+    # As wav2vec's positions have it: a length for each place of the kernel.
+    grouped = nn.Conv1d(4, 4, 3, groups=2)
+    parametrizations.weight_norm(grouped, dim=2)
+    judge(
+        inner(grouped, 4),
+        {
+            "*bias": "bias",
+            "*.original0": "a side of 1",
+            "*.original1": ("convolution in 2 groups, flattened", (1, 2, 6), (1, 2, 6)),
+            "last.weight": "output",
+        },
+    )
     with pytest.warns(FutureWarning, match="weight_norm"):
         old = inner(nn.utils.weight_norm(nn.Linear(6, 4)), 4)
     judge(
@@ -416,6 +428,8 @@ def adaptive() -> nn.Module:
         (generator(), {"3.weight"}),
         (gated(), {"head.weight"}),
         (shared_trunk(), {"policy.weight", "value.weight"}),
+        # An auxiliary classifier reads something else.
+        (Net(trunk=mlp(5, 8, 8), classes=nn.Linear(8, 3), early=nn.Linear(6, 3)), {"classes.weight", "early.weight"}),
         (actor_and_critic(), {"actor.4.weight", "critic.4.weight"}),
         (nn.ModuleList(mlp(5, 8, 3) for _ in range(2)), {"0.2.weight", "1.2.weight"}),
         (nn.ModuleDict({"generator": generator(), "critic": mlp(48, 8, 1)}), {"generator.3.weight", "critic.2.weight"}),
@@ -453,7 +467,8 @@ def adaptive() -> nn.Module:
     ],
     ids=[
         "mlp", "mlp of one width", "linear", "row of blocks", "no output", "rnn without output", "head first",
-        "one block", "autoencoder", "generator", "gated", "policy and value", "actor and critic", "ensemble", "gan",
+        "one block", "autoencoder", "generator", "gated", "policy and value", "auxiliary", "actor and critic",
+        "ensemble", "gan",
         "convolutions", "lists", "own layer", "no layer", "rows are inputs", "Conv1D", "one number", "table",
         "tied table", "LoRA", "adaptive softmax",
     ],

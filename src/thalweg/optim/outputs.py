@@ -3,8 +3,8 @@
 1. What ``get_output_embeddings()`` gives, of the model or a module in it (transformers), and an adaptive softmax.
 2. If there is none: the last layer, as the model registers them, that stands outside of blocks and whose output no
    layer after it takes. A layer takes it if the width of its input divides that of the output: whole, or in parts.
-3. Beside these, every layer outside of blocks that reads as many numbers as one of them, and whose output no layer
-   after it takes: policy and value, several classifiers.
+3. Beside these, every layer outside of blocks that reads as many numbers as one of them, or gives as many, and whose
+   output no layer after it takes: policy and value, a classifier and an auxiliary one.
 
 Layers are linear layers, convolutions, and others that have one matrix, called ``weight``; what else has matrices only
 takes.
@@ -55,8 +55,9 @@ def _outputs(model: nn.Module, own: Mapping[nn.Module, Sequence[ModelParameter]]
         and not any(n > 1 and layer.outputs % n == 0 for later in layers[at + 1 :] for n in later.inputs)
     ]
     last = [layer for layer in layers if layer.module in said] or free[-1:]
-    widths = frozenset[int]().union(*(layer.inputs for layer in last))
-    return said | {layer.module for layer in last} | {layer.module for layer in free if layer.inputs & widths}
+    read = frozenset[int]().union(*(layer.inputs for layer in last))
+    given = {layer.outputs for layer in last}
+    return said | {layer.module for layer in (*last, *free) if layer.inputs & read or layer.outputs in given}
 
 
 def _said(model: nn.Module) -> Iterator[nn.Module]:

@@ -150,7 +150,8 @@ def _as_matrices(p: ModelParameter, modules: Mapping[str, nn.Module]) -> Route:
     if lora(p.name, modules):
         return replace(whole, reason="LoRA")
     if isinstance(module, CONVOLUTIONS):
-        if 1 < module.groups < module.in_channels and not whole.transposed:
+        # The lengths of a weight norm may be fewer than the outputs.
+        if 1 < module.groups < module.in_channels and not whole.transposed and of.rows == module.out_channels:
             parts = (of.rows // module.groups,) * module.groups
             return replace(whole, reason=f"convolution in {module.groups} groups, flattened", split_sizes=parts)
         return replace(whole, reason="convolution, flattened")
