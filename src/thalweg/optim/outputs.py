@@ -57,7 +57,7 @@ def _outputs(model: nn.Module, own: Mapping[nn.Module, Sequence[ModelParameter]]
     last = [layer for layer in layers if layer.module in said] or free[-1:]
     read = frozenset[int]().union(*(layer.inputs for layer in last))
     given = {layer.outputs for layer in last}
-    return said | {layer.module for layer in (*last, *free) if layer.inputs & read or layer.outputs in given}
+    return said | {layer.module for layer in free if layer.inputs & read or layer.outputs in given}
 
 
 def _said(model: nn.Module) -> Iterator[nn.Module]:
