@@ -175,13 +175,24 @@ STANDINS = {
                 optimizer.step()
         more()
         """,
+    ("docs/routing.md", "Overruling"): """
+        import torch, thalweg
+        block = lambda: torch.nn.ModuleDict({"qkv": torch.nn.Linear(8, 16), "projection": torch.nn.Linear(8, 8)})
+        model = torch.nn.Module()
+        model.blocks = torch.nn.ModuleList(block() for _ in range(2))
+        model.head = torch.nn.Linear(8, 2)
+        attention = model.blocks[0]
+        """,
     ("docs/rules.md", "Conventions"): """
         import torch, thalweg
         model = torch.nn.Linear(2, 2)
         """,
 }
 # What is not run here, and why.
-NOT_RUN = {("docs/placement.md", "Try it"): "run and judged by tests/nn/test_placement_page.py"}
+NOT_RUN = {
+    ("docs/placement.md", "Try it"): "run and judged by tests/nn/test_placement_page.py",
+    ("docs/routing.md", "GPT-2"): "needs transformers: compared by tests/frameworks/test_routed_architectures.py",
+}
 # After a document's last block: what it only defines, or claims in a comment of the page.
 AFTERWARDS = {
     "README.md": """
@@ -416,6 +427,7 @@ def the_tree() -> str:
 
 # What blocks quote that no Python before them prints: who prints it.
 QUOTED: dict[tuple[str, str], Callable[[], str] | str] = {
+    ("docs/routing.md", "GPT-2"): "compared by tests/frameworks/test_routed_architectures.py",
     ("docs/rules.md", "The catalogue"): "compared by tests/terminal/test_catalogue.py",
     ("docs/testing.md", "Testing an optimizer of your own"): the_suites_sentence,
     ("docs/design.md", "The house"): the_tree,

@@ -7,6 +7,7 @@ Public names are loaded when first used, so the command line's help does not wai
 ``Wrapper``, ``wrap``     what goes around any rule, and the optimizer class with it: ``wrap(AdamW, Cautious)``
 ``Optimizer``             what they all are; ``NonFiniteGradient`` what they may raise
 ``param_groups``          a model's parameters in groups: weight decay where it belongs, learning rates by depth
+``routed``                which of a model's parameters are matrices, for rules that are meant for these
 ``averaged``, ``window``  averages of the weights to read out: ``AdamW(..., readouts={"tail": averaged(start=8000)})``
 ``create``                an optimizer on those groups: ``create("adamw", model, lr=3e-4)``
 ``nn``                    normalisation layers, drop-in for torch.nn, and where to place them
@@ -93,5 +94,6 @@ def __dir__() -> list[str]:
     from . import optim
 
     functions = {"optimizer", "wrap", "param_groups", "create", "joined_checkpoints", "averaged", "window"}
+    functions |= {"routed", "routed_groups"}
     own = {name for name in globals() if name.startswith("__")}
     return sorted({*own, *_ELSEWHERE, *_MODULES, *functions, *(name for name in vars(optim) if name[0].isupper())})

@@ -36,6 +36,7 @@ class LayerNormGRU(nn.Module):
         self.inputs, self.width = inputs, width
         self.weight_input = nn.Parameter(torch.empty(3 * width, inputs))
         self.weight_state = nn.Parameter(torch.empty(3 * width, width))
+        self.split_sizes = dict.fromkeys(("weight_input", "weight_state"), (width,) * 3)  # for thalweg.routed
         plain = layer is None
         self.bias_input = nn.Parameter(torch.empty(3 * width)) if plain else None
         self.bias_state = nn.Parameter(torch.empty(3 * width)) if plain else None

@@ -37,6 +37,7 @@ class SelfAttention(nn.Module):
         self.heads, self.dropout, self.causal = heads, dropout, causal
         self.queries_keys_values = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
+        self.split_sizes = {"queries_keys_values.weight": (width,) * 3}  # for thalweg.routed
 
     def forward(self, x: Tensor) -> Tensor:
         # (n, length, 3 * width) to queries, keys, values, each (n, heads, length, width / heads)

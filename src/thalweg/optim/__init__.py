@@ -16,5 +16,9 @@ from .optimizer import Optimizer as Optimizer
 from .plan import PlainOperationsWarning as PlainOperationsWarning
 from .readouts import averaged as averaged
 from .readouts import window as window
+from .route import Route as Route
+from .routing import Routing as Routing
+from .routing import routed as routed
+from .routing import routed_groups as routed_groups
 from .telemetry import Norms as Norms
 from .telemetry import Telemetry as Telemetry

@@ -53,6 +53,25 @@ def depths(
     return found
 
 
+def block_modules(model: nn.Module) -> set[nn.Module]:
+    """Every module that stands in a block, with the blocks: what repeats in the model, rather than begins or ends it.
+
+    A block has modules itself, is no plain container, and is one of an nn.ModuleList, or one of several of its class in
+    an nn.Sequential.
+    """
+    return {*_in_blocks(model)}
+
+
+def _in_blocks(module: nn.Module) -> Iterator[nn.Module]:
+    count = Counter(type(child) for child in module.children())
+    for child in module.children():
+        listed = isinstance(module, nn.ModuleList) or (isinstance(module, nn.Sequential) and count[type(child)] > 1)
+        if listed and type(child) not in _CONTAINERS and [*child.children()]:
+            yield from child.modules()
+        else:
+            yield from _in_blocks(child)
+
+
 def _asked(depth: Callable[[str], int], name: str) -> int:
     answer = depth(name)
     try:

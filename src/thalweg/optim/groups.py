@@ -2,18 +2,16 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from fnmatch import fnmatchcase
-from html import escape
 from numbers import Real
 from typing import Any
 
 import torch
 from torch import nn
 
-from thalweg.closest import did_you_mean
-
 from .depth import Depth, depths
-from .kinds import KINDS, ModelParameter, model_parameters
+from .kinds import KINDS, ModelParameter, model_parameters, trained
+from .patterns import check_patterns, matches
+from .tables import html_table, text_table
 
 # What takes no weight decay: kinds and patterns of names, or a function that decides.
 NoDecay = Collection[str] | Callable[[ModelParameter], bool]
@@ -31,21 +29,10 @@ class ParamGroups(list[dict[str, Any]]):
     """
 
     def __repr__(self) -> str:
-        rows = [_HEADINGS, *_rows(self)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        aligned = [
-            [
-                cell.rjust(n) if of in _RIGHT else cell.ljust(n)
-                for cell, n, of in zip(row, widths, _HEADINGS, strict=True)
-            ]
-            for row in rows
-        ]
-        return "\n".join("  ".join(row).rstrip() for row in aligned)
+        return text_table(_HEADINGS, _rows(self), _RIGHT)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{heading}</th>" for heading in _HEADINGS)
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _rows(self))
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return html_table(_HEADINGS, _rows(self))
 
 
 def param_groups(
@@ -86,12 +73,9 @@ def param_groups(
         raise TypeError(f"param_groups takes a model (a torch.nn.Module), got {type(model).__name__}")
     _check(lr, weight_decay, layer_decay, depth)
     everything = model_parameters(model)
-    is_exempt = _exempt(no_decay, everything)
+    is_exempt = exemption(no_decay, everything)
     at = depths(model, everything, depth) if layer_decay is not None else {}
-    taken = [p for p in everything if frozen or p.param.requires_grad]
-    if not taken:
-        why = "all of its parameters are frozen (requires_grad=False)" if everything else "it has no parameters"
-        raise ValueError(f"there is nothing to train in this {type(model).__name__}: {why}")
+    taken = trained(model, everything, frozen)
     members: dict[tuple[int, bool], list[tuple[str, nn.Parameter]]] = {}
     for p in taken:
         members.setdefault((at.get(p.param, 0), is_exempt(p)), []).append((p.name, p.param))
@@ -128,28 +112,15 @@ def _check(
         raise ValueError("layer_decay multiplies the learning rate of each depth: give lr too, for instance lr=1e-3")
 
 
-def _exempt(no_decay: NoDecay, parameters: Sequence[ModelParameter]) -> Callable[[ModelParameter], bool]:
+def exemption(no_decay: NoDecay, parameters: Sequence[ModelParameter]) -> Callable[[ModelParameter], bool]:
     """Whether a parameter takes no decay."""
     if callable(no_decay):
         decides = no_decay
         return lambda p: bool(decides(p))
-    if isinstance(no_decay, str):
-        raise TypeError(f"no_decay takes several words, write no_decay=({no_decay!r},)")
+    check_patterns("no_decay", no_decay, parameters, KINDS)
     kinds = frozenset(no_decay) & frozenset(KINDS)
     patterns = [word for word in no_decay if word not in kinds]
-    names = [name for p in parameters for name in p.names]
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise ValueError(f"no_decay: {_unmatched(pattern, names)}")
-    return lambda p: bool(p.kinds & kinds) or any(fnmatchcase(n, pattern) for n in p.names for pattern in patterns)
-
-
-def _unmatched(pattern: str, names: Sequence[str]) -> str:
-    said = f"{pattern!r} is none of the kinds {', '.join(KINDS)}, and no parameter has it as its whole name"
-    if any(pattern in name for name in names):
-        return f"{said}; for a part of the name write '*{pattern}*'"
-    first = f"; the first one is called {names[0]!r}"
-    return said + (did_you_mean(pattern, KINDS) or did_you_mean(pattern, names, otherwise=first))
+    return lambda p: bool(p.kinds & kinds) or matches(p, patterns)
 
 
 def _rows(groups: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:

@@ -5,7 +5,7 @@ and for tables that are not an nn.Embedding. The names of modules decide nothing
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ KINDS = ("bias", "norm", "embedding", "vector", "declared")
 
 # Gains of several dimensions: these two may normalise over more than one.
 _NORMS = (nn.LayerNorm, nn.RMSNorm)
-_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 # In a class name, the word Norm: BatchNorm2d, LlamaRMSNorm, T5LayerNorm, RMSNormGated; not Normal or Normalize.
 _NORM_WORD = re.compile(r"Norm(?![a-z])")
 # How a parameter ends that is a table of vectors without being an nn.Embedding: pos_embed, cls_token, query_tokens.
@@ -88,6 +88,18 @@ def model_parameters(model: nn.Module) -> tuple[ModelParameter, ...]:
     )
 
 
+def trained(model: nn.Module, parameters: Sequence[ModelParameter], frozen: bool) -> list[ModelParameter]:
+    """Those to train: with ``frozen`` all of them, else without those that have ``requires_grad=False``.
+
+    Raises ValueError when there are none.
+    """
+    taken = [p for p in parameters if frozen or p.param.requires_grad]
+    if not taken:
+        why = "all of its parameters are frozen (requires_grad=False)" if parameters else "it has no parameters"
+        raise ValueError(f"there is nothing to train in this {type(model).__name__}: {why}")
+    return taken
+
+
 def _kinds(module: nn.Module, name: str, param: torch.Tensor, dims: int, marked: bool) -> Iterator[str]:
     """The kinds of a parameter called ``name`` on ``module``; ``dims`` as the whole tensor has them."""
     words = name.lower().split("_")
@@ -95,7 +107,7 @@ def _kinds(module: nn.Module, name: str, param: torch.Tensor, dims: int, marked:
         yield "bias"
     if _is_norm(module, param):
         yield "norm"
-    if isinstance(module, _EMBEDDINGS) or words[-1] in _TABLE_WORDS:
+    if isinstance(module, EMBEDDINGS) or words[-1] in _TABLE_WORDS:
         yield "embedding"
     if dims <= 1:
         yield "vector"
