@@ -237,7 +237,7 @@ def make(
     launches: list[Launch] = []
     at = 0
     for (rule, own, types, _), places in ordered:
-        members = _members(rule, everyone, settings, states, places)
+        members = _members(rule, rules, everyone, settings, states, places)
         if types:
             here = slice(at, at + len(places))
             at += len(places)
@@ -268,6 +268,7 @@ def _warn_of_plain_operations(reason: str) -> None:
 
 def _members(
     rule: type[Rule],
+    rules: Sequence[type[Rule]],
     everyone: Sequence[tuple[torch.Tensor, int]],
     settings: Sequence[Mapping[str, Any]],
     states: WatchedState,
@@ -278,7 +279,8 @@ def _members(
     where = {group: place for place, group in enumerate(used)}
     group_of = np.array([where[everyone[k][1]] for k in places], np.int64)
     keys = {name: declared.key for name, declared in live_states(rule, settings[used[0]]).items()}
-    return Members(places, params, [states.own(p) for p in params], keys, used, group_of)
+    alike = [i for i, of in enumerate(rules) if of is rule]
+    return Members(places, params, [states.own(p) for p in params], keys, used, group_of, alike)
 
 
 def _asked_for(rule: type[Rule], switches: Switches, values: Mapping[str, Any]) -> dict[str, bool]:
