@@ -8,7 +8,7 @@ from . import surface
 
 APART = ("schedule", "readouts", "others")
 """What is said once of an optimizer, and is neither an option of groups nor an attribute."""
-OF_THE_WHOLE = frozenset((*surface.WHOLE, "schedule", "readouts"))
+OF_THE_WHOLE = frozenset((*surface.WHOLE, *APART))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """An optimizer's class with its options, before it has parameters: ``others=thalweg.AdamW(lr=3e-4)``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,16 +43,24 @@ class Configured:
         return arguments.read(self.made, (), dict(self.given)).chosen
 
 
+def without_parameters(made: type[Any], given: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    """Whether these arguments of an optimizer's class make a `Configured`: options, by name, and no parameters.
+
+    Without any the class makes an empty object, which pickle and copy ask for; and a constructor of a user's own takes
+    what it takes.
+    """
+    if given or not options or "params" in options:
+        return False
+    return any("rule" in vars(each) and vars(each).get("__init__") is made.__init__ for each in made.__mro__)
+
+
 def configured(made: type[Any], given: Mapping[str, Any]) -> Configured:
     """The class with these options; TypeError or ValueError for what groups cannot have."""
     name = made.__name__
     if alone := sorted(arguments.OF_THE_WHOLE & given.keys()):
         raise TypeError(
-            f"{name}(...) without parameters says how some parameter groups are updated, and {alone[0]!r} belongs to "
-            f"the optimizer as a whole: give it there; or, for an optimizer of its own, {name}(model.parameters(), ...)"
+            f"{name} got no parameters, so it says how some groups of another optimizer are updated, and {alone[0]!r} "
+            f"belongs to an optimizer as a whole: give it there; or write {name}(model.parameters(), ...)"
         )
-    found = Configured(made, tuple(given.items()))
-    if "others" in given:
-        raise TypeError(f"{name}(...) without parameters has no others=: give the model too, or leave it out")
     arguments.read(made, (), dict(given))
-    return found
+    return Configured(made, tuple(given.items()))

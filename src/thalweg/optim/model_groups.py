@@ -1,6 +1,6 @@
 """A model's parameters in groups by rule: its matrices by the optimizer's own, the others by one beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NoReturn
 
 import torch
@@ -10,7 +10,7 @@ from thalweg.formula.rule import exempt as exempt_from
 
 from . import joined, surface
 from .groups import ParamGroups, param_groups
-from .kinds import ModelParameter, model_parameters
+from .kinds import model_parameters
 
 _BY_HAND = "[{'params': matrices}, {'params': others, 'rule': 'AdamW', 'lr': 3e-4}]"
 
@@ -63,35 +63,47 @@ def by_rule(
     beside = None if others is None else joined.named(name, others)
     # With a rate of 1 groups say what their depth multiplies.
     every = param_groups(model, lr=None if lr is None else 1.0, layer_decay=layer_decay, **grouping)
-    matrices = {p.param for p in model_parameters(model) if is_matrix(p)}
-    own, rest = ([_part_of(group, matrices, taken) for group in every] for taken in (True, False))
-    if not any(group["params"] for group in own):
+    matrices = as_matrices(model)
+    own = [part for group in every for part in _matrices_of(group, matrices)]
+    rest = [part for group in every if (part := _without(group, matrices))["params"]]
+    if not own:
         raise ValueError(f"{name}: this {type(model).__name__} has no matrices to train; use another rule for it")
-    left = [called for group in rest for called, _ in group["params"]]
-    if left and beside is None:
+    found = ParamGroups(_of(group, "matrices", made, lr, exempt) for group in own)
+    if not rest:
+        return found
+    if beside is None:
+        left = [called for group in rest for called, _ in group["params"]]
         more = f", and {len(left) - 1} more" if len(left) > 1 else ""
         raise TypeError(
             f"{name} updates the model's matrices, and nothing updates {left[0]!r}{more}: say what does, as "
             f"{name}(model, others=thalweg.AdamW(lr=3e-4))"
         )
-    found = ParamGroups(_of(group, "matrices", made, lr, exempt) for group in own if group["params"])
-    if left and beside is not None:
-        usual = {**surface.defaults(beside.made.whole), **beside.options}.get("lr")
-        rate = None if layer_decay is None else usual
-        found += [
-            {**_of(group, "others", beside.made, rate, exempt), "rule": beside} for group in rest if group["params"]
-        ]
+    usual = {**surface.defaults(beside.made.whole), **beside.options}.get("lr")
+    rate = None if layer_decay is None else usual
+    found += [{**_of(group, "others", beside.made, rate, exempt), "rule": beside} for group in rest]
     return found
 
 
-def is_matrix(parameter: ModelParameter) -> bool:
-    """Whether a parameter is one that rules for matrices are meant for."""
-    return parameter.param.ndim > 1 and not parameter.kinds
+def as_matrices(model: nn.Module) -> Mapping[nn.Parameter, Mapping[str, Any]]:
+    """Each parameter that rules for matrices are meant for, with what its group has to say of how it is read as such."""
+    return {p.param: {} for p in model_parameters(model) if p.param.ndim > 1 and not p.kinds}
 
 
-def _part_of(group: Mapping[str, Any], matrices: set[nn.Parameter], taken: bool) -> dict[str, Any]:
-    """A group with its matrices alone, or without them."""
-    return {**group, "params": [pair for pair in group["params"] if (pair[1] in matrices) == taken]}
+def _matrices_of(
+    group: Mapping[str, Any], matrices: Mapping[nn.Parameter, Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The matrices of a group, together where they are read alike."""
+    alike: dict[tuple[tuple[str, Any], ...], list[tuple[str, nn.Parameter]]] = {}
+    for name, param in group["params"]:
+        if param in matrices:
+            alike.setdefault(tuple(matrices[param].items()), []).append((name, param))
+    for read, members in alike.items():
+        yield {**group, **dict(read), "params": members}
+
+
+def _without(group: Mapping[str, Any], matrices: Container[nn.Parameter]) -> dict[str, Any]:
+    """A group without its matrices."""
+    return {**group, "params": [pair for pair in group["params"] if pair[1] not in matrices]}
 
 
 def _of(

@@ -15,7 +15,7 @@ from thalweg.formula import Rule, Scalar, Schedule
 from thalweg.formula.compose import start_value
 from thalweg.formula.rule import asks, parts, tests_other_weights
 
-from . import arguments, averaging, loading, model_groups, reading, readouts, scheduling, surface
+from . import arguments, averaging, configured, loading, model_groups, reading, readouts, scheduling, surface
 from . import plan as planning
 from .explain import Explanation, explain
 from .joined import Rules
@@ -85,6 +85,12 @@ class Optimizer(torch.optim.Optimizer):
     grad_scale: float | torch.Tensor | None = 1.0
     found_inf: torch.Tensor | None = None
     """Set by `torch.amp.GradScaler` for the time of a step: other than 0 if a gradient is not finite."""
+
+    def __new__(cls, *given: Any, **options: Any) -> Any:
+        """Without parameters a value, `Configured`: ``thalweg.AdamW(lr=3e-4)``, to update others with."""
+        if configured.without_parameters(cls, given, options):
+            return configured.configured(cls, options)
+        return super().__new__(cls)
 
     def __init__(self, params: Any, *given: Any, **options: Any) -> None:
         name, asked = type(self).__name__, arguments.read(type(self), given, options)
