@@ -85,7 +85,7 @@ def by_rule(
 
 
 def as_matrices(model: nn.Module) -> Mapping[nn.Parameter, Mapping[str, Any]]:
-    """Each parameter that rules for matrices are meant for, with what its group has to say of how it is read as such."""
+    """Each parameter that rules for matrices are meant for, with how its group says that it is read."""
     return {p.param: {} for p in model_parameters(model) if p.param.ndim > 1 and not p.kinds}
 
 
