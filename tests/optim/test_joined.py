@@ -92,9 +92,12 @@ class TestSteps:
         for main, beside in ((thalweg.SGD, other), (other, thalweg.SGD)):
             params, plain = weights(SHAPES), weights(SHAPES)
             made = by_hand(params, main, beside, {})
+            alone = [main(plain[:HALF]), beside(plain[HALF:])]
             run([made], range(4))
-            run([main(plain[:HALF]), beside(plain[HALF:])], range(4))
+            run(alone, range(4))
             same(params, plain)
+            for group, each in zip(made.param_groups, alone, strict=True):
+                assert {*group} == {*each.param_groups[0], "rule"}  # the scalars of one are not the other's
 
     def test_three_rules_and_their_averages(self) -> None:
         params, plain = weights(SHAPES), weights(SHAPES)

@@ -63,7 +63,8 @@ def _refuse_foreign(found: Part, group: Mapping[str, Any], defaults: Mapping[str
     TypeError for an option of the latter, ValueError for readouts of a rule that tests other weights.
     """
     known = surface.defaults(found.whole)
-    if foreign := [key for key in group if key in defaults and key not in known]:
+    none = "weight_decay" if not group.get("weight_decay") else ""  # who has none may say so
+    if foreign := [key for key in group if key in defaults and key not in known and key != none]:
         raise TypeError(f"{found.name} takes no {foreign[0]!r}, which a group of it has; it takes {', '.join(known)}")
     if tests_other_weights(found.made.rule) and (group.get("readouts") or defaults.get("readouts")):
         raise ValueError(
@@ -84,15 +85,15 @@ class Rules:
 
     def of(self, group: Mapping[str, Any]) -> Part:
         """The rule of a group; ValueError for a name that has been written there and that none of them has."""
-        name = group.get("rule", self.own.name)
-        if name == self.own.name:
+        name: Any = group.get("rule")
+        if (found := self.beside.get(name)) is not None:
+            return found
+        if name is None or name == self.own.name:
             return self.own
-        if name not in self.beside:
-            raise ValueError(
-                f"a group's rule is {name!r}, and the optimizer's are {', '.join((self.own.name, *self.beside))}: "
-                "another one comes with add_param_group"
-            )
-        return self.beside[name]
+        raise ValueError(
+            f"a group's rule is {name!r}, and the optimizer's are {', '.join((self.own.name, *self.beside))}: "
+            "another one comes with add_param_group"
+        )
 
     def usual(self, part: Part, defaults: Mapping[str, Any]) -> dict[str, Any]:
         """What a group has that says nothing, by the optimizer's ``defaults``."""

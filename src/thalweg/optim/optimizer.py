@@ -221,6 +221,12 @@ class Optimizer(torch.optim.Optimizer):
         """What is scheduled, by the rule's own names."""
         return {} if self._scheduling is None else dict(self._scheduling.given)
 
+    @property
+    def tests_other_weights(self) -> bool:
+        """Whether what is to be tested are not the weights that it trains: of a rule's own, or with ``ema``."""
+        own = (self._rules.of(group).made.rule for group in self.param_groups)
+        return any(map(tests_other_weights, own)) or any(group["ema"] for group in self.param_groups)
+
     def __repr__(self) -> str:
         """torch's, and what belongs to the optimizer as a whole."""
         whole = "".join(f"    {key}: {getattr(self, key)}\n" for key in sorted(surface.WHOLE))
@@ -370,8 +376,7 @@ class Optimizer(torch.optim.Optimizer):
         """
         self._check_swap(model, batches)
         numbers, _ = self._stepper.settings.read(self._rule_of, self.param_groups, 1.0, False)
-        own = any(tests_other_weights(self._rules.of(group).made.rule) for group in self.param_groups)
-        if not own and not any(n["ema"] for n in numbers):
+        if not self.tests_other_weights:
             raise RuntimeError(
                 f"nothing is averaged: make the optimizer with {type(self).__name__}(..., ema=0.999), or set "
                 "param_groups[i]['ema'] (a checkpoint's settings replace those given)"
