@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from thalweg.formula import Rule
-from thalweg.formula.rule import tests_other_weights
+from thalweg.formula import Rule, Scalar
+from thalweg.formula.compose import start_value
+from thalweg.formula.rule import asks, parts, tests_other_weights
 
 from . import readouts, surface
 from .configured import Configured, configured
@@ -33,11 +34,6 @@ class Part:
     def around(self, groups: Sequence[Mapping[str, Any]]) -> "Part":
         """With what these groups are to be read out of around it."""
         return replace(self, whole=readouts.around(self.whole, groups))
-
-
-def part(asked: Configured) -> Part:
-    """What is configured as a rule of an optimizer."""
-    return Part(asked.made, asked.options, asked.made.whole)
 
 
 def named(name: str, rule: object) -> Configured:
@@ -115,7 +111,8 @@ class Rules:
         if isinstance(asked, str) and asked in (self.own.name, *self.beside):
             found = self.of(group)
         else:
-            found = part(named(called, asked))
+            new = named(called, asked)
+            found = Part(new.made, new.options, new.made.whole)
             known = self.own if self.is_own(found) else self.beside.get(found.name, found)
             if known.made.rule is not found.made.rule or (found.name == self.own.name and known is not self.own):
                 raise ValueError(f"{called}: two of its rules are called {found.name}, by which groups say theirs")
@@ -141,6 +138,18 @@ class Rules:
             if not self.is_own(self.of(group)):
                 groups[place] = _as_cycled(group, defaults)
 
+    def start_scalars(self, groups: Sequence[Group]) -> None:
+        """Give the last of these groups, a new one, its scalars; in what is kept for all of its rule it takes part."""
+        group, part = groups[-1], self.of(groups[-1])
+        first = next(each for each in groups if self.of(each) is part)
+        numbers = surface.in_force(part.whole, group)
+        if group.get("decay") in ("independent", "corrected") or asks(part.whole, "first_lr"):
+            group.setdefault("first_lr", float(group["lr"]))
+        for name, scalar in parts(part.whole, Scalar).items():
+            if scalar.scope != "tensor":
+                start = start_value(scalar.start, numbers)
+                group.setdefault(name, first.get(name, start) if scalar.scope == "all" else start)
+
     def around(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """From now on with what these groups are to be read out of around all of them."""
         self.own = self.own.around(groups)
@@ -152,8 +161,8 @@ class Rules:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["made"])  # type: ignore[misc]
-        parts = [Part(made, options, made.whole) for made, options in state["beside"]]
-        self.beside = {part.name: part for part in parts}
+        beside = [Part(made, options, made.whole) for made, options in state["beside"]]
+        self.beside = {part.name: part for part in beside}
 
 
 class Cycled(dict[str, Any]):

@@ -11,9 +11,8 @@ from torch._C import _len_torch_dispatch_stack
 from torch._compile import _disable_dynamo
 from torch.optim import optimizer as torch_optimizer
 
-from thalweg.formula import Rule, Scalar, Schedule
-from thalweg.formula.compose import start_value
-from thalweg.formula.rule import asks, parts, tests_other_weights
+from thalweg.formula import Rule, Schedule
+from thalweg.formula.rule import tests_other_weights
 
 from . import arguments, averaging, configured, loading, model_groups, reading, readouts, scheduling, surface
 from . import plan as planning
@@ -157,7 +156,7 @@ class Optimizer(torch.optim.Optimizer):
         if "readouts" in param_group:
             self._keep_readouts([param_group])
             self._fill()
-        self._start_scalars(self.param_groups[-1])
+        self._rules.start_scalars(self.param_groups)
         if self._scheduling is not None:
             self._scheduling.join(self.param_groups)
         self._plan = None
@@ -180,18 +179,6 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for key, value in self._rules.usual(self._rules.of(group), self.defaults).items():
                 group.setdefault(key, value)
-
-    def _start_scalars(self, group: dict[str, Any]) -> None:
-        """Give a new group the scalars it keeps; in what is kept for all of its rule, it takes part."""
-        rule = self._rule_of(group)
-        first = next(each for each in self.param_groups if self._rule_of(each) is rule)
-        numbers = surface.in_force(rule, group)
-        if group.get("decay") in ("independent", "corrected") or asks(rule, "first_lr"):
-            group.setdefault("first_lr", float(group["lr"]))
-        for name, scalar in parts(rule, Scalar).items():
-            if scalar.scope != "tensor":
-                start = start_value(scalar.start, numbers)
-                group.setdefault(name, first.get(name, start) if scalar.scope == "all" else start)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -225,7 +212,7 @@ class Optimizer(torch.optim.Optimizer):
     def tests_other_weights(self) -> bool:
         """Whether what is to be tested are not the weights that it trains: of a rule's own, or with ``ema``."""
         own = (self._rules.of(group).made.rule for group in self.param_groups)
-        return any(map(tests_other_weights, own)) or any(group["ema"] for group in self.param_groups)
+        return any(map(tests_other_weights, own)) or any(group.get("ema") for group in self.param_groups)
 
     def __repr__(self) -> str:
         """torch's, and what belongs to the optimizer as a whole."""
