@@ -202,7 +202,7 @@ class TestGroups:
         run([made], [0])
         made.add_param_group({"params": params[1:2], "rule": thalweg.SGD(lr=0.3)})
         made.add_param_group({"params": params[2:3]})
-        made.add_param_group({"params": params[3:], "rule": "SGD"})
+        made.add_param_group({"params": params[3:], "rule": "sgd"})
         assert [group["rule"] for group in made.param_groups] == ["AdamW", "SGD", "AdamW", "SGD"]
         assert [group["lr"] for group in made.param_groups] == [0.1, 0.3, 0.1, 0.3]
         plain = weights(SHAPES)
@@ -479,6 +479,20 @@ class TestCheckpoints:
             plain.load_state_dict(made.state_dict())
         # SGD without momentum has no states to miss; those of AdamW are of no use to it, and do no harm.
         other.load_state_dict(made.state_dict())
+
+    def test_of_one_rule_by_name(self) -> None:
+        """Its groups do not say their rule; what its states are is all there is to go by."""
+        named = [(f"p{i}", p) for i, p in enumerate(weights(SHAPES))]
+        made = thalweg.AdamW(named, lr=0.5)
+        run([made], range(2))
+        rest = {"params": named[1:]}
+        fits = thalweg.LAMB([{"params": named[:1]}, {**rest, "rule": "AdamW"}])
+        fits.load_state_dict(made.state_dict())
+        assert [group["rule"] for group in fits.param_groups] == ["LAMB", "AdamW"]
+        same([made.state[p]["exp_avg"] for _, p in named], [fits.state[p]["exp_avg"] for _, p in named])
+        other = thalweg.AdamW([{"params": named[:1]}, {**rest, "rule": thalweg.SGD(momentum=0.9)}])
+        with pytest.raises(ValueError, match=r"its states are 'exp_avg', 'exp_avg_sq', and 'momentum_buffer' of SGD"):
+            other.load_state_dict(made.state_dict())
 
     def test_a_state_that_another_rule_has_not_kept(self) -> None:
         """Of SGD without momentum there is a step count and nothing else: AdamW cannot go on from that."""

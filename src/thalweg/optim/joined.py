@@ -116,7 +116,7 @@ class Rules:
             known = self.own if self.is_own(found) else self.beside.get(found.name, found)
             if known.made.rule is not found.made.rule or (found.name == self.own.name and known is not self.own):
                 raise ValueError(f"{called}: two of its rules are called {found.name}, by which groups say theirs")
-            found = replace(known, options=found.options)
+            found = replace(known, options=found.options) if new.given else known
         surface.check_group(found.whole, found.made.__name__, group)
         if not self.is_own(found):
             _refuse_foreign(found, group, defaults)

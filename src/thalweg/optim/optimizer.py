@@ -239,7 +239,8 @@ class Optimizer(torch.optim.Optimizer):
 
         By parameter name where both sides know names (`named_parameters`), so that their order is harmless; else by
         position. States are as wide as the widest of what was saved, the parameter and what the rule asks for. Raises
-        ValueError for a checkpoint that is of other parameters, KeyError for one without step counts that are needed.
+        ValueError for a checkpoint that is of other parameters, or by other rules where its states do not fit, KeyError
+        for one without step counts that are needed.
         """
         if self._swapped:
             raise RuntimeError(f"the averaged weights are in place: load {_OUTSIDE}")
