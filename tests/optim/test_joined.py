@@ -353,6 +353,9 @@ class TestModels:
     def test_rates_by_depth_are_both_rules(self) -> None:
         blocks = torch.nn.ModuleList(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh()) for _ in range(2))
         made = thalweg.create(Scaled, blocks, lr=0.5, layer_decay=0.5, others=thalweg.AdamW(lr=0.25), depth=[""])
+        assert [group["name"] for group in made.param_groups] == [
+            "depth_2_matrices", "depth_1_matrices", "depth_2_others_no_decay", "depth_1_others_no_decay",
+        ]  # fmt: skip
         found = {name: group["lr"] for group in made.param_groups for name in group["param_names"]}
         assert found == {"1.0.weight": 0.5, "1.0.bias": 0.25, "0.0.weight": 0.25, "0.0.bias": 0.125}
 

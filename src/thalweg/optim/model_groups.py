@@ -113,12 +113,17 @@ def _of(
     lr: float | torch.Tensor | None,
     exempt: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """A group as the optimizer's class takes it, which may know no decay, and has options of its own for the exempt."""
-    found = {**group, "name": f"{what}_{group['name']}"}
+    """A group as the optimizer's class takes it, which may know no decay, and has options of its own for the exempt.
+
+    Names are ``matrices`` and ``others``, with what `param_groups` says of the group: ``depth_3_others_no_decay``.
+    """
+    spared = "weight_decay" in group
+    depth = group["name"].removesuffix("no_decay" if spared else "decay")
+    found = {**group, "name": f"{depth}{what}{'_no_decay' if spared else ''}"}
     factor = found.pop("lr", 1.0)
     if lr is not None:
         found["lr"] = lr * factor  # a product, so that no two groups share one tensor
-    if "weight_decay" in found:  # of those that are exempt
+    if spared:
         found |= {**exempt_from(made.rule), **(exempt or {})}
         if "weight_decay" not in surface.defaults(made.rule):
             del found["weight_decay"]
