@@ -259,6 +259,23 @@ class TestGroups:
         with pytest.raises(ValueError, match="a group's rule is 'Lion', and the optimizer's are AdamW, SGD"):
             run([made], [0])
 
+    def test_a_group_that_changes_its_rule(self) -> None:
+        """From then on its step is the other formula's, on the averages that there are."""
+        params, plain = weights(SHAPES), weights(SHAPES)
+        made = by_hand(params, thalweg.LAMB, "AdamW", {"lr": 0.1, "eps": 1e-6})
+        run([made], range(2))
+        changed = made.param_groups[1]
+        changed.update(always_adapt=False, rule="LAMB")
+        del changed["decay"]  # LAMB does its own
+        run([made], [2])
+        before, after = thalweg.AdamW(plain[HALF:], lr=0.1, eps=1e-6), thalweg.LAMB(plain[HALF:], lr=0.1)
+        for step in range(3):
+            give(plain, step)
+            if step == 2:
+                after.load_state_dict({**before.state_dict(), "param_groups": after.state_dict()["param_groups"]})
+            (after if step == 2 else before).step()
+        same(params[HALF:], plain[HALF:])
+
     def test_explained_rule_by_rule(self) -> None:
         made = by_hand(weights(SHAPES), thalweg.LAMB, "SGD", {"lr": 0.25, "name": "vectors"}, clip_norm=1.0)
         said = made.explain()
@@ -482,6 +499,14 @@ class TestCheckpoints:
             plain.load_state_dict(made.state_dict())
         # SGD without momentum has no states to miss; those of AdamW are of no use to it, and do no harm.
         other.load_state_dict(made.state_dict())
+
+    def test_of_one_rule_by_position(self) -> None:
+        """AdamW's decay is beside the rule, LAMB's in it: what says the former is not taken over."""
+        made = thalweg.AdamW([{"params": part} for part in (weights(SHAPES)[:HALF], weights(SHAPES)[HALF:])])
+        run([made], range(2))
+        other = by_hand(weights(SHAPES), thalweg.LAMB, "AdamW", {})
+        other.load_state_dict(made.state_dict())
+        assert ["decay" in group for group in other.param_groups] == [False, True]
 
     def test_of_one_rule_by_name(self) -> None:
         """Its groups do not say their rule; what its states are is all there is to go by."""

@@ -29,7 +29,7 @@ def fitted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> S
     ordered = by_name(_with_counts_of_groups(saved), groups, rules)
     _refuse_other_rules(ordered, groups, rules)
     pairs = zip(ordered["param_groups"], groups, strict=False)
-    plain = [_with_rule(surface.without_torchs_decay(rules.of(own).made.rule, theirs), own) for theirs, own in pairs]
+    plain = [_plainly(theirs, own, rules) for theirs, own in pairs]
     _refuse_uncounted(ordered, groups, rules)
     filled = with_options({**ordered, "param_groups": _begun(ordered, plain)}, groups, surface.CHAIN)
     found = readouts.loaded(filled, groups, rules.own.made.__name__)
@@ -42,9 +42,16 @@ def _begun(saved: Saved, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any
     return [*groups, *saved["param_groups"][len(groups) :]]
 
 
-def _with_rule(theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A group that says its rule where, and as, the optimizer's group does."""
-    return {**{key: value for key, value in theirs.items() if key != "rule"}, **{k: own[k] for k in own if k == "rule"}}
+def _plainly(theirs: Mapping[str, Any], own: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """A saved group in the words of the optimizer's group: its rule said where that says its, decay said once.
+
+    What stands around every rule but this one, as the decay of one that does it itself, is left out: it would be done
+    beside the rule's own.
+    """
+    part = rules.of(own)
+    left_out = {"rule", *surface.CHAIN} - {*surface.defaults(part.whole)}
+    said = surface.without_torchs_decay(part.made.rule, theirs)
+    return {key: value for key, value in said.items() if key not in left_out} | {k: own[k] for k in own if k == "rule"}
 
 
 def _refuse_other_rules(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> None:

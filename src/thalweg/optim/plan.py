@@ -76,6 +76,7 @@ class Plan:
         a state's memory moves            `WatchedState.exposed`: then the driver asks      a new plan
         groups have other lists           `fits`, by identity                               a comparison of n parameters
         lists hold other parameters       the driver, or `Memory`                           a new plan
+        a group names another rule        `Settings.rules`, by identity                     a new plan
         a group's numbers                 `Settings`, by comparison                         its own row
         switches, or all states           `fits`                                            a new plan
         a step count is written to        `Counts`, by comparing bytes                      numbers by step count
@@ -84,6 +85,8 @@ class Plan:
     """
 
     launches: tuple[Launch, ...]
+    rules: Sequence[type[Rule]]
+    """The rule of each group."""
     memory: Memory
     """The parameters of kernel launches, in their order, then those without a gradient so far."""
     others: list[torch.Tensor]
@@ -252,7 +255,7 @@ def make(
     waiting = [*away, *(p for p in later if not reading.plain(p))]
     memory.serve([tensor for x in launches for tensor in x.kept])
     direct = memory.native and not others and not waiting
-    return Plan(tuple(launches), memory, others, waiting, switches, states, created, len(states), direct)
+    return Plan(tuple(launches), rules, memory, others, waiting, switches, states, created, len(states), direct)
 
 
 @cache  # said once of a reason
