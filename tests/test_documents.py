@@ -153,6 +153,20 @@ STANDINS = {
         model.text_projection = torch.nn.Parameter(torch.ones(8, 8))
         model.blocks[0].attn.rel_pos_h = torch.nn.Parameter(torch.ones(3, 8))
         """,
+    ("docs/joined.md", "Several rules in one optimizer"): """
+        import torch, thalweg
+        model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+        """,
+    ("docs/joined.md", "A model"): """
+        class Matrices(thalweg.Momentum.rule):
+            matrices = True
+        Orthogonal = thalweg.optimizer(Matrices)
+        """,
+    ("docs/joined.md", "Checkpoints"): """
+        first, second = ([*part.parameters()] for part in model[:2])
+        optimizer = thalweg.LAMB([{"params": first}, {"params": second, "rule": "AdamW"}])
+        by_lamb, by_adamw = thalweg.LAMB(first), torch.optim.AdamW(second)
+        """,
     ("docs/norms.md", "Normalisation layers"): """
         import torch
         model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.LayerNorm(8))

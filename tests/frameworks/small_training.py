@@ -10,12 +10,25 @@ from torch import Tensor, nn
 import thalweg
 from thalweg.optim import OPTIMIZERS, Optimizer
 
-# Every optimizer of the catalogue, a wrapped one, and one without any state; the others have options that give them
-# all of their states.
+
+class Joined(thalweg.LAMB):
+    """Of parameters that are not in groups the second half is updated by SGD."""
+
+    def __init__(self, params: Any, *arguments: Any, **options: Any) -> None:
+        given = list(params)
+        half = len(given) // 2
+        if all(isinstance(each, Tensor) for each in given):
+            given = [{"params": given[:half]}, {"params": given[half:], "rule": thalweg.SGD(lr=0.01, momentum=0.9)}]
+        super().__init__(given, *arguments, **options)
+
+
+# Every optimizer of the catalogue, a wrapped one, one without any state, and one of two rules; the others have options
+# that give them all of their states.
 MADE: dict[str, type[Optimizer]] = {
     **OPTIMIZERS,
     "cautious": thalweg.wrap(thalweg.LAMB, thalweg.Cautious),
     "plain": thalweg.SGD,
+    "joined": Joined,
 }
 EVERY: dict[str, dict[str, Any]] = {name: {} for name in MADE} | {
     "sgd": {"momentum": 0.9},

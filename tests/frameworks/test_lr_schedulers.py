@@ -134,9 +134,9 @@ def as_by_hand(name: str, scheduler: str) -> None:
     stepped = RECIPES[scheduler](scheduled)
     seen = []
     for number in range(8):
-        group = scheduled.param_groups[0]
         seen.append(settings(scheduled)[0])
-        by_hand.param_groups[0].update({key: group[key] for key in by_hand.defaults})
+        for own, group in zip(by_hand.param_groups, scheduled.param_groups, strict=True):
+            own.update({key: group[key] for key in own if key != "params"})
         assert torch.equal(train(models[0], scheduled, [number]), train(models[1], by_hand, [number]))
         advance(stepped)
     assert len(set(seen)) > 1

@@ -24,6 +24,7 @@ scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
 kept: torch.optim.Optimizer = named
 loss: float = optimizer.step(lambda: 1.0)
 optimizer.step()
+beside = thalweg.SGD([{"params": [model.weight], "rule": thalweg.AdamW(lr=3e-4)}])
 """
 
 MISTAKES = {
@@ -33,7 +34,7 @@ MISTAKES = {
     "thalweg.AdamW(model.parameters(), nonfinite='ignore')": 'Argument "nonfinite" to "AdamW"',
     "thalweg.Lion(model.parameters(), eps=1e-8)": 'Unexpected keyword argument "eps"',
     "thalweg.SGD(model.parameters(), 0.1, 0.9, 0.0, 0.0, False, False, 'l2')": "Too many positional arguments",
-    "thalweg.AdamW()": 'Missing positional argument "params"',
+    "thalweg.AdamW(lr='fast')": 'Argument "lr" to "AdamW" has incompatible type "str"',
 }
 
 
@@ -51,7 +52,7 @@ def test_signature_is_what_the_constructor_takes(name: str) -> None:
     parameters.pop("params")
     by_name = {key: p.default for key, p in parameters.items()}
     by_place = [p.default for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    others = (*surface.WHOLE, "schedule", "readouts", "like", surface.TORCHS_DECAY)
+    others = (*surface.WHOLE, *surface.apart_of(made.rule), "like", surface.TORCHS_DECAY)
     shown = {key: p.default for key, p in parameters.items() if key not in others}
     for optimizer in (made([weight]), made([weight], **by_name), made([weight], *by_place)):
         assert {key: optimizer.param_groups[0][key] for key in shown} == shown

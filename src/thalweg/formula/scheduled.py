@@ -9,16 +9,31 @@ from .rule import Rule, asks, chained, hypers
 from .schedule import Schedule
 
 
+def by_number(given: object) -> Mapping[str, Any]:
+    """What ``schedule=`` says of each number; a schedule alone is of lr."""
+    return given if isinstance(given, Mapping) else {} if given is None else {"lr": given}
+
+
+def meant(rule: type[Rule], asked: str) -> str:
+    """The rule's own name of a number: momentum is beta1, of rules with betas."""
+    return "beta1" if asked == "momentum" and asked not in hypers(rule) and "beta1" in hypers(rule) else asked
+
+
+def takes(rule: type[Rule], asked: str) -> bool:
+    """Whether a number is one of the rule's, and is asked for in a step."""
+    number = meant(rule, asked)
+    return number in hypers(rule) and (asks(rule, number) or number in chained(rule))
+
+
 def scheduled(name: str, rule: type[Rule], given: object) -> dict[str, Schedule]:
     """``schedule=`` by the rule's own names: a schedule is of lr, a mapping says of what each is; None is nothing.
 
     momentum is beta1, of rules with betas. ``name`` is what the user called. Raises TypeError for what is no schedule,
     or of a number that the rule lacks or asks for at no step.
     """
-    named: Mapping[str, Any] = given if isinstance(given, Mapping) else {} if given is None else {"lr": given}
     declared = hypers(rule)
     found: dict[str, Schedule] = {}
-    for asked, schedule in named.items():
+    for asked, schedule in by_number(given).items():
         if not isinstance(schedule, Schedule):
             called = isinstance(schedule, type) and issubclass(schedule, Schedule)
             raise TypeError(
@@ -26,12 +41,12 @@ def scheduled(name: str, rule: type[Rule], given: object) -> dict[str, Schedule]
                 f"{{'lr': ..., 'weight_decay': ...}}; got {schedule!r}"
                 + (f": write {getattr(schedule, '__name__', '')}(steps=...)" if called else "")
             )
-        number = "beta1" if asked == "momentum" and asked not in declared and "beta1" in declared else asked
+        number = meant(rule, asked)
         if number not in declared:
             raise TypeError(
                 f"{name} has no {asked!r} to schedule{did_you_mean(str(asked), declared)}; it has {', '.join(declared)}"
             )
-        if not asks(rule, number) and number not in chained(rule):
+        if not takes(rule, asked):
             raise TypeError(
                 f"{name}: its formulas ask for {number} at no step, at most for the start, so its schedule would do "
                 "nothing; leave it out"

@@ -2,6 +2,7 @@
 
 from .catalogue import *
 from .catalogue import OPTIMIZERS as OPTIMIZERS
+from .configured import Configured as Configured
 from .factory import create as create
 from .groups import NO_DECAY as NO_DECAY
 from .groups import ParamGroups as ParamGroups

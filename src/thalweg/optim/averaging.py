@@ -12,7 +12,7 @@ from thalweg.formula.compose import evaluated, live_states, start_value
 from thalweg.formula.rule import layers, parts
 
 from . import surface
-from .settings import Group, GroupNumbers
+from .settings import Group, GroupNumbers, RuleOf
 from .watched import WatchedState
 
 Pairs = Sequence[tuple[torch.Tensor, torch.Tensor]]
@@ -21,11 +21,12 @@ Pairs = Sequence[tuple[torch.Tensor, torch.Tensor]]
 
 @torch.no_grad()
 def to_test(
-    rule: type[Rule], groups: Sequence[Group], numbers: Sequence[GroupNumbers], states: WatchedState
+    rule_of: RuleOf, groups: Sequence[Group], numbers: Sequence[GroupNumbers], states: WatchedState
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Each parameter that has been stepped, with the weights to test, where these are not the parameter itself."""
     found = []
     for group, known in zip(groups, numbers, strict=True):
+        rule = rule_of(group)
         values = {**known, **surface.switches(rule, group)}
         asked = {name for own in layers(rule) if "evaluate" in own for name in own["evaluate"].parameters}
         live = {name: declared for name, declared in live_states(rule, values).items() if name in asked}

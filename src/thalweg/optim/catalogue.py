@@ -3,9 +3,8 @@
 from thalweg.rules import CATALOGUE
 
 from .making import made_of
-from .optimizer import Optimizer
+from .named import OPTIMIZERS
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {}
 for _name, _rule in CATALOGUE.items():
     _made = made_of(_rule)
     # Pickle finds a class by module and name: the optimizer is here, the rule stays where it is written.

@@ -51,7 +51,7 @@ __all__ = [
 class SGD(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         momentum: float = 0.0,
         dampening: float = 0.0,
@@ -80,7 +80,7 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.1,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -107,7 +107,7 @@ class Momentum(Optimizer):
 class NAG(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.01,
         momentum: float = 0.9,
         dampening: float = 0.0,
@@ -136,7 +136,7 @@ class NAG(Optimizer):
 class Rprop(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.01,
         etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-06, 50.0),
@@ -160,7 +160,7 @@ class Rprop(Optimizer):
 class Adagrad(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.01,
         lr_decay: float = 0.0,
         weight_decay: float = 0.0,
@@ -189,7 +189,7 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 1.0,
         rho: float = 0.9,
         eps: float = 1e-06,
@@ -216,7 +216,7 @@ class Adadelta(Optimizer):
 class RMSprop(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.01,
         alpha: float = 0.99,
         eps: float = 1e-08,
@@ -248,7 +248,7 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
@@ -281,7 +281,7 @@ class Adam(Optimizer):
 class Adamax(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.002,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
@@ -309,7 +309,7 @@ class Adamax(Optimizer):
 class NAdam(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.002,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
@@ -340,7 +340,7 @@ class NAdam(Optimizer):
 class AdamW(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
@@ -372,7 +372,7 @@ class AdamW(Optimizer):
 class LARS(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 1.0,
         momentum: float = 0.9,
         weight_decay: float = 0.0001,
@@ -397,7 +397,7 @@ class LARS(Optimizer):
 class AMSGrad(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
@@ -429,7 +429,7 @@ class AMSGrad(Optimizer):
 class Signum(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.0001,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -454,7 +454,7 @@ class Signum(Optimizer):
 class LAMB(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-06,
@@ -481,7 +481,7 @@ class LAMB(Optimizer):
 class RAdam(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
@@ -511,7 +511,7 @@ class RAdam(Optimizer):
 class AdaBound(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         final_lr: float = 0.1,
@@ -541,7 +541,7 @@ class AdaBound(Optimizer):
 class AMSBound(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         final_lr: float = 0.1,
@@ -571,7 +571,7 @@ class AMSBound(Optimizer):
 class LaProp(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.0004,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-15,
@@ -597,7 +597,7 @@ class LaProp(Optimizer):
 class AdaBelief(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-16,
@@ -625,7 +625,7 @@ class AdaBelief(Optimizer):
 class Adan(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float, float] = (0.98, 0.92, 0.99),
         eps: float = 1e-08,
@@ -650,7 +650,7 @@ class Adan(Optimizer):
 class Lion(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.0001,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
@@ -675,7 +675,7 @@ class Lion(Optimizer):
 class StableAdamW(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-06,
@@ -700,7 +700,7 @@ class StableAdamW(Optimizer):
 class Prodigy(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 1.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
@@ -727,7 +727,7 @@ class Prodigy(Optimizer):
 class ScheduleFreeSGD(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 1.0,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -755,7 +755,7 @@ class ScheduleFreeSGD(Optimizer):
 class ScheduleFreeAdamW(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.0025,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-08,
@@ -783,7 +783,7 @@ class ScheduleFreeAdamW(Optimizer):
 class AdEMAMix(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float, float] = (0.9, 0.999, 0.9999),
         alpha: float = 5.0,
@@ -811,7 +811,7 @@ class AdEMAMix(Optimizer):
 class ADOPT(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.9999),
         eps: float = 1e-06,
@@ -837,7 +837,7 @@ class ADOPT(Optimizer):
 class MARS(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.003,
         betas: tuple[float, float] = (0.95, 0.99),
         eps: float = 1e-08,
@@ -864,7 +864,7 @@ class MARS(Optimizer):
 class Grams(Optimizer):
     def __init__(
         self,
-        params: _Params,
+        params: _Params = ...,
         lr: float | torch.Tensor = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-06,

@@ -30,13 +30,14 @@ class Explained(Protocol):
 
     param_groups: list[dict[str, Any]]
     state: Any
-    whole: type[Rule]
     clip_norm: float | None
     clip_scope: str
     nonfinite: str
     clear: bool
     grad_scale: float | torch.Tensor | None
     _scheduling: Scheduling | None
+
+    def _rule_of(self, group: Mapping[str, Any]) -> type[Rule]: ...
 
 
 class Explanation(str):
@@ -79,24 +80,26 @@ class Served:
 
 def explain(optimizer: Explained) -> Explanation:
     """See `Optimizer.explain`."""
-    rule, following = optimizer.whole, optimizer._scheduling
+    following = optimizer._scheduling
     groups = optimizer.param_groups if following is None else following.ahead(optimizer.param_groups)
     everyone = served(optimizer)
     scale = 1.0 if optimizer.grad_scale is None else float(optimizer.grad_scale)
-    numbers, switches = Settings().read(lambda _: rule, groups, scale, optimizer.clear)
+    numbers, switches = Settings().read(optimizer._rule_of, groups, scale, optimizer.clear)
     norms = _norms(optimizer, numbers)
     clip = None if optimizer.clip_norm is None else optimizer.clip_scope
     alike: dict[tuple[Any, ...], list[int]] = {}
     for i, group in enumerate(groups):
         # GroupNumbers may differ, so a group with decay and one without are alike; who does the decay may not.
         chosen = tuple((name, on) for name, on in switches[i] if name not in NO_DECAY)
-        alike.setdefault((chosen, group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
-    lines = [f"{type(optimizer).__name__}: {_many(len(groups), 'group')}, {_size(everyone)}"]
-    for (chosen, decay, _), places in alike.items():
+        rule = optimizer._rule_of(group)
+        alike.setdefault((rule, chosen, group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
+    called = " and ".join(dict.fromkeys(group.get("rule", type(optimizer).__name__) for group in groups))
+    lines = [f"{called}: {_many(len(groups), 'group')}, {_size(everyone)}"]
+    for (rule, chosen, decay, _), places in alike.items():
         told = story(rule, dict(chosen), _given(decay, [numbers[i] for i in places]), norms, clip)
         members = [p for p in everyone if p.group in places]
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
-        lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
+        lines += _numbers(optimizer, rule, told, {i: numbers[i] for i in places}, members)
         lines += [] if following is None else _scheduled(following, optimizer.param_groups, places)
         lines += _states(told, parts(rule, State), [numbers[i] for i in places])
         lines += _labelled("read out", ", ".join(readouts.described([groups[i] for i in places])))
@@ -108,21 +111,22 @@ def explain(optimizer: Explained) -> Explanation:
 @torch.no_grad()
 def served(optimizer: Explained) -> list[Served]:
     """Every parameter, in the order of the groups, with what would serve it in a step now. Nothing is changed."""
-    groups, rule = optimizer.param_groups, optimizer.whole
+    groups = optimizer.param_groups
     everyone = [(i, param) for i, group in enumerate(groups) for param in group["params"]]
-    settings = [surface.settings(rule, group) for group in groups]
+    rules = [optimizer._rule_of(group) for group in groups]
+    settings = [surface.settings(rule, group) for rule, group in zip(rules, groups, strict=True)]
     turns = reading.turns([param for _, param in everyone])
-    keys = {name: declared.key for name, declared in parts(rule, State).items()}
     found = []
     for (i, param), name, turn in zip(everyone, names(groups), turns, strict=True):
         # The optimizer's mapping would create what is asked for, and notice that it was.
         real = dict.get(optimizer.state, param, {})
         waits = param.grad is None and not real
-        kept = {**real, **{key: state.blank(real[key]) for key in real.keys() & keys.values()}}
+        keys = {declared.key for declared in parts(rules[i], State).values()}
+        kept = {**real, **{key: state.blank(real[key]) for key in real.keys() & keys}}
         why = refused = ""
         operands: dict[str, torch.Tensor] = {}
         try:
-            operands, types = state.classified(rule, settings[i], param, name, kept, real)
+            operands, types = state.classified(rules[i], settings[i], param, name, kept, real)
             why = types if isinstance(types, str) else ""
         except (TypeError, RuntimeError) as error:
             refused = str(error)
@@ -157,10 +161,13 @@ def _given(decay: str, numbers: Sequence[GroupNumbers]) -> dict[str, Expression]
 
 
 def _numbers(
-    optimizer: Explained, told: Story, numbers: Mapping[int, GroupNumbers], members: Sequence[Served]
+    optimizer: Explained,
+    rule: type[Rule],
+    told: Story,
+    numbers: Mapping[int, GroupNumbers],
+    members: Sequence[Served],
 ) -> Iterator[str]:
     """The numbers that the formulas ask for: those that are the same in all groups, then each group's own."""
-    rule = optimizer.whole
     order = [*hypers(rule), "first_lr", "clip_value", "clip_norm", "clip_eps", "unscale", *parts(rule, Scalar), "t"]
     common: list[str] = []
     own: dict[int, list[str]] = {i: [] for i in numbers}
@@ -200,7 +207,7 @@ def _scheduled(following: Scheduling, all_groups: Sequence[Group], places: Seque
     for i in places:
         steps.setdefault(all_groups[i][COUNT] + 1, []).append(i)
     label = "schedule"
-    for each in following.numbers:
+    for each in following.numbers[places[0]]:
         for step, own in steps.items():
             whose = f"{', '.join(_called(all_groups, i) for i in own)}: " if len(steps) > 1 else ""
             yield from _labelled(label, whose + _factor(each, [all_groups[i] for i in own], step))
@@ -300,7 +307,8 @@ def _labelled(label: str, said: str) -> list[str]:
 def _title(groups: Sequence[Group], places: Sequence[int], members: Sequence[Served]) -> str:
     called = [_called(groups, i) for i in places]
     shown = called if len(called) <= 4 else [*called[:2], "...", called[-1]]
-    return f"{', '.join(shown)}: {_size(members)}"
+    by = f", by {groups[places[0]]['rule']}" if "rule" in groups[places[0]] else ""
+    return f"{', '.join(shown)}{by}: {_size(members)}"
 
 
 def _called(groups: Sequence[Group], i: int) -> str:

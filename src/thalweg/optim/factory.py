@@ -5,15 +5,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from thalweg.closest import did_you_mean
 from thalweg.formula import Rule
 from thalweg.formula.rule import exempt
-from thalweg.rules import left_to_torch
 
-from . import surface
+from . import model_groups, surface
 from .catalogue import OPTIMIZERS
 from .groups import param_groups
 from .making import optimizer
+from .named import optimizer_named
 from .optimizer import Optimizer
 
 # What param_groups is asked, rather than the optimizer.
@@ -27,6 +26,7 @@ def create(
     lr: float | torch.Tensor | None = None,
     weight_decay: float | None = None,
     layer_decay: float | None = None,
+    others: Any = None,
     **options: Any,
 ) -> Optimizer:
     """The optimizer of a rule, on a model whose biases, norms and embeddings are exempt from weight decay.
@@ -34,6 +34,7 @@ def create(
     ``rule``     a name of the catalogue, in capitals or not (``"adamw"``), a `Rule`, or an optimizer class made of one.
     ``model``    a torch.nn.Module, which is grouped by `param_groups`; or parameters, named parameters or groups,
                  which are taken as they are.
+    ``others``   of a rule for matrices, what updates the model's other parameters: ``thalweg.AdamW(lr=3e-4)``.
     ``options``  what the rule's optimizer takes besides (``betas``, ``clip_norm``), and for a model ``no_decay``,
                  ``exempt``, ``depth`` and ``frozen``, which like ``layer_decay`` are those of `param_groups`.
 
@@ -48,11 +49,15 @@ def create(
     grouping = {name: options.pop(name) for name in _GROUPING if name in options}
     if layer_decay is not None:
         grouping["layer_decay"] = layer_decay
+    if others is not None and not (made.rule.matrices and isinstance(model, nn.Module)):
+        model_groups.refuse_others(made)
     if not isinstance(model, nn.Module):
         if grouping:
             asked = next(iter(grouping))
             raise TypeError(f"{asked} needs to know the model: give create the model itself, not its parameters")
         return made(model, **options)
+    if made.rule.matrices:
+        return made(model_groups.by_rule(made, model, others, lr=lr, **grouping), **options)
     left_out = exempt(made.rule)
     if left_out:
         grouping["exempt"] = {**left_out, **grouping.get("exempt", {})}
@@ -67,15 +72,8 @@ def create(
 
 def optimizer_class(rule: object) -> type[Optimizer]:
     if isinstance(rule, str):
-        if found := OPTIMIZERS.get(rule.lower()):
-            return found
-        if left := left_to_torch(rule):
-            raise ValueError(left)
-        meant = did_you_mean(rule.lower(), OPTIMIZERS, otherwise=".")
-        raise ValueError(
-            f"there is no rule {rule!r}{meant} The catalogue: {', '.join(sorted(OPTIMIZERS))}. "
-            "A rule of your own is given as its class."
-        )
+        found: type[Optimizer] = optimizer_named(rule)
+        return found
     if isinstance(rule, type) and issubclass(rule, Optimizer) and hasattr(rule, "rule"):
         return rule
     if isinstance(rule, type) and issubclass(rule, Rule) and rule is not Rule:

@@ -39,6 +39,7 @@ class Members:
     ``places``    their places among all parameters, in the order of the groups.
     ``keys``      the state's key for each of the rule's states that exists.
     ``groups``    the parameter groups they come from; ``group_of``, int64 (parameters,): which of these, for each.
+    ``alike``     all parameter groups of the same rule, which keep in common what the rule keeps for all.
     """
 
     places: list[int]
@@ -47,6 +48,7 @@ class Members:
     keys: Mapping[str, str]
     groups: list[int]
     group_of: NDArray[np.int64]
+    alike: list[int]
 
 
 class Runs(Protocol):
@@ -170,8 +172,8 @@ class Launch(ABC):
                 continue
             for place, i in enumerate(self.members.groups):
                 last = self._last(value, None if scalar.scope == "all" else place)
-                for group in (groups if scalar.scope == "all" else [groups[i]]) if last is not None else ():
-                    group[name] = last
+                for k in (self.members.alike if scalar.scope == "all" else [i]) if last is not None else ():
+                    groups[k][name] = last
 
     def _before(self) -> dict[str, NDArray[np.float64]]:
         """The numbers of the step that has just been counted."""

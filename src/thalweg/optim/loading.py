@@ -1,35 +1,99 @@
 """What a checkpoint is to an optimizer: states by parameter, found by name where both sides know names."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import torch
 
-from thalweg.formula import Rule, Scalar, State
+from thalweg.formula import Scalar, State
 from thalweg.formula.compose import live_states, usual_switches
 from thalweg.formula.geometry import kept_shape
 from thalweg.formula.kernel import counts_steps
 from thalweg.formula.rule import inner, parts
 
 from . import readouts, surface
+from .joined import Rules
 from .scheduling import COUNT
 
 Saved = dict[str, Any]
 
 
-def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) -> Saved:
+def fitted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> Saved:
+    """The checkpoint as an optimizer with these groups takes it: its own order, names of options, and rules.
+
+    Raises ValueError for one that is of other parameters or another optimizer, KeyError for one without step counts
+    that are needed.
+    """
+    ordered = by_name(_with_counts_of_groups(saved), groups, rules)
+    _refuse_other_rules(ordered, groups, rules)
+    pairs = zip(ordered["param_groups"], groups, strict=False)
+    plain = [_plainly(theirs, own, rules) for theirs, own in pairs]
+    _refuse_uncounted(ordered, groups, rules)
+    filled = with_options({**ordered, "param_groups": _begun(ordered, plain)}, groups, surface.CHAIN)
+    found = readouts.loaded(filled, groups, rules.own.made.__name__)
+    refuse(found, groups, rules, _by_others(saved, ordered, groups, rules))
+    return found
+
+
+def _begun(saved: Saved, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These groups in the place of the checkpoint's first ones."""
+    return [*groups, *saved["param_groups"][len(groups) :]]
+
+
+def _plainly(theirs: Mapping[str, Any], own: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """A saved group in the words of the optimizer's group: its rule said where that says its, decay said once.
+
+    What stands around every rule but this one, as the decay of one that does it itself, is left out: it would be done
+    beside the rule's own.
+    """
+    part = rules.of(own)
+    left_out = {"rule", *surface.CHAIN} - {*surface.defaults(part.whole)}
+    said = surface.without_torchs_decay(part.made.rule, theirs)
+    return {key: value for key, value in said.items() if key not in left_out} | {k: own[k] for k in own if k == "rule"}
+
+
+def _refuse_other_rules(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> None:
+    """Raise ValueError for a group that another rule has updated, where names have not told what to do with it."""
+    for place, (theirs, own) in enumerate(zip(saved["param_groups"], groups, strict=False)):
+        if _is_by_another(theirs, own, rules):
+            raise ValueError(
+                f"the checkpoint's group {place} has been updated by {theirs['rule']}, the optimizer's is by "
+                f"{rules.of(own).name}: make it with the groups that were saved; or save with names (a model, or "
+                "model.named_parameters()), by which states are found in any groups"
+            )
+
+
+def _is_by_another(theirs: Mapping[str, Any], own: Mapping[str, Any], rules: Rules) -> bool:
+    """Whether a saved group says that another rule has updated it; one of a single rule says nothing."""
+    return bool(theirs.get("rule", rules.of(own).name) != rules.of(own).name)
+
+
+def _by_others(saved: Saved, ordered: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> set[int]:
+    """The numbers of the parameters that another rule has updated than the one that now does."""
+    by = {number: group for group in saved["param_groups"] for number in group["params"]}
+    pairs = zip(ordered["param_groups"], groups, strict=False)
+    return {n for theirs, own in pairs for n in theirs["params"] if _is_by_another(by[n], own, rules)}
+
+
+def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> Saved:
     """The checkpoint in the order of the optimizer's groups and parameters, if both have names; else as it is.
 
     Where not one name is the same (``module.`` before each of them, say) names tell nothing, and torch's way,
-    by position, remains. A checkpoint that groups the same names otherwise gives its states; the hyperparameters are
-    then the optimizer's own, since those of other groups are not theirs. Raises ValueError if some names are the same
-    and some are not, and for names that occur in several groups and tell parameters apart in none.
+    by position, remains. A checkpoint that groups the same names otherwise, or has updated them by other rules, gives
+    its states; the hyperparameters are then the optimizer's own, since those of other groups are not theirs. Raises
+    ValueError if some names are the same and some are not, and for names that occur in several groups and tell
+    parameters apart in none.
     """
     own = [group.get("param_names") for group in groups]
     theirs = [group.get("param_names") for group in saved["param_groups"]]
-    if None in own or None in theirs or own == theirs:
+
+    def by_others(order: Sequence[int]) -> bool:
+        ordered = [saved["param_groups"][place] for place in order]
+        return any(_is_by_another(of, group, rules) for of, group in zip(ordered, groups, strict=True))
+
+    if None in own or None in theirs or (own == theirs and not by_others(range(len(groups)))):
         return saved
     mine, others = ([list(names or ()) for names in side] for side in (own, theirs))
     here, there = ({name for names in side for name in names} for side in (mine, others))
@@ -43,19 +107,18 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule])
             + (";" if missing and more else "")
             + (f" it has {_some(more)}, which the optimizer has not" if more else "")
         )
-    if [sorted(names) for names in mine] == [sorted(names) for names in others]:
+    sets = {frozenset(names): i for i, names in enumerate(others)}
+    if [sorted(names) for names in mine] == [sorted(names) for names in others] and not by_others(range(len(groups))):
         order = list(range(len(mine)))
     elif repeated := sorted({name for side in (mine, others) for name, n in Counter(chain(*side)).items() if n > 1}):
         raise ValueError(
             f"the checkpoint groups its parameters otherwise, and {_some(repeated)} stand in several groups, so that "
             "names do not tell which is which: make the optimizer with the groups it was saved with"
         )
-    elif {frozenset(names) for names in mine} == {frozenset(names) for names in others}:
-        places = {frozenset(names): i for i, names in enumerate(others)}
-        order = [places[frozenset(names)] for names in mine]
+    elif {frozenset(names) for names in mine} == {*sets} and not by_others([sets[frozenset(n)] for n in mine]):
+        order = [sets[frozenset(names)] for names in mine]
     else:
-        scalars = [n for n, s in parts(rule, Scalar).items() if s.scope != "tensor"]
-        return _regrouped(saved, groups, [COUNT, *scalars, *readouts.KEYS])
+        return _regrouped(saved, groups, rules)
     ordered = []
     for names, place in zip(mine, order, strict=True):
         group = saved["param_groups"][place]
@@ -66,14 +129,15 @@ def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule])
     return {**saved, "param_groups": ordered}
 
 
-def _regrouped(saved: Saved, groups: Sequence[Mapping[str, Any]], kept: Sequence[str]) -> Saved:
-    """The checkpoint's states in the optimizer's own groups, with what groups have ``kept`` from step to step."""
+def _regrouped(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> Saved:
+    """The checkpoint's states in the optimizer's own groups, with what groups keep from step to step."""
     theirs = saved["param_groups"]
     number = {name: n for group in theirs for name, n in zip(group["param_names"], group["params"], strict=True)}
     # The steps that this optimizer has counted are none of the checkpoint's.
     own = [{key: value for key, value in group.items() if key not in ("params", COUNT)} for group in groups]
     for group in own:
-        for key in kept:
+        scalars = [name for name, scalar in parts(rules.of(group).whole, Scalar).items() if scalar.scope != "tensor"]
+        for key in (COUNT, *scalars, *readouts.KEYS):
             said = {of[key] for of in theirs if key in of and {*of["param_names"]} & {*group["param_names"]}}
             if len(said) > 1:
                 raise ValueError(
@@ -118,36 +182,44 @@ def before_warmup(group: dict[str, Any]) -> dict[str, Any]:
     return {"ema_warmup": False, **group} if group.get("ema") else group
 
 
-def with_counts(saved: Saved, rule: type[Rule]) -> Saved:
-    """The checkpoint with a step count in every state; some libraries keep one for the whole group.
-
-    Raises KeyError, as torch does, where there is none and the rule needs it: a step counted from 0 with averages that
-    are old would be a large one. torch.optim.SGD counts none; where it left a buffer, the first step is past.
-    """
-    averages = {state.key for state in parts(rule, State).values()}
-    counted = counts_steps(rule, tuple(usual_switches(rule).items())) and inner(rule).__name__ != "SGD"
+def _with_counts_of_groups(saved: Saved) -> Saved:
+    """The checkpoint with a step count in every state, where it has one for a whole group, as some libraries do."""
     state, groups = dict(saved["state"]), []
     for group in saved["param_groups"]:
-        uncounted = [n for n in group["params"] if "step" not in state.get(n, {})]
-        bare = [n for n in uncounted if averages & {*state.get(n, ())}]
         if "step" in group:
             count = torch.tensor(float(group["step"]))
+            uncounted = [n for n in group["params"] if "step" not in state.get(n, {})]
             state.update({n: {**state.get(n, {}), "step": count.clone()} for n in uncounted})
             group = {key: value for key, value in group.items() if key != "step"}
-        elif bare and counted:
-            raise KeyError(
-                f"step: the checkpoint has {_some(sorted(averages & {*state[bare[0]]}))} of a parameter, but not how "
-                "many steps it has taken, neither in its state nor in its group"
-            )
         groups.append(group)
     return {**saved, "state": state, "param_groups": groups}
 
 
-def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) -> None:
+def _refuse_uncounted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> None:
+    """Raise KeyError, as torch does, for a state without a step count whose rule needs it.
+
+    A step counted from 0 with averages that are old would be a large one. torch.optim.SGD counts none; where it left a
+    buffer, the first step is past.
+    """
+    for theirs, own in zip(saved["param_groups"], groups, strict=False):
+        rule = rules.of(own).whole
+        averages = {state.key for state in parts(rule, State).values()}
+        counted = counts_steps(rule, tuple(usual_switches(rule).items())) and inner(rule).__name__ != "SGD"
+        states = [saved["state"].get(n, {}) for n in theirs["params"]]
+        bare = [kept for kept in states if "step" not in kept and averages & {*kept}]
+        if bare and counted:
+            raise KeyError(
+                f"step: the checkpoint has {_some(sorted(averages & {*bare[0]}))} of a parameter, but not how "
+                "many steps it has taken, neither in its state nor in its group"
+            )
+
+
+def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_others: Collection[int]) -> None:
     """Raise ValueError for the states of another optimizer, or of parameters of another shape.
 
     A state that is missing alone is created when it is needed, as when momentum is switched on; one that is there
-    alone does no harm. Both together mean that the averages are there, under names that nobody reads.
+    alone does no harm. Both together mean that the averages are there, under names that nobody reads. Where another
+    rule has updated a parameter (``by_others``), its states have to be all that the present one needs.
     """
     counts = [[len(group["params"]) for group in side] for side in (saved["param_groups"], groups)]
     if counts[0] != counts[1]:
@@ -160,9 +232,10 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) 
             "groups that were saved; or save with names (torch.optim.AdamW(model.named_parameters())), by which states "
             "are found in any"
         )
-    known = {state.key for state in parts(rule, State).values()} | {"step"}
-    known |= {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
     for theirs, own in zip(saved["param_groups"], groups, strict=False):
+        rule, name = rules.of(own).whole, rules.of(own).name
+        known = {state.key for state in parts(rule, State).values()} | {"step"}
+        known |= {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
         said = {**surface.defaults(rule), **own, **theirs}
         values = {**surface.numbers(rule, said), **surface.switches(rule, said)}
         needed = {state.key: state.shape for state in live_states(rule, values).values()}
@@ -174,7 +247,12 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) 
             if strange and missing:
                 raise ValueError(
                     f"the checkpoint is of another optimizer: its states are {_some(strange)}, and {_some(missing)} "
-                    f"of {rule.__name__.removeprefix('Readouts').removeprefix('WeightAverage')} is not among them"
+                    f"of {name} is not among them"
+                )
+            if missing and kept and number in by_others:
+                raise ValueError(
+                    f"the checkpoint's parameters have been updated by other rules, and of one that is now by {name} "
+                    f"{_some(missing)} is not among its states: make the optimizer with the groups that were saved"
                 )
             for key in needed.keys() & kept.keys():
                 if kept[key].shape != kept_shape(param.shape, needed[key]):
@@ -185,7 +263,7 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) 
 
 
 def restored(
-    saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]
+    saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules
 ) -> list[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
     """Each parameter with the tensors saved for it, as copies, and as precise as checkpoint, parameter and rule want.
 
@@ -193,9 +271,8 @@ def restored(
     keeps the checkpoint's own tensors, so that training would go on inside the checkpoint. Neither does what was saved
     in half precision stay so beside float32 weights: an average of squares there would hardly move.
     """
-    least = {state.key: state.dtype for state in parts(rule, State).values()}
 
-    def loaded(key: str, value: torch.Tensor, param: torch.Tensor) -> torch.Tensor:
+    def loaded(key: str, value: torch.Tensor, param: torch.Tensor, least: Mapping[str, str | None]) -> torch.Tensor:
         if key not in least:  # numbers, and what another optimizer keeps
             return value.detach().to(param.device if value.dim() else "cpu", copy=True)
         dtype = torch.promote_types(value.dtype, param.dtype) if value.is_floating_point() else value.dtype
@@ -203,19 +280,15 @@ def restored(
             dtype = torch.promote_types(dtype, getattr(torch, wanted))
         return value.detach().to(param.device, dtype, copy=True)
 
-    numbers = [number for group in saved["param_groups"] for number in group["params"]]
-    params = [param for group in groups for param in group["params"]]
-    return [
-        (
-            param,
-            {
-                key: loaded(key, value, param)
-                for key, value in saved["state"].get(number, {}).items()
-                if isinstance(value, torch.Tensor)
-            },
-        )
-        for number, param in zip(numbers, params, strict=True)
-    ]
+    found = []
+    for theirs, own in zip(saved["param_groups"], groups, strict=True):
+        least = {state.key: state.dtype for state in parts(rules.of(own).whole, State).values()}
+        for number, param in zip(theirs["params"], own["params"], strict=True):
+            kept = {
+                key: value for key, value in saved["state"].get(number, {}).items() if isinstance(value, torch.Tensor)
+            }
+            found.append((param, {key: loaded(key, value, param, least) for key, value in kept.items()}))
+    return found
 
 
 def _many(count: int, what: str) -> str:

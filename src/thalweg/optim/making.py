@@ -30,7 +30,7 @@ def optimizer(rule: type[Rule]) -> type[Optimizer]:
     if not (isinstance(rule, type) and issubclass(rule, Rule)):
         raise TypeError(f"thalweg.optimizer takes a Rule, got {rule!r}")
     own = {*rule.declared} - ({*WeightAverage.declared} if WeightAverage in rule.wrappers else set())
-    names = {"params", "like", "readouts", "schedule", scheduling.COUNT}
+    names = {"params", "like", "others", "readouts", "rule", "schedule", scheduling.COUNT}
     if taken := {*names, *surface.CHAIN, *surface.WHOLE, *surface.IMPLEMENTATION} & own:
         raise TypeError(
             f"{rule.__name__}.{taken.pop()} has the name of an argument every optimizer takes, or a group; rename it"
@@ -74,6 +74,9 @@ def _initialiser(signature: inspect.Signature) -> Callable[..., None]:
     """`Optimizer.__init__` with a rule's own signature: some libraries read that of ``__init__``, not of the class."""
 
     def __init__(self: Optimizer, *arguments: Any, **options: Any) -> None:
+        if not arguments and "params" not in options:
+            name = type(self).__name__
+            raise TypeError(f"{name}() got no parameters: write {name}(model.parameters(), ...)")
         Optimizer.__init__(self, *arguments, **options)
 
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)

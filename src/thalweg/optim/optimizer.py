@@ -11,13 +11,13 @@ from torch._C import _len_torch_dispatch_stack
 from torch._compile import _disable_dynamo
 from torch.optim import optimizer as torch_optimizer
 
-from thalweg.formula import Rule, Scalar, Schedule
-from thalweg.formula.compose import start_value
-from thalweg.formula.rule import asks, parts, tests_other_weights
+from thalweg.formula import Rule, Schedule
+from thalweg.formula.rule import tests_other_weights
 
-from . import averaging, loading, reading, readouts, scheduling, surface
+from . import arguments, averaging, configured, loading, model_groups, reading, readouts, scheduling, surface
 from . import plan as planning
 from .explain import Explanation, explain
+from .joined import Rules
 from .plan import Plan
 from .sequence import Bad
 from .settings import How
@@ -85,29 +85,16 @@ class Optimizer(torch.optim.Optimizer):
     found_inf: torch.Tensor | None = None
     """Set by `torch.amp.GradScaler` for the time of a step: other than 0 if a gradient is not finite."""
 
-    def __init__(self, params: Any, *arguments: Any, **options: Any) -> None:
-        name = type(self).__name__
-        known = surface.defaults(self.whole)
-        kept = readouts.entries(name, self.rule, options.pop("readouts", None) or {})
-        if (convention := options.pop("like", None)) is not None:
-            known = surface.conventional(self.whole, name, convention)
-            options = surface.chosen(self.whole, options)
-        positional = surface.by_place(self.rule, known)
-        if len(arguments) > len(positional):
-            raise TypeError(
-                f"{name} takes at most {len(positional)} arguments after the parameters, got {len(arguments)}; "
-                "the others are given by name"
-            )
-        by_place = dict(zip(positional, arguments, strict=False))
-        if twice := by_place.keys() & options.keys():
-            raise TypeError(f"{name} got {twice.pop()!r} twice, by place and by name")
-        options = surface.without_implementation(name, {**by_place, **options})
-        self._scheduling = scheduling.scheduling(name, self.rule, options.pop("schedule", None))
-        options = surface.plain(surface.torchs_decay(self.whole, name, options), known)
-        whole = {key: options.pop(key, value) for key, value in surface.WHOLE.items()}
-        surface.check(self.whole, name, {**known, **options})
-        surface.check_whole(name, whole)
-        vars(self).update(whole)
+    def __new__(cls, *given: Any, **options: Any) -> Any:
+        """Without parameters a value, `Configured`: ``thalweg.AdamW(lr=3e-4)``, to update others with."""
+        if configured.without_parameters(cls, given, options):
+            return configured.configured(cls, options)
+        return super().__new__(cls)
+
+    def __init__(self, params: Any, *given: Any, **options: Any) -> None:
+        name, asked = type(self).__name__, arguments.read(type(self), given, options)
+        kept = readouts.entries(name, self.rule, asked.apart["readouts"] or {})
+        vars(self).update(asked.whole)
         self._checked: tuple[Any, ...] = ()
         self.skipped_steps = 0
         self._stepper = Stepper()
@@ -115,8 +102,10 @@ class Optimizer(torch.optim.Optimizer):
         self._swapped = False
         self._windows: readouts.Windows | None = None
         self._lock = RLock()
+        self._rules = Rules(type(self))
+        self._scheduling = scheduling.scheduling(self._rules, asked.apart["schedule"])
         self._keep_readouts([kept])
-        super().__init__(params, {**known, **options, **kept})
+        super().__init__(model_groups.given(type(self), params, asked.apart["others"]), {**asked.usual, **kept})
         self.state: WatchedState = WatchedState()
         if self._scheduling is not None:
             self._scheduling.check(self.param_groups)
@@ -136,55 +125,60 @@ class Optimizer(torch.optim.Optimizer):
         return self.amp_fused
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with their own hyperparameters; what is not given is as for the others."""
-        name = type(self).__name__
+        """Add parameters with their own hyperparameters; what is not given is as for the others.
+
+        ``rule`` of a group is another rule that updates it, by name (``"AdamW"``), as an optimizer's class, or that
+        with options (``thalweg.AdamW(lr=3e-4)``); what is then not given is that rule's own.
+        """
         if not isinstance(param_group, dict):
-            raise TypeError(f"{name}: a parameter group is a dictionary, got {param_group!r}")
-        surface.check_group(self.whole, name, param_group)
-        whole = readouts.around(self.whole, [param_group])  # a group of another optimizer may have readouts
-        known = surface.defaults(whole)
+            raise TypeError(f"{type(self).__name__}: a parameter group is a dictionary, got {param_group!r}")
+        part = self._rules.joining(param_group, self.defaults)
+        name = part.made.__name__
+        known = surface.defaults(part.whole)
         # In the caller's own dictionary, as torch does.
-        kept = surface.torchs_decay(self.whole, name, surface.without_implementation(name, param_group))
+        kept = surface.torchs_decay(part.whole, name, surface.without_implementation(name, param_group))
         given = surface.plain({key: value for key, value in kept.items() if key in known}, known)
         param_group.update(given)
         for key in param_group.keys() - kept.keys():
             del param_group[key]
-        surface.check(whole, name, {**{key: self.defaults.get(key, usual) for key, usual in known.items()}, **given})
-        super().add_param_group(param_group)
+        usual = self._rules.usual(part, self.defaults)
+        surface.check(part.whole, name, {**{key: usual[key] for key in known}, **given})
+        own, self.defaults = self.defaults, usual  # those of the group's rule, which torch fills in
+        try:
+            super().add_param_group(param_group)
+        finally:
+            self.defaults = own
         params = self.param_groups[-1]["params"]
         if len({*params}) < len(params):
             self.param_groups.pop()
             raise ValueError(f"{name}: a parameter is given twice in one group")
+        self._rules.joined(part, self.param_groups, self.defaults)
         if "readouts" in param_group:
             self._keep_readouts([param_group])
-            self._fill({**known, **self.defaults})
-        self._start_scalars(self.param_groups[-1])
+            self._fill()
+        self._rules.start_scalars(self.param_groups)
         if self._scheduling is not None:
             self._scheduling.join(self.param_groups)
         self._plan = None
 
+    def _rule_of(self, group: Mapping[str, Any]) -> type[Rule]:
+        """The rule that updates a group's parameters, with what goes around it; asked in every step."""
+        rules = self._rules
+        return rules.of(group).whole if rules.beside else self.whole
+
     def _keep_readouts(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """From now on keep what these groups are to be read out of."""
-        self.whole = readouts.around(self.whole, groups)
+        self._rules.around(groups)
+        self.whole = self._rules.own.whole
         if readouts.have_windows(groups):
             self._windows = readouts.Windows()
 
-    def _fill(self, defaults: dict[str, Any]) -> None:
-        """Give the groups what they do not say of these options, which are the optimizer's from now on."""
-        self.defaults = defaults
+    def _fill(self) -> None:
+        """Give the groups what they do not say of the options that there are now."""
+        self.defaults = {**surface.defaults(self.whole), **self.defaults}
         for group in self.param_groups:
-            for key, value in defaults.items():
+            for key, value in self._rules.usual(self._rules.of(group), self.defaults).items():
                 group.setdefault(key, value)
-
-    def _start_scalars(self, group: dict[str, Any]) -> None:
-        """Give a new group the scalars it keeps; in what is kept for all, it takes part."""
-        numbers = surface.in_force(self.whole, group)
-        if group.get("decay") in ("independent", "corrected") or asks(self.whole, "first_lr"):
-            group.setdefault("first_lr", float(group["lr"]))
-        for name, scalar in parts(self.whole, Scalar).items():
-            if scalar.scope != "tensor":
-                start = start_value(scalar.start, numbers)
-                group.setdefault(name, self.param_groups[0].get(name, start) if scalar.scope == "all" else start)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -194,15 +188,17 @@ class Optimizer(torch.optim.Optimizer):
         for kept, value in absent:
             vars(self).setdefault(kept, value)
         vars(self).setdefault("_lock", RLock())
+        vars(self).setdefault("_rules", Rules(type(self)))
+        self._rules.write(self.param_groups, self.defaults)
         self._keep_readouts(self.param_groups)
         for options in (self.defaults, *self.param_groups):
             for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
         for group in self.param_groups:
             group.update(loading.before_warmup(group))
-        self._fill({**surface.defaults(self.whole), **self.defaults})
+        self._fill()
         if "schedule" in vars(self):  # after unpickling
-            self._scheduling = scheduling.scheduling(type(self).__name__, self.rule, vars(self).pop("schedule"))
+            self._scheduling = scheduling.scheduling(self._rules, vars(self).pop("schedule"))
         vars(self).setdefault("_scheduling", None)
         if self._scheduling is not None:
             self._scheduling.load(self.param_groups, [of for of in dict.values(self.state) if isinstance(of, dict)])
@@ -211,6 +207,12 @@ class Optimizer(torch.optim.Optimizer):
     def schedule(self) -> Mapping[str, Schedule]:
         """What is scheduled, by the rule's own names."""
         return {} if self._scheduling is None else dict(self._scheduling.given)
+
+    @property
+    def tests_other_weights(self) -> bool:
+        """Whether what is to be tested are not the weights that it trains: of a rule's own, or with ``ema``."""
+        own = (self._rules.of(group).made.rule for group in self.param_groups)
+        return any(map(tests_other_weights, own)) or any(group.get("ema") for group in self.param_groups)
 
     def __repr__(self) -> str:
         """torch's, and what belongs to the optimizer as a whole."""
@@ -225,7 +227,9 @@ class Optimizer(torch.optim.Optimizer):
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
         # the caller's too from now on.
         found["state"] = {k: dict(v) if isinstance(v, dict) else v for k, v in found["state"].items()}
-        found["param_groups"] = [surface.with_torchs_decay(self.rule, group) for group in found["param_groups"]]
+        found["param_groups"] = [
+            surface.with_torchs_decay(self._rules.of(group).made.rule, group) for group in found["param_groups"]
+        ]
         if not (self._optimizer_state_dict_pre_hooks or self._optimizer_state_dict_post_hooks):
             self.state.seen = seen
         return found
@@ -235,7 +239,8 @@ class Optimizer(torch.optim.Optimizer):
 
         By parameter name where both sides know names (`named_parameters`), so that their order is harmless; else by
         position. States are as wide as the widest of what was saved, the parameter and what the rule asks for. Raises
-        ValueError for a checkpoint that is of other parameters, KeyError for one without step counts that are needed.
+        ValueError for a checkpoint that is of other parameters, or by other rules where its states do not fit, KeyError
+        for one without step counts that are needed.
         """
         if self._swapped:
             raise RuntimeError(f"the averaged weights are in place: load {_OUTSIDE}")
@@ -243,16 +248,11 @@ class Optimizer(torch.optim.Optimizer):
 
         # Around the user's own hooks: they change the checkpoint before, and see the finished state after.
         def sort(_optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
-            plain = [surface.without_torchs_decay(self.rule, group) for group in saved["param_groups"]]
-            counted = loading.with_counts({**saved, "param_groups": plain}, self.whole)
-            sorted_by_name = loading.by_name(counted, self.param_groups, self.whole)
-            filled = loading.with_options(sorted_by_name, self.param_groups, surface.CHAIN)
-            loaded.update(readouts.loaded(filled, self.param_groups, type(self).__name__))
-            loading.refuse(loaded, self.param_groups, self.whole)
+            loaded.update(loading.fitted(saved, self.param_groups, self._rules))
             return loaded
 
         def restore(_optimizer: torch.optim.Optimizer) -> None:
-            for param, tensors in loading.restored(loaded, self.param_groups, self.whole):
+            for param, tensors in loading.restored(loaded, self.param_groups, self._rules):
                 if tensors:
                     self.state.own(param).update(tensors)
 
@@ -268,7 +268,9 @@ class Optimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         own = {key: vars(self)[key] for key in (*surface.WHOLE, "skipped_steps", "grad_scale") if key in vars(self)}
-        return {**super().__getstate__(), **own, "schedule": self.schedule or None}
+        scheduled = None if self._scheduling is None else self._scheduling.asked
+        several = {"_rules": self._rules} if self._rules.beside else {}
+        return {**super().__getstate__(), **own, **several, "schedule": scheduled}
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -332,10 +334,6 @@ class Optimizer(torch.optim.Optimizer):
             self._checked, self._chosen = now, How(**given)
         return self._chosen
 
-    def _rule_of(self, group: Mapping[str, Any]) -> type[Rule]:
-        """The rule that updates a group's parameters."""
-        return self.whole
-
     def explain(self) -> Explanation:
         """What a step computes as it would be taken now: formulas, numbers, passes over memory, who serves whom.
 
@@ -366,12 +364,12 @@ class Optimizer(torch.optim.Optimizer):
         """
         self._check_swap(model, batches)
         numbers, _ = self._stepper.settings.read(self._rule_of, self.param_groups, 1.0, False)
-        if not tests_other_weights(self.rule) and not any(n["ema"] for n in numbers):
+        if not self.tests_other_weights:
             raise RuntimeError(
                 f"nothing is averaged: make the optimizer with {type(self).__name__}(..., ema=0.999), or set "
                 "param_groups[i]['ema'] (a checkpoint's settings replace those given)"
             )
-        with self._in_place(averaging.to_test(self.whole, self.param_groups, numbers, self.state), model, batches):
+        with self._in_place(averaging.to_test(self._rule_of, self.param_groups, numbers, self.state), model, batches):
             yield
 
     @contextmanager
@@ -393,7 +391,7 @@ class Optimizer(torch.optim.Optimizer):
         numbers, _ = self._stepper.settings.read(self._rule_of, self.param_groups, 1.0, False)
         usual = [i for i, name in enumerate(names) if name is None]
         groups, of = [self.param_groups[i] for i in usual], [numbers[i] for i in usual]
-        pairs = averaging.to_test(self.whole, groups, of, self.state)
+        pairs = averaging.to_test(self._rule_of, groups, of, self.state)
         with self._in_place([*pairs, *readouts.to_test(self.param_groups, names, self.state)], model, batches):
             yield
 

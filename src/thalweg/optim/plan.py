@@ -76,6 +76,7 @@ class Plan:
         a state's memory moves            `WatchedState.exposed`: then the driver asks      a new plan
         groups have other lists           `fits`, by identity                               a comparison of n parameters
         lists hold other parameters       the driver, or `Memory`                           a new plan
+        a group names another rule        `Settings.rules`, by identity                     a new plan
         a group's numbers                 `Settings`, by comparison                         its own row
         switches, or all states           `fits`                                            a new plan
         a step count is written to        `Counts`, by comparing bytes                      numbers by step count
@@ -84,6 +85,8 @@ class Plan:
     """
 
     launches: tuple[Launch, ...]
+    rules: Sequence[type[Rule]]
+    """The rule of each group."""
     memory: Memory
     """The parameters of kernel launches, in their order, then those without a gradient so far."""
     others: list[torch.Tensor]
@@ -237,7 +240,7 @@ def make(
     launches: list[Launch] = []
     at = 0
     for (rule, own, types, _), places in ordered:
-        members = _members(rule, everyone, settings, states, places)
+        members = _members(rule, rules, everyone, settings, states, places)
         if types:
             here = slice(at, at + len(places))
             at += len(places)
@@ -252,7 +255,7 @@ def make(
     waiting = [*away, *(p for p in later if not reading.plain(p))]
     memory.serve([tensor for x in launches for tensor in x.kept])
     direct = memory.native and not others and not waiting
-    return Plan(tuple(launches), memory, others, waiting, switches, states, created, len(states), direct)
+    return Plan(tuple(launches), rules, memory, others, waiting, switches, states, created, len(states), direct)
 
 
 @cache  # said once of a reason
@@ -268,6 +271,7 @@ def _warn_of_plain_operations(reason: str) -> None:
 
 def _members(
     rule: type[Rule],
+    rules: Sequence[type[Rule]],
     everyone: Sequence[tuple[torch.Tensor, int]],
     settings: Sequence[Mapping[str, Any]],
     states: WatchedState,
@@ -278,7 +282,8 @@ def _members(
     where = {group: place for place, group in enumerate(used)}
     group_of = np.array([where[everyone[k][1]] for k in places], np.int64)
     keys = {name: declared.key for name, declared in live_states(rule, settings[used[0]]).items()}
-    return Members(places, params, [states.own(p) for p in params], keys, used, group_of)
+    alike = [i for i, of in enumerate(rules) if of is rule]
+    return Members(places, params, [states.own(p) for p in params], keys, used, group_of, alike)
 
 
 def _asked_for(rule: type[Rule], switches: Switches, values: Mapping[str, Any]) -> dict[str, bool]:

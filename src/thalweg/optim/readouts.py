@@ -286,7 +286,7 @@ def _keep(state: dict[str, Any], key: str, param: torch.Tensor) -> None:
         state[key] = param.detach().clone(memory_format=torch.preserve_format)
 
 
-def loaded(saved: Mapping[str, Any], groups: Sequence[Group], called: str) -> dict[str, Any]:
+def loaded(saved: Mapping[str, Any], groups: Sequence[Mapping[str, Any]], called: str) -> dict[str, Any]:
     """A checkpoint with the readouts that the optimizer has besides the checkpoint's own, which come first.
 
     An average that the checkpoint does not have begins with the weights that come with it.

@@ -1,6 +1,8 @@
 """Where one parameter goes, and how it is read as matrices."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -39,6 +41,12 @@ class Route:
     @property
     def param(self) -> nn.Parameter:
         return self.parameter.param
+
+    @property
+    def read(self) -> Mapping[str, Any]:
+        """How a parameter group says that it is read so: of the three options above those that are not the usual."""
+        options = {"flat": self.flat, "transposed": self.transposed, "split_sizes": self.split_sizes}
+        return {option: value for option, value in options.items() if value}
 
     @property
     def geometry(self) -> Geometry:

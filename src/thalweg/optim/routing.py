@@ -90,15 +90,14 @@ def routed_groups(routes: Iterable[Route], no_decay: NoDecay = NO_DECAY) -> tupl
     """
     routes = [*routes]
     is_exempt = exemption(no_decay, [route.parameter for route in routes])
-    members: dict[tuple[bool, bool, bool, bool, tuple[int, ...]], list[tuple[str, nn.Parameter]]] = {}
+    members: dict[tuple[bool, bool, tuple[tuple[str, Any], ...]], list[tuple[str, nn.Parameter]]] = {}
     for route in routes:
-        key = (route.matrix, is_exempt(route.parameter), route.flat, route.transposed, route.split_sizes)
+        key = (route.matrix, is_exempt(route.parameter), tuple(route.read.items()))
         members.setdefault(key, []).append((route.name, route.param))
     matrices, others = ParamGroups(), ParamGroups()
-    for (matrix, spared, flat, transposed, sizes), params in sorted(members.items(), key=lambda item: item[0]):
-        read: dict[str, Any] = {"flat": flat, "transposed": transposed, "split_sizes": sizes}
-        read = {option: value for option, value in read.items() if value}
-        words = [f"({in_parts(sizes)})" if option == "split_sizes" else option for option in read]
+    for (matrix, spared, options), params in sorted(members.items(), key=lambda item: item[0]):
+        read = dict(options)
+        words = [f"({in_parts(sizes)})" if option == "split_sizes" else option for option, sizes in options]
         if spared:
             words.append("no_decay")
             read["weight_decay"] = 0.0

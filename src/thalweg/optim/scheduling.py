@@ -14,9 +14,10 @@ import torch
 
 from thalweg.formula import Hyper, Rule, Schedule
 from thalweg.formula.rule import hypers
-from thalweg.formula.scheduled import scheduled
+from thalweg.formula.scheduled import by_number, meant, scheduled, takes
 
 from . import surface
+from .joined import Rules
 from .launch import added
 from .sequence import Bad
 from .settings import FIRST_LR
@@ -86,25 +87,44 @@ class Scheduled:
 
 
 class Scheduling:
-    """What of an optimizer is scheduled. ``name`` is what the user called."""
+    """What of an optimizer is scheduled: in each group the numbers that its rule has of those ``asked`` for."""
 
-    def __init__(self, name: str, rule: type[Rule], given: Mapping[str, Schedule]) -> None:
-        self.name, self.given = name, given
-        places = {number: (key, place) for number, key, place in surface.places(rule)}
-        self.numbers = [Scheduled(key, *places[key], hypers(rule)[key], each) for key, each in given.items()]
-        self._rate = any(each.name == "lr" for each in self.numbers)
+    def __init__(self, rules: Rules, asked: Mapping[str, Schedule]) -> None:
+        self.asked = dict(asked)
+        self.numbers: list[list[Scheduled]] = []
+        """Of each group."""
+        self._rules, self._of = rules, dict[type[Rule], list[Scheduled]]()
+        self._rate = "lr" in asked
         self._seen: list[list[float]] = []
         self._before: list[list[float]] | None = None
+
+    @property
+    def given(self) -> Mapping[str, Schedule]:
+        """What was asked for, by the names of the optimizer's own rule where it has them."""
+        return {meant(self._rules.own.made.rule, asked): each for asked, each in self.asked.items()}
+
+    def _numbers_of(self, group: Mapping[str, Any]) -> list[Scheduled]:
+        """What is scheduled of a group's rule; what that lacks may be another's, so `check` says what nobody has."""
+        made = self._rules.of(group).made
+        rule: type[Rule] = made.rule
+        if rule not in self._of:
+            places = {number: (key, place) for number, key, place in surface.places(rule)}
+            own = {asked: schedule for asked, schedule in self.asked.items() if takes(rule, asked)}
+            given = scheduled(made.__name__, rule, own)
+            self._of[rule] = [Scheduled(key, *places[key], hypers(rule)[key], each) for key, each in given.items()]
+        return self._of[rule]
 
     def join(self, groups: Sequence[Group]) -> None:
         """Take groups that have come: they begin where the others are, with their present numbers as the first."""
         if len(groups) < len(self._seen):  # somebody has taken some away
             self._seen = []
+        self.numbers = [self._numbers_of(group) for group in groups]
         for place, group in enumerate(groups):
             group.setdefault(COUNT, groups[0].get(COUNT, 0))
-            for number in self.numbers:
-                number.start(group, groups[:place])
-        self._seen += self._read(groups[len(self._seen) :])
+            for number in self.numbers[place]:
+                number.start(group, [of for of in groups[:place] if number.first in of])
+        at = len(self._seen)
+        self._seen += _read(groups[at:], self.numbers[at:])
 
     def load(self, groups: Sequence[Group], states: Sequence[Mapping[str, Any]]) -> None:
         """Take the groups of a checkpoint; if none of them counts scheduled steps, those that the states count are."""
@@ -116,10 +136,20 @@ class Scheduling:
         self.join(groups)
 
     def check(self, groups: Sequence[Mapping[str, Any]]) -> None:
-        """Raise ValueError for a schedule that would do nothing."""
-        for number in self.numbers:
-            if not any(group[number.first] for group in groups):
-                raise ValueError(f"{self.name}: {number.name} is 0 in every group, so its schedule would do nothing")
+        """Raise TypeError for a number that no rule here has, ValueError for a schedule that would do nothing."""
+        made = self._rules.own.made
+        for asked, schedule in self.asked.items():
+            firsts = [
+                group[number.first]
+                for group, numbers in zip(groups, self.numbers, strict=True)
+                for number in numbers
+                if number.name == meant(self._rules.of(group).made.rule, asked)
+            ]
+            if not firsts:
+                scheduled(made.__name__, made.rule, {asked: schedule})
+            if not any(firsts):
+                name = meant(made.rule, asked)
+                raise ValueError(f"{made.__name__}: {name} is 0 in every group, so its schedule would do nothing")
 
     def step(self, groups: Sequence[Group], take: Callable[[], Bad]) -> Bad:
         """Set the numbers of the next step and ``take`` it; one that is not taken leaves no trace."""
@@ -136,17 +166,17 @@ class Scheduling:
     def ahead(self, groups: Sequence[Group]) -> list[Group]:
         """The groups as they will be in the next step, in copies; a number that a step would refuse is as it is now."""
         # Of tensors too, since these are filled in place.
-        copies = [{**group, **{each.key: deepcopy(group[each.key]) for each in self.numbers}} for group in groups]
-        for group in copies:
+        copies = [
+            {**group, **{each.key: deepcopy(group[each.key]) for each in numbers}}
+            for group, numbers in zip(groups, self.numbers, strict=True)
+        ]
+        for group, numbers in zip(copies, self.numbers, strict=True):
             if self._rate:
                 _note_first(group)
-            for number in self.numbers:
+            for number in numbers:
                 with suppress(ValueError):
                     number.put(group, number.at(group, group[COUNT] + 1))
         return copies
-
-    def _read(self, groups: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-        return [[number.of(group) for number in self.numbers] for group in groups]
 
     def _begin(self, groups: Sequence[Group]) -> None:
         self._before = None
@@ -154,10 +184,13 @@ class Scheduling:
             self.join(groups)
         if self._creates_states(groups):
             return
-        now = self._read(groups)
+        now = _read(groups, self.numbers)
         if now != self._seen:
             self._refuse(now)
-        after = [[number.at(group, group[COUNT] + 1) for number in self.numbers] for group in groups]
+        after = [
+            [number.at(group, group[COUNT] + 1) for number in numbers]
+            for group, numbers in zip(groups, self.numbers, strict=True)
+        ]
         for group in groups:
             group[COUNT] += 1
             if self._rate:
@@ -173,8 +206,8 @@ class Scheduling:
 
     def _put(self, groups: Sequence[Group], values: list[list[float]]) -> list[list[float]]:
         """Give groups their numbers; returns the values, as the groups have them."""
-        for group, own in zip(groups, values, strict=True):
-            for place, number in enumerate(self.numbers):
+        for group, numbers, own in zip(groups, self.numbers, values, strict=True):
+            for place, number in enumerate(numbers):
                 own[place] = number.put(group, own[place])
         return values
 
@@ -188,15 +221,21 @@ class Scheduling:
         )
 
     def _refuse(self, now: Sequence[Sequence[float]]) -> None:
-        for place, (values, seen) in enumerate(zip(now, self._seen, strict=True)):
-            for number, value, was in zip(self.numbers, values, seen, strict=True):
+        called = self._rules.own.made.__name__
+        for place, (numbers, values, seen) in enumerate(zip(self.numbers, now, self._seen, strict=True)):
+            for number, value, was in zip(numbers, values, seen, strict=True):
                 if value != was:
                     raise RuntimeError(
-                        f"{self.name}: {number.name} of group {place} follows schedule={number.schedule!r}, which left "
+                        f"{called}: {number.name} of group {place} follows schedule={number.schedule!r}, which left "
                         f"it at {was:g}, and it has been set to {value:g} since (as a scheduler of "
                         f"torch's does). To change what the factor multiplies, set param_groups[{place}]"
                         f"[{number.first!r}]; else leave out one of the two"
                     )
+
+
+def _read(groups: Sequence[Mapping[str, Any]], numbers: Sequence[Sequence[Scheduled]]) -> list[list[float]]:
+    """The scheduled numbers of each group, as they are now."""
+    return [[number.of(group) for number in own] for group, own in zip(groups, numbers, strict=True)]
 
 
 def _note_first(group: Group) -> None:
@@ -206,7 +245,7 @@ def _note_first(group: Group) -> None:
             group[key] = group["initial_lr"]
 
 
-def scheduling(name: str, rule: type[Rule], given: object) -> Scheduling | None:
-    """What ``schedule=`` asks for (`scheduled`); None for nothing."""
-    found = scheduled(name, rule, given)
-    return Scheduling(name, rule, found) if found else None
+def scheduling(rules: Rules, given: object) -> Scheduling | None:
+    """What ``schedule=`` asks for (`by_number`); None for nothing."""
+    asked = by_number(given)
+    return Scheduling(rules, asked) if asked else None

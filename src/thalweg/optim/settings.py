@@ -88,6 +88,8 @@ class Settings:
     """Numbers and switches of every group, read anew only where a group has another value."""
 
     def __init__(self) -> None:
+        self.rules: list[type[Rule]] = []
+        """The rule of each group that was read: the same list while these are the same."""
         self._keys = _Keys()
         self._common: object = None
         self._said: list[tuple[Any, ...] | None] = []
@@ -109,6 +111,8 @@ class Settings:
         if said == self._said:
             return self._numbers, self._switches
         rules: list[type[Rule]] = [now[0] for now in said]
+        if rules != self.rules:
+            self.rules = rules
         numbers, switches = [*self._numbers], [*self._switches]
         remembered: list[tuple[Any, ...] | None] = [*said]
         for i, (own, group, now, before) in enumerate(zip(rules, groups, said, self._said, strict=True)):

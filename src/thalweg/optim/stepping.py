@@ -30,14 +30,15 @@ class Stepper:
         """
         numbers, switches = self.settings.read(rule_of, groups, scale, how.clear)
         plan = self.plan
-        if plan is None or not plan.fits(groups, switches, states):
-            plan = self.plan = planning.make([rule_of(group) for group in groups], groups, states, switches)
+        rules = self.settings.rules
+        if plan is None or plan.rules is not rules or not plan.fits(groups, switches, states):
+            plan = self.plan = planning.make(rules, groups, states, switches)
         if states.exposed:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
         try:
             if not self._at_once(plan, numbers, how, measured):
-                plan = self.plan = self._held(plan, rule_of, groups, numbers, how, measured)
+                plan = self.plan = self._held(plan, groups, numbers, how, measured)
         except NotFinite as stopped:
             self._undo(states)
             return stopped.bad
@@ -62,14 +63,12 @@ class Stepper:
         return memory.run(steps.locked) or (memory.cost == PLAN and plan.mend() and memory.run(steps.locked))
 
     def _held(
-        self, plan: Plan, rule_of: RuleOf, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How,
-        measured: bool,
-    ) -> Plan:  # fmt: skip
+        self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, measured: bool
+    ) -> Plan:
         """Take the step part by part, its gradients held meanwhile; the plan it was taken by."""
         grads = plan.gather()
         if grads is None:  # memory is not where it was
-            rules = [rule_of(group) for group in groups]
-            self.plan = plan = planning.make(rules, groups, plan.mapping, plan.switches)
+            self.plan = plan = planning.make(plan.rules, groups, plan.mapping, plan.switches)
             grads = plan.gather()
         if grads is None:
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(groups))

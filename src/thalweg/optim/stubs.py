@@ -43,7 +43,14 @@ def text() -> str:
 
 
 def _class(rule: type[Rule]) -> str:
-    lines = [f"\nclass {rule.__name__}(Optimizer):", "    def __init__(", "        self,", "        params: _Params,"]
+    given = "_Params | torch.nn.Module" if rule.matrices else "_Params"
+    # Without parameters it is a value for others=, which checkers take for an optimizer.
+    lines = [
+        f"\nclass {rule.__name__}(Optimizer):",
+        "    def __init__(",
+        "        self,",
+        f"        params: {given} = ...,",
+    ]
     keyword_only = False
     for name, parameter in surface.signature(rule).parameters.items():
         if name == "params":

@@ -71,7 +71,7 @@ def by_place(rule: type[Rule], known: Mapping[str, Any]) -> list[str]:
 def signature(rule: type[Rule]) -> inspect.Signature:
     """The signature of the rule's optimizer."""
     kinds = inspect.Parameter
-    apart = {"schedule": None, "readouts": None}
+    apart = dict.fromkeys(apart_of(rule))
     known = {**defaults(rule), **WHOLE, **apart, **({"like": None} if rule.conventions else {})}
     own = by_place(rule, defaults(rule))
     if rule.__name__ in _HAVE_TORCHS_DECAY and decay_kind(rule) == "l2":
@@ -89,6 +89,11 @@ def signature(rule: type[Rule]) -> inspect.Signature:
     return inspect.Signature(ordered)
 
 
+def apart_of(rule: type[Rule]) -> list[str]:
+    """What the rule's optimizer takes that is neither an option of groups nor of `WHOLE`."""
+    return ["schedule", "readouts", *(["others"] if rule.matrices else [])]
+
+
 def _annotation(rule: type[Rule], name: str, default: Any) -> Any:
     """The type of an argument, as configuration libraries and catalogue.pyi have it."""
     choices: Mapping[str, Any] = {"decay": CHAIN_DECAYS, "clip_scope": SCOPES, "nonfinite": NONFINITE}
@@ -100,6 +105,8 @@ def _annotation(rule: type[Rule], name: str, default: Any) -> Any:
         return Literal[choices[name]]
     if name == "readouts":
         return Mapping[str, Any] | None
+    if name == "others":
+        return Any
     if name == "like":
         return Literal[(*rule.conventions,)] | None
     if isinstance(default, tuple):
@@ -264,7 +271,7 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     """
     known = defaults(rule)
     if unknown := [key for key in given if key not in known]:
-        takes = ", ".join([*known, *WHOLE, "schedule", "readouts", *(["like"] if rule.conventions else [])])
+        takes = ", ".join([*known, *WHOLE, *apart_of(rule), *(["like"] if rule.conventions else [])])
         raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {takes}")
     merged = {**known, **given}
     for key, value in merged.items():

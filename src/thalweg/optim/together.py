@@ -55,5 +55,5 @@ def hand_back(stepped: Sequence[torch.optim.Optimizer], optimizers: Sequence[tor
 def _joins(optimizer: Optimizer) -> bool:
     """Whether a launch may hold its parameters with those of others, and give it what it would have alone."""
     usual = all(getattr(optimizer, name) == default for name, default in surface.WHOLE.items())
-    usual = usual and not optimizer.schedule
+    usual = usual and not optimizer.schedule and not optimizer._rules.beside
     return usual and not parts(optimizer.whole, Sum) and not parts(optimizer.whole, Scalar)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from thalweg import optim
-from thalweg.formula.rule import tests_other_weights as rule_tests_other_weights
 from thalweg.optim.several import Several
 
 CLIPPING = ("clip_value", "clip_norm")
@@ -114,10 +113,7 @@ def _testing(part: torch.optim.Optimizer) -> Iterator[None]:
 
 
 def _ours_do(part: torch.optim.Optimizer) -> bool:
-    if not isinstance(part, optim.Optimizer):
-        return False
-    own = rule_tests_other_weights(part.rule)
-    return own or any(group.get("ema") for group in part.param_groups)
+    return isinstance(part, optim.Optimizer) and part.tests_other_weights
 
 
 def _switches(part: torch.optim.Optimizer) -> bool:
