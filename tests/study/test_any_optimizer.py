@@ -186,12 +186,15 @@ def test_matrices_alone(closed):
 
 
 def test_what_goes_to_the_others():
-    model = torch.nn.Sequential(torch.nn.Embedding(5, 4), torch.nn.Linear(4, 3), torch.nn.LayerNorm(3))
+    nn = torch.nn
+    model = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 3), nn.LayerNorm(3), nn.Linear(3, 2))
     method = find_method("torch.optim.Muon:others=sgd").method
     made = method.build(model, {"lr": 0.1, "others.lr": 0.2}, {})
     muon, sgd = made.parts
     assert [p.shape for p in muon.param_groups[0]["params"]] == [(3, 4)]
-    assert [tuple(p.shape) for p in sgd.param_groups[0]["params"]] == [(5, 4), (3,), (3,), (3,)]
+    assert [tuple(p.shape) for p in sgd.param_groups[0]["params"]] == [
+        (5, 4), (3,), (3,), (3,), (2, 3), (2,),
+    ]  # fmt: skip
     assert (muon.param_groups[0]["lr"], sgd.param_groups[0]["lr"]) == (0.1, 0.2)
     seen = [method.numbers(group) for group in made.param_groups]
     assert [(each.get("lr"), each.get("others.lr")) for each in seen] == [(0.1, None), (None, 0.2)]
@@ -204,7 +207,7 @@ def test_what_goes_to_the_others():
     made.zero_grad()
     assert all((p != b).any() for p, b in zip(model.parameters(), before, strict=True))
     assert all(p.grad is None for p in model.parameters())
-    assert len(made.state) == 5
+    assert len(made.state) == 7
 
 
 def test_a_function_that_makes_two(own, closed):
@@ -346,7 +349,7 @@ REFUSED = {
     "torch.optim.SGD:lr=0.1:nesterov=1": "nesterov is a switch, true or false",
     "torch.optim.SGD+lookahead:lr=0.1": "is no update rule of thalweg, so +lookahead cannot go with it",
     "torch.optim.SGD:like=tf1:lr=0.1": "is no update rule of thalweg, so like=tf1 cannot go with it",
-    "adamw:others=sgd": "others= is for optimizers that take matrices alone",
+    "adamw:others=sgd": "others= is for rules and optimizers that take matrices alone",
     "torch.optim.Muon:others=torch.optim.SGD:lr=0.1": "torch.optim.SGD is an optimizer, and no update rule",
     "mine.py:NeedsAWord:lr=0.1": "kind has no default: write mine.py:NeedsAWord:kind=... ",
     "elsewhere.Mine:lr=0.1": "No module named 'elsewhere'. Of the file here it is elsewhere.py:Mine",
@@ -403,7 +406,7 @@ def test_several_that_ask_for_the_loss_are_refused(own, closed):
 
 
 def test_several_as_one_are_copied_whole_and_take_no_more():
-    model = torch.nn.Linear(2, 2)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh(), torch.nn.Linear(2, 1))
     made = find_method("torch.optim.Muon:others=sgd").method.build(model, {"lr": 0.1, "others.lr": 0.2}, {})
     model(torch.ones(1, 2)).sum().backward()
     made.step()

@@ -244,7 +244,7 @@ def test_a_step_that_is_left_out_does_not_count():
 
 def test_where_a_group_has_its_momentum_is_seen_group_by_group():
     def train(trial):
-        model = torch.nn.Linear(3, 3)
+        model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 1))
         optimizer = trial.optimizer(model)
         for _ in trial.epochs(1, steps=4):
             for _ in range(4):

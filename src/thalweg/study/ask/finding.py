@@ -15,7 +15,8 @@ from thalweg.study.model.errors import StudyError
 from thalweg.wrappers import WRAPPERS
 
 from .loading import existing_file, load_file, where
-from .other_optimizers import OTHERS, is_optimizer
+from .methods import OTHERS
+from .other_optimizers import is_optimizer
 
 D = TypeVar("D", Rule, Wrapper)
 Target = type[Rule] | Callable[..., Any]

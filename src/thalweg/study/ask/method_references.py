@@ -35,8 +35,9 @@ from thalweg.wrappers import WRAPPERS
 from .draws import range_of
 from .finding import Target, file_of, files_of, find_rule, find_target, is_file, parts_of, rule_of, without_others
 from .local_modules import is_installed, script_hash
-from .methods import Method, checked, method_of_rule
-from .other_optimizers import OTHERS, is_optimizer, method_of_optimizer, needed, with_others
+from .matrices_and_others import USUAL, rule_with_others, with_others
+from .methods import OTHERS, Method, checked, method_of_rule
+from .other_optimizers import is_optimizer, method_of_optimizer, needed
 
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -114,7 +115,8 @@ def _as_it_is(source: str, target: Target, asked: Sequence[str]) -> FoundMethod:
     written = text(method.rule) if method.rule else _text_of(target)
     # A rule in a file may use helpers, which its own text does not show: the file counts too, and its modules.
     beside = "".join(map(script_hash, files_of(source))) + ("" if method.rule else _version_of(target))
-    if others := without_others(source)[1]:
+    others = without_others(source)[1] or (USUAL if method.rule and method.rule.matrices else "")
+    if others:
         beside += find_method(others).hash
     return FoundMethod(method, written, hashlib.sha256((written + beside).encode()).hexdigest())
 
@@ -182,8 +184,10 @@ def _range_text(written: str) -> str:
 def _method(source: str, target: Target, asked: Sequence[str]) -> Method:
     place, others = without_others(source)
     if isinstance(target, type) and issubclass(target, Rule):
+        if target.matrices:
+            return rule_with_others(target, find_rule(others or USUAL))
         if others:
-            raise StudyError(f"rule {place}: {OTHERS}= is for optimizers that take matrices alone, torch.optim.Muon")
+            raise StudyError(f"rule {place}: {OTHERS}= is for rules and optimizers that take matrices alone, muon")
         return method_of_rule(target)
     method = method_of_optimizer(target, _place_in(place), asked, place)
     return with_others(method, method_of_rule(find_rule(others))) if others else method

@@ -15,6 +15,8 @@ from thalweg.study.model.errors import StudyError
 
 # What a script gives `trial.optimizer`: a model, its parameters, or groups of them.
 Trained = Any
+# In references and before names of numbers: what updates the parameters that are no matrices.
+OTHERS = "others"
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def method_of_rule(rule: type[Rule]) -> Method:
         name=rule.__name__,
         hypers=hypers(rule),
         switches={name: switch.default for name, switch in parts(rule, Switch).items()},
-        build=partial(_built, rule),
-        numbers=partial(_numbers, rule),
+        build=partial(built, rule),
+        numbers=partial(numbers_of, rule),
         takes_decay=decay_kind(rule) in CHAIN_DECAYS,
         rule=rule,
     )
@@ -107,6 +109,12 @@ def parameters(given: Trained) -> Any:
     return given.parameters() if hasattr(given, "parameters") else given
 
 
+def refuse_options(options: Mapping[str, Any]) -> None:
+    """Raise for options that only an update rule's optimizer has."""
+    if options:
+        raise StudyError(f"trial.optimizer(...): {next(iter(options))} is no option of every optimizer: leave it out")
+
+
 def by_group(values: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, dict[str, Value]]]:
     """Values of all groups, and those of single ones by the group's name."""
     common = {name: value for name, value in values.items() if "." not in name}
@@ -133,27 +141,31 @@ def regrouped(given: Trained, own: Mapping[str, Mapping[str, Any]]) -> Any:
     return [{**group, **own.get(str(group.get("name")), {})} for group in groups]
 
 
-def _built(rule: type[Rule], given: Trained, values: Mapping[str, Value], options: Mapping[str, Any]) -> Any:
+def built(rule: type[Rule], given: Trained, values: Mapping[str, Value], options: Mapping[str, Any]) -> Any:
+    """The rule's optimizer."""
     # Here, not at the top: torch is imported when something is to be trained.
-    from thalweg.optim import build, param_groups, surface
+    from thalweg.optim import build, param_groups
 
     if is_model(given) and (left_out := exempt(rule)):
         # Biases, norms and embeddings apart, with the decay that they would have had.
         groups = param_groups(given, exempt=left_out)
         given = [{name: value for name, value in group.items() if name != "weight_decay"} for group in groups]
     common, single = by_group(values)
-    declared = hypers(rule)
-    own = {
-        group: {
-            declared[name].of or name: surface.at_surface(rule, {**common, **chosen})[declared[name].of or name]
-            for name in chosen
-        }
-        for group, chosen in single.items()
-    }
+    own = {group: _at_group(rule, common, chosen) for group, chosen in single.items()}
     return build(rule, regrouped(given, own), common, **options)
 
 
-def _numbers(rule: type[Rule], group: Mapping[str, Any]) -> Mapping[str, float]:
+def _at_group(rule: type[Rule], common: Mapping[str, Value], chosen: Mapping[str, Value]) -> dict[str, Any]:
+    """What is chosen for one group, as the rule's optimizer takes it."""
+    from thalweg.optim import surface
+
+    declared = hypers(rule)
+    every = surface.at_surface(rule, {**common, **chosen})
+    return {(key := declared[name].of or name): every[key] for name in chosen}
+
+
+def numbers_of(rule: type[Rule], group: Mapping[str, Any]) -> Mapping[str, float]:
+    """The rule's numbers, as a parameter group has them now."""
     from thalweg.optim import surface
 
     known = surface.numbers(rule, group)

@@ -6,7 +6,6 @@ Their hyperparameters are the numbers and switches of their signature; the parts
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from math import inf, isfinite, nan
 from typing import Any
@@ -15,9 +14,7 @@ from thalweg.formula import Hyper
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 
-from .methods import Method, Trained, by_group, is_model, parameters, regrouped
-
-OTHERS = "others"
+from .methods import OTHERS, Method, Trained, by_group, is_model, refuse_options, regrouped
 
 
 def is_optimizer(given: object) -> bool:
@@ -49,29 +46,6 @@ def method_of_optimizer(
         numbers=partial(_numbers, numbers),
         whole=whole,
     )
-
-
-def with_others(method: Method, others: Method) -> Method:
-    """A method for the matrices of a model's layers, and another for all else: as one, the other's names begin so."""
-    theirs = {f"{OTHERS}.{name}": _of_others(name, hyper) for name, hyper in others.hypers.items()}
-    switches = {f"{OTHERS}.{name}": value for name, value in others.switches.items()}
-    return Method(
-        name=f"{method.name} with {others.name} for what is no matrix",
-        hypers={**method.hypers, **theirs},
-        switches={**method.switches, **switches},
-        build=partial(_both, method, others),
-        numbers=partial(_numbers_of_both, method, others),
-        whole=method.whole,
-    )
-
-
-def _of_others(name: str, hyper: Hyper) -> Hyper:
-    """With draws of its own: a rate that follows the first one's would be no search."""
-    side = hyper.search
-    if side is None:
-        return hyper
-    over = f"{OTHERS}.{side.over}" if side.over else None
-    return replace(hyper, search=replace(side, axis=f"{OTHERS}.{side.axis or name}", over=over))
 
 
 def needed(target: Callable[..., Any]) -> list[str]:
@@ -135,7 +109,7 @@ def _built(
     values: Mapping[str, Value],
     options: Mapping[str, Any],
 ) -> Any:
-    _refuse_options(options)
+    refuse_options(options)
     common, single = by_group(values)
     arguments = _at_signature(declared, common, counted)
     own = {group: _at_signature(declared, {**common, **chosen}, counted, chosen) for group, chosen in single.items()}
@@ -177,11 +151,6 @@ def _as_one(given: Any, name: str) -> Any:
         return given[0] if len(given) == 1 else Several(given)
     kind = type(given).__name__
     raise StudyError(f"{name} returns a torch.optim.Optimizer, or a list of them; got {kind}: add the return to it")
-
-
-def _refuse_options(options: Mapping[str, Any]) -> None:
-    if options:
-        raise StudyError(f"trial.optimizer(...): {next(iter(options))} is no option of every optimizer: leave it out")
 
 
 def _asks_for_the_loss(optimizer: Any) -> bool:
@@ -228,43 +197,3 @@ def _numbers(declared: Mapping[str, Hyper], group: Mapping[str, Any]) -> Mapping
         if _is_number(value):
             found[name] = float(value)
     return found
-
-
-def _both(
-    method: Method, others: Method, given: Trained, values: Mapping[str, Value], options: Mapping[str, Any]
-) -> Any:
-    from thalweg.optim.several import Several
-
-    theirs = {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{OTHERS}.")}
-    own = {name: value for name, value in values.items() if not name.startswith(f"{OTHERS}.")}
-    _refuse_options(options)
-    matrices, rest = _divided(given)
-    if not matrices or not rest:
-        which = "no matrix" if not matrices else "nothing but matrices"
-        raise StudyError(f"trial.optimizer(...): {which} is to be trained: leave {OTHERS}= out, or name one rule alone")
-    parts = [method.build(matrices, own, {}), others.build(rest, theirs, {})]
-    for group in parts[1].param_groups:
-        group[OTHERS] = True
-    return Several(parts)
-
-
-def _numbers_of_both(method: Method, others: Method, group: Mapping[str, Any]) -> Mapping[str, float]:
-    """Those of a group of either, by the names that they have together."""
-    if not group.get(OTHERS):
-        return method.numbers(group)
-    return {f"{OTHERS}.{name}": value for name, value in others.numbers(group).items()}
-
-
-def _divided(given: Trained) -> tuple[list[Any], list[Any]]:
-    """The matrices of layers, and all else: embeddings, vectors, kernels of convolutions."""
-    from thalweg.optim.kinds import model_parameters
-
-    every = [*parameters(given)]
-    if any(isinstance(each, dict) for each in every):
-        raise StudyError(f"trial.optimizer(...) is given groups: with {OTHERS}= give it the model")
-    told = model_parameters(given) if is_model(given) else ()
-    apart = {id(each.param) for each in told if each.kinds}
-    trained = [each for each in every if each.requires_grad]
-    matrices = [each for each in trained if each.ndim == 2 and id(each) not in apart]
-    chosen = {id(each) for each in matrices}
-    return matrices, [each for each in trained if id(each) not in chosen]
