@@ -9,7 +9,7 @@ import torch
 
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import evaluated, live_states, start_value
-from thalweg.formula.rule import layers, parts
+from thalweg.formula.rule import layers, parts, shaped
 
 from . import surface
 from .settings import Group, GroupNumbers
@@ -28,8 +28,9 @@ def to_test(
     for group, known in zip(groups, numbers, strict=True):
         values = {**known, **surface.switches(rule, group)}
         asked = {name for own in layers(rule) if "evaluate" in own for name in own["evaluate"].parameters}
-        live = {name: declared for name, declared in live_states(rule, values).items() if name in asked}
         for param in group["params"]:
+            live = live_states(rule, {**values, **shaped(rule, param)})
+            live = {name: declared for name, declared in live.items() if name in asked}
             state = states.own(param) if states.has(param) else {}
             if not all(declared.key in state for declared in live.values()) or not state:
                 continue

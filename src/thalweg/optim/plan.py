@@ -16,10 +16,14 @@ from torch.nn.parameter import is_lazy
 from thalweg.formula import Rule
 from thalweg.formula.compose import live_states
 from thalweg.formula.kernel import available, passes
+from thalweg.formula.line_kernel import line_passes
+from thalweg.formula.lines import walks_lines
+from thalweg.formula.rule import shaped
 
 from . import reading, state, surface
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members, TorchLaunch
+from .line_launch import LineLaunch
 from .memory import Memory
 from .sequence import Steps, steps
 from .settings import Group, GroupNumbers, How, Switches
@@ -229,7 +233,8 @@ def make(
         if isinstance(types, str):
             reasons.append(types)
         chosen = types if isinstance(types, tuple) else None
-        sets.setdefault((rules[i], switches[i], chosen, turns[k]), []).append(k)
+        own = (*switches[i], *shaped(rules[i], param).items())
+        sets.setdefault((rules[i], own, chosen, turns[k]), []).append(k)
     ordered = sorted(sets.items(), key=lambda entry: entry[0][3])
     kernels = [everyone[k][0] for (_, _, types, _), places in ordered for k in places if types]
     lists = [group["params"] for group in groups]
@@ -241,8 +246,10 @@ def make(
         if types:
             here = slice(at, at + len(places))
             at += len(places)
-            walks = partial(passes, rule, dtypes=types)
-            launches.append(KernelLaunch(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
+            # What is kept by row or column needs walks of its own.
+            kind, made = (LineLaunch, line_passes) if walks_lines(rule, own) else (KernelLaunch, passes)
+            walks = partial(made, rule, dtypes=types)
+            launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
         else:
             launches.append(TorchLaunch(rule, own, members, _asked_for(rule, own, settings[members.groups[0]])))
     others = [everyone[k][0] for (_, _, types, _), places in ordered for k in places if not types]
@@ -277,7 +284,8 @@ def _members(
     used = sorted({everyone[k][1] for k in places})
     where = {group: place for place, group in enumerate(used)}
     group_of = np.array([where[everyone[k][1]] for k in places], np.int64)
-    keys = {name: declared.key for name, declared in live_states(rule, settings[used[0]]).items()}
+    live = live_states(rule, {**settings[used[0]], **shaped(rule, params[0])})
+    keys = {name: declared.key for name, declared in live.items()}
     return Members(places, params, [states.own(p) for p in params], keys, used, group_of)
 
 

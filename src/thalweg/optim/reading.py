@@ -70,8 +70,11 @@ def _elements(shape: Sequence[int], strides: Sequence[int]) -> int:
     return sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) + 1
 
 
-def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> Types | str:
-    """The element types of w, g and each state, for a kernel; or why the `torch` reader has to serve it, in words."""
+def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor], lines: bool = False) -> Types | str:
+    """The element types of w, g and each state, for a kernel; or why the `torch` reader has to serve it, in words.
+
+    ``lines``: the step needs the rows and columns of its matrices.
+    """
     if type(param) not in _ORDINARY:
         return f"it is a {type(param).__name__}"
     if not plain(param):
@@ -82,13 +85,16 @@ def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> T
         if name in operands and not plain(tensor):
             return f"its state {name} is no plain memory on the CPU"
         # Any other state is copied into the weight's layout; this one others write to, where it is.
-        if name in operands and tensor.stride() != param.stride() and tensor.untyped_storage().is_shared():
+        alike = tensor.stride() == param.stride() or tensor.shape != param.shape
+        if name in operands and not alike and tensor.untyped_storage().is_shared():
             return f"its state {name}, which processes share, is laid out otherwise"
         if tensor.dtype not in _NAMES or not readable(_NAMES[tensor.dtype]):
             return f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
     # empty_like keeps the strides of memory without gaps or overlaps, and of no other.
     if param.stride() != torch.empty_like(param).stride():
         return "its memory has gaps"
+    if lines and not param.is_contiguous():
+        return "its rows do not lie one after the other in memory"
     if not available():
         return "kernels cannot be compiled here"
     return tuple((name, _NAMES[tensor.dtype]) for name, tensor in tensors.items())
