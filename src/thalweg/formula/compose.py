@@ -152,8 +152,8 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     """What a step writes: the next weight and states; the gradient, if it is cleared."""
     stepped = _stepped(rule, values, len(layers(rule)))
     live = live_states(rule, values)
-    # A state that starts as the first gradient must be stored even by a rule that never assigns to it; the next values of
-    # what is kept by row or column are those that `after` has returned.
+    # A state that starts as the first gradient must be stored even by a rule that never assigns to it; of what is kept by
+    # row or column the next value is what `after` has returned.
     started = {
         name: stepped.known[name] for name, state in live.items() if state.start == "g" or state.shape != "weight"
     }

@@ -108,7 +108,7 @@ class Switch:
 class Shaped:
     """A switch that a parameter's shape decides, and nobody sets: on where it has so many dimensions.
 
-    ``least``, ``most``  how many at least, and at most: ``Shaped(least=2)`` is on for matrices, convolutions and stacks.
+    ``least``, ``most``  how many at least, and at most: ``Shaped(least=2)`` is on for matrices and convolutions.
     """
 
     least: int = 0
@@ -154,7 +154,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Sum:
-    """A total over weights that the rule needs before it can step: per tensor, over all of them, or by row or column.
+    """A total over weights that the rule needs before it can step: per tensor, over all, or by row or column.
 
     ``sums`` says per weight what is added up; ``after`` turns totals into coefficients. A total by ``"row"`` is one
     number for each row of each matrix, and by ``"column"`` for each of its columns: the last two dimensions of a

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-# The leaves, and what there is one of: a number of the host, or of each matrix of a parameter, each row, column or weight.
+# The leaves, and what each is one of: a number of the host, or one by matrix of a parameter, row, column or weight.
 _LEAVES = {
     "constant": "number", "number": "number", "matrix": "matrix", "row": "row", "column": "column", "weight": "weight",
     "coefficient": "weight",
@@ -21,8 +21,8 @@ class Expression:
     """An operation on expressions, or a leaf.
 
     Leaves are ``constant`` (a float), ``number`` (the name of something known on the host before the pass:
-    a hyperparameter, the step count, a total), ``weight`` (the name of an operand: w, g, a state), ``row``, ``column``
-    and ``matrix`` (the name of what there is one of by row, column or matrix: a state, a total) and ``coefficient`` (the
+    a hyperparameter, the step count, a total), ``weight`` (the name of an operand: w, g, a state), ``row``,
+    ``column`` and ``matrix`` (the name of what there is one of by these: a state, a total) and ``coefficient`` (the
     place of a host value in the row that a kernel reads). ``mean`` is the one operation that is not of numbers one by
     one: over a matrix, of what there is by row or by column.
     Two expressions built alike are equal, so a dictionary keyed by them computes each only once.

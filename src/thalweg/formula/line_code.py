@@ -1,8 +1,8 @@
 """The `llvm` reader of programs by line (`lines`): passes over weights by their rows, and walks along lines.
 
 A pass over weights goes through a block of columns row by row, so that what there is of the columns, their totals too,
-stays in the nearest cache. Totals by row are finished at the row's end. Totals by column belong to the tile until a walk
-along lines joins the tiles of a matrix, in their order: so bits depend on the shapes alone, not on who computed what.
+stays in the nearest cache. Totals by row are finished at the row's end. Totals by column belong to the tile until a
+walk along lines joins the tiles of a matrix, in their order: bits depend on the shapes alone, not on who computed what.
 """
 
 from collections.abc import Mapping, Sequence

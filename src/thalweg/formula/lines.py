@@ -1,7 +1,7 @@
 """A program in which something is by row or by column, as passes over weights and walks along lines between them.
 
-A line is a row or a column of a parameter's matrices. What there is one of by line (a total of a row, a state, a formula
-of them) is worked out along the lines, once, and kept aside for the weights. Of Adafactor, on a matrix:
+A line is a row or a column of a parameter's matrices. What there is one of by line (a total of a row, a state, a
+formula of them) is worked out along the lines, once, and kept aside for the weights. Of Adafactor, on a matrix:
 
     weights   reads w g                      adds g's squares by row and by column, and w's
     lines     rows: mean(r), then sqrt(r / mean(r)); columns: sqrt(c); both are kept aside
@@ -9,8 +9,8 @@ of them) is worked out along the lines, once, and kept aside for the weights. Of
     weights   reads w g, and what was kept   writes w
     lines     writes r and c
 
-Nothing that lasts is written before the update. A total that waits for no other is taken in the first pass, of whichever
-layer it is: memory is what costs.
+Nothing that lasts is written before the update. A total that waits for no other is taken in the first pass, of
+whichever layer it is: memory is what costs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,8 +35,8 @@ class Stage:
 class LineProgram:
     """``sums``: a stage for each layer that takes totals; ``last``: walks that write the states kept by line.
 
-    Totals of walks along lines are means by matrix. ``kept`` is what is kept aside, totals by line too, by name: whether
-    there is one by row, column or matrix.
+    Totals of walks along lines are means by matrix. ``kept`` is what is kept aside, totals by line too, by name:
+    whether there is one by row, column or matrix.
     """
 
     norm: Pass
@@ -56,7 +56,7 @@ def walks_lines(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> boo
 def placed(rule: type[Rule], traced: Program) -> LineProgram:
     """Where everything in a program is worked out."""
     aside = _Aside()
-    totals = _earliest(rule, traced)
+    totals = _earliest(traced)
     sums = tuple(aside.stage(Pass(of, {})) for of in totals)
     along = {name: state.shape for name, state in parts(rule, State).items() if state.shape != "weight"}
     writes = traced.update.writes
@@ -66,7 +66,7 @@ def placed(rule: type[Rule], traced: Program) -> LineProgram:
     return LineProgram(traced.norm, traced.limited_norm, sums, update, last, {**by_line, **aside.kept})
 
 
-def _earliest(rule: type[Rule], traced: Program) -> list[dict[str, Expression]]:
+def _earliest(traced: Program) -> list[dict[str, Expression]]:
     """The totals of each stage: each is taken as soon as those that it is made of are known."""
     found: list[dict[str, Expression]] = [{} for _ in traced.sums]
     known_after = {name: i for i, walk in enumerate(traced.sums) for name in walk.totals}

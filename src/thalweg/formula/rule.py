@@ -22,8 +22,8 @@ D = TypeVar("D", bound="Declaring")
 # What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step), and the learning
 # rate before any schedule.
 RESERVED = ("w", "g", "t", "first_lr")
-# What a formula may ask of the parameter itself: how many rows and columns each of its matrices has (`geometry`), and the
-# machine epsilon of its element type.
+# What a formula may ask of the parameter itself: how many rows and columns each of its matrices has (`geometry`), and
+# the machine epsilon of its element type.
 OWN = ("rows", "columns", "precision")
 # What a formula may ask of the learning rate: the present one, and that before any schedule.
 RATES = ("lr", "first_lr")
@@ -82,8 +82,8 @@ class Rule(Declaring, base=True):
     ``after(...)`` gets the totals and returns further coefficients and next scalars.
     ``follow(w, ...)``, optional, sees the new weight and returns next states; and the weight, if it moves it again.
     ``evaluate(w, ...)``, optional, returns the weights to test and keep, where they are not w itself.
-    ``around``, optional, are wrappers that belong to the rule: what they declare is the rule's, which may declare a part
-    of theirs anew, with another default.
+    ``around``, optional, are wrappers that belong to the rule: what they declare is the rule's, which may declare a
+    number or switch of theirs anew, with another default.
 
     The text is checked when the class is defined: mistakes raise `FormulaError`.
     """
@@ -358,9 +358,9 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
         if name in vars(rule) and not isinstance(vars(rule)[name], staticmethod):
             raise FormulaError(f"{where}.{name}: put @staticmethod above it; a formula has no self")
     layered = {name for layer in getattr(rule, "around", ()) for name in layer.declared}
-    sums, states, scalars = (
-        {name: part for name, part in parts(rule, kind).items() if name not in layered} for kind in (Sum, State, Scalar)
-    )
+    sums = {name: total for name, total in parts(rule, Sum).items() if name not in layered}
+    states = {name: state for name, state in parts(rule, State).items() if name not in layered}
+    scalars = {name: scalar for name, scalar in parts(rule, Scalar).items() if name not in layered}
     by_line = {name for name, state in states.items() if state.shape in ("row", "column")}
     switches = {*hypers(rule), *parts(rule, Switch), *parts(rule, Shaped)}
     # Weight decay reaches a rule's formula only if the rule owns it.

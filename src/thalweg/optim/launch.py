@@ -293,13 +293,14 @@ class KernelLaunch(Launch):
         self, rule: type[Rule], switches: Switches, members: Members, walks: Callable[[Switches], Any],
         grads_at: NDArray[np.int64], found: NDArray[np.int64],
     ) -> None:  # fmt: skip
-        """``walks`` makes the rule's passes over the members' element types, under given switches.
+        """``walks`` makes the rule's `Passes` over the members' element types, under given switches.
 
         ``grads_at``: the addresses of this step's gradients, kept up to date from outside; 0 where there is none.
         ``found``: what is found of each parameter, likewise.
         """
         super().__init__(rule, switches, members)
-        self.passes, self._found = walks(switches), found
+        self.passes: Passes = walks(switches)
+        self._found = found
         self._measuring: Callable[[], CompiledPass] = cache(lambda: walks((*switches, ("measured", True))).update)
         params = members.params
         self._states_kept = {name: [s[key] for s in members.states] for name, key in members.keys.items()}
@@ -529,7 +530,8 @@ def _total(each: Any, like: torch.Tensor) -> float:
 def _by_line(each: Any, like: torch.Tensor, scope: str) -> torch.Tensor:
     """The sum by row or column of what each weight adds, taken in float64."""
     terms = torch.as_tensor(each, device=like.device)
-    return summed(terms.double().expand(like.shape), scope).to(torch.promote_types(terms.dtype, torch.float32))
+    total: torch.Tensor = summed(terms.double().expand(like.shape), scope)
+    return total.to(torch.promote_types(terms.dtype, torch.float32))
 
 
 def added(tensor: torch.Tensor) -> float:

@@ -62,8 +62,8 @@ def _claims(counts: Sequence[int], tile: int) -> Table:
     return np.array(claims, np.int64).reshape(-1, 2)
 
 
-# Fewer rows in a tile would have its totals by column weigh as much as its weights; and so many lines are walked along by
-# one thread at a time.
+# Fewer rows in a tile would have its totals by column weigh as much as its weights; and so many lines are walked along
+# by one thread at a time.
 LEAST_ROWS, LINES_AT_ONCE = 16, 16_384
 
 
@@ -73,7 +73,7 @@ class LineLayout:
 
     ``tiles``     a row of `line_code.TILE` each; ``claims`` as of `Layout`.
     ``groups``    a row of `line_code.GROUP` each: matrices whose lines are walked along together.
-    ``parts_at``  int64 (tiles,): where, of all parts of totals by column, a tile's begin; -1 for a tile of whole matrices.
+    ``parts_at``  int64 (tiles,): where, of all parts of totals by column, a tile's begin; -1 for whole matrices.
     ``joined_at``  int64 (groups,): where the parts begin that are a group's.
     ``parts``     how many numbers all parts are; ``lines`` how many lines there are.
     """

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.formula import between
+from thalweg.formula.compose import line_sums
 from thalweg.formula.geometry import geometry
 from thalweg.formula.kernel import CompiledPass, Task
 from thalweg.formula.line_code import TARGETS
 from thalweg.formula.line_kernel import CompiledStage, LinePasses
-from thalweg.formula.team import SERIAL_BELOW
-from thalweg.formula.compose import line_sums
 from thalweg.formula.rule import Rule, layers
+from thalweg.formula.team import SERIAL_BELOW
 
 from .launch import KernelLaunch, Measured, Members, Runs
 from .layout import line_layout

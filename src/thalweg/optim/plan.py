@@ -18,7 +18,7 @@ from thalweg.formula.compose import live_states
 from thalweg.formula.kernel import available, passes
 from thalweg.formula.line_kernel import line_passes
 from thalweg.formula.lines import walks_lines
-from thalweg.formula.rule import shaped
+from thalweg.formula.rule import by_lines, shaped
 
 from . import reading, state, surface
 from .driver import FINE, ODD, PLAN
@@ -247,8 +247,9 @@ def make(
             here = slice(at, at + len(places))
             at += len(places)
             # What is kept by row or column needs walks of its own.
-            kind, made = (LineLaunch, line_passes) if walks_lines(rule, own) else (KernelLaunch, passes)
-            walks = partial(made, rule, dtypes=types)
+            lines = by_lines(rule) and walks_lines(rule, own)
+            kind = LineLaunch if lines else KernelLaunch
+            walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
             launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
         else:
             launches.append(TorchLaunch(rule, own, members, _asked_for(rule, own, settings[members.groups[0]])))

@@ -181,7 +181,7 @@ def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[
 
 
 def with_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
-    """A saved group that also says its decay, and its numbers, as torch's class of the same name does, to be loaded there."""
+    """A saved group that also says its decay and numbers as torch's class of the same name does, to be loaded there."""
     names = _TORCHS_NAMES.get(inner(rule).__name__, {})
     group = {**group, **{theirs: group[own] for theirs, own in names.items() if own in group}}
     if rule.__name__ not in _HAVE_TORCHS_DECAY or "decay" not in group:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from thalweg.formula import Rule, Scalar, Sum, compose
+from thalweg.formula.geometry import summed
 from thalweg.formula.rule import parts
 from thalweg.formula.torch_reader import Trained, begin, known_of, stepped
 
