@@ -23,6 +23,7 @@ on symbols it yields the expressions that the compiled readers read.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from . import chain
@@ -152,8 +153,8 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     """What a step writes: the next weight and states; the gradient, if it is cleared."""
     stepped = _stepped(rule, values, len(layers(rule)))
     live = live_states(rule, values)
-    # A state that starts as the first gradient must be stored even by a rule that never assigns to it; of what is kept by
-    # row or column the next value is what `after` has returned.
+    # A state that starts as the first gradient must be stored even by a rule that never assigns to it; the next value of
+    # what is kept by row or column is what `after` has returned.
     started = {
         name: stepped.known[name] for name, state in live.items() if state.start == "g" or state.shape != "weight"
     }
@@ -240,11 +241,16 @@ def symbols(rule: type[Rule], switches: Mapping[str, bool]) -> dict[str, Any]:
     names = number_names(rule)
     values: dict[str, Any] = {**chain.SWITCHES, **{name: number(name) for name in names}}
     values |= {name: weight(name) for name in ("w", "g")}
-    values |= {name: leaf(state.shape, name) for name, state in parts(rule, State).items()}
+    values |= {name: leaf(_by(state), name) for name, state in parts(rule, State).items()}
     values |= {name: leaf(scope, name) for name, scope in line_sums(rule).items()}
     # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
     values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
     return values
+
+
+def _by(state: State) -> str:
+    """What there is one of in a state, as expressions say it."""
+    return state.shape if state.shape in ("row", "column") else "weight"
 
 
 @once
@@ -332,13 +338,21 @@ def tested(rule: type[Rule]) -> tuple[str, ...]:
 
 
 @once
+def shapes_that_differ(rule: type[Rule]) -> tuple[Mapping[str, bool], ...]:
+    """The switches that shapes decide, for a matrix and for each number of dimensions that decides otherwise."""
+    switches = parts(rule, Shaped)
+    ends = (end for each in switches.values() for end in (each.least - 1, each.least, each.most, each.most + 1))
+    tried = [2, *sorted(int(end) for end in ends if 0 <= end < inf)]
+    found = [{name: switch.holds(dimensions) for name, switch in switches.items()} for dimensions in tried]
+    return tuple(each for i, each in enumerate(found) if each not in found[:i])
+
+
+@once
 def usual_switches(rule: type[Rule]) -> Mapping[str, bool]:
-    """What the rule's own `if`s test, as it is under the defaults."""
+    """What the rule's own `if`s test, as it is under the defaults, of a matrix."""
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
     switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
-    # As of a matrix, if the shape decides something.
-    matrix = {name: switch.holds(2) for name, switch in parts(rule, Shaped).items()}
-    return {**switches, **matrix, **{name: numbers[name] != 0 for name in tested(rule)}}
+    return {**switches, **shapes_that_differ(rule)[0], **{name: numbers[name] != 0 for name in tested(rule)}}
 
 
 def _with(rule: type[Rule], name: str, values: Values) -> dict[str, Any]:

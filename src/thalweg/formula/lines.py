@@ -56,7 +56,7 @@ def walks_lines(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> boo
 def placed(rule: type[Rule], traced: Program) -> LineProgram:
     """Where everything in a program is worked out."""
     aside = _Aside()
-    totals = _earliest(traced)
+    totals = earliest(traced)
     sums = tuple(aside.stage(Pass(of, {})) for of in totals)
     along = {name: state.shape for name, state in parts(rule, State).items() if state.shape != "weight"}
     writes = traced.update.writes
@@ -66,7 +66,7 @@ def placed(rule: type[Rule], traced: Program) -> LineProgram:
     return LineProgram(traced.norm, traced.limited_norm, sums, update, last, {**by_line, **aside.kept})
 
 
-def _earliest(traced: Program) -> list[dict[str, Expression]]:
+def earliest(traced: Program) -> list[dict[str, Expression]]:
     """The totals of each stage: each is taken as soon as those that it is made of are known."""
     found: list[dict[str, Expression]] = [{} for _ in traced.sums]
     known_after = {name: i for i, walk in enumerate(traced.sums) for name in walk.totals}
