@@ -56,7 +56,9 @@ def _check_lines(rule: type[Rule], switches: Mapping[str, bool]) -> None:
                 "weight: return the two, and work it out in step"
             )
         if kept is not None and extent not in ("number", "matrix", kept.shape):
-            raise FormulaError(f"{called(rule)}.after: {name} is kept by {kept.shape}, and its next value is by {extent}")
+            raise FormulaError(
+                f"{called(rule)}.after: {name} is kept by {kept.shape}, and its next value is by {extent}"
+            )
         if name in parts(rule, Scalar) and extent != "number":
             raise FormulaError(f"{called(rule)}.after: {name} is one number, and its next value is by {extent}")
 

@@ -153,8 +153,8 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     """What a step writes: the next weight and states; the gradient, if it is cleared."""
     stepped = _stepped(rule, values, len(layers(rule)))
     live = live_states(rule, values)
-    # A state that starts as the first gradient must be stored even by a rule that never assigns to it; the next value of
-    # what is kept by row or column is what `after` has returned.
+    # A state that starts as the first gradient must be stored even by a rule that never assigns to it. Of what is kept
+    # by row or column the next value is what `after` has returned.
     started = {
         name: stepped.known[name] for name, state in live.items() if state.start == "g" or state.shape != "weight"
     }
@@ -271,7 +271,8 @@ def line_sums(rule: type[Rule]) -> Mapping[str, str]:
 def of_parameter(rule: type[Rule], shape: Sequence[int], precision: float) -> dict[str, float]:
     """What its formulas ask of a parameter itself, of this shape; ``precision`` is its element type's epsilon."""
     of = geometry(shape)
-    known = {"rows": of.rows, "columns": of.columns, "precision": precision}
+    # An empty matrix has means of 0.
+    known = {"rows": max(of.rows, 1), "columns": max(of.columns, 1), "precision": precision}
     return {name: float(known[name]) for name in own_numbers(rule)}
 
 

@@ -316,9 +316,7 @@ class _Writer:
         """The lines of what does not depend on a weight and has not been told."""
         new = [e for e in needed if e.extent != "weight" and e not in self.told]
         self.told |= {*new}
-        return tuple(
-            Line(self.names[e], _named(e, self.names, top=True), note=SCOPES.get(e.extent, "")) for e in new
-        )
+        return tuple(Line(self.names[e], _named(e, self.names, top=True), note=SCOPES.get(e.extent, "")) for e in new)
 
     def ordered(self, statements: Iterable[_Statement]) -> tuple[Line, ...]:
         """The lines in an order in which every name, where it is asked for, means what it should."""

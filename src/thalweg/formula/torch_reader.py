@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from . import chain, compose
+from .compose import own_numbers
 from .declare import Scalar, State, Sum, Switch
 from .geometry import kept_shape, matrices, summed
 from .rule import Rule, by_lines, hypers, parts, shaped
@@ -59,11 +60,16 @@ def step(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Mapping
     return stepped(rule, now, known)
 
 
+def of_tensor(rule: type[Rule], weight: torch.Tensor) -> dict[str, Any]:
+    """What formulas ask of a parameter itself, and the switches that its shape decides."""
+    own = compose.of_parameter(rule, weight.shape, torch.finfo(weight.dtype).eps) if own_numbers(rule) else {}
+    return {**own, **shaped(rule, weight)}
+
+
 def known_of(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
     """What a step of one parameter knows before its totals are taken."""
-    own = compose.of_parameter(rule, now.weight.shape, torch.finfo(now.weight.dtype).eps)
     known = {
-        **values, **own, **shaped(rule, now.weight), **now.scalars, **now.states,
+        **of_tensor(rule, now.weight), **values, **now.scalars, **now.states,
         "w": now.weight, "g": gradient, "t": now.steps + 1,
     }  # fmt: skip
     return known | {name: matrices(known[name]) for name in _of_weights(rule, known)} if by_lines(rule) else known
