@@ -109,8 +109,8 @@ def story(
     by_line = {name: state.shape for name, state in parts(rule, State).items() if state.shape in ("row", "column")}
     kept = {name: e for name, e in traced.update.writes.items() if name in by_line}
     update = replace(traced.update, writes={n: e for n, e in traced.update.writes.items() if n not in by_line})
-    totals = earliest(traced) if traced.by_lines else [walk.totals for walk in traced.sums]
-    passes += [*(Pass(of, {}) for of in totals if of), update]
+    sums = [Pass(of, {}) for of in earliest(traced)] if traced.by_lines else traced.sums
+    passes += [*(walk for walk in sums if walk.totals), update]
     taken = {"w", "g", "t", "unscale", "clip_value", "clip_norm", "clip_eps", *rule.declared, *scopes}
     writer = _Writer([(name, _simplified(e, known)) for name, e in variables], taken)
     operands = tuple(name for name in ("w", "g", *parts(rule, State)) if name not in by_line)
