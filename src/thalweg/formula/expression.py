@@ -13,6 +13,8 @@ _LEAVES = {
     "coefficient": "weight",
 }  # fmt: skip
 LEAVES = tuple(_LEAVES)
+# Those that have a name.
+NAMED = tuple(op for op in LEAVES if op not in ("constant", "coefficient"))
 COMPARISONS = ("<", "<=", ">", ">=")
 
 

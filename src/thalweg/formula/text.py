@@ -20,7 +20,7 @@ from . import chain
 from .compose import Pass, Program, program, usual_switches
 from .declare import Scalar, State, Sum
 from .derivative import simple
-from .expression import LEAVES, Expression, apply, constant, leaf, leaves, number, rebuilt
+from .expression import LEAVES, NAMED, Expression, apply, constant, leaf, leaves, number, rebuilt
 from .layout import written
 from .lines import earliest
 from .rule import Rule, decay_kind, layers, parts
@@ -33,8 +33,6 @@ SCOPES = {
     "row": "of each row", "column": "of each column", "matrix": "of each matrix",
 }  # fmt: skip
 
-# Leaves that have a name.
-NAMED = tuple(op for op in LEAVES if op not in ("constant", "coefficient"))
 # A part of so many operations that is needed twice gets a name, if its author gave it none.
 _WORTH_A_NAME = 3
 

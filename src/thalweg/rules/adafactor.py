@@ -104,8 +104,8 @@ class Adafactor(Rule):
     eps_added = Switch(False)
     factored = Shaped(least=2)
     vector = Shaped(most=1)
-    in_row = Sum("row")
-    in_column = Sum("column")
+    by_row = Sum("row")
+    by_column = Sum("column")
     r = State("row_var", shape="row", when="factored", dtype="float32")
     c = State("col_var", shape="column", when="factored", dtype="float32")
     v = State("variance", when="vector", dtype="float32")
@@ -117,14 +117,14 @@ class Adafactor(Rule):
     @staticmethod
     def sums(g, eps1, eps_added):
         squares = g * g + eps1 if eps_added else g * g
-        return {"in_row": squares, "in_column": squares}
+        return {"by_row": squares, "by_column": squares}
 
     @staticmethod
-    def after(in_row, in_column, r, c, rows, columns, fresh, least, eps_added, factored):
+    def after(by_row, by_column, r, c, rows, columns, fresh, least, eps_added, factored):
         middle = 1
         if factored:
-            r = nearer(r, in_row / columns, fresh)
-            c = nearer(c, in_column / rows, fresh)
+            r = nearer(r, by_row / columns, fresh)
+            c = nearer(c, by_column / rows, fresh)
             middle = mean(r) if eps_added else maximum(mean(r), least)
         return {"r": r, "c": c, "middle": middle}
 

@@ -29,8 +29,8 @@ class Confidence(Wrapper):
     beta3 = Hyper(0.9999, below=1.0)
     eps2 = Hyper(1e-16)
     factored = Shaped(least=2)
-    off_in_row = Sum("row")
-    off_in_column = Sum("column")
+    off_by_row = Sum("row")
+    off_by_column = Sum("column")
     m = State("exp_avg")
     off_r = State("exp_avg_res_row", shape="row", when="factored", dtype="float32")
     off_c = State("exp_avg_res_col", shape="column", when="factored", dtype="float32")
@@ -38,14 +38,14 @@ class Confidence(Wrapper):
     @staticmethod
     def sums(d, m, beta1, eps2):
         off = d - nearer(m, d, 1 - beta1)
-        return {"off_in_row": off * off + eps2, "off_in_column": off * off + eps2}
+        return {"off_by_row": off * off + eps2, "off_by_column": off * off + eps2}
 
     @staticmethod
-    def after(off_in_row, off_in_column, off_r, off_c, rows, columns, beta3, factored):
+    def after(off_by_row, off_by_column, off_r, off_c, rows, columns, beta3, factored):
         off_middle = 1
         if factored:
-            off_r = nearer(off_r, off_in_row / columns, 1 - beta3)
-            off_c = nearer(off_c, off_in_column / rows, 1 - beta3)
+            off_r = nearer(off_r, off_by_row / columns, 1 - beta3)
+            off_c = nearer(off_c, off_by_column / rows, 1 - beta3)
             off_middle = mean(off_r)
         return {"off_r": off_r, "off_c": off_c, "off_middle": off_middle}
 
@@ -79,22 +79,22 @@ class CAME(Rule):
     weight_decay = Decay("decoupled", 0.0, log_uniform(1e-3, 1.0, trials=25))
     factored = Shaped(least=2)
     vector = Shaped(most=1)
-    in_row = Sum("row")
-    in_column = Sum("column")
+    by_row = Sum("row")
+    by_column = Sum("column")
     r = State("exp_avg_sq_row", shape="row", when="factored", dtype="float32")
     c = State("exp_avg_sq_col", shape="column", when="factored", dtype="float32")
     v = State("exp_avg_sq", when="vector", dtype="float32")
 
     @staticmethod
     def sums(g, eps1):
-        return {"in_row": g * g + eps1, "in_column": g * g + eps1}
+        return {"by_row": g * g + eps1, "by_column": g * g + eps1}
 
     @staticmethod
-    def after(in_row, in_column, r, c, rows, columns, beta2, factored):
+    def after(by_row, by_column, r, c, rows, columns, beta2, factored):
         middle = 1
         if factored:
-            r = nearer(r, in_row / columns, 1 - beta2)
-            c = nearer(c, in_column / rows, 1 - beta2)
+            r = nearer(r, by_row / columns, 1 - beta2)
+            c = nearer(c, by_column / rows, 1 - beta2)
             middle = mean(r)
         return {"r": r, "c": c, "middle": middle}
 
