@@ -107,6 +107,11 @@ REFERENCE_TOLERANCE = {"nadam": 1e-6}
 TOLERANCE = {"prodigy": {**Conformance.tolerance, torch.float32: 1e-4}}
 
 
+class TestCautiousAdafactor(Conformance):
+    optimizer = thalweg.wrap(thalweg.Adafactor, Cautious)
+    settings = [{"lr": 0.05, "weight_decay": 0.1}]
+
+
 class TestCautiousAdamW(Conformance):
     optimizer = thalweg.wrap(thalweg.AdamW, Cautious)
 

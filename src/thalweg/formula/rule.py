@@ -209,6 +209,8 @@ def asks(declaring: type[Declaring], name: str) -> bool:
 
 @once
 def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
+    if wrapper in rule.around:
+        raise FormulaError(f"{wrapper.__name__} is around {rule.__name__} already: its author has put it there")
     if clash := [name for name in wrapper.declared if name in rule.declared]:
         raise FormulaError(f"{rule.__name__} and {wrapper.__name__} both declare {clash[0]!r}; rename one")
     if "lr" not in rule.declared and (asked := [name for name in RATES if asks(wrapper, name)]):

@@ -76,7 +76,7 @@ class RelativeStep(Wrapper):
 
 
 class Adafactor(Rule):
-    """RMSProp that keeps, of a matrix of squares, its rows' and columns' means; its rate is relative to the weights.
+    """Scales by the root mean squares of a matrix's rows and columns: hardly any state.
 
     Source:  Shazeer & Stern 2018, arXiv:1804.04235, Algorithms 4 and 5; its parts as in torch.optim.Adafactor.
     Departs: as torch does, eps1 is the least root of the squares, and least mean of r, where the paper adds it to

@@ -59,7 +59,7 @@ class Confidence(Wrapper):
 
 
 class CAME(Rule):
-    """Adafactor with momentum, whose steps are shorter where they are less sure: far from their own average.
+    """Adafactor with momentum, and shorter steps where they are far from their average.
 
     Source:  Luo et al. 2023, arXiv:2307.02047, Algorithm 2; vectors as in the authors' code (yangluo7/CAME).
     Departs: nothing. The rate is lr itself, and the averages, as the authors', start at 0 without correction. The last

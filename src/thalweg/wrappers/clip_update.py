@@ -4,7 +4,7 @@ from thalweg.formula import Hyper, Sum, Wrapper, log_uniform, maximum, sqrt
 
 
 class ClipUpdate(Wrapper):
-    """Shortens a tensor's step to a root mean square of ``clip_threshold``, where it is larger.
+    """Shortens a tensor's step to a given root mean square, where it is larger.
 
     Source:  Shazeer & Stern 2018, arXiv:1804.04235, section 6, "update clipping".
     Departs: nothing. It sees the step as it is inside it: of a rule that multiplies by its learning rate, that.
