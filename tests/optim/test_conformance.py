@@ -109,7 +109,7 @@ TOLERANCE = {"prodigy": {**Conformance.tolerance, torch.float32: 1e-4}}
 
 class TestCautiousAdafactor(Conformance):
     optimizer = thalweg.wrap(thalweg.Adafactor, Cautious)
-    settings = [{"lr": 0.05, "weight_decay": 0.1}]
+    settings = ({"lr": 0.05, "weight_decay": 0.1},)
 
 
 class TestCautiousAdamW(Conformance):
