@@ -70,11 +70,8 @@ def _elements(shape: Sequence[int], strides: Sequence[int]) -> int:
     return sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) + 1
 
 
-def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor], lines: bool = False) -> Types | str:
-    """The element types of w, g and each state, for a kernel; or why the `torch` reader has to serve it, in words.
-
-    ``lines``: the step needs the rows and columns of its matrices.
-    """
+def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> Types | str:
+    """The element types of w, g and each state, for a kernel; or why the `torch` reader has to serve it, in words."""
     if type(param) not in _ORDINARY:
         return f"it is a {type(param).__name__}"
     if not plain(param):
@@ -93,8 +90,6 @@ def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor], line
     # empty_like keeps the strides of memory without gaps or overlaps, and of no other.
     if param.stride() != torch.empty_like(param).stride():
         return "its memory has gaps"
-    if lines and not param.is_contiguous():
-        return "its rows do not lie one after the other in memory"
     if not available():
         return "kernels cannot be compiled here"
     return tuple((name, _NAMES[tensor.dtype]) for name, tensor in tensors.items())

@@ -67,16 +67,18 @@ def classified(
     reading.refuse(param, called)
     if real is None:
         operands = prepare(rule, values, param, kept)
-        return operands, reading.kernel_types(param, operands, lines=_by_lines(rule, param))
+        return operands, _served(rule, param, reading.kernel_types(param, operands))
     operands = prepare(rule, values, blank(param), kept)
     keys = {name: declared.key for name, declared in parts(rule, State).items()}
     there = {name: real.get(keys[name], torch.empty(0, dtype=x.dtype)) for name, x in operands.items()}
-    return operands, reading.kernel_types(param, there, lines=_by_lines(rule, param))
+    return operands, _served(rule, param, reading.kernel_types(param, there))
 
 
-def _by_lines(rule: type[Rule], param: torch.Tensor) -> bool:
-    """Whether a step needs to know a parameter's rows and columns."""
-    return by_lines(rule) and param.dim() > 1
+def _served(rule: type[Rule], param: torch.Tensor, types: Types | str) -> Types | str:
+    """The types of a kernel, unless it needs rows that lie one after the other: then why not."""
+    if by_lines(rule) and param.dim() > 1 and not isinstance(types, str) and not param.is_contiguous():
+        return "its rows do not lie one after the other in memory"
+    return types
 
 
 def blank(tensor: torch.Tensor) -> torch.Tensor:
