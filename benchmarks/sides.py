@@ -52,6 +52,7 @@ _PYTORCH_OPTIMIZER: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ademamix": ("AdEMAMix", {}),
     "laprop": ("LaProp", {}),
     "grams": ("Grams", {}),
+    "came": ("CAME", {}),
 }
 _FORMS = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 # Other libraries' packages, by the name their sides begin with. pytorch_optimizer's AdamW is torch's own class.

@@ -10,22 +10,30 @@ from thalweg.formula.text import Line, Story
 FUNCTIONS = {
     "sqrt": np.sqrt, "abs": np.abs, "exp": np.exp, "log": np.log, "cos": np.cos, "sin": np.sin,
     "floor": np.floor, "sign": np.sign, "maximum": np.maximum, "minimum": np.minimum, "where": np.where,
-    "clip": np.clip, "inf": np.inf,
+    "clip": np.clip, "inf": np.inf, "mean": lambda x: np.mean(x, axis=(-2, -1), keepdims=True),
 }  # fmt: skip
 
 
-def value(text: str, names: Mapping[str, Any]) -> Any:
-    """What a formula gives; `sum` is over the weights, of which ``w`` says how many there are."""
-    total = {"sum": lambda x: np.sum(np.broadcast_to(x, np.shape(names.get("w", 0.0))))}
+# What a sum is over, by what the note says it is one of.
+OVER = {"of each row": -1, "of each column": -2}
+
+
+def value(line: Line, names: Mapping[str, Any]) -> Any:
+    """What a formula gives; `sum` is over the weights, of which ``w`` says how many there are, or a line of them."""
+
+    def total(x: Any) -> Any:
+        axis = OVER.get(line.note)
+        return np.sum(np.broadcast_to(x, np.shape(names.get("w", 0.0))), axis=axis, keepdims=axis is not None)
+
     with np.errstate(all="ignore"):
-        return eval(text, {"__builtins__": {}}, {**FUNCTIONS, **total, **names})
+        return eval(line.text, {"__builtins__": {}}, {**FUNCTIONS, "sum": total, **names})
 
 
 def told_once(lines: Sequence[Line], names: Mapping[str, Any]) -> dict[str, Any]:
     """Names after lines that do not depend on weights."""
     found = dict(names)
     for line in lines:
-        found[line.name] = value(line.text, found)
+        found[line.name] = value(line, found)
     return found
 
 
@@ -38,7 +46,7 @@ def follow(
         numbers = told_once(walk.before, numbers)
         names = {**numbers, **memory}
         for line in walk.lines:
-            names[line.name] = value(line.text, names)
+            names[line.name] = value(line, names)
             if line.text.startswith("sum("):
                 numbers[line.name] = names[line.name]
             if line.stored:

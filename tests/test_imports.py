@@ -12,7 +12,8 @@ ROOT = Path(thalweg.__file__).parent
 LAYERS = (
     ("closest", "cpu", "files", "languages", "showing"),
     ("formula",),
-    ("conventions", "nn", "rules", "schedules", "wrappers"),
+    ("wrappers",),
+    ("conventions", "nn", "rules", "schedules"),
     ("jax", "optim", "stats"),
     ("stacks",),
     ("tasks",),

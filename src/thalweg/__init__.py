@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .study.run.train import train as train
     from .wrappers import GPA as GPA
     from .wrappers import Cautious as Cautious
+    from .wrappers import ClipUpdate as ClipUpdate
     from .wrappers import Hyperball as Hyperball
     from .wrappers import Lookahead as Lookahead
     from .wrappers import UpdateFloor as UpdateFloor
@@ -51,6 +52,7 @@ _ELSEWHERE = {
     "Schedule": "thalweg.formula",
     "Wrapper": "thalweg.formula",
     "Cautious": "thalweg.wrappers",
+    "ClipUpdate": "thalweg.wrappers",
     "GPA": "thalweg.wrappers",
     "Hyperball": "thalweg.wrappers",
     "Lookahead": "thalweg.wrappers",

@@ -13,7 +13,7 @@ hyperparameters too. Needs jax and optax: pip install 'thalweg[jax]'.
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import inf
+from math import inf, prod
 from typing import Any, NamedTuple
 
 try:
@@ -26,7 +26,8 @@ except ModuleNotFoundError as error:
 
 from thalweg.closest import did_you_mean
 from thalweg.formula import Rule, Scalar, Schedule, State, Sum, Switch, chain, compose, wrapped
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, parts, tests_other_weights
+from thalweg.formula.geometry import kept_shape, matrices, summed
+from thalweg.formula.rule import CHAIN_DECAYS, by_lines, decay_kind, hypers, parts, shaped, tests_other_weights
 from thalweg.formula.scheduled import scheduled
 from thalweg.rules import CATALOGUE
 from thalweg.wrappers import WeightAverage, readouts
@@ -188,16 +189,18 @@ def _init(params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> Ru
     count = jnp.zeros((), jnp.int32)
     values = _values(settings, kind, count)
 
-    def started(declared: State, w: jax.Array) -> jax.Array:
+    def started(name: str, w: jax.Array) -> jax.Array:
+        declared = compose.live_states(rule, {**values, **shaped(rule, w)}).get(name)
+        if declared is None:  # a parameter of this shape has none
+            return jnp.zeros(0, w.dtype)
         dtype = jnp.promote_types(w.dtype, declared.dtype or w.dtype)
         if declared.start == "w":
             return w.astype(dtype)
-        return jnp.full(w.shape, _start(declared.start, values), dtype)
+        return jnp.full(kept_shape(w.shape, declared.shape), _start(declared.start, values), dtype)
 
-    states = {
-        name: jax.tree.map(partial(started, declared), params)
-        for name, declared in compose.live_states(rule, values).items()
-    }
+    shapes = compose.shapes_that_differ(rule)
+    names = dict.fromkeys(name for shape in shapes for name in compose.live_states(rule, {**values, **shape}))
+    states = {name: jax.tree.map(partial(started, name), params) for name in names}
     scalars = {}
     for name, scalar in parts(rule, Scalar).items():
         one = jnp.asarray(_start(scalar.start, values), jnp.result_type(float))
@@ -218,7 +221,7 @@ def _update(
     leaves, tree = _flat(params)
     shared = _values(settings, kind, state.steps)
     known = [
-        {**shared, **own, "w": _wide(w), "g": _wide(g)}
+        _known(rule, w, {**shared, **own, "w": _wide(w), "g": _wide(g)})
         for w, g, own in zip(leaves, tree.flatten_up_to(updates), _kept(state, rule, tree), strict=True)
     ]
     if settings["clip_norm"] is not None:
@@ -231,14 +234,14 @@ def _update(
     for layer in compose.summing(rule):
         own = [_totals(rule, values, layer) for values in known]
         for name in own[0] if own else ():
-            overall = sum(totals[name] for totals in own)
+            overall = sum(totals[name] for totals in own) if scopes[name] == "all" else None
             for values, totals in zip(known, own, strict=True):
-                values[name] = totals[name] if scopes[name] == "tensor" else overall
+                values[name] = totals[name] if overall is None else overall
     moved, states, scalars = [], [], []
     for w, values in zip(leaves, known, strict=True):
         after = compose.updated(rule, values)
-        moved.append((-compose.moved(rule, values)).astype(w.dtype))
-        states.append({name: jnp.broadcast_to(each, w.shape) for name, each in after.items() if name != "w"})
+        moved.append((-compose.moved(rule, values)).astype(w.dtype).reshape(w.shape))
+        states.append({name: _kept_as(rule, name, each, w) for name, each in after.items() if name != "w"})
         settled = compose.settled(rule, values)
         scalars.append({name: settled[name] for name in state.scalars})
     return tree.unflatten(moved), _next(state, rule, tree, states, scalars)
@@ -266,12 +269,10 @@ def _next(
     def like(before: jax.Array, after: Any) -> jax.Array:
         return jnp.asarray(after, before.dtype)
 
-    found = {
-        name: jax.tree.map(like, kept, tree.unflatten([own.get(name, None) for own in states]))
-        if all(name in own for own in states)
-        else kept
-        for name, kept in state.states.items()
-    }
+    found = {}
+    for name, kept in state.states.items():
+        pairs = zip(tree.flatten_up_to(kept), states, strict=True)
+        found[name] = tree.unflatten([like(before, own[name]) if name in own else before for before, own in pairs])
     of_tensor = {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
     settled = {
         name: jax.tree.map(like, kept, tree.unflatten([own[name] for own in scalars]))
@@ -289,7 +290,7 @@ def _evaluate(state: RuleState, params: Tree, *, rule: type[Rule], settings: Num
     shared = _values(settings, kind, jnp.maximum(state.steps - 1, 0))
     return tree.unflatten(
         [
-            jnp.asarray(compose.evaluated(rule, {**shared, **own, "w": _wide(w)}), w.dtype)
+            jnp.asarray(compose.evaluated(rule, {**shared, **_own(rule, w), **own, "w": _wide(w)}), w.dtype)
             for w, own in zip(leaves, _kept(state, rule, tree), strict=True)
         ]
     )
@@ -298,7 +299,29 @@ def _evaluate(state: RuleState, params: Tree, *, rule: type[Rule], settings: Num
 def _totals(rule: type[Rule], values: Numbers, layer: int) -> dict[str, Any]:
     """One parameter's own totals of a layer."""
     added = compose.layer_totals(rule, values, layer)
-    return {name: jnp.sum(jnp.broadcast_to(each, values["g"].shape)) for name, each in added.items()}
+    scopes = {name: total.scope for name, total in parts(rule, Sum).items()}
+    return {name: summed(jnp.broadcast_to(each, values["g"].shape), scopes[name]) for name, each in added.items()}
+
+
+def _own(rule: type[Rule], w: jax.Array) -> dict[str, Any]:
+    """What formulas ask of a parameter itself, and the switches that its shape decides."""
+    precision: Any = jnp.finfo(w.dtype)  # type: ignore[no-untyped-call]
+    return {**compose.of_parameter(rule, w.shape, float(precision.eps)), **shaped(rule, w)}
+
+
+def _known(rule: type[Rule], w: jax.Array, values: dict[str, Any]) -> dict[str, Any]:
+    """The values with what a parameter has of its own; where anything is by row or column, as matrices."""
+    known = {**_own(rule, w), **values}
+    if not by_lines(rule):
+        return known
+    weights = {"w", "g", *(name for name, state in parts(rule, State).items() if state.shape == "weight")}
+    return {name: matrices(each) if name in weights else each for name, each in known.items()}
+
+
+def _kept_as(rule: type[Rule], name: str, value: Any, w: jax.Array) -> jax.Array:
+    """A state's next value in the shape that it is kept in, of one parameter."""
+    shape = kept_shape(w.shape, parts(rule, State)[name].shape)
+    return jnp.reshape(value, shape) if jnp.size(value) == prod(shape) else jnp.broadcast_to(value, shape)
 
 
 def _flat(params: Tree) -> tuple[list[Any], Any]:

@@ -357,7 +357,7 @@ def test_traced_formula_has_no_truth() -> None:
         bool(weight("g") > 0.0)
 
 
-@pytest.mark.parametrize("name", vocabulary.__all__)
+@pytest.mark.parametrize("name", [name for name in vocabulary.__all__ if name != "mean"])  # of no single numbers
 def test_words_agree_on_floats_arrays_and_tensors(name: str) -> None:
     count = len(inspect.signature(getattr(vocabulary, name)).parameters)
     for x in (-1.5, 0.0, 2.5):

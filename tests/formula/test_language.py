@@ -51,7 +51,10 @@ REFUSED = {
     "and": (("d = where(g > 0 and m > 0, 0, lr)", "return d, m"), "`and` and `or` are not in the language"),
     "a type": (("d: float = g", "return d, m"), "write x = ..., without a type"),
     "equal": (("d = where(g == 0, 0, lr)", "return d, m"), "== and chains like 0 < x < 1 are not in the language"),
-    "a mean": (("d = g - mean(g)", "return d, m"), "'mean' is over many weights: declare a Sum"),
+    "a mean": (
+        ("d = g - mean(g)", "return d, m"),
+        "mean is over the rows or columns of a matrix, which are known in after(...) only",
+    ),
     "a switch misspelt": (("d = g if flagg else m", "return d, m"), "; did you mean 'flag'?"),
     "not on a weight": (("d = where(not g > 0, 0, lr)", "return d, m"), "operator Not"),
     "modulo": (("d = g % lr", "return d, m"), "operator Mod"),
@@ -120,7 +123,7 @@ def test_missing_import_is_named(define: Define) -> None:
         ("lr = Hyper(0.1)\ndef step(g, lr):\n    return lr * g", r"R\.step: put @staticmethod above it"),
         (
             "lr = Hyper(0.1)\n@staticmethod\ndef step(g, lr, momentum):\n    return lr * g",
-            "it asks for 'momentum', which is none of: first_lr, g, lr, w",
+            "it asks for 'momentum', which is none of: columns, first_lr, g, lr, precision, rows, w",
         ),
         ("lr = Hyper(0.1)\n@staticmethod\ndef step(g, lr, t):\n    return lr * g", "asks for 't'"),
         ("lr = Hyper(0.1)\n@staticmethod\ndef prepare(g):\n    return {'c': g}", "R has no step"),
@@ -213,7 +216,7 @@ STEP = "\n@staticmethod\ndef step(g, lr):\n    return lr * g"
         (
             "lr = Hyper(0.1)\ntotal = Sum('group')\n@staticmethod\ndef sums(g):\n    return {'total': g * g}\n"
             "@staticmethod\ndef after(total):\n    return {'c': total}",
-            "its scope is one of tensor, all, not 'group'",
+            "its scope is one of tensor, all, row, column, not 'group'",
         ),
     ],
 )

@@ -87,7 +87,7 @@ def valued(name: str) -> Exact:
 
 
 PYTHON = (
-    "sqrt", "abs", "exp", "log", "cos", "sin", "floor", "sign", "maximum", "minimum", "where", "clip", "sum"
+    "sqrt", "abs", "exp", "log", "cos", "sin", "floor", "sign", "maximum", "minimum", "where", "clip", "sum", "mean"
 )  # fmt: skip
 
 
@@ -111,6 +111,7 @@ FUNCTIONS = {
     "ln": "log",
     "sign": "sign",
     "clip": "clip",
+    "mean": "mean",
     "cos": "cos",
     "sin": "sin",
 }
@@ -248,7 +249,7 @@ class Seen:
 
 CORE = {
     "math", "mi", "mn", "mo", "mtext", "mspace", "mrow", "mfrac", "msqrt", "msup", "msub", "msubsup", "mover",
-    "mtable", "mtr", "mtd",
+    "munder", "mtable", "mtr", "mtd",
 }  # fmt: skip
 
 
@@ -272,6 +273,8 @@ def element_tokens(nodes: Sequence[ElementTree.Element]) -> list[Token]:
             found.append(("root", element_tokens(children)))
         elif node.tag == "mtable":
             found.append(("cases", [tuple(element_tokens([*cell]) for cell in row) for row in node]))
+        elif node.tag == "munder":  # the index that a sum is over, which the note says in words
+            found += element_tokens(children[:1])
         elif node.tag in ("msub", "msubsup", "msup", "mover"):
             base, *around = children
             raised = around.pop() if "sup" in node.tag else None
@@ -299,7 +302,7 @@ def mathml_rows(html: str) -> list[list[Token]]:
 # -- tokens of LaTeX
 
 COMMANDS = {
-    r"\cdot": "·", r"\le": "≤", r"\ge": "≥", r"\lfloor": "⌊", r"\rfloor": "⌋", r"\leftarrow": "←", r"\sum": "∑",
+    r"\cdot": "·", r"\le": "≤", r"\ge": "≥", r"\lfloor": "⌊", r"\rfloor": "⌋", r"\leftarrow": "←",
     "-": "−",
 }  # fmt: skip
 
@@ -354,6 +357,9 @@ class Latex:
                 yield ("name", self.group(), "hat", *self.below())
             elif piece == r"\infty" or piece[0].isdigit():
                 yield ("number", "∞" if piece == r"\infty" else piece)
+            elif piece == r"\sum":
+                self.below()  # the index that it is over, which the note says in words
+                yield ("sign", "∑")
             elif piece in COMMANDS or piece in "()|,+=<>/":
                 yield ("sign", COMMANDS.get(piece, piece))
             else:  # one letter, or the name of a Greek one
@@ -409,8 +415,10 @@ RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵗᵏ", "0123456789−tk"
 
 def unicode_tokens(text: str) -> list[Token]:
     found: list[Token] = []
-    for piece in re.findall(r"[⁰¹²³⁴-⁹⁻ᵗᵏ]+|\d+(?:\.\d+)?|[^\W\d](?:[^\W⁰¹²³⁴-⁹ᵗᵏ]|\u0302)*|∞|\S", text):
-        if piece[0].translate(RAISED) != piece[0]:
+    for piece in re.findall(r"∑[ᵢⱼ]?|[⁰¹²³⁴-⁹⁻ᵗᵏ]+|\d+(?:\.\d+)?|[^\W\d](?:[^\W⁰¹²³⁴-⁹ᵗᵏ]|\u0302)*|∞|\S", text):
+        if piece[0] == "∑":  # with the index that it is over, which the note says in words
+            found.append(("sign", "∑"))
+        elif piece[0].translate(RAISED) != piece[0]:
             found.append(("power", unicode_tokens(piece.translate(RAISED))))
         elif piece[0].isdigit() or piece == "∞":
             found.append(("number", piece))
@@ -637,7 +645,7 @@ def test_mathml_is_core(name: str) -> None:
     tree = ElementTree.fromstring(f"<div>{mathml_of(usual_story(RULES[name]))}</div>")
     inside = [element for math in tree.iter("math") for element in math.iter()]
     assert {element.tag for element in inside} <= CORE
-    children = {"mfrac": 2, "msup": 2, "msub": 2, "msubsup": 3, "mover": 2}
+    children = {"mfrac": 2, "msup": 2, "msub": 2, "msubsup": 3, "mover": 2, "munder": 2}
     assert all(len(element) == children[element.tag] for element in inside if element.tag in children)
     tokens = {"mi", "mn", "mo", "mtext"}
     assert all(element.text and not len(element) for element in inside if element.tag in tokens)

@@ -84,6 +84,15 @@ SETTINGS: dict[str, Settings] = {
     "schedulefreesgd": [{"lr": 0.05, "warmup_steps": 5.0, "r": 1.0}, {"lr": 0.05, "weight_decay": 0.1}],
     "schedulefreeadamw": [{"warmup_steps": 5.0, "weight_decay": 0.1}, {"maximize": True}],
     "lion": [{"lr": 1e-3, "weight_decay": 0.5, "maximize": True}, {}],
+    "adafactor": [
+        {"lr": 0.05, "beta1": 0.9, "weight_decay": 0.1},
+        {"lr": 0.05, "maximize": True, "eps": (1e-3, 0.1)},
+        {"lr": 0.05, "eps_added": True, "eps": (1e-6, 1e-3), "decay_scaled": True, "weight_decay": 0.1},
+        {"lr": 0.01, "relative_step": False, "scale_parameter": False},
+        {"warmup_init": True, "eps": (1e-3, 100.0)},
+        {},
+    ],
+    "came": [{"lr": 0.02, "weight_decay": 0.1}, {"lr": 0.02, "betas": (0.8, 0.9, 0.95), "maximize": True}],
     "signum": [{"lr": 1e-3, "weight_decay": 0.5, "maximize": True}, {}],
 }
 
@@ -96,6 +105,11 @@ def settings_of(name: str) -> Settings:
 REFERENCE_TOLERANCE = {"nadam": 1e-6}
 # Prodigy's moments are multiples of d and d * d, and d sums up how far float32 weights are from where they started.
 TOLERANCE = {"prodigy": {**Conformance.tolerance, torch.float32: 1e-4}}
+
+
+class TestCautiousAdafactor(Conformance):
+    optimizer = thalweg.wrap(thalweg.Adafactor, Cautious)
+    settings = ({"lr": 0.05, "weight_decay": 0.1},)
 
 
 class TestCautiousAdamW(Conformance):

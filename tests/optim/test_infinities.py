@@ -63,7 +63,7 @@ def kinds(x: torch.Tensor) -> list[str]:
     return ["nan" if math.isnan(v) else f"{v}" if math.isinf(v) else "finite" for v in x.tolist()]
 
 
-@pytest.mark.parametrize("name", [name for name, made in OPTIMIZERS.items() if hasattr(torch.optim, made.__name__)])
+@pytest.mark.parametrize("name", [name for name in ELEMENTWISE if hasattr(torch.optim, OPTIMIZERS[name].__name__)])
 def test_kinds_are_torchs(name: str) -> None:
     """Of weights and states, after steps with and without a gradient there."""
     made_by = OPTIMIZERS[name]

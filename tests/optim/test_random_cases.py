@@ -17,7 +17,7 @@ from hypothesis.strategies import DrawFn
 
 from thalweg.formula import Rule, Switch, torch_reader, wrapped
 from thalweg.formula.compose import live_states
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, parts, shaped
 from thalweg.formula.torch_reader import Trained
 from thalweg.optim import Optimizer, build
 from thalweg.rules import CATALOGUE
@@ -146,7 +146,7 @@ class Training:
         """Every parameter as it is stored, in float64."""
         rule, found = self.made.whole, []
         for p, values in zip(self.params, self.values(1.0), strict=True):
-            live = live_states(rule, values)
+            live = live_states(rule, {**values, **shaped(rule, p)})
             state = dict.get(self.made.state, p, {})
             begun = torch_reader.begin(rule, p.detach().double(), values)
             kept = {n: state[s.key].double().clone() for n, s in live.items() if s.key in state}
@@ -175,6 +175,7 @@ class Training:
                 clip_value=math.inf if group["clip_value"] is None else group["clip_value"],
                 **amounts[kind],
             )  # fmt: skip
+            known["precision"] = torch.finfo(self.case.dtype).eps
             found += [known] * len(group["params"])
         return found
 

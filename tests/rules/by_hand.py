@@ -317,6 +317,42 @@ def floored_sgd(momentum: float, least_update: float) -> Move:
     return move
 
 
+def clipped_sgd(momentum: float, clip_threshold: float) -> Move:
+    """Shazeer & Stern 2018, section 6: U / max(1, RMS(U) / d), of the whole step."""
+    b: Any = 0.0
+
+    def move(w: Any, g: Any, lr: float, t: int) -> Any:
+        nonlocal b
+        b = momentum * b + g
+        u = lr * b
+        return w - u / max(1.0, np.sqrt(np.mean(u * u)) / clip_threshold)
+
+    return move
+
+
+def adafactor(beta2_decay: float, eps: tuple[float, float], clip_threshold: float) -> Move:
+    """Shazeer & Stern 2018, Algorithms 4 (matrices; of more dimensions the last two) and 5 (vectors), as printed."""
+    r: Any = 0.0
+    c: Any = 0.0
+
+    def move(w: Any, g: Any, lr: float, t: int) -> Any:
+        nonlocal r, c
+        beta2 = 1 - t**beta2_decay
+        rate = max(eps[1], np.sqrt(np.mean(w * w))) * min(lr, 1 / np.sqrt(t))
+        squares = g * g + eps[0]
+        if g.ndim < 2:
+            r = beta2 * r + (1 - beta2) * squares
+            v = r
+        else:
+            r = beta2 * r + (1 - beta2) * squares.sum(-1)
+            c = beta2 * c + (1 - beta2) * squares.sum(-2)
+            v = r[..., :, None] * c[..., None, :] / r.sum(-1)[..., None, None]
+        u = g / np.sqrt(v)
+        return w - rate * u / max(1.0, np.sqrt(np.mean(u * u)) / clip_threshold)
+
+    return move
+
+
 def gpa_sgd(momentum: float, mu_x: float, mu_y: float) -> Move:
     """Defazio et al. 2025: y between x and z, all three kept."""
     b: Any = 0.0

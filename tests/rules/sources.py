@@ -486,6 +486,48 @@ SOURCES: tuple[Source, ...] = (
         "grams", "pytorch_optimizer", "pytorch_optimizer.Grams", torch_class("pytorch_optimizer.Grams"),
         same({}, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
     ),
+    as_torch(
+        "adafactor", "Adafactor",
+        {"lr": 0.05, "weight_decay": 0.1}, {"lr": 0.5, "eps": (1e-3, 0.1), "beta2_decay": -0.5, "maximize": True},
+    ),
+    Source(
+        "adafactor", "transformers", "transformers.Adafactor", torch_class("transformers.optimization.Adafactor"),
+        (
+            ({"like": "transformers", "relative_step": False, "lr": 1e-3}, {"relative_step": False, "lr": 1e-3}),
+            (
+                {"like": "transformers", "relative_step": False, "lr": 0.05, "beta1": 0.8, "weight_decay": 0.1},
+                {"relative_step": False, "lr": 0.05, "beta1": 0.8, "weight_decay": 0.1},
+            ),
+            (
+                {"like": "transformers", "relative_step": False, "lr": 0.1, "eps": (1e-8, 0.1), "beta2_decay": -0.5,
+                 "clip_threshold": 0.5, "scale_parameter": False},
+                {"relative_step": False, "lr": 0.1, "eps": (1e-8, 0.1), "decay_rate": -0.5, "clip_threshold": 0.5,
+                 "scale_parameter": False},
+            ),
+        ),
+    ),
+    as_written(
+        "adafactor", "the paper's Algorithms 4 and 5", hand.adafactor,
+        (PAPER, {"lr": 0.01, "beta2_decay": -0.8, "eps": (1e-30, 1e-3), "clip_threshold": 1.0}),
+        ({**PAPER, "lr": 0.2, "eps": (1e-6, 0.1), "clip_threshold": 0.7},
+         {"lr": 0.2, "beta2_decay": -0.8, "eps": (1e-6, 0.1), "clip_threshold": 0.7}),
+    ),
+    Source(
+        "came", "pytorch_optimizer", "pytorch_optimizer.CAME", torch_class("pytorch_optimizer.CAME"),
+        (
+            ({}, {}),
+            (
+                {"lr": 0.05, "betas": (0.8, 0.95, 0.99), "eps": (1e-6, 1e-8), "clip_threshold": 0.5,
+                 "weight_decay": 0.1},
+                {"lr": 0.05, "betas": (0.8, 0.95, 0.99), "eps1": 1e-6, "eps2": 1e-8, "clip_threshold": 0.5,
+                 "weight_decay": 0.1},
+            ),
+        ),
+    ),
+    as_written(
+        "sgd+clipupdate", "the paper's section 6", hand.clipped_sgd,
+        *same({"lr": 0.5, "momentum": 0.9, "clip_threshold": 0.3}, {"lr": 0.1, "momentum": 0.5, "clip_threshold": 2.0}),
+    ),
     as_written(
         "sgd+lookahead", "the paper's Algorithm 1", hand.lookahead_sgd,
         *same({"lr": 0.05, "momentum": 0.9, "k": 5, "slow_step": 0.5},

@@ -24,7 +24,7 @@ def rules() -> None:
     console.print(
         "\nState: numbers kept per weight; options may add some. All of a rule: thalweg show adamw. In a comparison: "
         "-r adamw,momentum+lookahead,rmsprop:like=tf1. Schedules by the step: thalweg show schedules. Left to "
-        "torch.optim: ASGD, Adafactor, LBFGS, Muon, SparseAdam."
+        "torch.optim: ASGD, LBFGS, Muon, SparseAdam."
     )
 
 

@@ -18,6 +18,9 @@ FRENCH = {
     "of each parameter": "de chaque paramètre",
     "of each group": "de chaque groupe",
     "of all parameters": "de tous les paramètres",
+    "of each row": "de chaque ligne",
+    "of each column": "de chaque colonne",
+    "of each matrix": "de chaque matrice",
     "if": "si",
     "otherwise": "sinon",
 }

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from .compose import called, program, tested, usual_switches
-from .declare import Scalar, Sum, Switch
-from .expression import leaves
+from .compose import called, program, settled, shapes_that_differ, symbols, tested, usual_switches
+from .declare import Scalar, State, Sum, Switch
+from .expression import Expression, leaves
 from .language import FormulaError
 from .lower import lower
-from .rule import Rule, once, parts
+from .rule import Rule, by_lines, layers, once, parts
 
 
 @once
@@ -23,6 +23,8 @@ def check(rule: type[Rule]) -> None:
                 lower(walk)
         except FormulaError as error:
             raise FormulaError(f"{called(rule)}: {error}") from error
+        if by_lines(rule):
+            _check_lines(rule, switches)
         by_tensor = {name for name, total in parts(rule, Sum).items() if total.scope == "tensor"}
         for name, scalar in parts(rule, Scalar).items():
             own = leaves([traced.scalars[name]], "number") & by_tensor
@@ -35,10 +37,30 @@ def check(rule: type[Rule]) -> None:
 
 
 def _tried(rule: type[Rule]) -> Iterator[Mapping[str, bool]]:
-    usual = usual_switches(rule)
-    yield usual
-    for name in (*parts(rule, Switch), *tested(rule)):
-        yield {**usual, name: not usual[name]}
+    for shape in shapes_that_differ(rule):
+        usual = {**usual_switches(rule), **shape}
+        yield usual
+        for name in (*parts(rule, Switch), *tested(rule)):
+            yield {**usual, name: not usual[name]}
+
+
+def _check_lines(rule: type[Rule], switches: Mapping[str, bool]) -> None:
+    """Refuse what is worked out between the passes and is not by line: a row and a column meet at a weight."""
+    found = settled(rule, symbols(rule, switches))
+    for name in (name for formulas in layers(rule) if "after" in formulas for name in formulas["after"].returned):
+        value, kept = found[name], parts(rule, State).get(name)
+        extent = value.extent if isinstance(value, Expression) else "number"
+        if extent == "weight":
+            raise FormulaError(
+                f"{called(rule)}.after: {name} is made of a value by row and one by column, so it is a number per "
+                "weight: return the two, and work it out in step"
+            )
+        if kept is not None and extent not in ("number", "matrix", kept.shape):
+            raise FormulaError(
+                f"{called(rule)}.after: {name} is kept by {kept.shape}, and its next value is by {extent}"
+            )
+        if name in parts(rule, Scalar) and extent != "number":
+            raise FormulaError(f"{called(rule)}.after: {name} is one number, and its next value is by {extent}")
 
 
 def _whom(scalar: Scalar) -> str:

@@ -21,31 +21,38 @@ The composition is written once and works on any kind of value: on tensors it is
 on symbols it yields the expressions that the compiled readers read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from . import chain
-from .declare import Scalar, State, Sum, Switch
-from .expression import Expression, constant, leaves, number, weight
+from .declare import Scalar, Shaped, State, Sum, Switch
+from .expression import Expression, constant, leaf, leaves, number, weight
+from .geometry import geometry
 from .language import FormulaError
-from .rule import Rule, asks, hypers, inner, layers, once, parts
+from .rule import OWN, Rule, asks, hypers, inner, layers, once, parts
 
 Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One walk over memory: what each weight adds to the totals, and what is written back."""
+    """One walk over memory: what each weight adds to the totals, and what is written back.
+
+    ``along``  what it walks over: every ``"weight"``, or what there is one of by ``"row"`` or ``"column"`` (`lines`).
+    """
 
     totals: Mapping[str, Expression]
     writes: Mapping[str, Expression]
+    along: str = "weight"
 
     @property
     def operands(self) -> tuple[str, ...]:
         """What is read or written, w and g first. The gradient always is: where there is none, nothing is done."""
         outputs = (*self.totals.values(), *self.writes.values())
-        names = leaves(outputs, "weight") | {*self.writes, "g"}
+        names = {name for extent in ("weight", "row", "column", "matrix") for name in leaves(outputs, extent)}
+        names |= {*self.writes, "g"}
         return tuple(sorted(names, key=lambda name: (name != "w", name != "g", name)))
 
 
@@ -58,6 +65,17 @@ class Program:
     sums: tuple[Pass, ...]
     update: Pass
     scalars: Mapping[str, Expression]
+
+    @property
+    def outputs(self) -> tuple[Expression, ...]:
+        """All that its passes, but for those of the norm, add up and write, and the next scalars."""
+        walks = (*self.sums, self.update)
+        return (*(e for walk in walks for e in (*walk.totals.values(), *walk.writes.values())), *self.scalars.values())
+
+    @property
+    def by_lines(self) -> bool:
+        """Whether anything in it is by row, by column or by matrix."""
+        return any(leaves(self.outputs, extent) for extent in ("row", "column", "matrix"))
 
 
 def live_states(rule: type[Rule], values: Values) -> dict[str, State]:
@@ -127,15 +145,19 @@ def layer_totals(rule: type[Rule], values: Values, layer: int) -> dict[str, Any]
 
 def settled(rule: type[Rule], values: Values) -> dict[str, Any]:
     """The values with what every ``prepare`` and ``after`` makes of them: the next scalars are among it."""
-    return _with(rule, "after", prepared(rule, values))
+    missing = {name: None for name in parts(rule, State) if name not in live_states(rule, values)}
+    return _with(rule, "after", {**prepared(rule, values), **missing})
 
 
 def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     """What a step writes: the next weight and states; the gradient, if it is cleared."""
     stepped = _stepped(rule, values, len(layers(rule)))
     live = live_states(rule, values)
-    # A state that starts as the first gradient must be stored even by a rule that never assigns to it.
-    started = {name: stepped.known[name] for name, state in live.items() if state.start == "g"}
+    # A state that starts as the first gradient must be stored even by a rule that never assigns to it. Of what is kept
+    # by row or column the next value is what `after` has returned.
+    started = {
+        name: stepped.known[name] for name, state in live.items() if state.start == "g" or state.shape != "weight"
+    }
     d = _moved(values, stepped.d)
     followed = {"w": values["w"] - d}
     for layer, formulas in enumerate(layers(rule)):
@@ -218,17 +240,46 @@ def symbols(rule: type[Rule], switches: Mapping[str, bool]) -> dict[str, Any]:
     """What stands for a rule's numbers and operands when it is traced; ``switches`` as for `program`."""
     names = number_names(rule)
     values: dict[str, Any] = {**chain.SWITCHES, **{name: number(name) for name in names}}
-    values |= {name: weight(name) for name in ("w", "g", *parts(rule, State))}
+    values |= {name: weight(name) for name in ("w", "g")}
+    values |= {name: leaf(_by(state), name) for name, state in parts(rule, State).items()}
+    values |= {name: leaf(scope, name) for name, scope in line_sums(rule).items()}
     # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
     values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
     return values
+
+
+def _by(state: State) -> str:
+    """What there is one of in a state, as expressions say it."""
+    return state.shape if state.shape in ("row", "column") else "weight"
 
 
 @once
 def number_names(rule: type[Rule]) -> tuple[str, ...]:
     """A rule's numbers and the chain's, in the order in which machine code has them (`numbers.Numbers`)."""
     first = ("first_lr",) if asks(rule, "first_lr") else ()
-    return tuple(dict.fromkeys((*hypers(rule), *first, *parts(rule, Scalar), *parts(rule, Sum), *chain.NUMBERS, "t")))
+    sums = (name for name in parts(rule, Sum) if name not in line_sums(rule))
+    own = own_numbers(rule)
+    return tuple(dict.fromkeys((*hypers(rule), *first, *parts(rule, Scalar), *sums, *own, *chain.NUMBERS, "t")))
+
+
+@once
+def line_sums(rule: type[Rule]) -> Mapping[str, str]:
+    """The totals by row and by column, with their scope."""
+    return {name: total.scope for name, total in parts(rule, Sum).items() if total.scope in ("row", "column")}
+
+
+def of_parameter(rule: type[Rule], shape: Sequence[int], precision: float) -> dict[str, float]:
+    """What its formulas ask of a parameter itself, of this shape; ``precision`` is its element type's epsilon."""
+    of = geometry(shape)
+    # An empty matrix has means of 0.
+    known = {"rows": max(of.rows, 1), "columns": max(of.columns, 1), "precision": precision}
+    return {name: float(known[name]) for name in own_numbers(rule)}
+
+
+@once
+def own_numbers(rule: type[Rule]) -> tuple[str, ...]:
+    """What its formulas ask of a parameter itself."""
+    return tuple(name for name in OWN if asks(rule, name))
 
 
 def called(rule: type[Rule]) -> str:
@@ -239,13 +290,24 @@ def called(rule: type[Rule]) -> str:
 def _traced(rule: type[Rule], values: Values) -> Program:
     totals = settled(rule, values)
     norms = _expressions(measured(rule, values)) if values["measured"] else {}
-    return Program(
+    traced = Program(
         norm=Pass(norm_totals(values), {}),
         limited_norm=Pass(limited_norm_totals(values), {}),
         sums=tuple(Pass(_expressions(layer_totals(rule, values, i)), {}) for i in summing(rule)),
         update=Pass(norms, _expressions(updated(rule, values))),
         scalars=_expressions({name: totals[name] for name in parts(rule, Scalar)}),
     )
+    return _asked_for(traced, line_sums(rule)) if line_sums(rule) else traced
+
+
+def _asked_for(traced: Program, lines: Mapping[str, str]) -> Program:
+    """Without the totals by row and column that no formula asks for: of a vector, say, whose rule is another."""
+    asked = leaves(traced.outputs, "row") | leaves(traced.outputs, "column")
+    sums = tuple(
+        Pass({name: e for name, e in walk.totals.items() if name in asked or name not in lines}, {})
+        for walk in traced.sums
+    )
+    return replace(traced, sums=sums)
 
 
 def _expressions(values: Values) -> dict[str, Expression]:
@@ -277,11 +339,21 @@ def tested(rule: type[Rule]) -> tuple[str, ...]:
 
 
 @once
+def shapes_that_differ(rule: type[Rule]) -> tuple[Mapping[str, bool], ...]:
+    """The switches that shapes decide, for a matrix and for each number of dimensions that decides otherwise."""
+    switches = parts(rule, Shaped)
+    ends = (end for each in switches.values() for end in (each.least - 1, each.least, each.most, each.most + 1))
+    tried = [2, *sorted(int(end) for end in ends if 0 <= end < inf)]
+    found = [{name: switch.holds(dimensions) for name, switch in switches.items()} for dimensions in tried]
+    return tuple(each for i, each in enumerate(found) if each not in found[:i])
+
+
+@once
 def usual_switches(rule: type[Rule]) -> Mapping[str, bool]:
-    """What the rule's own `if`s test, as it is under the defaults."""
+    """What the rule's own `if`s test, as it is under the defaults, of a matrix."""
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
     switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
-    return {**switches, **{name: numbers[name] != 0 for name in tested(rule)}}
+    return {**switches, **shapes_that_differ(rule)[0], **{name: numbers[name] != 0 for name in tested(rule)}}
 
 
 def _with(rule: type[Rule], name: str, values: Values) -> dict[str, Any]:

@@ -15,6 +15,7 @@ class Hyper:
 
     ``of``      the name of the tuple it is part of at the torch surface (beta1 and beta2 are ``of="betas"``).
     ``low``     the smallest allowed value; ``below`` what it must stay below.
+    ``none``    at the torch surface its 0 is None.
     """
 
     default: float
@@ -22,6 +23,7 @@ class Hyper:
     of: str | None = None
     low: float = 0.0
     below: float = inf
+    none: bool = False
 
     def problem(self, value: float) -> str | None:
         """What is wrong with a value, in words; None if nothing is."""
@@ -103,13 +105,28 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class Shaped:
+    """A switch that a parameter's shape decides, and nobody sets: on where it has so many dimensions.
+
+    ``least``, ``most``  how many at least, and at most: ``Shaped(least=2)`` is on for matrices and convolutions.
+    """
+
+    least: int = 0
+    most: float = inf
+
+    def holds(self, dimensions: int) -> bool:
+        """Whether it is on for a parameter of so many dimensions."""
+        return self.least <= dimensions <= self.most
+
+
+@dataclass(frozen=True)
 class State:
     """What is kept from step to step: a number per weight, or by row or column of a matrix, or for one of its sides.
 
     ``key``    its name in ``state_dict`` (torch's, where torch has the rule).
     ``start``  0, a hyperparameter's name, ``"w"`` (the weight when training starts) or ``"g"`` (the first
                gradient the rule sees).
-    ``when``   it exists only while this switch is on, or this hyperparameter is not 0.
+    ``when``   it exists only while this switch is on (a `Switch` or `Shaped`), or this hyperparameter is not 0.
     ``dtype``  the least element type it is kept in (``"float32"``); unless given, the weight's own.
     ``shape``  what there is one of: each ``"weight"``; each ``"row"`` or ``"column"`` of a parameter's matrices; or a
                square matrix on their ``"left"`` (rows x rows) or ``"right"`` (columns x columns).
@@ -137,12 +154,14 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Sum:
-    """A total over weights that the rule needs before it can step: per tensor, or over all of them.
+    """A total over weights that the rule needs before it can step: per tensor, over all, or by row or column.
 
-    ``sums`` says per weight what is added up; ``after`` turns totals into coefficients.
+    ``sums`` says per weight what is added up; ``after`` turns totals into coefficients. A total by ``"row"`` is one
+    number for each row of each matrix, and by ``"column"`` for each of its columns: the last two dimensions of a
+    parameter are its matrices' (`geometry`).
     """
 
-    scope: Literal["tensor", "all"]
+    scope: Literal["tensor", "all", "row", "column"]
 
 
-Declared = Hyper | Decay | Switch | State | Scalar | Sum
+Declared = Hyper | Decay | Switch | Shaped | State | Scalar | Sum

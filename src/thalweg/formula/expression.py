@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-LEAVES = ("constant", "number", "weight", "coefficient")
+# The leaves, and what each is one of: a number of the host, or one by matrix of a parameter, row, column or weight.
+_LEAVES = {
+    "constant": "number", "number": "number", "matrix": "matrix", "row": "row", "column": "column", "weight": "weight",
+    "coefficient": "weight",
+}  # fmt: skip
+LEAVES = tuple(_LEAVES)
+# Those that have a name.
+NAMED = tuple(op for op in LEAVES if op not in ("constant", "coefficient"))
 COMPARISONS = ("<", "<=", ">", ">=")
 
 
@@ -16,19 +23,24 @@ class Expression:
     """An operation on expressions, or a leaf.
 
     Leaves are ``constant`` (a float), ``number`` (the name of something known on the host before the pass:
-    a hyperparameter, the step count, a total), ``weight`` (the name of an operand: w, g, a state) and
-    ``coefficient`` (the place of a host value in the row that a kernel reads).
+    a hyperparameter, the step count, a total), ``weight`` (the name of an operand: w, g, a state), ``row``,
+    ``column`` and ``matrix`` (the name of what there is one of by these: a state, a total) and ``coefficient`` (the
+    place of a host value in the row that a kernel reads). ``mean`` is the one operation that is not of numbers one by
+    one: over a matrix, of what there is by row or by column.
     Two expressions built alike are equal, so a dictionary keyed by them computes each only once.
     """
 
     op: str
     arguments: tuple[Any, ...]
+    extent: str = field(init=False)
+    """What it is one of: a ``number``, or one by ``matrix``, ``row``, ``column`` or ``weight``."""
     on_host: bool = field(init=False)
     _hash: int = field(init=False)
 
     def __post_init__(self) -> None:
-        on_host = self.op in ("constant", "number") if self.op in LEAVES else all(a.on_host for a in self.arguments)
-        object.__setattr__(self, "on_host", on_host)
+        extent = _LEAVES.get(self.op) or ("matrix" if self.op == "mean" else met(a.extent for a in self.arguments))
+        object.__setattr__(self, "extent", extent)
+        object.__setattr__(self, "on_host", extent == "number")
         object.__setattr__(self, "_hash", hash((self.op, self.arguments)))
 
     def same(self, other: "Expression") -> bool:
@@ -99,6 +111,21 @@ class Expression:
         return apply("abs", self)
 
 
+def met(extents: Iterable[str]) -> str:
+    """What a value is one of that is made of values of these extents: one by row and one by column meet at a weight."""
+    found = {*extents}
+    if "weight" in found or {"row", "column"} <= found:
+        return "weight"
+    return next((each for each in ("row", "column", "matrix") if each in found), "number")
+
+
+def averaged(e: Expression) -> Expression:
+    """The mean over each matrix of what there is by row or by column; TypeError for anything else."""
+    if e.extent not in ("row", "column"):
+        raise TypeError(f"mean is over one matrix, of a value by row or by column; this is one by {e.extent}")
+    return Expression("mean", (e,))
+
+
 def constant(value: float) -> Expression:
     """A literal number."""
     return Expression("constant", (float(value),))
@@ -112,6 +139,11 @@ def number(name: str) -> Expression:
 def weight(name: str) -> Expression:
     """An operand: one value per weight."""
     return Expression("weight", (name,))
+
+
+def leaf(extent: str, name: str) -> Expression:
+    """What there is one of by ``extent``, by its name: a state, or a total."""
+    return Expression(extent, (name,))
 
 
 def coefficient(index: int) -> Expression:

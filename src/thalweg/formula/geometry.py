@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 Extent = Literal["weight", "row", "column", "left", "right"]
 """What there is one number of: each weight, each row, each column; or a square matrix for the rows, for the columns."""
@@ -31,6 +31,19 @@ def geometry(shape: Sequence[int], flat: bool = False) -> Geometry:
     if flat:
         return Geometry(1, shape[0], prod(shape[1:]))
     return Geometry(prod(shape[:-2]), shape[-2], shape[-1])
+
+
+def matrices(x: Any) -> Any:
+    """A parameter's array, of any library, with the dimensions that its matrices have: a vector is one row."""
+    return x if len(x.shape) > 1 else x.reshape(1, -1)
+
+
+def summed(x: Any, scope: str) -> Any:
+    """The sum of an array of matrices, of any library, over all of it, or by ``"row"`` or ``"column"`` of each matrix.
+
+    By row (..., rows, 1) and by column (..., 1, columns), so that sums broadcast against the matrices.
+    """
+    return x.sum(axis={"row": -1, "column": -2}[scope], keepdims=True) if scope in ("row", "column") else x.sum()
 
 
 def kept_shape(shape: Sequence[int], extent: Extent, flat: bool = False) -> tuple[int, ...]:

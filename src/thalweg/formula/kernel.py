@@ -170,6 +170,7 @@ class Task:
         self.addresses = np.array([column.ctypes.data for column in self._columns], np.int64)
         self.rows = np.zeros((numbers.capacity, walk.width), walk.real)
         self.sums = np.zeros((len(tiles), len(walk.totals)), np.float64)
+        self._others: dict[int, Table] = {}
         # A task block starts on a cache line of its own: threads hammer its first word.
         room = np.zeros(TASK_WORDS + 8, np.int64)
         skip = -(room.ctypes.data // 8) % 8
@@ -182,6 +183,11 @@ class Task:
             self.words[index] = table.ctypes.data
         self.at: int = self.words.ctypes.data
         """The address of the task block."""
+
+    def point(self, word: int, table: Table) -> None:
+        """Have a word of the task block, of those that `llvm` leaves free, be the address of a table."""
+        self._others[word] = table
+        self.words[word] = table.ctypes.data
 
     def parts(self, threads: int) -> tuple[Part, ...]:
         """What a pass runs: it makes its rows, then walks over memory once."""

@@ -223,6 +223,8 @@ class _Check(ast.NodeVisitor):
 
     def call(self, node: ast.Call, named: ast.Name, called: Any) -> None:
         """A call of one function."""
+        if called is vocabulary.mean and self.seen[0].__name__ != "after":
+            self.refuse(node, "mean is over the rows or columns of a matrix, which are known in after(...) only")
         if called is not abs and called not in _WORDS.values():
             if not isinstance(called, FunctionType):
                 word = f"; import it: from thalweg.formula import {named.id}"

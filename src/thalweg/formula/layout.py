@@ -6,11 +6,12 @@ How the parts are spelled is up to the notation: here is Python's, in `typeset` 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, pairwise
 from math import copysign, inf, pi
 from typing import Protocol
 
-from .expression import COMPARISONS, LEAVES, Expression, constant, leaves
+from .expression import COMPARISONS, LEAVES, NAMED, Expression, constant, leaves
 from .operations import OPERATIONS
 from .symbols import Symbol
 
@@ -165,7 +166,7 @@ IN_LINE = {
     **dict.fromkeys(COMPARISONS, Form(1, (2,))),
     **dict.fromkeys("+-", Form(2, (2, 3))),
     "neg": Form(2, (3,)),
-    "sum": Form(2, (4,)),
+    **dict.fromkeys(("sum", "sum_i", "sum_j"), Form(2, (4,))),
     "product": Form(4, (5,)),
     **dict.fromkeys(("/", "slashed"), Form(3, (3, 5))),
     "**": Form(5, (6,)),
@@ -218,7 +219,8 @@ class Mathematics(ABC):
         if e.op in BARS:
             return self.fenced(*BARS[e.op], *parts)
         own: dict[str, Callable[..., str]] = {
-            "neg": self.minus, "sum": self.total, "/": self.fraction, "slashed": self.slashed, "sqrt": self.root,
+            "neg": self.minus, "sum": self.total, "sum_i": partial(self.total, over="i"),
+            "sum_j": partial(self.total, over="j"), "/": self.fraction, "slashed": self.slashed, "sqrt": self.root,
         }  # fmt: skip
         return own[e.op](*parts) if e.op in own else self.call(_on_paper(e.op), parts)
 
@@ -235,7 +237,7 @@ class Mathematics(ABC):
 
     def _kind(self, factor: Expression) -> str:
         e = factor.arguments[0] if factor.op == "**" else factor
-        if e.op in ("number", "weight"):
+        if e.op in NAMED:
             return "word" if self.symbols[e.arguments[0]].word else "letter"
         return "number" if e.op == "constant" else "" if e.op in self.forms else "call"
 
@@ -272,7 +274,8 @@ class Mathematics(ABC):
     def root(self, a: str) -> str: ...
 
     @abstractmethod
-    def total(self, a: str) -> str: ...
+    def total(self, a: str, over: str = "") -> str:
+        """A sum; ``over``: the index it is over, of those of a matrix."""
 
     @abstractmethod
     def call(self, function: str, parts: Sequence[str]) -> str: ...

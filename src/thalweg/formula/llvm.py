@@ -13,7 +13,7 @@ from .loops import Loops
 from .lower import Kernel
 from .numbers import COUNT, VALUES
 from .operations import Operation
-from .vectors import TYPES, Registers
+from .vectors import TYPES, Registers, Vectors
 
 WIDTH = 16
 
@@ -35,21 +35,26 @@ def emit(kernel: Kernel, dtypes: Mapping[str, str], real: str, names: Sequence[s
     """
     emitter = _Emitter(kernel, dtypes, real)
     emitter.function()
-    rows = _Rows(kernel, real, names)
+    return emitter.text(rows=row_code(kernel.coefficients, real, names))
+
+
+def row_code(coefficients: Sequence[Expression], real: str, names: Sequence[str]) -> Vectors:
+    """The function that makes a kernel's rows of coefficients of the step's numbers."""
+    rows = _Rows(coefficients, real, names)
     rows.function()
-    return emitter.text(rows=rows)
+    return rows
 
 
 class _Rows(Loops):
     """The numbers of a step become rows of coefficients, each computed in float64 and rounded once."""
 
-    def __init__(self, kernel: Kernel, real: str, names: Sequence[str]) -> None:
+    def __init__(self, coefficients: Sequence[Expression], real: str, names: Sequence[str]) -> None:
         super().__init__(1, "float64")
-        self.kernel, self.kind, self.names = kernel, TYPES[real], names
+        self.coefficients, self.kind, self.names = coefficients, TYPES[real], names
 
     def function(self) -> None:
         header, rows = self.table(HEADER), self.table(ROWS)
-        values, width = self.pointer(self.word(header, VALUES)), len(self.kernel.coefficients)
+        values, width = self.pointer(self.word(header, VALUES)), len(self.coefficients)
         with self.loop("0", self.word(header, COUNT)) as row:
             first, start = self.times(row, str(len(self.names))), self.times(row, str(width))
             places = {name: self.plus(first, str(i)) for i, name in enumerate(self.names)}
@@ -57,7 +62,7 @@ class _Rows(Loops):
                 number(name): self.load("float64", self.new(f"getelementptr double, ptr {values}, i64 {place}"), None)
                 for name, place in places.items()
             }
-            for i, coefficient_of in enumerate(self.kernel.coefficients):
+            for i, coefficient_of in enumerate(self.coefficients):
                 lane = self.new(f"extractelement {self.vector} {self.value(coefficient_of, known)}, i64 0")
                 exact = lane if self.kind == "double" else self.new(f"fptrunc double {lane} to {self.kind}")
                 place = self.new(f"getelementptr {self.kind}, ptr {rows}, i64 {self.plus(start, str(i))}")

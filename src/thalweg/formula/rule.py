@@ -10,18 +10,21 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, get_args
 from thalweg.showing import shower
 
 from .chain import NUMBERS, SWITCHES
-from .declare import Decay, Declared, Form, Hyper, Length, Scalar, State, Sum, Switch
+from .declare import Decay, Declared, Form, Hyper, Length, Scalar, Shaped, State, Sum, Switch
 from .geometry import Extent
 from .language import Formula, FormulaError, read
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T", Hyper, Decay, Switch, State, Scalar, Sum)
+T = TypeVar("T", Hyper, Decay, Switch, Shaped, State, Scalar, Sum)
 D = TypeVar("D", bound="Declaring")
 
 # What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step), and the learning
 # rate before any schedule.
 RESERVED = ("w", "g", "t", "first_lr")
+# What a formula may ask of the parameter itself: how many rows and columns each of its matrices has (`geometry`), and
+# the machine epsilon of its element type.
+OWN = ("rows", "columns", "precision")
 # What a formula may ask of the learning rate: the present one, and that before any schedule.
 RATES = ("lr", "first_lr")
 # The functions of a rule and of a wrapper, in the order in which a step runs them.
@@ -29,7 +32,7 @@ FUNCTIONS = ("prepare", "sums", "after", "step", "follow", "evaluate")
 # The kinds that the chain does, so that they can be chosen; and that which a rule does itself.
 CHAIN_DECAYS = ("l2", "decoupled", "cautious", "strictly-cautious", "independent", "corrected", "palm")
 DECAYS = (*CHAIN_DECAYS, "own")
-SCOPES: dict[type, tuple[str, ...]] = {Scalar: ("tensor", "group", "all"), Sum: ("tensor", "all")}
+SCOPES: dict[type, tuple[str, ...]] = {Scalar: ("tensor", "group", "all"), Sum: ("tensor", "all", "row", "column")}
 
 
 class _Known(dict[Any, Any]):
@@ -58,7 +61,10 @@ class Declaring:
         if base:
             return
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Declared)}
-        cls.declared = MappingProxyType({**cls.declared, **own})
+        inherited = {**cls.declared, **own}
+        for layer in vars(cls).get("around", ()):
+            inherited |= {name: value for name, value in layer.declared.items() if name not in inherited}
+        cls.declared = MappingProxyType(inherited)
         cls.known = _Known()
         _check_declarations(cls)
         if not derived(cls):  # a wrapped rule has the formulas of the rule, and its wrappers theirs
@@ -76,6 +82,8 @@ class Rule(Declaring, base=True):
     ``after(...)`` gets the totals and returns further coefficients and next scalars.
     ``follow(w, ...)``, optional, sees the new weight and returns next states; and the weight, if it moves it again.
     ``evaluate(w, ...)``, optional, returns the weights to test and keep, where they are not w itself.
+    ``around``, optional, are wrappers that belong to the rule: what they declare is the rule's, which may declare a
+    number or switch of theirs anew, with another default.
 
     The text is checked when the class is defined: mistakes raise `FormulaError`.
     """
@@ -90,6 +98,8 @@ class Rule(Declaring, base=True):
     """How other libraries, or the paper, have it: defaults by hyperparameter and switch, and ``decay``; see `like`."""
     followed: ClassVar[str | None] = None
     """The convention that its defaults are, if not its own."""
+    around: ClassVar[tuple[type["Wrapper"], ...]] = ()
+    """The layers that its author has put around it, from the inside out."""
     wrappers: ClassVar[tuple[type["Wrapper"], ...]] = ()
     """What is wrapped around it, from the inside out."""
 
@@ -133,8 +143,8 @@ def like(rule: type[Rule], convention: str) -> type[Rule]:
 
 
 def layers(rule: type[Rule]) -> tuple[Mapping[str, Formula], ...]:
-    """The rule's formulas, then those of each wrapper, from the inside out."""
-    return (rule.formulas, *(wrapper.formulas for wrapper in rule.wrappers))
+    """The rule's formulas, then those of each wrapper, from the inside out: its own first."""
+    return (rule.formulas, *(wrapper.formulas for wrapper in (*rule.around, *rule.wrappers)))
 
 
 def once(function: Callable[Concatenate[type[D], P], R]) -> Callable[Concatenate[type[D], P], R]:
@@ -169,6 +179,18 @@ def hypers(rule: type[Declaring]) -> Mapping[str, Hyper]:
 
 
 @once
+def by_lines(rule: type[Declaring]) -> bool:
+    """Whether it keeps or adds up anything by row or by column."""
+    sums, states = parts(rule, Sum).values(), parts(rule, State).values()
+    return any(total.scope in ("row", "column") for total in sums) or any(s.shape in ("row", "column") for s in states)
+
+
+def shaped(rule: type[Declaring], like: Any) -> dict[str, bool]:
+    """The switches that the shape of a parameter, or of anything like it, decides."""
+    return {name: switch.holds(len(like.shape)) for name, switch in parts(rule, Shaped).items()}
+
+
+@once
 def chained(rule: type[Declaring]) -> frozenset[str]:
     """The numbers that the chain asks for, weight decay beside the rule."""
     return frozenset() if decay_kind(rule) in ("own", "none") else frozenset(("lr", "weight_decay"))
@@ -189,6 +211,8 @@ def asks(declaring: type[Declaring], name: str) -> bool:
 
 @once
 def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
+    if wrapper in rule.around:
+        raise FormulaError(f"{wrapper.__name__} is around {rule.__name__} already: its author has put it there")
     if clash := [name for name in wrapper.declared if name in rule.declared]:
         raise FormulaError(f"{rule.__name__} and {wrapper.__name__} both declare {clash[0]!r}; rename one")
     if "lr" not in rule.declared and (asked := [name for name in RATES if asks(wrapper, name)]):
@@ -234,7 +258,7 @@ def decay_kind(rule: type[Declaring]) -> str:
 def text(rule: type[Rule]) -> str:
     """The rule as its author wrote it, with the rules it inherits its formulas from."""
     classes = [c for c in rule.__mro__ if issubclass(c, Rule) and c is not Rule and not derived(c)]
-    written = "\n\n".join(inspect.getsource(c).rstrip() for c in (*reversed(rule.wrappers), *classes))
+    written = "\n\n".join(inspect.getsource(c).rstrip() for c in (*reversed((*rule.around, *rule.wrappers)), *classes))
     if rule.followed is None:
         return written
     settings = ", ".join(f"{name}={value!r}" for name, value in rule.conventions[rule.followed].items())
@@ -255,7 +279,8 @@ def _check_declarations(rule: type[Declaring]) -> None:
     def refuse(name: str, what: str) -> None:
         raise FormulaError(f"{rule.__module__}.{rule.__qualname__}.{name}: {what}")
 
-    numbers, switches = hypers(rule), parts(rule, Switch)
+    numbers, switches = hypers(rule), {**parts(rule, Switch), **parts(rule, Shaped)}
+    _check_around(rule, refuse)
     for name, value in vars(rule).items():
         if isinstance(value, Length | Form):
             refuse(name, "a Length and a Form are of schedules, which know how many steps there are")
@@ -267,6 +292,8 @@ def _check_declarations(rule: type[Declaring]) -> None:
                 "schedule; choose another name",
             )
     for name, value in rule.declared.items():
+        if name in OWN:
+            refuse(name, "a formula asks by this name for a number of the parameter itself; choose another")
         if name in NUMBERS or name in SWITCHES:
             refuse(name, "the chain around every rule uses this name; choose another")
         if hasattr(Rule, name):
@@ -290,7 +317,7 @@ def _check_declarations(rule: type[Declaring]) -> None:
         if isinstance(value, Scalar) and isinstance(value.start, str) and value.start not in numbers:
             refuse(name, f"start={value.start!r} is not a hyperparameter of this rule")
     for convention, given in getattr(rule, "conventions", {}).items():
-        settable = {*numbers, *switches, *(["decay"] if parts(rule, Decay) else [])}
+        settable = {*numbers, *parts(rule, Switch), *(["decay"] if parts(rule, Decay) else [])}
         if unknown := [name for name in given if name not in settable]:
             refuse(f"conventions[{convention!r}]", f"{unknown[0]!r} is neither a hyperparameter nor a switch nor decay")
     kept = [state.key for state in parts(rule, State).values()]
@@ -310,6 +337,22 @@ def _check_declarations(rule: type[Declaring]) -> None:
             refuse(name, f"its default {hyper.default:g} lies outside its search: {hyper.search}")
 
 
+def _check_around(rule: type[Declaring], refuse: Callable[[str, str], None]) -> None:
+    """Refuse layers of a rule's own that declare the same part, or ask for a learning rate that there is not."""
+    seen: dict[str, type[Declaring]] = {}
+    for layer in vars(rule).get("around", ()):
+        for name, value in layer.declared.items():
+            other = seen.setdefault(name, layer)
+            alike = type(value) is type(rule.declared[name])
+            # A switch of the shape is no part of anybody's: it may be asked in several layers.
+            if other is not layer and not (isinstance(value, Shaped) and value == rule.declared[name]):
+                refuse("around", f"{other.__name__} and {layer.__name__} both declare {name!r}; rename one")
+            if not alike or (name in vars(rule) and isinstance(value, State | Scalar | Sum)):
+                refuse(name, f"{layer.__name__}, which is around it, declares another part of this name; rename one")
+        if "lr" not in rule.declared and (asked := [name for name in RATES if asks(layer, name)]):
+            refuse("around", f"{layer.__name__} asks for {asked[0]}, and the rule has no learning rate lr")
+
+
 def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
     where = rule.__qualname__
     functions = {name: getattr(rule, name) for name in FUNCTIONS if hasattr(rule, name)}
@@ -318,12 +361,17 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
     for name in functions:
         if name in vars(rule) and not isinstance(vars(rule)[name], staticmethod):
             raise FormulaError(f"{where}.{name}: put @staticmethod above it; a formula has no self")
-    sums, states, scalars = parts(rule, Sum), parts(rule, State), parts(rule, Scalar)
-    switches = {*hypers(rule), *parts(rule, Switch)}
+    layered = {name for layer in getattr(rule, "around", ()) for name in layer.declared}
+    sums = {name: total for name, total in parts(rule, Sum).items() if name not in layered}
+    states = {name: state for name, state in parts(rule, State).items() if name not in layered}
+    scalars = {name: scalar for name, scalar in parts(rule, Scalar).items() if name not in layered}
+    by_line = {name for name, state in states.items() if state.shape in ("row", "column")}
+    switches = {*hypers(rule), *parts(rule, Switch), *parts(rule, Shaped)}
     # Weight decay reaches a rule's formula only if the rule owns it.
     known = {name for name in switches if name != "weight_decay" or decay_kind(rule) == "own"} | {*scalars}
     # A wrapper asks the rule that it goes around.
     known |= {*RATES} if "lr" in known or issubclass(rule, Wrapper) else set()
+    known |= {*OWN}
     weights = {*states, *rule.given}
     unlike = {"follow": {"g"}, "evaluate": {"g", "d"}}  # the step is over
     if bool(sums) != ("sums" in functions):
@@ -341,17 +389,19 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
             continue
         asks = known | coefficients
         on_host = name in ("prepare", "after")
-        asks |= {"t", *(sums if name == "after" else ())} if on_host else weights - unlike.get(name, set())
+        asks |= {"t", *((*sums, *by_line) if name == "after" else ())} if on_host else weights - unlike.get(name, set())
         found[name] = read(functions[name], where, names=asks, switches=switches)
         if on_host:
-            coefficients |= {*found[name].returned} - {*scalars}
-    if clash := coefficients & {*rule.declared, *RESERVED}:
+            coefficients |= {*found[name].returned} - {*scalars} - (by_line if name == "after" else set())
+    if clash := coefficients & {*rule.declared, *RESERVED, *OWN}:
         raise FormulaError(f"{where}: the coefficient {clash.pop()!r} has the name of a declared part; rename it")
     if sums and {*found["sums"].returned} != {*sums}:
         raise FormulaError(f"{where}.sums returns {', '.join(found['sums'].returned)}; declared are {', '.join(sums)}")
     for name in found["step"].returned if "step" in found else ():
         if name in scalars:
             raise FormulaError(f"{where}.step: {name} is a Scalar; prepare or after returns its next value")
+        if name in by_line:
+            raise FormulaError(f"{where}.step: {name} is kept by {states[name].shape}; after returns its next value")
         if name not in states:
             shown = repr(name) if name else "an expression"
             raise FormulaError(
@@ -359,7 +409,7 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
                 f"{shown} is none"
             )
     for name in found["follow"].returned if "follow" in found else ():
-        if name not in states and name != "w":
+        if (name not in states or name in by_line) and name != "w":
             raise FormulaError(f"{where}.follow returns w and states by their names; {name!r} is none")
     _check_use(rule, found)
     return found
@@ -371,8 +421,9 @@ def _check_use(rule: type[Declaring], formulas: Mapping[str, Formula]) -> None:
     def refuse(name: str, what: str) -> None:
         raise FormulaError(f"{rule.__module__}.{rule.__qualname__}.{name}: {what}")
 
-    asked = {name for formula in formulas.values() for name in formula.parameters}
-    returned = {name for function, formula in formulas.items() if function != "sums" for name in formula.returned}
+    every = [*formulas.items(), *(each for layer in getattr(rule, "around", ()) for each in layer.formulas.items())]
+    asked = {name for _, formula in every for name in formula.parameters}
+    returned = {name for function, formula in every if function != "sums" for name in formula.returned}
     states, scalars = parts(rule, State), parts(rule, Scalar)
     for name, state in states.items():
         if name not in asked | returned:
@@ -385,6 +436,6 @@ def _check_use(rule: type[Declaring], formulas: Mapping[str, Formula]) -> None:
     started: set[object] = {state.start for state in states.values()} | {state.when for state in states.values()}
     started |= {scalar.start for scalar in scalars.values()}
     started |= {hyper.search.over for hyper in hypers(rule).values() if hyper.search}
-    for name in (*hypers(rule), *parts(rule, Switch)):
+    for name in (*hypers(rule), *parts(rule, Switch), *parts(rule, Shaped)):
         if name not in asked | started | chained(rule):
             refuse(name, "no formula asks for it, so it would do nothing; leave it out")

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain as chained
 from itertools import count
 from math import inf
@@ -20,14 +20,18 @@ from . import chain
 from .compose import Pass, Program, program, usual_switches
 from .declare import Scalar, State, Sum
 from .derivative import simple
-from .expression import LEAVES, Expression, apply, constant, leaves, number, rebuilt, weight
+from .expression import LEAVES, NAMED, Expression, apply, constant, leaf, leaves, number, rebuilt
 from .layout import written
+from .lines import earliest
 from .rule import Rule, decay_kind, layers, parts
 from .schedule import Schedule, simplified, traced
 
 T = TypeVar("T")
 Norm = Literal["norm", "limited_norm"]
-SCOPES = {"tensor": "of each parameter", "group": "of each group", "all": "of all parameters"}
+SCOPES = {
+    "tensor": "of each parameter", "group": "of each group", "all": "of all parameters",
+    "row": "of each row", "column": "of each column", "matrix": "of each matrix",
+}  # fmt: skip
 
 # A part of so many operations that is needed twice gets a name, if its author gave it none.
 _WORTH_A_NAME = 3
@@ -99,18 +103,23 @@ def story(
         variables = [("norm", apply("sqrt", number(squares))), ("clip_scale", scale), *variables]
     known = {number(name): value for name, value in given.items()}
     passes = [Pass({squares: getattr(traced, norm).totals["squares"]}, {}) for norm in norms]
-    passes += [*traced.sums, traced.update]
+    # What is kept by line is written after the update, as scalars are.
+    by_line = {name: state.shape for name, state in parts(rule, State).items() if state.shape in ("row", "column")}
+    kept = {name: e for name, e in traced.update.writes.items() if name in by_line}
+    update = replace(traced.update, writes={n: e for n, e in traced.update.writes.items() if n not in by_line})
+    sums = [Pass(of, {}) for of in earliest(traced)] if traced.by_lines else traced.sums
+    passes += [*(walk for walk in sums if walk.totals), update]
     taken = {"w", "g", "t", "unscale", "clip_value", "clip_norm", "clip_eps", *rule.declared, *scopes}
     writer = _Writer([(name, _simplified(e, known)) for name, e in variables], taken)
-    operands = ("w", "g", *parts(rule, State))
+    operands = tuple(name for name in ("w", "g", *parts(rule, State)) if name not in by_line)
     walks = []
     for walk in passes:
         reads = leaves([*walk.totals.values(), *walk.writes.values()], "weight")
         totals, writes = ({name: _simplified(e, known) for name, e in of.items()} for of in (walk.totals, walk.writes))
         before, lines = writer.walk(totals, writes, scopes)
         walks.append(Walk(before, lines, *(tuple(n for n in operands if n in of) for of in (reads, writes))))
-    scalars = {name: _simplified(e, known) for name, e in traced.scalars.items()}
-    after = writer.scalars(scalars, {name: scalar.scope for name, scalar in parts(rule, Scalar).items()})
+    scalars = {name: _simplified(e, known) for name, e in (*kept.items(), *traced.scalars.items())}
+    after = writer.scalars(scalars, by_line | {name: scalar.scope for name, scalar in parts(rule, Scalar).items()})
     return Story(tuple(walks), after, tuple(sorted(writer.numbers - {*scopes})))
 
 
@@ -270,7 +279,7 @@ class _Writer:
         for name, value in variables:
             if value.op not in LEAVES and value not in self.names:
                 # What is worked out once keeps its name for the whole step, so it must be its own.
-                self.names[value] = self.fresh(name, f"next_{name}") if value.on_host else name
+                self.names[value] = name if value.extent == "weight" else self.fresh(name, f"next_{name}")
 
     def fresh(self, *names: str) -> str:
         """The first of some names, or else the last with a number, that means nothing else."""
@@ -287,7 +296,7 @@ class _Writer:
         order = sorted(writes, key=lambda name: name == "w")
         needed = self.needed([*totals.values(), *(writes[name] for name in order)])
         before = self.once(needed)
-        made = [e for e in needed if not e.on_host]
+        made = [e for e in needed if e.extent == "weight"]
         statements = [_Statement(name := self.names[e], e, writes.get(name) == e, made=True) for e in made]
         told = {s.name for s in statements if s.stored}
         statements += [_Statement(name, writes[name], stored=True) for name in order if name not in told]
@@ -296,16 +305,16 @@ class _Writer:
 
     def scalars(self, values: Mapping[str, Expression], scopes: Mapping[str, str]) -> tuple[Line, ...]:
         """The lines after the last pass."""
-        changed = {name: e for name, e in values.items() if e != number(name)}
+        changed = {name: e for name, e in values.items() if e.op not in NAMED or e.arguments != (name,)}
         before = self.once(self.needed([*changed.values()]))
         statements = [_Statement(name, e, stored=True, of=scopes[name]) for name, e in changed.items()]
         return (*before, *self.ordered(statements))
 
     def once(self, needed: Iterable[Expression]) -> tuple[Line, ...]:
         """The lines of what does not depend on a weight and has not been told."""
-        new = [e for e in needed if e.on_host and e not in self.told]
+        new = [e for e in needed if e.extent != "weight" and e not in self.told]
         self.told |= {*new}
-        return tuple(Line(self.names[e], _named(e, self.names, top=True)) for e in new)
+        return tuple(Line(self.names[e], _named(e, self.names, top=True), note=SCOPES.get(e.extent, "")) for e in new)
 
     def ordered(self, statements: Iterable[_Statement]) -> tuple[Line, ...]:
         """The lines in an order in which every name, where it is asked for, means what it should."""
@@ -362,7 +371,7 @@ def _below(roots: Iterable[Expression]) -> list[Expression]:
 
 def _asked(e: Expression, names: Mapping[Expression, str], top: bool = False) -> set[Expression]:
     """Whose names stand in the text of an expression; ``top``: it is written out, although it has one."""
-    if (e in names and not top) or e.op in ("number", "weight"):
+    if (e in names and not top) or e.op in NAMED:
         return {e}
     if e.op in LEAVES:
         return set()
@@ -372,7 +381,7 @@ def _asked(e: Expression, names: Mapping[Expression, str], top: bool = False) ->
 def _named(e: Expression, names: Mapping[Expression, str], top: bool = False) -> Expression:
     """An expression of the names of its parts; ``top``: it is written out, although it has one."""
     if e in names and not top:
-        return number(names[e]) if e.on_host else weight(names[e])
+        return leaf(e.extent, names[e])
     if e.op in LEAVES:
         return e
     return Expression(e.op, tuple(_named(a, names) for a in e.arguments))

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 
 from . import chain, compose
-from .declare import Scalar, Switch
-from .rule import Rule, hypers, parts
+from .compose import own_numbers
+from .declare import Scalar, State, Sum, Switch
+from .geometry import kept_shape, matrices, summed
+from .rule import Rule, by_lines, hypers, parts, shaped
 
 
 @dataclass(frozen=True)
@@ -39,27 +41,56 @@ def values_of(rule: type[Rule], **given: Any) -> dict[str, Any]:
 def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> Trained:
     """Before the first step."""
     states = {}
-    for name, state in compose.live_states(rule, values).items():
-        at_weight = state.start == "w"
-        states[name] = (
-            weight.clone() if at_weight else torch.full_like(weight, compose.start_value(state.start, values))
-        )
+    for name, state in compose.live_states(rule, {**values, **shaped(rule, weight)}).items():
+        start, shape = state.start, kept_shape(weight.shape, state.shape)
+        states[name] = weight.clone() if start == "w" else weight.new_full(shape, compose.start_value(start, values))
     scalars = {name: compose.start_value(scalar.start, values) for name, scalar in parts(rule, Scalar).items()}
     return Trained(weight, states, scalars)
 
 
 def step(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Mapping[str, Any]) -> Trained:
     """After one step. ``values`` as `values_of` gives them; totals are over this parameter alone."""
-    known = {**values, **now.scalars, **now.states, "w": now.weight, "g": gradient, "t": now.steps + 1}
+    known = known_of(rule, now, gradient, values)
     for layer in compose.summing(rule):
         added = compose.layer_totals(rule, known, layer)
-        known |= {name: torch.as_tensor(each).expand_as(gradient).sum() for name, each in added.items()}
+        known |= {
+            name: summed(torch.as_tensor(each).expand_as(known["g"]), parts(rule, Sum)[name].scope)
+            for name, each in added.items()
+        }
+    return stepped(rule, now, known)
+
+
+def of_tensor(rule: type[Rule], weight: torch.Tensor) -> dict[str, Any]:
+    """What formulas ask of a parameter itself, and the switches that its shape decides."""
+    own = compose.of_parameter(rule, weight.shape, torch.finfo(weight.dtype).eps) if own_numbers(rule) else {}
+    return {**own, **shaped(rule, weight)}
+
+
+def known_of(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step of one parameter knows before its totals are taken."""
+    known = {
+        **of_tensor(rule, now.weight), **values, **now.scalars, **now.states,
+        "w": now.weight, "g": gradient, "t": now.steps + 1,
+    }  # fmt: skip
+    return known | {name: matrices(known[name]) for name in _of_weights(rule, known)} if by_lines(rule) else known
+
+
+def stepped(rule: type[Rule], now: Trained, known: Mapping[str, Any]) -> Trained:
+    """After a step whose totals are among what is ``known``."""
     after = compose.updated(rule, known)
     after.pop("g", None)
     settled = compose.settled(rule, known)
+    if by_lines(rule):
+        after |= {name: after[name].reshape(now.weight.shape) for name in _of_weights(rule, after)}
     return Trained(
         after.pop("w"),
         {**now.states, **after},
         {name: settled[name] for name in now.scalars},
         now.steps + 1,
     )
+
+
+def _of_weights(rule: type[Rule], values: Mapping[str, Any]) -> list[str]:
+    """The names of what there is one of by weight."""
+    kept = [name for name, state in parts(rule, State).items() if state.shape == "weight"]
+    return [name for name in ("w", "g", *kept) if name in values]

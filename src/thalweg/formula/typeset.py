@@ -6,11 +6,13 @@ A `Line` of the `text` reader is a tree, which `layout` lays out; the notations 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from .expression import LEAVES, Expression
+from .expression import LEAVES, NAMED, Expression
 from .layout import IN_LINE, Mathematics, alternate, laid_out, printed
 from .symbols import GREEK, USUAL, Symbol, symbols
 from .text import SCOPES, Line, Story, sections
 
+# Rows have the index i, columns j: a sum over a row is one over j.
+_OVER = {SCOPES["row"]: "j", SCOPES["column"]: "i"}
 # All that is said in words, for those who translate it.
 WORDS = (
     "once a step", "then once", "for every weight", "kept for the next step", *SCOPES.values(), "if", "otherwise",
@@ -78,7 +80,10 @@ def letters_of(told: Story) -> dict[str, str]:
 def _spelled(line: Line, notation: Mathematics) -> tuple[str, str]:
     name = notation.symbol(notation.symbols[line.name])
     note = f"({notation.say(line.note)})" if line.note else ""
-    return notation.line(name, line.stored, laid_out(printed(line.value), notation), note)
+    value = line.value
+    if value.op == "sum" and line.note in _OVER:
+        value = Expression(f"sum_{_OVER[line.note]}", value.arguments)
+    return notation.line(name, line.stored, laid_out(printed(value), notation), note)
 
 
 def _aligned(lines: Sequence[Line], notation: Mathematics) -> str:
@@ -97,7 +102,7 @@ def _symbols(lines: Iterable[Line]) -> Mapping[str, Symbol]:
     names: dict[str, None] = {}
 
     def visit(e: Expression) -> None:
-        if e.op in ("number", "weight"):
+        if e.op in NAMED:
             names[e.arguments[0]] = None
         elif e.op not in LEAVES:
             for argument in e.arguments:
@@ -170,8 +175,8 @@ class _Latex(Mathematics):
     def root(self, a: str) -> str:
         return rf"\sqrt{{{a}}}"
 
-    def total(self, a: str) -> str:
-        return rf"\sum {a}"
+    def total(self, a: str, over: str = "") -> str:
+        return rf"\sum_{over} {a}" if over else rf"\sum {a}"
 
     def call(self, function: str, parts: Sequence[str]) -> str:
         known = function in ("max", "min", "exp", "ln", "cos", "sin")
@@ -237,15 +242,16 @@ class _MathML(Mathematics):
         return f'<mrow>{a}<mo lspace="0.1em" rspace="0.1em">/</mo>{b}</mrow>'
 
     def power(self, of: Expression, base: str, exponent: str) -> str:
-        if of.op in ("number", "weight"):
+        if of.op in NAMED:
             return self.symbol(self.symbols[of.arguments[0]], exponent)
         return f"<msup>{base}{exponent}</msup>"
 
     def root(self, a: str) -> str:
         return f"<msqrt>{a}</msqrt>"
 
-    def total(self, a: str) -> str:
-        return f"<mrow><mo>∑</mo>{a}</mrow>"
+    def total(self, a: str, over: str = "") -> str:
+        sign = "<mo>∑</mo>"
+        return f"<mrow>{f'<munder>{sign}<mi>{over}</mi></munder>' if over else sign}{a}</mrow>"
 
     def call(self, function: str, parts: Sequence[str]) -> str:
         return f"<mrow><mi>{escape(function)}</mi><mo>&#x2061;</mo>{self.brackets('<mo>,</mo>'.join(parts))}</mrow>"
@@ -265,7 +271,7 @@ class _MathML(Mathematics):
 
 # -- Unicode
 
-_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_LOWERED = str.maketrans("0123456789ij", "₀₁₂₃₄₅₆₇₈₉ᵢⱼ")
 _RAISED = str.maketrans("0123456789−tk", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵗᵏ")
 _COMBINING = {"": "", "hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}
 
@@ -302,8 +308,8 @@ class _Unicode(Mathematics):
     def root(self, a: str) -> str:
         return f"√{a}"
 
-    def total(self, a: str) -> str:
-        return f"∑ {a}"
+    def total(self, a: str, over: str = "") -> str:
+        return f"∑{over.translate(_LOWERED)} {a}"
 
     def call(self, function: str, parts: Sequence[str]) -> str:
         return f"{function}({', '.join(parts)})"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .expression import Expression, averaged
 from .operations import function
 
 
@@ -123,4 +124,9 @@ def towards(x: Any, y: Any, rate: Any) -> Any:
     return where(abs(x) < inf, x + rate * (y - x), x)
 
 
-__all__ = [name for name, value in vars().items() if isinstance(value, FunctionType) and value is not function]
+def mean(x: Any) -> Any:
+    """The mean over each matrix of x, one number by row or by column; it may stand in ``after`` only."""
+    return averaged(x) if isinstance(x, Expression) else x.mean(axis=(-2, -1), keepdims=True)
+
+
+__all__ = [name for name, value in vars().items() if isinstance(value, FunctionType) and value.__module__ == __name__]

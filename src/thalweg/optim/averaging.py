@@ -10,6 +10,7 @@ import torch
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import evaluated, live_states, start_value
 from thalweg.formula.rule import layers, parts
+from thalweg.formula.torch_reader import of_tensor
 
 from . import surface
 from .settings import Group, GroupNumbers, RuleOf
@@ -25,18 +26,19 @@ def to_test(
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Each parameter that has been stepped, with the weights to test, where these are not the parameter itself."""
     found = []
-    for group, known in zip(groups, numbers, strict=True):
+    for group, given in zip(groups, numbers, strict=True):
         rule = rule_of(group)
-        values = {**known, **surface.switches(rule, group)}
+        values = {**given, **surface.switches(rule, group)}
         asked = {name for own in layers(rule) if "evaluate" in own for name in own["evaluate"].parameters}
-        live = {name: declared for name, declared in live_states(rule, values).items() if name in asked}
         for param in group["params"]:
+            known = {**values, **of_tensor(rule, param)}
+            live = {name: declared for name, declared in live_states(rule, known).items() if name in asked}
             state = states.own(param) if states.has(param) else {}
             if not all(declared.key in state for declared in live.values()) or not state:
                 continue
             tensors = {name: state[declared.key] for name, declared in live.items()}
             own = param.detach()
-            weights = evaluated(rule, {**values, **_own_scalars(rule, state, values), **tensors, "w": own})
+            weights = evaluated(rule, {**known, **_own_scalars(rule, state, values), **tensors, "w": own})
             if weights is not own:
                 found.append((param, weights))
     return found

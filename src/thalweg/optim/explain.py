@@ -10,8 +10,9 @@ import torch
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.chain import NO_DECAY
+from thalweg.formula.compose import shapes_that_differ
 from thalweg.formula.expression import Expression, constant, number
-from thalweg.formula.rule import decay_kind, hypers, parts
+from thalweg.formula.rule import OWN, decay_kind, hypers, parts, shaped
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
 from . import reading, readouts, state, surface
@@ -58,6 +59,7 @@ class Served:
     ``kept``     its state with what a first step would create; tensors of weights are on the meta device.
     ``waits``    whether it has had no gradient so far.
     ``copied``   whether its present gradient is laid out unlike the weight, and has to be copied first.
+    ``shaped``   the rule's switches that its shape decides.
     ``turn``     more than 0 if it shares memory with parameters before it, and is updated after them.
     """
 
@@ -68,6 +70,7 @@ class Served:
     refused: str
     types: Mapping[str, str]
     kept: Mapping[str, Any]
+    shaped: Mapping[str, bool]
     waits: bool
     copied: bool
     turn: int
@@ -95,10 +98,12 @@ def explain(optimizer: Explained) -> Explanation:
         alike.setdefault((rule, chosen, group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
     called = " and ".join(dict.fromkeys(group.get("rule", type(optimizer).__name__) for group in groups))
     lines = [f"{called}: {_many(len(groups), 'group')}, {_size(everyone)}"]
-    for (rule, chosen, decay, _), places in alike.items():
-        told = story(rule, dict(chosen), _given(decay, [numbers[i] for i in places]), norms, clip)
-        members = [p for p in everyone if p.group in places]
-        lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
+    told_apart = [(key, places, shape) for key, places in alike.items() for shape in _shapes(key[0], everyone, places)]
+    for (rule, chosen, decay, _), places, shape in told_apart:
+        switched = {**dict(chosen), **shape}
+        told = story(rule, switched, _given(decay, [numbers[i] for i in places]), norms, clip)
+        members = [p for p in everyone if p.group in places and (p.shaped == shape or p.refused)]
+        lines += ["", _title(groups, places, members, shape)] if len(told_apart) > 1 else []
         lines += _numbers(optimizer, rule, told, {i: numbers[i] for i in places}, members)
         lines += [] if following is None else _scheduled(following, optimizer.param_groups, places)
         lines += _states(told, parts(rule, State), [numbers[i] for i in places])
@@ -106,6 +111,12 @@ def explain(optimizer: Explained) -> Explanation:
         lines += _readers(told, members)
         lines += _passes(told, optimizer.nonfinite)
     return Explanation("\n".join(lines))
+
+
+def _shapes(rule: type[Rule], members: Sequence[Served], places: Sequence[int]) -> list[Mapping[str, bool]]:
+    """What shapes decide, of the parameters of some groups: for each kind of shape there is."""
+    there = [p.shaped for p in members if p.group in places and not p.refused]
+    return [shape for shape in shapes_that_differ(rule) if shape in there] or [shapes_that_differ(rule)[0]]
 
 
 @torch.no_grad()
@@ -135,7 +146,8 @@ def served(optimizer: Explained) -> list[Served]:
         grad = param if param.grad is None else param.grad
         kinds = {key: str(x.dtype).removeprefix("torch.") for key, x in {"w": param, "g": grad, **operands}.items()}
         copied = not why and not refused and grad.stride() != param.stride()
-        found.append(Served(name, i, param.numel(), why, refused, kinds, kept, waits, copied, turn))
+        shape = {} if refused else shaped(rules[i], param)
+        found.append(Served(name, i, param.numel(), why, refused, kinds, kept, shape, waits, copied, turn))
     return found
 
 
@@ -168,10 +180,12 @@ def _numbers(
     members: Sequence[Served],
 ) -> Iterator[str]:
     """The numbers that the formulas ask for: those that are the same in all groups, then each group's own."""
+    # Of a parameter itself formulas ask what its shape and type say.
+    asked = [name for name in told.numbers if name not in OWN]
     order = [*hypers(rule), "first_lr", "clip_value", "clip_norm", "clip_eps", "unscale", *parts(rule, Scalar), "t"]
     common: list[str] = []
     own: dict[int, list[str]] = {i: [] for i in numbers}
-    for name in sorted(told.numbers, key=order.index):
+    for name in sorted(asked, key=order.index):
         said = {i: _value(optimizer, name, i, numbers[i], [p for p in members if p.group == i]) for i in numbers}
         if len({*said.values()}) == 1:
             common.append(f"{name}={said.popitem()[1]}")
@@ -232,7 +246,7 @@ def _factor(each: Scheduled, groups: Sequence[Group], step: int) -> str:
 
 def _states(told: Story, declared: Mapping[str, State], numbers: Sequence[GroupNumbers]) -> Iterator[str]:
     """Under which keys the rule's states are kept, and what those start as that do not start at 0."""
-    used = {name for walk in told.walks for name in (*walk.reads, *walk.writes)}
+    used = {name for walk in told.walks for name in (*walk.reads, *walk.writes)} | {line.name for line in told.after}
     live = {name: state for name, state in declared.items() if name in used}
     if live:
         starts = {name: _start(state.start, numbers) for name, state in live.items()}
@@ -304,9 +318,10 @@ def _labelled(label: str, said: str) -> list[str]:
     )  # fmt: skip
 
 
-def _title(groups: Sequence[Group], places: Sequence[int], members: Sequence[Served]) -> str:
+def _title(groups: Sequence[Group], places: Sequence[int], members: Sequence[Served], shape: Mapping[str, bool]) -> str:
     called = [_called(groups, i) for i in places]
     shown = called if len(called) <= 4 else [*called[:2], "...", called[-1]]
+    shown += [name for name, on in shape.items() if on]
     by = f", by {groups[places[0]]['rule']}" if "rule" in groups[places[0]] else ""
     return f"{', '.join(shown)}{by}: {_size(members)}"
 

@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch._C import _len_torch_dispatch_stack
 
-from thalweg.formula import Rule, Scalar, Sum, between, compose
+from thalweg.formula import Rule, Scalar, State, Sum, between, compose
+from thalweg.formula.geometry import kept_shape, matrices, summed
 from thalweg.formula.kernel import CompiledPass, Passes, Task, counts_steps, scalars_of
 from thalweg.formula.numbers import Numbers
-from thalweg.formula.rule import layers, parts
+from thalweg.formula.rule import by_lines, layers, parts
 from thalweg.formula.team import SERIAL_BELOW, usable
 
 from .counts import Counts
@@ -113,8 +114,12 @@ class Launch(ABC):
         """Whether any row clips the gradient by value."""
         self._next_scalars = scalars_of(rule, switches)
         # Whether each tensor needs a row, since what is computed between the passes, or kept, is its own.
-        self._apart = any(total.scope == "tensor" for total in parts(rule, Sum).values()) or bool(scalars)
-        given = [name for name in self.numbers.names if name not in {"t", *scalars, *parts(rule, Sum)}]
+        by_tensor = any(total.scope != "all" for total in parts(rule, Sum).values())
+        self._apart = by_tensor or bool(scalars) or bool(compose.own_numbers(rule))
+        asked = [compose.of_parameter(rule, p.shape, torch.finfo(p.dtype).eps) for p in members.params]
+        self._own = {name: np.array([of[name] for of in asked]) for name in compose.own_numbers(rule)}
+        """What formulas ask of the parameters themselves, each of shape (tensors,)."""
+        given = [n for n in self.numbers.names if n not in {"t", *scalars, *parts(rule, Sum), *self._own}]
         self._given = operator.itemgetter(*given)
         self._places = [self.numbers.place[name] for name in given]
         self._totals: dict[str, Totals] = {}
@@ -154,7 +159,7 @@ class Launch(ABC):
             self.group, taken = keys
         numbers.values[:, self._places] = given[self.group]
         scalars = {name: kept.read() for name, kept in self.scalars.items()}
-        numbers.put({"t": np.asarray(taken, np.float64) + 1, **scalars})
+        numbers.put({"t": np.asarray(taken, np.float64) + 1, **scalars, **self._own})
 
     @abstractmethod
     def _make_room(self) -> None:
@@ -210,8 +215,12 @@ class Launch(ABC):
         return self.totals_of("limited norm" if limited else "norm")
 
     def sums(self, stage: int) -> Mapping[str, NDArray[np.float64]]:
-        """Where the totals of a layer are, each of shape (tensors,); ``stage`` counts the layers that have any."""
-        names = layers(self.rule)[self.stages[stage]]["sums"].returned
+        """Where the totals of a layer are, each of shape (tensors,), but for those by row and column.
+
+        ``stage`` counts the layers that have any.
+        """
+        lines = compose.line_sums(self.rule)
+        names = [name for name in layers(self.rule)[self.stages[stage]]["sums"].returned if name not in lines]
         return dict(zip(names, self.totals_of(f"sums {stage}", len(names)), strict=True))
 
     def adopted(self) -> bool:
@@ -283,22 +292,23 @@ class KernelLaunch(Launch):
     """Parameters on the CPU, in memory without gaps, that share element types and switches."""
 
     def __init__(
-        self, rule: type[Rule], switches: Switches, members: Members, walks: Callable[[Switches], Passes],
+        self, rule: type[Rule], switches: Switches, members: Members, walks: Callable[[Switches], Any],
         grads_at: NDArray[np.int64], found: NDArray[np.int64],
     ) -> None:  # fmt: skip
-        """``walks`` makes the rule's passes over the members' element types, under given switches.
+        """``walks`` makes the rule's `Passes` over the members' element types, under given switches.
 
         ``grads_at``: the addresses of this step's gradients, kept up to date from outside; 0 where there is none.
         ``found``: what is found of each parameter, likewise.
         """
         super().__init__(rule, switches, members)
-        self.passes, self._found = walks(switches), found
+        self.passes: Passes = walks(switches)
+        self._found = found
         self._measuring: Callable[[], CompiledPass] = cache(lambda: walks((*switches, ("measured", True))).update)
         params = members.params
         self._states_kept = {name: [s[key] for s in members.states] for name, key in members.keys.items()}
         self.columns = {"w": column(params), "g": grads_at}
         self.columns |= {name: column(kept) for name, kept in self._states_kept.items()}
-        self._strides = [p.stride() for p in params]
+        self._strides = {name: [t.stride() for t in kept] for name, kept in self._states_kept.items()}
         self._cut = layout([p.numel() for p in params])
         self._tasks: dict[str, Task] = {}
 
@@ -318,10 +328,10 @@ class KernelLaunch(Launch):
             state = states(param)
             self.members.states[i] = state
             for name, key in self.members.keys.items():
-                now, planned = state.get(key), self._states_kept[name][i]
-                if now is planned and now.stride() == self._strides[i]:
+                now, planned, strides = state.get(key), self._states_kept[name][i], self._strides[name][i]
+                if now is planned and now.stride() == strides:
                     continue
-                if now is None or not _alike(now, planned, self._strides[i]):
+                if now is None or not _alike(now, planned, strides):
                     return False
                 self._states_kept[name][i] = now
                 self.columns[name][i] = now.data_ptr()
@@ -333,7 +343,8 @@ class KernelLaunch(Launch):
         return self._added("limited norm" if limited else "norm", walk, raw=not limited)
 
     def total(self, stage: int) -> Sequence[Runs]:
-        return self._added(f"sums {stage}", self.passes.sums[stage], raw=False)
+        walk = self.passes.sums[stage]
+        return self._added(f"sums {stage}", walk, raw=False) if walk.totals else ()
 
     def _added(self, name: str, walk: CompiledPass, raw: bool) -> Sequence[Runs]:
         task, totals = self._task(name, walk), self.totals_of(name, len(walk.totals))
@@ -396,6 +407,9 @@ class TorchLaunch(Launch):
         self.switches, self.params, self._keys = plain, members.params, members.keys
         self.grads: list[torch.Tensor | None] = []
         """This step's gradients."""
+        self._by_lines = by_lines(rule)
+        self._lines: list[dict[str, torch.Tensor]] = [{} for _ in self.params]
+        """This step's totals by row and by column, of each parameter."""
         self._measured = Measured((), np.zeros((0, 0)), np.zeros(0, np.int64), len(self.params))
 
     @property
@@ -421,10 +435,12 @@ class TorchLaunch(Launch):
         pass  # it reads the numbers as they are
 
     def adopt(self, states: Callable[[torch.Tensor], dict[str, Any]]) -> bool:
+        declared = parts(self.rule, State)
         for i, param in enumerate(self.params):
             state = states(param)
             self.members.states[i] = state
-            if not all(key in state and state[key].shape == param.shape for key in self._keys.values()):
+            shapes = {name: kept_shape(param.shape, declared[name].shape) for name in self._keys}
+            if not all(key in state and state[key].shape == shapes[name] for name, key in self._keys.items()):
                 return False
         return self._adopt_numbers()
 
@@ -445,14 +461,17 @@ class TorchLaunch(Launch):
 
     @torch.no_grad()
     def _total(self, stage: int) -> None:
-        totals = self.sums(stage)
+        totals, lines = self.sums(stage), compose.line_sums(self.rule)
         for total in totals.values():
             total[:] = 0
         for i, grad in self._present():
             with np.errstate(all="ignore"):
                 terms = compose.layer_totals(self.rule, self._values(i, grad), self.stages[stage])
             for name, each in terms.items():
-                totals[name][i] = _total(each, grad)
+                if name in totals:
+                    totals[name][i] = _total(each, grad)
+                else:
+                    self._lines[i][name] = _by_line(each, matrices(grad), lines[name])
 
     def update(self, again: bool, measured: bool) -> Sequence[Runs]:
         return (Call(partial(self._update, measured)),)
@@ -473,6 +492,8 @@ class TorchLaunch(Launch):
             if found.pop("g", None) is not None:
                 grad.zero_()  # also where one number stands for all, which nothing could be copied into
             targets = {"w": self.params[i], **{name: self._state(i, key) for name, key in self._keys.items()}}
+            if self._by_lines:
+                targets = {name: matrices(target) for name, target in targets.items()}
             for name, value in found.items():
                 targets[name].copy_(torch.as_tensor(value))
         self._measured = Measured(MEASURED, norms, np.arange(len(self.params)), len(self.params))
@@ -495,12 +516,24 @@ class TorchLaunch(Launch):
         dtype = torch.float64 if exact else torch.float32
         # NumPy's floats follow IEEE 754 where Python's raise.
         numbers = {name: np.float64(number) for name, number in self.numbers.of(i).items()}
-        return {**numbers, **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}
+        values = {**numbers, **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}
+        if self._by_lines:
+            values |= {name: matrices(values[name]) for name in tensors} | self._lines[i]
+        return values
 
 
 def _total(each: Any, like: torch.Tensor) -> float:
     """The sum over all weights of what each adds; a plain number is what every weight adds."""
-    return added(each) if isinstance(each, torch.Tensor) else float(each) * like.numel()
+    if not isinstance(each, torch.Tensor):
+        return float(each) * like.numel()
+    return added(each if each.numel() == like.numel() else each.expand(matrices(like).shape))
+
+
+def _by_line(each: Any, like: torch.Tensor, scope: str) -> torch.Tensor:
+    """The sum by row or column of what each weight adds, taken in float64."""
+    terms = torch.as_tensor(each, device=like.device)
+    total: torch.Tensor = summed(terms.double().expand(like.shape), scope)
+    return total.to(torch.promote_types(terms.dtype, torch.float32))
 
 
 def added(tensor: torch.Tensor) -> float:

@@ -11,7 +11,7 @@ from thalweg.formula import Scalar, State
 from thalweg.formula.compose import live_states, usual_switches
 from thalweg.formula.geometry import kept_shape
 from thalweg.formula.kernel import counts_steps
-from thalweg.formula.rule import inner, parts
+from thalweg.formula.rule import inner, parts, shaped
 
 from . import readouts, surface
 from .joined import Rules
@@ -238,8 +238,9 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
         known |= {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
         said = {**surface.defaults(rule), **own, **theirs}
         values = {**surface.numbers(rule, said), **surface.switches(rule, said)}
-        needed = {state.key: state.shape for state in live_states(rule, values).values()}
         for number, param in zip(theirs["params"], own["params"], strict=False):
+            live = live_states(rule, {**values, **shaped(rule, param)})
+            needed = {state.key: state.shape for state in live.values()}
             kept = saved["state"].get(number, {})
             kept = {key: value for key, value in kept.items() if isinstance(value, torch.Tensor)}
             strange = sorted(key for key in kept.keys() - known if not readouts.is_windows(key))

@@ -16,10 +16,14 @@ from torch.nn.parameter import is_lazy
 from thalweg.formula import Rule
 from thalweg.formula.compose import live_states
 from thalweg.formula.kernel import available, passes
+from thalweg.formula.line_kernel import line_passes
+from thalweg.formula.lines import walks_lines
+from thalweg.formula.rule import by_lines, shaped
 
 from . import reading, state, surface
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members, TorchLaunch
+from .line_launch import LineLaunch
 from .memory import Memory
 from .sequence import Steps, steps
 from .settings import Group, GroupNumbers, How, Switches
@@ -232,7 +236,8 @@ def make(
         if isinstance(types, str):
             reasons.append(types)
         chosen = types if isinstance(types, tuple) else None
-        sets.setdefault((rules[i], switches[i], chosen, turns[k]), []).append(k)
+        own = (*switches[i], *shaped(rules[i], param).items())
+        sets.setdefault((rules[i], own, chosen, turns[k]), []).append(k)
     ordered = sorted(sets.items(), key=lambda entry: entry[0][3])
     kernels = [everyone[k][0] for (_, _, types, _), places in ordered for k in places if types]
     lists = [group["params"] for group in groups]
@@ -244,8 +249,11 @@ def make(
         if types:
             here = slice(at, at + len(places))
             at += len(places)
-            walks = partial(passes, rule, dtypes=types)
-            launches.append(KernelLaunch(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
+            # What is kept by row or column needs walks of its own.
+            lines = by_lines(rule) and walks_lines(rule, own)
+            kind = LineLaunch if lines else KernelLaunch
+            walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
+            launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
         else:
             launches.append(TorchLaunch(rule, own, members, _asked_for(rule, own, settings[members.groups[0]])))
     others = [everyone[k][0] for (_, _, types, _), places in ordered for k in places if not types]
@@ -281,7 +289,8 @@ def _members(
     used = sorted({everyone[k][1] for k in places})
     where = {group: place for place, group in enumerate(used)}
     group_of = np.array([where[everyone[k][1]] for k in places], np.int64)
-    keys = {name: declared.key for name, declared in live_states(rule, settings[used[0]]).items()}
+    live = live_states(rule, {**settings[used[0]], **shaped(rule, params[0])})
+    keys = {name: declared.key for name, declared in live.items()}
     alike = [i for i, of in enumerate(rules) if of is rule]
     return Members(places, params, [states.own(p) for p in params], keys, used, group_of, alike)
 

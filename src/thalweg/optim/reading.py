@@ -82,7 +82,8 @@ def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> T
         if name in operands and not plain(tensor):
             return f"its state {name} is no plain memory on the CPU"
         # Any other state is copied into the weight's layout; this one others write to, where it is.
-        if name in operands and tensor.stride() != param.stride() and tensor.untyped_storage().is_shared():
+        alike = tensor.stride() == param.stride() or tensor.shape != param.shape
+        if name in operands and not alike and tensor.untyped_storage().is_shared():
             return f"its state {name}, which processes share, is laid out otherwise"
         if tensor.dtype not in _NAMES or not readable(_NAMES[tensor.dtype]):
             return f"{name} is {str(tensor.dtype).removeprefix('torch.')}"

@@ -8,7 +8,7 @@ import torch
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
 from thalweg.formula.geometry import kept_shape
-from thalweg.formula.rule import parts
+from thalweg.formula.rule import by_lines, parts, shaped
 
 from . import reading
 from .reading import Types, ordinary
@@ -28,7 +28,7 @@ def prepare(
         with ordinary():
             state["step"] = torch.tensor(float(state.get("step", not fresh)), device="cpu")
     found = {}
-    for name, declared in live_states(rule, values).items():
+    for name, declared in live_states(rule, {**values, **shaped(rule, weight)}).items():
         kept = state.get(declared.key)
         if kept is None:
             state[declared.key] = kept = _started(declared, values, weight)
@@ -67,11 +67,18 @@ def classified(
     reading.refuse(param, called)
     if real is None:
         operands = prepare(rule, values, param, kept)
-        return operands, reading.kernel_types(param, operands)
+        return operands, _served(rule, param, reading.kernel_types(param, operands))
     operands = prepare(rule, values, blank(param), kept)
     keys = {name: declared.key for name, declared in parts(rule, State).items()}
     there = {name: real.get(keys[name], torch.empty(0, dtype=x.dtype)) for name, x in operands.items()}
-    return operands, reading.kernel_types(param, there)
+    return operands, _served(rule, param, reading.kernel_types(param, there))
+
+
+def _served(rule: type[Rule], param: torch.Tensor, types: Types | str) -> Types | str:
+    """The types of a kernel, unless it needs rows that lie one after the other: then why not."""
+    if by_lines(rule) and param.dim() > 1 and not isinstance(types, str) and not param.is_contiguous():
+        return "its rows do not lie one after the other in memory"
+    return types
 
 
 def blank(tensor: torch.Tensor) -> torch.Tensor:

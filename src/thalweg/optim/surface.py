@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from thalweg.closest import closest
 from thalweg.formula import Hyper, Rule, Schedule, Switch, like
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, once, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, inner, once, parts
 
 # torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
 # refused, rather than ignored.
@@ -22,6 +22,8 @@ TORCHS_DECAY = "decoupled_weight_decay"
 _HAVE_TORCHS_DECAY = ("Adam", "NAdam", "RAdam")
 # Behind which argument torch's class takes it by place.
 _AFTER = {"NAdam": "momentum_decay", "RAdam": "weight_decay"}
+# What torch's class calls a number, and a rule by its paper's name.
+_TORCHS_NAMES = {"Adafactor": {"d": "clip_threshold"}}
 # What stands around every rule and may differ by parameter group.
 CHAIN = ("decay", "lr_scale", "decay_scale", "maximize", "clip_value", "ema", "ema_warmup")
 # What a group multiplies its numbers by, whatever a scheduler makes of those.
@@ -40,10 +42,11 @@ def defaults(rule: type[Rule]) -> dict[str, Any]:
     settable: dict[str, Hyper | Switch] = {**hypers(rule), **parts(rule, Switch)}
     for name in (name for name in rule.declared if name in settable and name not in CHAIN):  # that is added below
         declared = settable[name]
+        default = None if isinstance(declared, Hyper) and declared.none and not declared.default else declared.default
         if isinstance(declared, Hyper) and declared.of:
-            found[declared.of] = (*found.get(declared.of, ()), declared.default)
+            found[declared.of] = (*found.get(declared.of, ()), default)
         else:
-            found[name] = declared.default
+            found[name] = default
     decay = {"decay": decay_kind(rule)} if decay_kind(rule) in CHAIN_DECAYS else {}
     scales = {scale: 1.0 for scale, name in SCALES.items() if name in settable}
     return {**found, **decay, **scales, "maximize": False, "clip_value": None, "ema": None, "ema_warmup": True}
@@ -110,7 +113,8 @@ def _annotation(rule: type[Rule], name: str, default: Any) -> Any:
     if name == "like":
         return Literal[(*rule.conventions,)] | None
     if isinstance(default, tuple):
-        return tuple[(float,) * len(default)]  # type: ignore[misc]
+        none = {hyper.none for hyper in hypers(rule).values() if hyper.of == name}
+        return tuple[(float | None if True in none else float,) * len(default)]  # type: ignore[misc]
     return float | None if default is None else float if type(default) is int else type(default)
 
 
@@ -124,7 +128,8 @@ def conventional(rule: type[Rule], name: str, convention: object) -> dict[str, A
 
 def numbers(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
     """The rule's hyperparameters as a parameter group has them now; a learning rate may be a tensor."""
-    return {name: float(_given(group, key, place)) for name, key, place in places(rule)}
+    own = hypers(rule)
+    return {name: float(_given(group, key, place, own[name].none)) for name, key, place in places(rule)}
 
 
 def in_force(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
@@ -133,9 +138,10 @@ def in_force(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
     return found | {name: found[name] * float(group.get(by, 1.0)) for by, name in SCALES.items() if name in found}
 
 
-def _given(group: Mapping[str, Any], key: str, place: int | None) -> Any:
+def _given(group: Mapping[str, Any], key: str, place: int | None, none: bool) -> Any:
+    """What a group says; ``none``: None is its 0."""
     value = group[key] if place is None else group[key][place]
-    return 0.0 if key == "ema" and value is None else value
+    return 0.0 if none and value is None else value
 
 
 @once
@@ -159,7 +165,15 @@ def settings(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with torch's ``decoupled_weight_decay``, of rules whose decay is L2, as the ``decay`` it is."""
+    """The arguments with torch's ``decoupled_weight_decay``, of rules whose decay is L2, as the ``decay`` it is.
+
+    And with a number that torch has under another name under the rule's own.
+    """
+    for theirs, own in _TORCHS_NAMES.get(inner(rule).__name__, {}).items():
+        if theirs in given:
+            if own in given:
+                raise TypeError(f"{name} got {own}={given[own]!r} and {theirs}={given[theirs]!r}: give one of them")
+            given = {own if key == theirs else key: value for key, value in given.items()}
     if decay_kind(rule) != "l2" or TORCHS_DECAY not in given:
         return dict(given)
     asked, others = given[TORCHS_DECAY], {key: value for key, value in given.items() if key != TORCHS_DECAY}
@@ -174,15 +188,21 @@ def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[
 
 
 def with_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
-    """A saved group that also says its decay as torch's class of the same name does, and may be loaded there."""
+    """A saved group that also says its decay and numbers as torch's class of the same name does, to be loaded there."""
+    names = _TORCHS_NAMES.get(inner(rule).__name__, {})
+    group = {**group, **{theirs: group[own] for theirs, own in names.items() if own in group}}
     if rule.__name__ not in _HAVE_TORCHS_DECAY or "decay" not in group:
         return dict(group)
     return {**group, TORCHS_DECAY: group["decay"] == "decoupled"}
 
 
 def without_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
-    """The reverse: a loaded group whose decay is said in one way."""
+    """The reverse: a loaded group whose decay, and numbers, are said in one way."""
+    names = _TORCHS_NAMES.get(inner(rule).__name__, {})
+    group = {key: value for key, value in group.items() if key not in names or names[key] not in group}
     plain = {key: value for key, value in group.items() if key != TORCHS_DECAY}
+    if names.keys() & group.keys():
+        plain = torchs_decay(rule, rule.__name__, plain)
     return plain if "decay" in group else torchs_decay(rule, rule.__name__, group)
 
 
@@ -280,7 +300,7 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
         if isinstance(value, tuple) and len({_is_tensor(each) for each in value}) > 1:
             raise ValueError(f"{name}: {key} must be all numbers or all tensors, as in torch, got {value!r}")
     for hyper, key, place in places(rule):
-        written = _given(merged, key, place)
+        written = _given(merged, key, place, hypers(rule)[hyper].none)
         try:
             if isinstance(written, str):
                 raise TypeError("a string")

@@ -18,6 +18,7 @@ from .lars import LARS as LARS
 from .amsgrad import AMSGrad as AMSGrad
 from .signum import Signum as Signum
 from .lamb import LAMB as LAMB
+from .adafactor import Adafactor as Adafactor
 from .radam import RAdam as RAdam
 from .adabound import AdaBound as AdaBound
 from .amsbound import AMSBound as AMSBound
@@ -25,6 +26,7 @@ from .laprop import LaProp as LaProp
 from .adabelief import AdaBelief as AdaBelief
 from .adan import Adan as Adan
 from .lion import Lion as Lion
+from .came import CAME as CAME
 from .stableadamw import StableAdamW as StableAdamW
 from .prodigy import Prodigy as Prodigy
 from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
@@ -44,7 +46,6 @@ CATALOGUE: dict[str, type[Rule]] = {
 # What torch.optim has and the catalogue does not, and why.
 _LEFT_TO_TORCH = {
     "ASGD": "an average of the weights stands beside every rule (ema=), or is the rule (ScheduleFreeSGD)",
-    "Adafactor": "it keeps sums over rows and columns, and a formula here is of one weight",
     "LBFGS": "it computes the loss several times a step, so it is no formula of one gradient",
     "Muon": "its step is a product of matrices, and a formula here is of one weight",
     "SparseAdam": "it updates only the rows of an embedding that a sparse gradient names",

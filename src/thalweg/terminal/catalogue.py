@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.formula.declare import Hyper, State, Switch
+from thalweg.formula.declare import Hyper, Shaped, State, Switch
 from thalweg.formula.rule import Declaring, Rule, Wrapper, decay_kind, hypers, parts, text
 from thalweg.formula.text import Line, sections, usual_story
 from thalweg.formula.typeset import letters_of, unicode
@@ -40,9 +40,10 @@ def wrappers_table(catalogue: Mapping[str, type[Wrapper]]) -> Table:
 
 
 def state_count(declaring: type[Declaring]) -> str:
-    """How many numbers are kept per weight; a range when options add some."""
-    states = parts(declaring, State).values()
-    always = sum(state.when is None for state in states)
+    """How many numbers are kept per weight, of a matrix; a range when options add some."""
+    matrix = {name: switch.holds(2) for name, switch in parts(declaring, Shaped).items()}
+    states = [s for s in parts(declaring, State).values() if s.shape == "weight" and matrix.get(s.when or "", True)]
+    always = sum(state.when is None or state.when in matrix for state in states)
     return str(always) if always == len(states) else f"{always} to {len(states)}"
 
 

@@ -5,7 +5,8 @@ from itertools import cycle
 
 import torch
 
-from thalweg.formula.compose import live_states
+from thalweg.formula import State
+from thalweg.formula.rule import asks, parts
 from thalweg.formula.torch_reader import Trained
 
 from . import oracle
@@ -29,6 +30,8 @@ class Agreement(Suite):
         truth = oracle.trained(subject.rule, start, rows, subject.values())
         moved = float((flat(oracle.weights_of(truth)) - flat(start)).norm() / flat(start).norm())
         for dtype in FULL:
+            if dtype != torch.float64 and asks(subject.rule, "precision"):  # then the formula is another
+                truth = oracle.trained(subject.rule, start, rows, subject.values(precision=dtype))
             params = weights(dtype, MIXED)
             made = subject(params)
             run(made, rows)
@@ -37,8 +40,11 @@ class Agreement(Suite):
             require(moved > 5 * near, f"{small}: give a larger lr in settings")
             said = "not what the formula says"
             close(params, oracle.weights_of(truth), near, f"{after} the weights are {said}", spared=SPARED[dtype])
-            for name, declared in live_states(subject.rule, subject.values()).items():
-                kept, right = [made.state[p][declared.key] for p in params], [now.states[name] for now in truth]
+            for name, declared in parts(subject.rule, State).items():
+                having = [(p, now) for p, now in zip(params, truth, strict=True) if name in now.states]
+                if not having:  # under this setting it does not exist
+                    continue
+                kept, right = [made.state[p][declared.key] for p, _ in having], [now.states[name] for _, now in having]
                 close(
                     kept, right, near, f"{after} the state {declared.key!r} is {said}", unit=0.0, spared=SPARED[dtype]
                 )
@@ -128,25 +134,26 @@ def _widened(now: Trained) -> Trained:
 
 def _half(subject: Subject, dtype: torch.dtype) -> None:
     __tracebackhide__ = True
-    shapes, values = (*SHAPES, *ROOMY), subject.values()
+    shapes, values = (*SHAPES, *ROOMY), subject.values(precision=dtype)
     start, layouts = weights(dtype, shapes), cycle(LAYOUTS.values())
     params = [torch.nn.Parameter(layout(p.detach())) for p, layout in zip(start, layouts, strict=False)]
-    made, live = subject(params), live_states(subject.rule, values)
+    made, declared_all = subject(params), parts(subject.rule, State)
     now = [_widened(each) for each in oracle.begun(subject.rule, start, values)]
     for number, row in enumerate(gradients(10, shapes, seed=5), start=1):
         run(made, [row])
         now = oracle.step(subject.rule, now, [g.to(dtype).float() for g in row], values)
         after = f"after step {number} in {dtype}"
         within_ulps(params, oracle.weights_of(now), 1, f"{after} a weight is further than the last place")
-        for name, declared in live.items():
-            kept, right = [made.state[p][declared.key] for p in params], [each.states[name] for each in now]
+        for name, declared in declared_all.items():
+            having = [(p, each) for p, each in zip(params, now, strict=True) if name in each.states]
+            kept, right = [made.state[p][declared.key] for p, _ in having], [each.states[name] for _, each in having]
             # What a rule keeps in float32 is computed in it, in a few operations.
-            ulps = 1 if kept[0].dtype in HALF else 8
+            ulps = 1 if kept and kept[0].dtype in HALF else 8
             within_ulps(kept, right, ulps, f"{after} the state {declared.key!r} is further than the last place")
         # The next step starts from what is stored.
         states = [
-            {name: made.state[p][declared.key].to(torch.float32, copy=True) for name, declared in live.items()}
-            for p in params
+            {name: made.state[p][declared_all[name].key].to(torch.float32, copy=True) for name in each.states}
+            for p, each in zip(params, now, strict=True)
         ]
         now = [
             replace(each, weight=p.detach().float(), states=of) for each, p, of in zip(now, params, states, strict=True)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from thalweg.formula import Rule, Scalar, Sum, compose
+from thalweg.formula.geometry import summed
 from thalweg.formula.rule import parts
-from thalweg.formula.torch_reader import Trained, begin
+from thalweg.formula.torch_reader import Trained, begin, known_of, stepped
 
 from .cases import Row
 
@@ -41,23 +42,19 @@ def step(
     group = groups or [0] * len(now)
     present = [i for i, gradient in enumerate(gradients) if gradient is not None]
     known = {
-        i: {**each[i], **now[i].scalars, **now[i].states, "w": now[i].weight, "g": gradient, "t": now[i].steps + 1}
-        for i, gradient in enumerate(gradients)
-        if gradient is not None
+        i: known_of(rule, now[i], gradient, each[i]) for i, gradient in enumerate(gradients) if gradient is not None
     }
     for layer in compose.summing(rule):
         own = {i: _totals(rule, known[i], layer) for i in present}
         for name in next(iter(own.values()), ()):
-            overall = torch.stack([total[name] for total in own.values()]).sum()
+            if parts(rule, Sum)[name].scope == "all":
+                overall = torch.stack([total[name] for total in own.values()]).sum()
+                own = {i: {**total, name: overall} for i, total in own.items()}
             for i in present:
-                known[i][name] = own[i][name] if parts(rule, Sum)[name].scope == "tensor" else overall
+                known[i][name] = own[i][name]
     after = list(now)
     for i in present:
-        written = compose.updated(rule, known[i])
-        settled = compose.settled(rule, known[i])
-        scalars = {name: settled[name] for name in now[i].scalars}
-        weight = written.pop("w")
-        after[i] = Trained(weight, {**now[i].states, **written}, scalars, now[i].steps + 1)
+        after[i] = stepped(rule, now[i], known[i])
     return _shared(rule, after, present, group)
 
 
@@ -79,7 +76,13 @@ def weights_of(now: Sequence[Trained]) -> list[torch.Tensor]:
 
 def _totals(rule: type[Rule], known: Values, layer: int) -> dict[str, torch.Tensor]:
     added = compose.layer_totals(rule, known, layer)
-    return {name: torch.as_tensor(one).double().expand(known["g"].shape).sum() for name, one in added.items()}
+    scopes = {name: parts(rule, Sum)[name].scope for name in added}
+    totals = {
+        name: summed(torch.as_tensor(one).double().expand(known["g"].shape), scopes[name])
+        for name, one in added.items()
+    }
+    # What there is one of by row or column is computed in the type of the weights.
+    return {name: one.to(known["g"].dtype) if one.dim() else one for name, one in totals.items()}
 
 
 def _shared(rule: type[Rule], after: list[Trained], present: Sequence[int], group: Sequence[int]) -> list[Trained]:

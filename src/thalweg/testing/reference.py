@@ -39,10 +39,11 @@ class Reference(Suite):
     @has_reference
     def test_agrees_with_torch(self, subject: Subject) -> None:
         """The same weights from the same arguments."""
+        shapes = tuple(shape for shape in MIXED if 0 not in shape)  # torch's Adafactor divides by the number of weights
         for dtype in (torch.float64, torch.float32):
-            made, other = subject(weights(dtype, MIXED)), self._theirs(subject, weights(dtype, MIXED))
+            made, other = subject(weights(dtype, shapes)), self._theirs(subject, weights(dtype, shapes))
             for each in (made, other):
-                run(each, gradients(self.steps, MIXED, spikes=True))
+                run(each, gradients(self.steps, shapes, spikes=True))
             tolerance = max(self.reference_tolerance, 0.0 if dtype == torch.float64 else self.tolerance[dtype])
             close(
                 params_of(made),

@@ -49,14 +49,19 @@ class Subject:
         """The hyperparameters by the rule's names."""
         return surface.numbers(self.rule, {**surface.defaults(self.rule), **self.arguments, **more})
 
-    def values(self, *, first_lr: float | None = None, **more: Any) -> dict[str, Any]:
+    def values(
+        self, *, first_lr: float | None = None, precision: torch.dtype | None = None, **more: Any
+    ) -> dict[str, Any]:
         """What the oracle is given: hyperparameters, switches, and what the chain does with decay and sign.
 
-        ``first_lr`` is what lr was when the group was made, if it is another now.
+        ``first_lr`` is what lr was when the group was made, if it is another now; ``precision`` the element type whose
+        epsilon formulas see, if it is not that of the weights.
         """
         group = {**surface.defaults(self.rule), **self.arguments, **more}
         switches = {name: bool(group[name]) for name in parts(self.rule, Switch)}
         known = torch_reader.values_of(self.rule, **self.numbers(**more), **switches)
+        if precision is not None:
+            known["precision"] = torch.finfo(precision).eps
         known["unscale"] = -1.0 if group["maximize"] else 1.0
         for scale, name in surface.SCALES.items():
             known |= {name: group[scale] * known[name]} if name in known else {}

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from thalweg.formula import FormulaError, Rule, Switch
-from thalweg.formula.compose import program, tested
+from thalweg.formula.compose import program, shapes_that_differ, tested
 from thalweg.formula.rule import hypers, parts
 
 from .judging import require
@@ -47,6 +47,10 @@ class Text(Suite):
 
 
 def _forms(rule: type[Rule]) -> list[dict[str, bool]]:
+    return [{**form, **shape} for form in _chosen(rule) for shape in shapes_that_differ(rule)]
+
+
+def _chosen(rule: type[Rule]) -> list[dict[str, bool]]:
     names = [*parts(rule, Switch), *tested(rule)]
     if len(names) <= _COMBINED:
         return [dict(zip(names, on, strict=True)) for on in product((False, True), repeat=len(names))]

@@ -3,13 +3,14 @@
 from thalweg.formula import Wrapper
 
 from .cautious import Cautious as Cautious
+from .clip_update import ClipUpdate as ClipUpdate
 from .gpa import GPA as GPA
 from .hyperball import Hyperball as Hyperball
 from .lookahead import Lookahead as Lookahead
 from .update_floor import UpdateFloor as UpdateFloor
 from .weight_average import WeightAverage as WeightAverage
 
-__all__ = ["GPA", "WRAPPERS", "Cautious", "Hyperball", "Lookahead", "UpdateFloor", "WeightAverage"]
+__all__ = ["GPA", "WRAPPERS", "Cautious", "ClipUpdate", "Hyperball", "Lookahead", "UpdateFloor", "WeightAverage"]
 
 WRAPPERS: dict[str, type[Wrapper]] = {
     name.lower(): wrapper

@@ -14,7 +14,7 @@ class WeightAverage(Wrapper):
              an average with ema = 0.999 would never move.
     """
 
-    ema = Hyper(0.0, below=1.0)
+    ema = Hyper(0.0, none=True, below=1.0)
     ema_warmup = Switch(True)
     average = State("ema", start="w", when="ema", dtype="float32")
 

@@ -21,7 +21,7 @@ Draw = Callable[[int, str], float]
 # is never changed. The first dimensions lie best together.
 AXES = (
     "lr", "beta1", "beta2", "weight_decay", "beta3", "gamma", "final_lr", "alpha", "trust", "eps", "d_coef", "k",
-    "slow_step", "least_update", "mu_x",
+    "slow_step", "least_update", "mu_x", "clip_threshold",
 )  # fmt: skip
 # Any other axis has one of the dimensions after these, by its name.
 LISTED, OTHERS = 32, 480
