@@ -5,6 +5,10 @@ shape), and adds to totals, or writes. As many as a step needs are made, in this
 
     SGD                                    update        reads w g         writes w
 
+    Muon                                   enter         reads g m         writes m u
+                                           (products)    reads u           writes o
+                                           update        reads w o         writes w
+
     AdamW, clipped by norm                 limited_norm  reads g           adds squares
                                            update        reads w g m v     writes w m v
 
@@ -26,10 +30,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import chain
-from .declare import Scalar, State, Sum, Switch
+from .declare import BySize, Coefficients, Due, Form, Scalar, State, Sum, Switch
 from .expression import Expression, constant, leaves, number, weight
 from .language import FormulaError
-from .rule import Rule, asks, hypers, inner, layers, once, parts
+from .geometry import Geometry
+from .rule import Rule, asks, entries, handed, hypers, inner, layers, of_matrices, once, parts
 
 Values = Mapping[str, Any]
 
@@ -58,6 +63,9 @@ class Program:
     sums: tuple[Pass, ...]
     update: Pass
     scalars: Mapping[str, Expression]
+    enter: Pass | None = None
+    """Of a rule of matrices: the first pass that writes. What it hands on, and what ``matrix`` makes of that, are
+    operands."""
 
 
 def live_states(rule: type[Rule], values: Values) -> dict[str, State]:
@@ -110,8 +118,37 @@ def _without(values: Values, decay: str) -> bool:
 
 
 def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:
-    """The values with the coefficients and next scalars of ``prepare``."""
-    return _with(rule, "prepare", values)
+    """The values with the coefficients and next scalars of ``prepare``; choices are the functions that they stand for."""
+    forms = {
+        name: form.choices[values[name]]
+        for name, form in parts(rule, Form).items()
+        if isinstance(values[name], str)
+    }
+    return _with(rule, "prepare", {**values, **forms} if forms else values)
+
+
+def entered(rule: type[Rule], values: Values) -> dict[str, Any]:
+    """What the first pass of a rule of matrices writes: what it hands on, and next states."""
+    found: dict[str, Any] = rule.formulas["enter"](seen(rule, values))
+    live = live_states(rule, values)
+    return {name: value for name, value in found.items() if name in live or name in handed(rule, "enter")}
+
+
+def multiplied(rule: type[Rule], values: Values, of: Geometry) -> dict[str, Any]:
+    """What ``matrix`` makes of matrices of one size: those for the step, and next states.
+
+    ``values``  what `entered` has handed on and every state, as (matrices, rows, columns) each, or by row, column or
+                side; and the numbers.
+    """
+    known = prepared(rule, values)
+    known |= {"rows": of.rows, "columns": of.columns}
+    known |= {name: each.now(of.rows, of.columns, values) for name, each in parts(rule, BySize).items()}
+    known |= {name: each.now(values["t"], values) for name, each in parts(rule, Due).items() if name not in values}
+    known |= {name: entries(rule, name, values[name]) for name in parts(rule, Coefficients)}
+    live = live_states(rule, values)
+    known |= {name: None for name in parts(rule, State) if name not in live}
+    found: dict[str, Any] = rule.formulas["matrix"](known)
+    return {name: value for name, value in found.items() if name in live or name in handed(rule, "matrix")}
 
 
 def summing(rule: type[Rule]) -> tuple[int, ...]:
@@ -198,10 +235,10 @@ def _stepped(rule: type[Rule], values: Values, until: int) -> _Stepped:
     return now
 
 
-def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
+def program(rule: type[Rule], switches: Mapping[str, Any]) -> Program:
     """Trace a rule with symbols.
 
-    ``switches`` are the rule's and the chain's switches, and the rule's hyperparameters' being other than 0.
+    ``switches`` are the rule's and the chain's switches, its choices, and its hyperparameters' being other than 0.
     """
     values = symbols(rule, switches)
     try:
@@ -214,11 +251,11 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
         raise FormulaError(f"{called(rule)}: {error}") from error
 
 
-def symbols(rule: type[Rule], switches: Mapping[str, bool]) -> dict[str, Any]:
+def symbols(rule: type[Rule], switches: Mapping[str, Any]) -> dict[str, Any]:
     """What stands for a rule's numbers and operands when it is traced; ``switches`` as for `program`."""
     names = number_names(rule)
     values: dict[str, Any] = {**chain.SWITCHES, **{name: number(name) for name in names}}
-    values |= {name: weight(name) for name in ("w", "g", *parts(rule, State))}
+    values |= {name: weight(name) for name in ("w", "g", *parts(rule, State), *handed(rule, "matrix"))}
     # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
     values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
     return values
@@ -245,6 +282,7 @@ def _traced(rule: type[Rule], values: Values) -> Program:
         sums=tuple(Pass(_expressions(layer_totals(rule, values, i)), {}) for i in summing(rule)),
         update=Pass(norms, _expressions(updated(rule, values))),
         scalars=_expressions({name: totals[name] for name in parts(rule, Scalar)}),
+        enter=Pass({}, _expressions(entered(rule, values))) if of_matrices(rule) else None,
     )
 
 
@@ -276,12 +314,18 @@ def tested(rule: type[Rule]) -> tuple[str, ...]:
     return tuple(name for name in hypers(rule) if name in names)
 
 
+def usual_choices(rule: type[Rule]) -> dict[str, str]:
+    """What is chosen by a word, as it is under the defaults."""
+    forms = {name: form.default for name, form in parts(rule, Form).items()}
+    return {**forms, **{name: each.default for name, each in parts(rule, Coefficients).items()}}
+
+
 @once
-def usual_switches(rule: type[Rule]) -> Mapping[str, bool]:
-    """What the rule's own `if`s test, as it is under the defaults."""
+def usual_switches(rule: type[Rule]) -> Mapping[str, Any]:
+    """What the rule's own `if`s test, and its choices, as they are under the defaults."""
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
     switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
-    return {**switches, **{name: numbers[name] != 0 for name in tested(rule)}}
+    return {**usual_choices(rule), **switches, **{name: numbers[name] != 0 for name in tested(rule)}}
 
 
 def _with(rule: type[Rule], name: str, values: Values) -> dict[str, Any]:

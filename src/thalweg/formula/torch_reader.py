@@ -12,7 +12,9 @@ import torch
 
 from . import chain, compose
 from .declare import Scalar, Switch
-from .rule import Rule, hypers, parts
+from .geometry import flattened, kept_shape
+from .rule import Rule, hypers, of_matrices, parts
+from .stages import staged
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ def values_of(rule: type[Rule], **given: Any) -> dict[str, Any]:
     """
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
     switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
+    switches |= compose.usual_choices(rule)
     first = {"first_lr": given["lr"] if "lr" in given else numbers["lr"]} if "lr" in numbers else {}
     return {**chain.NUMBERS, **chain.SWITCHES, **numbers, **switches, **first, **given}
 
@@ -40,10 +43,12 @@ def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> 
     """Before the first step."""
     states = {}
     for name, state in compose.live_states(rule, values).items():
-        at_weight = state.start == "w"
-        states[name] = (
-            weight.clone() if at_weight else torch.full_like(weight, compose.start_value(state.start, values))
-        )
+        if state.start == "w":
+            states[name] = weight.clone()
+            continue
+        flat = of_matrices(rule) and flattened(weight.shape, bool(values.get("flatten")))
+        like = weight if state.shape == "weight" else weight.new_empty(kept_shape(weight.shape, state.shape, flat))
+        states[name] = torch.full_like(like, compose.start_value(state.start, values))
     scalars = {name: compose.start_value(scalar.start, values) for name, scalar in parts(rule, Scalar).items()}
     return Trained(weight, states, scalars)
 
@@ -51,6 +56,8 @@ def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> 
 def step(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Mapping[str, Any]) -> Trained:
     """After one step. ``values`` as `values_of` gives them; totals are over this parameter alone."""
     known = {**values, **now.scalars, **now.states, "w": now.weight, "g": gradient, "t": now.steps + 1}
+    stage = staged(rule, known)
+    known |= stage
     for layer in compose.summing(rule):
         added = compose.layer_totals(rule, known, layer)
         known |= {name: torch.as_tensor(each).expand_as(gradient).sum() for name, each in added.items()}
@@ -59,7 +66,7 @@ def step(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Mapping
     settled = compose.settled(rule, known)
     return Trained(
         after.pop("w"),
-        {**now.states, **after},
+        {**now.states, **{name: stage[name] for name in stage.keys() & now.states.keys()}, **after},
         {name: settled[name] for name in now.scalars},
         now.steps + 1,
     )

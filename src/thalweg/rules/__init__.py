@@ -31,6 +31,7 @@ from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
 from .schedulefreeadamw import ScheduleFreeAdamW as ScheduleFreeAdamW
 from .ademamix import AdEMAMix as AdEMAMix
 from .adopt import ADOPT as ADOPT
+from .muon import Muon as Muon
 from .mars import MARS as MARS
 from .grams import Grams as Grams
 # isort: on
@@ -46,7 +47,6 @@ _LEFT_TO_TORCH = {
     "ASGD": "an average of the weights stands beside every rule (ema=), or is the rule (ScheduleFreeSGD)",
     "Adafactor": "it keeps sums over rows and columns, and a formula here is of one weight",
     "LBFGS": "it computes the loss several times a step, so it is no formula of one gradient",
-    "Muon": "its step is a product of matrices, and a formula here is of one weight",
     "SparseAdam": "it updates only the rows of an embedding that a sparse gradient names",
 }
 

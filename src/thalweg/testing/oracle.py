@@ -11,6 +11,7 @@ import torch
 
 from thalweg.formula import Rule, Scalar, Sum, compose
 from thalweg.formula.rule import parts
+from thalweg.formula.stages import staged
 from thalweg.formula.torch_reader import Trained, begin
 
 from .cases import Row
@@ -45,6 +46,9 @@ def step(
         for i, gradient in enumerate(gradients)
         if gradient is not None
     }
+    stages = {i: staged(rule, known[i]) for i in present}
+    for i in present:
+        known[i] |= stages[i]
     for layer in compose.summing(rule):
         own = {i: _totals(rule, known[i], layer) for i in present}
         for name in next(iter(own.values()), ()):
@@ -57,6 +61,7 @@ def step(
         settled = compose.settled(rule, known[i])
         scalars = {name: settled[name] for name in now[i].scalars}
         weight = written.pop("w")
+        written = {**{name: stages[i][name] for name in stages[i].keys() & now[i].states.keys()}, **written}
         after[i] = Trained(weight, {**now[i].states, **written}, scalars, now[i].steps + 1)
     return _shared(rule, after, present, group)
 
