@@ -27,6 +27,7 @@ on symbols it yields the expressions that the compiled readers read.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from . import chain
@@ -233,6 +234,24 @@ def _stepped(rule: type[Rule], values: Values, until: int) -> _Stepped:
             states |= dict(zip(formulas["step"].returned, written, strict=True))
         now = _Stepped(known, d, states)
     return now
+
+
+def matrix_expressions(rule: type[Rule], switches: Mapping[str, Any], of: Geometry) -> dict[str, Expression]:
+    """`multiplied` of symbols, for matrices of one size; ``switches`` as for `program`, with those that are due."""
+    values = symbols(rule, switches)
+    values |= {name: weight(name) for name in handed(rule, "enter")}
+    return _expressions(multiplied(rule, values, of))
+
+
+def asked_by_matrix(rule: type[Rule], switches: Mapping[str, Any]) -> tuple[str, ...]:
+    """The numbers that a step's matrices depend on, under any size and whatever is due."""
+    found: set[str] = set()
+    dues = [*parts(rule, Due)]
+    for size in (Geometry(1, 2, 9), Geometry(1, 9, 2), Geometry(1, 2, 2)):
+        for on in product((False, True), repeat=len(dues)):
+            made = matrix_expressions(rule, {**switches, **dict(zip(dues, on, strict=True))}, size)
+            found |= leaves(made.values(), "number")
+    return tuple(name for name in number_names(rule) if name in found)
 
 
 def program(rule: type[Rule], switches: Mapping[str, Any]) -> Program:

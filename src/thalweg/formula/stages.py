@@ -21,6 +21,8 @@ def staged(
     """
     if not of_matrices(rule):
         return {}
+    if 0 in values["w"].shape:
+        return {name: values["w"] for name in handed(rule, "matrix")}
     entered = compose.entered(rule, values)
     known = {**values, **entered}
     shape, flat = values["w"].shape, flattened(values["w"].shape, bool(values.get("flatten")))

@@ -16,13 +16,15 @@ from torch._C import _len_torch_dispatch_stack
 from thalweg.formula import Rule, Scalar, Sum, between, compose
 from thalweg.formula.kernel import CompiledPass, Passes, Task, counts_steps, scalars_of
 from thalweg.formula.numbers import Numbers
-from thalweg.formula.rule import layers, parts
+from thalweg.formula.rule import layers, of_matrices, parts
+from thalweg.formula.stages import staged
 from thalweg.formula.team import SERIAL_BELOW, usable
 
 from .counts import Counts
 from .driver import ABSENT
 from .kept import Kept
 from .layout import layout
+from .products import element_type
 from .reading import plain, within_storage
 from .settings import Group, GroupNumbers, How, Switches
 
@@ -226,6 +228,10 @@ class Launch(ABC):
             self._adopted |= not all(map(operator.is_, before, kept.tensors))
         return True
 
+    def enter(self) -> Sequence[Runs]:
+        """Before all else that writes: what a rule of matrices computes for its step. Of other rules nothing."""
+        return ()
+
     @property
     def numbers_kept(self) -> Mapping[str, Kept]:
         """The numbers that states keep, by their keys."""
@@ -317,9 +323,10 @@ class KernelLaunch(Launch):
             self.members.states[i] = state
             for name, key in self.members.keys.items():
                 now, planned = state.get(key), self._states_kept[name][i]
-                if now is planned and now.stride() == self._strides[i]:
+                stride = self._strides[i] if planned.shape == param.shape else planned.stride()
+                if now is planned and now.stride() == stride:
                     continue
-                if now is None or not _alike(now, planned, self._strides[i]):
+                if now is None or not _alike(now, planned, stride):
                     return False
                 self._states_kept[name][i] = now
                 self.columns[name][i] = now.data_ptr()
@@ -394,6 +401,10 @@ class TorchLaunch(Launch):
         self.switches, self.params, self._keys = plain, members.params, members.keys
         self.grads: list[torch.Tensor | None] = []
         """This step's gradients."""
+        self._staged: dict[int, dict[str, torch.Tensor]] = {}
+        """What matrices have become in this step, for the step to ask for."""
+        shapes = [[state[key].shape for key in members.keys.values()] for state in members.states]
+        self._shapes = shapes
         self._measured = Measured((), np.zeros((0, 0)), np.zeros(0, np.int64), len(self.params))
 
     @property
@@ -422,7 +433,8 @@ class TorchLaunch(Launch):
         for i, param in enumerate(self.params):
             state = states(param)
             self.members.states[i] = state
-            if not all(key in state and state[key].shape == param.shape for key in self._keys.values()):
+            shapes = zip(self._keys.values(), self._shapes[i], strict=True)
+            if not all(key in state and state[key].shape == shape for key, shape in shapes):
                 return False
         return self._adopt_numbers()
 
@@ -437,6 +449,20 @@ class TorchLaunch(Launch):
         for i, grad in self._present():
             values = {**self.numbers.of(i), "g": grad.double(), **({} if limited else {"clip_value": math.inf})}
             found[0, i] = added(compose.limited_norm_totals(values)["squares"])
+
+    def enter(self) -> Sequence[Runs]:
+        return (Call(self._enter),) if of_matrices(self.rule) else ()
+
+    @torch.no_grad()
+    def _enter(self) -> None:
+        for i, grad in self._present():
+            values = self._values(i, grad)
+            kind = element_type(self.params[i], str(values["products"]))
+            with np.errstate(all="ignore"):
+                found = staged(self.rule, values, lambda matrix, kind=kind: matrix.to(kind))
+            for name in found.keys() & self._keys.keys():
+                self._state(i, self._keys[name]).copy_(found[name])
+            self._staged[i] = {name: x.to(values["w"].dtype) for name, x in found.items() if name not in self._keys}
 
     def total(self, stage: int) -> Sequence[Runs]:
         return (Call(partial(self._total, stage)),)
@@ -474,6 +500,7 @@ class TorchLaunch(Launch):
             for name, value in found.items():
                 targets[name].copy_(torch.as_tensor(value))
         self._measured = Measured(MEASURED, norms, np.arange(len(self.params)), len(self.params))
+        self._staged.clear()
 
     def measured(self) -> Measured:
         return self._measured
@@ -493,7 +520,8 @@ class TorchLaunch(Launch):
         dtype = torch.float64 if exact else torch.float32
         # NumPy's floats follow IEEE 754 where Python's raise.
         numbers = {name: np.float64(number) for name, number in self.numbers.of(i).items()}
-        return {**numbers, **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}
+        arrays = {name: tensor.to(dtype) for name, tensor in tensors.items()}
+        return {**numbers, **self.switches, **arrays, **self._staged.get(i, {})}
 
 
 def _total(each: Any, like: torch.Tensor) -> float:

@@ -9,12 +9,12 @@ import torch
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, usual_switches
-from thalweg.formula.geometry import kept_shape
 from thalweg.formula.kernel import counts_steps
 from thalweg.formula.rule import inner, parts
 
 from . import readouts, surface
 from .scheduling import COUNT
+from .state import shape_of
 
 Saved = dict[str, Any]
 
@@ -165,7 +165,7 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) 
     for theirs, own in zip(saved["param_groups"], groups, strict=False):
         said = {**surface.defaults(rule), **own, **theirs}
         values = {**surface.numbers(rule, said), **surface.switches(rule, said)}
-        needed = {state.key: state.shape for state in live_states(rule, values).values()}
+        needed = {state.key: state for state in live_states(rule, values).values()}
         for number, param in zip(theirs["params"], own["params"], strict=False):
             kept = saved["state"].get(number, {})
             kept = {key: value for key, value in kept.items() if isinstance(value, torch.Tensor)}
@@ -177,7 +177,7 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rule: type[Rule]) 
                     f"of {rule.__name__.removeprefix('Readouts').removeprefix('WeightAverage')} is not among them"
                 )
             for key in needed.keys() & kept.keys():
-                if kept[key].shape != kept_shape(param.shape, needed[key]):
+                if kept[key].shape != shape_of(rule, values, param, needed[key]):
                     raise ValueError(
                         f"the checkpoint's state {key!r} has the shape {tuple(kept[key].shape)}, its parameter "
                         f"{tuple(param.shape)}: was it made for another model?"

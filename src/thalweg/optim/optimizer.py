@@ -13,9 +13,9 @@ from torch.optim import optimizer as torch_optimizer
 
 from thalweg.formula import Rule, Scalar, Schedule
 from thalweg.formula.compose import start_value
-from thalweg.formula.rule import asks, parts, tests_other_weights
+from thalweg.formula.rule import asks, of_matrices, parts, tests_other_weights
 
-from . import averaging, loading, reading, readouts, scheduling, surface
+from . import averaging, loading, products, reading, readouts, scheduling, surface
 from . import plan as planning
 from .explain import Explanation, explain
 from .plan import Plan
@@ -155,6 +155,7 @@ class Optimizer(torch.optim.Optimizer):
         if len({*params}) < len(params):
             self.param_groups.pop()
             raise ValueError(f"{name}: a parameter is given twice in one group")
+        self._as_matrices(self.param_groups[-1])
         if "readouts" in param_group:
             self._keep_readouts([param_group])
             self._fill({**known, **self.defaults})
@@ -162,6 +163,19 @@ class Optimizer(torch.optim.Optimizer):
         if self._scheduling is not None:
             self._scheduling.join(self.param_groups)
         self._plan = None
+
+    def _as_matrices(self, group: dict[str, Any]) -> None:
+        """Decide what a new group leaves open of matrices, and refuse what is none; of other rules nothing."""
+        if not of_matrices(self.whole):
+            return
+        products.decided(self.whole, group)
+        called = planning.names(self.param_groups)[-len(group["params"]) :]
+        try:
+            for param, name in zip(group["params"], called, strict=True):
+                products.refuse(self.whole, type(self).__name__, name, param, group)
+        except ValueError:
+            self.param_groups.pop()
+            raise
 
     def _keep_readouts(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """From now on keep what these groups are to be read out of."""

@@ -16,10 +16,12 @@ from torch.nn.parameter import is_lazy
 from thalweg.formula import Rule
 from thalweg.formula.compose import live_states
 from thalweg.formula.kernel import available, passes
+from thalweg.formula.rule import of_matrices
 
 from . import reading, state, surface
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members, TorchLaunch
+from .matrix_launch import MatrixLaunch
 from .memory import Memory
 from .sequence import Steps, steps
 from .settings import Group, GroupNumbers, How, Switches
@@ -242,7 +244,8 @@ def make(
             here = slice(at, at + len(places))
             at += len(places)
             walks = partial(passes, rule, dtypes=types)
-            launches.append(KernelLaunch(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
+            kind = MatrixLaunch if of_matrices(rule) else KernelLaunch
+            launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
         else:
             launches.append(TorchLaunch(rule, own, members, _asked_for(rule, own, settings[members.groups[0]])))
     others = [everyone[k][0] for (_, _, types, _), places in ordered for k in places if not types]
@@ -281,7 +284,7 @@ def _members(
     return Members(places, params, [states.own(p) for p in params], keys, used, group_of)
 
 
-def _asked_for(rule: type[Rule], switches: Switches, values: Mapping[str, Any]) -> dict[str, bool]:
+def _asked_for(rule: type[Rule], switches: Switches, values: Mapping[str, Any]) -> dict[str, Any]:
     """The switches that formulas ask for; a hyperparameter is a number to them."""
     return {name: on for name, on in switches if name not in values or name in surface.switches(rule, values)}
 

@@ -7,8 +7,8 @@ import torch
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
-from thalweg.formula.geometry import kept_shape
-from thalweg.formula.rule import parts
+from thalweg.formula.geometry import flattened, kept_shape
+from thalweg.formula.rule import of_matrices, parts
 
 from . import reading
 from .reading import Types, ordinary
@@ -31,8 +31,9 @@ def prepare(
     for name, declared in live_states(rule, values).items():
         kept = state.get(declared.key)
         if kept is None:
-            state[declared.key] = kept = _started(declared, values, weight)
-        elif kept.shape != (shape := kept_shape(weight.shape, declared.shape)):
+            shape = shape_of(rule, values, weight, declared)
+            state[declared.key] = kept = _started(declared, values, weight, shape)
+        elif kept.shape != (shape := shape_of(rule, values, weight, declared)):
             raise ValueError(
                 f"the state {declared.key!r} has the shape {tuple(kept.shape)}, its parameter {tuple(weight.shape)}"
                 + ("" if declared.shape == "weight" else f", of which it is to have {shape}")
@@ -65,13 +66,15 @@ def classified(
     gets such, and ``real`` has what there is. TypeError, RuntimeError and ValueError where nothing serves it.
     """
     reading.refuse(param, called)
+    # A row of a matrix has to be a run of memory.
+    rows = "its rows are no runs of memory" if of_matrices(rule) and not param.is_contiguous() else ""
     if real is None:
         operands = prepare(rule, values, param, kept)
-        return operands, reading.kernel_types(param, operands)
+        return operands, rows or reading.kernel_types(param, operands)
     operands = prepare(rule, values, blank(param), kept)
     keys = {name: declared.key for name, declared in parts(rule, State).items()}
     there = {name: real.get(keys[name], torch.empty(0, dtype=x.dtype)) for name, x in operands.items()}
-    return operands, reading.kernel_types(param, there)
+    return operands, rows or reading.kernel_types(param, there)
 
 
 def blank(tensor: torch.Tensor) -> torch.Tensor:
@@ -84,12 +87,22 @@ def _stays(kept: torch.Tensor, weight: torch.Tensor) -> bool:
     return bool(kept.untyped_storage().is_shared()) or kept.stride() == torch.empty_like(weight).stride()
 
 
-def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor) -> torch.Tensor:
+def shape_of(
+    rule: type[Rule], values: Mapping[str, Any], weight: torch.Tensor, declared: State
+) -> tuple[int, ...]:
+    """The shape that a state is to have beside its weight."""
+    flat = of_matrices(rule) and flattened(weight.shape, bool(values.get("flatten")))
+    return kept_shape(weight.shape, declared.shape, flat)
+
+
+def _started(
+    declared: State, values: Mapping[str, Any], weight: torch.Tensor, shape: tuple[int, ...]
+) -> torch.Tensor:
     least = getattr(torch, declared.dtype) if declared.dtype else weight.dtype
     dtype = torch.promote_types(weight.dtype, least)
     if declared.start == "w":
         return weight.detach().clone(memory_format=torch.preserve_format).to(dtype)
     start = start_value(declared.start, values)
     if declared.shape != "weight":
-        return torch.full(kept_shape(weight.shape, declared.shape), start, dtype=dtype, device=weight.device)
+        return torch.full(shape, start, dtype=dtype, device=weight.device)
     return torch.full_like(weight, start, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)
