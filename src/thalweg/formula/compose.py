@@ -33,8 +33,8 @@ from typing import Any
 from . import chain
 from .declare import BySize, Coefficients, Due, Form, Scalar, State, Sum, Switch
 from .expression import Expression, constant, leaves, number, weight
-from .language import FormulaError
 from .geometry import Geometry
+from .language import FormulaError
 from .rule import Rule, asks, entries, handed, hypers, inner, layers, of_matrices, once, parts
 
 Values = Mapping[str, Any]
@@ -119,11 +119,9 @@ def _without(values: Values, decay: str) -> bool:
 
 
 def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:
-    """The values with the coefficients and next scalars of ``prepare``; choices are the functions that they stand for."""
+    """The values with what ``prepare`` makes of them; choices by word are the functions that they stand for."""
     forms = {
-        name: form.choices[values[name]]
-        for name, form in parts(rule, Form).items()
-        if isinstance(values[name], str)
+        name: form.choices[values[name]] for name, form in parts(rule, Form).items() if isinstance(values[name], str)
     }
     return _with(rule, "prepare", {**values, **forms} if forms else values)
 
@@ -141,8 +139,7 @@ def multiplied(rule: type[Rule], values: Values, of: Geometry) -> dict[str, Any]
     ``values``  what `entered` has handed on and every state, as (matrices, rows, columns) each, or by row, column or
                 side; and the numbers.
     """
-    known = prepared(rule, values)
-    known |= {"rows": of.rows, "columns": of.columns}
+    known = {"rows": of.rows, "columns": of.columns, **prepared(rule, values)}
     known |= {name: each.now(of.rows, of.columns, values) for name, each in parts(rule, BySize).items()}
     known |= {name: each.now(values["t"], values) for name, each in parts(rule, Due).items() if name not in values}
     known |= {name: entries(rule, name, values[name]) for name in parts(rule, Coefficients)}

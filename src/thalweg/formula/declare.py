@@ -158,7 +158,8 @@ class State:
     ``when``   it exists only while this switch is on, or this hyperparameter is not 0.
     ``dtype``  the least element type it is kept in (``"float32"``); unless given, the weight's own.
     ``shape``  what there is one of: each ``"weight"``; each ``"row"`` or ``"column"`` of a parameter's matrices; or a
-               square matrix on their ``"left"`` (rows x rows) or ``"right"`` (columns x columns).
+               square matrix on their ``"left"`` (rows x rows), their ``"right"`` (columns x columns), or the side of
+               the two where there are the ``"least"``.
     """
 
     key: str

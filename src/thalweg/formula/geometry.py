@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-Extent = Literal["weight", "row", "column", "left", "right"]
-"""What there is one number of: each weight, each row, each column; or a square matrix for the rows, for the columns."""
+Extent = Literal["weight", "row", "column", "left", "right", "least"]
+"""What there is one number of: each weight, each row, each column; or a square matrix for the rows, for the columns, or
+for the fewer of the two."""
+
+BY_ROWS = ("weight", "row")
+"""What there is of a block of rows as there is of all rows."""
 
 
 @dataclass(frozen=True)
@@ -72,5 +76,5 @@ def extent_of(of: Geometry, extent: Extent) -> tuple[int, int]:
     """The rows and columns of what is kept of one matrix."""
     return {
         "weight": (of.rows, of.columns), "row": (of.rows, 1), "column": (1, of.columns),
-        "left": (of.rows, of.rows), "right": (of.columns, of.columns),
+        "left": (of.rows, of.rows), "right": (of.columns, of.columns), "least": (min(of.rows, of.columns),) * 2,
     }[extent]  # fmt: skip

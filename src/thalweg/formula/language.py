@@ -24,7 +24,9 @@ _RETURNS = {
 _WORDS = {name: getattr(vocabulary, name) for name in vocabulary.__all__}
 _OF_MATRICES = {word.__name__: word for word in matrices.WORDS}
 # What those take, beside the one value that all others do.
-_REPEAT = "repeat(body, coefficients, x): a helper function, a list of coefficients or a part of it, and what it starts as"
+_REPEAT = (
+    "repeat(body, coefficients, x): a helper function, a list of coefficients or a part of it, and what it starts as"
+)
 
 
 class FormulaError(Exception):

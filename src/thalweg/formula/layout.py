@@ -68,7 +68,7 @@ class Python:
     forms: Mapping[str, Form] = {
         **dict.fromkeys(COMPARISONS, Form(1, (1, 2))),
         **dict.fromkeys("+-", Form(2, (2, 3))),
-        **dict.fromkeys("*/", Form(3, (3, 4))),
+        **dict.fromkeys("*/@", Form(3, (3, 4))),
         "neg": Form(4, (4,)),
         "**": Form(5, (6, 4)),
         "call": CALL,
@@ -167,6 +167,12 @@ IN_LINE = {
     "neg": Form(2, (3,)),
     "sum": Form(2, (4,)),
     "product": Form(4, (5,)),
+    "@": Form(4, (4, 5)),
+    "transpose": Form(5, (6,)),
+    **dict.fromkeys(("row_sums", "column_sums", "total"), Form(2, (4,))),
+    "identity": Form(WHOLE, (0,)),
+    "norm": Form(WHOLE, (0,)),
+    "each": Form(0, (1,)),
     **dict.fromkeys(("/", "slashed"), Form(3, (3, 5))),
     "**": Form(5, (6,)),
     "sqrt": Form(5, (6,)),
@@ -179,7 +185,9 @@ IN_TWO_DIMENSIONS = {**IN_LINE, "/": Form(5, (0,)), "**": Form(5, (6, 0)), "sqrt
 
 
 SIGNS = {"-": "−", "<=": "≤", ">=": "≥"}
-BARS = {"abs": "||", "floor": "⌊⌋"}
+BARS = {"abs": "||", "floor": "⌊⌋", "norm": "‖‖"}
+# Below the sign of a sum over part of a matrix.
+OVER = {"row_sums": "j", "column_sums": "i", "total": "ij"}
 
 
 class Mathematics(ABC):
@@ -217,6 +225,16 @@ class Mathematics(ABC):
             return self.power(e.arguments[0], *parts)
         if e.op in BARS:
             return self.fenced(*BARS[e.op], *parts)
+        if e.op == "@":
+            return self.product(parts, [""])
+        if e.op == "transpose":
+            return self.power(e.arguments[0], parts[0], self.number("⊤"))
+        if e.op == "identity":
+            return self.symbol(Symbol("I"))
+        if e.op in OVER:
+            return self.total(parts[0], OVER[e.op])
+        if e.op == "each":
+            return self.each(self.brackets(", ".join(parts[:-1])), parts[-1])
         own: dict[str, Callable[..., str]] = {
             "neg": self.minus, "sum": self.total, "/": self.fraction, "slashed": self.slashed, "sqrt": self.root,
         }  # fmt: skip
@@ -272,7 +290,12 @@ class Mathematics(ABC):
     def root(self, a: str) -> str: ...
 
     @abstractmethod
-    def total(self, a: str) -> str: ...
+    def total(self, a: str, over: str = "") -> str:
+        """A sum; ``over``: the indices that it runs over."""
+
+    @abstractmethod
+    def each(self, entry: str, listed: str) -> str:
+        """The head of a repeat."""
 
     @abstractmethod
     def call(self, function: str, parts: Sequence[str]) -> str: ...
@@ -280,6 +303,14 @@ class Mathematics(ABC):
     @abstractmethod
     def cases(self, chosen: Sequence[tuple[str, str]], other: str) -> str:
         """``chosen``: values with their conditions; ``other``: the value otherwise."""
+
+    @abstractmethod
+    def inside(self, name: str, repeats: int) -> str:
+        """The name of a line that stands in so many repeats."""
+
+    @abstractmethod
+    def aside(self, said: str, note: str) -> str:
+        """The head of a repeat, with its list in words."""
 
     @abstractmethod
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The words of a rule's ``matrix``, beside those of `vocabulary`: each works on torch, NumPy and JAX arrays, and symbols.
+"""The words of a rule's ``matrix``, beside those of `vocabulary`, on torch, NumPy and JAX arrays and on symbols.
 
 An array is a stack of matrices, shape (..., rows, columns); what is one number of each row, of each column or of each
 matrix keeps its place: (..., rows, 1), (..., 1, columns), (..., 1, 1). Products are written ``a @ b``.
@@ -19,7 +19,7 @@ from typing import Any
 from .expression import Expression, apply, number, weight
 
 CARRIED = "carried"
-"""What a name of a value that is carried from step to step begins with, in the expression of a `Named` list's repeat."""
+"""What the name of a value that a repeat carries from step to step begins with, in expressions."""
 
 
 def transpose(x: Any) -> Any:
@@ -71,22 +71,29 @@ def qr(x: Any) -> Any:
 
 
 def eigh(x: Any) -> tuple[Any, Any]:
-    """Eigenvalues in ascending order, (..., 1, n), and eigenvectors, as columns, of symmetric matrices."""
+    """Eigenvalues in descending order, (..., 1, n), and eigenvectors, as columns, of symmetric matrices.
+
+    Those of a matrix that is not finite are nan.
+    """
     if isinstance(x, Expression):
         return apply("eigenvalues", x), apply("eigenvectors", x)
-    values, vectors = library(x).linalg.eigh(x)
-    return values[..., None, :], vectors
+    of = library(x)
+    finite = of.isfinite(x.sum(**_over(x, (-2, -1))))
+    values, vectors = of.linalg.eigh(of.where(finite, x, of.zeros_like(x)))
+    nan = of.zeros_like(x) * float("nan")
+    back = slice(None, None, -1)
+    values, vectors = (x.flip(-1) if _is_torch(x) else x[..., back] for x in (values, vectors))
+    return of.where(finite, values[..., None, :], nan[..., :1, :]), of.where(finite, vectors, nan)
 
 
 def descending(x: Any) -> Any:
     """The permutation p for which the diagonal of transpose(p) @ x @ p descends; equal ones keep their order."""
     if isinstance(x, Expression):
         return apply("descending", x)
-    library = library(x)
-    diagonal = library.diagonal(x, 0, -2, -1)
-    order = library.argsort(-diagonal, **({"dim": -1} if _is_torch(x) else {"axis": -1}), stable=True)
+    of = library(x)
+    order = of.argsort(-of.diagonal(x, 0, -2, -1), **({"dim": -1} if _is_torch(x) else {"axis": -1}), stable=True)
     like = {"device": x.device} if _is_torch(x) else {}
-    return (library.arange(x.shape[-1], **like)[:, None] == order[..., None, :]) * library.ones_like(x)
+    return (of.arange(x.shape[-1], **like)[:, None] == order[..., None, :]) * of.ones_like(x)
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,9 @@ class Named:
 def repeat(body: Callable[..., Any], coefficients: Any, *values: Any) -> Any:
     """``values = body(*values, *entry)`` for each entry of a list, in order; a body of one value returns it plainly.
 
-    Of a `Named` list, the expression ``repeat(list, which, carried..., start..., next...)``: ``which`` of the values it
-    is, from 0; what stands for each while it is carried, what it starts as, and what a step makes of it.
+    Of a `Named` list, the expression ``repeat(list, which, many, a, b, c, carried..., start..., next...)``: ``which``
+    of ``many`` values it is, from 0; the numbers of an entry; what stands for each value while it is carried, what it
+    starts as, and what a step makes of it.
     """
     if isinstance(coefficients, Named):
         return _told(body, coefficients, values)
@@ -124,14 +132,16 @@ _serial = count(1)
 
 def _told(body: Callable[..., Any], coefficients: Named, values: Sequence[Any]) -> Any:
     serial = next(_serial)
-    code: Any = body.__code__  # type: ignore[attr-defined]
+    code: Any = body.__code__
     names = code.co_varnames[: code.co_argcount]
     carried = [weight(f"{CARRIED} {serial} {name}") for name in names[: len(values)]]
     entry = [number(name) for name in names[len(values) :]]
     made = body(*carried, *entry)
     after = made if isinstance(made, tuple) else (made,)
     listed = number(coefficients.name)
-    told = tuple(apply("repeat", listed, number(str(i)), *carried, *values, *after) for i in range(len(values)))
+    many = len(values)
+    about = [number(str(many)), *entry, *carried, *values, *after]
+    told = tuple(apply("repeat", listed, number(str(i)), *about) for i in range(many))
     return told if len(told) > 1 else told[0]
 
 

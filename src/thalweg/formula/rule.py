@@ -221,6 +221,8 @@ def asks(declaring: type[Declaring], name: str) -> bool:
 def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
     if clash := [name for name in wrapper.declared if name in rule.declared]:
         raise FormulaError(f"{rule.__name__} and {wrapper.__name__} both declare {clash[0]!r}; rename one")
+    if taken := {*wrapper.declared} & {*handed(rule, "enter"), *handed(rule, "matrix")}:
+        raise FormulaError(f"{rule.__name__} hands on {taken.pop()!r}, which {wrapper.__name__} declares; rename one")
     if "lr" not in rule.declared and (asked := [name for name in RATES if asks(wrapper, name)]):
         raise FormulaError(f"{wrapper.__name__} asks for {asked[0]}, and {rule.__name__} has no learning rate lr")
     about = f"{rule.__doc__ or rule.__name__}\n\n    {wrapper.__name__} around it: {(wrapper.__doc__ or '').strip()}"
@@ -330,7 +332,10 @@ def _check_declarations(rule: type[Declaring]) -> None:
     for convention, given in getattr(rule, "conventions", {}).items():
         settable = {*numbers, *switches, *chosen(rule), *(["decay"] if parts(rule, Decay) else [])}
         if unknown := [name for name in given if name not in settable]:
-            refuse(f"conventions[{convention!r}]", f"{unknown[0]!r} is neither a hyperparameter nor a switch nor a choice nor decay")
+            refuse(
+                f"conventions[{convention!r}]",
+                f"{unknown[0]!r} is neither a hyperparameter nor a switch nor a choice nor decay",
+            )
     kept = [state.key for state in parts(rule, State).values()]
     kept += ["step", *(name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor")]
     for name, state in parts(rule, State).items():
@@ -427,7 +432,9 @@ def _check_stages(rule: type[Declaring], functions: Mapping[str, Any]) -> None:
     """Refuse what cannot stand beside ``enter`` and ``matrix``."""
     where = rule.__qualname__
     if ("enter" in functions) != ("matrix" in functions):
-        raise FormulaError(f"{where}: enter(...), which makes matrices, and matrix(...), which sees them, come together")
+        raise FormulaError(
+            f"{where}: enter(...), which makes matrices, and matrix(...), which sees them, come together"
+        )
     if "matrix" not in functions:
         only = [*parts(rule, Coefficients), *parts(rule, BySize), *parts(rule, Due)]
         if only:

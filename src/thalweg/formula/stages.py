@@ -1,13 +1,13 @@
 """The stage of matrices on arrays: what `compose` has of `enter` and `matrix`, of one parameter at a time.
 
-In float64 on torch tensors it is the oracle of the batches that `optim` computes; on JAX's arrays it is the step itself.
+In float64 on torch tensors it is the oracle of the stacks that `optim` multiplies; on JAX's arrays it is the step.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import compose
-from .geometry import Extent, Geometry, blocks, extent_of, flattened, geometry, kept_shape
+from .geometry import BY_ROWS, Extent, Geometry, blocks, extent_of, flattened, geometry, kept_shape
 from .rule import Rule, handed, of_matrices
 
 
@@ -22,7 +22,7 @@ def staged(
     if not of_matrices(rule):
         return {}
     if 0 in values["w"].shape:
-        return {name: values["w"] for name in handed(rule, "matrix")}
+        return dict.fromkeys(handed(rule, "matrix"), values["w"])
     entered = compose.entered(rule, values)
     known = {**values, **entered}
     shape, flat = values["w"].shape, flattened(values["w"].shape, bool(values.get("flatten")))
@@ -34,7 +34,7 @@ def staged(
     found = [
         compose.multiplied(
             rule,
-            {**known, **{name: matrix[:, rows] for name, matrix in whole.items()}},
+            {**known, **{n: x[:, rows] if extents.get(n, "weight") in BY_ROWS else x for n, x in whole.items()}},
             Geometry(of.count, rows.stop - rows.start, of.columns),
         )
         for rows in parts

@@ -33,7 +33,7 @@ def values_of(rule: type[Rule], **given: Any) -> dict[str, Any]:
     The learning rate before any schedule, ``first_lr``, is the present one.
     """
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
-    switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
+    switches: dict[str, Any] = {name: switch.default for name, switch in parts(rule, Switch).items()}
     switches |= compose.usual_choices(rule)
     first = {"first_lr": given["lr"] if "lr" in given else numbers["lr"]} if "lr" in numbers else {}
     return {**chain.NUMBERS, **chain.SWITCHES, **numbers, **switches, **first, **given}

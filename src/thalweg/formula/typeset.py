@@ -13,7 +13,8 @@ from .text import SCOPES, Line, Story, sections
 
 # All that is said in words, for those who translate it.
 WORDS = (
-    "once a step", "then once", "for every weight", "kept for the next step", *SCOPES.values(), "if", "otherwise",
+    "once a step", "then once", "for every weight", "for every matrix", "kept for the next step", "for each",
+    *SCOPES.values(), "if", "otherwise",
 )  # fmt: skip
 
 
@@ -76,7 +77,9 @@ def letters_of(told: Story) -> dict[str, str]:
 
 
 def _spelled(line: Line, notation: Mathematics) -> tuple[str, str]:
-    name = notation.symbol(notation.symbols[line.name])
+    if line.value.op == "each":
+        return "", notation.aside(laid_out(line.value, notation), line.note)
+    name = notation.inside(notation.symbol(notation.symbols[line.name]), line.indent)
     note = f"({notation.say(line.note)})" if line.note else ""
     return notation.line(name, line.stored, laid_out(printed(line.value), notation), note)
 
@@ -113,7 +116,7 @@ def _symbols(lines: Iterable[Line]) -> Mapping[str, Symbol]:
 
 _COMMANDS = {char: "\\" + name for name, char in GREEK.items()} | {
     "ε": r"\varepsilon", "φ": r"\varphi", "−": "-", "≤": r"\le", "≥": r"\ge", "∞": r"\infty",
-    "⌊": r"\lfloor ", "⌋": r"\rfloor ",
+    "⌊": r"\lfloor ", "⌋": r"\rfloor ", "‖": r"\| ", "⊤": r"\top",
 }  # fmt: skip
 _ESCAPED = str.maketrans(
     {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -170,8 +173,17 @@ class _Latex(Mathematics):
     def root(self, a: str) -> str:
         return rf"\sqrt{{{a}}}"
 
-    def total(self, a: str) -> str:
-        return rf"\sum {a}"
+    def total(self, a: str, over: str = "") -> str:
+        return rf"\sum_{_grouped(over)} {a}" if over else rf"\sum {a}"
+
+    def inside(self, name: str, repeats: int) -> str:
+        return r"\vert\; " * repeats + name
+
+    def each(self, entry: str, listed: str) -> str:
+        return rf"{_latex_text(self.say('for each') + ' ')} {entry} \in {listed}"
+
+    def aside(self, said: str, note: str) -> str:
+        return rf"{said} \quad {_latex_text(note)}"
 
     def call(self, function: str, parts: Sequence[str]) -> str:
         known = function in ("max", "min", "exp", "ln", "cos", "sin")
@@ -244,8 +256,18 @@ class _MathML(Mathematics):
     def root(self, a: str) -> str:
         return f"<msqrt>{a}</msqrt>"
 
-    def total(self, a: str) -> str:
-        return f"<mrow><mo>∑</mo>{a}</mrow>"
+    def total(self, a: str, over: str = "") -> str:
+        sign = f"<munder><mo>∑</mo><mi>{over}</mi></munder>" if over else "<mo>∑</mo>"
+        return f"<mrow>{sign}{a}</mrow>"
+
+    def inside(self, name: str, repeats: int) -> str:
+        return '<mo form="prefix" rspace="0.3em">|</mo>' * repeats + name
+
+    def each(self, entry: str, listed: str) -> str:
+        return f"<mrow><mtext>{escape(self.say('for each'))}&#xA0;</mtext>{entry}<mo>∈</mo>{listed}</mrow>"
+
+    def aside(self, said: str, note: str) -> str:
+        return f'{said}<mspace width="1em"></mspace><mtext>{escape(note)}</mtext>'
 
     def call(self, function: str, parts: Sequence[str]) -> str:
         return f"<mrow><mi>{escape(function)}</mi><mo>&#x2061;</mo>{self.brackets('<mo>,</mo>'.join(parts))}</mrow>"
@@ -266,7 +288,7 @@ class _MathML(Mathematics):
 # -- Unicode
 
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_RAISED = str.maketrans("0123456789−tk", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵗᵏ")
+_RAISED = str.maketrans("0123456789−tk⊤", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵗᵏᵀ")
 _COMBINING = {"": "", "hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}
 
 
@@ -302,8 +324,17 @@ class _Unicode(Mathematics):
     def root(self, a: str) -> str:
         return f"√{a}"
 
-    def total(self, a: str) -> str:
-        return f"∑ {a}"
+    def total(self, a: str, over: str = "") -> str:
+        return f"∑_{over} {a}" if over else f"∑ {a}"
+
+    def inside(self, name: str, repeats: int) -> str:
+        return "│ " * repeats + name
+
+    def each(self, entry: str, listed: str) -> str:
+        return f"{self.say('for each')} {entry} ∈ {listed}"
+
+    def aside(self, said: str, note: str) -> str:
+        return f"{said}  {note}"
 
     def call(self, function: str, parts: Sequence[str]) -> str:
         return f"{function}({', '.join(parts)})"

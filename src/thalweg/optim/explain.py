@@ -8,10 +8,11 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from thalweg.formula import Rule, Scalar, State
+from thalweg.formula import BySize, Rule, Scalar, State
 from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.expression import Expression, constant, number
-from thalweg.formula.rule import decay_kind, hypers, parts
+from thalweg.formula.geometry import Geometry, blocks, flattened, geometry
+from thalweg.formula.rule import decay_kind, handed, hypers, of_matrices, parts
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
 from . import reading, readouts, state, surface
@@ -66,6 +67,7 @@ class Served:
     why: str
     refused: str
     types: Mapping[str, str]
+    shape: tuple[int, ...]
     kept: Mapping[str, Any]
     waits: bool
     copied: bool
@@ -93,13 +95,15 @@ def explain(optimizer: Explained) -> Explanation:
         alike.setdefault((chosen, group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
     lines = [f"{type(optimizer).__name__}: {_many(len(groups), 'group')}, {_size(everyone)}"]
     for (chosen, decay, _), places in alike.items():
-        told = story(rule, dict(chosen), _given(decay, [numbers[i] for i in places]), norms, clip)
         members = [p for p in everyone if p.group in places]
+        given = _given(decay, [numbers[i] for i in places])
+        told = story(rule, dict(chosen), given, norms, clip, *_most(_sizes(rule, dict(chosen), members)))
         lines += ["", _title(groups, places, members)] if len(alike) > 1 else []
         lines += _numbers(optimizer, told, {i: numbers[i] for i in places}, members)
         lines += [] if following is None else _scheduled(following, optimizer.param_groups, places)
         lines += _states(told, parts(rule, State), [numbers[i] for i in places])
         lines += _labelled("read out", ", ".join(readouts.described([groups[i] for i in places])))
+        lines += _matrices(rule, dict(chosen), members)
         lines += _readers(told, members)
         lines += _passes(told, optimizer.nonfinite)
     return Explanation("\n".join(lines))
@@ -131,8 +135,44 @@ def served(optimizer: Explained) -> list[Served]:
         grad = param if param.grad is None else param.grad
         kinds = {key: str(x.dtype).removeprefix("torch.") for key, x in {"w": param, "g": grad, **operands}.items()}
         copied = not why and not refused and grad.stride() != param.stride()
-        found.append(Served(name, i, param.numel(), why, refused, kinds, kept, waits, copied, turn))
+        shape = tuple(param.shape)
+        kinds |= _handed_on(rule, settings[i], kinds)
+        found.append(Served(name, i, param.numel(), why, refused, kinds, shape, kept, waits, copied, turn))
     return found
+
+
+def _handed_on(rule: type[Rule], values: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, str]:
+    """The element types of what a rule of matrices hands on."""
+    names = (*handed(rule, "enter"), *handed(rule, "matrix"))
+    return dict.fromkeys(names, "float64" if kinds["w"] == "float64" else str(values.get("products")))
+
+
+def _sizes(rule: type[Rule], chosen: Mapping[str, Any], members: Sequence[Served]) -> dict[Geometry, int]:
+    """How many matrices there are of each size; nothing of a rule that sees none."""
+    found: dict[Geometry, int] = {}
+    for p in members if of_matrices(rule) else ():
+        if p.refused:
+            continue
+        of, rows = blocks(geometry(p.shape, flattened(p.shape, chosen["flatten"])), chosen["split_sizes"])
+        for each in rows:
+            size = Geometry(1, each.stop - each.start, of.columns)
+            found[size] = found.get(size, 0) + of.count
+    return found
+
+
+def _most(sizes: Mapping[Geometry, int]) -> list[Geometry]:
+    """The size of which most weights are."""
+    return sorted(sizes, key=lambda size: sizes[size] * size.rows * size.columns)[-1:]
+
+
+def _matrices(rule: type[Rule], chosen: Mapping[str, Any], members: Sequence[Served]) -> Iterator[str]:
+    """How many matrices of which size are multiplied, in which form and element type."""
+    for size, count in _sizes(rule, chosen, members).items():
+        forms = [name for name, each in parts(rule, BySize).items() if each.now(size.rows, size.columns, chosen)]
+        said = f"{count:,} of {size.rows:,} x {size.columns:,}" + (f" ({', '.join(forms)})" if forms else "")
+        yield from _labelled("matrices", said)
+    if of_matrices(rule):
+        yield from _labelled("products", f"in {chosen['products']}; of float64 weights in float64")
 
 
 def _norms(optimizer: Explained, numbers: Sequence[GroupNumbers]) -> tuple[Norm, ...]:
@@ -243,7 +283,7 @@ def _start(start: str | float, numbers: Sequence[GroupNumbers]) -> str:
 def _readers(told: Story, members: Sequence[Served]) -> Iterator[str]:
     """Who serves which parameters and at what cost, and which are special."""
     for types, some in _by(members, lambda p: tuple(p.types.items()) if p.reader == "compiled" else None).items():
-        costs = [_bytes(walk, dict(types)) for walk in told.walks]
+        costs = [_bytes(walk, dict(types)) for walk in told.walks if walk.of == "weight"]
         total = " + ".join(map(str, costs)) + (f" = {sum(costs)}" if len(costs) > 1 else "")
         moved = _memory(sum(costs) * sum(p.weights for p in some))
         said = f"{_size(some)}, {_types(dict(types))}: {total} bytes a weight, {moved} a step"
@@ -272,10 +312,16 @@ def _by(members: Iterable[Served], key: Callable[[Served], K | None]) -> dict[K,
 
 def _passes(told: Story, nonfinite: str) -> Iterator[str]:
     """The formulas, pass by pass."""
+    passes = [walk for walk in told.walks if walk.of == "weight"]
     for i, walk in enumerate(told.walks):
         yield from _formulas("once a step", walk.before)
+        if walk.of == "matrix":
+            writes = f", writes {' '.join(walk.writes)}" if walk.writes else ""
+            yield from _labelled("each matrix", f"reads {' '.join(walk.reads)}{writes}")
+            yield from _formulas("", walk.lines)
+            continue
         writes = f", writes {' '.join(walk.writes)}" if walk.writes else ""
-        yield from _labelled(f"pass {i + 1} of {len(told.walks)}", f"reads {' '.join(walk.reads)}{writes}")
+        yield from _labelled(f"pass {passes.index(walk) + 1} of {len(passes)}", f"reads {' '.join(walk.reads)}{writes}")
         yield from _formulas("", walk.lines)
         if i == 0 and nonfinite != "pass":
             then = "the step is skipped" if nonfinite == "skip" else "NonFiniteGradient is raised"

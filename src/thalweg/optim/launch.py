@@ -457,9 +457,8 @@ class TorchLaunch(Launch):
     def _enter(self) -> None:
         for i, grad in self._present():
             values = self._values(i, grad)
-            kind = element_type(self.params[i], str(values["products"]))
             with np.errstate(all="ignore"):
-                found = staged(self.rule, values, lambda matrix, kind=kind: matrix.to(kind))
+                found = staged(self.rule, values, partial(_as, element_type(self.params[i], str(values["products"]))))
             for name in found.keys() & self._keys.keys():
                 self._state(i, self._keys[name]).copy_(found[name])
             self._staged[i] = {name: x.to(values["w"].dtype) for name, x in found.items() if name not in self._keys}
@@ -522,6 +521,10 @@ class TorchLaunch(Launch):
         numbers = {name: np.float64(number) for name, number in self.numbers.of(i).items()}
         arrays = {name: tensor.to(dtype) for name, tensor in tensors.items()}
         return {**numbers, **self.switches, **arrays, **self._staged.get(i, {})}
+
+
+def _as(kind: torch.dtype, matrix: torch.Tensor) -> torch.Tensor:
+    return matrix.to(kind)
 
 
 def _total(each: Any, like: torch.Tensor) -> float:

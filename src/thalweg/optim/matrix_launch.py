@@ -1,8 +1,8 @@
 """Parameters that a rule of matrices updates: two fused passes, and between them products of stacks of matrices.
 
-    enter      writes what `matrix` is to see, every matrix of one size below the other in a stack
-    products   of each stack, on torch's own functions; the results lie in the stacks' memory afterwards
-    update     reads them from there, as operands like any other
+enter      writes what `matrix` is to see, every matrix of one size below the other in a stack
+products   of each stack, on torch's own functions; the results lie in the stacks' memory afterwards
+update     reads them from there, as operands like any other
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from thalweg.formula import Due, Rule, compose
 from thalweg.formula.compose import live_states
 from thalweg.formula.expression import weight
-from thalweg.formula.geometry import Extent, Geometry, blocks, extent_of, flattened, geometry
+from thalweg.formula.geometry import BY_ROWS, Extent, Geometry, blocks, extent_of, flattened, geometry
 from thalweg.formula.host import host_function
 from thalweg.formula.kernel import Passes
 from thalweg.formula.rule import handed, parts
@@ -164,7 +164,7 @@ class MatrixLaunch(KernelLaunch):
         coded = self._coded(size, due, stack.dtype)
 
         def of_block(name: str, stack: torch.Tensor) -> torch.Tensor:
-            return stack[:, rows] if self._extents.get(name, "weight") in ("weight", "row") else stack
+            return stack[:, rows] if self._extents.get(name, "weight") in BY_ROWS else stack
 
         taken = {
             name: of_block(name, kept[name].taken if name in kept else stacks[name]) for name in coded.code.operands
@@ -214,5 +214,5 @@ class _Kept:
     def give_back(self) -> None:
         """Every parameter gets its part of what has been put."""
         if "given" in vars(self) and len(self._own) > 1:
-            for own, part in zip(self._own, self.given.split(len(self._own[0])), strict=True):
+            for own, part in zip(self._own, torch.split(self.given, len(self._own[0])), strict=True):
                 own.copy_(part)

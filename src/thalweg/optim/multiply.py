@@ -31,7 +31,7 @@ _EXACT: Mapping[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class _Operation:
-    """``place`` gets what ``function`` makes of what is in ``arguments``; ``last``: the places that nobody asks again."""
+    """``place`` gets what ``function`` makes of what is in ``arguments``; ``last``: what nobody asks for again."""
 
     place: int
     function: Callable[..., Value]
@@ -168,16 +168,18 @@ class _Making:
     def multiplied(self, *factors: torch.Tensor) -> list[torch.Tensor]:
         return [factor.to(self.products) for factor in factors]
 
-    def norm(self, x: torch.Tensor) -> Value:
-        return torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True, dtype=self.real)
+    def norm(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True, dtype=self.real)
+        return found
 
-def _elementwise(op: str, arguments: Sequence[Expression]) -> Callable[..., Value]:
+
+def _elementwise(op: str, arguments: Sequence[Expression]) -> Callable[..., Any]:
     """An operation of the language. What is one number of the only matrix is a number, and leaves types alone."""
     row = OPERATIONS[op]
-    function = getattr(vocabulary, op) if hasattr(vocabulary, op) else row.python
+    function = operator.pow if op == "**" else getattr(vocabulary, op) if hasattr(vocabulary, op) else row.python
     alone = [_by_matrix(argument) for argument in arguments]
 
-    def of(*given: Value) -> Value:
+    def of(*given: Value) -> Any:
         return function(*(np.float64(a) if one and np.size(a) == 1 else a for a, one in zip(given, alone, strict=True)))
 
     return of

@@ -10,7 +10,7 @@ from torch.nn.parameter import is_lazy
 
 from thalweg.formula import Rule, State
 from thalweg.formula.compose import live_states
-from thalweg.formula.geometry import flattened, geometry
+from thalweg.formula.geometry import BY_ROWS, flattened, geometry
 from thalweg.formula.rule import inner, parts
 
 from . import surface
@@ -55,7 +55,7 @@ def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, group:
             "parameters that are split otherwise into a group of their own"
         )
     live = live_states(rule, surface.settings(rule, group))
-    whole = [key for key, state in live.items() if state.shape not in ("weight", "row")]
+    whole = [key for key, state in live.items() if state.shape not in BY_ROWS]
     if whole and len({*sizes}) > 1:
         raise ValueError(
             f"{name}: blocks of unequal rows have no {parts(rule, State)[whole[0]].key!r} each, which "

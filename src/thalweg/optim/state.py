@@ -87,17 +87,13 @@ def _stays(kept: torch.Tensor, weight: torch.Tensor) -> bool:
     return bool(kept.untyped_storage().is_shared()) or kept.stride() == torch.empty_like(weight).stride()
 
 
-def shape_of(
-    rule: type[Rule], values: Mapping[str, Any], weight: torch.Tensor, declared: State
-) -> tuple[int, ...]:
+def shape_of(rule: type[Rule], values: Mapping[str, Any], weight: torch.Tensor, declared: State) -> tuple[int, ...]:
     """The shape that a state is to have beside its weight."""
     flat = of_matrices(rule) and flattened(weight.shape, bool(values.get("flatten")))
     return kept_shape(weight.shape, declared.shape, flat)
 
 
-def _started(
-    declared: State, values: Mapping[str, Any], weight: torch.Tensor, shape: tuple[int, ...]
-) -> torch.Tensor:
+def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     least = getattr(torch, declared.dtype) if declared.dtype else weight.dtype
     dtype = torch.promote_types(weight.dtype, least)
     if declared.start == "w":

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal
 
-from thalweg.closest import closest, did_you_mean
+from thalweg.closest import closest
 from thalweg.formula import Coefficients, Form, Hyper, Rule, Schedule, Switch, like
-from thalweg.formula.rule import CHAIN_DECAYS, chosen as choices, decay_kind, entries, hypers, of_matrices, once, parts
+from thalweg.formula.choices import check_choices
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, of_matrices, once, parts
+from thalweg.formula.rule import chosen as choices
 
 # torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
 # refused, rather than ignored.
@@ -216,8 +218,11 @@ def plain(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     What is ``known`` as a tuple becomes one. What is no number stays as it is, for `check` to refuse.
     """
     return {
-        key: tuple(map(_plain, value)) if isinstance(known.get(key), tuple) and _is_sequence(value)
-        else _nested(value) if key in _LISTS else _plain(value)
+        key: tuple(map(_plain, value))
+        if isinstance(known.get(key), tuple) and _is_sequence(value)
+        else _nested(value)
+        if key in _LISTS
+        else _plain(value)
         for key, value in given.items()
     }
 
@@ -336,7 +341,7 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     for key in (*parts(rule, Switch), "maximize"):
         if isinstance(merged[key], str):
             raise TypeError(f"{name}: {key} is True or False, got {described(merged[key])}")
-    _check_choices(rule, name, merged)
+    check_choices(rule, name, merged)
     for switch, declared in parts(rule, Switch).items():
         if merged[switch] and not (
             all(float(merged[key]) > 0 for key in declared.needs)
@@ -344,42 +349,3 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
         ):
             wanted = [f"{key} above 0" for key in declared.needs] + [f"{key} 0" for key in declared.bars]
             raise ValueError(f"{name}: {switch} needs {' and '.join(wanted)}")
-
-
-def _check_choices(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
-    """Raise for a choice that the rule does not have, and for a list of coefficients that will not do."""
-    for key, form in parts(rule, Form).items():
-        if given[key] not in form.choices:
-            raise ValueError(
-                f"{name}: {key} is one of {', '.join(form.choices)}, got {given[key]!r}"
-                f"{did_you_mean(str(given[key]), form.choices)}"
-            )
-    for key, lists in parts(rule, Coefficients).items():
-        value = given[key]
-        if isinstance(value, str) and value not in lists.lists:
-            raise ValueError(
-                f"{name}: {key} is one of {', '.join(lists.lists)}, or a list of your own, got {value!r}"
-                f"{did_you_mean(value, lists.lists)}"
-            )
-        if not isinstance(value, str) and not _are_entries(value):
-            raise TypeError(f"{name}: {key} must be the name of a list, or a list of tuples of numbers, got {value!r}")
-        if problem := lists.problem(entries(rule, key, value)):
-            raise ValueError(f"{name}: {key}={value!r} {problem}")
-    if not of_matrices(rule):
-        return
-    if given["products"] not in (*rule.products, None):
-        raise ValueError(f"{name}: products is one of {', '.join(rule.products)}, got {given['products']!r}")
-    if not isinstance(given["flatten"], bool):
-        raise TypeError(f"{name}: flatten is True or False, got {described(given['flatten'])}")
-    sizes = given["split_sizes"]
-    if sizes is not None and not (
-        isinstance(sizes, tuple) and sizes and all(type(size) is int and size > 0 for size in sizes)
-    ):
-        raise ValueError(f"{name}: split_sizes are the rows of each block, as (768, 768, 768), got {sizes!r}")
-
-
-def _are_entries(value: Any) -> bool:
-    """Whether it is a list of tuples of numbers."""
-    return isinstance(value, tuple) and all(
-        isinstance(each, tuple) and all(isinstance(number, int | float) for number in each) for each in value
-    )

@@ -1,6 +1,7 @@
 """The catalogue: one update rule a file. A rule is in it once it stands on a line of this one, from old to new."""
 
 from thalweg.formula import Rule
+from thalweg.formula.rule import of_matrices
 
 # isort: off
 from .sgd import SGD as SGD
@@ -32,6 +33,9 @@ from .schedulefreeadamw import ScheduleFreeAdamW as ScheduleFreeAdamW
 from .ademamix import AdEMAMix as AdEMAMix
 from .adopt import ADOPT as ADOPT
 from .muon import Muon as Muon
+from .shampoo import Shampoo as Shampoo
+from .soap import SOAP as SOAP
+from .normuon import NorMuon as NorMuon
 from .mars import MARS as MARS
 from .grams import Grams as Grams
 # isort: on
@@ -41,6 +45,9 @@ CATALOGUE: dict[str, type[Rule]] = {
     for name, rule in tuple(vars().items())
     if isinstance(rule, type) and rule is not Rule and issubclass(rule, Rule)
 }
+
+# Those that see a weight at a time, for what has but points in a plane: a race, the page of the explorer.
+BY_WEIGHT = {name: rule for name, rule in CATALOGUE.items() if not of_matrices(rule)}
 
 # What torch.optim has and the catalogue does not, and why.
 _LEFT_TO_TORCH = {

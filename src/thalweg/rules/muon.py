@@ -9,6 +9,7 @@ from thalweg.formula import (
     Rule,
     State,
     Switch,
+    column_sums,
     identity,
     log_uniform,
     maximum,
@@ -17,9 +18,7 @@ from thalweg.formula import (
     one_minus_log_uniform,
     repeat,
     row_sums,
-    column_sums,
     sqrt,
-    total,
     transpose,
 )
 
@@ -66,7 +65,7 @@ def nvidia(rows, columns):
     return sqrt(maximum(rows, columns))
 
 
-def none(rows, columns):
+def none(rows, columns):  # noqa: ARG001
     return 1.0
 
 
@@ -96,13 +95,14 @@ class Muon(Rule):
     """Steps of one length in every direction: the average gradient with its singular values set to about 1.
 
     Source:  Jordan et al. 2024, kellerjordan.github.io/posts/muon (KellerJordan/Muon). scale "rms", which gives steps
-             the size of AdamW's, so that its lr and weight_decay carry over: Liu et al. 2025, arXiv:2502.16982; "nvidia":
-             NVIDIA-NeMo/Emerging-Optimizers; "spectral": sqrt(rows / columns), microsoft/dion. The lists of coefficients:
-             orthogonalising.py. gram, where it takes fewer products: Dao-AILab/gram-newton-schulz.
+             the size of AdamW's, so that its lr and weight_decay carry over: Liu et al. 2025, arXiv:2502.16982;
+             "nvidia": NVIDIA-NeMo/Emerging-Optimizers; "spectral": sqrt(rows / columns), microsoft/dion. The lists of
+             coefficients: orthogonalising.py. gram, where it takes fewer products: Dao-AILab/gram-newton-schulz.
              equilibrate: MuonEq, arXiv:2603.28254; full_norm: Muon+, arXiv:2602.21545, both as karpathy/nanochat has
              them. neuron_wise: NorMuon, arXiv:2510.05491.
-    Departs: by default an average (not a sum) of gradients, Nesterov's, the Polar Express list that dion, modded-nanogpt
-             and nanochat share, and the scale that needs no other learning rate than AdamW's; `like` has the others.
+    Departs: by default an average (not a sum) of gradients, Nesterov's, the Polar Express list that dion,
+             modded-nanogpt and nanochat share, and the scale that needs no other learning rate than AdamW's; `like` has
+             the others.
              Of three dimensions the first counts matrices; convolutions are flattened, and three dimensions with
              flatten=True. split_sizes=(q, k, v) takes blocks of rows as matrices of their own.
     Search:  docs/comparison.md: lr as AdamW's; momentum as SGD's.
@@ -175,11 +175,12 @@ class Muon(Rule):
         x = transpose(u) if tall else u
         x = x / floor(safety * norm(x), eps)
         if by_gram:
-            r = x @ transpose(x)
-            q, r = repeat(gram_step, coefficients[:2], identity(r), r)
+            square = x @ transpose(x)
+            q, _r = repeat(gram_step, coefficients[:2], identity(square), square)
+            # From here on anew: what has been rounded in r would grow with every step.
             x = q @ x
-            r = x @ transpose(x)
-            q, r = repeat(gram_step, coefficients[2:], identity(r), r)
+            again = x @ transpose(x)
+            q, _r = repeat(gram_step, coefficients[2:], identity(again), again)
             x = q @ x
         else:
             x = repeat(newton_schulz, coefficients, x)

@@ -2,7 +2,7 @@
 
 A step is right for the values that those before it leave, so a list is taken whole. Where they are from:
 
-``keller``              Jordan's five equal steps (KellerJordan/Muon, torch.optim.Muon); they stay between 0.68 and 1.13.
+``keller``              Jordan's five equal steps (KellerJordan/Muon, torch.optim.Muon): to between 0.68 and 1.13.
 ``you``                 You Jiacheng's five (KellerJordan/modded-nanogpt; "quintic" in NVIDIA-NeMo/Emerging-Optimizers).
 ``polar-express``       Amsel et al. 2025, arXiv:2505.16932, five steps with a safety of 1.02 and cushion 2, as
                         microsoft/dion, modded-nanogpt and karpathy/nanochat have them.

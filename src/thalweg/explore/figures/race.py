@@ -3,7 +3,7 @@
 from thalweg.explore.figure import Choice, Figure, Form, Numbers, Several, Slider, Words, rate, steps
 from thalweg.explore.rates import LOWEST, RACE_SURFACES, RATES
 from thalweg.explore.surfaces import SURFACES
-from thalweg.rules import CATALOGUE
+from thalweg.rules import BY_WEIGHT
 
 FIRST = ("sgd", "momentum", "rmsprop", "adam", "lion")
 FAMILIES = {
@@ -17,12 +17,12 @@ FAMILIES = {
 
 
 def _title(label: str) -> Words:
-    name = CATALOGUE[label].__name__
+    name = BY_WEIGHT[label].__name__
     return Words("Gradient descent", "Descente de gradient") if label == "sgd" else Words(name, name)
 
 
 def _family(family: str) -> Several:
-    members = [label for label, rule in CATALOGUE.items() if rule.family == family]
+    members = [label for label, rule in BY_WEIGHT.items() if rule.family == family]
     return Several(
         f"family.{family}",
         FAMILIES[family],
@@ -61,14 +61,14 @@ FIGURE = Figure(
         steps(300, 100),
         Slider("seed", Words("seed of the noise", "graine du bruit"), 0, 99, 0, whole=True),
         Slider("goal", Words("loss to reach", "perte à atteindre"), 1e-6, 1.0, 0.01, log=True),
-        *(_rate(label) for label in CATALOGUE),
+        *(_rate(label) for label in BY_WEIGHT),
         *(_family(family) for family in FAMILIES),
         Numbers("start", Words("start", "départ"), -5.5, 5.5, SURFACES["valley"].start),
     ),
-    forms=tuple(Form(label, _title(label), rule) for label, rule in CATALOGUE.items()),
+    forms=tuple(Form(label, _title(label), rule) for label, rule in BY_WEIGHT.items()),
     shown=FIRST,
     surfaces=RACE_SURFACES,
-    data={"rules": list(CATALOGUE), "lowest": LOWEST},
+    data={"rules": list(BY_WEIGHT), "lowest": LOWEST},
     words={
         "rule": Words("rule", "règle"),
         "reached": Words("steps to below", "pas jusque sous"),
