@@ -104,7 +104,7 @@ def transformation(
     whole = wrapped(rule, WeightAverage)
     if due := [*parts(rule, Due)]:
         raise TypeError(
-            f"{rule.__name__} does in some steps what it does not in others ({due[0]}): there is no one formula to trace"
+            f"{rule.__name__} does in some steps what it does not in others ({due[0]}), so no one formula can be traced"
         )
     chain_of = {**_CHAIN, **(_MATRICES if of_matrices(rule) else {})}
     known = {**chain_of, **_numbers(rule, options)}

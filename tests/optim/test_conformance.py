@@ -85,6 +85,13 @@ SETTINGS: dict[str, Settings] = {
     "schedulefreeadamw": [{"warmup_steps": 5.0, "weight_decay": 0.1}, {"maximize": True}],
     "lion": [{"lr": 1e-3, "weight_decay": 0.5, "maximize": True}, {}],
     "signum": [{"lr": 1e-3, "weight_decay": 0.5, "maximize": True}, {}],
+    # In bfloat16 products are another matter: tests/optim/test_muon.py.
+    "muon": [
+        {"products": "float32", "neuron_wise": True, "longer_side": True, "full_norm": True, "equilibrate": True},
+        {"products": "float32", "gram": False, "coefficients": "keller", "floor": "floored", "scale": "original"},
+        {"products": "float32", "heavy_ball": True, "nesterov": False, "scale": "spectral", "weight_decay": 0.0},
+    ],
+    "normuon": [{"products": "float32"}, {"products": "float32", "longer_side": True, "neuron_wise": False}],
 }
 
 

@@ -1,6 +1,6 @@
 """Made by `python -m thalweg.optim.stubs` from the rules; a test fails when it is out of date."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -843,11 +843,11 @@ class Muon(Optimizer):
         self,
         params: _Params,
         lr: float | torch.Tensor = 0.001,
-        momentum: float = 0.95,
         weight_decay: float = 0.1,
+        momentum: float = 0.95,
         nesterov: bool = True,
         heavy_ball: bool = False,
-        coefficients: str | Sequence = "polar-express",
+        coefficients: str | Sequence[Sequence[float]] = "polar-express",
         safety: float = 1.02,
         eps: float = 1e-06,
         floor: Literal["added", "floored"] = "added",
@@ -866,7 +866,7 @@ class Muon(Optimizer):
         decay_scale: float = 1.0,
         products: Literal["bfloat16", "float32"] | None = None,
         flatten: bool = False,
-        split_sizes: Sequence | None = None,
+        split_sizes: Sequence[int] | None = None,
         maximize: bool = False,
         clip_value: float | None = None,
         ema: float | None = None,
@@ -897,7 +897,7 @@ class Shampoo(Optimizer):
         decay_scale: float = 1.0,
         products: Literal["float32"] = "float32",
         flatten: bool = False,
-        split_sizes: Sequence | None = None,
+        split_sizes: Sequence[int] | None = None,
         maximize: bool = False,
         clip_value: float | None = None,
         ema: float | None = None,
@@ -929,7 +929,7 @@ class SOAP(Optimizer):
         decay_scale: float = 1.0,
         products: Literal["float32"] = "float32",
         flatten: bool = False,
-        split_sizes: Sequence | None = None,
+        split_sizes: Sequence[int] | None = None,
         maximize: bool = False,
         clip_value: float | None = None,
         ema: float | None = None,
@@ -949,11 +949,11 @@ class NorMuon(Optimizer):
         self,
         params: _Params,
         lr: float | torch.Tensor = 0.001,
-        momentum: float = 0.95,
         weight_decay: float = 0.1,
+        momentum: float = 0.95,
         nesterov: bool = True,
         heavy_ball: bool = False,
-        coefficients: str | Sequence = "polar-express",
+        coefficients: str | Sequence[Sequence[float]] = "polar-express",
         safety: float = 1.02,
         eps: float = 1e-06,
         floor: Literal["added", "floored"] = "added",
@@ -972,7 +972,7 @@ class NorMuon(Optimizer):
         decay_scale: float = 1.0,
         products: Literal["bfloat16", "float32"] | None = None,
         flatten: bool = False,
-        split_sizes: Sequence | None = None,
+        split_sizes: Sequence[int] | None = None,
         maximize: bool = False,
         clip_value: float | None = None,
         ema: float | None = None,

@@ -15,7 +15,7 @@ from thalweg.formula import Rule, Scalar, Schedule
 from thalweg.formula.compose import start_value
 from thalweg.formula.rule import asks, of_matrices, parts, tests_other_weights
 
-from . import averaging, loading, products, reading, readouts, scheduling, surface
+from . import averaging, loading, products, reading, readouts, scheduling, surface, torchs_muon
 from . import plan as planning
 from .explain import Explanation, explain
 from .plan import Plan
@@ -215,6 +215,8 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             group.update(loading.before_warmup(group))
         self._fill({**surface.defaults(self.whole), **self.defaults})
+        for group in self.param_groups if of_matrices(self.whole) else ():
+            products.decided(self.whole, group)
         if "schedule" in vars(self):  # after unpickling
             self._scheduling = scheduling.scheduling(type(self).__name__, self.rule, vars(self).pop("schedule"))
         vars(self).setdefault("_scheduling", None)
@@ -239,7 +241,10 @@ class Optimizer(torch.optim.Optimizer):
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
         # the caller's too from now on.
         found["state"] = {k: dict(v) if isinstance(v, dict) else v for k, v in found["state"].items()}
-        found["param_groups"] = [surface.with_torchs_decay(self.rule, group) for group in found["param_groups"]]
+        found["param_groups"] = [
+            torchs_muon.with_torchs(self.rule, surface.with_torchs_decay(self.rule, group))
+            for group in found["param_groups"]
+        ]
         if not (self._optimizer_state_dict_pre_hooks or self._optimizer_state_dict_post_hooks):
             self.state.seen = seen
         return found
@@ -257,7 +262,10 @@ class Optimizer(torch.optim.Optimizer):
 
         # Around the user's own hooks: they change the checkpoint before, and see the finished state after.
         def sort(_optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
-            plain = [surface.without_torchs_decay(self.rule, group) for group in saved["param_groups"]]
+            plain = [
+                torchs_muon.without_torchs(self.rule, surface.without_torchs_decay(self.rule, group))
+                for group in saved["param_groups"]
+            ]
             counted = loading.with_counts({**saved, "param_groups": plain}, self.whole)
             sorted_by_name = loading.by_name(counted, self.param_groups, self.whole)
             filled = loading.with_options(sorted_by_name, self.param_groups, surface.CHAIN)

@@ -55,7 +55,7 @@ class Subject:
         ``first_lr`` is what lr was when the group was made, if it is another now.
         """
         group = {**surface.defaults(self.rule), **self.arguments, **more}
-        switches = {name: bool(group[name]) for name in parts(self.rule, Switch)}
+        switches = surface.switches(self.rule, group)
         known = torch_reader.values_of(self.rule, **self.numbers(**more), **switches)
         known["unscale"] = -1.0 if group["maximize"] else 1.0
         for scale, name in surface.SCALES.items():
