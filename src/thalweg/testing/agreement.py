@@ -6,6 +6,7 @@ from itertools import cycle
 import torch
 
 from thalweg.formula.compose import live_states
+from thalweg.formula.rule import of_matrices
 from thalweg.formula.torch_reader import Trained
 
 from . import oracle
@@ -140,8 +141,8 @@ def _half(subject: Subject, dtype: torch.dtype) -> None:
         within_ulps(params, oracle.weights_of(now), 1, f"{after} a weight is further than the last place")
         for name, declared in live.items():
             kept, right = [made.state[p][declared.key] for p in params], [each.states[name] for each in now]
-            # What a rule keeps in float32 is computed in it, in a few operations.
-            ulps = 1 if kept[0].dtype in HALF else 8
+            # What a rule keeps in float32 is computed in it, in a few operations; or of matrices, in many.
+            ulps = 1 if kept[0].dtype in HALF else 4096 if of_matrices(subject.rule) else 8
             within_ulps(kept, right, ulps, f"{after} the state {declared.key!r} is further than the last place")
         # The next step starts from what is stored.
         states = [

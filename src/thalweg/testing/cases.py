@@ -56,9 +56,7 @@ def gradients(
 
 
 @lru_cache(64)
-def _gradients(
-    steps: int, shapes: tuple[Shape, ...], seed: int, spikes: bool
-) -> tuple[tuple[torch.Tensor, ...], ...]:
+def _gradients(steps: int, shapes: tuple[Shape, ...], seed: int, spikes: bool) -> tuple[tuple[torch.Tensor, ...], ...]:
     rows = []
     for step in range(steps):
         kind = _parts(shapes, 7919 * seed + step, normal=False)

@@ -1,11 +1,12 @@
 """What the rule says of itself."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 
 from thalweg.formula import FormulaError, Rule, Switch
-from thalweg.formula.compose import program, tested
+from thalweg.formula.compose import program, tested, usual_choices
 from thalweg.formula.rule import hypers, parts
 
 from .judging import require
@@ -46,9 +47,9 @@ class Text(Suite):
                 pytest.fail(f"with {form} the formula has no meaning: {error}")
 
 
-def _forms(rule: type[Rule]) -> list[dict[str, bool]]:
-    names = [*parts(rule, Switch), *tested(rule)]
+def _forms(rule: type[Rule]) -> list[dict[str, Any]]:
+    names, choices = [*parts(rule, Switch), *tested(rule)], usual_choices(rule)
     if len(names) <= _COMBINED:
-        return [dict(zip(names, on, strict=True)) for on in product((False, True), repeat=len(names))]
-    usual = dict.fromkeys(names, False)
-    return [usual, *({**usual, name: True} for name in names), dict.fromkeys(names, True)]
+        return [{**choices, **dict(zip(names, on, strict=True))} for on in product((False, True), repeat=len(names))]
+    usual = {**choices, **dict.fromkeys(names, False)}
+    return [usual, *({**usual, name: True} for name in names), {**usual, **dict.fromkeys(names, True)}]
