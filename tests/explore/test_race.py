@@ -6,12 +6,12 @@ from thalweg.explore.descent import descend
 from thalweg.explore.figures.race import FAMILIES, FIGURE, FIRST
 from thalweg.explore.rates import GRID, LOWEST, RACE_SURFACES, RATES, SEEDS, STEPS
 from thalweg.explore.surfaces import SURFACES
-from thalweg.rules import CATALOGUE
+from thalweg.rules import BY_WEIGHT
 
 pytestmark = pytest.mark.slow
 
-ALL = {f"family.{family}": [label for label, rule in CATALOGUE.items() if rule.family == family] for family in FAMILIES}
-AVERAGED = [label for label in CATALOGUE if label.startswith("schedulefree")]
+ALL = {f"family.{family}": [label for label, rule in BY_WEIGHT.items() if rule.family == family] for family in FAMILIES}
+AVERAGED = [label for label in BY_WEIGHT if label.startswith("schedulefree")]
 
 
 def state_on(surface, **changes):
@@ -21,16 +21,16 @@ def state_on(surface, **changes):
 
 def test_every_rule_of_the_catalogue_can_run():
     offered = [label for each in FIGURE.controls if each.name.startswith("family.") for label in each.options]
-    assert sorted(offered) == sorted(CATALOGUE)
+    assert sorted(offered) == sorted(BY_WEIGHT)
 
 
 def test_every_rule_takes_the_library_s_path(visit):
     surface, steps = "beale", 30
     panels = visit().draw("race", state_on(surface, steps=steps, **ALL))["panels"]
-    for label, line, loss in zip(CATALOGUE, panels[0]["marks"], panels[1]["marks"][1:], strict=False):
+    for label, line, loss in zip(BY_WEIGHT, panels[0]["marks"], panels[1]["marks"][1:], strict=False):
         if label in AVERAGED:
             continue
-        path = descend(CATALOGUE[label], surface, None, steps, lr=RATES[surface][label])
+        path = descend(BY_WEIGHT[label], surface, None, steps, lr=RATES[surface][label])
         # Beale's plateau has walls on which the last bits of a step grow.
         np.testing.assert_allclose(np.stack([line["x"], line["y"]], 1), path.weights, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(loss["y"], path.losses, rtol=1e-9, atol=1e-12)
@@ -68,7 +68,7 @@ def test_a_surface_brings_its_start_and_rates_and_so_does_its_address(visit):
 def test_only_the_rates_of_those_who_race_are_shown(visit):
     there = visit()
     hidden = there.draw("race", {"family.sign": []})["hidden"]
-    assert {f"{label}.lr" for label in CATALOGUE} - {*hidden} == {f"{label}.lr" for label in FIRST if label != "lion"}
+    assert {f"{label}.lr" for label in BY_WEIGHT} - {*hidden} == {f"{label}.lr" for label in FIRST if label != "lion"}
     assert "seed" in hidden
     assert "seed" not in there.draw("race", state_on("noisy"))["hidden"]
     assert there.draw("race", {"family.momentum": [], "family.adaptive": [], "family.sign": []})["table"]["rows"] == []
@@ -77,7 +77,7 @@ def test_only_the_rates_of_those_who_race_are_shown(visit):
 def test_rules_look_different(visit):
     rows = visit().draw("race", {"steps": 3, **ALL})["table"]["rows"]
     looks = {(look["colour"], look.get("dash")) for _, look, *_ in rows}
-    assert len(looks) == len(CATALOGUE)
+    assert len(looks) == len(BY_WEIGHT)
 
 
 SEARCH = """([cases, grid, steps, seeds, lowest]) => {
@@ -98,7 +98,7 @@ SEARCH = """([cases, grid, steps, seeds, lowest]) => {
 
 
 def test_rates_at_first_are_the_best_of_the_grid(visit):
-    cases = [("rosenbrock", label) for label in CATALOGUE]
+    cases = [("rosenbrock", label) for label in BY_WEIGHT]
     cases += [(surface, label) for surface in RACE_SURFACES for label in FIRST]
     found = visit().page.evaluate(SEARCH, [cases, GRID, STEPS, [*SEEDS], dict(LOWEST)])
     assert found == [RATES[surface][label] for surface, label in cases]

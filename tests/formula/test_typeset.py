@@ -20,11 +20,12 @@ from thalweg.formula.expression import Expression, apply, constant, number, weig
 from thalweg.formula.rule import CHAIN_DECAYS, decay_kind
 from thalweg.formula.text import Line, Story, sections, usual_story
 from thalweg.formula.typeset import WORDS, latex, latex_of, letters_of, mathml, mathml_of, unicode
-from thalweg.rules import CATALOGUE
+from thalweg.rules import BY_WEIGHT, CATALOGUE
 from thalweg.wrappers import WRAPPERS
 
 ADAMW = CATALOGUE["adamw"]
-RULES = {**CATALOGUE, **{f"adamw+{name}": wrapped(ADAMW, wrapper) for name, wrapper in WRAPPERS.items()}}
+WRAPPED = {f"adamw+{name}": wrapped(ADAMW, wrapper) for name, wrapper in WRAPPERS.items()}
+RULES = {**CATALOGUE, **WRAPPED}
 
 # -- arithmetic without rounding: modulo a prime, and what is no arithmetic scrambles its arguments
 
@@ -247,7 +248,7 @@ class Seen:
 # -- tokens of MathML
 
 CORE = {
-    "math", "mi", "mn", "mo", "mtext", "mspace", "mrow", "mfrac", "msqrt", "msup", "msub", "msubsup", "mover",
+    "math", "mi", "mn", "mo", "mtext", "mspace", "mrow", "mfrac", "msqrt", "msup", "msub", "msubsup", "mover", "munder",
     "mtable", "mtr", "mtd",
 }  # fmt: skip
 
@@ -479,7 +480,7 @@ def check_story(told: Story) -> None:
     check_lines([line for _, lines in sections(told) for line in lines], told)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [*BY_WEIGHT, *WRAPPED])
 def test_reading_it_gives_what_the_text_gives(name: str) -> None:
     rule = RULES[name]
     check_story(usual_story(rule))
@@ -637,7 +638,7 @@ def test_mathml_is_core(name: str) -> None:
     tree = ElementTree.fromstring(f"<div>{mathml_of(usual_story(RULES[name]))}</div>")
     inside = [element for math in tree.iter("math") for element in math.iter()]
     assert {element.tag for element in inside} <= CORE
-    children = {"mfrac": 2, "msup": 2, "msub": 2, "msubsup": 3, "mover": 2}
+    children = {"mfrac": 2, "msup": 2, "msub": 2, "msubsup": 3, "mover": 2, "munder": 2}
     assert all(len(element) == children[element.tag] for element in inside if element.tag in children)
     tokens = {"mi", "mn", "mo", "mtext"}
     assert all(element.text and not len(element) for element in inside if element.tag in tokens)

@@ -172,7 +172,6 @@ IN_LINE = {
     **dict.fromkeys(("row_sums", "column_sums", "total"), Form(2, (4,))),
     "identity": Form(WHOLE, (0,)),
     "norm": Form(WHOLE, (0,)),
-    "each": Form(0, (1,)),
     **dict.fromkeys(("/", "slashed"), Form(3, (3, 5))),
     "**": Form(5, (6,)),
     "sqrt": Form(5, (6,)),
@@ -233,8 +232,6 @@ class Mathematics(ABC):
             return self.symbol(Symbol("I"))
         if e.op in OVER:
             return self.total(parts[0], OVER[e.op])
-        if e.op == "each":
-            return self.each(self.brackets(", ".join(parts[:-1])), parts[-1])
         own: dict[str, Callable[..., str]] = {
             "neg": self.minus, "sum": self.total, "/": self.fraction, "slashed": self.slashed, "sqrt": self.root,
         }  # fmt: skip
@@ -294,10 +291,6 @@ class Mathematics(ABC):
         """A sum; ``over``: the indices that it runs over."""
 
     @abstractmethod
-    def each(self, entry: str, listed: str) -> str:
-        """The head of a repeat."""
-
-    @abstractmethod
     def call(self, function: str, parts: Sequence[str]) -> str: ...
 
     @abstractmethod
@@ -309,8 +302,8 @@ class Mathematics(ABC):
         """The name of a line that stands in so many repeats."""
 
     @abstractmethod
-    def aside(self, said: str, note: str) -> str:
-        """The head of a repeat, with its list in words."""
+    def head(self, entry: Sequence[str], listed: str, note: str) -> tuple[str, str]:
+        """The head of a repeat, in two parts as a `line`: each entry of a list, which the note has in words."""
 
     @abstractmethod
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:

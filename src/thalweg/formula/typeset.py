@@ -78,7 +78,8 @@ def letters_of(told: Story) -> dict[str, str]:
 
 def _spelled(line: Line, notation: Mathematics) -> tuple[str, str]:
     if line.value.op == "each":
-        return "", notation.aside(laid_out(line.value, notation), line.note)
+        *entry, listed = (notation.symbol(notation.symbols[e.arguments[0]]) for e in line.value.arguments)
+        return notation.head(entry, listed, line.note)
     name = notation.inside(notation.symbol(notation.symbols[line.name]), line.indent)
     note = f"({notation.say(line.note)})" if line.note else ""
     return notation.line(name, line.stored, laid_out(printed(line.value), notation), note)
@@ -107,7 +108,8 @@ def _symbols(lines: Iterable[Line]) -> Mapping[str, Symbol]:
                 visit(argument)
 
     for line in lines:
-        names[line.name] = None
+        if line.name:  # the head of a repeat has none
+            names[line.name] = None
         visit(line.value)
     return symbols(names)
 
@@ -179,12 +181,6 @@ class _Latex(Mathematics):
     def inside(self, name: str, repeats: int) -> str:
         return r"\vert\; " * repeats + name
 
-    def each(self, entry: str, listed: str) -> str:
-        return rf"{_latex_text(self.say('for each') + ' ')} {entry} \in {listed}"
-
-    def aside(self, said: str, note: str) -> str:
-        return rf"{said} \quad {_latex_text(note)}"
-
     def call(self, function: str, parts: Sequence[str]) -> str:
         known = function in ("max", "min", "exp", "ln", "cos", "sin")
         return (rf"\{function}" if known else rf"\operatorname{{{function}}}") + self.brackets(", ".join(parts))
@@ -193,6 +189,10 @@ class _Latex(Mathematics):
         rows = [f"{value} & {_latex_text(self.say('if') + ' ')} {condition}" for value, condition in chosen]
         inside = r" \\ ".join([*rows, f"{other} & {_latex_text(self.say('otherwise'))}"])
         return rf"\begin{{cases}} {inside} \end{{cases}}"
+
+    def head(self, entry: Sequence[str], listed: str, note: str) -> tuple[str, str]:
+        left = rf"{_latex_text(self.say('for each') + ' ')} {self.brackets(', '.join(entry))}"
+        return left, rf" \in {listed} \quad {_latex_text(note)}"
 
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:
         said = rf" \quad {_latex_text(note)}" if note else ""
@@ -263,12 +263,6 @@ class _MathML(Mathematics):
     def inside(self, name: str, repeats: int) -> str:
         return '<mo form="prefix" rspace="0.3em">|</mo>' * repeats + name
 
-    def each(self, entry: str, listed: str) -> str:
-        return f"<mrow><mtext>{escape(self.say('for each'))}&#xA0;</mtext>{entry}<mo>∈</mo>{listed}</mrow>"
-
-    def aside(self, said: str, note: str) -> str:
-        return f'{said}<mspace width="1em"></mspace><mtext>{escape(note)}</mtext>'
-
     def call(self, function: str, parts: Sequence[str]) -> str:
         return f"<mrow><mi>{escape(function)}</mi><mo>&#x2061;</mo>{self.brackets('<mo>,</mo>'.join(parts))}</mrow>"
 
@@ -277,6 +271,11 @@ class _MathML(Mathematics):
         rows.append((other, f"<mtext>{escape(self.say('otherwise'))}</mtext>"))
         cells = (f"<mtr>{_cell(value, 'left')}{_cell(when, 'left')}</mtr>" for value, when in rows)
         return f"<mrow><mo>{{</mo><mtable>{''.join(cells)}</mtable></mrow>"
+
+    def head(self, entry: Sequence[str], listed: str, note: str) -> tuple[str, str]:
+        left = f"<mtext>{escape(self.say('for each'))}&#xA0;</mtext>{self.brackets('<mo>,</mo>'.join(entry))}"
+        said = f'<mspace width="1em"></mspace><mtext>{escape(note)}</mtext>'
+        return left, f'<mo form="infix">∈</mo>{listed}{said}'
 
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:
         # First in its cell, it would be taken for a prefix.
@@ -330,18 +329,15 @@ class _Unicode(Mathematics):
     def inside(self, name: str, repeats: int) -> str:
         return "│ " * repeats + name
 
-    def each(self, entry: str, listed: str) -> str:
-        return f"{self.say('for each')} {entry} ∈ {listed}"
-
-    def aside(self, said: str, note: str) -> str:
-        return f"{said}  {note}"
-
     def call(self, function: str, parts: Sequence[str]) -> str:
         return f"{function}({', '.join(parts)})"
 
     def cases(self, chosen: Sequence[tuple[str, str]], other: str) -> str:
         said = [f"{value} {self.say('if')} {condition}" for value, condition in chosen]
         return ", ".join([*said, f"{self.say('otherwise')} {other}"])
+
+    def head(self, entry: Sequence[str], listed: str, note: str) -> tuple[str, str]:
+        return f"{self.say('for each')} {self.brackets(', '.join(entry))}", f" ∈ {listed}  {note}"
 
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:
         return name, f" {'←' if stored else '='} {value}" + (f"  {note}" if note else "")
