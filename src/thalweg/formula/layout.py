@@ -225,7 +225,7 @@ class Mathematics(ABC):
         if e.op in BARS:
             return self.fenced(*BARS[e.op], *parts)
         if e.op == "@":
-            return self.product(parts, [""])
+            return self.product(parts, [self._between(*e.arguments)])
         if e.op == "transpose":
             return self.power(e.arguments[0], parts[0], self.number("⊤"))
         if e.op == "identity":
@@ -243,13 +243,17 @@ class Mathematics(ABC):
 
     def _between(self, a: Expression, b: Expression) -> str:
         """What stands between two factors: ``""``, a ``dot`` where they would read as one, or a ``space``."""
+        while a.op == "@":
+            a = a.arguments[1]
+        while b.op == "@":
+            b = b.arguments[0]
         left, right = self._kind(a), self._kind(b)
         if "word" in (left, right) or right == "number" or (left == "number" and b.op == "/"):
             return "dot"
         return "space" if "call" in (left, right) else ""
 
     def _kind(self, factor: Expression) -> str:
-        e = factor.arguments[0] if factor.op == "**" else factor
+        e = factor.arguments[0] if factor.op in ("**", "transpose") else factor
         if e.op in ("number", "weight"):
             return "word" if self.symbols[e.arguments[0]].word else "letter"
         return "number" if e.op == "constant" else "" if e.op in self.forms else "call"

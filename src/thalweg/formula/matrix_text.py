@@ -55,7 +55,7 @@ def described(rule: type[Rule], listed: str, value: Any) -> str:
     chosen = entries(rule, name, value)[int(start) if start else None : int(stop) if stop else None]
     runs = [(len([*some]), entry) for entry, some in groupby(tuple(each) for each in chosen)]
     said = [
-        f"({', '.join(f'{x:.6g}' for x in entry)})" + (f" {many} times" if many > 1 else "") for many, entry in runs
+        f"({', '.join(f'{x:.5g}' for x in entry)})" + (f" {many} times" if many > 1 else "") for many, entry in runs
     ]
     return ", ".join(said)
 

@@ -273,7 +273,8 @@ class _MathML(Mathematics):
         return f"<mrow><mo>{{</mo><mtable>{''.join(cells)}</mtable></mrow>"
 
     def head(self, entry: Sequence[str], listed: str, note: str) -> tuple[str, str]:
-        left = f"<mtext>{escape(self.say('for each'))}&#xA0;</mtext>{self.brackets('<mo>,</mo>'.join(entry))}"
+        each = escape(self.say("for each"))
+        left = f"<mrow><mtext>{each}&#xA0;</mtext>{self.brackets('<mo>,</mo>'.join(entry))}</mrow>"
         said = f'<mspace width="1em"></mspace><mtext>{escape(note)}</mtext>'
         return left, f'<mo form="infix">∈</mo>{listed}{said}'
 
