@@ -111,8 +111,8 @@ TOLERANCE = {"prodigy": {**Conformance.tolerance, torch.float32: 1e-4}}
 # decides which are 0.
 TOLERANCE |= {name: {torch.float64: 1e-10, torch.float32: 2e-3} for name in ("muon", "normuon")}
 TOLERANCE["shampoo"] = {torch.float64: 1e-10, torch.float32: 1e-2}
-# The eigenvectors of equal eigenvalues are any, and SOAP's step depends on them: a matrix that is far from square leaves
-# many at 0. tests/optim/test_matrix_rules.py has the numbers.
+# The eigenvectors of equal eigenvalues are any, and SOAP's step depends on them: a matrix that is far from square has
+# many at 0. Its numbers are in tests/rules/test_matrix_rules.py.
 ANY = dict.fromkeys(
     (
         "test_agrees_with_the_oracle", "test_size", "test_half_precision", "test_numbers_are_read_at_each_step",
