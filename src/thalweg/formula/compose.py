@@ -35,7 +35,7 @@ from .declare import BySize, Coefficients, Due, Form, Scalar, State, Sum, Switch
 from .expression import Expression, constant, leaves, number, weight
 from .geometry import Geometry
 from .language import FormulaError
-from .rule import Rule, asks, entries, handed, hypers, inner, layers, of_matrices, once, parts
+from .rule import Rule, asks, by_size, entries, handed, hypers, inner, layers, of_matrices, once, parts
 
 Values = Mapping[str, Any]
 
@@ -140,7 +140,8 @@ def multiplied(rule: type[Rule], values: Values, of: Geometry) -> dict[str, Any]
                 side; and the numbers.
     """
     known = {"rows": of.rows, "columns": of.columns, **prepared(rule, values)}
-    known |= {name: each.now(of.rows, of.columns, values) for name, each in parts(rule, BySize).items()}
+    if not parts(rule, BySize).keys() <= values.keys():
+        known |= by_size(rule, of.rows, of.columns, values)
     known |= {name: each.now(values["t"], values) for name, each in parts(rule, Due).items() if name not in values}
     known |= {name: entries(rule, name, values[name]) for name in parts(rule, Coefficients)}
     live = live_states(rule, values)

@@ -82,16 +82,14 @@ class Coefficients:
 class BySize:
     """A switch that the size of the matrices decides: only ``matrix`` may test it.
 
-    ``holds``  a function of their rows and columns that compares two numbers.
+    ``holds``  a function of their rows and columns that says whether it is on.
     ``when``   it is off unless this switch is on.
+    ``of``     a list of coefficients, whose entries the function gets too.
     """
 
-    holds: Callable[[Any, Any], Any]
+    holds: Callable[..., bool]
     when: str | None = None
-
-    def now(self, rows: int, columns: int, values: Mapping[str, Any]) -> bool:
-        """Whether it is on for matrices of this size."""
-        return bool(self.holds(rows, columns)) and (self.when is None or bool(values[self.when]))
+    of: str | None = None
 
 
 @dataclass(frozen=True)

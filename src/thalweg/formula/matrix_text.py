@@ -17,7 +17,7 @@ from .declare import Coefficients, Due
 from .expression import LEAVES, Expression, number, weight
 from .geometry import Geometry
 from .matrices import Named
-from .rule import Rule, entries, handed, parts
+from .rule import Rule, by_size, entries, handed, parts
 
 # A part of so many operations that is needed twice gets a name, if its author gave it none.
 _WORTH_A_NAME = 2
@@ -44,7 +44,7 @@ def traced(rule: type[Rule], switches: Mapping[str, Any], of: Geometry) -> dict[
     for name in parts(rule, Coefficients):
         values[name] = Named(name, len(entries(rule, name, switches[name])[0]))
     live = live_states(rule, switches)
-    found = multiplied(rule, values, of)
+    found = multiplied(rule, {**values, **by_size(rule, of.rows, of.columns, switches)}, of)
     return {name: e for name, e in found.items() if name not in live or e != weight(name)}
 
 

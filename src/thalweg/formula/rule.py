@@ -205,6 +205,15 @@ def chosen(rule: type[Declaring]) -> tuple[str, ...]:
     return (*parts(rule, Form), *parts(rule, Coefficients))
 
 
+def by_size(rule: type[Declaring], rows: int, columns: int, values: Mapping[str, Any]) -> dict[str, bool]:
+    """The switches that the size of the matrices decides; ``values``: the rule's other switches, and its choices."""
+    found = {}
+    for name, each in parts(rule, BySize).items():
+        listed = () if each.of is None else (entries(rule, each.of, values[each.of]),)
+        found[name] = (each.when is None or bool(values[each.when])) and bool(each.holds(rows, columns, *listed))
+    return found
+
+
 def entries(rule: type[Declaring], name: str, value: Any) -> Any:
     """The entries of a list of coefficients that is chosen by its name; of a list of the user's own, those."""
     return parts(rule, Coefficients)[name].lists[value] if isinstance(value, str) else value
@@ -297,6 +306,8 @@ def _check_declarations(rule: type[Declaring]) -> None:
             refuse(name, f"its default {value.default!r} is none of {', '.join(value.lists)}")
         if isinstance(value, BySize) and value.when is not None and value.when not in switches:
             refuse(name, f"when={value.when!r} is not a switch of this rule")
+        if isinstance(value, BySize) and value.of is not None and value.of not in parts(rule, Coefficients):
+            refuse(name, f"of={value.of!r} is no list of coefficients of this rule")
         if isinstance(value, Due) and value.every is not None and value.every not in numbers:
             refuse(name, f"every={value.every!r} is not a hyperparameter of this rule")
     for name in rule.declared:

@@ -8,11 +8,11 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from thalweg.formula import BySize, Rule, Scalar, State
+from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.geometry import Geometry, blocks, flattened, geometry
-from thalweg.formula.rule import decay_kind, handed, hypers, of_matrices, parts
+from thalweg.formula.rule import by_size, decay_kind, handed, hypers, of_matrices, parts
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
 from . import reading, readouts, state, surface
@@ -168,7 +168,7 @@ def _most(sizes: Mapping[Geometry, int]) -> list[Geometry]:
 def _matrices(rule: type[Rule], chosen: Mapping[str, Any], members: Sequence[Served]) -> Iterator[str]:
     """How many matrices of which size are multiplied, in which form and element type."""
     for size, count in _sizes(rule, chosen, members).items():
-        forms = [name for name, each in parts(rule, BySize).items() if each.now(size.rows, size.columns, chosen)]
+        forms = [name for name, on in by_size(rule, size.rows, size.columns, chosen).items() if on]
         said = f"{count:,} of {size.rows:,} x {size.columns:,}" + (f" ({', '.join(forms)})" if forms else "")
         yield from _labelled("matrices", said)
     if of_matrices(rule):
