@@ -22,9 +22,10 @@ from thalweg.formula.operations import OPERATIONS
 
 Value = torch.Tensor | float
 
+_BY_EACH: Mapping[str, Callable[..., torch.Tensor]] = {"*": torch.mul, "/": torch.div}
 _SUMS: Mapping[str, tuple[int, ...]] = {"row_sums": (-1,), "column_sums": (-2,), "total": (-2, -1)}
 _EXACT: Mapping[str, Callable[[Any], Any]] = {
-    "qr": matrices.qr, "descending": matrices.descending, "trace": matrices.trace, "identity": matrices.identity,
+    "qr": matrices.qr, "descending": matrices.descending, "trace": matrices.trace,
     "eigenvalues": lambda x: matrices.eigh(x)[0], "eigenvectors": lambda x: matrices.eigh(x)[1],
 }  # fmt: skip
 
@@ -141,6 +142,8 @@ class _Making:
         if e.op in _SUMS:
             axes = _SUMS[e.op]
             return lambda x: x.sum(axes, keepdim=True, dtype=self.real), e.arguments
+        if e.op == "identity":
+            return matrices.identity, e.arguments
         if e.op in _EXACT:
             exactly = _EXACT[e.op]
             return lambda x: exactly(x.to(self.real)), e.arguments
@@ -180,9 +183,22 @@ def _elementwise(op: str, arguments: Sequence[Expression]) -> Callable[..., Any]
     alone = [_by_matrix(argument) for argument in arguments]
 
     def of(*given: Value) -> Any:
-        return function(*(np.float64(a) if one and np.size(a) == 1 else a for a, one in zip(given, alone, strict=True)))
+        found: list[Any] = [
+            np.float64(a) if one and np.size(a) == 1 else a for a, one in zip(given, alone, strict=True)
+        ]
+        if op in _BY_EACH and alone == [False, True] and isinstance(found[1], torch.Tensor):
+            return _by_each(_BY_EACH[op], found[0], found[1])
+        return function(*found)
 
     return of
+
+
+def _by_each(function: Callable[..., torch.Tensor], x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """A stack by a number of each matrix, in the stack's element type: at once, torch would widen it and narrow it."""
+    found = torch.empty_like(x)
+    for matrix, one, given in zip(x, numbers.flatten().tolist(), found, strict=True):
+        function(matrix, one, out=given)
+    return found
 
 
 def _by_matrix(e: Expression) -> bool:

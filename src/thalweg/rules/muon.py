@@ -87,8 +87,8 @@ def taller(rows, columns):
 
 def gram_is_cheaper(rows, columns, coefficients):
     # On a matrix of s x l, s <= l, five plain steps take (20 l + 10 s) s^2 multiplications and additions, the Gram form
-    # below (12 l + 22 s) s^2; four take 16 l + 8 s and 12 l + 14 s. It is less where l is above 1.5 s. Longer lists have
-    # not been tried.
+    # below (12 l + 22 s) s^2; four take 16 l + 8 s and 12 l + 14 s. It is less where l is above 1.5 s. Longer lists
+    # have not been tried.
     return len(coefficients) in (4, 5) and 2 * max(rows, columns) > 3 * min(rows, columns)
 
 
