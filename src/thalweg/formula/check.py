@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from .compose import called, program, tested, usual_switches
+from .compose import asked_by_matrix, called, program, tested, usual_switches
 from .declare import Scalar, Sum, Switch
 from .expression import leaves
 from .language import FormulaError
 from .lower import lower
-from .rule import Rule, once, parts
+from .rule import Rule, of_matrices, once, parts
 
 
 @once
@@ -19,8 +19,10 @@ def check(rule: type[Rule]) -> None:
     for switches in _tried(rule):
         traced = program(rule, switches)
         try:
-            for walk in (*traced.sums, traced.update):
+            for walk in (*traced.sums, traced.update, *([] if traced.enter is None else [traced.enter])):
                 lower(walk)
+            if of_matrices(rule):
+                asked_by_matrix(rule, switches)
         except FormulaError as error:
             raise FormulaError(f"{called(rule)}: {error}") from error
         by_tensor = {name for name, total in parts(rule, Sum).items() if total.scope == "tensor"}

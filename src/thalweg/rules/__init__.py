@@ -17,6 +17,7 @@ from .nadam import NAdam as NAdam
 from .adamw import AdamW as AdamW
 from .lars import LARS as LARS
 from .amsgrad import AMSGrad as AMSGrad
+from .shampoo import Shampoo as Shampoo
 from .signum import Signum as Signum
 from .lamb import LAMB as LAMB
 from .radam import RAdam as RAdam
@@ -32,12 +33,11 @@ from .schedulefreesgd import ScheduleFreeSGD as ScheduleFreeSGD
 from .schedulefreeadamw import ScheduleFreeAdamW as ScheduleFreeAdamW
 from .ademamix import AdEMAMix as AdEMAMix
 from .adopt import ADOPT as ADOPT
-from .muon import Muon as Muon
-from .shampoo import Shampoo as Shampoo
-from .soap import SOAP as SOAP
-from .normuon import NorMuon as NorMuon
 from .mars import MARS as MARS
 from .grams import Grams as Grams
+from .soap import SOAP as SOAP
+from .muon import Muon as Muon
+from .normuon import NorMuon as NorMuon
 # isort: on
 
 CATALOGUE: dict[str, type[Rule]] = {

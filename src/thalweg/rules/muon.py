@@ -93,7 +93,7 @@ def gram_is_cheaper(rows, columns, coefficients):
 
 
 class Muon(Rule):
-    """Steps of one length in every direction: the average gradient with its singular values set to about 1.
+    """The average gradient, its singular values set to about 1: alike in every direction.
 
     Source:  Jordan et al. 2024, kellerjordan.github.io/posts/muon (KellerJordan/Muon). scale "rms", which gives steps
              the size of AdamW's, so that its lr and weight_decay carry over: Liu et al. 2025, arXiv:2502.16982;

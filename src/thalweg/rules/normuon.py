@@ -6,7 +6,7 @@ from .muon import Muon
 
 
 class NorMuon(Muon):
-    """Muon whose rows, which are a layer's neurons, are evened out by an average of their squares.
+    """Muon whose rows, a layer's neurons, are evened out by an average of their squares.
 
     Source:  Li et al. 2025, arXiv:2510.05491.
     Departs: longer_side averages along the longer side instead, as modded-nanogpt, nanochat and NVIDIA's have it, and

@@ -24,7 +24,7 @@ NO_LENGTH = 1e-30
 
 
 class Shampoo(Rule):
-    """The average gradient, evened out by the inverse root of the gradients' average square, as long as Adam's step.
+    """The average gradient times the inverse root of its mean square; as long as Adam's.
 
     Source:  Gupta, Koren & Singer 2018, arXiv:1802.09568; its one-sided form, with a pseudo-inverse of the square, new
              in every step, and Adam's length for each tensor (grafting), as in modded-nanogpt's optimization track and

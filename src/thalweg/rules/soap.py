@@ -19,7 +19,7 @@ from thalweg.formula import (
 
 
 class SOAP(Rule):
-    """Adam along the axes of Shampoo: the eigenvectors of the gradients' average squares, on either side of a matrix.
+    """Adam along the axes of Shampoo: the eigenvectors of the gradients' mean squares.
 
     Source:  Vyas et al. 2024, arXiv:2409.11321, and the authors' code, nikhilvyas/SOAP: its first step moves nothing
              and finds the axes; every `frequency` steps one step of orthogonal iteration turns them, in the order of

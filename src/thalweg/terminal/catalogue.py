@@ -40,10 +40,12 @@ def wrappers_table(catalogue: Mapping[str, type[Wrapper]]) -> Table:
 
 
 def state_count(declaring: type[Declaring]) -> str:
-    """How many numbers are kept per weight; a range when options add some."""
-    states = parts(declaring, State).values()
+    """How many numbers are kept per weight; a range when options add some; + if others are of rows, or a side."""
+    every = parts(declaring, State).values()
+    states = [state for state in every if state.shape == "weight"]
     always = sum(state.when is None for state in states)
-    return str(always) if always == len(states) else f"{always} to {len(states)}"
+    more = "+" if len(states) < len(every) else ""
+    return (str(always) if always == len(states) else f"{always} to {len(states)}") + more
 
 
 def rule_card(rule: type[Rule], step: Iterable[str]) -> RenderableType:
