@@ -23,8 +23,8 @@ def rules() -> None:
     console.print(wrappers_table(WRAPPERS))
     console.print(
         "\nState: numbers kept per weight; options may add some, and + are others, of rows or for a side of a matrix. "
-        "All of a rule: thalweg show adamw. In a comparison: -r adamw,momentum+lookahead,rmsprop:like=tf1. Schedules by "
-        "the step: thalweg show schedules. Left to torch.optim: ASGD, Adafactor, LBFGS, SparseAdam."
+        "All of a rule: thalweg show adamw. In a comparison: -r adamw,momentum+lookahead,rmsprop:like=tf1. Schedules "
+        "by the step: thalweg show schedules. Left to torch.optim: ASGD, Adafactor, LBFGS, SparseAdam."
     )
 
 

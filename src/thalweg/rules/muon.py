@@ -131,7 +131,7 @@ class Muon(Rule):
             "full_norm": True, "neuron_wise": True, "longer_side": True, "decay": "cautious", "gram": False,
         },
         "nvidia": {
-            "lr": 3e-4, "nesterov": False, "coefficients": "you", "safety": 1.0, "eps": 1e-15, "floor": "floored",
+            "lr": 3e-4, "weight_decay": 0.01, "nesterov": False, "coefficients": "you", "safety": 1.0, "eps": 1e-15, "floor": "floored",
             "scale": "nvidia", "gram": False,
         },
     }  # fmt: skip
