@@ -11,8 +11,8 @@ import thalweg
 from thalweg.optim import OPTIMIZERS, Optimizer
 from thalweg.rules import BY_WEIGHT
 
-# Every optimizer of the catalogue that takes vectors too, a wrapped one, and one without any state; the others have options that give them
-# all of their states.
+# Every optimizer of the catalogue that takes vectors too, a wrapped one, and one without any state; the others have
+# options that give them all of their states.
 MADE: dict[str, type[Optimizer]] = {
     **{name: OPTIMIZERS[name] for name in BY_WEIGHT},
     "cautious": thalweg.wrap(thalweg.LAMB, thalweg.Cautious),

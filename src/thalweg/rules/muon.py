@@ -131,8 +131,8 @@ class Muon(Rule):
             "full_norm": True, "neuron_wise": True, "longer_side": True, "decay": "cautious", "gram": False,
         },
         "nvidia": {
-            "lr": 3e-4, "weight_decay": 0.01, "nesterov": False, "coefficients": "you", "safety": 1.0, "eps": 1e-15, "floor": "floored",
-            "scale": "nvidia", "gram": False,
+            "lr": 3e-4, "weight_decay": 0.01, "nesterov": False, "coefficients": "you", "safety": 1.0, "eps": 1e-15,
+            "floor": "floored", "scale": "nvidia", "gram": False,
         },
     }  # fmt: skip
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
