@@ -148,7 +148,7 @@ class Muon(Rule):
     equilibrate = Switch(False)
     full_norm = Switch(False)
     neuron_wise = Switch(False)
-    beta2 = Hyper(0.95, one_minus_log_uniform(1e-3, 0.2, trials=25), below=1.0)
+    beta2 = Hyper(0.95, below=1.0)
     eps2 = Hyper(1e-10)
     divisor = Form("floored", {"floored": root_of_floored, "added": root_and_added})
     longer_side = Switch(False)

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.formula.declare import Hyper, State, Switch
+from thalweg.formula.declare import Coefficients, Form, Hyper, State, Switch
 from thalweg.formula.rule import Declaring, Rule, Wrapper, decay_kind, hypers, parts, text
 from thalweg.formula.text import Line, sections, usual_story
 from thalweg.formula.typeset import letters_of, unicode
@@ -121,6 +121,10 @@ def _numbers(rule: type[Rule]) -> Table:
         made.add_row(hyper_name, value_text(hyper.default), searched(hyper))
     for switch_name, switch in parts(rule, Switch).items():
         made.add_row(switch_name, value_text(switch.default), "no (a switch)")
+    for form_name, form in parts(rule, Form).items():
+        made.add_row(form_name, form.default, f"no (one of {', '.join(form.choices)})")
+    for list_name, listed in parts(rule, Coefficients).items():
+        made.add_row(list_name, listed.default, f"no (one of {', '.join(listed.lists)}, or a list of one's own)")
     return made
 
 
