@@ -5,6 +5,7 @@ from functools import reduce
 
 from shapes import MODELS, Model
 from thalweg.optim import OPTIMIZERS, Optimizer, wrap
+from thalweg.rules import BY_WEIGHT
 from thalweg.speed.cases import FROM_MEMORY, least_bytes
 from thalweg.wrappers import WRAPPERS
 
@@ -79,8 +80,9 @@ CELLS = {
     if _measured(cell.rule, cell.model_key, cell.chain)
 }
 
-# Every rule on one large tensor, and each wrapper around AdamW; the average is an option of every rule.
+# Every rule that sees a weight at a time, on one large tensor, and each wrapper around AdamW; the average is an option
+# of every rule.
 CATALOGUE = {
     cell.name: cell
-    for cell in (Cell(rule, "25m", "step") for rule in (*OPTIMIZERS, "adamw+cautious", "adamw+lookahead"))
+    for cell in (Cell(rule, "25m", "step") for rule in (*BY_WEIGHT, "adamw+cautious", "adamw+lookahead"))
 }

@@ -20,7 +20,7 @@ from page import Circumstances, Result, page
 from shapes import MODELS
 from sides import Side, check, sides
 from small_cells import SMALL_CELLS
-from thalweg.optim import OPTIMIZERS
+from thalweg.rules import BY_WEIGHT
 from thalweg.speed.measure import Timing
 
 STEPS = Path(__file__).parents[1] / "benchmarks" / "steps.py"
@@ -57,7 +57,7 @@ def test_a_side_that_does_not_clear_is_noticed() -> None:
 
 def test_every_rule_and_every_model_is_measured() -> None:
     assert {cell.rule for cell in CELLS.values()} == {*RULES}
-    assert {cell.rule.partition("+")[0] for cell in CATALOGUE.values()} == {*OPTIMIZERS}
+    assert {cell.rule.partition("+")[0] for cell in CATALOGUE.values()} == {*BY_WEIGHT}
     assert {(cell.model_key, cell.chain) for cell in CELLS.values() if cell.rule == "adamw"} == {
         (model, chain) for model in MODELS for chain in ("step", "clip", "full")
     }

@@ -44,7 +44,7 @@ class TestLike:
             other = like(rule, convention)
             assert other is like(rule, convention)
             assert (other.__name__, other.followed, other.conventions) == (rule.__name__, convention, rule.conventions)
-            made = OPTIMIZERS[name]([torch.nn.Parameter(torch.ones(2))], like=convention)
+            made = OPTIMIZERS[name]([torch.nn.Parameter(torch.ones(2, 2))], like=convention)
             for key, value in rule.conventions[convention].items():
                 assert {**{n: h.default for n, h in hypers(other).items()}, **_switches(other)}.get(key, value) == value
             assert made.rule is rule
@@ -95,7 +95,9 @@ class TestLike:
         assert same(
             path(lambda ps: optimizer(Halving)(ps, like="full")), -path(lambda ps: thalweg.SGD(ps, lr=0.1)) + 2 * START
         )
-        with pytest.raises(FormulaError, match="'shore' is neither a hyperparameter nor a switch nor decay"):
+        with pytest.raises(
+            FormulaError, match="'shore' is neither a hyperparameter nor a switch nor a choice nor decay"
+        ):
             type("Wrong", (Halving,), {"conventions": {"full": {"shore": 1.0}}})
 
 

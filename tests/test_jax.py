@@ -17,7 +17,7 @@ import thalweg.jax
 from thalweg import schedules
 from thalweg.formula import Hyper, Rule, chain, torch_reader, wrapped
 from thalweg.formula.rule import decay_kind
-from thalweg.rules import CATALOGUE
+from thalweg.rules import BY_WEIGHT, CATALOGUE
 from thalweg.testing import oracle
 from thalweg.testing.judging import case
 from thalweg.wrappers import GPA, Cautious, Hyperball, Lookahead, WeightAverage
@@ -26,7 +26,7 @@ from thalweg.wrappers.readouts import Readouts
 SHAPES = ((3, 4), (5,), ())
 # No state; states and a step count; sums of the rule's and of a wrapper's; scalars, and other weights to test.
 SPAN = [CATALOGUE["sgd"], CATALOGUE["adamw"], wrapped(CATALOGUE["lamb"], Cautious), CATALOGUE["schedulefreeadamw"]]
-OTHERS = [rule for rule in CATALOGUE.values() if rule not in SPAN]
+OTHERS = [rule for rule in BY_WEIGHT.values() if rule not in SPAN]
 
 
 @pytest.fixture(autouse=True)

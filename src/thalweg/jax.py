@@ -25,10 +25,23 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(needs, name=error.name) from error
 
 from thalweg.closest import did_you_mean
-from thalweg.formula import Rule, Scalar, Schedule, State, Sum, Switch, chain, compose, wrapped
-from thalweg.formula.geometry import kept_shape, matrices, summed
-from thalweg.formula.rule import CHAIN_DECAYS, by_lines, decay_kind, hypers, parts, shaped, tests_other_weights
+from thalweg.formula import Due, Rule, Scalar, Schedule, State, Sum, Switch, chain, compose, wrapped
+from thalweg.formula.choices import check_choices
+from thalweg.formula.geometry import flattened, kept_shape, matrices, summed
+from thalweg.formula.rule import (
+    CHAIN_DECAYS,
+    by_lines,
+    chosen,
+    decay_kind,
+    hypers,
+    inner,
+    of_matrices,
+    parts,
+    shaped,
+    tests_other_weights,
+)
 from thalweg.formula.scheduled import scheduled
+from thalweg.formula.stages import staged
 from thalweg.rules import CATALOGUE
 from thalweg.wrappers import WeightAverage, readouts
 
@@ -42,6 +55,8 @@ _CHAIN: Numbers = {
     "decay": None, "maximize": False, "clip_value": None, "clip_norm": None, "clip_scope": "all", "clip_eps": 1e-6,
     "ema": 0.0, "ema_warmup": True,
 }  # fmt: skip
+# What is asked of matrices besides; in JAX it is the user who says in what they are multiplied.
+_MATRICES: Numbers = {"products": "float32", "flatten": False, "split_sizes": None}
 
 
 class RuleState(NamedTuple):
@@ -89,17 +104,24 @@ def transformation(
     parameters' types. Raises TypeError for an option that the rule does not have, ValueError outside of its range.
     """
     whole = wrapped(rule, WeightAverage)
-    known = {**_CHAIN, **_numbers(rule, options)}
-    unknown = [name for name in known if name not in {*hypers(whole), *parts(whole, Switch), *_CHAIN}]
+    if due := [*parts(rule, Due)]:
+        raise TypeError(
+            f"{rule.__name__} does in some steps what it does not in others ({due[0]}), so no one formula can be traced"
+        )
+    chain_of = {**_CHAIN, **(_MATRICES if of_matrices(rule) else {})}
+    known = {**chain_of, **_numbers(rule, options)}
+    own = (*hypers(whole), *parts(whole, Switch), *chosen(whole), *chain_of)
+    unknown = [name for name in known if name not in own]
     if unknown:
-        takes = [name for name in (*hypers(whole), *parts(whole, Switch), *_CHAIN) if name != "lr"]
+        takes = [name for name in own if name != "lr"]
         raise TypeError(
             f"{rule.__name__} takes no {unknown[0]!r}{did_you_mean(unknown[0], takes)}; it takes "
             f"{', '.join(dict.fromkeys(['learning_rate', 'schedule', *takes]))}"
         )
     defaults = {name: hyper.default for name, hyper in hypers(whole).items()}
     switches = {name: switch.default for name, switch in parts(whole, Switch).items()}
-    settings = {**defaults, **switches, **known}
+    settings = {**defaults, **switches, **compose.usual_choices(whole), **known}
+    check_choices(whole, rule.__name__, settings)
     if learning_rate is not None:
         settings["lr"] = learning_rate
     for name, hyper in hypers(whole).items():
@@ -188,6 +210,11 @@ def _values(settings: Numbers, kind: str, count: Any) -> dict[str, Any]:
 def _init(params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> RuleState:
     count = jnp.zeros((), jnp.int32)
     values = _values(settings, kind, count)
+    if of_matrices(rule) and any(w.ndim < 2 for w in jax.tree.leaves(params)):
+        raise ValueError(
+            f"{inner(rule).__name__} steps matrices: give vectors and single numbers to another transformation, by "
+            "optax.multi_transform"
+        )
 
     def started(name: str, w: jax.Array) -> jax.Array:
         declared = compose.live_states(rule, {**values, **shaped(rule, w)}).get(name)
@@ -196,7 +223,8 @@ def _init(params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> Ru
         dtype = jnp.promote_types(w.dtype, declared.dtype or w.dtype)
         if declared.start == "w":
             return w.astype(dtype)
-        return jnp.full(kept_shape(w.shape, declared.shape), _start(declared.start, values), dtype)
+        flat = of_matrices(rule) and flattened(w.shape, settings["flatten"])
+        return jnp.full(kept_shape(w.shape, declared.shape, flat), _start(declared.start, values), dtype)
 
     shapes = compose.shapes_that_differ(rule)
     names = dict.fromkeys(name for shape in shapes for name in compose.live_states(rule, {**values, **shape}))
@@ -230,6 +258,9 @@ def _update(
             squares = [sum(squares)] * len(squares)
         for values, of in zip(known, squares, strict=True):
             values["clip_scale"] = chain.norm_scale(of, settings["clip_norm"], settings["clip_eps"])
+    stages = [staged(rule, values, partial(_as, settings.get("products"))) for values in known]
+    for values, made in zip(known, stages, strict=True):
+        values |= made
     scopes = {name: total.scope for name, total in parts(rule, Sum).items()}
     for layer in compose.summing(rule):
         own = [_totals(rule, values, layer) for values in known]
@@ -238,13 +269,19 @@ def _update(
             for values, totals in zip(known, own, strict=True):
                 values[name] = totals[name] if overall is None else overall
     moved, states, scalars = [], [], []
-    for w, values in zip(leaves, known, strict=True):
+    for w, values, made in zip(leaves, known, stages, strict=True):
         after = compose.updated(rule, values)
         moved.append((-compose.moved(rule, values)).astype(w.dtype).reshape(w.shape))
-        states.append({name: _kept_as(rule, name, each, w) for name, each in after.items() if name != "w"})
+        stepped = {name: _kept_as(rule, name, each, w) for name, each in after.items() if name != "w"}
+        states.append({**{name: made[name] for name in made.keys() & state.states.keys()}, **stepped})
         settled = compose.settled(rule, values)
         scalars.append({name: settled[name] for name in state.scalars})
     return tree.unflatten(moved), _next(state, rule, tree, states, scalars)
+
+
+def _as(products: str | None, matrix: Any) -> Any:
+    """A matrix in the element type of the products, unless it is of float64."""
+    return matrix if products is None or matrix.dtype == jnp.float64 else matrix.astype(products)
 
 
 def _kept(state: RuleState, rule: type[Rule], tree: Any) -> list[dict[str, Any]]:

@@ -3,15 +3,15 @@ import pytest
 from explorer_runs import complaints, run
 
 from thalweg.explore.descent import descend
-from thalweg.explore.figures.race import FAMILIES, FIGURE, FIRST, RACERS
+from thalweg.explore.figures.race import FAMILIES, FIGURE, FIRST
 from thalweg.explore.rates import GRID, LOWEST, RACE_SURFACES, RATES, SEEDS, STEPS
 from thalweg.explore.surfaces import SURFACES
-from thalweg.rules import CATALOGUE
+from thalweg.rules import BY_WEIGHT, CATALOGUE
 
 pytestmark = pytest.mark.slow
 
-ALL = {f"family.{family}": [label for label, rule in RACERS.items() if rule.family == family] for family in FAMILIES}
-AVERAGED = [label for label in RACERS if label.startswith("schedulefree")]
+ALL = {f"family.{family}": [label for label, rule in BY_WEIGHT.items() if rule.family == family] for family in FAMILIES}
+AVERAGED = [label for label in BY_WEIGHT if label.startswith("schedulefree")]
 
 
 def state_on(surface, **changes):
@@ -21,17 +21,17 @@ def state_on(surface, **changes):
 
 def test_every_rule_that_needs_no_matrix_can_run():
     offered = [label for each in FIGURE.controls if each.name.startswith("family.") for label in each.options]
-    assert sorted(offered) == sorted(RACERS)
-    assert {*CATALOGUE} - {*RACERS} == {"adafactor", "came"}
+    assert sorted(offered) == sorted(BY_WEIGHT)
+    assert {*CATALOGUE} - {*BY_WEIGHT} == {"adafactor", "came", "muon", "normuon", "soap", "shampoo"}
 
 
 def test_every_rule_takes_the_library_s_path(visit):
     surface, steps = "beale", 30
     panels = visit().draw("race", state_on(surface, steps=steps, **ALL))["panels"]
-    for label, line, loss in zip(RACERS, panels[0]["marks"], panels[1]["marks"][1:], strict=False):
+    for label, line, loss in zip(BY_WEIGHT, panels[0]["marks"], panels[1]["marks"][1:], strict=False):
         if label in AVERAGED:
             continue
-        path = descend(RACERS[label], surface, None, steps, lr=RATES[surface][label])
+        path = descend(BY_WEIGHT[label], surface, None, steps, lr=RATES[surface][label])
         # Beale's plateau has walls on which the last bits of a step grow.
         np.testing.assert_allclose(np.stack([line["x"], line["y"]], 1), path.weights, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(loss["y"], path.losses, rtol=1e-9, atol=1e-12)
@@ -69,7 +69,7 @@ def test_a_surface_brings_its_start_and_rates_and_so_does_its_address(visit):
 def test_only_the_rates_of_those_who_race_are_shown(visit):
     there = visit()
     hidden = there.draw("race", {"family.sign": []})["hidden"]
-    assert {f"{label}.lr" for label in RACERS} - {*hidden} == {f"{label}.lr" for label in FIRST if label != "lion"}
+    assert {f"{label}.lr" for label in BY_WEIGHT} - {*hidden} == {f"{label}.lr" for label in FIRST if label != "lion"}
     assert "seed" in hidden
     assert "seed" not in there.draw("race", state_on("noisy"))["hidden"]
     assert there.draw("race", {"family.momentum": [], "family.adaptive": [], "family.sign": []})["table"]["rows"] == []
@@ -78,7 +78,7 @@ def test_only_the_rates_of_those_who_race_are_shown(visit):
 def test_rules_look_different(visit):
     rows = visit().draw("race", {"steps": 3, **ALL})["table"]["rows"]
     looks = {(look["colour"], look.get("dash")) for _, look, *_ in rows}
-    assert len(looks) == len(RACERS)
+    assert len(looks) == len(BY_WEIGHT)
 
 
 SEARCH = """([cases, grid, steps, seeds, lowest]) => {
@@ -99,7 +99,7 @@ SEARCH = """([cases, grid, steps, seeds, lowest]) => {
 
 
 def test_rates_at_first_are_the_best_of_the_grid(visit):
-    cases = [("rosenbrock", label) for label in RACERS]
+    cases = [("rosenbrock", label) for label in BY_WEIGHT]
     cases += [(surface, label) for surface in RACE_SURFACES for label in FIRST]
     found = visit().page.evaluate(SEARCH, [cases, GRID, STEPS, [*SEEDS], dict(LOWEST)])
     assert found == [RATES[surface][label] for surface, label in cases]

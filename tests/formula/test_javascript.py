@@ -35,9 +35,9 @@ from thalweg.formula import (
 from thalweg.formula.expression import Expression, apply, constant, number, weight
 from thalweg.formula.host import host_function
 from thalweg.formula.javascript import form, function
-from thalweg.formula.rule import by_lines, decay_kind, hypers, parts
+from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.formula.torch_reader import Trained
-from thalweg.rules import CATALOGUE
+from thalweg.rules import BY_WEIGHT, CATALOGUE
 from thalweg.testing import cases, oracle
 from thalweg.wrappers import Cautious, Lookahead, WeightAverage
 
@@ -163,7 +163,7 @@ def test_what_a_rule_does_not_have_is_refused() -> None:
 
 def test_all_rules_are_short_and_made_at_once() -> None:
     begun = time.perf_counter()
-    texts = {name: form(rule) for name, rule in CATALOGUE.items() if not by_lines(rule)}
+    texts = {name: form(rule) for name, rule in BY_WEIGHT.items()}
     assert time.perf_counter() - begun < 3
     assert max(map(len, texts.values())) < 2200
     assert sum(map(len, texts.values())) / len(texts) < 1500
@@ -344,14 +344,11 @@ def case(rule: type[Rule], decay: str | None = None, bowl: bool | None = None, *
     return Case(rule, switches, kind, numbers, clips, seed, bowl, rates)
 
 
-WITHOUT_LINES = [rule for rule in CATALOGUE.values() if not by_lines(rule)]
-
-
 @cache
 def trainings() -> list[Case]:
     """Every rule: as it is, each switch the other way round, as others have it, wrapped, with each kind of decay."""
     found = []
-    for place, rule in enumerate([*WITHOUT_LINES, Awkward, Resting]):
+    for place, rule in enumerate([*BY_WEIGHT.values(), Awkward, Resting]):
         found += [case(rule, bowl=bowl) for bowl in (False, True)]
         found += [case(rule, **{name: not on}) for name, on in compose.usual_switches(rule).items()]
         # Conventions that are numbers alone have the usual formula.

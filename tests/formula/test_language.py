@@ -59,7 +59,7 @@ REFUSED = {
     "not on a weight": (("d = where(not g > 0, 0, lr)", "return d, m"), "operator Not"),
     "modulo": (("d = g % lr", "return d, m"), "operator Mod"),
     "whole division": (("d = g // lr", "return d, m"), "operator FloorDiv"),
-    "matrix product": (("d = g @ m", "return d, m"), "operator MatMult"),
+    "matrix product": (("d = g @ m", "return d, m"), "@ is of whole matrices: write it in matrix"),
     "keyword call": (("d = where(g > 0, x=0, y=lr)", "return d, m"), "without keywords"),
     "unknown function": (("d = softsign(g)", "return d, m"), "define a helper above the rule"),
     "python's max": (("d = max(g, m)", "return d, m"), "'max' is not a function of the language"),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import thalweg
 from thalweg.optim import OPTIMIZERS, Optimizer
+from thalweg.rules import BY_WEIGHT
 
 
 class Joined(thalweg.LAMB):
@@ -22,10 +23,10 @@ class Joined(thalweg.LAMB):
         super().__init__(given, *arguments, **options)
 
 
-# Every optimizer of the catalogue, a wrapped one, one without any state, and one of two rules; the others have options
-# that give them all of their states.
+# Every optimizer of the catalogue that takes vectors too, a wrapped one, one without any state, and one of two rules;
+# the others have options that give them all of their states.
 MADE: dict[str, type[Optimizer]] = {
-    **OPTIMIZERS,
+    **{name: OPTIMIZERS[name] for name in BY_WEIGHT},
     "cautious": thalweg.wrap(thalweg.LAMB, thalweg.Cautious),
     "plain": thalweg.SGD,
     "joined": Joined,

@@ -15,6 +15,7 @@ from rule_kinds import trains_together
 from thalweg.optim import OPTIMIZERS
 from thalweg.optim.memory import Memory
 from thalweg.optim.plan import Plan
+from thalweg.rules import BY_WEIGHT
 
 attack = Attacks()
 
@@ -710,7 +711,7 @@ def test_memory_that_was_taken_away(options: dict[str, Any]) -> None:
     assert [float(made.state[p]["step"]) for p in (a, b)] == [2.0, 2.0]
 
 
-@pytest.mark.parametrize("name", [name for name, made in OPTIMIZERS.items() if not trains_together(made.rule)])
+@pytest.mark.parametrize("name", [name for name, rule in BY_WEIGHT.items() if not trains_together(rule)])
 def test_masks_as_of_experts(name: str, options: dict[str, Any]) -> None:
     """Many parameters, a few of which have gradients at each step: each is as if trained alone on its own gradients."""
     shapes = [(7,), (2, 3), (), (33,), (5,), (1, 4), (16,), (17,)] * 3

@@ -94,6 +94,17 @@ SETTINGS: dict[str, Settings] = {
     ],
     "came": [{"lr": 0.02, "weight_decay": 0.1}, {"lr": 0.02, "betas": (0.8, 0.9, 0.95), "maximize": True}],
     "signum": [{"lr": 1e-3, "weight_decay": 0.5, "maximize": True}, {}],
+    # In bfloat16 products are another matter: tests/optim/test_muon.py.
+    "muon": [
+        {"products": "float32", "neuron_wise": True, "longer_side": True, "full_norm": True, "equilibrate": True},
+        {"products": "float32", "gram": False, "coefficients": "keller", "floor": "floored", "scale": "original"},
+        {"products": "float32", "heavy_ball": True, "nesterov": False, "scale": "spectral", "weight_decay": 0.0},
+    ],
+    "normuon": [
+        {"products": "float32"},
+        {"products": "float32", "longer_side": True, "neuron_wise": False, "nesterov": False, "heavy_ball": True},
+        {"products": "float32", "equilibrate": True, "full_norm": True, "gram": False, "divisor": "added"},
+    ],
 }
 
 
@@ -105,6 +116,18 @@ def settings_of(name: str) -> Settings:
 REFERENCE_TOLERANCE = {"nadam": 1e-6}
 # Prodigy's moments are multiples of d and d * d, and d sums up how far float32 weights are from where they started.
 TOLERANCE = {"prodigy": {**Conformance.tolerance, torch.float32: 1e-4}}
+# Small singular values are raised a thousandfold, and what float32 has rounded in them too; of Shampoo's eigenvalues it
+# decides which are 0.
+TOLERANCE |= {name: {torch.float64: 1e-10, torch.float32: 2e-3} for name in ("muon", "normuon")}
+TOLERANCE["shampoo"] = {torch.float64: 1e-10, torch.float32: 1e-2}
+# The eigenvectors of equal eigenvalues are any, and SOAP's step depends on them: a matrix that is far from square has
+# many at 0. Its numbers are in tests/rules/test_matrix_rules.py.
+ANY = dict.fromkeys(
+    (
+        "test_agrees_with_the_oracle", "test_size", "test_half_precision", "test_numbers_are_read_at_each_step",
+        "test_weight_decay", "test_layout", "test_fallback_is_the_kernel",
+    )
+)  # fmt: skip
 
 
 class TestCautiousAdafactor(Conformance):
@@ -142,6 +165,8 @@ for _name, _made in OPTIMIZERS.items():
         _common["reference_tolerance"] = REFERENCE_TOLERANCE[_name]
     if _name in TOLERANCE:
         _common["tolerance"] = TOLERANCE[_name]
+    if _name == "soap":
+        _common |= ANY
     _about: dict[str, Any] = {**_common, "settings": [_first]}
     globals()[f"Test{_made.__name__}"] = type(f"Test{_made.__name__}", (Conformance,), _about)
     if _others:

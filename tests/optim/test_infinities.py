@@ -14,6 +14,7 @@ import thalweg
 from thalweg.formula import Sum
 from thalweg.formula.rule import decay_kind, parts
 from thalweg.optim import OPTIMIZERS, Optimizer
+from thalweg.rules import BY_WEIGHT
 from thalweg.testing.cases import gaps
 from thalweg.wrappers import Lookahead
 
@@ -26,7 +27,7 @@ CHAINS: list[dict[str, Any]] = [{}, {"maximize": True}, {"clip_value": 0.5}, {"c
 
 
 # The size of the weights is one of the totals of the others.
-ELEMENTWISE = [name for name, made in OPTIMIZERS.items() if not parts(made.rule, Sum)]
+ELEMENTWISE = [name for name, rule in BY_WEIGHT.items() if not parts(rule, Sum)]
 
 
 def decays(made: type[Optimizer]) -> list[dict[str, Any]]:
@@ -63,7 +64,7 @@ def kinds(x: torch.Tensor) -> list[str]:
     return ["nan" if math.isnan(v) else f"{v}" if math.isinf(v) else "finite" for v in x.tolist()]
 
 
-@pytest.mark.parametrize("name", [name for name in ELEMENTWISE if hasattr(torch.optim, OPTIMIZERS[name].__name__)])
+@pytest.mark.parametrize("name", [name for name, rule in BY_WEIGHT.items() if hasattr(torch.optim, rule.__name__)])
 def test_kinds_are_torchs(name: str) -> None:
     """Of weights and states, after steps with and without a gradient there."""
     made_by = OPTIMIZERS[name]

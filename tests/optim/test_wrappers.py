@@ -17,7 +17,7 @@ from thalweg.formula import FormulaError, Hyper, Rule, State, like, torch_reader
 from thalweg.formula.rule import Wrapper, decay_kind, text, wrapped
 from thalweg.optim import OPTIMIZERS, Optimizer, optimizer, wrap
 from thalweg.optim.making import _unpickled
-from thalweg.rules import CATALOGUE, AdamW
+from thalweg.rules import BY_WEIGHT, CATALOGUE, AdamW
 from thalweg.testing import oracle
 from thalweg.wrappers import WRAPPERS, Cautious, Lookahead
 
@@ -84,7 +84,7 @@ def test_every_wrapper_goes_around(name: str) -> None:
             wrapped(rule, wrapper)
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", BY_WEIGHT)
 @pytest.mark.parametrize("wrapper", [Cautious, Lookahead], ids=lambda wrapper: wrapper.__name__)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
 def test_around_every_rule(name: str, wrapper: type[Wrapper], dtype: torch.dtype, tolerance: float) -> None:

@@ -96,7 +96,7 @@ def test_a_wrapped_rule_names_both_sources() -> None:
     assert "1907.08610" in sections["Source"]
 
 
-@pytest.mark.parametrize("name", ["ASGD", "lbfgs", "SparseAdam", "muon"])
+@pytest.mark.parametrize("name", ["ASGD", "lbfgs", "SparseAdam"])
 def test_left_to_torch(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = left_to_torch(name)
     assert said is not None

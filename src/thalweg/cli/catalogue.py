@@ -22,9 +22,9 @@ def rules() -> None:
     console.print()
     console.print(wrappers_table(WRAPPERS))
     console.print(
-        "\nState: numbers kept per weight; options may add some. All of a rule: thalweg show adamw. In a comparison: "
-        "-r adamw,momentum+lookahead,rmsprop:like=tf1. Schedules by the step: thalweg show schedules. Left to "
-        "torch.optim: ASGD, LBFGS, Muon, SparseAdam."
+        "\nState: numbers kept per weight; options may add some, and + are others, of rows or for a side of a matrix. "
+        "All of a rule: thalweg show adamw. In a comparison: -r adamw,momentum+lookahead,rmsprop:like=tf1. Schedules "
+        "by the step: thalweg show schedules. Left to torch.optim: ASGD, LBFGS, SparseAdam."
     )
 
 

@@ -14,6 +14,8 @@ FRENCH = {
     "once a step": "une fois par pas",
     "then once": "puis une fois",
     "for every weight": "pour chaque poids",
+    "for every matrix": "pour chaque matrice",
+    "for each": "pour chaque",
     "kept for the next step": "gardé pour le pas suivant",
     "of each parameter": "de chaque paramètre",
     "of each group": "de chaque groupe",

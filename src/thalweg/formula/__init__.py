@@ -1,7 +1,20 @@
 """The language in which update rules are written, and its readers."""
 
-from .declare import Decay, Form, Hyper, Length, Scalar, Shaped, State, Sum, Switch
+from .declare import BySize, Coefficients, Decay, Due, Form, Hyper, Length, Scalar, Shaped, State, Sum, Switch
 from .language import FormulaError
+from .matrices import (
+    column_sums,
+    descending,
+    eigh,
+    identity,
+    norm,
+    qr,
+    repeat,
+    row_sums,
+    total,
+    trace,
+    transpose,
+)
 from .rule import Rule, Wrapper, like, wrapped
 from .schedule import Schedule
 from .search import Search, choice, log_uniform, one_minus_log_uniform
@@ -25,7 +38,10 @@ from .vocabulary import (
 )
 
 __all__ = [
+    "BySize",
+    "Coefficients",
     "Decay",
+    "Due",
     "Form",
     "FormulaError",
     "Hyper",
@@ -42,22 +58,33 @@ __all__ = [
     "abs",
     "choice",
     "clip",
+    "column_sums",
     "cos",
+    "descending",
+    "eigh",
     "exp",
     "floor",
+    "identity",
     "like",
     "log",
     "log_uniform",
     "maximum",
     "mean",
     "minimum",
+    "norm",
     "one_minus_log_uniform",
+    "qr",
+    "repeat",
+    "row_sums",
     "share",
     "sign",
     "sin",
     "sqrt",
     "times",
+    "total",
     "towards",
+    "trace",
+    "transpose",
     "where",
     "wrapped",
 ]

@@ -2,12 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 
-from .compose import called, program, settled, shapes_that_differ, symbols, tested, usual_switches
+from .compose import (
+    asked_by_matrix,
+    called,
+    program,
+    settled,
+    shapes_that_differ,
+    symbols,
+    tested,
+    usual_switches,
+)
 from .declare import Scalar, State, Sum, Switch
 from .expression import Expression, leaves
 from .language import FormulaError
 from .lower import lower
-from .rule import Rule, by_lines, layers, once, parts
+from .rule import Rule, by_lines, layers, of_matrices, once, parts
 
 
 @once
@@ -19,8 +28,10 @@ def check(rule: type[Rule]) -> None:
     for switches in _tried(rule):
         traced = program(rule, switches)
         try:
-            for walk in (*traced.sums, traced.update):
+            for walk in (*traced.sums, traced.update, *([] if traced.enter is None else [traced.enter])):
                 lower(walk)
+            if of_matrices(rule):
+                asked_by_matrix(rule, switches)
         except FormulaError as error:
             raise FormulaError(f"{called(rule)}: {error}") from error
         if by_lines(rule):

@@ -5,6 +5,10 @@ shape), and adds to totals, or writes. As many as a step needs are made, in this
 
     SGD                                    update        reads w g         writes w
 
+    Muon                                   enter         reads g m         writes m u
+                                           (products)    reads u           writes o
+                                           update        reads w o         writes w
+
     AdamW, clipped by norm                 limited_norm  reads g           adds squares
                                            update        reads w g m v     writes w m v
 
@@ -23,15 +27,30 @@ on symbols it yields the expressions that the compiled readers read.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from math import inf
 from typing import Any
 
 from . import chain
-from .declare import Scalar, Shaped, State, Sum, Switch
+from .declare import BySize, Coefficients, Due, Form, Scalar, Shaped, State, Sum, Switch
 from .expression import Expression, constant, leaf, leaves, number, weight
-from .geometry import geometry
+from .geometry import Geometry, geometry
 from .language import FormulaError
-from .rule import OWN, Rule, asks, hypers, inner, layers, once, parts
+from .rule import (
+    OWN,
+    Rule,
+    asks,
+    by_lines,
+    by_size,
+    entries,
+    handed,
+    hypers,
+    inner,
+    layers,
+    of_matrices,
+    once,
+    parts,
+)
 
 Values = Mapping[str, Any]
 
@@ -65,6 +84,9 @@ class Program:
     sums: tuple[Pass, ...]
     update: Pass
     scalars: Mapping[str, Expression]
+    enter: Pass | None = None
+    """Of a rule of matrices: the first pass that writes. What it hands on, and what ``matrix`` makes of that, are
+    operands."""
 
     @property
     def outputs(self) -> tuple[Expression, ...]:
@@ -128,8 +150,35 @@ def _without(values: Values, decay: str) -> bool:
 
 
 def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:
-    """The values with the coefficients and next scalars of ``prepare``."""
-    return _with(rule, "prepare", values)
+    """The values with what ``prepare`` makes of them; choices by word are the functions that they stand for."""
+    forms = {
+        name: form.choices[values[name]] for name, form in parts(rule, Form).items() if isinstance(values[name], str)
+    }
+    return _with(rule, "prepare", {**values, **forms} if forms else values)
+
+
+def entered(rule: type[Rule], values: Values) -> dict[str, Any]:
+    """What the first pass of a rule of matrices writes: what it hands on, and next states."""
+    found: dict[str, Any] = rule.formulas["enter"](seen(rule, values))
+    live = live_states(rule, values)
+    return {name: value for name, value in found.items() if name in live or name in handed(rule, "enter")}
+
+
+def multiplied(rule: type[Rule], values: Values, of: Geometry) -> dict[str, Any]:
+    """What ``matrix`` makes of matrices of one size: those for the step, and next states.
+
+    ``values``  what `entered` has handed on and every state, as (matrices, rows, columns) each, or by row, column or
+                side; and the numbers.
+    """
+    known = {"rows": of.rows, "columns": of.columns, **prepared(rule, values)}
+    if not parts(rule, BySize).keys() <= values.keys():
+        known |= by_size(rule, of.rows, of.columns, values)
+    known |= {name: each.now(values["t"], values) for name, each in parts(rule, Due).items() if name not in values}
+    known |= {name: entries(rule, name, values[name]) for name in parts(rule, Coefficients)}
+    live = live_states(rule, values)
+    known |= {name: None for name in parts(rule, State) if name not in live}
+    found: dict[str, Any] = rule.formulas["matrix"](known)
+    return {name: value for name, value in found.items() if name in live or name in handed(rule, "matrix")}
 
 
 def summing(rule: type[Rule]) -> tuple[int, ...]:
@@ -220,10 +269,28 @@ def _stepped(rule: type[Rule], values: Values, until: int) -> _Stepped:
     return now
 
 
-def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
+def matrix_expressions(rule: type[Rule], switches: Mapping[str, Any], of: Geometry) -> dict[str, Expression]:
+    """`multiplied` of symbols, for matrices of one size; ``switches`` as for `program`, with those that are due."""
+    values = symbols(rule, switches)
+    values |= {name: weight(name) for name in handed(rule, "enter")}
+    return _expressions(multiplied(rule, values, of))
+
+
+def asked_by_matrix(rule: type[Rule], switches: Mapping[str, Any]) -> tuple[str, ...]:
+    """The numbers that a step's matrices depend on, under any size and whatever is due."""
+    found: set[str] = set()
+    dues = [*parts(rule, Due)]
+    for size in (Geometry(1, 2, 9), Geometry(1, 9, 2), Geometry(1, 2, 2)):
+        for on in product((False, True), repeat=len(dues)):
+            made = matrix_expressions(rule, {**switches, **dict(zip(dues, on, strict=True))}, size)
+            found |= leaves(made.values(), "number")
+    return tuple(name for name in number_names(rule) if name in found)
+
+
+def program(rule: type[Rule], switches: Mapping[str, Any]) -> Program:
     """Trace a rule with symbols.
 
-    ``switches`` are the rule's and the chain's switches, and the rule's hyperparameters' being other than 0.
+    ``switches`` are the rule's and the chain's switches, its choices, and its hyperparameters' being other than 0.
     """
     values = symbols(rule, switches)
     try:
@@ -236,21 +303,21 @@ def program(rule: type[Rule], switches: Mapping[str, bool]) -> Program:
         raise FormulaError(f"{called(rule)}: {error}") from error
 
 
-def symbols(rule: type[Rule], switches: Mapping[str, bool]) -> dict[str, Any]:
+def symbols(rule: type[Rule], switches: Mapping[str, Any]) -> dict[str, Any]:
     """What stands for a rule's numbers and operands when it is traced; ``switches`` as for `program`."""
     names = number_names(rule)
     values: dict[str, Any] = {**chain.SWITCHES, **{name: number(name) for name in names}}
-    values |= {name: weight(name) for name in ("w", "g")}
-    values |= {name: leaf(_by(state), name) for name, state in parts(rule, State).items()}
+    values |= {name: weight(name) for name in ("w", "g", *handed(rule, "matrix"))}
+    values |= {name: leaf(_by(rule, state), name) for name, state in parts(rule, State).items()}
     values |= {name: leaf(scope, name) for name, scope in line_sums(rule).items()}
     # A hyperparameter that an `if` tests is a number in the formula; only the test sees its switch.
     values |= {name: Tested(name, on) if name in names else on for name, on in switches.items()}
     return values
 
 
-def _by(state: State) -> str:
-    """What there is one of in a state, as expressions say it."""
-    return state.shape if state.shape in ("row", "column") else "weight"
+def _by(rule: type[Rule], state: State) -> str:
+    """What there is one of in a state, as expressions say it; to ``matrix`` all are matrices."""
+    return state.shape if by_lines(rule) and state.shape in ("row", "column") else "weight"
 
 
 @once
@@ -279,7 +346,7 @@ def of_parameter(rule: type[Rule], shape: Sequence[int], precision: float) -> di
 @once
 def own_numbers(rule: type[Rule]) -> tuple[str, ...]:
     """What its formulas ask of a parameter itself."""
-    return tuple(name for name in OWN if asks(rule, name))
+    return () if of_matrices(rule) else tuple(name for name in OWN if asks(rule, name))
 
 
 def called(rule: type[Rule]) -> str:
@@ -296,6 +363,7 @@ def _traced(rule: type[Rule], values: Values) -> Program:
         sums=tuple(Pass(_expressions(layer_totals(rule, values, i)), {}) for i in summing(rule)),
         update=Pass(norms, _expressions(updated(rule, values))),
         scalars=_expressions({name: totals[name] for name in parts(rule, Scalar)}),
+        enter=Pass({}, _expressions(entered(rule, values))) if of_matrices(rule) else None,
     )
     return _asked_for(traced, line_sums(rule)) if line_sums(rule) else traced
 
@@ -338,6 +406,12 @@ def tested(rule: type[Rule]) -> tuple[str, ...]:
     return tuple(name for name in hypers(rule) if name in names)
 
 
+def usual_choices(rule: type[Rule]) -> dict[str, str]:
+    """What is chosen by a word, as it is under the defaults."""
+    forms = {name: form.default for name, form in parts(rule, Form).items()}
+    return {**forms, **{name: each.default for name, each in parts(rule, Coefficients).items()}}
+
+
 @once
 def shapes_that_differ(rule: type[Rule]) -> tuple[Mapping[str, bool], ...]:
     """The switches that shapes decide, for a matrix and for each number of dimensions that decides otherwise."""
@@ -349,11 +423,12 @@ def shapes_that_differ(rule: type[Rule]) -> tuple[Mapping[str, bool], ...]:
 
 
 @once
-def usual_switches(rule: type[Rule]) -> Mapping[str, bool]:
-    """What the rule's own `if`s test, as it is under the defaults, of a matrix."""
+def usual_switches(rule: type[Rule]) -> Mapping[str, Any]:
+    """What the rule's own `if`s test, of a matrix, and its choices, as they are under the defaults."""
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
     switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
-    return {**switches, **shapes_that_differ(rule)[0], **{name: numbers[name] != 0 for name in tested(rule)}}
+    own = {**usual_choices(rule), **switches, **shapes_that_differ(rule)[0]}
+    return {**own, **{name: numbers[name] != 0 for name in tested(rule)}}
 
 
 def _with(rule: type[Rule], name: str, values: Values) -> dict[str, Any]:

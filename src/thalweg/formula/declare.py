@@ -1,6 +1,6 @@
 """What a rule declares beside its formula. Each line becomes one of these frozen values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any, Literal
@@ -58,13 +58,57 @@ class Length(Hyper):
 
 @dataclass(frozen=True)
 class Form:
-    """A choice between helper functions of the language: a schedule's formula calls it by the name it stands under.
+    """A choice between helper functions of the language: a formula calls it by the name it stands under.
 
     ``choices``  the functions by name, which all take as many values.
     """
 
     default: str
     choices: Mapping[str, Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """A choice between lists of numbers that the steps of a `matrices.repeat` take, one entry each.
+
+    ``lists``    the lists by name; every entry has as many numbers. A user may also give a list of his own.
+    ``problem``  what is wrong with a list, in words, asked of every list that is chosen; None if nothing is.
+    """
+
+    default: str
+    lists: Mapping[str, Sequence[Sequence[float]]]
+    problem: Callable[[Sequence[Sequence[float]]], str | None]
+
+
+@dataclass(frozen=True)
+class BySize:
+    """A switch that the size of the matrices decides: only ``matrix`` may test it.
+
+    ``holds``  a function of their rows and columns that says whether it is on.
+    ``when``   it is off unless this switch is on.
+    ``of``     a list of coefficients, whose entries the function gets too.
+    """
+
+    holds: Callable[..., bool]
+    when: str | None = None
+    of: str | None = None
+
+
+@dataclass(frozen=True)
+class Due:
+    """A switch that the step count decides: only ``matrix`` may test it.
+
+    ``every``  a hyperparameter's name: on each time so many steps have been taken since the first. None: on in the
+               first step alone.
+    """
+
+    every: str | None = None
+
+    def now(self, t: float, values: Mapping[str, Any]) -> bool:
+        """Whether it is on in step ``t``, counted from 1."""
+        if self.every is None:
+            return t <= 1
+        return t > 1 and (t - 1) % max(round(float(values[self.every])), 1) == 0
 
 
 @dataclass(frozen=True)
@@ -129,7 +173,8 @@ class State:
     ``when``   it exists only while this switch is on (a `Switch` or `Shaped`), or this hyperparameter is not 0.
     ``dtype``  the least element type it is kept in (``"float32"``); unless given, the weight's own.
     ``shape``  what there is one of: each ``"weight"``; each ``"row"`` or ``"column"`` of a parameter's matrices; or a
-               square matrix on their ``"left"`` (rows x rows) or ``"right"`` (columns x columns).
+               square matrix on their ``"left"`` (rows x rows), their ``"right"`` (columns x columns), or the side of
+               the two where there are the ``"least"``.
     """
 
     key: str
@@ -164,4 +209,4 @@ class Sum:
     scope: Literal["tensor", "all", "row", "column"]
 
 
-Declared = Hyper | Decay | Switch | Shaped | State | Scalar | Sum
+Declared = Hyper | Decay | Switch | Shaped | Form | Coefficients | BySize | Due | State | Scalar | Sum

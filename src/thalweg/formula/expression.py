@@ -86,6 +86,9 @@ class Expression:
     def __rtruediv__(self, other: Any) -> "Expression":
         return apply("/", other, self)
 
+    def __matmul__(self, other: Any) -> "Expression":
+        return apply("@", self, other)
+
     def __pow__(self, other: Any) -> "Expression":
         return apply("**", self, other)
 

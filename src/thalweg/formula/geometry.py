@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
-Extent = Literal["weight", "row", "column", "left", "right"]
-"""What there is one number of: each weight, each row, each column; or a square matrix for the rows, for the columns."""
+Extent = Literal["weight", "row", "column", "left", "right", "least"]
+"""What there is one number of: each weight, each row, each column; or a square matrix for the rows, for the columns, or
+for the fewer of the two."""
+
+BY_ROWS = ("weight", "row")
+"""What there is of a block of rows as there is of all rows."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,35 @@ def kept_shape(shape: Sequence[int], extent: Extent, flat: bool = False) -> tupl
         return tuple(shape)
     of = geometry(shape, flat)
     leading = tuple(shape[:-2]) if not flat and len(shape) > 2 else ()
-    return *leading, *{
-        "row": (of.rows, 1), "column": (1, of.columns), "left": (of.rows, of.rows), "right": (of.columns, of.columns),
+    return *leading, *extent_of(of, extent)
+
+
+def flattened(shape: Sequence[int], asked: bool) -> bool:
+    """Whether a rule of matrices takes a parameter of this shape as one matrix: a convolution, or where it is asked.
+
+    Of three dimensions the first counts matrices, as the experts of a mixture.
+    """
+    return asked or len(shape) > 3
+
+
+def blocks(of: Geometry, sizes: Sequence[int] | None) -> tuple[Geometry, tuple[slice, ...]]:
+    """Each matrix as blocks of so many rows, one below the other, that are matrices of their own.
+
+    Blocks of one size are more matrices: (3, 4) rows of 8 columns with sizes (2, 2) are 6 of (2, 8). Else the matrices
+    stay, and the slices are the rows of each block.
+    """
+    if sizes is None:
+        return of, (slice(0, of.rows),)
+    if len({*sizes}) == 1:
+        whole = Geometry(of.count * len(sizes), sizes[0], of.columns)
+        return whole, (slice(0, whole.rows),)
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    return of, tuple(slice(end - size, end) for end, size in zip(ends, sizes, strict=True))
+
+
+def extent_of(of: Geometry, extent: Extent) -> tuple[int, int]:
+    """The rows and columns of what is kept of one matrix."""
+    return {
+        "weight": (of.rows, of.columns), "row": (of.rows, 1), "column": (1, of.columns),
+        "left": (of.rows, of.rows), "right": (of.columns, of.columns), "least": (min(of.rows, of.columns),) * 2,
     }[extent]  # fmt: skip

@@ -17,7 +17,7 @@ from .declare import Scalar
 from .derivative import simple, simplified
 from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number, rebuilt, weight
 from .operations import OPERATIONS
-from .rule import DECAYS, Rule, by_lines, decay_kind, hypers, parts
+from .rule import DECAYS, Rule, by_lines, decay_kind, hypers, of_matrices, parts
 from .text import decay_terms, left_out
 
 # What a variable must not be called: reserved words, and what the text itself means by its names.
@@ -50,11 +50,12 @@ def form(rule: type[Rule], switches: Mapping[str, bool] | None = None, decay: st
                   those that are left out are as under the rule's defaults.
     ``decay``     the kind of weight decay, see `Decay`; the rule's own, unless given.
 
-    Raises ValueError for switches and kinds of decay that the rule does not have, and for a rule that keeps something
-    by row or column: here weights are a list.
+    Raises ValueError for switches and kinds of decay that the rule does not have, and for a rule that sees rows,
+    columns or whole matrices: here weights are a list.
     """
-    if by_lines(rule):
-        raise ValueError(f"{rule.__name__} keeps something by row or column, and weights are a list here")
+    if by_lines(rule) or of_matrices(rule):
+        seen = "whole matrices" if of_matrices(rule) else "rows and columns"
+        raise ValueError(f"{rule.__name__} sees {seen}: it cannot be written for points in a plane")
     usual, own = compose.usual_switches(rule), decay_kind(rule)
     if unknown := [name for name in switches or () if name not in usual]:
         raise ValueError(f"{rule.__name__} has no switch {unknown[0]!r}; it has: {', '.join(usual) or 'none'}")

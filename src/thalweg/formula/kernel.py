@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .between import Part
-from .compose import Pass, number_names, program
+from .compose import Pass, asked_by_matrix, number_names, program
+from .declare import Due
 from .expression import leaves
 from .host import host_function
 from .llvm import (
@@ -35,7 +36,7 @@ from .llvm import (
 )
 from .lower import lower
 from .numbers import Numbers
-from .rule import Rule, once
+from .rule import Rule, handed, of_matrices, once, parts
 
 if TYPE_CHECKING:
     from .machine import MachineCode
@@ -112,16 +113,21 @@ class Passes:
     sums: tuple[CompiledPass, ...]
     """One for each layer that takes totals."""
     update: CompiledPass
+    enter: CompiledPass | None = None
+    """Of a rule of matrices."""
 
 
 @once
-def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tuple[tuple[str, str], ...]) -> Passes:
+def passes(rule: type[Rule], switches: tuple[tuple[str, Any], ...], dtypes: tuple[tuple[str, str], ...]) -> Passes:
     """Trace a rule and write its kernels.
 
     ``switches``: see `compose.program`. ``dtypes``: the element type of w, g and each state, as torch names it.
     """
     traced = program(rule, dict(switches))
     types = dict(dtypes)
+    # Matrices are handed on as they are multiplied.
+    products = "float64" if types["w"] == "float64" else str(dict(switches).get("products"))
+    types |= dict.fromkeys((*handed(rule, "enter"), *handed(rule, "matrix")), products)
     real, names = compute_type(types), number_names(rule)
     # Squares are taken in float64: no gradient is so large or small that its square is lost, and the sum is
     # finite exactly when every float32 gradient is.
@@ -130,22 +136,26 @@ def passes(rule: type[Rule], switches: tuple[tuple[str, bool], ...], dtypes: tup
         compiled(traced.limited_norm, types, "float64", names),
         tuple(compiled(walk, types, real, names) for walk in traced.sums),
         compiled(traced.update, types, real, names),
+        None if traced.enter is None else compiled(traced.enter, types, real, names),
     )
 
 
 @once
 def scalars_of(
-    rule: type[Rule], switches: tuple[tuple[str, bool], ...]
+    rule: type[Rule], switches: tuple[tuple[str, Any], ...]
 ) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
     """From a step's numbers to the next values of the rule's scalars, in their declared order."""
     return host_function(tuple(program(rule, dict(switches)).scalars.values()))
 
 
 @once
-def counts_steps(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> bool:
+def counts_steps(rule: type[Rule], switches: tuple[tuple[str, Any], ...]) -> bool:
     """Whether a step depends on its number."""
     traced = program(rule, dict(switches))
-    made = [e for walk in (*traced.sums, traced.update) for e in (*walk.totals.values(), *walk.writes.values())]
+    walks = [walk for walk in (traced.enter, *traced.sums, traced.update) if walk is not None]
+    made = [e for walk in walks for e in (*walk.totals.values(), *walk.writes.values())]
+    if of_matrices(rule) and (parts(rule, Due) or "t" in asked_by_matrix(rule, dict(switches))):
+        return True
     return "t" in leaves((*made, *traced.scalars.values()), "number")
 
 

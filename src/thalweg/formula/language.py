@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from thalweg.closest import did_you_mean
 
-from . import vocabulary
+from . import matrices, vocabulary
 
 ALLOWED = (
     "assignment, numbers, + - * / **, comparisons (< <= > >=) inside where, an `if` on a switch, "
@@ -22,6 +22,11 @@ _RETURNS = {
     "step": "the step, and states by their names", "evaluate": "the weights to test", "factor": "the factor",
 }  # fmt: skip
 _WORDS = {name: getattr(vocabulary, name) for name in vocabulary.__all__}
+_OF_MATRICES = {word.__name__: word for word in matrices.WORDS}
+# What those take, beside the one value that all others do.
+_REPEAT = (
+    "repeat(body, coefficients, x): a helper function, a list of coefficients or a part of it, and what it starts as"
+)
 
 
 class FormulaError(Exception):
@@ -37,6 +42,8 @@ class Formula:
     returned: tuple[str, ...]
     """The keys of the dictionary it returns, or the names after the first value of the tuple it returns."""
     tested: frozenset[str]
+    helpers: tuple[FunctionType, ...] = ()
+    """The functions that it calls, and those that they call."""
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
         """Its value; the arguments are taken from ``values`` by name."""
@@ -50,13 +57,15 @@ def read(
     names: Collection[str],
     switches: Collection[str],
     forms: Mapping[str, Collection[Callable[..., Any]]] = MappingProxyType({}),
+    lists: Collection[str] | None = None,
 ) -> Formula:
     """Read a function, or raise `FormulaError` unless it is written in the language of rules.
 
     ``names`` are what its parameters may ask for, ``switches`` the ones an `if` may test, ``forms`` those that stand
-    for one of several functions, to be called.
+    for one of several functions, to be called. ``lists``: it is of whole matrices, and these are lists of coefficients.
     """
-    tree = _Check(function, rule, frozenset(switches), [], forms).run(frozenset(names))
+    check = _Check(function, rule, frozenset(switches), [], forms, lists)
+    tree = check.run(frozenset(names))
     tests = [node.test for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp)]
     tested = {node.id for test in tests for node in ast.walk(test) if isinstance(node, ast.Name)}
     last = tree.body[-1]
@@ -69,7 +78,8 @@ def read(
         returned = [str(key.value) for key in last.value.keys if isinstance(key, ast.Constant)]
     elif isinstance(last.value, ast.Tuple):
         returned = [name.id if isinstance(name, ast.Name) else "" for name in last.value.elts[1:]]
-    return Formula(function, tuple(a.arg for a in tree.args.args), tuple(returned), frozenset(tested))
+    asked = tuple(a.arg for a in tree.args.args)
+    return Formula(function, asked, tuple(returned), frozenset(tested), tuple(dict.fromkeys(check.helpers)))
 
 
 class _Check(ast.NodeVisitor):
@@ -82,10 +92,12 @@ class _Check(ast.NodeVisitor):
         switches: frozenset[str],
         seen: list[FunctionType],
         forms: Mapping[str, Collection[Callable[..., Any]]] = MappingProxyType({}),
+        lists: Collection[str] | None = None,
     ) -> None:
         self.function, self.where, self.switches, self.seen = function, where, switches, [*seen, function]
-        self.forms = forms
+        self.forms, self.lists = forms, lists
         self.local: set[str] = set()
+        self.helpers: list[FunctionType] = []
 
     def run(self, names: frozenset[str] | None) -> ast.FunctionDef:
         try:
@@ -104,7 +116,7 @@ class _Check(ast.NodeVisitor):
         for parameter in wanted.args:
             if names is not None and parameter.arg not in names:
                 self.refuse(tree, f"it asks for {parameter.arg!r}, which is none of: {', '.join(sorted(names))}")
-            if parameter.arg not in self.forms:
+            if parameter.arg not in self.forms and parameter.arg not in (self.lists or ()):
                 self.local.add(parameter.arg)
         body = tree.body
         if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):  # a docstring
@@ -184,7 +196,9 @@ class _Check(ast.NodeVisitor):
         self.refuse(node, "write x = ..., without a type: everything is a number per weight")
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
-        if not isinstance(node.op, _OPERATORS):
+        if isinstance(node.op, ast.MatMult) and self.lists is None:
+            self.refuse(node, "@ is of whole matrices: write it in matrix(...), which a rule may have before its step")
+        if not isinstance(node.op, (*_OPERATORS, ast.MatMult)):
             self.refuse(node, f"the operator {type(node.op).__name__} is not in the language. Allowed: {ALLOWED}")
         self.visit_all(node.left, node.right)
 
@@ -208,6 +222,8 @@ class _Check(ast.NodeVisitor):
             self.refuse(node, f"{node.value!r} is not a number")
 
     def visit_Name(self, node: ast.Name) -> None:
+        if node.id in (self.lists or ()):
+            self.refuse(node, f"{node.id!r} is a list of coefficients; write {_REPEAT}")
         if node.id not in self.local and not isinstance(self.outside(node.id), int | float):
             self.refuse(node, f"{node.id!r} is not a parameter, a variable assigned above, or a constant")
 
@@ -217,9 +233,46 @@ class _Check(ast.NodeVisitor):
             self.refuse(node, f"write {word}(...), with from thalweg.formula import {word}, instead of .{word}(...)")
         if not isinstance(node.func, ast.Name) or node.keywords:
             self.refuse(node, f"call functions by their plain name, without keywords. Allowed: {ALLOWED}")
+        if node.func.id not in self.local and self.outside(node.func.id) in _OF_MATRICES.values():
+            self.of_matrices(node, node.func)
+            return
         for called in self.forms.get(node.func.id) or [self.outside(node.func.id)]:
             self.call(node, node.func, called)
         self.visit_all(*node.args)
+
+    def of_matrices(self, node: ast.Call, named: ast.Name) -> None:
+        """A call of a word of `matrices`."""
+        if self.lists is None:
+            self.refuse(node, f"{named.id!r} is of whole matrices: write it in matrix(...), which a rule may have")
+        if self.outside(named.id) is not matrices.repeat:
+            if len(node.args) != 1:
+                self.refuse(node, f"{named.id!r} takes 1 value, got {len(node.args)}")
+            self.visit_all(*node.args)
+            return
+        if len(node.args) < 3:
+            self.refuse(node, f"write {_REPEAT}")
+        body, entries, *values = node.args
+        called = self.outside(body.id) if isinstance(body, ast.Name) else None
+        if not isinstance(called, FunctionType):
+            self.refuse(node, f"write {_REPEAT}; its body is no function that stands above the rule")
+        self.helper(node, ast.unparse(body), called)
+        if isinstance(entries, ast.Subscript) and isinstance(entries.slice, ast.Slice) and entries.slice.step is None:
+            ends = [end for end in (entries.slice.lower, entries.slice.upper) if end is not None]
+            if not all(isinstance(end, ast.Constant) and isinstance(end.value, int) for end in ends):
+                self.refuse(entries, "a part of a list is written with whole numbers: coefficients[:2]")
+            entries = entries.value
+        if not isinstance(entries, ast.Name) or entries.id not in (self.lists or ()):
+            known = f"the lists are {', '.join(self.lists)}" if self.lists else "only matrix itself knows the lists"
+            self.refuse(node, f"write {_REPEAT}; {known}")
+        self.visit_all(*values)
+
+    def helper(self, node: ast.AST, name: str, called: FunctionType) -> None:
+        """A call of a function of the author's own."""
+        if called in self.seen:
+            self.refuse(node, f"{name!r} calls itself")
+        inside = _Check(called, self.where, frozenset(), self.seen, lists=None if self.lists is None else ())
+        inside.run(names=None)
+        self.helpers += [called, *inside.helpers]
 
     def call(self, node: ast.Call, named: ast.Name, called: Any) -> None:
         """A call of one function."""
@@ -228,14 +281,14 @@ class _Check(ast.NodeVisitor):
         if called is not abs and called not in _WORDS.values():
             if not isinstance(called, FunctionType):
                 word = f"; import it: from thalweg.formula import {named.id}"
+                if named.id in _OF_MATRICES and self.lists is not None:
+                    self.refuse(node, f"{named.id!r} is not known here{word.replace('formula', 'formula.matrices')}")
                 if named.id in ("sum", "mean", "norm", "dot"):
                     self.refuse(node, f"{named.id!r} is over many weights: declare a Sum and add it up in sums(...)")
                 hint = word if named.id in _WORDS else "; define a helper above the rule" if called is None else ""
                 self.refuse(node, f"{named.id!r} is not a function of the language{hint}. Allowed: {ALLOWED}")
-            elif called in self.seen:
-                self.refuse(node, f"{named.id!r} calls itself")
             else:
-                _Check(called, self.where, frozenset(), self.seen).run(names=None)
+                self.helper(node, named.id, called)
         wanted = 1 if called is abs else len(inspect.signature(called).parameters)
         if len(node.args) != wanted:
             self.refuse(node, f"{named.id!r} takes {wanted} values, got {len(node.args)}")

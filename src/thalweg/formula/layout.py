@@ -69,7 +69,7 @@ class Python:
     forms: Mapping[str, Form] = {
         **dict.fromkeys(COMPARISONS, Form(1, (1, 2))),
         **dict.fromkeys("+-", Form(2, (2, 3))),
-        **dict.fromkeys("*/", Form(3, (3, 4))),
+        **dict.fromkeys("*/@", Form(3, (3, 4))),
         "neg": Form(4, (4,)),
         "**": Form(5, (6, 4)),
         "call": CALL,
@@ -168,6 +168,11 @@ IN_LINE = {
     "neg": Form(2, (3,)),
     **dict.fromkeys(("sum", "sum_i", "sum_j"), Form(2, (4,))),
     "product": Form(4, (5,)),
+    "@": Form(4, (4, 5)),
+    "transpose": Form(5, (6,)),
+    **dict.fromkeys(("row_sums", "column_sums", "total"), Form(2, (4,))),
+    "identity": Form(WHOLE, (0,)),
+    "norm": Form(WHOLE, (0,)),
     **dict.fromkeys(("/", "slashed"), Form(3, (3, 5))),
     "**": Form(5, (6,)),
     "sqrt": Form(5, (6,)),
@@ -180,7 +185,9 @@ IN_TWO_DIMENSIONS = {**IN_LINE, "/": Form(5, (0,)), "**": Form(5, (6, 0)), "sqrt
 
 
 SIGNS = {"-": "−", "<=": "≤", ">=": "≥"}
-BARS = {"abs": "||", "floor": "⌊⌋"}
+BARS = {"abs": "||", "floor": "⌊⌋", "norm": "‖‖"}
+# Below the sign of a sum over part of a matrix.
+OVER = {"row_sums": "j", "column_sums": "i", "total": "ij"}
 
 
 class Mathematics(ABC):
@@ -218,6 +225,14 @@ class Mathematics(ABC):
             return self.power(e.arguments[0], *parts)
         if e.op in BARS:
             return self.fenced(*BARS[e.op], *parts)
+        if e.op == "@":
+            return self.product(parts, [self._between(*e.arguments)])
+        if e.op == "transpose":
+            return self.power(e.arguments[0], parts[0], self.number("⊤"))
+        if e.op == "identity":
+            return self.symbol(Symbol("I"))
+        if e.op in OVER:
+            return self.total(parts[0], OVER[e.op])
         own: dict[str, Callable[..., str]] = {
             "neg": self.minus, "sum": self.total, "sum_i": partial(self.total, over="i"),
             "sum_j": partial(self.total, over="j"), "/": self.fraction, "slashed": self.slashed, "sqrt": self.root,
@@ -230,13 +245,17 @@ class Mathematics(ABC):
 
     def _between(self, a: Expression, b: Expression) -> str:
         """What stands between two factors: ``""``, a ``dot`` where they would read as one, or a ``space``."""
+        while a.op == "@":
+            a = a.arguments[1]
+        while b.op == "@":
+            b = b.arguments[0]
         left, right = self._kind(a), self._kind(b)
         if "word" in (left, right) or right == "number" or (left == "number" and b.op == "/"):
             return "dot"
         return "space" if "call" in (left, right) else ""
 
     def _kind(self, factor: Expression) -> str:
-        e = factor.arguments[0] if factor.op == "**" else factor
+        e = factor.arguments[0] if factor.op in ("**", "transpose") else factor
         if e.op in NAMED:
             return "word" if self.symbols[e.arguments[0]].word else "letter"
         return "number" if e.op == "constant" else "" if e.op in self.forms else "call"
@@ -275,7 +294,7 @@ class Mathematics(ABC):
 
     @abstractmethod
     def total(self, a: str, over: str = "") -> str:
-        """A sum; ``over``: the index it is over, of those of a matrix."""
+        """A sum; ``over``: the indices that it runs over."""
 
     @abstractmethod
     def call(self, function: str, parts: Sequence[str]) -> str: ...
@@ -283,6 +302,14 @@ class Mathematics(ABC):
     @abstractmethod
     def cases(self, chosen: Sequence[tuple[str, str]], other: str) -> str:
         """``chosen``: values with their conditions; ``other``: the value otherwise."""
+
+    @abstractmethod
+    def inside(self, name: str, repeats: int) -> str:
+        """The name of a line that stands in so many repeats."""
+
+    @abstractmethod
+    def head(self, entry: Sequence[str], listed: str, note: str) -> tuple[str, str]:
+        """The head of a repeat, in two parts as a `line`: each entry of a list, which the note has in words."""
 
     @abstractmethod
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:

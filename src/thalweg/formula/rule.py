@@ -10,13 +10,27 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, get_args
 from thalweg.showing import shower
 
 from .chain import NUMBERS, SWITCHES
-from .declare import Decay, Declared, Form, Hyper, Length, Scalar, Shaped, State, Sum, Switch
+from .declare import (
+    BySize,
+    Coefficients,
+    Decay,
+    Declared,
+    Due,
+    Form,
+    Hyper,
+    Length,
+    Scalar,
+    Shaped,
+    State,
+    Sum,
+    Switch,
+)
 from .geometry import Extent
 from .language import Formula, FormulaError, read
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T", Hyper, Decay, Switch, Shaped, State, Scalar, Sum)
+T = TypeVar("T", Hyper, Decay, Switch, Shaped, Form, Coefficients, BySize, Due, State, Scalar, Sum)
 D = TypeVar("D", bound="Declaring")
 
 # What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step), and the learning
@@ -28,7 +42,9 @@ OWN = ("rows", "columns", "precision")
 # What a formula may ask of the learning rate: the present one, and that before any schedule.
 RATES = ("lr", "first_lr")
 # The functions of a rule and of a wrapper, in the order in which a step runs them.
-FUNCTIONS = ("prepare", "sums", "after", "step", "follow", "evaluate")
+FUNCTIONS = ("prepare", "enter", "matrix", "sums", "after", "step", "follow", "evaluate")
+# Of the matrices that a rule's ``matrix`` sees.
+SIZES = ("rows", "columns")
 # The kinds that the chain does, so that they can be chosen; and that which a rule does itself.
 CHAIN_DECAYS = ("l2", "decoupled", "cautious", "strictly-cautious", "independent", "corrected", "palm")
 DECAYS = (*CHAIN_DECAYS, "own")
@@ -76,6 +92,10 @@ class Rule(Declaring, base=True):
 
     ``step(g, ...)`` returns d, or d and next states (``return d, m, v``); the weight becomes w - d.
     It may ask by name for w, g, states, hyperparameters, switches and coefficients.
+    ``enter(g, ...)`` and ``matrix(...)``, optional, run before all else that is of weights. ``enter`` returns a
+    dictionary of what each weight hands on, under names of its own, and next states; ``matrix`` gets that as whole
+    matrices, may ask for ``rows`` and ``columns`` and for states of any shape, and returns a dictionary of matrices for
+    ``step`` and next states. Its words are those of `matrices` too.
     ``prepare(t, ...)``, optional, runs once a step on the host in float64 and returns a dictionary of
     coefficients and next scalars.
     ``sums(g, ...)``, optional, returns per weight what is added up, under the names declared as `Sum`;
@@ -102,6 +122,8 @@ class Rule(Declaring, base=True):
     """The layers that its author has put around it, from the inside out."""
     wrappers: ClassVar[tuple[type["Wrapper"], ...]] = ()
     """What is wrapped around it, from the inside out."""
+    products: ClassVar[tuple[str, ...]] = ("float32",)
+    """The element types in which the products of its ``matrix`` may be computed, for weights that are not float64."""
 
     def __init__(self) -> None:
         name = type(self).__name__
@@ -180,7 +202,9 @@ def hypers(rule: type[Declaring]) -> Mapping[str, Hyper]:
 
 @once
 def by_lines(rule: type[Declaring]) -> bool:
-    """Whether it keeps or adds up anything by row or by column."""
+    """Whether it keeps or adds up anything by row or by column. What `matrix` keeps so is among what it sees."""
+    if of_matrices(rule):
+        return False
     sums, states = parts(rule, Sum).values(), parts(rule, State).values()
     return any(total.scope in ("row", "column") for total in sums) or any(s.shape in ("row", "column") for s in states)
 
@@ -203,6 +227,39 @@ def tests_other_weights(rule: type[Rule]) -> bool:
 
 
 @once
+def of_matrices(rule: type[Declaring]) -> bool:
+    """Whether a step of it is of whole matrices."""
+    return "matrix" in rule.formulas
+
+
+@once
+def handed(rule: type[Declaring], function: str) -> tuple[str, ...]:
+    """What ``enter`` or ``matrix`` hands on, beside next states; nothing of a rule without."""
+    formula = rule.formulas.get(function)
+    return () if formula is None else tuple(name for name in formula.returned if name not in parts(rule, State))
+
+
+@once
+def chosen(rule: type[Declaring]) -> tuple[str, ...]:
+    """The parts of a rule that are chosen by a word."""
+    return (*parts(rule, Form), *parts(rule, Coefficients))
+
+
+def by_size(rule: type[Declaring], rows: int, columns: int, values: Mapping[str, Any]) -> dict[str, bool]:
+    """The switches that the size of the matrices decides; ``values``: the rule's other switches, and its choices."""
+    found = {}
+    for name, each in parts(rule, BySize).items():
+        listed = () if each.of is None else (entries(rule, each.of, values[each.of]),)
+        found[name] = (each.when is None or bool(values[each.when])) and bool(each.holds(rows, columns, *listed))
+    return found
+
+
+def entries(rule: type[Declaring], name: str, value: Any) -> Any:
+    """The entries of a list of coefficients that is chosen by its name; of a list of the user's own, those."""
+    return parts(rule, Coefficients)[name].lists[value] if isinstance(value, str) else value
+
+
+@once
 def asks(declaring: type[Declaring], name: str) -> bool:
     """Whether a formula asks for something by this name, one of what is wrapped around a rule too."""
     every = layers(declaring) if issubclass(declaring, Rule) else (declaring.formulas,)
@@ -215,6 +272,8 @@ def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
         raise FormulaError(f"{wrapper.__name__} is around {rule.__name__} already: its author has put it there")
     if clash := [name for name in wrapper.declared if name in rule.declared]:
         raise FormulaError(f"{rule.__name__} and {wrapper.__name__} both declare {clash[0]!r}; rename one")
+    if taken := {*wrapper.declared} & {*handed(rule, "enter"), *handed(rule, "matrix")}:
+        raise FormulaError(f"{rule.__name__} hands on {taken.pop()!r}, which {wrapper.__name__} declares; rename one")
     if "lr" not in rule.declared and (asked := [name for name in RATES if asks(wrapper, name)]):
         raise FormulaError(f"{wrapper.__name__} asks for {asked[0]}, and {rule.__name__} has no learning rate lr")
     about = f"{rule.__doc__ or rule.__name__}\n\n    {wrapper.__name__} around it: {(wrapper.__doc__ or '').strip()}"
@@ -282,8 +341,18 @@ def _check_declarations(rule: type[Declaring]) -> None:
     numbers, switches = hypers(rule), {**parts(rule, Switch), **parts(rule, Shaped)}
     _check_around(rule, refuse)
     for name, value in vars(rule).items():
-        if isinstance(value, Length | Form):
-            refuse(name, "a Length and a Form are of schedules, which know how many steps there are")
+        if isinstance(value, Length):
+            refuse(name, "a Length is of schedules, which know how many steps there are")
+        if isinstance(value, Form) and value.default not in value.choices:
+            refuse(name, f"its default {value.default!r} is none of {', '.join(value.choices)}")
+        if isinstance(value, Coefficients) and value.default not in value.lists:
+            refuse(name, f"its default {value.default!r} is none of {', '.join(value.lists)}")
+        if isinstance(value, BySize) and value.when is not None and value.when not in switches:
+            refuse(name, f"when={value.when!r} is not a switch of this rule")
+        if isinstance(value, BySize) and value.of is not None and value.of not in parts(rule, Coefficients):
+            refuse(name, f"of={value.of!r} is no list of coefficients of this rule")
+        if isinstance(value, Due) and value.every is not None and value.every not in numbers:
+            refuse(name, f"every={value.every!r} is not a hyperparameter of this rule")
     for name in rule.declared:
         if name in RESERVED:
             refuse(
@@ -317,9 +386,12 @@ def _check_declarations(rule: type[Declaring]) -> None:
         if isinstance(value, Scalar) and isinstance(value.start, str) and value.start not in numbers:
             refuse(name, f"start={value.start!r} is not a hyperparameter of this rule")
     for convention, given in getattr(rule, "conventions", {}).items():
-        settable = {*numbers, *parts(rule, Switch), *(["decay"] if parts(rule, Decay) else [])}
+        settable = {*numbers, *parts(rule, Switch), *chosen(rule), *(["decay"] if parts(rule, Decay) else [])}
         if unknown := [name for name in given if name not in settable]:
-            refuse(f"conventions[{convention!r}]", f"{unknown[0]!r} is neither a hyperparameter nor a switch nor decay")
+            refuse(
+                f"conventions[{convention!r}]",
+                f"{unknown[0]!r} is neither a hyperparameter nor a switch nor a choice nor decay",
+            )
     kept = [state.key for state in parts(rule, State).values()]
     kept += ["step", *(name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor")]
     for name, state in parts(rule, State).items():
@@ -365,14 +437,20 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
     sums = {name: total for name, total in parts(rule, Sum).items() if name not in layered}
     states = {name: state for name, state in parts(rule, State).items() if name not in layered}
     scalars = {name: scalar for name, scalar in parts(rule, Scalar).items() if name not in layered}
-    by_line = {name for name, state in states.items() if state.shape in ("row", "column")}
+    lined = () if "matrix" in functions else ("row", "column")
+    by_line = {name for name, state in states.items() if state.shape in lined}
     switches = {*hypers(rule), *parts(rule, Switch), *parts(rule, Shaped)}
     # Weight decay reaches a rule's formula only if the rule owns it.
     known = {name for name in switches if name != "weight_decay" or decay_kind(rule) == "own"} | {*scalars}
     # A wrapper asks the rule that it goes around.
     known |= {*RATES} if "lr" in known or issubclass(rule, Wrapper) else set()
-    known |= {*OWN}
-    weights = {*states, *rule.given}
+    forms = {name: [*form.choices.values()] for name, form in parts(rule, Form).items()}
+    known |= {*forms}
+    _check_stages(rule, functions)
+    staged = "matrix" in functions
+    known |= set() if staged else {*OWN}
+    # Of a rule of matrices a state by row, say, is no number of a weight: `matrix` alone sees it.
+    weights = {*(name for name, state in states.items() if not staged or state.shape == "weight"), *rule.given}
     unlike = {"follow": {"g"}, "evaluate": {"g", "d"}}  # the step is over
     if bool(sums) != ("sums" in functions):
         raise FormulaError(
@@ -384,17 +462,33 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
         )
     found: dict[str, Formula] = {}
     coefficients: set[str] = set()
+    entered: set[str] = set()  # what enter hands to matrix
+    made: set[str] = set()  # what matrix hands to step
     for name in FUNCTIONS:
         if name not in functions:
             continue
         asks = known | coefficients
         on_host = name in ("prepare", "after")
+        if name == "matrix":
+            lists = [*parts(rule, Coefficients)]
+            asks |= {*entered, *states, *SIZES, *lists, *parts(rule, BySize), *parts(rule, Due)}
+            tests = {*switches, *parts(rule, BySize), *parts(rule, Due)}
+            found[name] = read(functions[name], where, names=asks, switches=tests, forms=forms, lists=lists)
+            made = {*found[name].returned} - {*states}
+            continue
         asks |= {"t", *((*sums, *by_line) if name == "after" else ())} if on_host else weights - unlike.get(name, set())
-        found[name] = read(functions[name], where, names=asks, switches=switches)
+        asks |= made if name in ("sums", "step") else set()
+        found[name] = read(functions[name], where, names=asks, switches=switches, forms=forms)
+        if name == "enter":
+            entered = {*found[name].returned} - {*states}
         if on_host:
             coefficients |= {*found[name].returned} - {*scalars} - (by_line if name == "after" else set())
     if clash := coefficients & {*rule.declared, *RESERVED, *OWN}:
         raise FormulaError(f"{where}: the coefficient {clash.pop()!r} has the name of a declared part; rename it")
+    if clash := (entered | made) & {*rule.declared, *RESERVED, *coefficients} | (entered & made):
+        raise FormulaError(f"{where}: what enter and matrix hand on, {clash.pop()!r}, has a name of its own; rename it")
+    if "matrix" in functions and not (entered and made):
+        raise FormulaError(f"{where}: enter hands matrices to matrix, and that hands some to step")
     if sums and {*found["sums"].returned} != {*sums}:
         raise FormulaError(f"{where}.sums returns {', '.join(found['sums'].returned)}; declared are {', '.join(sums)}")
     for name in found["step"].returned if "step" in found else ():
@@ -413,6 +507,24 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
             raise FormulaError(f"{where}.follow returns w and states by their names; {name!r} is none")
     _check_use(rule, found)
     return found
+
+
+def _check_stages(rule: type[Declaring], functions: Mapping[str, Any]) -> None:
+    """Refuse what cannot stand beside ``enter`` and ``matrix``."""
+    where = rule.__qualname__
+    if ("enter" in functions) != ("matrix" in functions):
+        raise FormulaError(
+            f"{where}: enter(...), which makes matrices, and matrix(...), which sees them, come together"
+        )
+    if "matrix" not in functions:
+        only = [*parts(rule, Coefficients), *parts(rule, BySize), *parts(rule, Due)]
+        if only:
+            raise FormulaError(f"{where}.{only[0]}: only matrix(...) could ask for it, and there is none")
+        return
+    if issubclass(rule, Wrapper):
+        raise FormulaError(f"{where}: matrix(...) is of rules; what goes around one sees a weight at a time")
+    if late := [name for name, state in parts(rule, State).items() if state.start == "g"]:
+        raise FormulaError(f"{where}.{late[0]}: in a rule of matrices no state starts as the first gradient")
 
 
 def _check_use(rule: type[Declaring], formulas: Mapping[str, Formula]) -> None:
@@ -436,6 +548,11 @@ def _check_use(rule: type[Declaring], formulas: Mapping[str, Formula]) -> None:
     started: set[object] = {state.start for state in states.values()} | {state.when for state in states.values()}
     started |= {scalar.start for scalar in scalars.values()}
     started |= {hyper.search.over for hyper in hypers(rule).values() if hyper.search}
-    for name in (*hypers(rule), *parts(rule, Switch), *parts(rule, Shaped)):
+    started |= {due.every for due in parts(rule, Due).values()}
+    started |= {each.when for each in parts(rule, BySize).values()}
+    for name in (
+        *hypers(rule), *parts(rule, Switch), *parts(rule, Shaped), *chosen(rule), *parts(rule, BySize),
+        *parts(rule, Due),
+    ):  # fmt: skip
         if name not in asked | started | chained(rule):
             refuse(name, "no formula asks for it, so it would do nothing; leave it out")

@@ -235,7 +235,7 @@ def _declared(schedule: type[Schedule]) -> dict[str, Hyper | Form]:
 
     found: dict[str, Hyper | Form] = {}
     for name, value in vars(schedule).items():
-        if isinstance(value, Declared) and not isinstance(value, Hyper):
+        if isinstance(value, Declared) and not isinstance(value, Hyper | Form):
             refuse(name, "a schedule declares Hyper, Length and Form, since it knows nothing but the step")
         if not isinstance(value, Hyper | Form):
             continue

@@ -16,14 +16,15 @@ from math import inf
 from types import CodeType, FrameType, MappingProxyType
 from typing import Any, Literal, TypeVar
 
-from . import chain
-from .compose import Pass, Program, program, usual_switches
+from . import chain, matrix_text
+from .compose import Pass, Program, number_names, program, usual_switches
 from .declare import Scalar, State, Sum
 from .derivative import simple
 from .expression import LEAVES, NAMED, Expression, apply, constant, leaf, leaves, number, rebuilt
+from .geometry import Geometry
 from .layout import written
 from .lines import earliest
-from .rule import Rule, decay_kind, layers, parts
+from .rule import Rule, by_lines, decay_kind, handed, layers, of_matrices, parts
 from .schedule import Schedule, simplified, traced
 
 T = TypeVar("T")
@@ -32,6 +33,9 @@ SCOPES = {
     "tensor": "of each parameter", "group": "of each group", "all": "of all parameters",
     "row": "of each row", "column": "of each column", "matrix": "of each matrix",
 }  # fmt: skip
+
+# A size of matrices for those who ask for none: somewhat wider than tall.
+_WIDE = Geometry(1, 4, 5)
 
 # A part of so many operations that is needed twice gets a name, if its author gave it none.
 _WORTH_A_NAME = 3
@@ -48,6 +52,8 @@ class Line:
     value: Expression
     stored: bool = False
     note: str = ""
+    indent: int = 0
+    """How many repeats it stands in; the head of one has no name, and as its value ``each(a, b, c, list)``."""
 
     @property
     def text(self) -> str:
@@ -55,7 +61,14 @@ class Line:
         return written(self.value)
 
     def __str__(self) -> str:
-        return f"{self.name} {'<-' if self.stored else '='} {self.text}" + (f"  # {self.note}" if self.note else "")
+        if self.value.op == "each":
+            *entry, listed = (str(a.arguments[0]) for a in self.value.arguments)
+            return f"{'    ' * self.indent}for {', '.join(entry)} in {listed}:  # {self.note}"
+        return (
+            "    " * self.indent
+            + f"{self.name} {'<-' if self.stored else '='} {self.text}"
+            + (f"  # {self.note}" if self.note else "")
+        )
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,8 @@ class Walk:
     """What is done for every weight."""
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    of: Literal["weight", "matrix"] = "weight"
+    """What it is done for; a stage of matrices is no pass."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +97,11 @@ class Story:
 
 def story(
     rule: type[Rule],
-    switches: Mapping[str, bool],
+    switches: Mapping[str, Any],
     given: Mapping[str, Expression],
     norms: Sequence[Norm] = (),
     clip: str | None = None,
+    size: Geometry = _WIDE,
 ) -> Story:
     """Write a step down.
 
@@ -93,6 +109,7 @@ def story(
     ``given``     what to write for numbers of the chain: ``constant(0.0)`` for the decay of a group without.
     ``norms``     the passes of the gradient's norm that come first.
     ``clip``      the scope of the clip by that norm, ``"all"`` or ``"tensor"``; None for none.
+    ``size``      of the matrices, of a rule that sees such: its form may depend on that.
     """
     traced, variables = _watched(rule, {**switches, **left_out(given)})
     squares = "squares" if "squares" not in rule.declared else "squares_of_g"
@@ -103,21 +120,27 @@ def story(
         variables = [("norm", apply("sqrt", number(squares))), ("clip_scale", scale), *variables]
     known = {number(name): value for name, value in given.items()}
     passes = [Pass({squares: getattr(traced, norm).totals["squares"]}, {}) for norm in norms]
+    passes += [] if traced.enter is None else [traced.enter]
+    entered = len(passes)
     # What is kept by line is written after the update, as scalars are.
-    by_line = {name: state.shape for name, state in parts(rule, State).items() if state.shape in ("row", "column")}
+    lined = ("row", "column") if by_lines(rule) else ()
+    by_line = {name: state.shape for name, state in parts(rule, State).items() if state.shape in lined}
     kept = {name: e for name, e in traced.update.writes.items() if name in by_line}
     update = replace(traced.update, writes={n: e for n, e in traced.update.writes.items() if n not in by_line})
     sums = [Pass(of, {}) for of in earliest(traced)] if traced.by_lines else traced.sums
     passes += [*(walk for walk in sums if walk.totals), update]
     taken = {"w", "g", "t", "unscale", "clip_value", "clip_norm", "clip_eps", *rule.declared, *scopes}
     writer = _Writer([(name, _simplified(e, known)) for name, e in variables], taken)
-    operands = tuple(name for name in ("w", "g", *parts(rule, State)) if name not in by_line)
+    operands = [name for name in ("w", "g", *parts(rule, State)) if name not in by_line]
+    operands += [*handed(rule, "enter"), *handed(rule, "matrix")]
     walks = []
     for walk in passes:
         reads = leaves([*walk.totals.values(), *walk.writes.values()], "weight")
         totals, writes = ({name: _simplified(e, known) for name, e in of.items()} for of in (walk.totals, walk.writes))
         before, lines = writer.walk(totals, writes, scopes)
-        walks.append(Walk(before, lines, *(tuple(n for n in operands if n in of) for of in (reads, writes))))
+        walks.append(Walk(before, lines, _among(operands, reads), _among(operands, walk.writes)))
+    if of_matrices(rule):
+        walks.insert(entered, _of_matrices(rule, {**switches, **left_out(given)}, size, writer, known))
     scalars = {name: _simplified(e, known) for name, e in (*kept.items(), *traced.scalars.items())}
     after = writer.scalars(scalars, by_line | {name: scalar.scope for name, scalar in parts(rule, Scalar).items()})
     return Story(tuple(walks), after, tuple(sorted(writer.numbers - {*scopes})))
@@ -125,7 +148,7 @@ def story(
 
 def usual_story(
     rule: type[Rule],
-    switches: Mapping[str, bool] | None = None,
+    switches: Mapping[str, Any] | None = None,
     decay: str | None = None,
     *,
     clip_value: bool = False,
@@ -173,7 +196,7 @@ def sections(told: Story) -> Iterator[tuple[str, tuple[Line, ...]]]:
     for i, walk in enumerate(told.walks):
         if walk.before:
             yield "once a step" if i == 0 else "then once", walk.before
-        yield "for every weight", walk.lines
+        yield f"for every {walk.of}", walk.lines
     if told.after:
         yield "kept for the next step", told.after
 
@@ -190,10 +213,37 @@ def left_out(given: Mapping[str, Expression]) -> dict[str, bool]:
     return {switch: True for name, switch in chain.WITHOUT.items() if given.get(name) == constant(0.0)}
 
 
+def _among(names: Iterable[str], some: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in some)
+
+
+def _of_matrices(
+    rule: type[Rule], switches: Mapping[str, Any], size: Geometry, writer: "_Writer",
+    known: dict[Expression, Expression],
+) -> Walk:  # fmt: skip
+    """The stage of matrices."""
+    matrix = rule.formulas["matrix"]
+    codes = {function.__code__ for function in (matrix.function, *matrix.helpers)}
+    outputs, found = observed(codes, lambda: matrix_text.traced(rule, switches, size))
+    states = {*parts(rule, State)}
+    reads = leaves(outputs.values(), "weight")
+
+    def told(listed: str) -> str:
+        chosen = switches[listed.partition("[")[0]]
+        said = matrix_text.described(rule, listed, chosen)
+        return f"{chosen}: {said}" if isinstance(chosen, str) else said
+
+    made = matrix_text.lines(outputs, found, {*writer.taken, *reads}, states, lambda e: _simplified(e, {**known}), told)
+    lines = tuple(Line(each.name, each.value, each.stored, each.note, each.indent) for each in made)
+    writer.numbers |= {name for name in leaves(outputs.values(), "number") if name in number_names(rule)}
+    kept = [*states, *handed(rule, "enter"), *handed(rule, "matrix")]
+    return Walk((), lines, _among(kept, reads), _among(kept, outputs), "matrix")
+
+
 # -- the author's names
 
 
-def _watched(rule: type[Rule], switches: Mapping[str, bool]) -> tuple[Program, list[tuple[str, Expression]]]:
+def _watched(rule: type[Rule], switches: Mapping[str, Any]) -> tuple[Program, list[tuple[str, Expression]]]:
     """The traced rule, and what the variables of its formulas held.
 
     A formula is called with symbols and returns values; which variable held which, only the interpreter knows.

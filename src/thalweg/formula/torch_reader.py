@@ -13,8 +13,9 @@ import torch
 from . import chain, compose
 from .compose import own_numbers
 from .declare import Scalar, State, Sum, Switch
-from .geometry import kept_shape, matrices, summed
-from .rule import Rule, by_lines, hypers, parts, shaped
+from .geometry import flattened, kept_shape, matrices, summed
+from .rule import Rule, by_lines, hypers, of_matrices, parts, shaped
+from .stages import staged
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ def values_of(rule: type[Rule], **given: Any) -> dict[str, Any]:
     The learning rate before any schedule, ``first_lr``, is the present one.
     """
     numbers = {name: hyper.default for name, hyper in hypers(rule).items()}
-    switches = {name: switch.default for name, switch in parts(rule, Switch).items()}
+    switches: dict[str, Any] = {name: switch.default for name, switch in parts(rule, Switch).items()}
+    switches |= compose.usual_choices(rule)
     first = {"first_lr": given["lr"] if "lr" in given else numbers["lr"]} if "lr" in numbers else {}
     return {**chain.NUMBERS, **chain.SWITCHES, **numbers, **switches, **first, **given}
 
@@ -42,8 +44,12 @@ def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> 
     """Before the first step."""
     states = {}
     for name, state in compose.live_states(rule, {**values, **shaped(rule, weight)}).items():
-        start, shape = state.start, kept_shape(weight.shape, state.shape)
-        states[name] = weight.clone() if start == "w" else weight.new_full(shape, compose.start_value(start, values))
+        if state.start == "w":
+            states[name] = weight.clone()
+            continue
+        flat = of_matrices(rule) and flattened(weight.shape, bool(values.get("flatten")))
+        like = weight if state.shape == "weight" else weight.new_empty(kept_shape(weight.shape, state.shape, flat))
+        states[name] = torch.full_like(like, compose.start_value(state.start, values))
     scalars = {name: compose.start_value(scalar.start, values) for name, scalar in parts(rule, Scalar).items()}
     return Trained(weight, states, scalars)
 
@@ -51,13 +57,15 @@ def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> 
 def step(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Mapping[str, Any]) -> Trained:
     """After one step. ``values`` as `values_of` gives them; totals are over this parameter alone."""
     known = known_of(rule, now, gradient, values)
+    stage = staged(rule, known)
+    known |= stage
     for layer in compose.summing(rule):
         added = compose.layer_totals(rule, known, layer)
         known |= {
             name: summed(torch.as_tensor(each).expand_as(known["g"]), parts(rule, Sum)[name].scope)
             for name, each in added.items()
         }
-    return stepped(rule, now, known)
+    return stepped(rule, now, known, stage)
 
 
 def of_tensor(rule: type[Rule], weight: torch.Tensor) -> dict[str, Any]:
@@ -75,8 +83,8 @@ def known_of(rule: type[Rule], now: Trained, gradient: torch.Tensor, values: Map
     return known | {name: matrices(known[name]) for name in _of_weights(rule, known)} if by_lines(rule) else known
 
 
-def stepped(rule: type[Rule], now: Trained, known: Mapping[str, Any]) -> Trained:
-    """After a step whose totals are among what is ``known``."""
+def stepped(rule: type[Rule], now: Trained, known: Mapping[str, Any], stage: Mapping[str, torch.Tensor]) -> Trained:
+    """After a step whose totals are among what is ``known``, and what the ``stage`` of matrices has made."""
     after = compose.updated(rule, known)
     after.pop("g", None)
     settled = compose.settled(rule, known)
@@ -84,7 +92,7 @@ def stepped(rule: type[Rule], now: Trained, known: Mapping[str, Any]) -> Trained
         after |= {name: after[name].reshape(now.weight.shape) for name in _of_weights(rule, after)}
     return Trained(
         after.pop("w"),
-        {**now.states, **after},
+        {**now.states, **{name: stage[name] for name in stage.keys() & now.states.keys()}, **after},
         {name: settled[name] for name in now.scalars},
         now.steps + 1,
     )

@@ -15,7 +15,8 @@ from .text import SCOPES, Line, Story, sections
 _OVER = {SCOPES["row"]: "j", SCOPES["column"]: "i"}
 # All that is said in words, for those who translate it.
 WORDS = (
-    "once a step", "then once", "for every weight", "kept for the next step", *SCOPES.values(), "if", "otherwise",
+    "once a step", "then once", "for every weight", "for every matrix", "kept for the next step", "for each",
+    *SCOPES.values(), "if", "otherwise",
 )  # fmt: skip
 
 
@@ -78,7 +79,10 @@ def letters_of(told: Story) -> dict[str, str]:
 
 
 def _spelled(line: Line, notation: Mathematics) -> tuple[str, str]:
-    name = notation.symbol(notation.symbols[line.name])
+    if line.value.op == "each":
+        *entry, listed = (notation.symbol(notation.symbols[e.arguments[0]]) for e in line.value.arguments)
+        return notation.head(entry, listed, line.note)
+    name = notation.inside(notation.symbol(notation.symbols[line.name]), line.indent)
     note = f"({notation.say(line.note)})" if line.note else ""
     value = line.value
     if value.op == "sum" and line.note in _OVER:
@@ -109,7 +113,8 @@ def _symbols(lines: Iterable[Line]) -> Mapping[str, Symbol]:
                 visit(argument)
 
     for line in lines:
-        names[line.name] = None
+        if line.name:  # the head of a repeat has none
+            names[line.name] = None
         visit(line.value)
     return symbols(names)
 
@@ -118,7 +123,7 @@ def _symbols(lines: Iterable[Line]) -> Mapping[str, Symbol]:
 
 _COMMANDS = {char: "\\" + name for name, char in GREEK.items()} | {
     "ε": r"\varepsilon", "φ": r"\varphi", "−": "-", "≤": r"\le", "≥": r"\ge", "∞": r"\infty",
-    "⌊": r"\lfloor ", "⌋": r"\rfloor ",
+    "⌊": r"\lfloor ", "⌋": r"\rfloor ", "‖": r"\| ", "⊤": r"\top",
 }  # fmt: skip
 _ESCAPED = str.maketrans(
     {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -176,7 +181,10 @@ class _Latex(Mathematics):
         return rf"\sqrt{{{a}}}"
 
     def total(self, a: str, over: str = "") -> str:
-        return rf"\sum_{over} {a}" if over else rf"\sum {a}"
+        return rf"\sum_{_grouped(over)} {a}" if over else rf"\sum {a}"
+
+    def inside(self, name: str, repeats: int) -> str:
+        return r"\vert\; " * repeats + name
 
     def call(self, function: str, parts: Sequence[str]) -> str:
         known = function in ("max", "min", "exp", "ln", "cos", "sin")
@@ -186,6 +194,10 @@ class _Latex(Mathematics):
         rows = [f"{value} & {_latex_text(self.say('if') + ' ')} {condition}" for value, condition in chosen]
         inside = r" \\ ".join([*rows, f"{other} & {_latex_text(self.say('otherwise'))}"])
         return rf"\begin{{cases}} {inside} \end{{cases}}"
+
+    def head(self, entry: Sequence[str], listed: str, note: str) -> tuple[str, str]:
+        left = rf"{_latex_text(self.say('for each') + ' ')} {self.brackets(', '.join(entry))}"
+        return left, rf" \in {listed} \quad {_latex_text(note)}"
 
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:
         said = rf" \quad {_latex_text(note)}" if note else ""
@@ -250,8 +262,11 @@ class _MathML(Mathematics):
         return f"<msqrt>{a}</msqrt>"
 
     def total(self, a: str, over: str = "") -> str:
-        sign = "<mo>∑</mo>"
-        return f"<mrow>{f'<munder>{sign}<mi>{over}</mi></munder>' if over else sign}{a}</mrow>"
+        sign = f"<munder><mo>∑</mo><mi>{over}</mi></munder>" if over else "<mo>∑</mo>"
+        return f"<mrow>{sign}{a}</mrow>"
+
+    def inside(self, name: str, repeats: int) -> str:
+        return '<mo form="prefix" rspace="0.3em">|</mo>' * repeats + name
 
     def call(self, function: str, parts: Sequence[str]) -> str:
         return f"<mrow><mi>{escape(function)}</mi><mo>&#x2061;</mo>{self.brackets('<mo>,</mo>'.join(parts))}</mrow>"
@@ -261,6 +276,12 @@ class _MathML(Mathematics):
         rows.append((other, f"<mtext>{escape(self.say('otherwise'))}</mtext>"))
         cells = (f"<mtr>{_cell(value, 'left')}{_cell(when, 'left')}</mtr>" for value, when in rows)
         return f"<mrow><mo>{{</mo><mtable>{''.join(cells)}</mtable></mrow>"
+
+    def head(self, entry: Sequence[str], listed: str, note: str) -> tuple[str, str]:
+        each = escape(self.say("for each"))
+        left = f"<mrow><mtext>{each}&#xA0;</mtext>{self.brackets('<mo>,</mo>'.join(entry))}</mrow>"
+        said = f'<mspace width="1em"></mspace><mtext>{escape(note)}</mtext>'
+        return left, f'<mo form="infix">∈</mo>{listed}{said}'
 
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:
         # First in its cell, it would be taken for a prefix.
@@ -272,7 +293,7 @@ class _MathML(Mathematics):
 # -- Unicode
 
 _LOWERED = str.maketrans("0123456789ij", "₀₁₂₃₄₅₆₇₈₉ᵢⱼ")
-_RAISED = str.maketrans("0123456789−tk", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵗᵏ")
+_RAISED = str.maketrans("0123456789−tk⊤", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵗᵏᵀ")
 _COMBINING = {"": "", "hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}
 
 
@@ -309,7 +330,10 @@ class _Unicode(Mathematics):
         return f"√{a}"
 
     def total(self, a: str, over: str = "") -> str:
-        return f"∑{over.translate(_LOWERED)} {a}"
+        return f"∑{over.translate(_LOWERED)} {a}" if over else f"∑ {a}"
+
+    def inside(self, name: str, repeats: int) -> str:
+        return "│ " * repeats + name
 
     def call(self, function: str, parts: Sequence[str]) -> str:
         return f"{function}({', '.join(parts)})"
@@ -317,6 +341,9 @@ class _Unicode(Mathematics):
     def cases(self, chosen: Sequence[tuple[str, str]], other: str) -> str:
         said = [f"{value} {self.say('if')} {condition}" for value, condition in chosen]
         return ", ".join([*said, f"{self.say('otherwise')} {other}"])
+
+    def head(self, entry: Sequence[str], listed: str, note: str) -> tuple[str, str]:
+        return f"{self.say('for each')} {self.brackets(', '.join(entry))}", f" ∈ {listed}  {note}"
 
     def line(self, name: str, stored: bool, value: str, note: str) -> tuple[str, str]:
         return name, f" {'←' if stored else '='} {value}" + (f"  {note}" if note else "")

@@ -12,7 +12,8 @@ from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.compose import shapes_that_differ
 from thalweg.formula.expression import Expression, constant, number
-from thalweg.formula.rule import OWN, decay_kind, hypers, parts, shaped
+from thalweg.formula.geometry import Geometry, blocks, flattened, geometry
+from thalweg.formula.rule import OWN, by_size, decay_kind, handed, hypers, of_matrices, parts, shaped
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
 from . import reading, readouts, state, surface
@@ -69,6 +70,7 @@ class Served:
     why: str
     refused: str
     types: Mapping[str, str]
+    shape: tuple[int, ...]
     kept: Mapping[str, Any]
     shaped: Mapping[str, bool]
     waits: bool
@@ -100,14 +102,15 @@ def explain(optimizer: Explained) -> Explanation:
     lines = [f"{called}: {_many(len(groups), 'group')}, {_size(everyone)}"]
     told_apart = [(key, places, shape) for key, places in alike.items() for shape in _shapes(key[0], everyone, places)]
     for (rule, chosen, decay, _), places, shape in told_apart:
-        switched = {**dict(chosen), **shape}
-        told = story(rule, switched, _given(decay, [numbers[i] for i in places]), norms, clip)
         members = [p for p in everyone if p.group in places and (p.shaped == shape or p.refused)]
+        switched, given = {**dict(chosen), **shape}, _given(decay, [numbers[i] for i in places])
+        told = story(rule, switched, given, norms, clip, *_most(_sizes(rule, switched, members)))
         lines += ["", _title(groups, places, members, shape)] if len(told_apart) > 1 else []
         lines += _numbers(optimizer, rule, told, {i: numbers[i] for i in places}, members)
         lines += [] if following is None else _scheduled(following, optimizer.param_groups, places)
         lines += _states(told, parts(rule, State), [numbers[i] for i in places])
         lines += _labelled("read out", ", ".join(readouts.described([groups[i] for i in places])))
+        lines += _matrices(rule, dict(chosen), members)
         lines += _readers(told, members)
         lines += _passes(told, optimizer.nonfinite)
     return Explanation("\n".join(lines))
@@ -146,9 +149,45 @@ def served(optimizer: Explained) -> list[Served]:
         grad = param if param.grad is None else param.grad
         kinds = {key: str(x.dtype).removeprefix("torch.") for key, x in {"w": param, "g": grad, **operands}.items()}
         copied = not why and not refused and grad.stride() != param.stride()
-        shape = {} if refused else shaped(rules[i], param)
-        found.append(Served(name, i, param.numel(), why, refused, kinds, kept, shape, waits, copied, turn))
+        of_shape = {} if refused else shaped(rules[i], param)
+        kinds |= _handed_on(rules[i], settings[i], kinds)
+        shape = tuple(param.shape)
+        found.append(Served(name, i, param.numel(), why, refused, kinds, shape, of_shape, kept, waits, copied, turn))
     return found
+
+
+def _handed_on(rule: type[Rule], values: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, str]:
+    """The element types of what a rule of matrices hands on."""
+    names = (*handed(rule, "enter"), *handed(rule, "matrix"))
+    return dict.fromkeys(names, "float64" if kinds["w"] == "float64" else str(values.get("products")))
+
+
+def _sizes(rule: type[Rule], chosen: Mapping[str, Any], members: Sequence[Served]) -> dict[Geometry, int]:
+    """How many matrices there are of each size; nothing of a rule that sees none."""
+    found: dict[Geometry, int] = {}
+    for p in members if of_matrices(rule) else ():
+        if p.refused:
+            continue
+        of, rows = blocks(geometry(p.shape, flattened(p.shape, chosen["flatten"])), chosen["split_sizes"])
+        for each in rows:
+            size = Geometry(1, each.stop - each.start, of.columns)
+            found[size] = found.get(size, 0) + of.count
+    return found
+
+
+def _most(sizes: Mapping[Geometry, int]) -> list[Geometry]:
+    """The size of which most weights are."""
+    return sorted(sizes, key=lambda size: sizes[size] * size.rows * size.columns)[-1:]
+
+
+def _matrices(rule: type[Rule], chosen: Mapping[str, Any], members: Sequence[Served]) -> Iterator[str]:
+    """How many matrices of which size are multiplied, in which form and element type."""
+    for size, count in _sizes(rule, chosen, members).items():
+        forms = [name for name, on in by_size(rule, size.rows, size.columns, chosen).items() if on]
+        said = f"{count:,} of {size.rows:,} x {size.columns:,}" + (f" ({', '.join(forms)})" if forms else "")
+        yield from _labelled("matrices", said)
+    if of_matrices(rule):
+        yield from _labelled("products", f"in {chosen['products']}; of float64 weights in float64")
 
 
 def _norms(optimizer: Explained, numbers: Sequence[GroupNumbers]) -> tuple[Norm, ...]:
@@ -264,7 +303,7 @@ def _start(start: str | float, numbers: Sequence[GroupNumbers]) -> str:
 def _readers(told: Story, members: Sequence[Served]) -> Iterator[str]:
     """Who serves which parameters and at what cost, and which are special."""
     for types, some in _by(members, lambda p: tuple(p.types.items()) if p.reader == "compiled" else None).items():
-        costs = [_bytes(walk, dict(types)) for walk in told.walks]
+        costs = [_bytes(walk, dict(types)) for walk in told.walks if walk.of == "weight"]
         total = " + ".join(map(str, costs)) + (f" = {sum(costs)}" if len(costs) > 1 else "")
         moved = _memory(sum(costs) * sum(p.weights for p in some))
         said = f"{_size(some)}, {_types(dict(types))}: {total} bytes a weight, {moved} a step"
@@ -293,10 +332,16 @@ def _by(members: Iterable[Served], key: Callable[[Served], K | None]) -> dict[K,
 
 def _passes(told: Story, nonfinite: str) -> Iterator[str]:
     """The formulas, pass by pass."""
+    passes = [walk for walk in told.walks if walk.of == "weight"]
     for i, walk in enumerate(told.walks):
         yield from _formulas("once a step", walk.before)
+        if walk.of == "matrix":
+            writes = f", writes {' '.join(walk.writes)}" if walk.writes else ""
+            yield from _labelled("each matrix", f"reads {' '.join(walk.reads)}{writes}")
+            yield from _formulas("", walk.lines)
+            continue
         writes = f", writes {' '.join(walk.writes)}" if walk.writes else ""
-        yield from _labelled(f"pass {i + 1} of {len(told.walks)}", f"reads {' '.join(walk.reads)}{writes}")
+        yield from _labelled(f"pass {passes.index(walk) + 1} of {len(passes)}", f"reads {' '.join(walk.reads)}{writes}")
         yield from _formulas("", walk.lines)
         if i == 0 and nonfinite != "pass":
             then = "the step is skipped" if nonfinite == "skip" else "NonFiniteGradient is raised"

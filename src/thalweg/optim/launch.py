@@ -13,17 +13,19 @@ import torch
 from numpy.typing import NDArray
 from torch._C import _len_torch_dispatch_stack
 
-from thalweg.formula import Rule, Scalar, State, Sum, between, compose
-from thalweg.formula.geometry import kept_shape, matrices, summed
+from thalweg.formula import Rule, Scalar, Sum, between, compose
+from thalweg.formula.geometry import matrices, summed
 from thalweg.formula.kernel import CompiledPass, Passes, Task, counts_steps, scalars_of
 from thalweg.formula.numbers import Numbers
-from thalweg.formula.rule import by_lines, layers, parts
+from thalweg.formula.rule import by_lines, layers, of_matrices, parts
+from thalweg.formula.stages import staged
 from thalweg.formula.team import SERIAL_BELOW, usable
 
 from .counts import Counts
 from .driver import ABSENT
 from .kept import Kept
 from .layout import layout
+from .products import element_type
 from .reading import plain, within_storage
 from .settings import Group, GroupNumbers, How, Switches
 
@@ -237,6 +239,10 @@ class Launch(ABC):
             self._adopted |= not all(map(operator.is_, before, kept.tensors))
         return True
 
+    def enter(self) -> Sequence[Runs]:
+        """Before all else that writes: what a rule of matrices computes for its step. Of other rules nothing."""
+        return ()
+
     @property
     def numbers_kept(self) -> Mapping[str, Kept]:
         """The numbers that states keep, by their keys."""
@@ -410,6 +416,10 @@ class TorchLaunch(Launch):
         self._by_lines = by_lines(rule)
         self._lines: list[dict[str, torch.Tensor]] = [{} for _ in self.params]
         """This step's totals by row and by column, of each parameter."""
+        self._staged: dict[int, dict[str, torch.Tensor]] = {}
+        """What matrices have become in this step, for the step to ask for."""
+        shapes = [[state[key].shape for key in members.keys.values()] for state in members.states]
+        self._shapes = shapes
         self._measured = Measured((), np.zeros((0, 0)), np.zeros(0, np.int64), len(self.params))
 
     @property
@@ -435,12 +445,11 @@ class TorchLaunch(Launch):
         pass  # it reads the numbers as they are
 
     def adopt(self, states: Callable[[torch.Tensor], dict[str, Any]]) -> bool:
-        declared = parts(self.rule, State)
         for i, param in enumerate(self.params):
             state = states(param)
             self.members.states[i] = state
-            shapes = {name: kept_shape(param.shape, declared[name].shape) for name in self._keys}
-            if not all(key in state and state[key].shape == shapes[name] for name, key in self._keys.items()):
+            shapes = zip(self._keys.values(), self._shapes[i], strict=True)
+            if not all(key in state and state[key].shape == shape for key, shape in shapes):
                 return False
         return self._adopt_numbers()
 
@@ -455,6 +464,19 @@ class TorchLaunch(Launch):
         for i, grad in self._present():
             values = {**self.numbers.of(i), "g": grad.double(), **({} if limited else {"clip_value": math.inf})}
             found[0, i] = added(compose.limited_norm_totals(values)["squares"])
+
+    def enter(self) -> Sequence[Runs]:
+        return (Call(self._enter),) if of_matrices(self.rule) else ()
+
+    @torch.no_grad()
+    def _enter(self) -> None:
+        for i, grad in self._present():
+            values = self._values(i, grad)
+            with np.errstate(all="ignore"):
+                found = staged(self.rule, values, partial(_as, element_type(self.params[i], str(values["products"]))))
+            for name in found.keys() & self._keys.keys():
+                self._state(i, self._keys[name]).copy_(found[name])
+            self._staged[i] = {name: x.to(values["w"].dtype) for name, x in found.items() if name not in self._keys}
 
     def total(self, stage: int) -> Sequence[Runs]:
         return (Call(partial(self._total, stage)),)
@@ -497,6 +519,7 @@ class TorchLaunch(Launch):
             for name, value in found.items():
                 targets[name].copy_(torch.as_tensor(value))
         self._measured = Measured(MEASURED, norms, np.arange(len(self.params)), len(self.params))
+        self._staged.clear()
 
     def measured(self) -> Measured:
         return self._measured
@@ -519,7 +542,11 @@ class TorchLaunch(Launch):
         values = {**numbers, **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}
         if self._by_lines:
             values |= {name: matrices(values[name]) for name in tensors} | self._lines[i]
-        return values
+        return {**values, **self._staged.get(i, {})}
+
+
+def _as(kind: torch.dtype, matrix: torch.Tensor) -> torch.Tensor:
+    return matrix.to(kind)
 
 
 def _total(each: Any, like: torch.Tensor) -> float:

@@ -9,13 +9,13 @@ import torch
 
 from thalweg.formula import Scalar, State
 from thalweg.formula.compose import live_states, usual_switches
-from thalweg.formula.geometry import kept_shape
 from thalweg.formula.kernel import counts_steps
 from thalweg.formula.rule import inner, parts, shaped
 
-from . import readouts, surface
+from . import readouts, surface, torchs_muon
 from .joined import Rules
 from .scheduling import COUNT
+from .state import shape_of
 
 Saved = dict[str, Any]
 
@@ -50,7 +50,7 @@ def _plainly(theirs: Mapping[str, Any], own: Mapping[str, Any], rules: Rules) ->
     """
     part = rules.of(own)
     left_out = {"rule", *surface.CHAIN} - {*surface.defaults(part.whole)}
-    said = surface.without_torchs_decay(part.made.rule, theirs)
+    said = torchs_muon.without_torchs(part.made.rule, surface.without_torchs_decay(part.made.rule, theirs))
     return {key: value for key, value in said.items() if key not in left_out} | {k: own[k] for k in own if k == "rule"}
 
 
@@ -240,7 +240,7 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
         values = {**surface.numbers(rule, said), **surface.switches(rule, said)}
         for number, param in zip(theirs["params"], own["params"], strict=False):
             live = live_states(rule, {**values, **shaped(rule, param)})
-            needed = {state.key: state.shape for state in live.values()}
+            needed = {state.key: state for state in live.values()}
             kept = saved["state"].get(number, {})
             kept = {key: value for key, value in kept.items() if isinstance(value, torch.Tensor)}
             strange = sorted(key for key in kept.keys() - known if not readouts.is_windows(key))
@@ -256,7 +256,7 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
                     f"{_some(missing)} is not among its states: make the optimizer with the groups that were saved"
                 )
             for key in needed.keys() & kept.keys():
-                if kept[key].shape != kept_shape(param.shape, needed[key]):
+                if kept[key].shape != shape_of(rule, values, param, needed[key]):
                     raise ValueError(
                         f"the checkpoint's state {key!r} has the shape {tuple(kept[key].shape)}, its parameter "
                         f"{tuple(param.shape)}: was it made for another model?"

@@ -12,12 +12,24 @@ from torch._compile import _disable_dynamo
 from torch.optim import optimizer as torch_optimizer
 
 from thalweg.formula import Rule, Schedule
-from thalweg.formula.rule import tests_other_weights
+from thalweg.formula.rule import of_matrices, tests_other_weights
 
-from . import arguments, averaging, configured, loading, model_groups, reading, readouts, scheduling, surface
+from . import (
+    arguments,
+    averaging,
+    configured,
+    loading,
+    model_groups,
+    products,
+    reading,
+    readouts,
+    scheduling,
+    surface,
+    torchs_muon,
+)
 from . import plan as planning
 from .explain import Explanation, explain
-from .joined import Rules
+from .joined import Part, Rules
 from .plan import Plan
 from .sequence import Bad
 from .settings import How
@@ -152,6 +164,8 @@ class Optimizer(torch.optim.Optimizer):
         if len({*params}) < len(params):
             self.param_groups.pop()
             raise ValueError(f"{name}: a parameter is given twice in one group")
+        if of_matrices(part.whole):
+            self._as_matrices(part)
         self._rules.joined(part, self.param_groups, self.defaults)
         if "readouts" in param_group:
             self._keep_readouts([param_group])
@@ -160,6 +174,18 @@ class Optimizer(torch.optim.Optimizer):
         if self._scheduling is not None:
             self._scheduling.join(self.param_groups)
         self._plan = None
+
+    def _as_matrices(self, part: Part) -> None:
+        """Decide what the last group leaves open of matrices, and refuse what is none."""
+        group = self.param_groups[-1]
+        products.decided(part.whole, group)
+        called = planning.names(self.param_groups)[-len(group["params"]) :]
+        try:
+            for param, name in zip(group["params"], called, strict=True):
+                products.refuse(part.whole, part.name, name, param, group)
+        except ValueError:
+            self.param_groups.pop()
+            raise
 
     def _rule_of(self, group: Mapping[str, Any]) -> type[Rule]:
         """The rule that updates a group's parameters, with what goes around it; asked in every step."""
@@ -197,6 +223,8 @@ class Optimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             group.update(loading.before_warmup(group))
         self._fill()
+        for group in self.param_groups:
+            products.decided(self._rule_of(group), group)
         if "schedule" in vars(self):  # after unpickling
             self._scheduling = scheduling.scheduling(self._rules, vars(self).pop("schedule"))
         vars(self).setdefault("_scheduling", None)
@@ -228,7 +256,9 @@ class Optimizer(torch.optim.Optimizer):
         # the caller's too from now on.
         found["state"] = {k: dict(v) if isinstance(v, dict) else v for k, v in found["state"].items()}
         found["param_groups"] = [
-            surface.with_torchs_decay(self._rules.of(group).made.rule, group) for group in found["param_groups"]
+            torchs_muon.with_torchs(made.rule, surface.with_torchs_decay(made.rule, group))
+            for group in found["param_groups"]
+            for made in (self._rules.of(group).made,)
         ]
         if not (self._optimizer_state_dict_pre_hooks or self._optimizer_state_dict_post_hooks):
             self.state.seen = seen

@@ -18,12 +18,13 @@ from thalweg.formula.compose import live_states
 from thalweg.formula.kernel import available, passes
 from thalweg.formula.line_kernel import line_passes
 from thalweg.formula.lines import walks_lines
-from thalweg.formula.rule import by_lines, shaped
+from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import reading, state, surface
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members, TorchLaunch
 from .line_launch import LineLaunch
+from .matrix_launch import MatrixLaunch
 from .memory import Memory
 from .sequence import Steps, steps
 from .settings import Group, GroupNumbers, How, Switches
@@ -251,7 +252,7 @@ def make(
             at += len(places)
             # What is kept by row or column needs walks of its own.
             lines = by_lines(rule) and walks_lines(rule, own)
-            kind = LineLaunch if lines else KernelLaunch
+            kind = LineLaunch if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
             walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
             launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
         else:
@@ -295,7 +296,7 @@ def _members(
     return Members(places, params, [states.own(p) for p in params], keys, used, group_of, alike)
 
 
-def _asked_for(rule: type[Rule], switches: Switches, values: Mapping[str, Any]) -> dict[str, bool]:
+def _asked_for(rule: type[Rule], switches: Switches, values: Mapping[str, Any]) -> dict[str, Any]:
     """The switches that formulas ask for; a hyperparameter is a number to them."""
     return {name: on for name, on in switches if name not in values or name in surface.switches(rule, values)}
 

@@ -4,6 +4,7 @@ Where all parts are machine code and the step is short, they run in one call (`M
 all is where it was. Otherwise the gradients are looked at, and held, and the parts run one by one. It is one list:
 
     AdamW               update, advance
+    Muon                enter, products, update, advance
     clipped by norm     norm, join (the clip's scale), update, advance
     LAMB, guarded       norm, guard, total (of its layer), join, join, update, advance
 """
@@ -65,6 +66,9 @@ def steps(launches: Sequence[Launch], how: How, measured: bool) -> Steps:
         squares = [x.squares(one)[0] for x, one in zip(launches, limited, strict=True)]
         clip = np.array([how.clip_norm, how.clip_eps])
         made.append(_join(squares, launches, "clip_scale", clip, how.apart))
+    if entered := [part for x in launches for part in x.enter()]:
+        made += entered
+        passes += 1
     for stage in range(max((len(x.stages) for x in launches), default=0)):
         staged = [x for x in launches if len(x.stages) > stage]
         made += [part for x in staged for part in x.total(stage)]

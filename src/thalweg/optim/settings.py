@@ -13,7 +13,7 @@ from . import surface
 
 Group = dict[str, Any]
 GroupNumbers = dict[str, float]
-Switches = tuple[tuple[str, bool], ...]
+Switches = tuple[tuple[str, Any], ...]
 RuleOf = Callable[[Group], type[Rule]]
 """The rule that updates a group's parameters."""
 
@@ -173,4 +173,4 @@ def group_switches(rule: type[Rule], group: Group, numbers: Mapping[str, float],
 
 
 def _plain(value: Any) -> bool:
-    return type(value) in _PLAIN or (type(value) is tuple and all(type(v) in _PLAIN for v in value))
+    return type(value) in _PLAIN or (type(value) is tuple and all(type(v) in _PLAIN or _plain(v) for v in value))

@@ -7,8 +7,8 @@ import torch
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
-from thalweg.formula.geometry import kept_shape
-from thalweg.formula.rule import by_lines, parts, shaped
+from thalweg.formula.geometry import flattened, kept_shape
+from thalweg.formula.rule import by_lines, of_matrices, parts, shaped
 
 from . import reading
 from .reading import Types, ordinary
@@ -31,8 +31,9 @@ def prepare(
     for name, declared in live_states(rule, {**values, **shaped(rule, weight)}).items():
         kept = state.get(declared.key)
         if kept is None:
-            state[declared.key] = kept = _started(declared, values, weight)
-        elif kept.shape != (shape := kept_shape(weight.shape, declared.shape)):
+            shape = shape_of(rule, values, weight, declared)
+            state[declared.key] = kept = _started(declared, values, weight, shape)
+        elif kept.shape != (shape := shape_of(rule, values, weight, declared)):
             raise ValueError(
                 f"the state {declared.key!r} has the shape {tuple(kept.shape)}, its parameter {tuple(weight.shape)}"
                 + ("" if declared.shape == "weight" else f", of which it is to have {shape}")
@@ -65,20 +66,15 @@ def classified(
     gets such, and ``real`` has what there is. TypeError, RuntimeError and ValueError where nothing serves it.
     """
     reading.refuse(param, called)
+    split = (of_matrices(rule) or by_lines(rule)) and param.dim() > 1 and not param.is_contiguous()
+    rows = "its rows do not lie one after the other in memory" if split else ""
     if real is None:
         operands = prepare(rule, values, param, kept)
-        return operands, _served(rule, param, reading.kernel_types(param, operands))
+        return operands, rows or reading.kernel_types(param, operands)
     operands = prepare(rule, values, blank(param), kept)
     keys = {name: declared.key for name, declared in parts(rule, State).items()}
     there = {name: real.get(keys[name], torch.empty(0, dtype=x.dtype)) for name, x in operands.items()}
-    return operands, _served(rule, param, reading.kernel_types(param, there))
-
-
-def _served(rule: type[Rule], param: torch.Tensor, types: Types | str) -> Types | str:
-    """The types of a kernel, unless it needs rows that lie one after the other: then why not."""
-    if by_lines(rule) and param.dim() > 1 and not isinstance(types, str) and not param.is_contiguous():
-        return "its rows do not lie one after the other in memory"
-    return types
+    return operands, rows or reading.kernel_types(param, there)
 
 
 def blank(tensor: torch.Tensor) -> torch.Tensor:
@@ -91,12 +87,18 @@ def _stays(kept: torch.Tensor, weight: torch.Tensor) -> bool:
     return bool(kept.untyped_storage().is_shared()) or kept.stride() == torch.empty_like(weight).stride()
 
 
-def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor) -> torch.Tensor:
+def shape_of(rule: type[Rule], values: Mapping[str, Any], weight: torch.Tensor, declared: State) -> tuple[int, ...]:
+    """The shape that a state is to have beside its weight."""
+    flat = of_matrices(rule) and flattened(weight.shape, bool(values.get("flatten")))
+    return kept_shape(weight.shape, declared.shape, flat)
+
+
+def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     least = getattr(torch, declared.dtype) if declared.dtype else weight.dtype
     dtype = torch.promote_types(weight.dtype, least)
     if declared.start == "w":
         return weight.detach().clone(memory_format=torch.preserve_format).to(dtype)
     start = start_value(declared.start, values)
     if declared.shape != "weight":
-        return torch.full(kept_shape(weight.shape, declared.shape), start, dtype=dtype, device=weight.device)
+        return torch.full(shape, start, dtype=dtype, device=weight.device)
     return torch.full_like(weight, start, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)

@@ -3,7 +3,7 @@
 python -m thalweg.optim.stubs           # after adding or changing a rule
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -18,7 +18,7 @@ PATH = Path(__file__).with_name("catalogue.pyi")
 
 _HEAD = '''"""Made by `python -m thalweg.optim.stubs` from the rules; a test fails when it is out of date."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -76,8 +76,8 @@ def _written(kind: Any) -> str:
         return f"Literal[{', '.join(map(_literal, get_args(kind)))}]"
     if get_origin(kind) is tuple:
         return f"tuple[{', '.join(map(_written, get_args(kind)))}]"
-    if get_origin(kind) is Mapping:
-        return f"Mapping[{', '.join(map(_written, get_args(kind)))}]"
+    if (origin := get_origin(kind)) in (Mapping, Sequence):
+        return f"{origin.__name__}[{', '.join(map(_written, get_args(kind)))}]"
     return "None" if kind is type(None) else str(kind.__name__)
 
 

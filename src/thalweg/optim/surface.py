@@ -1,13 +1,15 @@
 """Between torch's names and a rule's: betas=(0.9, 0.999) at the surface is beta1 and beta2 in the formula."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal
 
 from thalweg.closest import closest
-from thalweg.formula import Hyper, Rule, Schedule, Switch, like
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, inner, once, parts
+from thalweg.formula import Coefficients, Form, Hyper, Rule, Schedule, Switch, like
+from thalweg.formula.choices import check_choices
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, inner, of_matrices, once, parts
+from thalweg.formula.rule import chosen as choices
 
 # torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
 # refused, rather than ignored.
@@ -26,6 +28,8 @@ _AFTER = {"NAdam": "momentum_decay", "RAdam": "weight_decay"}
 _TORCHS_NAMES = {"Adafactor": {"d": "clip_threshold"}}
 # What stands around every rule and may differ by parameter group.
 CHAIN = ("decay", "lr_scale", "decay_scale", "maximize", "clip_value", "ema", "ema_warmup")
+# What a group may say of matrices, where the rule is of such.
+MATRICES = ("products", "flatten", "split_sizes")
 # What a group multiplies its numbers by, whatever a scheduler makes of those.
 SCALES = {"lr_scale": "lr", "decay_scale": "weight_decay"}
 # What belongs to the optimizer as a whole, with its defaults.
@@ -39,7 +43,8 @@ NONFINITE = ("raise", "skip", "pass")
 def defaults(rule: type[Rule]) -> dict[str, Any]:
     """The keyword arguments of the rule's optimizer that parameter groups may override, with their defaults."""
     found: dict[str, Any] = {}
-    settable: dict[str, Hyper | Switch] = {**hypers(rule), **parts(rule, Switch)}
+    kinds = (hypers(rule), parts(rule, Switch), parts(rule, Form), parts(rule, Coefficients))
+    settable: dict[str, Any] = {name: declared for kind in kinds for name, declared in kind.items()}
     for name in (name for name in rule.declared if name in settable and name not in CHAIN):  # that is added below
         declared = settable[name]
         default = None if isinstance(declared, Hyper) and declared.none and not declared.default else declared.default
@@ -49,7 +54,16 @@ def defaults(rule: type[Rule]) -> dict[str, Any]:
             found[name] = default
     decay = {"decay": decay_kind(rule)} if decay_kind(rule) in CHAIN_DECAYS else {}
     scales = {scale: 1.0 for scale, name in SCALES.items() if name in settable}
+    scales |= _of_matrices(rule)
     return {**found, **decay, **scales, "maximize": False, "clip_value": None, "ema": None, "ema_warmup": True}
+
+
+def _of_matrices(rule: type[Rule]) -> dict[str, Any]:
+    """What only rules of matrices are asked; ``products`` is decided by the processor where several will do."""
+    if not of_matrices(rule):
+        return {}
+    only = rule.products[0] if len(rule.products) == 1 else None
+    return {"products": only, "flatten": False, "split_sizes": None}
 
 
 def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +78,7 @@ def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def by_place(rule: type[Rule], known: Mapping[str, Any]) -> list[str]:
     """The arguments that may be given without a name, in order: the rule's own, as torch's class has them."""
-    found = [key for key in known if key not in CHAIN]
+    found = [key for key in known if key not in (*CHAIN, *MATRICES)]
     after = _AFTER.get(rule.__name__)
     if after in found and decay_kind(rule) == "l2":
         found.insert(found.index(after) + 1, TORCHS_DECAY)
@@ -99,13 +113,21 @@ def apart_of(rule: type[Rule]) -> list[str]:
 
 def _annotation(rule: type[Rule], name: str, default: Any) -> Any:
     """The type of an argument, as configuration libraries and catalogue.pyi have it."""
-    choices: Mapping[str, Any] = {"decay": CHAIN_DECAYS, "clip_scope": SCOPES, "nonfinite": NONFINITE}
+    words: Mapping[str, Any] = {"decay": CHAIN_DECAYS, "clip_scope": SCOPES, "nonfinite": NONFINITE}
     if name == TORCHS_DECAY:
         return bool | None
     if name == "schedule":
         return Schedule | Mapping[str, Schedule] | None
-    if name in choices:
-        return Literal[choices[name]]
+    if name in words:
+        return Literal[words[name]]
+    if name in parts(rule, Form):
+        return Literal[(*parts(rule, Form)[name].choices,)]
+    if name in parts(rule, Coefficients):
+        return str | Sequence[Sequence[float]]
+    if name == "products":
+        return Literal[rule.products] | None if default is None else Literal[rule.products]
+    if name == "split_sizes":
+        return Sequence[int] | None
     if name == "readouts":
         return Mapping[str, Any] | None
     if name == "others":
@@ -154,13 +176,19 @@ def places(rule: type[Rule]) -> tuple[tuple[str, str, int | None], ...]:
     return tuple(found)
 
 
-def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, bool]:
-    """The rule's switches as a parameter group has them."""
-    return {name: bool(group[name]) for name in parts(rule, Switch)}
+def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
+    """The rule's switches as a parameter group has them, and its choices, by word or as they are given."""
+    found: dict[str, Any] = {name: bool(group[name]) for name in parts(rule, Switch)}
+    return found | {name: group[name] for name in _chosen(rule)}
+
+
+@once
+def _chosen(rule: type[Rule]) -> tuple[str, ...]:
+    return (*choices(rule), *(MATRICES if of_matrices(rule) else ()))
 
 
 def settings(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a rule's states and formulas depend on: numbers in force, and switches."""
+    """The values that a rule's states and formulas depend on: numbers in force, switches and choices."""
     return {**in_force(rule, group), **switches(rule, group)}
 
 
@@ -217,9 +245,24 @@ def plain(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     What is ``known`` as a tuple becomes one. What is no number stays as it is, for `check` to refuse.
     """
     return {
-        key: tuple(map(_plain, value)) if isinstance(known.get(key), tuple) and _is_sequence(value) else _plain(value)
+        key: tuple(map(_plain, value))
+        if isinstance(known.get(key), tuple) and _is_sequence(value)
+        else _nested(value)
+        if key in _LISTS
+        else _plain(value)
         for key, value in given.items()
     }
+
+
+# What is given as a list, or a list of lists.
+_LISTS = ("coefficients", "split_sizes")
+
+
+def _nested(value: Any) -> Any:
+    """A list of lists, as coefficients are given, as tuples; anything else as `_plain`."""
+    if isinstance(value, tuple | list):
+        return tuple(_nested(each) for each in value)
+    return _plain(value)
 
 
 def chosen(rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,6 +368,7 @@ def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     for key in (*parts(rule, Switch), "maximize"):
         if isinstance(merged[key], str):
             raise TypeError(f"{name}: {key} is True or False, got {described(merged[key])}")
+    check_choices(rule, name, merged)
     for switch, declared in parts(rule, Switch).items():
         if merged[switch] and not (
             all(float(merged[key]) > 0 for key in declared.needs)

@@ -2,7 +2,8 @@
 
 Where a rule treats each weight by itself, all models' parameters are one launch: a kernel with a row of numbers for
 each model. A rule that adds up over tensors, and a clip by norm, do so in an order that depends on all sizes in a
-launch, so these are stepped one by one: what a model gets may not depend on how many there are.
+launch, so these are stepped one by one: what a model gets may not depend on how many there are. So are rules of
+matrices, whose products torch may add up otherwise in a larger stack.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from thalweg.formula import Scalar, Sum
-from thalweg.formula.rule import parts
+from thalweg.formula.rule import of_matrices, parts
 
 from . import surface
 from .optimizer import Optimizer
@@ -56,4 +57,5 @@ def _joins(optimizer: Optimizer) -> bool:
     """Whether a launch may hold its parameters with those of others, and give it what it would have alone."""
     usual = all(getattr(optimizer, name) == default for name, default in surface.WHOLE.items())
     usual = usual and not optimizer.schedule and not optimizer._rules.beside
+    usual = usual and not of_matrices(optimizer.whole)
     return usual and not parts(optimizer.whole, Sum) and not parts(optimizer.whole, Scalar)

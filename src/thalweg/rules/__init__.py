@@ -1,6 +1,7 @@
 """The catalogue: one update rule a file. A rule is in it once it stands on a line of this one, from old to new."""
 
 from thalweg.formula import Rule
+from thalweg.formula.rule import by_lines, of_matrices
 
 # isort: off
 from .sgd import SGD as SGD
@@ -16,6 +17,7 @@ from .nadam import NAdam as NAdam
 from .adamw import AdamW as AdamW
 from .lars import LARS as LARS
 from .amsgrad import AMSGrad as AMSGrad
+from .shampoo import Shampoo as Shampoo
 from .signum import Signum as Signum
 from .lamb import LAMB as LAMB
 from .adafactor import Adafactor as Adafactor
@@ -35,6 +37,9 @@ from .ademamix import AdEMAMix as AdEMAMix
 from .adopt import ADOPT as ADOPT
 from .mars import MARS as MARS
 from .grams import Grams as Grams
+from .soap import SOAP as SOAP
+from .muon import Muon as Muon
+from .normuon import NorMuon as NorMuon
 # isort: on
 
 CATALOGUE: dict[str, type[Rule]] = {
@@ -43,11 +48,13 @@ CATALOGUE: dict[str, type[Rule]] = {
     if isinstance(rule, type) and rule is not Rule and issubclass(rule, Rule)
 }
 
+# Those that see a weight at a time, for what has but points in a plane: a race, the page of the explorer.
+BY_WEIGHT = {name: rule for name, rule in CATALOGUE.items() if not (of_matrices(rule) or by_lines(rule))}
+
 # What torch.optim has and the catalogue does not, and why.
 _LEFT_TO_TORCH = {
     "ASGD": "an average of the weights stands beside every rule (ema=), or is the rule (ScheduleFreeSGD)",
     "LBFGS": "it computes the loss several times a step, so it is no formula of one gradient",
-    "Muon": "its step is a product of matrices, and a formula here is of one weight",
     "SparseAdam": "it updates only the rows of an embedding that a sparse gradient names",
 }
 

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from thalweg.formula.declare import Hyper, Shaped, State, Switch
+from thalweg.formula.declare import Coefficients, Form, Hyper, Shaped, State, Switch
 from thalweg.formula.rule import Declaring, Rule, Wrapper, decay_kind, hypers, parts, text
 from thalweg.formula.text import Line, sections, usual_story
 from thalweg.formula.typeset import letters_of, unicode
@@ -40,11 +40,14 @@ def wrappers_table(catalogue: Mapping[str, type[Wrapper]]) -> Table:
 
 
 def state_count(declaring: type[Declaring]) -> str:
-    """How many numbers are kept per weight, of a matrix; a range when options add some."""
+    """How many numbers are kept per weight, of a matrix; a range when options add some; + if others are of rows, or a
+    side."""
     matrix = {name: switch.holds(2) for name, switch in parts(declaring, Shaped).items()}
-    states = [s for s in parts(declaring, State).values() if s.shape == "weight" and matrix.get(s.when or "", True)]
+    every = [s for s in parts(declaring, State).values() if matrix.get(s.when or "", True)]
+    states = [state for state in every if state.shape == "weight"]
     always = sum(state.when is None or state.when in matrix for state in states)
-    return str(always) if always == len(states) else f"{always} to {len(states)}"
+    more = "+" if len(states) < len(every) else ""
+    return (str(always) if always == len(states) else f"{always} to {len(states)}") + more
 
 
 def rule_card(rule: type[Rule], step: Iterable[str]) -> RenderableType:
@@ -120,6 +123,10 @@ def _numbers(rule: type[Rule]) -> Table:
         made.add_row(hyper_name, value_text(hyper.default), searched(hyper))
     for switch_name, switch in parts(rule, Switch).items():
         made.add_row(switch_name, value_text(switch.default), "no (a switch)")
+    for form_name, form in parts(rule, Form).items():
+        made.add_row(form_name, form.default, f"no (one of {', '.join(form.choices)})")
+    for list_name, listed in parts(rule, Coefficients).items():
+        made.add_row(list_name, listed.default, f"no (one of {', '.join(listed.lists)}, or a list of one's own)")
     return made
 
 

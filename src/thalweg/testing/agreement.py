@@ -6,7 +6,7 @@ from itertools import cycle
 import torch
 
 from thalweg.formula import State
-from thalweg.formula.rule import asks, parts
+from thalweg.formula.rule import asks, of_matrices, parts
 from thalweg.formula.torch_reader import Trained
 
 from . import oracle
@@ -147,8 +147,8 @@ def _half(subject: Subject, dtype: torch.dtype) -> None:
         for name, declared in declared_all.items():
             having = [(p, each) for p, each in zip(params, now, strict=True) if name in each.states]
             kept, right = [made.state[p][declared.key] for p, _ in having], [each.states[name] for _, each in having]
-            # What a rule keeps in float32 is computed in it, in a few operations.
-            ulps = 1 if kept and kept[0].dtype in HALF else 8
+            # What a rule keeps in float32 is computed in it, in a few operations; or of matrices, in many.
+            ulps = 1 if kept and kept[0].dtype in HALF else 4096 if of_matrices(subject.rule) else 8
             within_ulps(kept, right, ulps, f"{after} the state {declared.key!r} is further than the last place")
         # The next step starts from what is stored.
         states = [

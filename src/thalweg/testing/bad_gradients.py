@@ -102,7 +102,7 @@ def _spoiled(number: int, bad: float) -> Row:
     """A step's gradients, the last of which has two values that are none."""
     *others, last = gradients(number + 1)[number]
     last = last.clone()
-    last[[3, 7]] = bad
+    last.view(-1)[[3, 7]] = bad
     return [*others, last]
 
 

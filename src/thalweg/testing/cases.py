@@ -1,7 +1,10 @@
 """Weights and gradients to try an optimizer on: seeded, so that a case that fails fails again."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
+from math import isqrt
 
 import torch
 
@@ -18,16 +21,42 @@ FEW: tuple[Shape, ...] = ((3, 4), (), (17,))
 ROOMY: tuple[Shape, ...] = ((), (0, 3), (3, 5), (4, 4), (31, 33), (2, 3, 2, 4), (5, 3, 3, 3), (241, 17))
 
 
+_matrices: ContextVar[bool] = ContextVar("matrices", default=False)
+
+
+@contextmanager
+def as_matrices(asked: bool) -> Iterator[None]:
+    """Within, what would be vectors and single numbers are matrices of as many numbers, for rules that see such."""
+    token = _matrices.set(asked)
+    try:
+        yield
+    finally:
+        _matrices.reset(token)
+
+
+def fitted(shape: Shape) -> Shape:
+    """The shape that weights and gradients have that are asked for in this one."""
+    if not _matrices.get() or len(shape) > 1:
+        return shape
+    size = torch.Size(shape).numel()
+    rows = next((n for n in range(isqrt(size), 0, -1) if size % n == 0), 0)
+    return (rows, size // rows) if rows else (0, 1)
+
+
 def weights(dtype: torch.dtype, shapes: Sequence[Shape] = FEW, seed: int = 1) -> list[torch.Tensor]:
     """Parameters around 1 in size, whose values half precision can hold, so that every element type starts alike."""
     return [torch.nn.Parameter(part.bfloat16().to(dtype)) for part in _parts(shapes, seed)]
 
 
-@lru_cache(64)
 def gradients(
     steps: int, shapes: tuple[Shape, ...] = FEW, *, seed: int = 2, spikes: bool = False
 ) -> tuple[tuple[torch.Tensor, ...], ...]:
     """For each step a gradient for each shape, not to be written to: normal, with zeros, and on demand with spikes."""
+    return _gradients(steps, tuple(map(fitted, shapes)), seed, spikes)
+
+
+@lru_cache(64)
+def _gradients(steps: int, shapes: tuple[Shape, ...], seed: int, spikes: bool) -> tuple[tuple[torch.Tensor, ...], ...]:
     rows = []
     for step in range(steps):
         kind = _parts(shapes, 7919 * seed + step, normal=False)
@@ -57,7 +86,7 @@ def _parts(shapes: Sequence[Shape], seed: int, normal: bool = True) -> list[torc
     sizes = [torch.Size(shape).numel() for shape in shapes]
     seeded = torch.Generator().manual_seed(seed)
     drawn = (torch.randn if normal else torch.rand)(sum(sizes), generator=seeded)
-    return [part.view(shape) for part, shape in zip(torch.split(drawn, sizes), shapes, strict=True)]
+    return [part.view(fitted(shape)) for part, shape in zip(torch.split(drawn, sizes), shapes, strict=True)]
 
 
 def contiguous(x: torch.Tensor) -> torch.Tensor:

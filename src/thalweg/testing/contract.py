@@ -9,7 +9,7 @@ from torch.optim import lr_scheduler
 from thalweg.formula.rule import decay_kind
 
 from . import oracle
-from .cases import FEW, give, gradients, run, weights
+from .cases import FEW, fitted, give, gradients, run, weights
 from .judging import case, require, same_bits, same_state
 from .subject import Subject, params_of
 from .suite import Suite
@@ -205,7 +205,7 @@ class Contract(Suite):
                 params = weights(dtype)
                 made, trained = subject(params, **decay), subject(weights(dtype))
                 made.param_groups[0]["lr"] = 0.0
-                run(made, [[torch.zeros(shape) for shape in FEW]])
+                run(made, [[torch.zeros(fitted(shape)) for shape in FEW]])
                 same_bits(params, weights(dtype), "zero gradients and lr = 0 move the weights")
                 run(trained, gradients(1))
                 for p, q in zip(params, params_of(trained), strict=True):

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from thalweg.formula import Sum
-from thalweg.formula.rule import decay_kind, parts
+from thalweg.formula.rule import decay_kind, of_matrices, parts
 from thalweg.formula.team import SERIAL_BELOW
 from thalweg.optim import Optimizer, reading
 
@@ -111,6 +111,7 @@ class Memory(Suite):
             reasons = [why for why in served(made) if why]
             require(not reasons, f"no kernel serves {dtype} parameters: {reasons[0] if reasons else ''}")
 
+    @only(lambda _, subject: not of_matrices(subject.rule))  # how products are added up is torch's
     def test_threads_change_no_bit(self, subject: Subject) -> None:
         """One, two or three threads over tensors long enough to be shared out: the same bits."""
         for clip_norm in (None, 1.0):
@@ -125,7 +126,8 @@ class Memory(Suite):
                 for count in (2, 3):
                     same_bits(found[count], found[1], f"with {count} threads the weights are not those of one thread")
 
-    @only(lambda _, subject: not parts(subject.rule, Sum))  # where totals are taken over tensors, these matter
+    # Where totals are taken over tensors, or these are matrices, they matter.
+    @only(lambda _, subject: not parts(subject.rule, Sum) and not of_matrices(subject.rule))
     def test_cut_changes_no_bit(self, subject: Subject) -> None:
         """However weights are spread over tensors, each comes out the same."""
         length = SERIAL_BELOW + 1

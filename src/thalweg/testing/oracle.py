@@ -12,6 +12,7 @@ import torch
 from thalweg.formula import Rule, Scalar, Sum, compose
 from thalweg.formula.geometry import summed
 from thalweg.formula.rule import parts
+from thalweg.formula.stages import staged
 from thalweg.formula.torch_reader import Trained, begin, known_of, stepped
 
 from .cases import Row
@@ -44,6 +45,9 @@ def step(
     known = {
         i: known_of(rule, now[i], gradient, each[i]) for i, gradient in enumerate(gradients) if gradient is not None
     }
+    stages = {i: staged(rule, known[i]) for i in present}
+    for i in present:
+        known[i] |= stages[i]
     for layer in compose.summing(rule):
         own = {i: _totals(rule, known[i], layer) for i in present}
         for name in next(iter(own.values()), ()):
@@ -54,7 +58,7 @@ def step(
                 known[i][name] = own[i][name]
     after = list(now)
     for i in present:
-        after[i] = stepped(rule, now[i], known[i])
+        after[i] = stepped(rule, now[i], known[i], stages[i])
     return _shared(rule, after, present, group)
 
 

@@ -58,7 +58,7 @@ class Subject:
         epsilon formulas see, if it is not that of the weights.
         """
         group = {**surface.defaults(self.rule), **self.arguments, **more}
-        switches = {name: bool(group[name]) for name in parts(self.rule, Switch)}
+        switches = surface.switches(self.rule, group)
         known = torch_reader.values_of(self.rule, **self.numbers(**more), **switches)
         if precision is not None:
             known["precision"] = torch.finfo(precision).eps

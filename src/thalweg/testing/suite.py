@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from thalweg.formula import Rule
-from thalweg.formula.rule import once
+from thalweg.formula.rule import of_matrices, once
 from thalweg.optim import Optimizer, PlainOperationsWarning, optimizer
 
+from .cases import as_matrices
 from .judging import Tensors, close
 from .subject import Subject, default_settings
 
@@ -64,7 +65,7 @@ class Suite:
     @pytest.fixture(autouse=True)
     def _as_tests_want_it(self) -> Iterator[None]:
         """Tests this small are not worth more threads; and where the torch reader serves, it is meant to."""
-        with threads(1), warnings.catch_warnings():
+        with threads(1), as_matrices(of_matrices(self.made().rule)), warnings.catch_warnings():
             warnings.simplefilter("ignore", PlainOperationsWarning)
             yield
 

@@ -1,11 +1,12 @@
 """What the rule says of itself."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 
 from thalweg.formula import FormulaError, Rule, Switch
-from thalweg.formula.compose import program, shapes_that_differ, tested
+from thalweg.formula.compose import program, shapes_that_differ, tested, usual_choices
 from thalweg.formula.rule import hypers, parts
 
 from .judging import require
@@ -46,13 +47,13 @@ class Text(Suite):
                 pytest.fail(f"with {form} the formula has no meaning: {error}")
 
 
-def _forms(rule: type[Rule]) -> list[dict[str, bool]]:
+def _forms(rule: type[Rule]) -> list[dict[str, Any]]:
     return [{**form, **shape} for form in _chosen(rule) for shape in shapes_that_differ(rule)]
 
 
-def _chosen(rule: type[Rule]) -> list[dict[str, bool]]:
-    names = [*parts(rule, Switch), *tested(rule)]
+def _chosen(rule: type[Rule]) -> list[dict[str, Any]]:
+    names, choices = [*parts(rule, Switch), *tested(rule)], usual_choices(rule)
     if len(names) <= _COMBINED:
-        return [dict(zip(names, on, strict=True)) for on in product((False, True), repeat=len(names))]
-    usual = dict.fromkeys(names, False)
-    return [usual, *({**usual, name: True} for name in names), dict.fromkeys(names, True)]
+        return [{**choices, **dict(zip(names, on, strict=True))} for on in product((False, True), repeat=len(names))]
+    usual = {**choices, **dict.fromkeys(names, False)}
+    return [usual, *({**usual, name: True} for name in names), {**usual, **dict.fromkeys(names, True)}]

@@ -3,11 +3,8 @@
 from thalweg.explore.figure import Choice, Figure, Form, Numbers, Several, Slider, Words, rate, steps
 from thalweg.explore.rates import LOWEST, RACE_SURFACES, RATES
 from thalweg.explore.surfaces import SURFACES
-from thalweg.formula.rule import by_lines
-from thalweg.rules import CATALOGUE
+from thalweg.rules import BY_WEIGHT
 
-# What is kept by row or column needs a matrix, and here two weights race.
-RACERS = {label: rule for label, rule in CATALOGUE.items() if not by_lines(rule)}
 FIRST = ("sgd", "momentum", "rmsprop", "adam", "lion")
 FAMILIES = {
     "momentum": Words("momentum", "momentum"),
@@ -20,12 +17,12 @@ FAMILIES = {
 
 
 def _title(label: str) -> Words:
-    name = RACERS[label].__name__
+    name = BY_WEIGHT[label].__name__
     return Words("Gradient descent", "Descente de gradient") if label == "sgd" else Words(name, name)
 
 
 def _family(family: str) -> Several:
-    members = [label for label, rule in RACERS.items() if rule.family == family]
+    members = [label for label, rule in BY_WEIGHT.items() if rule.family == family]
     return Several(
         f"family.{family}",
         FAMILIES[family],
@@ -64,14 +61,14 @@ FIGURE = Figure(
         steps(300, 100),
         Slider("seed", Words("seed of the noise", "graine du bruit"), 0, 99, 0, whole=True),
         Slider("goal", Words("loss to reach", "perte à atteindre"), 1e-6, 1.0, 0.01, log=True),
-        *(_rate(label) for label in RACERS),
+        *(_rate(label) for label in BY_WEIGHT),
         *(_family(family) for family in FAMILIES),
         Numbers("start", Words("start", "départ"), -5.5, 5.5, SURFACES["valley"].start),
     ),
-    forms=tuple(Form(label, _title(label), rule) for label, rule in RACERS.items()),
+    forms=tuple(Form(label, _title(label), rule) for label, rule in BY_WEIGHT.items()),
     shown=FIRST,
     surfaces=RACE_SURFACES,
-    data={"rules": list(RACERS), "lowest": LOWEST},
+    data={"rules": list(BY_WEIGHT), "lowest": LOWEST},
     words={
         "rule": Words("rule", "règle"),
         "reached": Words("steps to below", "pas jusque sous"),

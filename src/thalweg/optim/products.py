@@ -1,0 +1,86 @@
+"""In which element type matrices are multiplied, and which parameters are matrices."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.parameter import is_lazy
+
+from thalweg.formula import Rule, State
+from thalweg.formula.compose import live_states
+from thalweg.formula.geometry import BY_ROWS, flattened, geometry
+from thalweg.formula.rule import inner, parts
+
+from . import surface
+
+# Instructions that multiply bfloat16: with them products took a quarter of float32's time, without they take longer.
+_FLAGS = ("avx512_bf16", "amx_bf16")
+
+
+def decided(rule: type[Rule], group: dict[str, Any]) -> None:
+    """Write into a group, where nobody has said it, in which element type its products are computed.
+
+    It is told by the processor's instructions, never by a timing, so that it is the same at every start; among several
+    processes the first one's processor decides for all.
+    """
+    if group.get("products", "") is None:
+        group["products"] = _of_all() if "bfloat16" in rule.products else rule.products[0]
+
+
+def element_type(param: torch.Tensor, products: str) -> torch.dtype:
+    """The element type in which the matrices of a parameter are multiplied: float64 weights keep theirs."""
+    found: torch.dtype = torch.float64 if param.dtype == torch.float64 else getattr(torch, products)
+    return found
+
+
+def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, group: Mapping[str, Any]) -> None:
+    """Raise ValueError for a parameter that a rule of matrices cannot take; ``name`` is what the user called."""
+    if is_lazy(param):  # its shape is not known yet
+        return
+    if param.dim() < 2:
+        of = "a single number" if param.dim() == 0 else f"a vector of {param.numel()}"
+        raise ValueError(
+            f"{name} steps matrices, and {called} is {of}: give vectors and single numbers (biases, gains of norms) to "
+            "another optimizer, say thalweg.AdamW"
+        )
+    sizes: Sequence[int] | None = group.get("split_sizes")
+    if sizes is None:
+        return
+    rows = geometry(param.shape, flattened(param.shape, bool(group.get("flatten")))).rows
+    if sum(sizes) != rows:
+        raise ValueError(
+            f"{name}: split_sizes={tuple(sizes)} are {sum(sizes)} rows together, and {called} has {rows}; put "
+            "parameters that are split otherwise into a group of their own"
+        )
+    live = live_states(rule, surface.settings(rule, group))
+    whole = [key for key, state in live.items() if state.shape not in BY_ROWS]
+    if whole and len({*sizes}) > 1:
+        raise ValueError(
+            f"{name}: blocks of unequal rows have no {parts(rule, State)[whole[0]].key!r} each, which "
+            f"{inner(rule).__name__} keeps by {live[whole[0]].shape}: leave split_sizes out"
+        )
+
+
+def _of_all() -> str:
+    """The first process's element type, in all that train together."""
+    dist = torch.distributed
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return _of_processor()
+    told = [_of_processor()]
+    dist.broadcast_object_list(told, src=0)
+    return told[0]
+
+
+@cache
+def _of_processor() -> str:
+    """bfloat16 where the processor multiplies it, or where products are another device's."""
+    asked = [getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")]
+    if any(ask() for ask in asked if ask is not None):
+        return "bfloat16"
+    try:
+        known = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        known = ""
+    return "bfloat16" if any(flag in known for flag in _FLAGS) else "float32"

@@ -1,0 +1,334 @@
+"""Muon as an optimizer: beside torch's own, in bfloat16, by batches, on parts of matrices, and what is refused."""
+
+import copy
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+import thalweg
+from thalweg.formula import torch_reader
+from thalweg.formula.compose import live_states
+from thalweg.optim import PlainOperationsWarning, products, surface
+from thalweg.wrappers import Cautious
+
+Shape = tuple[int, ...]
+
+
+def parameters(shapes: Sequence[Shape], dtype: torch.dtype = torch.float64, seed: int = 0) -> list[torch.nn.Parameter]:
+    drawn = torch.Generator().manual_seed(seed)
+    return [torch.nn.Parameter(torch.randn(shape, generator=drawn).to(dtype)) for shape in shapes]
+
+
+def stepped(made: torch.optim.Optimizer, steps: int = 1, seed: int = 9) -> torch.Tensor:
+    """The weights, side by side, after steps with drawn gradients."""
+    drawn = torch.Generator().manual_seed(seed)
+    params = [p for group in made.param_groups for p in group["params"]]
+    for _ in range(steps):
+        for p in params:
+            p.grad = torch.randn(p.shape, generator=drawn).to(p.dtype)
+        made.step()
+    return torch.cat([p.detach().flatten().double() for p in params])
+
+
+SIZES: tuple[Shape, ...] = ((64, 64), (64, 256), (256, 64), (33, 129))
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("scale", ["original", "rms"])
+def test_steps_as_torch(scale: str, nesterov: bool) -> None:
+    """Products in bfloat16, as there: steps differ by what that rounds."""
+    theirs = {"original": "original", "rms": "match_rms_adamw"}[scale]
+    ours, other = parameters(SIZES, torch.float32), parameters(SIZES, torch.float32)
+    start = torch.cat([p.detach().flatten().double() for p in ours])
+    options: dict[str, Any] = {"lr": 0.02, "weight_decay": 0.0, "nesterov": nesterov}
+    found = stepped(thalweg.Muon(ours, like="torch", scale=scale, products="bfloat16", **options), 3) - start
+    expected = stepped(torch.optim.Muon(other, adjust_lr_fn=theirs, **options), 3) - start
+    assert (found - expected).norm() < 0.03 * expected.norm()
+
+
+def test_a_bfloat16_buffer_keeps_its_values() -> None:
+    """torch.optim.Muon without Nesterov takes the buffer itself for what it normalises, and leaves that in it."""
+    ours, theirs = parameters([(32, 32)], torch.bfloat16), parameters([(32, 32)], torch.bfloat16)
+    made = thalweg.Muon(ours, like="torch", nesterov=False, products="bfloat16")
+    other = torch.optim.Muon(theirs, nesterov=False)
+    grad = 100 * torch.randn(32, 32, generator=torch.Generator().manual_seed(1)).bfloat16()
+    ours[0].grad, theirs[0].grad = grad, grad.clone()
+    made.step()
+    other.step()
+    right = 0.05 * float(grad.double().norm())
+    assert float(made.state[ours[0]]["momentum_buffer"].double().norm()) == pytest.approx(right, rel=1e-2)
+    wrong = float(other.state[theirs[0]]["momentum_buffer"].double().norm())
+    assert wrong == pytest.approx(1.0, rel=1e-2) or wrong == pytest.approx(right, rel=1e-2)  # mended in a later torch
+
+
+def test_the_gram_form_is_the_plain_one() -> None:
+    sizes: tuple[Shape, ...] = ((64, 256), (256, 64), (96, 160))
+    for dtype, near in ((torch.float64, 1e-10), (torch.float32, 0.05)):
+        for coefficients in ("keller", "polar-express", "you"):
+            found = []
+            for gram in (True, False):
+                params = parameters(sizes, dtype)
+                start = torch.cat([p.detach().flatten().double() for p in params])
+                made = thalweg.Muon(params, gram=gram, products="bfloat16", coefficients=coefficients)
+                found.append(stepped(made) - start)
+            assert (found[0] - found[1]).norm() < near * found[1].norm(), (dtype, coefficients)
+
+
+@pytest.mark.parametrize("falls", [0.5, 1.0, 1.5, 2.0, 3.0])
+def test_the_gram_form_stays_where_the_plain_one_does(falls: float) -> None:
+    """However singular values fall off: in bfloat16, with one new beginning alone, some grew to 200."""
+    drawn = torch.Generator().manual_seed(4)
+    u, _ = torch.linalg.qr(torch.randn(96, 96, generator=drawn, dtype=torch.float64))
+    v, _ = torch.linalg.qr(torch.randn(320, 96, generator=drawn, dtype=torch.float64))
+    gradient = ((u * torch.arange(1, 97, dtype=torch.float64) ** -falls) @ v.T).float()
+    for coefficients in ("keller", "you", "polar-express", "polar-express-1.05", "polar-express-1.01", "turbo"):
+        norms = []
+        for gram in (True, False):
+            weight = torch.nn.Parameter(torch.zeros_like(gradient))
+            options: dict[str, Any] = {"gram": gram, "coefficients": coefficients, "products": "bfloat16"}
+            made = thalweg.Muon([weight], lr=1.0, scale="none", weight_decay=0.0, **options)
+            weight.grad = gradient
+            made.step()
+            norms.append(float(torch.linalg.matrix_norm(weight.detach().double(), 2)))
+        assert norms[0] < 1.05 * norms[1], coefficients
+
+
+def test_batches_are_each_alone() -> None:
+    """What is multiplied together comes out as alone: in a batch, in a stack of experts, at other step counts."""
+    shapes: tuple[Shape, ...] = ((5, 8), (5, 8), (8, 5), (3, 5, 8), (5, 8))
+    together, alone = parameters(shapes), parameters(shapes)
+    made, each = thalweg.Muon(together), [thalweg.Muon([p]) for p in alone]
+    drawn = torch.Generator().manual_seed(2)
+    for step in range(6):
+        for i, (a, b, one) in enumerate(zip(together, alone, each, strict=True)):
+            a.grad = torch.randn(a.shape, generator=drawn, dtype=a.dtype) if (step + i) % 3 else None
+            b.grad = None if a.grad is None else a.grad.clone()
+            one.step()
+        made.step()
+    for a, b in zip(together, alone, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-13)
+
+
+def test_experts_without_a_gradient_stay() -> None:
+    """And nothing that their memory held before reaches anybody."""
+    params = parameters([(4, 6)] * 3, torch.float32)
+    made = thalweg.Muon(params)
+    for p in params:
+        p.grad = torch.full_like(p, float("nan"))
+    made.step()  # what is written now is nan
+    with torch.no_grad():
+        for p in params:
+            p.fill_(1.0)
+            made.state[p]["momentum_buffer"].zero_()
+    before = made.state[params[1]]["momentum_buffer"].clone(), params[1].detach().clone()
+    params[0].grad, params[1].grad, params[2].grad = torch.eye(4, 6), None, torch.eye(4, 6)
+    made.step()
+    assert torch.equal(made.state[params[1]]["momentum_buffer"], before[0])
+    assert torch.equal(params[1], before[1])
+    assert float(made.state[params[1]]["step"]) == 1
+    assert params[0].isfinite().all()
+    assert torch.equal(params[0], params[2])
+
+
+@pytest.mark.parametrize("sizes", [(4, 4, 4), (6, 3, 3)])
+@pytest.mark.parametrize("rule", [thalweg.Muon, thalweg.NorMuon])
+def test_blocks_of_rows_are_matrices_of_their_own(rule: Any, sizes: tuple[int, ...]) -> None:
+    whole = parameters([(12, 8), (12, 8)])
+    cut = [torch.nn.Parameter(part.clone()) for p in whole for part in torch.split(p.detach(), sizes)]
+    made, apart = rule(whole, split_sizes=sizes), rule(cut)
+    drawn = torch.Generator().manual_seed(3)
+    for _ in range(4):
+        for p in whole:
+            p.grad = torch.randn(p.shape, generator=drawn, dtype=p.dtype)
+        grads = [part.clone() for p in whole if p.grad is not None for part in torch.split(p.grad, sizes)]
+        for p, g in zip(cut, grads, strict=True):
+            p.grad = g
+        made.step()
+        apart.step()
+    torch.testing.assert_close(torch.cat([p.detach() for p in whole]), torch.cat([p.detach() for p in cut]))
+
+
+def test_convolutions_are_flattened_and_three_dimensions_where_it_is_asked() -> None:
+    for shape, flatten in (((6, 4, 3, 3), False), ((6, 4, 3), True)):
+        (deep,) = parameters([shape])
+        flat = torch.nn.Parameter(deep.detach().reshape(6, -1).clone())
+        found = stepped(thalweg.NorMuon([deep], flatten=flatten), 3)
+        torch.testing.assert_close(found, stepped(thalweg.NorMuon([flat]), 3), rtol=0, atol=1e-14)
+
+
+def test_what_is_no_matrix_is_refused() -> None:
+    bias = torch.nn.Parameter(torch.ones(3))
+    with pytest.raises(ValueError, match=r"Muon steps matrices, and 'bias' is a vector of 3: give .* thalweg.AdamW"):
+        thalweg.Muon([("bias", bias)])
+    with pytest.raises(ValueError, match=r"parameter 0 of group 0 .* is a single number"):
+        thalweg.SOAP([torch.nn.Parameter(torch.tensor(1.0))])
+    made = thalweg.Muon(parameters([(2, 2)]))
+    with pytest.raises(ValueError, match="is a vector of 3"):
+        made.add_param_group({"params": [bias]})
+    assert len(made.param_groups) == 1
+
+
+def test_splits_that_do_not_fit_are_refused() -> None:
+    params = parameters([(6, 4)])
+    with pytest.raises(ValueError, match=r"split_sizes=\(2, 2\) are 4 rows together, and parameter 0 .* has 6"):
+        thalweg.Muon(params, split_sizes=(2, 2))
+    with pytest.raises(ValueError, match="split_sizes are the rows of each block"):
+        thalweg.Muon(params, split_sizes=(3.5, 2.5))
+    with pytest.raises(ValueError, match="no 'left' each, which SOAP keeps by left: leave split_sizes out"):
+        thalweg.SOAP(params, split_sizes=(2, 4))
+    with pytest.raises(ValueError, match="products is one of bfloat16, float32, got 'float16'"):
+        thalweg.Muon(params, products="float16")
+    with pytest.raises(ValueError, match="products is one of float32, got 'bfloat16'"):
+        thalweg.SOAP(params, products="bfloat16")
+
+
+def test_checkpoints_of_torchs_class() -> None:
+    """Each loads the other's, goes on in the other's form, and needs no more than that it has the class's name."""
+    ours, theirs = parameters(SIZES, torch.float32), parameters(SIZES, torch.float32)
+    options: dict[str, Any] = {"lr": 0.02, "momentum": 0.9, "ns_steps": 4, "adjust_lr_fn": "match_rms_adamw"}
+    other = torch.optim.Muon(theirs, **options)
+    stepped(other, 2)
+    for p, q in zip(ours, theirs, strict=True):
+        p.data.copy_(q)
+    made = thalweg.Muon(ours, products="bfloat16")
+    made.load_state_dict(other.state_dict())
+    group = made.param_groups[0]
+    assert (group["lr"], group["momentum"], group["scale"], group["floor"]) == (0.02, 0.9, "rms", "floored")
+    assert group["coefficients"] == ((3.4445, -4.775, 2.0315),) * 4
+    assert group["products"] == "bfloat16"
+    before = torch.cat([p.detach().flatten().double() for p in ours])
+    found, expected = stepped(made, 2) - before, stepped(other, 2) - before
+    assert (found - expected).norm() < 0.03 * expected.norm()
+    back = torch.optim.Muon(parameters(SIZES, torch.float32))
+    back.load_state_dict(made.state_dict())
+    assert {key: back.param_groups[0][key] for key in options} == options
+    stepped(back)
+    made.load_state_dict(made.state_dict())  # with torch's keys, which are not ours
+    assert "ns_steps" not in made.param_groups[0]
+
+
+def test_the_element_type_of_products_is_kept_as_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_of_processor", lambda: "float32")
+    made = thalweg.Muon(parameters([(4, 4)], torch.float32))
+    assert made.param_groups[0]["products"] == "float32"
+    monkeypatch.setattr(products, "_of_processor", lambda: "bfloat16")
+    other = thalweg.Muon(parameters([(4, 4)], torch.float32))
+    assert other.param_groups[0]["products"] == "bfloat16"
+    assert "in bfloat16" in other.explain()
+    other.load_state_dict(made.state_dict())  # as it was trained
+    assert other.param_groups[0]["products"] == "float32"
+    assert pickle.loads(pickle.dumps(made)).param_groups[0]["products"] == "float32"
+
+
+def test_float64_is_multiplied_in_float64() -> None:
+    found = [stepped(thalweg.Muon(parameters(SIZES), products=kind), 2) for kind in ("bfloat16", "float32")]
+    assert torch.equal(*found)
+
+
+def test_other_layouts_are_the_torch_readers() -> None:
+    """A row has to be a run of memory; a transposed weight steps as its contiguous copy."""
+    (plain,) = parameters([(6, 9)])
+    turned = torch.nn.Parameter(plain.detach().t().contiguous().t())
+    made = thalweg.Muon([turned])
+    assert "its rows do not lie one after the other in memory" in made.explain()
+    with pytest.warns(PlainOperationsWarning, match="its rows do not lie one after the other in memory"):
+        found = stepped(made, 3)
+    torch.testing.assert_close(found, stepped(thalweg.Muon([plain]), 3), rtol=0, atol=1e-12)
+
+
+def test_a_bad_gradient_leaves_no_trace() -> None:
+    params = parameters([(4, 6), (6, 4)])
+    made = thalweg.NorMuon(params, nonfinite="raise", clip_norm=1.0, ema=0.9)
+    stepped(made)
+    before = copy.deepcopy((params, made.state_dict()["state"]))
+    params[1].grad = torch.full_like(params[1], float("inf"))
+    with pytest.raises(thalweg.NonFiniteGradient):
+        made.step()
+    for p, q in zip(params, before[0], strict=True):
+        assert torch.equal(p, q)
+    for number, kept in made.state_dict()["state"].items():
+        assert all(torch.equal(value, before[1][number][key]) for key, value in kept.items())
+
+
+def test_wrappers_see_the_step() -> None:
+    """Cautious leaves out what goes against the gradient, and enlarges the rest: of the step after the products."""
+    shapes: tuple[Shape, ...] = ((4, 6), (6, 4))
+    params, plain = parameters(shapes), parameters(shapes)
+    made = thalweg.wrap(thalweg.Muon, Cautious)(params, weight_decay=0.0)
+    other = thalweg.Muon(plain, weight_decay=0.0)
+    for number in range(3):
+        for p, q in zip(params, plain, strict=True):
+            q.data.copy_(p)
+        before = torch.cat([p.detach().flatten() for p in params])
+        stepped(other, seed=number)
+        d = before - torch.cat([p.detach().flatten() for p in plain])
+        stepped(made, seed=number)
+        g = torch.cat([p.grad.flatten() for p in params if p.grad is not None])
+        agree = d * g > 0
+        expected = torch.cat(
+            [
+                torch.where(same, part, 0.0) * same.numel() / max(int(same.sum()), 1)
+                for part, same in zip(d.split(24), agree.split(24), strict=True)
+            ]
+        )
+        torch.testing.assert_close(before - torch.cat([p.detach().flatten() for p in params]), expected)
+
+
+def test_numbers_by_group_and_step_count() -> None:
+    """Groups with numbers of their own, joined late, are each multiplied with theirs."""
+    first, late = parameters([(4, 6)]), parameters([(4, 6)], seed=1)
+    made = thalweg.NorMuon(first, lr=0.1, beta2=0.5)
+    alone = [thalweg.NorMuon([torch.nn.Parameter(first[0].detach().clone())], lr=0.1, beta2=0.5)]
+    alone += [thalweg.NorMuon([torch.nn.Parameter(late[0].detach().clone())], lr=0.3, beta2=0.9)]
+    drawn = torch.Generator().manual_seed(2)
+    for step in range(5):
+        if step == 2:
+            made.add_param_group({"params": late, "lr": 0.3, "beta2": 0.9})
+        for p, one in zip([*first, *late][: 1 + (step >= 2)], alone, strict=False):
+            p.grad = torch.randn(p.shape, generator=drawn, dtype=p.dtype)
+            one.param_groups[0]["params"][0].grad = p.grad.clone()
+            one.step()
+        made.step()
+    for p, one in zip([*first, *late], alone, strict=True):
+        torch.testing.assert_close(p, one.param_groups[0]["params"][0], rtol=1e-12, atol=1e-13)
+
+
+def test_states_have_the_shapes_they_are_declared_with() -> None:
+    params = parameters([(4, 6), (2, 4, 6), (4, 2, 3, 3)], torch.bfloat16)
+    for made in (thalweg.NorMuon(params, longer_side=True), thalweg.SOAP(params), thalweg.Shampoo(params)):
+        stepped(made)
+        values = torch_reader.values_of(made.rule, **surface.settings(made.rule, made.param_groups[0]))
+        for p in params:
+            now = torch_reader.begin(made.rule, p.detach(), values)
+            for name, state in live_states(made.rule, values).items():
+                kept = made.state[p][state.key]
+                assert kept.shape == now.states[name].shape
+                assert kept.dtype == (torch.float32 if state.dtype else torch.bfloat16)
+
+
+def test_it_says_how_it_multiplies() -> None:
+    told = thalweg.Muon(parameters([(8, 8), (8, 8), (24, 8)]), products="bfloat16").explain()
+    assert "matrices       2 of 8 x 8\n" in told
+    assert "matrices       1 of 24 x 8 (tall, by_gram)\n" in told
+    assert "for a, b, c in coefficients[3:]:  # polar-express: (3.2858, -2.3681, 0.46449), (2.3465, " in told
+    plain = thalweg.Muon(parameters([(8, 8)]), like="keller").explain()
+    lines = [line.strip() for line in plain.splitlines()]
+    at = lines.index("for a, b, c in coefficients:  # keller: (3.4445, -4.775, 2.0315) 5 times")
+    assert lines[at + 1 : at + 3] == ["y = x @ transpose(x)", "x = a * x + (b * y + c * (y @ y)) @ x"]
+
+
+def test_the_first_process_decides_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where processes train together on unlike processors."""
+
+    def broadcast(told: list[str], src: int) -> None:
+        assert src == 0
+        told[0] = "float32"
+
+    monkeypatch.setattr(products, "_of_processor", lambda: "bfloat16")
+    for name, answer in (("is_initialized", True), ("get_world_size", 2)):
+        monkeypatch.setattr(torch.distributed, name, lambda answer=answer: answer)
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", broadcast)
+    assert thalweg.Muon(parameters([(4, 4)], torch.float32)).param_groups[0]["products"] == "float32"
