@@ -86,7 +86,8 @@ class LineLaunch(KernelLaunch):
     def _stage(self, name: str, walk: CompiledStage, backwards: bool) -> tuple[Runs, ...]:
         found: list[Runs] = []
         if walk.lines is not None:
-            threads = self.threads if self._lines.lines >= SERIAL_BELOW else 1
+            # A line's few operations are soon done; waiting for a second thread takes as long as 100,000 of them.
+            threads = self.threads if self._lines.lines >= 16 * SERIAL_BELOW else 1
             found += self._along(f"{name}, along lines", walk.lines, walk.joined).parts(threads)
         if walk.weights is not None:
             found += self._over(name, walk.weights, walk.by_column, backwards).parts(self.threads)
