@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import thalweg
-from thalweg.formula import Hyper, Rule, Scalar, State, Sum, maximum, mean, sqrt, where
+from thalweg.formula import Hyper, Rule, Scalar, State, Sum, Wrapper, maximum, mean, sqrt, where
 from thalweg.formula.geometry import geometry
 from thalweg.formula.line_code import BLOCK
 from thalweg.optim.layout import LONGEST, line_layout
@@ -73,6 +73,28 @@ class Everything(Rule):
         m = decline * m + (1 - decline) * g
         d = lr * tall * m / (sqrt(r / level) * (1 + abs(c)))
         return d + lr * of_all * kept * wide * w * r, m
+
+
+class RowClip(Wrapper):
+    """Shortens the step of each row to a root mean square.
+
+    Source:  nowhere.
+    """
+
+    most = Hyper(0.5)
+    of_row = Sum("row")
+
+    @staticmethod
+    def sums(d):
+        return {"of_row": d * d}
+
+    @staticmethod
+    def after(of_row, columns, most):
+        return {"too_long": maximum(1, sqrt(of_row / columns) / most)}
+
+    @staticmethod
+    def step(d, too_long):
+        return d / too_long
 
 
 MADE = {"everything": thalweg.optimizer(Everything), "adafactor": thalweg.Adafactor, "came": thalweg.CAME}
@@ -180,6 +202,23 @@ def test_around_it_and_beside_it() -> None:
     )
     close(params, oracle.weights_of(truth), 1e-12, "Cautious CAME")
     close([made.state[p]["ema"] for p in params], [now.states["average"] for now in truth], 1e-12, "its average")
+
+
+def test_a_wrapper_may_look_at_rows() -> None:
+    """Around a rule that has none: every row of AdamW's step, by hand, is shortened where it is too long."""
+    (p,), (q,) = weights(torch.float64, ((50, 30),)), weights(torch.float64, ((50, 30),))
+    made = thalweg.wrap(thalweg.AdamW, RowClip)([p], lr=0.1, most=0.08, weight_decay=0.0)
+    plain = torch.optim.AdamW([q], lr=0.1, weight_decay=0.0)
+    shortened = 0
+    for row in gradients(4, ((50, 30),)):
+        before, other = p.detach().clone(), q.detach().clone()
+        for each in (made, plain):
+            run(each, [row])
+        step = other - q.detach()
+        sizes = step.square().mean(1, keepdim=True).sqrt() / 0.08
+        torch.testing.assert_close(before - p.detach(), step / sizes.clamp_min(1), rtol=1e-9, atol=1e-12)
+        shortened += int((sizes > 1).sum())
+    assert 0 < shortened < 4 * 50
 
 
 def test_norms_are_those_of_the_step() -> None:
