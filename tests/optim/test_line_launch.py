@@ -75,6 +75,29 @@ class Everything(Rule):
         return d + lr * of_all * kept * wide * w * r, m
 
 
+class Totals(Rule):
+    """Hands on its totals as they are.
+
+    Source:  nowhere.
+    """
+
+    lr = Hyper(0.01)
+    of_row = Sum("row")
+    of_column = Sum("column")
+
+    @staticmethod
+    def sums(g):
+        return {"of_row": g * g, "of_column": abs(g)}
+
+    @staticmethod
+    def after(of_row, of_column):
+        return {"along": of_row, "across": of_column}
+
+    @staticmethod
+    def step(g, along, across, lr):
+        return lr * g / (1 + sqrt(along)) + lr * 1e-3 * across
+
+
 class RowClip(Wrapper):
     """Shortens the step of each row to a root mean square.
 
@@ -97,7 +120,12 @@ class RowClip(Wrapper):
         return d / too_long
 
 
-MADE = {"everything": thalweg.optimizer(Everything), "adafactor": thalweg.Adafactor, "came": thalweg.CAME}
+MADE = {
+    "everything": thalweg.optimizer(Everything),
+    "totals": thalweg.optimizer(Totals),
+    "adafactor": thalweg.Adafactor,
+    "came": thalweg.CAME,
+}
 
 
 @pytest.mark.parametrize("name", MADE)
