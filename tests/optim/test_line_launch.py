@@ -14,6 +14,7 @@ from thalweg.formula.line_code import BLOCK
 from thalweg.optim.layout import LONGEST, line_layout
 from thalweg.optim.line_launch import LineLaunch
 from thalweg.testing import oracle
+from thalweg.testing.agreement import Agreement
 from thalweg.testing.cases import gradients, run, weights
 from thalweg.testing.judging import close, same_bits
 from thalweg.testing.subject import Subject
@@ -57,7 +58,7 @@ class Everything(Rule):
     @staticmethod
     def after(in_row, in_column, over_all, own, kept, r, c, columns, rows, decline, late):
         r = decline * r + (1 - decline) * (1 + in_row / columns)
-        c = c + in_column / rows
+        c = decline * c + (1 - decline) * in_column / rows
         level = mean(r) + mean(c * c)
         return {
             "r": r,
@@ -65,7 +66,7 @@ class Everything(Rule):
             "level": level,
             "tall": where(in_row > 1, 2, 1),
             "of_all": over_all / (over_all + maximum(own, 1)),
-            "kept": decline * kept + late,
+            "kept": decline * kept + (1 - decline) * late,
         }
 
     @staticmethod
@@ -309,3 +310,10 @@ def test_every_row_is_in_one_tile(shape: tuple[int, ...]) -> None:
 
 def _tensors(state: dict[str, Any]) -> Sequence[torch.Tensor]:
     return [value for value in state.values() if isinstance(value, torch.Tensor)]
+
+
+class TestEverything(Agreement):
+    """Element types, sizes, layouts and gradients that are missing."""
+
+    optimizer = MADE["everything"]
+    settings = ({"lr": 0.05},)
