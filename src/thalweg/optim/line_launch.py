@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.formula import between
-from thalweg.formula.compose import line_sums
 from thalweg.formula.geometry import geometry
 from thalweg.formula.kernel import CompiledPass, Task
 from thalweg.formula.line_code import TARGETS
@@ -61,7 +60,7 @@ class LineLaunch(KernelLaunch):
 
     def sums(self, stage: int) -> Mapping[str, NDArray[np.float64]]:
         names = layers(self.rule)[self.stages[stage]]["sums"].returned
-        return {name: self._sums[name] for name in names if name not in line_sums(self.rule)}
+        return {name: self._sums[name] for name in names if name not in self.line_sums}
 
     def total(self, stage: int) -> Sequence[Runs]:
         walk = self._walks.sums[stage]
