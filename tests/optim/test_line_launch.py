@@ -250,21 +250,6 @@ def test_a_wrapper_may_look_at_rows() -> None:
     assert 0 < shortened < 4 * 50
 
 
-@pytest.mark.parametrize("given", [{}, {"warmup_init": True}, {"beta1": 0.9, "weight_decay": 0.1}], ids=str)
-def test_relative_steps_are_those_of_transformers(given: dict[str, Any]) -> None:
-    """Without a learning rate, as it is made there; with one it is compared in tests/rules."""
-    theirs_by = pytest.importorskip("transformers.optimization").Adafactor
-    shapes = ((6, 5), (7,), (2, 3, 5), (4, 2, 3, 3), (1, 9), (9, 1), ())
-    params, others = weights(torch.float64, shapes), weights(torch.float64, shapes)
-    made, theirs = thalweg.Adafactor(params, like="transformers", **given), theirs_by(others, **given)
-    for row in gradients(20, shapes, spikes=True):
-        run(made, [row])
-        run(theirs, [row])
-        close(params, others, 1e-12, f"transformers' Adafactor with {given}")
-    moved = [p for p, start in zip(params, weights(torch.float64, shapes), strict=True) if not torch.equal(p, start)]
-    assert len(moved) == len(shapes)
-
-
 def test_norms_are_those_of_the_step() -> None:
     params = weights(torch.float64, ((60, 35), (7,)))
     made = thalweg.Adafactor(params, lr=0.1, weight_decay=0.1)
