@@ -39,9 +39,9 @@ def test_relative_steps_are_those_of_transformers(given: dict[str, Any]) -> None
     shapes = ((6, 5), (7,), (2, 3, 5), (4, 2, 3, 3), (1, 9), (9, 1), ())
     params, others = weights(torch.float64, shapes), weights(torch.float64, shapes)
     made, theirs = thalweg.Adafactor(params, like="transformers", **given), theirs_by(others, **given)
-    for row in gradients(20, shapes, spikes=True):
-        run(made, [row])
-        run(theirs, [row])
+    for drawn in gradients(20, shapes, spikes=True):
+        run(made, [drawn])
+        run(theirs, [drawn])
         close(params, others, 1e-12, f"transformers' Adafactor with {given}")
     moved = [p for p, start in zip(params, weights(torch.float64, shapes), strict=True) if not torch.equal(p, start)]
     assert len(moved) == len(shapes)
