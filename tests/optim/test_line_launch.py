@@ -8,12 +8,13 @@ import pytest
 import torch
 
 import thalweg
-from thalweg.formula import Hyper, Rule, Scalar, State, Sum, maximum, mean, sqrt, where
+from thalweg.formula import Hyper, Rule, Scalar, State, Sum, Wrapper, maximum, mean, sqrt, where
 from thalweg.formula.geometry import geometry
 from thalweg.formula.line_code import BLOCK
 from thalweg.optim.layout import LONGEST, line_layout
 from thalweg.optim.line_launch import LineLaunch
 from thalweg.testing import oracle
+from thalweg.testing.agreement import Agreement
 from thalweg.testing.cases import gradients, run, weights
 from thalweg.testing.judging import close, same_bits
 from thalweg.testing.subject import Subject
@@ -57,7 +58,7 @@ class Everything(Rule):
     @staticmethod
     def after(in_row, in_column, over_all, own, kept, r, c, columns, rows, decline, late):
         r = decline * r + (1 - decline) * (1 + in_row / columns)
-        c = c + in_column / rows
+        c = decline * c + (1 - decline) * in_column / rows
         level = mean(r) + mean(c * c)
         return {
             "r": r,
@@ -65,7 +66,7 @@ class Everything(Rule):
             "level": level,
             "tall": where(in_row > 1, 2, 1),
             "of_all": over_all / (over_all + maximum(own, 1)),
-            "kept": decline * kept + late,
+            "kept": decline * kept + (1 - decline) * late,
         }
 
     @staticmethod
@@ -75,7 +76,57 @@ class Everything(Rule):
         return d + lr * of_all * kept * wide * w * r, m
 
 
-MADE = {"everything": thalweg.optimizer(Everything), "adafactor": thalweg.Adafactor, "came": thalweg.CAME}
+class Totals(Rule):
+    """Hands on its totals as they are.
+
+    Source:  nowhere.
+    """
+
+    lr = Hyper(0.01)
+    of_row = Sum("row")
+    of_column = Sum("column")
+
+    @staticmethod
+    def sums(g):
+        return {"of_row": g * g, "of_column": abs(g)}
+
+    @staticmethod
+    def after(of_row, of_column):
+        return {"along": of_row, "across": of_column}
+
+    @staticmethod
+    def step(g, along, across, lr):
+        return lr * g / (1 + sqrt(along)) + lr * 1e-3 * across
+
+
+class RowClip(Wrapper):
+    """Shortens the step of each row to a root mean square.
+
+    Source:  nowhere.
+    """
+
+    most = Hyper(0.5)
+    of_row = Sum("row")
+
+    @staticmethod
+    def sums(d):
+        return {"of_row": d * d}
+
+    @staticmethod
+    def after(of_row, columns, most):
+        return {"too_long": maximum(1, sqrt(of_row / columns) / most)}
+
+    @staticmethod
+    def step(d, too_long):
+        return d / too_long
+
+
+MADE = {
+    "everything": thalweg.optimizer(Everything),
+    "totals": thalweg.optimizer(Totals),
+    "adafactor": thalweg.Adafactor,
+    "came": thalweg.CAME,
+}
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -182,6 +233,23 @@ def test_around_it_and_beside_it() -> None:
     close([made.state[p]["ema"] for p in params], [now.states["average"] for now in truth], 1e-12, "its average")
 
 
+def test_a_wrapper_may_look_at_rows() -> None:
+    """Around a rule that has none: every row of AdamW's step, by hand, is shortened where it is too long."""
+    (p,), (q,) = weights(torch.float64, ((50, 30),)), weights(torch.float64, ((50, 30),))
+    made = thalweg.wrap(thalweg.AdamW, RowClip)([p], lr=0.1, most=0.08, weight_decay=0.0)
+    plain = torch.optim.AdamW([q], lr=0.1, weight_decay=0.0)
+    shortened = 0
+    for row in gradients(4, ((50, 30),)):
+        before, other = p.detach().clone(), q.detach().clone()
+        for each in (made, plain):
+            run(each, [row])
+        step = other - q.detach()
+        sizes = step.square().mean(1, keepdim=True).sqrt() / 0.08
+        torch.testing.assert_close(before - p.detach(), step / sizes.clamp_min(1), rtol=1e-9, atol=1e-12)
+        shortened += int((sizes > 1).sum())
+    assert 0 < shortened < 4 * 50
+
+
 def test_norms_are_those_of_the_step() -> None:
     params = weights(torch.float64, ((60, 35), (7,)))
     made = thalweg.Adafactor(params, lr=0.1, weight_decay=0.1)
@@ -242,3 +310,10 @@ def test_every_row_is_in_one_tile(shape: tuple[int, ...]) -> None:
 
 def _tensors(state: dict[str, Any]) -> Sequence[torch.Tensor]:
     return [value for value in state.values() if isinstance(value, torch.Tensor)]
+
+
+class TestEverything(Agreement):
+    """Element types, sizes, layouts and gradients that are missing."""
+
+    optimizer = MADE["everything"]
+    settings = ({"lr": 0.05},)

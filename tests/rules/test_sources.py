@@ -1,13 +1,20 @@
 """Every rule against an implementation that this project did not write: the table is in sources.py."""
 
+import importlib
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from drift import STEPS, drift, row
 from sources import SOURCES, Pair, Source
 
-from thalweg.rules import BY_WEIGHT
+import thalweg
+from thalweg.formula.rule import of_matrices
+from thalweg.rules import CATALOGUE
+from thalweg.testing.cases import gradients, run, weights
+from thalweg.testing.judging import close
 from thalweg.wrappers import WRAPPERS
 
 CASES = [
@@ -26,9 +33,25 @@ def test_agrees_with_its_source(source: Source, pair: Pair) -> None:
     assert worst <= source.tolerance, f"{source}: off by {worst:.2e} at step {step}, first {errors[0]:.2e}"
 
 
+@pytest.mark.parametrize("given", [{}, {"warmup_init": True}, {"beta1": 0.9, "weight_decay": 0.1}], ids=str)
+def test_relative_steps_are_those_of_transformers(given: dict[str, Any]) -> None:
+    """Without a learning rate, as it is made there; with one it stands in the table."""
+    theirs_by = importlib.import_module("transformers.optimization").Adafactor
+    shapes = ((6, 5), (7,), (2, 3, 5), (4, 2, 3, 3), (1, 9), (9, 1), ())
+    params, others = weights(torch.float64, shapes), weights(torch.float64, shapes)
+    made, theirs = thalweg.Adafactor(params, like="transformers", **given), theirs_by(others, **given)
+    for drawn in gradients(20, shapes, spikes=True):
+        run(made, [drawn])
+        run(theirs, [drawn])
+        close(params, others, 1e-12, f"transformers' Adafactor with {given}")
+    moved = [p for p, start in zip(params, weights(torch.float64, shapes), strict=True) if not torch.equal(p, start)]
+    assert len(moved) == len(shapes)
+
+
 def test_every_rule_has_a_source() -> None:
     """Rules of matrices have theirs in test_matrix_rules.py, written out."""
-    assert {name for source in SOURCES for name in source.rule.split("+")} == {*BY_WEIGHT, *WRAPPERS}
+    others = [name for name, rule in CATALOGUE.items() if not of_matrices(rule)]
+    assert {name for source in SOURCES for name in source.rule.split("+")} == {*others, *WRAPPERS}
 
 
 def test_every_convention_has_a_source() -> None:

@@ -17,7 +17,8 @@ shape), and adds to totals, or writes. As many as a step needs are made, in this
                                            sums[1]       reads w g m v     adds taken there
                                            update        reads w g m v     writes w m v
 
-Between two passes, numbers are computed from the totals (the clip's scale; LAMB's trust ratio; what Cautious enlarges
+What there is by row or by column (Adafactor) is worked out between them, along lines: `lines` says where. Between two
+passes, numbers are computed from the totals (the clip's scale; LAMB's trust ratio; what Cautious enlarges
 by), and the next pass computes again what it needs of the one before: it is memory that costs. `explain()` shows the
 formulas.
 

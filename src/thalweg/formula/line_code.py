@@ -68,8 +68,9 @@ class _Walk(Loops):
         self.tables = {name: self.pointer(self.word(addresses, i)) for i, name in enumerate(operands)}
         self.wide = self.beside(width, "float64")
 
-    def fields(self, table: str, entry: str, names: Sequence[str], width: int) -> dict[str, str]:
-        first = self.times(entry, str(width))
+    def fields(self, table: str, entry: str, names: Sequence[str]) -> dict[str, str]:
+        """What an entry of a table says, by name."""
+        first = self.times(entry, str(len(names)))
         return {name: self.word(table, self.plus(first, str(i))) for i, name in enumerate(names)}
 
     def begins(self, tensor: str) -> dict[str, str]:
@@ -103,6 +104,8 @@ class _Walk(Loops):
 
 
 class _Weights(_Walk):
+    """A pass over weights: the tiles of each claim, one after the other."""
+
     def __init__(
         self, kernel: Kernel, totals: Sequence[str], extents: Mapping[str, str], dtypes: Mapping[str, str], real: str
     ) -> None:
@@ -110,9 +113,8 @@ class _Weights(_Walk):
         self.kernel, self.dtype = kernel, real
         named = list(zip(totals, kernel.totals, strict=True))
         self.slots = len(named)
-        by_line = {"row", "column"}
-        self.by = {by: [(n, e) for n, e in named if extents.get(n) == by] for by in by_line}
-        self.of_tensor = [(i, e) for i, (n, e) in enumerate(named) if extents.get(n) not in by_line]
+        self.by = {by: [(n, e) for n, e in named if extents.get(n) == by] for by in ("row", "column")}
+        self.of_tensor = [(i, e) for i, (n, e) in enumerate(named) if extents.get(n) not in self.by]
 
     def of_extent(self, extent: str) -> list[str]:
         """The operands that are read of an extent; totals by line are only written."""
@@ -124,7 +126,7 @@ class _Weights(_Walk):
         with self.claimed() as claim:
             first = self.times(claim, "2")
             with self.loop(self.word(claims, first), self.word(claims, self.plus(first, "1"))) as tile:
-                at = self.fields(tiles, tile, TILE, len(TILE))
+                at = self.fields(tiles, tile, TILE)
                 gradient = self.word(self.tables["g"], at["tensor"])
                 lanes = [self.variable(self.doubles, "zeroinitializer") for _ in self.of_tensor]
                 present = self.new(f"icmp ne i64 {gradient}, 0")
@@ -184,9 +186,7 @@ class _Weights(_Walk):
         """Sixteen weights of a row: read, compute, add up, write."""
         index = {"weight": self.plus(start, column), "column": self.plus(first_column, column)}
         places = {
-            name: self.element(name, begins[name], index[extent])
-            for extent in index
-            for name in (*self.of_extent(extent),)
+            name: self.element(name, begins[name], index[extent]) for extent in index for name in self.of_extent(extent)
         }
         known = dict(given)
         # All operands are read before any is written.
@@ -208,6 +208,8 @@ class _Weights(_Walk):
 
 
 class _Lines(_Walk):
+    """Walks along the lines of each group's matrices."""
+
     def __init__(
         self, walks: Sequence[tuple[Kernel, Sequence[str], str]], joined: Sequence[str], operands: Sequence[str],
         extents: Mapping[str, str], dtypes: Mapping[str, str],
@@ -219,7 +221,7 @@ class _Lines(_Walk):
         groups, width = self.table(TILES), sum(len(kernel.coefficients) for kernel, _, _ in self.walks)
         fields = (*GROUP, *self.joined)
         with self.claimed() as claim:
-            at = self.fields(groups, claim, fields, len(fields))
+            at = self.fields(groups, claim, fields)
             gradient = self.word(self.tables["g"], at["tensor"])
             with self.when(self.new(f"icmp ne i64 {gradient}, 0")):
                 begins = self.begins(at["tensor"])

@@ -80,11 +80,7 @@ class _Writer:
     def stage(self, stage: Stage) -> CompiledStage:
         """The next stage: the walks that come first join what the pass before them has left."""
         joined, self.left = self.left, ()
-        lines = None
-        if stage.lines or joined:
-            lines = self.along(stage, joined)
-        else:
-            self.left = joined
+        lines = self.along(stage, joined) if stage.lines or joined else None
         weights = None
         if stage.weights.totals or stage.weights.writes:
             kernel, totals = lower(stage.weights), tuple(stage.weights.totals)
@@ -93,12 +89,14 @@ class _Writer:
             text = weights_code(replace(kernel, operands=own), totals, self.extents, self.dtypes, self.real, self.names)
             weights = CompiledPass(own, totals, self.real, self.names, len(kernel.coefficients), text)
             self.left = tuple(n for n in totals if self.extents.get(n) == "column")
-        return CompiledStage(lines, weights, joined if lines else (), self.left if weights else ())
+        return CompiledStage(lines, weights, joined, self.left)
 
     def along(self, stage: Stage, joined: tuple[str, ...]) -> CompiledPass:
+        from .machine import PLAIN  # where there is no compiler nothing gets here
+
         walks = [(lower(walk), tuple(walk.totals), walk.along) for walk in stage.lines]
         every = (name for kernel, totals, _ in walks for name in (*kernel.operands, *totals))
         operands = tuple(dict.fromkeys(("g", *joined, *every)))
-        text = lines_code(walks, joined, operands, self.extents, self.dtypes, self.names)
+        text = PLAIN + lines_code(walks, joined, operands, self.extents, self.dtypes, self.names)
         width = sum(len(kernel.coefficients) for kernel, _, _ in walks)
         return CompiledPass(operands, (), "float64", self.names, width, text)

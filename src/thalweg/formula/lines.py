@@ -55,7 +55,7 @@ def walks_lines(rule: type[Rule], switches: tuple[tuple[str, bool], ...]) -> boo
 
 def placed(rule: type[Rule], traced: Program) -> LineProgram:
     """Where everything in a program is worked out."""
-    aside = _Aside()
+    aside = _Aside(frozenset(line_sums(rule)))
     totals = earliest(traced)
     sums = tuple(aside.stage(Pass(of, {})) for of in totals)
     along = {name: state.shape for name, state in parts(rule, State).items() if state.shape != "weight"}
@@ -81,6 +81,8 @@ def earliest(traced: Program) -> list[dict[str, Expression]]:
 class _Aside:
     """What is kept aside so far; expressions by line become leaves, which stand for it."""
 
+    totals: frozenset[str]
+    """Totals by line: in float64, so weights do not read them themselves."""
     kept: dict[str, str] = field(default_factory=dict)
     leaf_of: dict[Expression, Expression] = field(default_factory=dict)
     pending: dict[str, tuple[str, Expression]] = field(default_factory=dict)
@@ -105,11 +107,11 @@ class _Aside:
 
     def along(self, e: Expression, before: list[Pass]) -> Expression:
         """An expression by line, whose means are leaves; what takes those that are new is added to ``before``."""
+        if e.op in LEAVES:
+            return e
         known = self.leaf_of.get(e)
         if known is not None and known.arguments[0] not in self.pending:
             return known
-        if e.op in LEAVES:
-            return e
         inner = Expression(e.op, tuple(self.along(a, before) for a in e.arguments))
         if e.op != "mean":
             return inner
@@ -128,7 +130,8 @@ class _Aside:
         if e in self.leaf_of:
             return self.leaf_of[e]
         if e.extent != "weight":
-            return e if e.on_host or e.op in ("row", "column") else self.put_aside(e)
+            read = e.op in ("row", "column") and e.arguments[0] not in self.totals
+            return e if e.on_host or read else self.put_aside(e)
         if e.op in LEAVES:
             return e
         if e.op in COMPARISONS:

@@ -111,6 +111,8 @@ class Launch(ABC):
         self.counts = Counts(Kept(members.states, "step", np.float32), asked=counts_steps(rule, switches))
         self.stages = compose.summing(rule)
         """The layers of the rule that take sums, each of which is a pass."""
+        self.line_sums = compose.line_sums(rule)
+        """The totals by row and by column, which are no numbers of a tensor."""
         self.numbers = Numbers(compose.number_names(rule), len(members.params))
         self.limited = False
         """Whether any row clips the gradient by value."""
@@ -221,8 +223,8 @@ class Launch(ABC):
 
         ``stage`` counts the layers that have any.
         """
-        lines = compose.line_sums(self.rule)
-        names = [name for name in layers(self.rule)[self.stages[stage]]["sums"].returned if name not in lines]
+        returned = layers(self.rule)[self.stages[stage]]["sums"].returned
+        names = [name for name in returned if name not in self.line_sums]
         return dict(zip(names, self.totals_of(f"sums {stage}", len(names)), strict=True))
 
     def adopted(self) -> bool:
@@ -483,17 +485,19 @@ class TorchLaunch(Launch):
 
     @torch.no_grad()
     def _total(self, stage: int) -> None:
-        totals, lines = self.sums(stage), compose.line_sums(self.rule)
+        totals = self.sums(stage)
         for total in totals.values():
             total[:] = 0
         for i, grad in self._present():
             with np.errstate(all="ignore"):
                 terms = compose.layer_totals(self.rule, self._values(i, grad), self.stages[stage])
             for name, each in terms.items():
-                if name in totals:
+                if not self._by_lines:
                     totals[name][i] = _total(each, grad)
+                elif name in totals:
+                    totals[name][i] = added(_of_weights(each, grad))
                 else:
-                    self._lines[i][name] = _by_line(each, matrices(grad), lines[name])
+                    self._lines[i][name] = _by_line(_of_weights(each, grad), self.line_sums[name])
 
     def update(self, again: bool, measured: bool) -> Sequence[Runs]:
         return (Call(partial(self._update, measured)),)
@@ -508,6 +512,8 @@ class TorchLaunch(Launch):
                 found = compose.updated(self.rule, values)
                 if measured:
                     squares = compose.measured(self.rule, values)
+                    if self._by_lines:  # a step may be the same in a whole row
+                        squares = {name: _of_weights(each, grad) for name, each in squares.items()}
                     norms[i] = [_total(squares[name], grad) for name in MEASURED]
             # A formula may hand on what it was given (previous = w): copied before anything is written.
             found = {n: value.clone() if id(value) in read else value for n, value in found.items()}
@@ -551,15 +557,18 @@ def _as(kind: torch.dtype, matrix: torch.Tensor) -> torch.Tensor:
 
 def _total(each: Any, like: torch.Tensor) -> float:
     """The sum over all weights of what each adds; a plain number is what every weight adds."""
-    if not isinstance(each, torch.Tensor):
-        return float(each) * like.numel()
-    return added(each if each.numel() == like.numel() else each.expand(matrices(like).shape))
+    return added(each) if isinstance(each, torch.Tensor) else float(each) * like.numel()
 
 
-def _by_line(each: Any, like: torch.Tensor, scope: str) -> torch.Tensor:
+def _of_weights(each: Any, like: torch.Tensor) -> torch.Tensor:
+    """What each weight adds, of matrices: it may be the same for all, or for those of a row or column."""
+    shape: tuple[int, ...] = matrices(like).shape
+    return torch.as_tensor(each, device=like.device).expand(shape)
+
+
+def _by_line(terms: torch.Tensor, scope: str) -> torch.Tensor:
     """The sum by row or column of what each weight adds, taken in float64."""
-    terms = torch.as_tensor(each, device=like.device)
-    total: torch.Tensor = summed(terms.double().expand(like.shape), scope)
+    total: torch.Tensor = summed(terms.double(), scope)
     return total.to(torch.promote_types(terms.dtype, torch.float32))
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thalweg.formula import between
-from thalweg.formula.compose import line_sums
 from thalweg.formula.geometry import geometry
 from thalweg.formula.kernel import CompiledPass, Task
 from thalweg.formula.line_code import TARGETS
@@ -61,7 +60,7 @@ class LineLaunch(KernelLaunch):
 
     def sums(self, stage: int) -> Mapping[str, NDArray[np.float64]]:
         names = layers(self.rule)[self.stages[stage]]["sums"].returned
-        return {name: self._sums[name] for name in names if name not in line_sums(self.rule)}
+        return {name: self._sums[name] for name in names if name not in self.line_sums}
 
     def total(self, stage: int) -> Sequence[Runs]:
         walk = self._walks.sums[stage]
@@ -86,7 +85,8 @@ class LineLaunch(KernelLaunch):
     def _stage(self, name: str, walk: CompiledStage, backwards: bool) -> tuple[Runs, ...]:
         found: list[Runs] = []
         if walk.lines is not None:
-            threads = self.threads if self._lines.lines >= SERIAL_BELOW else 1
+            # A line's few operations are soon done; waiting for a second thread takes as long as 100,000 of them.
+            threads = self.threads if self._lines.lines >= 16 * SERIAL_BELOW else 1
             found += self._along(f"{name}, along lines", walk.lines, walk.joined).parts(threads)
         if walk.weights is not None:
             found += self._over(name, walk.weights, walk.by_column, backwards).parts(self.threads)

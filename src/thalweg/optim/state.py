@@ -100,5 +100,6 @@ def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor, s
         return weight.detach().clone(memory_format=torch.preserve_format).to(dtype)
     start = start_value(declared.start, values)
     if declared.shape != "weight":
-        return torch.full(shape, start, dtype=dtype, device=weight.device)
+        # Of a sharded weight it is whole on every rank, and a tensor of the same kind.
+        return weight.new_full(shape, start, dtype=dtype)
     return torch.full_like(weight, start, dtype=dtype, memory_format=torch.preserve_format, requires_grad=False)

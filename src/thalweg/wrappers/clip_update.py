@@ -20,8 +20,8 @@ class ClipUpdate(Wrapper):
 
     @staticmethod
     def after(of_update, in_update, clip_threshold):
-        return {"too_long": maximum(1, sqrt(of_update / maximum(in_update, 1)) / clip_threshold)}
+        return {"longer": maximum(1, sqrt(of_update / maximum(in_update, 1)) / clip_threshold)}
 
     @staticmethod
-    def step(d, too_long):
-        return d / too_long
+    def step(d, longer):
+        return d / longer
