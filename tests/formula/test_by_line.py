@@ -275,7 +275,7 @@ REFUSED = {
     mean_over_weights: "mean is over the rows or columns of a matrix",
     mean_of_one: "mean is over one matrix, of a value by row or by column; this is one by number",
     taken_name: "a formula asks by this name for a number of the parameter itself",
-    set_by_shape: "'matrix' is neither a hyperparameter nor a switch nor decay",
+    set_by_shape: "'matrix' is neither a hyperparameter nor a switch nor a choice nor decay",
 }
 
 

@@ -157,7 +157,7 @@ def test_what_a_rule_does_not_have_is_refused() -> None:
         form(CATALOGUE["lamb"], decay="l2")
     with pytest.raises(ValueError, match="decay of Rprop is one of none, not 'decoupled'"):
         form(CATALOGUE["rprop"], decay="decoupled")
-    with pytest.raises(ValueError, match="Adafactor keeps something by row or column"):
+    with pytest.raises(ValueError, match="Adafactor sees rows and columns"):
         form(CATALOGUE["adafactor"])
 
 

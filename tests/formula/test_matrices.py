@@ -97,7 +97,7 @@ def test_products_with_what_is_added() -> None:
     }
     for name, (value, expected) in cases.items():
         code = compiled({"o": value}, *EXACT)
-        hosts = [3.0 if "number" in repr(e) else float(e.arguments[0]) for e in code.hosts]
+        hosts = [3.0 if e.op == "number" else float(e.arguments[0]) for e in code.hosts]
         found = torch.as_tensor(code.run(stacks, hosts)["o"])
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, err_msg=name)
 

@@ -205,9 +205,8 @@ def updated(rule: type[Rule], values: Values) -> dict[str, Any]:
     live = live_states(rule, values)
     # A state that starts as the first gradient must be stored even by a rule that never assigns to it. Of what is kept
     # by row or column the next value is what `after` has returned.
-    started = {
-        name: stepped.known[name] for name, state in live.items() if state.start == "g" or state.shape != "weight"
-    }
+    kept = [name for name, state in live.items() if state.start == "g" or _by(rule, state) != "weight"]
+    started = {name: stepped.known[name] for name in kept}
     d = _moved(values, stepped.d)
     followed = {"w": values["w"] - d}
     for layer, formulas in enumerate(layers(rule)):

@@ -152,7 +152,7 @@ def served(optimizer: Explained) -> list[Served]:
         of_shape = {} if refused else shaped(rules[i], param)
         kinds |= _handed_on(rules[i], settings[i], kinds)
         shape = tuple(param.shape)
-        found.append(Served(name, i, param.numel(), why, refused, kinds, shape, of_shape, kept, waits, copied, turn))
+        found.append(Served(name, i, param.numel(), why, refused, kinds, shape, kept, of_shape, waits, copied, turn))
     return found
 
 
