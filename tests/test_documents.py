@@ -157,11 +157,6 @@ STANDINS = {
         import torch, thalweg
         model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
         """,
-    ("docs/joined.md", "A model"): """
-        class Matrices(thalweg.Momentum.rule):
-            matrices = True
-        Orthogonal = thalweg.optimizer(Matrices)
-        """,
     ("docs/joined.md", "Checkpoints"): """
         first, second = ([*part.parameters()] for part in model[:2])
         optimizer = thalweg.LAMB([{"params": first}, {"params": second, "rule": "AdamW"}])

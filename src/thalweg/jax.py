@@ -27,7 +27,7 @@ except ModuleNotFoundError as error:
 from thalweg.closest import did_you_mean
 from thalweg.formula import Due, Rule, Scalar, Schedule, State, Sum, Switch, chain, compose, wrapped
 from thalweg.formula.choices import check_choices
-from thalweg.formula.geometry import flattened, kept_shape, matrices, summed
+from thalweg.formula.geometry import kept_shape, matrices, seen, summed
 from thalweg.formula.rule import (
     CHAIN_DECAYS,
     by_lines,
@@ -56,7 +56,7 @@ _CHAIN: Numbers = {
     "ema": 0.0, "ema_warmup": True,
 }  # fmt: skip
 # What is asked of matrices besides; in JAX it is the user who says in what they are multiplied.
-_MATRICES: Numbers = {"products": "float32", "flatten": False, "split_sizes": None}
+_MATRICES: Numbers = {"products": "float32", "flat": False, "transposed": False, "split_sizes": None}
 
 
 class RuleState(NamedTuple):
@@ -223,8 +223,8 @@ def _init(params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> Ru
         dtype = jnp.promote_types(w.dtype, declared.dtype or w.dtype)
         if declared.start == "w":
             return w.astype(dtype)
-        flat = of_matrices(rule) and flattened(w.shape, settings["flatten"])
-        return jnp.full(kept_shape(w.shape, declared.shape, flat), _start(declared.start, values), dtype)
+        how = seen(w.shape, settings) if of_matrices(rule) else None
+        return jnp.full(kept_shape(w.shape, declared.shape, how), _start(declared.start, values), dtype)
 
     shapes = compose.shapes_that_differ(rule)
     names = dict.fromkeys(name for shape in shapes for name in compose.live_states(rule, {**values, **shape}))

@@ -9,7 +9,7 @@ import torch
 
 from thalweg.formula import FormulaError, Rule, chain, compose, matrices, torch_reader
 from thalweg.formula.expression import apply, constant, number, weight
-from thalweg.formula.geometry import Geometry, blocks, flattened, geometry, kept_shape
+from thalweg.formula.geometry import Geometry, geometry, kept_shape, seen
 from thalweg.formula.rule import handed, of_matrices
 from thalweg.formula.stages import staged
 from thalweg.formula.text import sections, usual_story
@@ -115,11 +115,26 @@ def test_a_repeat_is_its_body_for_each_entry() -> None:
 def test_parameters_as_matrices() -> None:
     assert geometry((3, 4, 6)) == Geometry(3, 4, 6)
     assert geometry((8, 3, 2, 2), flat=True) == Geometry(1, 8, 12)
-    assert [flattened(shape, asked=False) for shape in ((4, 6), (3, 4, 6), (8, 3, 2, 2))] == [False, False, True]
-    assert blocks(Geometry(2, 6, 4), (3, 3)) == (Geometry(4, 3, 4), (slice(0, 3),))
-    assert blocks(Geometry(1, 6, 4), (4, 1, 1)) == (Geometry(1, 6, 4), (slice(0, 4), slice(4, 5), slice(5, 6)))
+    assert [seen(shape, {}).of for shape in ((4, 6), (3, 4, 6), (8, 3, 2, 2))] == [
+        Geometry(1, 4, 6), Geometry(3, 4, 6), Geometry(1, 8, 12),
+    ]  # fmt: skip
+    assert seen((3, 4, 6), {"flat": True}).of == Geometry(1, 3, 24)
+    assert seen((3, 4, 6), {"transposed": True}).of == Geometry(3, 6, 4)
+    told = {
+        ((2, 6, 4), (3, 3), False): (Geometry(4, 3, 4), [(0, 3)]),
+        ((6, 4), (4, 1, 1), False): (Geometry(1, 6, 4), [(0, 4), (4, 5), (5, 6)]),
+        ((4, 6), (3, 3), True): (Geometry(1, 6, 4), [(0, 3), (3, 6)]),
+    }
+    for (shape, sizes, transposed), (whole, ends) in told.items():
+        how = seen(shape, {"split_sizes": sizes, "transposed": transposed})
+        assert (how.whole, [(each.start, each.stop) for each in how.blocks]) == (whole, ends)
     assert kept_shape((3, 4, 6), "least") == (3, 4, 4)
-    assert kept_shape((8, 3, 2, 2), "right", flat=True) == (12, 12)
+    assert kept_shape((8, 3, 2, 2), "right", seen((8, 3, 2, 2), {})) == (12, 12)
+    assert kept_shape((3, 4, 6), "row", seen((3, 4, 6), {"transposed": True})) == (3, 6, 1)
+    split = seen((12, 8), {"split_sizes": (4, 4, 4)})
+    assert [kept_shape((12, 8), side, split) for side in ("left", "right", "row", "column")] == [
+        (3, 4, 4), (3, 8, 8), (12, 1), (3, 1, 8),
+    ]  # fmt: skip
 
 
 ABOVE = """

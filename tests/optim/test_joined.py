@@ -22,17 +22,24 @@ EXACT = {"rtol": 1e-12, "atol": 1e-13}
 
 @thalweg.optimizer
 class Scaled(Rule):
-    """A rule that says it is meant for matrices."""
+    """A rule of matrices that does nothing to them: SGD with momentum."""
 
-    matrices = True
     lr = Hyper(0.1)
     momentum = Hyper(0.9)
     m = State("momentum_buffer")
 
     @staticmethod
-    def step(g, m, lr, momentum):
+    def enter(g, m, momentum):
         m = momentum * m + g
-        return lr * m, m
+        return {"u": m, "m": m}
+
+    @staticmethod
+    def matrix(u):
+        return {"o": 1.0 * u}
+
+    @staticmethod
+    def step(o, lr):
+        return lr * o
 
 
 def by_hand(params: list[torch.Tensor], main: type[Optimizer], other: object, more: Any, **options: Any) -> Optimizer:
@@ -400,8 +407,8 @@ class TestModels:
             thalweg.AdamW(torch.nn.Linear(2, 2))
 
     def test_parameters_are_all_of_the_rule(self) -> None:
-        made = Scaled(network().parameters())
-        assert [len(group["params"]) for group in made.param_groups] == [7]
+        made = Scaled(p for p in network().parameters() if p.dim() > 1)
+        assert [len(group["params"]) for group in made.param_groups] == [3]
         assert "rule" not in made.param_groups[0]
 
 

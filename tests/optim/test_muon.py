@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 import thalweg
 from thalweg.formula import torch_reader
 from thalweg.formula.compose import live_states
-from thalweg.optim import PlainOperationsWarning, products, surface
+from thalweg.optim import PlainOperationsWarning, plan, products, surface
 from thalweg.wrappers import Cautious
 
 Shape = tuple[int, ...]
@@ -152,11 +153,74 @@ def test_blocks_of_rows_are_matrices_of_their_own(rule: Any, sizes: tuple[int, .
 
 
 def test_convolutions_are_flattened_and_three_dimensions_where_it_is_asked() -> None:
-    for shape, flatten in (((6, 4, 3, 3), False), ((6, 4, 3), True)):
+    for shape, flat in (((6, 4, 3, 3), False), ((6, 4, 3), True)):
         (deep,) = parameters([shape])
-        flat = torch.nn.Parameter(deep.detach().reshape(6, -1).clone())
-        found = stepped(thalweg.NorMuon([deep], flatten=flatten), 3)
-        torch.testing.assert_close(found, stepped(thalweg.NorMuon([flat]), 3), rtol=0, atol=1e-14)
+        wide = torch.nn.Parameter(deep.detach().reshape(6, -1).clone())
+        found = stepped(thalweg.NorMuon([deep], flat=flat), 3)
+        torch.testing.assert_close(found, stepped(thalweg.NorMuon([wide]), 3), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("read_by", ["kernels", "torch"])
+@pytest.mark.parametrize("sizes", [None, (4, 4, 4), (6, 3, 3)])
+@pytest.mark.parametrize("rule", [thalweg.Muon, thalweg.NorMuon, thalweg.SOAP, thalweg.Shampoo])
+def test_transposed_weights_step_as_their_transposes(rule: Any, sizes: tuple[int, ...] | None, read_by: str) -> None:
+    """Rows and columns, the scale, what is kept of a side, and where a fused layer is cut, are those of its outputs."""
+    if sizes is not None and rule in (thalweg.SOAP, thalweg.Shampoo):
+        pytest.skip("blocks of columns have no state of a side each")
+    # Of SOAP's axes those that a first gradient says nothing of are anybody's: it gets squares, which have none.
+    rows = 8 if rule is thalweg.SOAP else 12
+    shapes: list[Shape] = [(rows, 8), (rows, 8), (2, rows, 8)]
+    upright = parameters(shapes)
+    turned = [torch.nn.Parameter(p.detach().mT.contiguous()) for p in upright]
+    if read_by == "torch":  # which serves what has gaps
+        turned = [torch.nn.Parameter(torch.stack([p.detach(), p.detach()], -1)[..., 0]) for p in turned]
+    of, made = rule(upright, split_sizes=sizes), rule(turned, split_sizes=sizes, transposed=True)
+    drawn = torch.Generator().manual_seed(3)
+    plan._warn_of_plain_operations.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PlainOperationsWarning)
+        for _ in range(4):
+            for p, q in zip(upright, turned, strict=True):
+                p.grad = torch.randn(p.shape, generator=drawn, dtype=p.dtype)
+                q.grad = p.grad.mT.contiguous()
+            of.step()
+            made.step()
+    for p, q in zip(upright, turned, strict=True):
+        torch.testing.assert_close(q.mT, p, rtol=0, atol=1e-12)
+    kept = [{key: value.shape for key, value in made.state[q].items()} for q in turned]
+    straight = [{key: value.shape for key, value in of.state[p].items()} for p in upright]
+    assert all(a[k] == b[k] for a, b, p in zip(kept, straight, upright, strict=True) for k in b if b[k] != p.shape)
+
+
+def test_a_model_is_routed_and_its_matrices_are_read_as_it_says() -> None:
+    nn = torch.nn
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(4, 6, 3), nn.Flatten(), nn.Linear(6, 5), nn.LayerNorm(5), nn.Linear(5, 2)).double()
+    made = thalweg.Muon(model, lr=0.01, others=thalweg.AdamW(lr=3e-4))
+    read = {name: group for group in made.param_groups for name in group["param_names"]}
+    assert {name: group["rule"] for name, group in read.items()} == {
+        "0.weight": "Muon", "2.weight": "Muon", "0.bias": "AdamW", "2.bias": "AdamW", "3.weight": "AdamW",
+        "3.bias": "AdamW", "4.weight": "AdamW", "4.bias": "AdamW",
+    }  # fmt: skip
+    assert (read["0.weight"]["flat"], read["2.weight"]["flat"]) == (True, False)
+    by_hand = copy.deepcopy(model)
+    own = dict(by_hand.named_parameters())
+    matrices = [own.pop("0.weight"), own.pop("2.weight")]
+    alone = [
+        thalweg.Muon([{"params": [matrices[0]], "flat": True}, {"params": [matrices[1]]}], lr=0.01),
+        torch.optim.AdamW([own.pop("4.weight")], lr=3e-4, weight_decay=0.01, foreach=False),
+        torch.optim.AdamW([*own.values()], lr=3e-4, weight_decay=0.0, foreach=False),
+    ]
+    drawn = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        for p, q in zip(model.parameters(), by_hand.parameters(), strict=True):
+            p.grad = torch.randn(p.shape, generator=drawn, dtype=p.dtype)
+            q.grad = p.grad.clone()
+        made.step()
+        for each in alone:
+            each.step()
+    for p, q in zip(model.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-12, atol=1e-12)
 
 
 def test_what_is_no_matrix_is_refused() -> None:
@@ -232,6 +296,7 @@ def test_other_layouts_are_the_torch_readers() -> None:
     """A row has to be a run of memory; a transposed weight steps as its contiguous copy."""
     (plain,) = parameters([(6, 9)])
     turned = torch.nn.Parameter(plain.detach().t().contiguous().t())
+    plan._warn_of_plain_operations.cache_clear()
     made = thalweg.Muon([turned])
     assert "its rows do not lie one after the other in memory" in made.explain()
     with pytest.warns(PlainOperationsWarning, match="its rows do not lie one after the other in memory"):

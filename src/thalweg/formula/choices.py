@@ -38,8 +38,9 @@ def check_choices(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None
         return
     if given["products"] not in (*rule.products, None):
         raise ValueError(f"{name}: products is one of {', '.join(rule.products)}, got {given['products']!r}")
-    if not isinstance(given["flatten"], bool):
-        raise TypeError(f"{name}: flatten is True or False, got {given['flatten']!r}")
+    for key in ("flat", "transposed"):
+        if not isinstance(given[key], bool):
+            raise TypeError(f"{name}: {key} is True or False, got {given[key]!r}")
     sizes = given["split_sizes"]
     if sizes is not None and not (
         isinstance(sizes, tuple) and sizes and all(type(size) is int and size > 0 for size in sizes)

@@ -1,6 +1,6 @@
 """How a parameter is read as matrices, and the shapes of what is kept by row, by column, or for a side of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -50,39 +50,57 @@ def summed(x: Any, scope: str) -> Any:
     return x.sum(axis={"row": -1, "column": -2}[scope], keepdims=True) if scope in ("row", "column") else x.sum()
 
 
-def kept_shape(shape: Sequence[int], extent: Extent, flat: bool = False) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class Seen:
+    """How a rule of matrices sees a parameter.
+
+    ``of``      its matrices, before they are split; of a transposed one the rows are the parameter's columns.
+    ``whole``   those that are worked on together, and ``blocks`` the rows of each that are matrices of their own.
+    """
+
+    of: Geometry
+    transposed: bool
+    whole: Geometry
+    blocks: tuple[slice, ...]
+
+
+def kept_shape(shape: Sequence[int], extent: Extent, how: "Seen | None" = None) -> tuple[int, ...]:
     """The shape of a state of one extent, of a parameter of this shape; it broadcasts against the matrices.
 
     By row (..., rows, 1) and by column (..., 1, columns), as torch.optim.Adafactor keeps them.
+
+    ``how``  the parameter is seen, by a rule of matrices; else its last two dimensions are the matrices.
     """
     if extent == "weight":
         return tuple(shape)
-    of = geometry(shape, flat)
-    leading = tuple(shape[:-2]) if not flat and len(shape) > 2 else ()
+    of = geometry(shape) if how is None else how.of if extent in BY_ROWS else how.whole
+    leading: tuple[int, ...] = tuple(shape[:-2]) if len(shape) > 2 else ()
+    if prod(leading) != of.count:
+        leading = (of.count,) if of.count > 1 else ()
     return *leading, *extent_of(of, extent)
 
 
-def flattened(shape: Sequence[int], asked: bool) -> bool:
-    """Whether a rule of matrices takes a parameter of this shape as one matrix: a convolution, or where it is asked.
+def seen(shape: Sequence[int], options: Mapping[str, Any]) -> Seen:
+    """How a rule of matrices sees a parameter of this shape.
 
-    Of three dimensions the first counts matrices, as the experts of a mixture.
+    A convolution is one matrix, out x (in k k); of three dimensions the first counts matrices, as the experts of a
+    mixture. ``options`` may say otherwise:
+
+    ``flat``         dimensions from the second on are one, of three dimensions too.
+    ``transposed``   rows are columns, of a layer whose weight is inputs x outputs.
+    ``split_sizes``  so many rows are each a matrix of its own, one below the other.
     """
-    return asked or len(shape) > 3
-
-
-def blocks(of: Geometry, sizes: Sequence[int] | None) -> tuple[Geometry, tuple[slice, ...]]:
-    """Each matrix as blocks of so many rows, one below the other, that are matrices of their own.
-
-    Blocks of one size are more matrices: (3, 4) rows of 8 columns with sizes (2, 2) are 6 of (2, 8). Else the matrices
-    stay, and the slices are the rows of each block.
-    """
+    kept = geometry(shape, bool(options.get("flat")) or len(shape) > 3)
+    transposed = bool(options.get("transposed"))
+    of = Geometry(kept.count, kept.columns, kept.rows) if transposed else kept
+    sizes = options.get("split_sizes")
     if sizes is None:
-        return of, (slice(0, of.rows),)
-    if len({*sizes}) == 1:
-        whole = Geometry(of.count * len(sizes), sizes[0], of.columns)
-        return whole, (slice(0, whole.rows),)
+        return Seen(of, transposed, of, (slice(0, of.rows),))
+    if len({*sizes}) == 1 and not transposed:  # so they are just more matrices, one after the other in memory
+        more = Geometry(of.count * len(sizes), sizes[0], of.columns)
+        return Seen(of, transposed, more, (slice(0, more.rows),))
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-    return of, tuple(slice(end - size, end) for end, size in zip(ends, sizes, strict=True))
+    return Seen(of, transposed, of, tuple(slice(end - n, end) for end, n in zip(ends, sizes, strict=True)))
 
 
 def extent_of(of: Geometry, extent: Extent) -> tuple[int, int]:

@@ -112,8 +112,6 @@ class Rule(Declaring, base=True):
     year: ClassVar[int | None] = None
     family: ClassVar[str] = ""
     """The family it belongs to, in a word or two: momentum, adaptive, sign, layer-wise."""
-    matrices: ClassVar[bool] = False
-    """Whether it is meant for matrices alone, so that of a model others are left to another rule."""
     conventions: ClassVar[Mapping[str, Mapping[str, float | bool | str]]] = MappingProxyType({})
     """How other libraries, or the paper, have it: defaults by hyperparameter and switch, and ``decay``; see `like`."""
     followed: ClassVar[str | None] = None

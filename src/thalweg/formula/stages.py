@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import compose
-from .geometry import BY_ROWS, Extent, Geometry, blocks, extent_of, flattened, geometry, kept_shape
+from .geometry import BY_ROWS, Extent, Geometry, Seen, extent_of, kept_shape, seen
 from .rule import Rule, handed, of_matrices
 
 
@@ -25,28 +25,37 @@ def staged(
         return dict.fromkeys(handed(rule, "matrix"), values["w"])
     entered = compose.entered(rule, values)
     known = {**values, **entered}
-    shape, flat = values["w"].shape, flattened(values["w"].shape, bool(values.get("flatten")))
-    of, parts = blocks(geometry(shape, flat), values.get("split_sizes"))
+    shape = values["w"].shape
+    how = seen(shape, values)
+    of = how.whole
     live = compose.live_states(rule, values)
     extents: dict[str, Extent] = {name: state.shape for name, state in live.items()}
-    whole = {name: _matrices(known[name], of, extent) for name, extent in extents.items()}
-    whole |= {name: _matrices(cast(known[name]), of, "weight") for name in handed(rule, "enter")}
+    whole = {name: _matrices(known[name], how, extent) for name, extent in extents.items()}
+    whole |= {name: _matrices(cast(known[name]), how, "weight") for name in handed(rule, "enter")}
     found = [
         compose.multiplied(
             rule,
             {**known, **{n: x[:, rows] if extents.get(n, "weight") in BY_ROWS else x for n, x in whole.items()}},
             Geometry(of.count, rows.stop - rows.start, of.columns),
         )
-        for rows in parts
+        for rows in how.blocks
     ]
     joined = {name: found[0][name] if len(found) == 1 else _below(found, name) for name in found[0]}
-    shapes = {name: kept_shape(shape, extents.get(name, "weight"), flat) for name in joined}
-    made = {name: matrix.reshape(shapes[name]) for name, matrix in joined.items()}
+    made = {name: _as_kept(matrix, how, shape, extents.get(name, "weight")) for name, matrix in joined.items()}
     return {**{name: entered[name] for name in entered if name in live}, **made}
 
 
-def _matrices(array: Any, of: Geometry, extent: Extent) -> Any:
+def _matrices(array: Any, how: Seen, extent: Extent) -> Any:
+    of = how.whole
+    if extent == "weight" and how.transposed:
+        return array.reshape((of.count, of.columns, of.rows)).swapaxes(-1, -2)
     return array.reshape((of.count, *extent_of(of, extent)))
+
+
+def _as_kept(matrix: Any, how: Seen, shape: tuple[int, ...], extent: Extent) -> Any:
+    """The reverse: in the shape of the parameter, or of a state."""
+    turned = matrix.swapaxes(-1, -2) if extent == "weight" and how.transposed else matrix
+    return turned.reshape(kept_shape(shape, extent, how))
 
 
 def _below(found: list[dict[str, Any]], name: str) -> Any:

@@ -13,7 +13,7 @@ import torch
 from . import chain, compose
 from .compose import own_numbers
 from .declare import Scalar, State, Sum, Switch
-from .geometry import flattened, kept_shape, matrices, summed
+from .geometry import kept_shape, matrices, seen, summed
 from .rule import Rule, by_lines, hypers, of_matrices, parts, shaped
 from .stages import staged
 
@@ -47,8 +47,8 @@ def begin(rule: type[Rule], weight: torch.Tensor, values: Mapping[str, Any]) -> 
         if state.start == "w":
             states[name] = weight.clone()
             continue
-        flat = of_matrices(rule) and flattened(weight.shape, bool(values.get("flatten")))
-        like = weight if state.shape == "weight" else weight.new_empty(kept_shape(weight.shape, state.shape, flat))
+        how = seen(weight.shape, values) if of_matrices(rule) else None
+        like = weight if state.shape == "weight" else weight.new_empty(kept_shape(weight.shape, state.shape, how))
         states[name] = torch.full_like(like, compose.start_value(state.start, values))
     scalars = {name: compose.start_value(scalar.start, values) for name, scalar in parts(rule, Scalar).items()}
     return Trained(weight, states, scalars)

@@ -435,7 +435,7 @@ class AMSGrad(Optimizer):
 class Shampoo(Optimizer):
     def __init__(
         self,
-        params: _Params = ...,
+        params: _Params | torch.nn.Module = ...,
         lr: float | torch.Tensor = 0.01,
         betas: tuple[float, float] = (0.95, 0.9),
         eps: float = 1e-15,
@@ -446,7 +446,8 @@ class Shampoo(Optimizer):
         lr_scale: float = 1.0,
         decay_scale: float = 1.0,
         products: Literal["float32"] = "float32",
-        flatten: bool = False,
+        flat: bool = False,
+        transposed: bool = False,
         split_sizes: Sequence[int] | None = None,
         maximize: bool = False,
         clip_value: float | None = None,
@@ -460,6 +461,7 @@ class Shampoo(Optimizer):
         amp_fused: bool = False,
         schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
+        others: Any = None,
     ) -> None: ...
 
 class Signum(Optimizer):
@@ -986,7 +988,7 @@ class Grams(Optimizer):
 class SOAP(Optimizer):
     def __init__(
         self,
-        params: _Params = ...,
+        params: _Params | torch.nn.Module = ...,
         lr: float | torch.Tensor = 0.003,
         betas: tuple[float, float] = (0.95, 0.95),
         beta_axes: float = 0.95,
@@ -999,7 +1001,8 @@ class SOAP(Optimizer):
         lr_scale: float = 1.0,
         decay_scale: float = 1.0,
         products: Literal["float32"] = "float32",
-        flatten: bool = False,
+        flat: bool = False,
+        transposed: bool = False,
         split_sizes: Sequence[int] | None = None,
         maximize: bool = False,
         clip_value: float | None = None,
@@ -1013,12 +1016,13 @@ class SOAP(Optimizer):
         amp_fused: bool = False,
         schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
+        others: Any = None,
     ) -> None: ...
 
 class Muon(Optimizer):
     def __init__(
         self,
-        params: _Params = ...,
+        params: _Params | torch.nn.Module = ...,
         lr: float | torch.Tensor = 0.001,
         weight_decay: float = 0.1,
         momentum: float = 0.95,
@@ -1042,7 +1046,8 @@ class Muon(Optimizer):
         lr_scale: float = 1.0,
         decay_scale: float = 1.0,
         products: Literal["bfloat16", "float32"] | None = None,
-        flatten: bool = False,
+        flat: bool = False,
+        transposed: bool = False,
         split_sizes: Sequence[int] | None = None,
         maximize: bool = False,
         clip_value: float | None = None,
@@ -1056,13 +1061,14 @@ class Muon(Optimizer):
         amp_fused: bool = False,
         schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
+        others: Any = None,
         like: Literal["keller", "torch", "moonshot", "dion", "nanochat", "nvidia"] | None = None,
     ) -> None: ...
 
 class NorMuon(Optimizer):
     def __init__(
         self,
-        params: _Params = ...,
+        params: _Params | torch.nn.Module = ...,
         lr: float | torch.Tensor = 0.001,
         weight_decay: float = 0.1,
         momentum: float = 0.95,
@@ -1086,7 +1092,8 @@ class NorMuon(Optimizer):
         lr_scale: float = 1.0,
         decay_scale: float = 1.0,
         products: Literal["bfloat16", "float32"] | None = None,
-        flatten: bool = False,
+        flat: bool = False,
+        transposed: bool = False,
         split_sizes: Sequence[int] | None = None,
         maximize: bool = False,
         clip_value: float | None = None,
@@ -1100,5 +1107,6 @@ class NorMuon(Optimizer):
         amp_fused: bool = False,
         schedule: Schedule | Mapping[str, Schedule] | None = None,
         readouts: Mapping[str, Any] | None = None,
+        others: Any = None,
         like: Literal["keller", "torch", "moonshot", "dion", "nanochat", "nvidia"] | None = None,
     ) -> None: ...

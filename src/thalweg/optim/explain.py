@@ -12,7 +12,7 @@ from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.compose import shapes_that_differ
 from thalweg.formula.expression import Expression, constant, number
-from thalweg.formula.geometry import Geometry, blocks, flattened, geometry
+from thalweg.formula.geometry import Geometry, seen
 from thalweg.formula.rule import OWN, by_size, decay_kind, handed, hypers, of_matrices, parts, shaped
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
@@ -168,10 +168,10 @@ def _sizes(rule: type[Rule], chosen: Mapping[str, Any], members: Sequence[Served
     for p in members if of_matrices(rule) else ():
         if p.refused:
             continue
-        of, rows = blocks(geometry(p.shape, flattened(p.shape, chosen["flatten"])), chosen["split_sizes"])
-        for each in rows:
-            size = Geometry(1, each.stop - each.start, of.columns)
-            found[size] = found.get(size, 0) + of.count
+        how = seen(p.shape, chosen)
+        for rows in how.blocks:
+            size = Geometry(1, rows.stop - rows.start, how.whole.columns)
+            found[size] = found.get(size, 0) + how.whole.count
     return found
 
 

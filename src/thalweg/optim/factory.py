@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from thalweg.formula import Rule
-from thalweg.formula.rule import exempt
+from thalweg.formula.rule import exempt, of_matrices
 
 from . import model_groups, surface
 from .catalogue import OPTIMIZERS
@@ -49,14 +49,14 @@ def create(
     grouping = {name: options.pop(name) for name in _GROUPING if name in options}
     if layer_decay is not None:
         grouping["layer_decay"] = layer_decay
-    if others is not None and not (made.rule.matrices and isinstance(model, nn.Module)):
+    if others is not None and not (of_matrices(made.rule) and isinstance(model, nn.Module)):
         model_groups.refuse_others(made)
     if not isinstance(model, nn.Module):
         if grouping:
             asked = next(iter(grouping))
             raise TypeError(f"{asked} needs to know the model: give create the model itself, not its parameters")
         return made(model, **options)
-    if made.rule.matrices:
+    if of_matrices(made.rule):
         return made(model_groups.by_rule(made, model, others, lr=lr, **grouping), **options)
     left_out = exempt(made.rule)
     if left_out:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from thalweg.formula import Due, Rule, compose
 from thalweg.formula.compose import live_states
 from thalweg.formula.expression import weight
-from thalweg.formula.geometry import BY_ROWS, Extent, Geometry, blocks, extent_of, flattened, geometry
+from thalweg.formula.geometry import BY_ROWS, Extent, Geometry, extent_of, seen
 from thalweg.formula.host import host_function
 from thalweg.formula.kernel import Passes
 from thalweg.formula.rule import handed, parts
@@ -62,6 +62,7 @@ class MatrixLaunch(KernelLaunch):
     ) -> None:  # fmt: skip
         super().__init__(rule, switches, members, walks, grads_at, found)
         self._choices = dict(switches)
+        self._transposed = bool(self._choices["transposed"])
         chosen = {**self._choices, **self.numbers.of(0)}  # whether a state exists is said by switches alone
         live = live_states(rule, chosen)
         self._extents: dict[str, Extent] = {name: state.shape for name, state in live.items()}
@@ -78,12 +79,10 @@ class MatrixLaunch(KernelLaunch):
 
     @cached_property
     def _batches(self) -> tuple[_Batch, ...]:
-        flat, split = bool(self._choices["flatten"]), self._choices["split_sizes"]
         alike: dict[tuple[Any, ...], list[int]] = {}
         for i, p in enumerate(self.members.params):
-            of, rows = blocks(geometry(p.shape, flattened(p.shape, flat)), split)
-            kind = element_type(p, str(self._choices["products"]))
-            alike.setdefault((of, tuple((each.start, each.stop) for each in rows), kind), []).append(i)
+            how, kind = seen(p.shape, self._choices), element_type(p, str(self._choices["products"]))
+            alike.setdefault((how.whole, tuple((each.start, each.stop) for each in how.blocks), kind), []).append(i)
         return tuple(
             _Batch(tuple(places), of, tuple(slice(*each) for each in rows), self._stacks(of, kind, len(places)))
             for (of, rows, kind), places in alike.items()
@@ -92,8 +91,10 @@ class MatrixLaunch(KernelLaunch):
     def _stacks(self, of: Geometry, kind: torch.dtype, members: int) -> dict[str, torch.Tensor]:
         """Memory for what is handed on; what matrix makes lies where what it saw has been."""
         entered, made = handed(self.rule, "enter"), handed(self.rule, "matrix")
-        shape = (members * of.count, of.rows, of.columns)
-        room = [torch.empty(shape, dtype=kind) for _ in range(max(len(entered), len(made)))]
+        room = [
+            _turned(torch.empty(members * of.count, *_in_memory(of, self._transposed), dtype=kind), self._transposed)
+            for _ in range(max(len(entered), len(made)))
+        ]
         return {**dict(zip(entered, room, strict=False)), **dict(zip(made, room, strict=False))}
 
     def _place(self) -> None:
@@ -182,6 +183,16 @@ class MatrixLaunch(KernelLaunch):
         return self._codes[key]
 
 
+def _in_memory(of: Geometry, transposed: bool) -> tuple[int, int]:
+    """Rows and columns as they lie in memory."""
+    return (of.columns, of.rows) if transposed else (of.rows, of.columns)
+
+
+def _turned(stack: torch.Tensor, transposed: bool) -> torch.Tensor:
+    """The matrices as they are seen."""
+    return stack.mT if transposed else stack
+
+
 class _Coded:
     """A code with what works out the numbers that it takes."""
 
@@ -198,8 +209,9 @@ class _Kept:
 
     def __init__(self, launch: MatrixLaunch, name: str, members: Sequence[int], of: Geometry) -> None:
         key = launch.members.keys[name]
-        rows, columns = extent_of(of, launch._extents[name])
-        self._own = [launch.members.states[i][key].view(of.count, rows, columns) for i in members]
+        turned = launch._transposed and launch._extents[name] == "weight"
+        shape = _in_memory(of, True) if turned else extent_of(of, launch._extents[name])
+        self._own = [_turned(launch.members.states[i][key].view(of.count, *shape), turned) for i in members]
 
     @cached_property
     def taken(self) -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from thalweg.formula.rule import exempt as exempt_from
+from thalweg.formula.rule import of_matrices
 
 from . import joined, surface
 from .groups import ParamGroups, param_groups
@@ -20,7 +21,7 @@ def given(made: type[Any], params: Any, others: object) -> Any:
 
     Anything else is as it was given. TypeError where ``others`` are asked for that there cannot be.
     """
-    if made.rule.matrices and isinstance(params, nn.Module):
+    if of_matrices(made.rule) and isinstance(params, nn.Module):
         return by_rule(made, params, others)
     if others is not None:
         refuse_others(made)
@@ -30,7 +31,7 @@ def given(made: type[Any], params: Any, others: object) -> Any:
 def refuse_others(made: type[Any]) -> NoReturn:
     """Raise TypeError, since of what the class was given there are no others than it updates."""
     name = made.__name__
-    if made.rule.matrices:
+    if of_matrices(made.rule):
         raise TypeError(
             f"{name}: others= is of a model, whose matrices are told from its other parameters: give {name} the model "
             f"itself, or say by hand which is which: {name}({_BY_HAND})"

@@ -10,7 +10,7 @@ from torch.nn.parameter import is_lazy
 
 from thalweg.formula import Rule, State
 from thalweg.formula.compose import live_states
-from thalweg.formula.geometry import BY_ROWS, flattened, geometry
+from thalweg.formula.geometry import BY_ROWS, seen
 from thalweg.formula.rule import inner, parts
 
 from . import surface
@@ -48,17 +48,19 @@ def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, group:
     sizes: Sequence[int] | None = group.get("split_sizes")
     if sizes is None:
         return
-    rows = geometry(param.shape, flattened(param.shape, bool(group.get("flatten")))).rows
+    how = seen(param.shape, {**group, "split_sizes": None})
+    rows, side = how.of.rows, "columns" if how.transposed else "rows"
     if sum(sizes) != rows:
         raise ValueError(
-            f"{name}: split_sizes={tuple(sizes)} are {sum(sizes)} rows together, and {called} has {rows}; put "
+            f"{name}: split_sizes={tuple(sizes)} are {sum(sizes)} {side} together, and {called} has {rows}; put "
             "parameters that are split otherwise into a group of their own"
         )
     live = live_states(rule, surface.settings(rule, group))
     whole = [key for key, state in live.items() if state.shape not in BY_ROWS]
-    if whole and len({*sizes}) > 1:
+    if whole and len(seen(param.shape, group).blocks) > 1:
+        what = f"blocks of {side}" if how.transposed else "blocks of unequal rows"
         raise ValueError(
-            f"{name}: blocks of unequal rows have no {parts(rule, State)[whole[0]].key!r} each, which "
+            f"{name}: {what} have no {parts(rule, State)[whole[0]].key!r} each, which "
             f"{inner(rule).__name__} keeps by {live[whole[0]].shape}: leave split_sizes out"
         )
 

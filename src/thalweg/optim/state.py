@@ -7,7 +7,7 @@ import torch
 
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
-from thalweg.formula.geometry import flattened, kept_shape
+from thalweg.formula.geometry import kept_shape, seen
 from thalweg.formula.rule import by_lines, of_matrices, parts, shaped
 
 from . import reading
@@ -89,8 +89,7 @@ def _stays(kept: torch.Tensor, weight: torch.Tensor) -> bool:
 
 def shape_of(rule: type[Rule], values: Mapping[str, Any], weight: torch.Tensor, declared: State) -> tuple[int, ...]:
     """The shape that a state is to have beside its weight."""
-    flat = of_matrices(rule) and flattened(weight.shape, bool(values.get("flatten")))
-    return kept_shape(weight.shape, declared.shape, flat)
+    return kept_shape(weight.shape, declared.shape, seen(weight.shape, values) if of_matrices(rule) else None)
 
 
 def _started(declared: State, values: Mapping[str, Any], weight: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

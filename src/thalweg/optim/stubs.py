@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from thalweg.formula import Rule
-from thalweg.formula.rule import CHAIN_DECAYS
+from thalweg.formula.rule import CHAIN_DECAYS, of_matrices
 from thalweg.rules import CATALOGUE
 
 from . import surface
@@ -43,7 +43,7 @@ def text() -> str:
 
 
 def _class(rule: type[Rule]) -> str:
-    given = "_Params | torch.nn.Module" if rule.matrices else "_Params"
+    given = "_Params | torch.nn.Module" if of_matrices(rule) else "_Params"
     # Without parameters it is a value for others=, which checkers take for an optimizer.
     lines = [
         f"\nclass {rule.__name__}(Optimizer):",

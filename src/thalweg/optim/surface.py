@@ -29,7 +29,7 @@ _TORCHS_NAMES = {"Adafactor": {"d": "clip_threshold"}}
 # What stands around every rule and may differ by parameter group.
 CHAIN = ("decay", "lr_scale", "decay_scale", "maximize", "clip_value", "ema", "ema_warmup")
 # What a group may say of matrices, where the rule is of such.
-MATRICES = ("products", "flatten", "split_sizes")
+MATRICES = ("products", "flat", "transposed", "split_sizes")
 # What a group multiplies its numbers by, whatever a scheduler makes of those.
 SCALES = {"lr_scale": "lr", "decay_scale": "weight_decay"}
 # What belongs to the optimizer as a whole, with its defaults.
@@ -63,7 +63,7 @@ def _of_matrices(rule: type[Rule]) -> dict[str, Any]:
     if not of_matrices(rule):
         return {}
     only = rule.products[0] if len(rule.products) == 1 else None
-    return {"products": only, "flatten": False, "split_sizes": None}
+    return {"products": only, "flat": False, "transposed": False, "split_sizes": None}
 
 
 def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def signature(rule: type[Rule]) -> inspect.Signature:
 
 def apart_of(rule: type[Rule]) -> list[str]:
     """What the rule's optimizer takes that is neither an option of groups nor of `WHOLE`."""
-    return ["schedule", "readouts", *(["others"] if rule.matrices else [])]
+    return ["schedule", "readouts", *(["others"] if of_matrices(rule) else [])]
 
 
 def _annotation(rule: type[Rule], name: str, default: Any) -> Any:

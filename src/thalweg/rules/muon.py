@@ -106,7 +106,7 @@ class Muon(Rule):
              modded-nanogpt and nanochat share, and the scale that needs no other learning rate than AdamW's; `like` has
              the others.
              Of three dimensions the first counts matrices; convolutions are flattened, and three dimensions with
-             flatten=True. split_sizes=(q, k, v) takes blocks of rows as matrices of their own.
+             flat=True. split_sizes=(q, k, v) takes blocks of rows as matrices of their own.
     Search:  docs/comparison.md: lr as AdamW's; momentum as SGD's.
     """
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.formula import Rule, Search, choice
-from thalweg.formula.rule import inner, text
+from thalweg.formula.rule import inner, of_matrices, text
 from thalweg.rules import CATALOGUE
 from thalweg.stats.wording import value_text
 from thalweg.study.model.cells import Value
@@ -115,7 +115,7 @@ def _as_it_is(source: str, target: Target, asked: Sequence[str]) -> FoundMethod:
     written = text(method.rule) if method.rule else _text_of(target)
     # A rule in a file may use helpers, which its own text does not show: the file counts too, and its modules.
     beside = "".join(map(script_hash, files_of(source))) + ("" if method.rule else _version_of(target))
-    others = without_others(source)[1] or (USUAL if method.rule and method.rule.matrices else "")
+    others = without_others(source)[1] or (USUAL if method.rule and of_matrices(method.rule) else "")
     if others:
         beside += find_method(others).hash
     return FoundMethod(method, written, hashlib.sha256((written + beside).encode()).hexdigest())
@@ -184,7 +184,7 @@ def _range_text(written: str) -> str:
 def _method(source: str, target: Target, asked: Sequence[str]) -> Method:
     place, others = without_others(source)
     if isinstance(target, type) and issubclass(target, Rule):
-        if target.matrices:
+        if of_matrices(target):
             return rule_with_others(target, find_rule(others or USUAL))
         if others:
             raise StudyError(f"rule {place}: {OTHERS}= is for rules and optimizers that take matrices alone, muon")
