@@ -13,6 +13,7 @@ import torch
 
 import thalweg
 from thalweg.formula import like
+from thalweg.formula.rule import of_matrices
 from thalweg.optim import Optimizer, optimizer
 from thalweg.wrappers import Cautious, Lookahead
 
@@ -26,7 +27,8 @@ def parameters() -> list[torch.nn.Parameter]:
 def made() -> Iterator[tuple[str, Optimizer]]:
     """By name: every rule, wrappers and conventions, groups that have names, options of the chain."""
     for name, kind in thalweg.OPTIMIZERS.items():
-        yield name, kind(parameters())
+        taken = parameters()[:1] if of_matrices(kind.rule) else parameters()
+        yield name, kind(taken)
     yield "named", thalweg.AdamW([("a.weight", parameters()[0]), ("a.bias", parameters()[1])], ema=0.9, amsgrad=True)
     a, b, c = parameters()
     yield (

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from thalweg.formula.rule import of_matrices
 from thalweg.optim import OPTIMIZERS
-from thalweg.rules import BY_WEIGHT
+from thalweg.rules import CATALOGUE
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torch's testing package asks for parts of torch that are on their way out
@@ -18,7 +19,11 @@ with warnings.catch_warnings():
 # Ways to take a step of which there is one here.
 IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
 # Its Muon takes no vectors, and has other arguments: test_muon.py.
-INFOS = {info.optim_cls.__name__: info for info in optim_db if info.optim_cls.__name__.lower() in BY_WEIGHT}
+INFOS = {
+    info.optim_cls.__name__: info
+    for info in optim_db
+    if (rule := CATALOGUE.get(info.optim_cls.__name__.lower())) is not None and not of_matrices(rule)
+}
 # What torch itself keeps in float32, or a constant it writes with fewer digits.
 NEAR = {"NAdam": 1e-6}
 

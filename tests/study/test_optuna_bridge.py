@@ -15,6 +15,7 @@ from thalweg.formula import Hyper, Rule, Search
 from thalweg.rules import CATALOGUE
 from thalweg.stats.tuning_curve import expected_best
 from thalweg.study.ask.draws import configuration, defaults, searched, uniform
+from thalweg.study.ask.method_references import resolve_method
 from thalweg.study.ask.methods import method_of_rule
 from thalweg.study.bridges.optuna_bridge import distributions, from_optuna, suggest
 from thalweg.study.model.errors import StudyError
@@ -64,10 +65,10 @@ def test_sides_join_with_the_number_of_trials_and_fixed_ones_never():
     st.sampled_from([*sorted(CATALOGUE), Both]), st.integers(1, 500), st.integers(0, 10**6), st.sampled_from([5, 60])
 )
 def test_the_same_draws_give_exactly_the_same_values(rule, trial, study_seed, trials):
-    found = CATALOGUE[rule] if isinstance(rule, str) else rule
-    expected = configuration(method_of_rule(found), {}, trial, trials, partial(uniform, study_seed))
+    method = resolve_method(rule).method
+    expected = configuration(method, {}, trial, trials, partial(uniform, study_seed))
     drawn = {}
-    for name, side in searched(method_of_rule(found), {}, trials).items():
+    for name, side in searched(method, {}, trials).items():
         draw = uniform(study_seed, trial, side.axis or name)
         divided = f"{name} * (1 - {side.over})" if side.over else name
         parameter = f"1 - {divided}" if side.kind == "one minus log" else divided
@@ -75,7 +76,7 @@ def test_the_same_draws_give_exactly_the_same_values(rule, trial, study_seed, tr
         drawn[parameter] = plain.value(draw, {})
     assert drawn.keys() == distributions(rule, trials).keys()
     assert suggest(FixedTrial(drawn), rule, trials) == expected
-    assert list(expected) == list(defaults(method_of_rule(found), {}))
+    assert list(expected) == list(defaults(method, {}))
 
 
 def test_a_random_sampler_searches_the_box():

@@ -137,7 +137,7 @@ class Muon(Rule):
     }  # fmt: skip
     lr = Hyper(1e-3, log_uniform(1e-5, 1e-1))
     weight_decay = Decay("decoupled", 0.1, log_uniform(1e-3, 1.0, trials=25))
-    momentum = Hyper(0.95, one_minus_log_uniform(4e-3, 0.5, trials=10), below=1.0)
+    momentum = Hyper(0.95, one_minus_log_uniform(4e-3, 0.5, trials=10, axis="beta1"), below=1.0)
     nesterov = Switch(True)
     heavy_ball = Switch(False)
     coefficients = Coefficients("polar-express", LISTS, uphill)
