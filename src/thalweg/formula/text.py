@@ -233,7 +233,8 @@ def _of_matrices(
         said = matrix_text.described(rule, listed, chosen)
         return f"{chosen}: {said}" if isinstance(chosen, str) else said
 
-    made = matrix_text.lines(outputs, found, {*writer.taken, *reads}, states, lambda e: _simplified(e, {**known}), told)
+    memo = {**known}
+    made = matrix_text.lines(outputs, found, {*writer.taken, *reads}, states, lambda e: _simplified(e, memo), told)
     lines = tuple(Line(each.name, each.value, each.stored, each.note, each.indent) for each in made)
     writer.numbers |= {name for name in leaves(outputs.values(), "number") if name in number_names(rule)}
     kept = [*states, *handed(rule, "enter"), *handed(rule, "matrix")]

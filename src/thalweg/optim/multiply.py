@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from thalweg.formula import matrices, vocabulary
-from thalweg.formula.expression import Expression, constant
+from thalweg.formula.expression import Expression, apply, constant
 from thalweg.formula.operations import OPERATIONS
 
 Value = torch.Tensor | float
@@ -63,7 +63,7 @@ class Code:
 def compiled(outputs: Mapping[str, Expression], products: torch.dtype, real: torch.dtype) -> Code:
     """The operations that give some outputs, each once. ``real``: of what is no whole matrix."""
     simple: dict[Expression, Expression] = {}
-    asked = {name: _without_identities(e, simple) for name, e in outputs.items()}
+    asked = {name: _rearranged(e, simple) for name, e in outputs.items()}
     made = _Making(products, real, _uses(asked.values()))
     for e in asked.values():
         made.make(e)
@@ -82,14 +82,18 @@ def _uses(outputs: Iterable[Expression]) -> Counter[Expression]:
     return found
 
 
-def _without_identities(e: Expression, known: dict[Expression, Expression]) -> Expression:
-    """Without products by the identity."""
+def _rearranged(e: Expression, known: dict[Expression, Expression]) -> Expression:
+    """Without products by the identity, and with numbers on matrices as they were before they were transposed."""
     if e.on_host or e.op == "weight":
         return e
     if e not in known:
-        a = tuple(_without_identities(argument, known) for argument in e.arguments)
+        a = tuple(_rearranged(argument, known) for argument in e.arguments)
         if e.op == "@" and "identity" in (a[0].op, a[1].op):
             known[e] = a[1] if a[0].op == "identity" else a[0]
+        elif e.op == "*" and a[0].on_host and a[1].op == "transpose":
+            known[e] = apply("transpose", apply("*", a[0], *a[1].arguments))
+        elif all(map(operator.is_, a, e.arguments)):
+            known[e] = e  # a copy would be compared with it, part by part
         else:
             known[e] = Expression(e.op, a)
     return known[e]
@@ -133,6 +137,11 @@ class _Making:
         """What computes an expression, and of what."""
         if e.op == "+" and (added := self.added_product(e)):
             return self.product_added, added
+        if e.op == "*" and (scaled := self.scaled_product(e)):
+            return self.product_added, scaled
+        if e.op == "*" and e.arguments[0].on_host and e.arguments[1].op == "@" and self.asked[e.arguments[1]] == 1:
+            # Of a square matrix by a long one the square is the smaller.
+            return self.scaled, (e.arguments[0], *e.arguments[1].arguments)
         if e.op == "@":
             return self.product, e.arguments
         if e.op == "transpose":
@@ -160,13 +169,31 @@ class _Making:
                 return x, *found.arguments, beta, alpha
         return None
 
+    def scaled_product(self, e: Expression) -> tuple[Expression, ...] | None:
+        """Of a number times such a sum, which nobody else asks for: the same with the number in both factors."""
+        by, found = _scaled(e)
+        added = self.added_product(found) if found.op == "+" and self.asked[found] == 1 else None
+        if added is None:
+            return None
+        *matrices_of, beta, alpha = added
+        return *matrices_of, apply("*", by, beta), apply("*", by, alpha)
+
     def product_added(
         self, x: torch.Tensor, p: torch.Tensor, q: torch.Tensor, beta: float, alpha: float
     ) -> torch.Tensor:
-        return torch.baddbmm(*self.multiplied(x, p, q), beta=beta, alpha=alpha)
+        x, p, q = self.multiplied(x, p, q)
+        if _by_columns(x):
+            return torch.baddbmm(x.mT, q.mT, p.mT, beta=beta, alpha=alpha).mT
+        return torch.baddbmm(x, p, q, beta=beta, alpha=alpha)
 
     def product(self, p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-        return torch.bmm(*self.multiplied(p, q))
+        p, q = self.multiplied(p, q)
+        if _by_columns(q) and p.shape[-1] == p.shape[-2]:
+            return torch.bmm(q.mT, p.mT).mT
+        return torch.bmm(p, q)
+
+    def scaled(self, by: float, p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+        return self.product(by * p, q) if p.numel() < q.numel() else by * self.product(p, q)
 
     def multiplied(self, *factors: torch.Tensor) -> list[torch.Tensor]:
         return [factor.to(self.products) for factor in factors]
@@ -174,6 +201,11 @@ class _Making:
     def norm(self, x: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True, dtype=self.real)
         return found
+
+
+def _by_columns(x: torch.Tensor) -> bool:
+    """Whether matrices lie in memory column by column: what is made of them does then too, or they would be turned."""
+    return x.mT.is_contiguous() and not x.is_contiguous()
 
 
 def _elementwise(op: str, arguments: Sequence[Expression]) -> Callable[..., Any]:
