@@ -18,7 +18,7 @@ QUICK = """
 
     def train(trial):
         torch.manual_seed(trial.seed("init"))
-        x = torch.randn(64, 8, generator=torch.Generator().manual_seed(trial.seed("data")))
+        x = 0.3 * torch.randn(64, 8, generator=torch.Generator().manual_seed(trial.seed("data")))
         model = torch.nn.Sequential(torch.nn.Linear(8, 3), torch.nn.Linear(3, 1))
         optimizer = trial.optimizer(model)
         for epoch in trial.epochs(8):
