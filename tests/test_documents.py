@@ -194,7 +194,7 @@ STANDINS = {
         """,
     ("docs/rules.md", "Conventions"): """
         import torch, thalweg
-        model = torch.nn.Linear(2, 2)
+        model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
         """,
 }
 # What is not run here, and why.
