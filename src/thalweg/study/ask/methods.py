@@ -151,17 +151,19 @@ def built(rule: type[Rule], given: Trained, values: Mapping[str, Value], options
         groups = param_groups(given, exempt=left_out)
         given = [{name: value for name, value in group.items() if name != "weight_decay"} for group in groups]
     common, single = by_group(values)
-    own = {group: _at_group(rule, common, chosen) for group, chosen in single.items()}
+    own = {group: at_group(rule, chosen, common) for group, chosen in single.items()}
     return build(rule, regrouped(given, own), common, **options)
 
 
-def _at_group(rule: type[Rule], common: Mapping[str, Value], chosen: Mapping[str, Value]) -> dict[str, Any]:
-    """What is chosen for one group, as the rule's optimizer takes it."""
+def at_group(
+    rule: type[Rule], chosen: Mapping[str, Value], common: Mapping[str, Value] | None = None
+) -> dict[str, Any]:
+    """What is chosen, and nothing else, as a parameter group of the rule takes it; ``common``: what holds for all."""
     from thalweg.optim import surface
 
-    declared = hypers(rule)
-    every = surface.at_surface(rule, {**common, **chosen})
-    return {(key := declared[name].of or name): every[key] for name in chosen}
+    keys = {name: key for name, key, _ in surface.places(rule)}
+    every = surface.at_surface(rule, {**(common or {}), **chosen})
+    return {(key := keys.get(name, name)): every[key] for name in chosen}
 
 
 def numbers_of(rule: type[Rule], group: Mapping[str, Any]) -> Mapping[str, float]:
