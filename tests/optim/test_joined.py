@@ -1,6 +1,7 @@
 """One optimizer with several rules, against one optimizer for each rule, side by side on the same gradients."""
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -338,6 +339,16 @@ class TestConfigured:
         made = by_hand(weights(SHAPES), thalweg.AdamW, thalweg.RMSprop(like="tf1", lr=0.5), {})
         plain = thalweg.RMSprop(weights(SHAPES), like="tf1", lr=0.5).param_groups[0]
         assert {**made.param_groups[1], "params": 0} == {**plain, "params": 0, "rule": "RMSprop"}
+
+    def test_every_default_chooses_nothing(self) -> None:
+        """Configuration libraries hand over every argument of the signature."""
+        every = {name: p.default for name, p in inspect.signature(thalweg.AdamW).parameters.items() if name != "params"}
+        whole = {"ema": 0.9, "clip_value": 0.5, "maximize": True}
+        made = by_hand(weights(SHAPES), thalweg.LAMB, thalweg.AdamW(**{**every, "lr": 0.25}), {}, **whole)
+        assert {key: made.param_groups[1][key] for key in (*whole, "lr")} == {**whole, "lr": 0.25}
+        # Who asks for one of them has asked for it.
+        made = by_hand(weights(SHAPES), thalweg.LAMB, thalweg.AdamW(ema=None), {}, **whole)
+        assert made.param_groups[1]["ema"] is None
 
     def test_a_constructor_of_ones_own_takes_what_it_takes(self) -> None:
         class Of(thalweg.AdamW):

@@ -1,12 +1,9 @@
 """A rule for the matrices of a model and another for all else, as one contender of a comparison."""
 
-import re
 
-import pytest
 import torch
 
-from thalweg.study.ask.method_references import find_method, resolve_method
-from thalweg.study.model.errors import StudyError
+from thalweg.study.ask.method_references import find_method
 
 
 def network() -> torch.nn.Sequential:
