@@ -1,9 +1,11 @@
 """A rule for the matrices of a model and another for all else, as one contender of a comparison."""
 
-
+import pytest
 import torch
 
-from thalweg.study.ask.method_references import find_method
+from thalweg.study.ask.method_references import find_method, resolve_method
+from thalweg.study.ask.spec import resolve, study
+from thalweg.study.model.errors import StudyError
 
 
 def network() -> torch.nn.Sequential:
@@ -42,3 +44,42 @@ def test_what_goes_around_the_others_leaves_alone_what_is_exempt() -> None:
     assert [(g["weight_decay"], g.get("least_update")) for g in made.param_groups] == [
         (0.3, None), (0.1, 0.35), (0.1, 0.0),
     ]  # fmt: skip
+
+
+def test_a_label_says_which_others() -> None:
+    labels = {
+        "muon": ("muon", "Muon"),
+        "muon:others=adamw": ("muon", "Muon"),
+        "muon:others=lion": ("muon:others=lion", "Muon (others=lion)"),
+        "muon:others=lion:lr=0.1..0.2": ("muon:others=lion", "Muon (others=lion)"),
+        "muon+lookahead:others=Adam+Hyperball:lr=0.1": ("muon+lookahead:others=adam+hyperball:lr=0.1", None),
+        "torch.optim.Muon:others=adamw:lr=0.1": ("torch.optim.Muon:others=adamw:lr=0.1", None),
+    }
+    for reference, (label, name) in labels.items():
+        found = resolve_method(reference)
+        assert found.label == label
+        assert name is None or found.name == name
+    assert resolve_method("muon:others=lion:lr=0.1..0.2").full_label == "muon:others=lion:lr=0.1..0.2"
+    assert resolve_method("muon").hash == resolve_method("muon:others=adamw").hash
+
+
+def test_what_differs_by_its_others_can_be_compared() -> None:
+    plan = resolve(study("digits-mlp", ["muon:others=adamw", "muon:others=lion"], trials=3))
+    assert [rule.label for rule in plan.rules] == ["muon", "muon:others=lion"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("muon:matrices.lr=0.1", r"no hyperparameter 'matrices.lr': .* write lr of the one, others.lr of the other"),
+        ("torch.optim.Muon:others=adamw:lr=0.1:head.lr=0.1", "write lr of the one, others.lr of the other"),
+        (
+            "muon:others=soap",
+            "others= names what updates all that is no matrix, and soap is for matrices: write others=",
+        ),
+        ("torch.optim.Muon:others=muon:lr=0.1", "and muon is for matrices"),
+    ],
+)
+def test_refused_in_words(reference: str, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        resolve_method(reference)

@@ -50,6 +50,7 @@ def _joined(
         build=build,
         numbers=numbers,
         whole=method.whole,
+        grouped=False,  # which parameters are matrices is told from the model
     )
 
 
