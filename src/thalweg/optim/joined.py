@@ -198,7 +198,8 @@ class Cycled(dict[str, Any]):
 def _as_cycled(group: Group, defaults: Mapping[str, Any]) -> Group:
     """The group of another rule in an optimizer with these ``defaults``, such that schedulers can cycle its momentum.
 
-    The very dictionary where it has momentum under the same name.
+    The very dictionary where it has momentum under the same name; else a copy, so that what is changed later in the
+    dictionary that was given changes nothing: ``optimizer.param_groups`` has the group.
     """
     asked = next((key for key in ("betas", "momentum") if key in defaults), None)
     return group if asked is None or asked in group else Cycled(group)
