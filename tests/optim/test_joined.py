@@ -324,7 +324,9 @@ class TestConfigured:
         ("options", "error", "message"),
         [
             ({"lr": -1.0}, ValueError, "AdamW: lr must be at least 0"),
-            ({"lrr": 1.0}, TypeError, "AdamW takes no 'lrr'"),
+            ({"lrr": 1.0}, TypeError, r"AdamW takes no 'lrr'; did you mean 'lr'\?"),
+            ({"wieght_decay": 1.0}, TypeError, r"AdamW takes no 'wieght_decay'; did you mean 'weight_decay'\?"),
+            ({"nothing": 1.0}, TypeError, "AdamW takes no 'nothing'; it takes lr,"),
             ({"lr": 1.0, "clip_norm": 1.0}, TypeError, "'clip_norm' belongs to an optimizer as a whole"),
             ({"schedule": Linear(steps=3)}, TypeError, "'schedule' belongs to an optimizer as a whole"),
             ({"readouts": {}}, TypeError, "'readouts' belongs to an optimizer as a whole"),
@@ -450,6 +452,23 @@ class TestModels:
         assert names == ["matrices_2+2", "matrices_5+5+5", "matrices_flat", "others", "others_no_decay"]
         routing = thalweg.routed(model, split_sizes={"0.weight": (2, 2)})
         assert [group["name"] for side in thalweg.routed_groups(routing) for group in side] == names
+
+    @pytest.mark.parametrize(
+        ("others", "message"),
+        [
+            (torch.optim.AdamW, r"Scaled: others= is a name, .* got torch.*AdamW; write thalweg\.AdamW$"),
+            (torch.optim.SGD(weights(((2,),))), r"that has parameters: it is given without .*; write thalweg\.SGD$"),
+            (
+                thalweg.Lion(weights(((2,),))),
+                r"others= .* got Lion, an optimizer that has parameters: it is given without",
+            ),
+            (torch.optim.LBFGS, r"got torch\S*LBFGS$"),
+            (3, "others= .* got 3$"),
+        ],
+    )
+    def test_refuse_what_is_no_rule_for_others(self, others: object, message: str) -> None:
+        with pytest.raises(TypeError, match=message):
+            Scaled(network(), others=others)
 
     def test_refuse_in_words(self) -> None:
         model = network()

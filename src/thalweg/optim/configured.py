@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from thalweg.closest import closest
+
 from . import arguments, surface
 
 # What every optimizer has, but not its class.
@@ -66,5 +68,8 @@ def configured(made: type[Any], given: Mapping[str, Any]) -> Configured:
             f"{name} got no parameters, so it says how some groups of another optimizer are updated, and {alone[0]!r} "
             f"belongs to an optimizer as a whole: give it there; or write {name}(model.parameters(), ...)"
         )
+    known = surface.signature(made.rule).parameters
+    if slips := [(key, meant) for key in given if key not in known and (meant := closest(key, known, cutoff=0.75))]:
+        raise TypeError(f"{name} takes no {slips[0][0]!r}; did you mean {slips[0][1]!r}?")
     arguments.read(made, (), dict(given))
     return Configured(made, tuple(given.items()))

@@ -77,7 +77,7 @@ def by_rule(
     is exempt and neither rule knows; and what `param_groups` raises.
     """
     name = made.__name__
-    beside = None if others is None else joined.named(name, others)
+    beside = None if others is None else joined.named(name, others, "others=")
     _check_exempt([made] if beside is None else [made, beside.made], exempt or {})
     if isinstance(model, Routing) and frozen is not None:
         raise TypeError("a routing says whether frozen parameters are trained: thalweg.routed(model, frozen=True)")
