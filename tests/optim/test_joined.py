@@ -1,6 +1,7 @@
 """One optimizer with several rules, against one optimizer for each rule, side by side on the same gradients."""
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from attacking import MODES, use, weights
 from thalweg.formula import Hyper, Rule, State
 from thalweg.optim import Optimizer
 from thalweg.schedules import Linear
+from thalweg.wrappers import Hyperball
 
 SHAPES = ((3, 3), (5,), (), (7, 2))
 HALF = 2
@@ -322,7 +324,9 @@ class TestConfigured:
         ("options", "error", "message"),
         [
             ({"lr": -1.0}, ValueError, "AdamW: lr must be at least 0"),
-            ({"lrr": 1.0}, TypeError, "AdamW takes no 'lrr'"),
+            ({"lrr": 1.0}, TypeError, r"AdamW takes no 'lrr'; did you mean 'lr'\?"),
+            ({"wieght_decay": 1.0}, TypeError, r"AdamW takes no 'wieght_decay'; did you mean 'weight_decay'\?"),
+            ({"nothing": 1.0}, TypeError, "AdamW takes no 'nothing'; it takes lr,"),
             ({"lr": 1.0, "clip_norm": 1.0}, TypeError, "'clip_norm' belongs to an optimizer as a whole"),
             ({"schedule": Linear(steps=3)}, TypeError, "'schedule' belongs to an optimizer as a whole"),
             ({"readouts": {}}, TypeError, "'readouts' belongs to an optimizer as a whole"),
@@ -338,6 +342,16 @@ class TestConfigured:
         made = by_hand(weights(SHAPES), thalweg.AdamW, thalweg.RMSprop(like="tf1", lr=0.5), {})
         plain = thalweg.RMSprop(weights(SHAPES), like="tf1", lr=0.5).param_groups[0]
         assert {**made.param_groups[1], "params": 0} == {**plain, "params": 0, "rule": "RMSprop"}
+
+    def test_every_default_chooses_nothing(self) -> None:
+        """Configuration libraries hand over every argument of the signature."""
+        every = {name: p.default for name, p in inspect.signature(thalweg.AdamW).parameters.items() if name != "params"}
+        whole = {"ema": 0.9, "clip_value": 0.5, "maximize": True}
+        made = by_hand(weights(SHAPES), thalweg.LAMB, thalweg.AdamW(**{**every, "lr": 0.25}), {}, **whole)
+        assert {key: made.param_groups[1][key] for key in (*whole, "lr")} == {**whole, "lr": 0.25}
+        # Who asks for one of them has asked for it.
+        made = by_hand(weights(SHAPES), thalweg.LAMB, thalweg.AdamW(ema=None), {}, **whole)
+        assert made.param_groups[1]["ema"] is None
 
     def test_a_constructor_of_ones_own_takes_what_it_takes(self) -> None:
         class Of(thalweg.AdamW):
@@ -391,8 +405,80 @@ class TestModels:
             "depth_3_others_no_decay", "depth_2_others_no_decay", "depth_1_others_no_decay",
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("make", [Scaled, lambda model, **how: thalweg.create(Scaled, model, **how)])
+    def test_are_overruled_by_a_routing(self, make: Callable[..., Optimizer]) -> None:
+        """Which says what is a matrix, how it is read, and what is trained."""
+        model = network()
+        model[2].requires_grad_(False)
+        routing = thalweg.routed(model, matrices=("3.weight",), split_sizes={"1.weight": (1, 3)})
+        for again in (routing, copy.copy(routing)):
+            made = make(again, lr=0.2, others=thalweg.AdamW(lr=0.3))
+            assert [(group["name"], group["rule"], group["param_names"]) for group in made.param_groups] == [
+                ("matrices_1+3", "Scaled", ["1.weight"]),
+                ("matrices", "Scaled", ["3.weight"]),
+                ("others_no_decay", "AdamW", ["0.weight", "1.bias", "3.bias"]),
+            ]
+            assert [group.get("split_sizes") for group in made.param_groups] == [(1, 3), None, None]
+        everything = make(thalweg.routed(model, frozen=True), others="adamw")
+        assert [len(group["params"]) for group in everything.param_groups] == [1, 1, 5]
+
+    def test_patterns_of_create_overrule(self) -> None:
+        options = {"lr": 0.2, "others": thalweg.AdamW(lr=0.3)}
+        made = thalweg.create(Scaled, network(), matrices=("3.weight",), split_sizes={"1.weight": (1, 3)}, **options)
+        matrices = [(group["param_names"], group["split_sizes"]) for group in made.param_groups[:2]]
+        assert matrices == [(["1.weight"], (1, 3)), (["3.weight"], None)]
+        frozen = network().requires_grad_(False)
+        made = thalweg.create(Scaled, frozen, matrices=("3.weight",), frozen=True, **options)
+        assert made.param_groups[0]["param_names"] == ["1.weight", "3.weight"]
+
+    def test_the_exempt_have_the_options_that_their_rule_knows(self) -> None:
+        made_of = thalweg.wrap(Scaled, Hyperball)
+        options = {"others": thalweg.AdamW(lr=0.3), "matrices": ("0.weight",)}
+        made = thalweg.create(made_of, network(), exempt={"hold_norm": True, "eps": 0.5, "lr_scale": 0.25}, **options)
+        spared = [group for group in made.param_groups if group["name"].endswith("no_decay")]
+        assert [(g.get("hold_norm"), g.get("eps"), g["lr_scale"]) for g in spared] == [
+            (True, None, 0.25), (None, 0.5, 0.25),
+        ]  # fmt: skip
+        message = r"exempt: 'hold_nrm' is no option of HyperballScaled nor AdamW; did you mean 'hold_norm'\?"
+        with pytest.raises(TypeError, match=message):
+            thalweg.create(made_of, network(), exempt={"hold_nrm": True}, **options)
+
+    def test_groups_have_names_of_their_own(self) -> None:
+        """Matrices that are read otherwise, and those of `routed_groups` the same."""
+        nn = torch.nn
+        model = nn.Sequential(nn.Linear(3, 4), nn.GRU(4, 5), nn.Conv1d(5, 6, 2), nn.Linear(6, 2))
+        made = thalweg.create(Scaled, model, others=thalweg.AdamW(lr=0.3), split_sizes={"0.weight": (2, 2)})
+        names = [group["name"] for group in made.param_groups]
+        assert names == ["matrices_2+2", "matrices_5+5+5", "matrices_flat", "others", "others_no_decay"]
+        routing = thalweg.routed(model, split_sizes={"0.weight": (2, 2)})
+        assert [group["name"] for side in thalweg.routed_groups(routing) for group in side] == names
+
+    @pytest.mark.parametrize(
+        ("others", "message"),
+        [
+            (torch.optim.AdamW, r"Scaled: others= is a name, .* got torch.*AdamW; write thalweg\.AdamW$"),
+            (torch.optim.SGD(weights(((2,),))), r"that has parameters: it is given without .*; write thalweg\.SGD$"),
+            (
+                thalweg.Lion(weights(((2,),))),
+                r"others= .* got Lion, an optimizer that has parameters: it is given without",
+            ),
+            (torch.optim.LBFGS, r"got torch\S*LBFGS$"),
+            (3, "others= .* got 3$"),
+        ],
+    )
+    def test_refuse_what_is_no_rule_for_others(self, others: object, message: str) -> None:
+        with pytest.raises(TypeError, match=message):
+            Scaled(network(), others=others)
+
     def test_refuse_in_words(self) -> None:
         model = network()
+        for make in (thalweg.AdamW, lambda *given, **how: thalweg.create("adamw", *given, **how)):
+            with pytest.raises(TypeError, match="AdamW is no rule for matrices, so it has no use for a routing"):
+                make(thalweg.routed(model))
+        with pytest.raises(TypeError, match=r"matrices is said to thalweg\.routed"):
+            thalweg.create(Scaled, thalweg.routed(model), others="adamw", matrices=("3.weight",))
+        with pytest.raises(TypeError, match="a routing says whether frozen parameters are trained"):
+            thalweg.create(Scaled, thalweg.routed(model), others="adamw", frozen=True)
         for make in (Scaled, lambda *given, **how: thalweg.create(Scaled, *given, **how)):
             with pytest.raises(TypeError, match=r"nothing updates '3.weight', and 5 more: say what does, as Scaled\("):
                 make(model)

@@ -693,18 +693,18 @@ def test_groups_of_routes() -> None:
     names = {group["name"]: [name for name, _ in group["params"]] for group in groups}
     assert names == {
         "matrices": ["transformer.h.0.c_proj.weight", "transformer.h.1.c_proj.weight"],
-        "matrices (8 + 8 + 8)": ["transformer.h.0.c_attn.weight", "transformer.h.1.c_attn.weight"],
-        "matrices no_decay": ["transformer.wpe.weight"],
+        "matrices_8+8+8": ["transformer.h.0.c_attn.weight", "transformer.h.1.c_attn.weight"],
+        "matrices_no_decay": ["transformer.wpe.weight"],
         "others": ["transformer.wte.weight"],
-        "others no_decay": [f"transformer.h.{i}.{name}.bias" for i in (0, 1) for name in ("c_attn", "c_proj")],
+        "others_no_decay": [f"transformer.h.{i}.{name}.bias" for i in (0, 1) for name in ("c_attn", "c_proj")],
     }
     options = {group["name"]: {key: group[key] for key in group.keys() - {"params", "name"}} for group in groups}
     assert options == {
         "matrices": {},
-        "matrices (8 + 8 + 8)": {"split_sizes": (8, 8, 8)},
-        "matrices no_decay": {"weight_decay": 0.0},
+        "matrices_8+8+8": {"split_sizes": (8, 8, 8)},
+        "matrices_no_decay": {"weight_decay": 0.0},
         "others": {},
-        "others no_decay": {"weight_decay": 0.0},
+        "others_no_decay": {"weight_decay": 0.0},
     }
 
 
@@ -726,9 +726,9 @@ def test_groups_of_convolutions_and_transposed_layers() -> None:
     )  # fmt: skip
     said = [{k: v for k, v in group.items() if k != "params"} for group in routed_groups(routed(model))[0]]
     assert said == [
-        {"name": "matrices flat", "flat": True},
-        {"name": "matrices flat (3 + 3)", "flat": True, "split_sizes": (3, 3)},
-        {"name": "matrices flat transposed", "flat": True, "transposed": True},
+        {"name": "matrices_flat", "flat": True},
+        {"name": "matrices_flat_3+3", "flat": True, "split_sizes": (3, 3)},
+        {"name": "matrices_flat_transposed", "flat": True, "transposed": True},
     ]
 
 

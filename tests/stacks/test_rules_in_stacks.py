@@ -52,6 +52,23 @@ def test_its_bits_do_not_depend_on_what_the_others_are_given(rule):
             assert same_bits(alone, together.members[seed]), (dtype, seed)
 
 
+def test_a_rule_for_matrices_has_those_of_each_member():
+    settings = [{"lr": lr, "others": thalweg.AdamW(lr=0.01, weight_decay=0.0)} for lr in (0.02, 0.05)]
+
+    def by_hand(params, others, **numbers):
+        params = [*params]  # three layers, of which the last is the output
+        matrices = [p for p in params[:4] if p.ndim == 2]
+        rest = [p for p in params if all(p is not each for each in matrices)]
+        return thalweg.Muon([{"params": matrices}, {"params": rest, "rule": others}], **numbers)
+
+    stack = in_stack(mlp, "muon", settings, range(4), **HOW)
+    for seed in range(4):
+        model, _ = by_a_plain_loop(mlp, by_hand, settings, seed, **HOW)
+        assert difference(model, stack.members[seed]) < 1e-10, seed
+    with pytest.raises(TypeError, match=r"say what does, as Muon\(model, others="):
+        thalweg.lockstep(mlp, "muon")
+
+
 def test_a_norm_is_that_of_each_members_own_gradients():
     settings = [{"lr": 0.1, "clip_norm": 0.05}, {"lr": 0.1, "clip_norm": 0.2}]
 

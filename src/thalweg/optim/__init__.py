@@ -3,6 +3,7 @@
 from .catalogue import *
 from .catalogue import OPTIMIZERS as OPTIMIZERS
 from .configured import Configured as Configured
+from .divided import routed_groups as routed_groups
 from .factory import create as create
 from .groups import NO_DECAY as NO_DECAY
 from .groups import ParamGroups as ParamGroups
@@ -20,6 +21,5 @@ from .readouts import window as window
 from .route import Route as Route
 from .routing import Routing as Routing
 from .routing import routed as routed
-from .routing import routed_groups as routed_groups
 from .telemetry import Norms as Norms
 from .telemetry import Telemetry as Telemetry

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import arguments
+from thalweg.closest import closest
+
+from . import arguments, surface
 
 # What every optimizer has, but not its class.
 _OF_INSTANCES = ("param_groups", "state", "defaults")
@@ -39,8 +41,12 @@ class Configured:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What was asked of parameter groups, as they have it: checked, a convention spelt out."""
-        return arguments.read(self.made, (), dict(self.given)).chosen
+        """What was asked of parameter groups, as they have it: checked, a convention spelt out.
+
+        Of who handed over every option, as configuration libraries do, those that are not as their defaults: the others
+        leave what holds for all groups (``ema``, ``clip_value``) to the optimizer.
+        """
+        return surface.chosen(self.made.whole, arguments.read(self.made, (), dict(self.given)).chosen)
 
 
 def without_parameters(made: type[Any], given: Sequence[Any], options: Mapping[str, Any]) -> bool:
@@ -57,10 +63,13 @@ def without_parameters(made: type[Any], given: Sequence[Any], options: Mapping[s
 def configured(made: type[Any], given: Mapping[str, Any]) -> Configured:
     """The class with these options; TypeError or ValueError for what groups cannot have."""
     name = made.__name__
-    if alone := sorted(arguments.OF_THE_WHOLE & given.keys()):
+    if alone := sorted(key for key in arguments.OF_THE_WHOLE & given.keys() if given[key] != surface.WHOLE.get(key)):
         raise TypeError(
             f"{name} got no parameters, so it says how some groups of another optimizer are updated, and {alone[0]!r} "
             f"belongs to an optimizer as a whole: give it there; or write {name}(model.parameters(), ...)"
         )
+    known = surface.signature(made.rule).parameters
+    if slips := [(key, meant) for key in given if key not in known and (meant := closest(key, known, cutoff=0.75))]:
+        raise TypeError(f"{name} takes no {slips[0][0]!r}; did you mean {slips[0][1]!r}?")
     arguments.read(made, (), dict(given))
     return Configured(made, tuple(given.items()))

@@ -1,5 +1,6 @@
 """An optimizer from the name of its rule, on a model's named groups."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from .groups import param_groups
 from .making import optimizer
 from .named import optimizer_named
 from .optimizer import Optimizer
+from .routing import Routing, routed
 
 # What param_groups is asked, rather than the optimizer.
 _GROUPING = ("no_decay", "exempt", "depth", "frozen")
@@ -32,11 +34,12 @@ def create(
     """The optimizer of a rule, on a model whose biases, norms and embeddings are exempt from weight decay.
 
     ``rule``     a name of the catalogue, in capitals or not (``"adamw"``), a `Rule`, or an optimizer class made of one.
-    ``model``    a torch.nn.Module, which is grouped by `param_groups`; or parameters, named parameters or groups,
-                 which are taken as they are.
+    ``model``    a torch.nn.Module, which is grouped by `param_groups`, or of a rule for matrices its `routed`; or
+                 parameters, named parameters or groups, which are taken as they are.
     ``others``   of a rule for matrices, what updates the model's other parameters: ``thalweg.AdamW(lr=3e-4)``.
     ``options``  what the rule's optimizer takes besides (``betas``, ``clip_norm``), and for a model ``no_decay``,
-                 ``exempt``, ``depth`` and ``frozen``, which like ``layer_decay`` are those of `param_groups`.
+                 ``exempt``, ``depth`` and ``frozen``, which like ``layer_decay`` are those of `param_groups`; of a
+                 rule for matrices also ``matrices`` and ``split_sizes`` by patterns of names, those of `routed`.
 
     What goes around the rule and is meant for matrices (Hyperball) leaves alone what is exempt from weight decay.
 
@@ -49,15 +52,18 @@ def create(
     grouping = {name: options.pop(name) for name in _GROUPING if name in options}
     if layer_decay is not None:
         grouping["layer_decay"] = layer_decay
-    if others is not None and not (of_matrices(made.rule) and isinstance(model, nn.Module)):
+    if of_matrices(made.rule) and isinstance(model, nn.Module | Routing):
+        routing = _overruled(model, options, grouping)
+        return made(model_groups.by_rule(made, routing, others, lr=lr, **grouping), **options)
+    if isinstance(model, Routing):
+        model_groups.refuse_routing(made)
+    if others is not None:
         model_groups.refuse_others(made)
     if not isinstance(model, nn.Module):
         if grouping:
             asked = next(iter(grouping))
             raise TypeError(f"{asked} needs to know the model: give create the model itself, not its parameters")
         return made(model, **options)
-    if of_matrices(made.rule):
-        return made(model_groups.by_rule(made, model, others, lr=lr, **grouping), **options)
     left_out = exempt(made.rule)
     if left_out:
         grouping["exempt"] = {**left_out, **grouping.get("exempt", {})}
@@ -68,6 +74,19 @@ def create(
     for group in groups if not decays else ():
         group.pop("weight_decay", None)
     return made(groups, **options)
+
+
+def _overruled(model: nn.Module | Routing, options: dict[str, Any], grouping: dict[str, Any]) -> nn.Module | Routing:
+    """The model's routing with the patterns among the options in force, which are taken out of them."""
+    patterns = {"matrices": options.pop("matrices")} if "matrices" in options else {}
+    if isinstance(options.get("split_sizes"), Mapping):
+        patterns["split_sizes"] = options.pop("split_sizes")
+    if not patterns:
+        return model
+    if isinstance(model, Routing):
+        asked = next(iter(patterns))
+        raise TypeError(f"{asked} is said to thalweg.routed, where create is given a routing")
+    return routed(model, **patterns, frozen=grouping.pop("frozen", False))
 
 
 def optimizer_class(rule: object) -> type[Optimizer]:

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.compose import start_value
 from thalweg.formula.rule import asks, parts, tests_other_weights
 
 from . import readouts, surface
 from .configured import Configured, configured
-from .named import optimizer_named
+from .named import OPTIMIZERS, optimizer_named
 from .settings import Group
 
 # What is said of the loss or of the weights to test, whichever rule moves them: as the optimizer has it, where neither
@@ -36,10 +38,11 @@ class Part:
         return replace(self, whole=readouts.around(self.whole, groups))
 
 
-def named(name: str, rule: object) -> Configured:
+def named(name: str, rule: object, what: str = "a group's rule") -> Configured:
     """What a group calls its ``rule``: a name of the catalogue, an optimizer's class, or one with options.
 
-    ``name`` is what the user called. Raises TypeError for anything else, ValueError for a name that there is not.
+    ``name`` is what the user called, ``what`` the argument or key that he gave. Raises TypeError for anything else,
+    ValueError for a name that there is not.
     """
     if isinstance(rule, Configured):
         return rule
@@ -48,9 +51,22 @@ def named(name: str, rule: object) -> Configured:
     if isinstance(rule, type) and isinstance(getattr(rule, "rule", None), type):
         return configured(rule, {})
     raise TypeError(
-        f"{name}: a group's rule is a name, 'AdamW', an optimizer's class, thalweg.AdamW, or that with options, "
-        f"thalweg.AdamW(lr=3e-4); got {rule!r}"
+        f"{name}: {what} is a name, 'AdamW', an optimizer's class, thalweg.AdamW, or that with options, "
+        f"thalweg.AdamW(lr=3e-4); got {_instead(rule)}"
     )
+
+
+def _instead(rule: object) -> str:
+    """What was given for a rule, and what to write in its place."""
+    kind: Any = rule if isinstance(rule, type) else type(rule)
+    if not issubclass(kind, torch.optim.Optimizer):
+        return repr(rule)
+    own = hasattr(kind, "rule")
+    known = kind if own else OPTIMIZERS.get(kind.__name__.lower())
+    called = kind.__name__ if own else f"{kind.__module__}.{kind.__name__}"
+    has = "" if rule is kind else ", an optimizer that has parameters: it is given without its parameters"
+    write = f"; write thalweg.{known.__name__}" if known is not None and not own else ""
+    return f"{called}{has}{write}"
 
 
 def _refuse_foreign(found: Part, group: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -198,7 +214,8 @@ class Cycled(dict[str, Any]):
 def _as_cycled(group: Group, defaults: Mapping[str, Any]) -> Group:
     """The group of another rule in an optimizer with these ``defaults``, such that schedulers can cycle its momentum.
 
-    The very dictionary where it has momentum under the same name.
+    The very dictionary where it has momentum under the same name; else a copy, so that what is changed later in the
+    dictionary that was given changes nothing: ``optimizer.param_groups`` has the group.
     """
     asked = next((key for key in ("betas", "momentum") if key in defaults), None)
     return group if asked is None or asked in group else Cycled(group)

@@ -1,17 +1,19 @@
 """A model's parameters in groups by rule: its matrices by the optimizer's own, the others by one beside it."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
 from torch import nn
 
+from thalweg.closest import did_you_mean
 from thalweg.formula.rule import exempt as exempt_from
 from thalweg.formula.rule import of_matrices
 
 from . import joined, surface
+from .divided import divided
 from .groups import ParamGroups, param_groups
-from .routing import routed
+from .routing import Routing, routed
 
 _BY_HAND = "[{'params': matrices}, {'params': others, 'rule': 'AdamW', 'lr': 3e-4}]"
 
@@ -21,8 +23,10 @@ def given(made: type[Any], params: Any, others: object) -> Any:
 
     Anything else is as it was given. TypeError where ``others`` are asked for that there cannot be.
     """
-    if of_matrices(made.rule) and isinstance(params, nn.Module):
+    if of_matrices(made.rule) and isinstance(params, nn.Module | Routing):
         return by_rule(made, params, others)
+    if isinstance(params, Routing):
+        refuse_routing(made)
     if others is not None:
         refuse_others(made)
     return params
@@ -42,34 +46,51 @@ def refuse_others(made: type[Any]) -> NoReturn:
     )
 
 
+def refuse_routing(made: type[Any]) -> NoReturn:
+    """Raise TypeError for a routing in place of the model, of a rule that has no use for it."""
+    name = made.__name__
+    raise TypeError(
+        f"{name} is no rule for matrices, so it has no use for a routing: give it the model's parameters, or what the "
+        f"routing says in groups: matrices, others = thalweg.routed_groups(routing); {name}([*matrices, *others])"
+    )
+
+
 def by_rule(
     made: type[Any],
-    model: nn.Module,
+    model: nn.Module | Routing,
     others: object,
     *,
     lr: float | torch.Tensor | None = None,
     layer_decay: float | None = None,
     exempt: Mapping[str, Any] | None = None,
+    frozen: bool | None = None,
     **grouping: Any,
 ) -> ParamGroups:
     """The groups of `param_groups`, each divided into the matrices, which ``made`` updates, and the ``others``.
 
+    ``model``   or its routing, which then says what is trained, too.
     ``others``  an optimizer's class with options, as `Configured`; the class; or its name.
     ``lr``      of the matrices; each depth of ``layer_decay`` multiplies the rates of both.
+    ``exempt``  as of `param_groups`; each rule gets what it knows.
 
-    Raises ValueError for a model without matrices, TypeError where it has others and nobody takes them; and what
-    `param_groups` raises.
+    Raises ValueError for a model without matrices, TypeError where it has others and nobody takes them, and for what
+    is exempt and neither rule knows; and what `param_groups` raises.
     """
     name = made.__name__
-    beside = None if others is None else joined.named(name, others)
-    # With a rate of 1 groups say what their depth multiplies.
-    every = param_groups(model, lr=None if lr is None else 1.0, layer_decay=layer_decay, **grouping)
-    matrices = {route.param: route.read for route in routed(model, frozen=True).matrices}
-    own = [part for group in every for part in _matrices_of(group, matrices)]
-    rest = [part for group in every if (part := _without(group, matrices))["params"]]
+    beside = None if others is None else joined.named(name, others, "others=")
+    _check_exempt([made] if beside is None else [made, beside.made], exempt or {})
+    if isinstance(model, Routing) and frozen is not None:
+        raise TypeError("a routing says whether frozen parameters are trained: thalweg.routed(model, frozen=True)")
+    routing = model if isinstance(model, Routing) else routed(model, frozen=bool(frozen))
+    # With a rate of 1 groups say what their depth multiplies. Those that are not trained have no route.
+    rate = None if lr is None else 1.0
+    every = param_groups(routing.model, lr=rate, layer_decay=layer_decay, frozen=True, **grouping)
+    own, rest = divided(every, routing)
     if not own:
-        raise ValueError(f"{name}: this {type(model).__name__} has no matrices to train; use another rule for it")
-    found = ParamGroups(_of(group, "matrices", made, lr, exempt) for group in own)
+        raise ValueError(
+            f"{name}: this {type(routing.model).__name__} has no matrices to train; use another rule for it"
+        )
+    found = ParamGroups(_of(group, made, lr, exempt) for group in own)
     if not rest:
         return found
     if beside is None:
@@ -81,46 +102,31 @@ def by_rule(
         )
     usual = {**surface.defaults(beside.made.whole), **beside.options}.get("lr")
     rate = None if layer_decay is None else usual
-    found += [{**_of(group, "others", beside.made, rate, exempt), "rule": beside} for group in rest]
+    found += [{**_of(group, beside.made, rate, exempt), "rule": beside} for group in rest]
     return found
 
 
-def _matrices_of(
-    group: Mapping[str, Any], matrices: Mapping[nn.Parameter, Mapping[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """The matrices of a group, together where they are read alike."""
-    alike: dict[tuple[tuple[str, Any], ...], list[tuple[str, nn.Parameter]]] = {}
-    for name, param in group["params"]:
-        if param in matrices:
-            alike.setdefault(tuple(matrices[param].items()), []).append((name, param))
-    for read, members in alike.items():
-        yield {**group, **dict(read), "params": members}
-
-
-def _without(group: Mapping[str, Any], matrices: Container[nn.Parameter]) -> dict[str, Any]:
-    """A group without its matrices."""
-    return {**group, "params": [pair for pair in group["params"] if pair[1] not in matrices]}
+def _check_exempt(known_to: Sequence[type[Any]], exempt: Mapping[str, Any]) -> None:
+    """Raise TypeError for an option of exempt groups that none of these optimizers knows."""
+    known = {key: None for made in known_to for key in surface.defaults(made.whole)}
+    if unknown := [key for key in exempt if key not in known]:
+        called = " nor ".join(made.__name__ for made in known_to)
+        meant = did_you_mean(unknown[0], known)
+        raise TypeError(f"exempt: {unknown[0]!r} is no option of {called}{meant}")
 
 
 def _of(
-    group: Mapping[str, Any],
-    what: str,
-    made: type[Any],
-    lr: float | torch.Tensor | None,
-    exempt: Mapping[str, Any] | None,
+    group: Mapping[str, Any], made: type[Any], lr: float | torch.Tensor | None, exempt: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """A group as the optimizer's class takes it, which may know no decay, and has options of its own for the exempt.
-
-    Names are ``matrices`` and ``others``, with what `param_groups` says of the group: ``depth_3_others_no_decay``.
-    """
-    spared = "weight_decay" in group
-    depth = group["name"].removesuffix("no_decay" if spared else "decay")
-    found = {**group, "name": f"{depth}{what}{'_no_decay' if spared else ''}"}
+    """A group as the optimizer's class takes it, which may know no decay, and has options of its own for the exempt."""
+    found = {**group}
     factor = found.pop("lr", 1.0)
     if lr is not None:
         found["lr"] = lr * factor  # a product, so that no two groups share one tensor
-    if spared:
-        found |= {**exempt_from(made.rule), **(exempt or {})}
-        if "weight_decay" not in surface.defaults(made.rule):
+    if "weight_decay" in group:
+        known = surface.defaults(made.whole)
+        asked = {key: value for key, value in (exempt or {}).items() if key in known}
+        found |= {**exempt_from(made.rule), **asked}
+        if "weight_decay" not in known:
             del found["weight_decay"]
     return found

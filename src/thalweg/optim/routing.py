@@ -11,7 +11,6 @@ from torch import nn
 
 from .flattened import refuse_flattened
 from .fused import CONVOLUTIONS, fused, inputs_first, lora
-from .groups import NO_DECAY, NoDecay, ParamGroups, exemption
 from .kinds import EMBEDDINGS, KINDS, ModelParameter, model_parameters, trained
 from .outputs import output_modules
 from .patterns import check_patterns, matches
@@ -24,9 +23,20 @@ _FIRST = ("embedding", "norm")
 
 
 class Routing(tuple[Route, ...]):
-    """The routes of a model's parameters, in the model's order; prints as a table."""
+    """The routes of a model's parameters, in the model's order; prints as a table.
 
-    __slots__ = ()
+    A rule for matrices takes it in place of the ``model`` that it is of: ``thalweg.Muon(routing, others=...)``.
+    """
+
+    model: nn.Module
+
+    def __new__(cls, routes: Iterable[Route], model: nn.Module) -> "Routing":
+        made = super().__new__(cls, routes)
+        made.model = model
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (tuple(self), self.model)
 
     @property
     def matrices(self) -> tuple[Route, ...]:
@@ -77,33 +87,8 @@ def routed(
     check_patterns("others", others, everything)
     check_patterns("split_sizes", sizes, everything)
     outputs = output_modules(model, everything)
-    return Routing(_overruled(_route(p, modules, outputs), modules, matrices, others, sizes) for p in taken)
-
-
-def routed_groups(routes: Iterable[Route], no_decay: NoDecay = NO_DECAY) -> tuple[ParamGroups, ParamGroups]:
-    """Parameter groups of the matrices, and of the others; exempt from weight decay as `param_groups` has it.
-
-    A group of matrices has, where they are not the usual, the keys ``flat``, ``split_sizes`` and ``transposed``, as a
-    `Route` has them. Names are ``matrices`` or ``others``, how they are read, and ``no_decay``.
-
-    Raises what `param_groups` does for ``no_decay``.
-    """
-    routes = [*routes]
-    is_exempt = exemption(no_decay, [route.parameter for route in routes])
-    members: dict[tuple[bool, bool, tuple[tuple[str, Any], ...]], list[tuple[str, nn.Parameter]]] = {}
-    for route in routes:
-        key = (route.matrix, is_exempt(route.parameter), tuple(route.read.items()))
-        members.setdefault(key, []).append((route.name, route.param))
-    matrices, others = ParamGroups(), ParamGroups()
-    for (matrix, spared, options), params in sorted(members.items(), key=lambda item: item[0]):
-        read = dict(options)
-        words = [f"({in_parts(sizes)})" if option == "split_sizes" else option for option, sizes in options]
-        if spared:
-            words.append("no_decay")
-            read["weight_decay"] = 0.0
-        name = " ".join(["matrices" if matrix else "others", *words])
-        (matrices if matrix else others).append({"params": params, "name": name, **read})
-    return matrices, others
+    routes = (_overruled(_route(p, modules, outputs), modules, matrices, others, sizes) for p in taken)
+    return Routing(routes, model)
 
 
 def _route(p: ModelParameter, modules: Mapping[str, nn.Module], outputs: set[nn.Module]) -> Route:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from thalweg.formula import Rule
+from thalweg.formula.rule import of_matrices
 from thalweg.optim import Optimizer
 from thalweg.optim.factory import optimizer_class
 
@@ -32,7 +33,8 @@ def lockstep(
     ``make_model``  makes one; called for each member after ``torch.manual_seed(seed)``. What its training draws
                     (dropout) goes on from there, as it would in a process of its own.
     ``rule``        of the updates: a name from `thalweg rules`, a Rule, or an optimizer class, of any library.
-    ``settings``    of each member, what the optimizer takes by name: ``[{"lr": 1e-3}, {"lr": 3e-3}]``.
+    ``settings``    of each member, what the optimizer takes by name: ``[{"lr": 1e-3}, {"lr": 3e-3}]``; of a rule for
+                    matrices also ``others``: ``[{"lr": 0.02, "others": thalweg.AdamW(lr=3e-4)}]``.
     ``seeds``       of each member. Of settings and seeds the one may be a single one, for all.
 
     torch's global generator is as before afterwards. Raises ValueError where settings and seeds are not as many.
@@ -47,8 +49,12 @@ def lockstep(
     # Another library's optimizer is made as it is; a name, or a rule, has a class of ours.
     other = callable(rule) and not (isinstance(rule, type) and issubclass(rule, Rule | Optimizer))
     kind: Any = rule if other else optimizer_class(rule)
+    # A rule for matrices tells from the model which of its parameters those are.
+    whole = not other and of_matrices(kind.rule)
     members, generators = models(make_model, [*seeds] * (count // len(seeds)))
-    return Lockstep(members, lambda k, model: kind(model.parameters(), **each_settings[k]), generators)
+    return Lockstep(
+        members, lambda k, model: kind(model if whole else model.parameters(), **each_settings[k]), generators
+    )
 
 
 def models(make_model: Callable[[], nn.Module], seeds: Sequence[int]) -> tuple[list[nn.Module], list[torch.Generator]]:

@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 from thalweg.formula import Hyper, Rule
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, exempt
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 
-from .methods import OTHERS, Method, Trained, is_model, method_of_rule, parameters, refuse_options
+from .methods import OTHERS, Method, Trained, at_group, is_model, method_of_rule, parameters, refuse_options
 
 # What updates the others of a rule for matrices, unless it is said.
 USUAL = "adamw"
@@ -49,6 +50,7 @@ def _joined(
         build=build,
         numbers=numbers,
         whole=method.whole,
+        grouped=False,  # which parameters are matrices is told from the model
     )
 
 
@@ -87,17 +89,29 @@ def _several(
 def _one(
     rule: type[Rule], others: type[Rule], given: Trained, values: Mapping[str, Value], options: Mapping[str, Any]
 ) -> Any:
-    from thalweg.optim import create, surface
+    from thalweg.optim import model_groups
+    from thalweg.optim.configured import configured
     from thalweg.optim.factory import optimizer_class
+    from thalweg.optim.groups import NO_DECAY
 
     if not is_model(given):
         raise StudyError(
             f"trial.optimizer(...): {rule.__name__} updates matrices, and {others.__name__} all else: give it the model"
         )
     own, theirs = _apart(values)
-    beside = optimizer_class(others)(**surface.at_surface(others, theirs))
-    # Decay of every parameter, as other rules have it here.
-    return create(rule, given, others=beside, no_decay=(), **{**surface.at_surface(rule, own), **options})
+    made = optimizer_class(rule)
+    # Only what was chosen for them: what holds for every rule they have from the options of the whole.
+    beside = configured(optimizer_class(others), {**_decay(others, options), **at_group(others, theirs)})
+    # Biases, norms and embeddings apart where they are left alone; decay of every parameter, as other rules have it.
+    groups = model_groups.by_rule(made, given, beside, no_decay=NO_DECAY if exempt(others) else ())
+    for group in groups:
+        group.pop("weight_decay", None)
+    return made(groups, **{**at_group(rule, own), **options})
+
+
+def _decay(rule: type[Rule], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The kind of weight decay that holds for every rule, of a rule that leaves it to be chosen."""
+    return {"decay": options["decay"]} if "decay" in options and decay_kind(rule) in CHAIN_DECAYS else {}
 
 
 def _divided(given: Trained) -> tuple[list[Any], list[Any]]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from thalweg.formula import Rule, Search, choice
 from thalweg.formula.rule import inner, of_matrices, text
@@ -89,7 +89,7 @@ def resolve_method(reference: str | type, besides: Sequence[str] = ()) -> Resolv
     fixed_text = [f"{name}={value}" for name, value in told.items() if name in fixed]
     label = ":".join([_label(source, target), *fixed_text])
     full_label = ":".join([_label(source, target), *(f"{name}={value}" for name, value in told.items())])
-    others = without_others(source)[1]
+    others = _others_in(source, target)
     more = [f"like={method.rule.followed}"] if method.rule and method.rule.followed else []
     more += [f"{OTHERS}={others}"] if others else []
     called = method.rule.__name__ if method.rule else _place_in(source)
@@ -183,14 +183,24 @@ def _range_text(written: str) -> str:
 
 def _method(source: str, target: Target, asked: Sequence[str]) -> Method:
     place, others = without_others(source)
-    if isinstance(target, type) and issubclass(target, Rule):
+    beside = find_rule(others) if others else None
+    if beside is not None and of_matrices(beside):
+        raise StudyError(
+            f"rule {source}: {OTHERS}= names what updates all that is no matrix, and {others} is for matrices: write "
+            f"{OTHERS}={USUAL}"
+        )
+    if _is_rule(target):
         if of_matrices(target):
-            return rule_with_others(target, find_rule(others or USUAL))
+            return rule_with_others(target, beside or find_rule(USUAL))
         if others:
             raise StudyError(f"rule {place}: {OTHERS}= is for rules and optimizers that take matrices alone, muon")
         return method_of_rule(target)
     method = method_of_optimizer(target, _place_in(place), asked, place)
-    return with_others(method, method_of_rule(find_rule(others))) if others else method
+    return method if beside is None else with_others(method, method_of_rule(beside))
+
+
+def _is_rule(target: Target) -> TypeGuard[type[Rule]]:
+    return isinstance(target, type) and issubclass(target, Rule)
 
 
 def _place_in(source: str) -> str:
@@ -200,10 +210,18 @@ def _place_in(source: str) -> str:
 
 
 def _label(source: str, target: Target) -> str:
-    if isinstance(target, type) and issubclass(target, Rule):
-        return _spelled(target, _short)
+    others = _others_in(source, target)
+    own = _spelled(target, _short) if _is_rule(target) else _place_in(source)
+    return own + (f":{OTHERS}={others}" if others else "")
+
+
+def _others_in(source: str, target: Target) -> str:
+    """What a label says of the others: nothing where it is the usual of a rule for matrices."""
     others = without_others(source)[1]
-    return _place_in(source) + (f":{OTHERS}={others}" if others else "")
+    if not others:
+        return ""
+    called = _spelled(find_rule(others), _short)
+    return "" if _is_rule(target) and called == USUAL else called
 
 
 def _text_of(target: Target) -> str:

@@ -31,6 +31,7 @@ class Method:
     ``numbers``      of one parameter group, as they are now, by the same names; those that can be seen there.
     ``whole``        those of its numbers that are whole ones: five iterations are no 5.2.
     ``takes_decay``  whether the kind of its weight decay may be chosen.
+    ``grouped``      whether it may have numbers of single parameter groups, ``head.lr``, which a script gives it.
     ``rule``         the update rule, where it is one.
     """
 
@@ -41,6 +42,7 @@ class Method:
     numbers: Callable[[Mapping[str, Any]], Mapping[str, float]]
     whole: frozenset[str] = frozenset()
     takes_decay: bool = False
+    grouped: bool = True
     rule: type[Rule] | None = None
 
     def hyper(self, name: str) -> Hyper | None:
@@ -48,7 +50,7 @@ class Method:
         if name in self.hypers:
             return self.hypers[name]
         group, _, inner = name.rpartition(".")
-        found = self.hypers.get(inner) if group.isidentifier() else None
+        found = self.hypers.get(inner) if self.grouped and group.isidentifier() else None
         return replace(found, default=float("nan")) if found else None
 
     def named(self, given: Iterable[str]) -> list[str]:
@@ -93,6 +95,9 @@ def checked(method: Method, given: Mapping[str, object], where: str) -> dict[str
             known = [*method.hypers, *method.switches]
             places = [each for each, hyper in method.hypers.items() if hyper.of == name]
             near = f": write {listed(places)}, a number each." if places else ending(name, known)
+            inner = name.rpartition(".")[2]
+            if not method.grouped and inner != name and inner in method.hypers:
+                near = f": its groups are matrices and others; write {inner} of the one, {OTHERS}.{inner} of the other."
             raise StudyError(f"{where} has no hyperparameter {name!r}{near} It has: {', '.join(known)}.")
     return {name: found[name] for name in method.named(found)}
 
@@ -151,17 +156,19 @@ def built(rule: type[Rule], given: Trained, values: Mapping[str, Value], options
         groups = param_groups(given, exempt=left_out)
         given = [{name: value for name, value in group.items() if name != "weight_decay"} for group in groups]
     common, single = by_group(values)
-    own = {group: _at_group(rule, common, chosen) for group, chosen in single.items()}
+    own = {group: at_group(rule, chosen, common) for group, chosen in single.items()}
     return build(rule, regrouped(given, own), common, **options)
 
 
-def _at_group(rule: type[Rule], common: Mapping[str, Value], chosen: Mapping[str, Value]) -> dict[str, Any]:
-    """What is chosen for one group, as the rule's optimizer takes it."""
+def at_group(
+    rule: type[Rule], chosen: Mapping[str, Value], common: Mapping[str, Value] | None = None
+) -> dict[str, Any]:
+    """What is chosen, and nothing else, as a parameter group of the rule takes it; ``common``: what holds for all."""
     from thalweg.optim import surface
 
-    declared = hypers(rule)
-    every = surface.at_surface(rule, {**common, **chosen})
-    return {(key := declared[name].of or name): every[key] for name in chosen}
+    keys = {name: key for name, key, _ in surface.places(rule)}
+    every = surface.at_surface(rule, {**(common or {}), **chosen})
+    return {(key := keys.get(name, name)): every[key] for name in chosen}
 
 
 def numbers_of(rule: type[Rule], group: Mapping[str, Any]) -> Mapping[str, float]:
