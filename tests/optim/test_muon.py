@@ -397,3 +397,43 @@ def test_the_first_process_decides_for_all(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(torch.distributed, name, lambda answer=answer: answer)
     monkeypatch.setattr(torch.distributed, "broadcast_object_list", broadcast)
     assert thalweg.Muon(parameters([(4, 4)], torch.float32)).param_groups[0]["products"] == "float32"
+
+
+def edited(made: Any) -> None:
+    made.param_groups[0]["split_sizes"] = (4, 8)
+
+
+def loaded(made: Any) -> None:
+    made.load_state_dict(thalweg.Muon(parameters([(12, 4)]), split_sizes=(4, 8)).state_dict())
+
+
+@pytest.mark.parametrize("said", [edited, loaded])
+def test_splits_that_are_said_later_are_refused_before_anything_is_written(said: Any) -> None:
+    """Stacks were made for fewer rows than were written into them."""
+    (weight,) = parameters([(16, 4)])
+    made = thalweg.Muon([("query", weight)])
+    said(made)
+    weight.grad, before = torch.ones_like(weight), weight.detach().clone()
+    with pytest.raises(ValueError, match=r"Muon: split_sizes=\(4, 8\) are 12 rows together, and 'query' has 16"):
+        made.step()
+    assert torch.equal(weight, before)
+    assert not made.state
+
+
+def test_a_launch_refuses_splits_that_do_not_cover_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    (weight,) = parameters([(16, 4)])
+    made = thalweg.Muon([weight])
+    edited(made)
+    weight.grad = torch.ones_like(weight)
+    monkeypatch.setattr(products, "refuse", lambda *_: None)
+    with pytest.raises(ValueError, match=r"split_sizes=\(4, 8\) are not all rows of a \(16, 4\)"):
+        made.step()
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_biases_that_had_no_shape_are_refused_at_the_first_step() -> None:
+    model = torch.nn.LazyLinear(5)
+    made = thalweg.Muon(model.named_parameters())
+    model(torch.ones(2, 3)).sum().backward()
+    with pytest.raises(ValueError, match="Muon steps matrices, and 'bias' is a vector of 5"):
+        made.step()

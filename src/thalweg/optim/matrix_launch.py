@@ -82,6 +82,9 @@ class MatrixLaunch(KernelLaunch):
         alike: dict[tuple[Any, ...], list[int]] = {}
         for i, p in enumerate(self.members.params):
             how, kind = seen(p.shape, self._choices), element_type(p, str(self._choices["products"]))
+            rows = how.whole.count * sum(each.stop - each.start for each in how.blocks)
+            if rows * how.whole.columns != p.numel():  # more than there is room for would be written into the stacks
+                raise ValueError(f"split_sizes={self._choices['split_sizes']} are not all rows of a {tuple(p.shape)}")
             alike.setdefault((how.whole, tuple((each.start, each.stop) for each in how.blocks), kind), []).append(i)
         return tuple(
             _Batch(tuple(places), of, tuple(slice(*each) for each in rows), self._stacks(of, kind, len(places)))
