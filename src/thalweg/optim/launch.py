@@ -474,8 +474,11 @@ class TorchLaunch(Launch):
     def _enter(self) -> None:
         for i, grad in self._present():
             values = self._values(i, grad)
-            with np.errstate(all="ignore"):
+            # Under torch.autocast products would be in its element type.
+            with np.errstate(all="ignore"), torch._C._DisableAutocast():
                 found = staged(self.rule, values, partial(_as, element_type(self.params[i], str(values["products"]))))
+            # A formula may hand on what it was given (older = previous): copied before anything is written.
+            found = {name: x.clone() for name, x in found.items()}
             for name in found.keys() & self._keys.keys():
                 self._state(i, self._keys[name]).copy_(found[name])
             self._staged[i] = {name: x.to(values["w"].dtype) for name, x in found.items() if name not in self._keys}
