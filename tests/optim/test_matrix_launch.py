@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 import thalweg
-from thalweg.formula import BySize, Hyper, Rule, State, norm
+from thalweg.formula import BySize, Coefficients, Hyper, Rule, State, norm, repeat
+from thalweg.optim import multiply
 
 LR = 0.1
 
@@ -244,3 +245,79 @@ def test_stacks_are_pointed_at_anew_only_when_other_gradients_are_there() -> Non
     assert step() is first
     params[0].grad = None
     assert step().tolist() == [False, True]
+
+
+class LargeByAlpha(Rule):
+    """Of what has many rows, another share."""
+
+    lr = Hyper(LR)
+    alpha = Hyper(0.5)
+    large = BySize(lambda rows, columns: rows * columns > 100)
+
+    @staticmethod
+    def enter(g):
+        return {"u": g}
+
+    @staticmethod
+    def matrix(u, alpha, large):
+        return {"o": alpha * u if large else 1.0 * u}
+
+    @staticmethod
+    def step(o, lr):
+        return lr * o
+
+
+def test_a_number_may_be_asked_for_by_some_sizes_alone() -> None:
+    params = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((30, 6), (4, 6))]
+    made = thalweg.optimizer(LargeByAlpha)(params, alpha=0.25)
+    for p in params:
+        p.grad = torch.ones_like(p)
+    made.step()
+    assert [float(p.detach().unique()) for p in params] == pytest.approx([-0.25 * LR, -LR])
+
+
+def newton(y, a, b):
+    return y * (a - b * y * y)
+
+
+class ByLength(Rule):
+    """The gradient times what an iteration makes of its length."""
+
+    lr = Hyper(LR)
+    entries = Coefficients("ten", {"ten": ((1.5, 0.5),) * 10}, lambda _: None)
+
+    @staticmethod
+    def enter(g):
+        return {"u": g}
+
+    @staticmethod
+    def matrix(u, entries):
+        return {"o": u * repeat(newton, entries, norm(u) / (1.0 + norm(u)))}
+
+    @staticmethod
+    def step(o, lr):
+        return lr * o
+
+
+def test_an_iteration_on_a_number_is_compiled_in_as_many_looks_as_it_has_operations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each step asks three times for the one before: 3^10 looks, if none were remembered."""
+    asked = 0
+
+    class Counted(multiply._Making):
+        def by_matrix(self, e: Any) -> bool:
+            nonlocal asked
+            asked += 1
+            return super().by_matrix(e)
+
+    monkeypatch.setattr(multiply, "_Making", Counted)
+    weight = torch.nn.Parameter(torch.zeros(4, 6, dtype=torch.float64))
+    made = thalweg.optimizer(ByLength)([weight])
+    weight.grad = drawn((4, 6), 1, torch.float64)
+    made.step()
+    y = weight.grad.norm() / (1 + weight.grad.norm())
+    for _ in range(10):
+        y = y * (1.5 - 0.5 * y * y)
+    assert torch.allclose(weight, -LR * y * weight.grad, rtol=1e-12)
+    assert 10 < asked < 500
