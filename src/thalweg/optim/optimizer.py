@@ -224,7 +224,10 @@ class Optimizer(torch.optim.Optimizer):
             group.update(loading.before_warmup(group))
         self._fill()
         for group in self.param_groups:
-            products.decided(self._rule_of(group), group)
+            rule = self._rule_of(group)
+            known = surface.defaults(rule)
+            group.update(surface.plain({key: group[key] for key in known}, known))  # JSON and YAML have no tuples
+            products.decided(rule, group)
         if "schedule" in vars(self):  # after unpickling
             self._scheduling = scheduling.scheduling(self._rules, vars(self).pop("schedule"))
         vars(self).setdefault("_scheduling", None)
