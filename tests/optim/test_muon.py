@@ -458,10 +458,11 @@ def test_splits_that_are_said_later_are_refused_before_anything_is_written(said:
     made = thalweg.Muon([("query", weight)])
     said(made)
     weight.grad, before = torch.ones_like(weight), weight.detach().clone()
+    assert "split_sizes=(4, 8) are 12 rows together, and 'query' has 16" in made.explain()
     with pytest.raises(ValueError, match=r"Muon: split_sizes=\(4, 8\) are 12 rows together, and 'query' has 16"):
         made.step()
     assert torch.equal(weight, before)
-    assert not made.state
+    assert not any(made.state.values())
 
 
 def test_a_launch_refuses_splits_that_do_not_cover_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:

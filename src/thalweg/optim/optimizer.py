@@ -180,9 +180,10 @@ class Optimizer(torch.optim.Optimizer):
         group = self.param_groups[-1]
         products.decided(part.whole, group)
         called = planning.names(self.param_groups)[-len(group["params"]) :]
+        values = surface.settings(part.whole, group)
         try:
             for param, name in zip(group["params"], called, strict=True):
-                products.refuse(part.whole, part.name, name, param, group)
+                products.refuse(part.whole, part.name, name, param, values)
         except ValueError:
             self.param_groups.pop()
             raise

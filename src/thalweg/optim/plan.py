@@ -18,9 +18,9 @@ from thalweg.formula.compose import live_states
 from thalweg.formula.kernel import available, passes
 from thalweg.formula.line_kernel import line_passes
 from thalweg.formula.lines import walks_lines
-from thalweg.formula.rule import by_lines, inner, of_matrices, shaped
+from thalweg.formula.rule import by_lines, of_matrices, shaped
 
-from . import products, reading, state, surface
+from . import reading, state, surface
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members, TorchLaunch
 from .line_launch import LineLaunch
@@ -231,8 +231,6 @@ def make(
             later.append(param)
             continue
         fresh = not states.has(param)
-        if of_matrices(rules[i]):  # a group may say otherwise than when it was made, and now every shape is known
-            products.refuse(rules[i], inner(rules[i]).__name__, called[k], param, groups[i])
         _, types = state.classified(rules[i], settings[i], param, called[k], states.own(param))
         if fresh:
             created.append(param)

@@ -13,8 +13,6 @@ from thalweg.formula.compose import live_states
 from thalweg.formula.geometry import BY_ROWS, seen
 from thalweg.formula.rule import inner, parts
 
-from . import surface
-
 # Instructions that multiply bfloat16: with them products took a quarter of float32's time, without they take longer.
 _FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is ARM's name
 
@@ -38,8 +36,11 @@ def element_type(param: torch.Tensor, products: str) -> torch.dtype:
     return found
 
 
-def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, group: Mapping[str, Any]) -> None:
-    """Raise ValueError for a parameter that a rule of matrices cannot take; ``name`` is what the user called."""
+def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, values: Mapping[str, Any]) -> None:
+    """Raise ValueError for a parameter that a rule of matrices cannot take.
+
+    ``name`` is what the user called; ``values`` are the group's, as `surface.settings` has them.
+    """
     if is_lazy(param):  # its shape is not known yet
         return
     if param.dim() < 2:
@@ -48,19 +49,19 @@ def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, group:
             f"{name} steps matrices, and {called} is {of}: give vectors and single numbers (biases, gains of norms) to "
             "another optimizer, say thalweg.AdamW"
         )
-    sizes: Sequence[int] | None = group.get("split_sizes")
+    sizes: Sequence[int] | None = values["split_sizes"]
     if sizes is None:
         return
-    how = seen(param.shape, {**group, "split_sizes": None})
+    how = seen(param.shape, {**values, "split_sizes": None})
     rows, side = how.of.rows, "columns" if how.transposed else "rows"
     if sum(sizes) != rows:
         raise ValueError(
             f"{name}: split_sizes={tuple(sizes)} are {sum(sizes)} {side} together, and {called} has {rows}; put "
             "parameters that are split otherwise into a group of their own"
         )
-    live = live_states(rule, surface.settings(rule, group))
+    live = live_states(rule, values)
     whole = [key for key, state in live.items() if state.shape not in BY_ROWS]
-    if whole and len(seen(param.shape, group).blocks) > 1:
+    if whole and len(seen(param.shape, values).blocks) > 1:
         what = f"blocks of {side}" if how.transposed else "blocks of unequal rows"
         raise ValueError(
             f"{name}: {what} have no {parts(rule, State)[whole[0]].key!r} each, which "
