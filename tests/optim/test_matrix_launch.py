@@ -217,9 +217,11 @@ def moved(rule: Any, around: Callable[[], Any], laid: Callable[[Tensor], Tensor]
 RULES = pytest.mark.parametrize("rule", [thalweg.Muon, thalweg.SOAP, thalweg.Shampoo])
 
 
-@RULES
-def test_a_default_device_is_not_the_weights(rule: Any) -> None:
-    assert torch.equal(moved(rule, lambda: torch.device("meta")), moved(rule, torch.no_grad))
+@pytest.mark.filterwarnings("ignore:most weights are updated by plain torch operations")
+@pytest.mark.parametrize("laid", [Tensor.clone, in_gaps])
+@pytest.mark.parametrize("rule", [thalweg.Muon, thalweg.SOAP, thalweg.Shampoo, thalweg.Adafactor, thalweg.AdamW])
+def test_a_default_device_is_not_the_weights(rule: Any, laid: Any) -> None:
+    assert torch.equal(moved(rule, lambda: torch.device("meta"), laid), moved(rule, torch.no_grad, laid))
 
 
 @RULES

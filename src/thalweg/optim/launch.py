@@ -525,8 +525,9 @@ class TorchLaunch(Launch):
             targets = {"w": self.params[i], **{name: self._state(i, key) for name, key in self._keys.items()}}
             if self._by_lines:
                 targets = {name: matrices(target) for name, target in targets.items()}
-            for name, value in found.items():
-                targets[name].copy_(torch.as_tensor(value))
+            for name, value in found.items():  # a default device is not the weight's
+                made = isinstance(value, torch.Tensor)
+                targets[name].copy_(value if made else torch.as_tensor(value, device="cpu"))
         self._measured = Measured(MEASURED, norms, np.arange(len(self.params)), len(self.params))
         self._staged.clear()
 
