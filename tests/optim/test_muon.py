@@ -1,9 +1,11 @@
 """Muon as an optimizer: beside torch's own, in bfloat16, by batches, on parts of matrices, and what is refused."""
 
 import copy
+import json
 import pickle
 import warnings
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -385,15 +387,141 @@ def test_it_says_how_it_multiplies() -> None:
     assert lines[at + 1 : at + 3] == ["y = x @ transpose(x)", "x = a * x + (b * y + c * (y @ y)) @ x"]
 
 
-def test_the_first_process_decides_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where processes train together on unlike processors."""
+def test_no_process_waits_for_another_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another may make more optimizers, or groups, or none."""
 
-    def broadcast(told: list[str], src: int) -> None:
-        assert src == 0
-        told[0] = "float32"
+    def collective(*_: Any, **__: Any) -> None:
+        raise AssertionError("a constructor waited for other processes")
 
-    monkeypatch.setattr(products, "_of_processor", lambda: "bfloat16")
     for name, answer in (("is_initialized", True), ("get_world_size", 2)):
         monkeypatch.setattr(torch.distributed, name, lambda answer=answer: answer)
-    monkeypatch.setattr(torch.distributed, "broadcast_object_list", broadcast)
-    assert thalweg.Muon(parameters([(4, 4)], torch.float32)).param_groups[0]["products"] == "float32"
+    for name in ("broadcast", "broadcast_object_list", "all_reduce", "all_gather_object"):
+        monkeypatch.setattr(torch.distributed, name, collective)
+    monkeypatch.setattr(products, "_of_processor", lambda: "bfloat16")
+    made = thalweg.Muon(parameters([(4, 4)], torch.float32))
+    stepped(made)
+    made.load_state_dict(made.state_dict())
+    assert made.param_groups[0]["products"] == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("devices", "capability", "expected"),
+    [
+        (["cuda"], (8, 0), "bfloat16"),
+        (["cuda"], (7, 5), "float32"),
+        (["cuda", "cpu"], (9, 0), "float32"),
+        (["mps"], (9, 0), "float32"),
+        (["cpu"], (9, 0), "float32"),
+    ],
+)
+def test_the_device_of_the_parameters_decides(
+    monkeypatch: pytest.MonkeyPatch, devices: Sequence[str], capability: tuple[int, int], expected: str
+) -> None:
+    """Here beside a processor without instructions for bfloat16."""
+    monkeypatch.setattr(products, "_of_processor", lambda: "float32")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    group: dict[str, Any] = {
+        "products": None,
+        "params": [SimpleNamespace(device=torch.device(device)) for device in devices],
+    }
+    products.decided(thalweg.Muon.rule, group)
+    assert group["products"] == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("flags\t: fma avx2 avx512f avx512_bf16", "bfloat16"),
+        ("Features\t: asimd sve i8mm bf16 dgh", "bfloat16"),
+        ("flags\t: fma avx2 avx512f", "float32"),
+    ],
+)
+def test_processors_say_that_they_multiply_bfloat16(monkeypatch: pytest.MonkeyPatch, told: str, expected: str) -> None:
+    for name in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda: False, raising=False)
+    monkeypatch.setattr(products.Path, "read_text", lambda *_, **__: told)
+    assert products._of_processor.__wrapped__() == expected
+
+
+def edited(made: Any) -> None:
+    made.param_groups[0]["split_sizes"] = (4, 8)
+
+
+def loaded(made: Any) -> None:
+    made.load_state_dict(thalweg.Muon(parameters([(12, 4)]), split_sizes=(4, 8)).state_dict())
+
+
+@pytest.mark.parametrize("said", [edited, loaded])
+def test_splits_that_are_said_later_are_refused_before_anything_is_written(said: Any) -> None:
+    """Stacks were made for fewer rows than were written into them."""
+    (weight,) = parameters([(16, 4)])
+    made = thalweg.Muon([("query", weight)])
+    said(made)
+    weight.grad, before = torch.ones_like(weight), weight.detach().clone()
+    assert "split_sizes=(4, 8) are 12 rows together, and 'query' has 16" in made.explain()
+    with pytest.raises(ValueError, match=r"Muon: split_sizes=\(4, 8\) are 12 rows together, and 'query' has 16"):
+        made.step()
+    assert torch.equal(weight, before)
+    assert not any(made.state.values())
+
+
+def test_a_launch_refuses_splits_that_do_not_cover_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    (weight,) = parameters([(16, 4)])
+    made = thalweg.Muon([weight])
+    edited(made)
+    weight.grad = torch.ones_like(weight)
+    monkeypatch.setattr(products, "refuse", lambda *_: None)
+    with pytest.raises(ValueError, match=r"split_sizes=\(4, 8\) are not all rows of a \(16, 4\)"):
+        made.step()
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_biases_that_had_no_shape_are_refused_at_the_first_step() -> None:
+    model = torch.nn.LazyLinear(5)
+    made = thalweg.Muon(model.named_parameters())
+    model(torch.ones(2, 3)).sum().backward()
+    with pytest.raises(ValueError, match="Muon steps matrices, and 'bias' is a vector of 5"):
+        made.step()
+
+
+def test_groups_that_went_through_json_step_as_before() -> None:
+    """JSON has no tuples."""
+    found = []
+    for through_json in (True, False):
+        made = thalweg.Muon(parameters([(8, 4)]), split_sizes=(2, 6), coefficients=[(3.4445, -4.775, 2.0315)] * 5)
+        saved = made.state_dict()
+        if through_json:
+            saved["param_groups"] = json.loads(json.dumps(saved["param_groups"]))
+        made.load_state_dict(saved)
+        assert made.param_groups[0]["split_sizes"] == (2, 6)
+        assert made.param_groups[0]["coefficients"] == ((3.4445, -4.775, 2.0315),) * 5
+        found.append(stepped(made))
+        made.param_groups[0]["split_sizes"] = [2, 6]
+        made.param_groups[0]["coefficients"] = [[3.4445, -4.775, 2.0315]] * 5
+        found.append(stepped(made))
+    assert torch.equal(found[0], found[2])
+    assert torch.equal(found[1], found[3])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("scale", "rmss", "Muon: scale is one of rms, .*, got 'rmss'; did you mean 'rms'"),
+        ("coefficients", ((1.0, -3.0, 0.0),), "Muon: coefficients=.* the step would go up the gradient"),
+        ("products", "float16", "Muon: products is one of bfloat16, float32, got 'float16'"),
+        ("split_sizes", [4.0, 4.0], "Muon: split_sizes are the rows of each block"),
+    ],
+)
+def test_choices_that_are_made_later_are_checked(key: str, value: Any, message: str) -> None:
+    (weight,) = parameters([(8, 4)])
+    made = thalweg.Muon([weight])
+    stepped(made)
+    before, usual = weight.detach().clone(), made.param_groups[0][key]
+    made.param_groups[0][key] = value
+    for _ in range(2):  # and not only the first time
+        with pytest.raises(ValueError, match=message):
+            made.step()
+    assert torch.equal(weight, before)
+    made.param_groups[0][key] = usual
+    made.step()
+    assert not torch.equal(weight, before)

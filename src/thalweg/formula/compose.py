@@ -279,11 +279,11 @@ def matrix_expressions(rule: type[Rule], switches: Mapping[str, Any], of: Geomet
 def asked_by_matrix(rule: type[Rule], switches: Mapping[str, Any]) -> tuple[str, ...]:
     """The numbers that a step's matrices depend on, under any size and whatever is due."""
     found: set[str] = set()
-    dues = [*parts(rule, Due)]
-    for size in (Geometry(1, 2, 9), Geometry(1, 9, 2), Geometry(1, 2, 2)):
-        for on in product((False, True), repeat=len(dues)):
-            made = matrix_expressions(rule, {**switches, **dict(zip(dues, on, strict=True))}, size)
-            found |= leaves(made.values(), "number")
+    sized = {name: each.when is None or bool(switches[each.when]) for name, each in parts(rule, BySize).items()}
+    may_be_on = {**dict.fromkeys(parts(rule, Due), True), **sized}
+    for on in product(*((False, True) if may else (False,) for may in may_be_on.values())):
+        made = matrix_expressions(rule, {**switches, **dict(zip(may_be_on, on, strict=True))}, Geometry(1, 2, 9))
+        found |= leaves(made.values(), "number")
     return tuple(name for name in number_names(rule) if name in found)
 
 

@@ -474,8 +474,11 @@ class TorchLaunch(Launch):
     def _enter(self) -> None:
         for i, grad in self._present():
             values = self._values(i, grad)
-            with np.errstate(all="ignore"):
+            # Under torch.autocast products would be in its element type.
+            with np.errstate(all="ignore"), torch._C._DisableAutocast():
                 found = staged(self.rule, values, partial(_as, element_type(self.params[i], str(values["products"]))))
+            # A formula may hand on what it was given (older = previous): copied before anything is written.
+            found = {name: x.clone() for name, x in found.items()}
             for name in found.keys() & self._keys.keys():
                 self._state(i, self._keys[name]).copy_(found[name])
             self._staged[i] = {name: x.to(values["w"].dtype) for name, x in found.items() if name not in self._keys}
@@ -522,8 +525,9 @@ class TorchLaunch(Launch):
             targets = {"w": self.params[i], **{name: self._state(i, key) for name, key in self._keys.items()}}
             if self._by_lines:
                 targets = {name: matrices(target) for name, target in targets.items()}
-            for name, value in found.items():
-                targets[name].copy_(torch.as_tensor(value))
+            for name, value in found.items():  # a default device is not the weight's
+                made = isinstance(value, torch.Tensor)
+                targets[name].copy_(value if made else torch.as_tensor(value, device="cpu"))
         self._measured = Measured(MEASURED, norms, np.arange(len(self.params)), len(self.params))
         self._staged.clear()
 

@@ -26,6 +26,7 @@ from thalweg.formula.rule import handed, parts
 from .launch import Call, KernelLaunch, Members, Runs
 from .multiply import Code, compiled
 from .products import element_type
+from .reading import ordinary
 from .settings import Switches
 
 # Stacks are multiplied this many bytes at a time: many small matrices together, so that no operation is too short for
@@ -63,7 +64,8 @@ class MatrixLaunch(KernelLaunch):
         super().__init__(rule, switches, members, walks, grads_at, found)
         self._choices = dict(switches)
         self._transposed = bool(self._choices["transposed"])
-        chosen = {**self._choices, **self.numbers.of(0)}  # whether a state exists is said by switches alone
+        # Whether a state exists is said by switches, also that of a hyperparameter: the numbers are still 0.
+        chosen = {**self.numbers.of(0), **self._choices}
         live = live_states(rule, chosen)
         self._extents: dict[str, Extent] = {name: state.shape for name, state in live.items()}
         self._dues = parts(rule, Due)
@@ -82,6 +84,9 @@ class MatrixLaunch(KernelLaunch):
         alike: dict[tuple[Any, ...], list[int]] = {}
         for i, p in enumerate(self.members.params):
             how, kind = seen(p.shape, self._choices), element_type(p, str(self._choices["products"]))
+            rows = how.whole.count * sum(each.stop - each.start for each in how.blocks)
+            if rows * how.whole.columns != p.numel():  # more than there is room for would be written into the stacks
+                raise ValueError(f"split_sizes={self._choices['split_sizes']} are not all rows of a {tuple(p.shape)}")
             alike.setdefault((how.whole, tuple((each.start, each.stop) for each in how.blocks), kind), []).append(i)
         return tuple(
             _Batch(tuple(places), of, tuple(slice(*each) for each in rows), self._stacks(of, kind, len(places)))
@@ -91,18 +96,21 @@ class MatrixLaunch(KernelLaunch):
     def _stacks(self, of: Geometry, kind: torch.dtype, members: int) -> dict[str, torch.Tensor]:
         """Memory for what is handed on; what matrix makes lies where what it saw has been."""
         entered, made = handed(self.rule, "enter"), handed(self.rule, "matrix")
-        room = [
-            _turned(torch.empty(members * of.count, *_in_memory(of, self._transposed), dtype=kind), self._transposed)
-            for _ in range(max(len(entered), len(made)))
-        ]
+        shape = (members * of.count, *_in_memory(of, self._transposed))
+        with ordinary():
+            room = [
+                _turned(torch.empty(shape, dtype=kind, device="cpu"), self._transposed)
+                for _ in range(max(len(entered), len(made)))
+            ]
         return {**dict(zip(entered, room, strict=False)), **dict(zip(made, room, strict=False))}
 
     def _place(self) -> None:
         """Point the passes at the stacks: parameters that have a gradient now lie side by side."""
         present = self.counts.present
-        if self._where is not None and np.array_equal(self._where, present if present is not None else True):
+        where = np.ones(len(self.members.params), bool) if present is None else present
+        if self._where is not None and np.array_equal(self._where, where):
             return
-        self._where = np.ones(len(self.members.params), bool) if present is None else present.copy()
+        self._where = where.copy()
         for batch in self._batches:
             here = [i for i in batch.members if self._where[i]]
             for name, stack in batch.stacks.items():
@@ -111,6 +119,7 @@ class MatrixLaunch(KernelLaunch):
                     self.columns[name][i] = stack.data_ptr() + slot * size
 
     @torch.no_grad()
+    @ordinary()
     def _multiply(self) -> None:
         hosts = self.numbers.columns()
         for batch in self._batches:
@@ -168,10 +177,14 @@ class MatrixLaunch(KernelLaunch):
             return stack[:, rows] if self._extents.get(name, "weight") in BY_ROWS else stack
 
         taken = {
-            name: of_block(name, kept[name].taken if name in kept else stacks[name]) for name in coded.code.operands
+            name: of_block(name, kept[name].stack if name in kept else stacks[name]) for name in coded.code.operands
         }
-        for name, value in coded.code.run(taken, coded.hosts(now)).items():
-            of_block(name, kept[name].given if name in kept else stacks[name]).copy_(torch.as_tensor(value))
+        found = {name: torch.as_tensor(value) for name, value in coded.code.run(taken, coded.hosts(now)).items()}
+        # A formula may hand on what it was given (previous = u): copied before anything is written.
+        read = {operand.untyped_storage().data_ptr() for operand in taken.values()}
+        found = {name: x.clone() if x.untyped_storage().data_ptr() in read else x for name, x in found.items()}
+        for name, x in found.items():
+            of_block(name, kept[name].written() if name in kept else stacks[name]).copy_(x)
 
     def _coded(self, of: Geometry, due: tuple[tuple[str, bool], ...], kind: torch.dtype) -> "_Coded":
         key = (of.rows, of.columns, due, kind)
@@ -212,19 +225,21 @@ class _Kept:
         turned = launch._transposed and launch._extents[name] == "weight"
         shape = _in_memory(of, True) if turned else extent_of(of, launch._extents[name])
         self._own = [_turned(launch.members.states[i][key].view(of.count, *shape), turned) for i in members]
+        self._written = False
 
     @cached_property
-    def taken(self) -> torch.Tensor:
-        """What matrix sees."""
-        return self._own[0] if len(self._own) == 1 else torch.cat(self._own)
+    def stack(self) -> torch.Tensor:
+        """What matrix sees. Half precision is computed in float32, and rounded once, when it is given back."""
+        found = self._own[0] if len(self._own) == 1 else torch.cat(self._own)
+        return found.to(torch.promote_types(found.dtype, torch.float32))
 
-    @cached_property
-    def given(self) -> torch.Tensor:
+    def written(self) -> torch.Tensor:
         """Where its next value is put."""
-        return self._own[0] if len(self._own) == 1 else torch.empty_like(self.taken)
+        self._written = True
+        return self.stack
 
     def give_back(self) -> None:
         """Every parameter gets its part of what has been put."""
-        if "given" in vars(self) and len(self._own) > 1:
-            for own, part in zip(self._own, torch.split(self.given, len(self._own[0])), strict=True):
+        if self._written and self.stack is not self._own[0]:
+            for own, part in zip(self._own, torch.split(self.stack, len(self._own[0])), strict=True):
                 own.copy_(part)

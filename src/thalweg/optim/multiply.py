@@ -107,6 +107,7 @@ class _Making:
         self.operands: dict[Expression, None] = {}
         self.hosts: dict[Expression, None] = {}
         self.made: dict[Expression, tuple[Callable[..., Value], tuple[Expression, ...]]] = {}
+        self.known_by_matrix: dict[Expression, bool] = {}
 
     def make(self, e: Expression) -> None:
         """Note what computes an expression, after all that it is made of."""
@@ -156,7 +157,7 @@ class _Making:
         if e.op in _EXACT:
             exactly = _EXACT[e.op]
             return lambda x: exactly(x.to(self.real)), e.arguments
-        return _elementwise(e.op, e.arguments), e.arguments
+        return _elementwise(e.op, [self.by_matrix(argument) for argument in e.arguments]), e.arguments
 
     def added_product(self, e: Expression) -> tuple[Expression, ...] | None:
         """Of ``beta * x + alpha * (p @ q)``: (x, p, q, beta, alpha), if nobody else asks for the product."""
@@ -198,6 +199,14 @@ class _Making:
     def multiplied(self, *factors: torch.Tensor) -> list[torch.Tensor]:
         return [factor.to(self.products) for factor in factors]
 
+    def by_matrix(self, e: Expression) -> bool:
+        """Whether there is one of each matrix."""
+        if e.on_host or e.op in ("norm", "total", "trace"):
+            return True
+        if e not in self.known_by_matrix:
+            self.known_by_matrix[e] = e.op in OPERATIONS and all(map(self.by_matrix, e.arguments))
+        return self.known_by_matrix[e]
+
     def norm(self, x: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True, dtype=self.real)
         return found
@@ -208,17 +217,19 @@ def _by_columns(x: torch.Tensor) -> bool:
     return x.mT.is_contiguous() and not x.is_contiguous()
 
 
-def _elementwise(op: str, arguments: Sequence[Expression]) -> Callable[..., Any]:
-    """An operation of the language. What is one number of the only matrix is a number, and leaves types alone."""
+def _elementwise(op: str, alone: Sequence[bool]) -> Callable[..., Any]:
+    """An operation of the language. What is one number of the only matrix is a number, and leaves types alone.
+
+    ``alone``  which of its arguments there is one of each matrix of.
+    """
     row = OPERATIONS[op]
     function = operator.pow if op == "**" else getattr(vocabulary, op) if hasattr(vocabulary, op) else row.python
-    alone = [_by_matrix(argument) for argument in arguments]
 
     def of(*given: Value) -> Any:
         found: list[Any] = [
             np.float64(a) if one and np.size(a) == 1 else a for a, one in zip(given, alone, strict=True)
         ]
-        if op in _BY_EACH and alone == [False, True] and isinstance(found[1], torch.Tensor):
+        if op in _BY_EACH and [*alone] == [False, True] and isinstance(found[1], torch.Tensor):
             return _by_each(_BY_EACH[op], found[0], found[1])
         return function(*found)
 
@@ -231,13 +242,6 @@ def _by_each(function: Callable[..., torch.Tensor], x: torch.Tensor, numbers: to
     for matrix, one, given in zip(x, numbers.flatten().tolist(), found, strict=True):
         function(matrix, one, out=given)
     return found
-
-
-def _by_matrix(e: Expression) -> bool:
-    """Whether there is one of each matrix."""
-    if e.on_host or e.op in ("norm", "total", "trace"):
-        return True
-    return e.op in OPERATIONS and all(map(_by_matrix, e.arguments))
 
 
 def _scaled(e: Expression) -> tuple[Expression, Expression]:

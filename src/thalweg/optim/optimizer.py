@@ -180,9 +180,10 @@ class Optimizer(torch.optim.Optimizer):
         group = self.param_groups[-1]
         products.decided(part.whole, group)
         called = planning.names(self.param_groups)[-len(group["params"]) :]
+        values = surface.settings(part.whole, group)
         try:
             for param, name in zip(group["params"], called, strict=True):
-                products.refuse(part.whole, part.name, name, param, group)
+                products.refuse(part.whole, part.name, name, param, values)
         except ValueError:
             self.param_groups.pop()
             raise
@@ -224,7 +225,10 @@ class Optimizer(torch.optim.Optimizer):
             group.update(loading.before_warmup(group))
         self._fill()
         for group in self.param_groups:
-            products.decided(self._rule_of(group), group)
+            rule = self._rule_of(group)
+            known = surface.defaults(rule)
+            group.update(surface.plain({key: group[key] for key in known}, known))  # JSON and YAML have no tuples
+            products.decided(rule, group)
         if "schedule" in vars(self):  # after unpickling
             self._scheduling = scheduling.scheduling(self._rules, vars(self).pop("schedule"))
         vars(self).setdefault("_scheduling", None)

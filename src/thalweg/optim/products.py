@@ -13,20 +13,21 @@ from thalweg.formula.compose import live_states
 from thalweg.formula.geometry import BY_ROWS, seen
 from thalweg.formula.rule import inner, parts
 
-from . import surface
-
 # Instructions that multiply bfloat16: with them products took a quarter of float32's time, without they take longer.
-_FLAGS = ("avx512_bf16", "amx_bf16")
+_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is ARM's name
 
 
 def decided(rule: type[Rule], group: dict[str, Any]) -> None:
     """Write into a group, where nobody has said it, in which element type its products are computed.
 
-    It is told by the processor's instructions, never by a timing, so that it is the same at every start; among several
-    processes the first one's processor decides for all.
+    It is told by what the parameters' device can do, never by a timing, so that it is the same at every start. Every
+    process decides for itself: a collective here would hang where processes make unlike numbers of optimizers or
+    groups. Who trains together on unlike processors says ``products``.
     """
     if group.get("products", "") is None:
-        group["products"] = _of_all() if "bfloat16" in rule.products else rule.products[0]
+        quick = all(map(_has_bfloat16, {param.device for param in group["params"]}))
+        by_device = "bfloat16" if quick else "float32"
+        group["products"] = by_device if "bfloat16" in rule.products else rule.products[0]
 
 
 def element_type(param: torch.Tensor, products: str) -> torch.dtype:
@@ -35,8 +36,11 @@ def element_type(param: torch.Tensor, products: str) -> torch.dtype:
     return found
 
 
-def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, group: Mapping[str, Any]) -> None:
-    """Raise ValueError for a parameter that a rule of matrices cannot take; ``name`` is what the user called."""
+def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, values: Mapping[str, Any]) -> None:
+    """Raise ValueError for a parameter that a rule of matrices cannot take.
+
+    ``name`` is what the user called; ``values`` are the group's, as `surface.settings` has them.
+    """
     if is_lazy(param):  # its shape is not known yet
         return
     if param.dim() < 2:
@@ -45,19 +49,19 @@ def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, group:
             f"{name} steps matrices, and {called} is {of}: give vectors and single numbers (biases, gains of norms) to "
             "another optimizer, say thalweg.AdamW"
         )
-    sizes: Sequence[int] | None = group.get("split_sizes")
+    sizes: Sequence[int] | None = values["split_sizes"]
     if sizes is None:
         return
-    how = seen(param.shape, {**group, "split_sizes": None})
+    how = seen(param.shape, {**values, "split_sizes": None})
     rows, side = how.of.rows, "columns" if how.transposed else "rows"
     if sum(sizes) != rows:
         raise ValueError(
             f"{name}: split_sizes={tuple(sizes)} are {sum(sizes)} {side} together, and {called} has {rows}; put "
             "parameters that are split otherwise into a group of their own"
         )
-    live = live_states(rule, surface.settings(rule, group))
+    live = live_states(rule, values)
     whole = [key for key, state in live.items() if state.shape not in BY_ROWS]
-    if whole and len(seen(param.shape, group).blocks) > 1:
+    if whole and len(seen(param.shape, values).blocks) > 1:
         what = f"blocks of {side}" if how.transposed else "blocks of unequal rows"
         raise ValueError(
             f"{name}: {what} have no {parts(rule, State)[whole[0]].key!r} each, which "
@@ -65,19 +69,16 @@ def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, group:
         )
 
 
-def _of_all() -> str:
-    """The first process's element type, in all that train together."""
-    dist = torch.distributed
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return _of_processor()
-    told = [_of_processor()]
-    dist.broadcast_object_list(told, src=0)
-    return told[0]
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 by instructions of its own; of one that is not asked, no."""
+    if device.type == "cuda":  # Ampere is the first that has them
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and _of_processor() == "bfloat16"
 
 
 @cache
 def _of_processor() -> str:
-    """bfloat16 where the processor multiplies it, or where products are another device's."""
+    """bfloat16 where the processor multiplies it, else float32."""
     asked = [getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")]
     if any(ask() for ask in asked if ask is not None):
         return "bfloat16"
@@ -85,4 +86,4 @@ def _of_processor() -> str:
         known = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
         known = ""
-    return "bfloat16" if any(flag in known for flag in _FLAGS) else "float32"
+    return "bfloat16" if _FLAGS & {*known.split()} else "float32"

@@ -26,8 +26,13 @@ def plain(param: torch.Tensor) -> bool:
 
 @contextmanager
 def ordinary() -> Iterator[None]:
-    """Within, tensors are made as outside of all modes: a process may take its first step in any of them."""
-    with torch.inference_mode(False), torch.device("cpu"), _disable_current_modes(), torch._C._DisableFuncTorch():
+    """Within, tensors are made, and computed with, as outside of all modes: a step may be taken in any of them.
+
+    Of torch's functions that take no device they are on the CPU, in the element types that they are asked for.
+    """
+    # A default device is a mode of torch functions.
+    apart = torch.inference_mode(False), torch._C.DisableTorchFunction(), torch._C._DisableAutocast()
+    with apart[0], apart[1], apart[2], _disable_current_modes(), torch._C._DisableFuncTorch():
         yield
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from thalweg.formula import Rule, Scalar
 from thalweg.formula.chain import NUMBERS, WITHOUT, decay
+from thalweg.formula.choices import check_choices
 from thalweg.formula.compose import start_value, tested
-from thalweg.formula.rule import asks, decay_kind, once, parts
+from thalweg.formula.rule import asks, decay_kind, inner, once, parts
 
 from . import surface
 
@@ -128,7 +129,10 @@ class Settings:
                     continue  # no switch depends on more than that
             else:
                 numbers[i] = _of(own, group, groups[first], scale)
-            switches[i] = group_switches(own, group, numbers[i], (("clear", clear),))
+            chosen = group_switches(own, group, numbers[i], (("clear", clear),))
+            if chosen != switches[i]:  # a checkpoint or a user may have said what the constructor would have refused
+                check_choices(own, inner(own).__name__, dict(chosen))
+            switches[i] = chosen
             if not all(map(_plain, now[1:])):
                 remembered[i] = None  # a tensor's value can change under the same object
         self._said = remembered

@@ -8,9 +8,9 @@ import torch
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.compose import live_states, start_value
 from thalweg.formula.geometry import kept_shape, seen
-from thalweg.formula.rule import by_lines, of_matrices, parts, shaped
+from thalweg.formula.rule import by_lines, inner, of_matrices, parts, shaped
 
-from . import reading
+from . import products, reading
 from .reading import Types, ordinary
 
 
@@ -66,6 +66,8 @@ def classified(
     gets such, and ``real`` has what there is. TypeError, RuntimeError and ValueError where nothing serves it.
     """
     reading.refuse(param, called)
+    if of_matrices(rule):  # a group may say otherwise than when it was made, and lazy parameters had no shape then
+        products.refuse(rule, inner(rule).__name__, called, param, values)
     split = (of_matrices(rule) or by_lines(rule)) and param.dim() > 1 and not param.is_contiguous()
     rows = "its rows do not lie one after the other in memory" if split else ""
     if real is None:

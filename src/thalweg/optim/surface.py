@@ -177,9 +177,12 @@ def places(rule: type[Rule]) -> tuple[tuple[str, str, int | None], ...]:
 
 
 def switches(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
-    """The rule's switches as a parameter group has them, and its choices, by word or as they are given."""
+    """The rule's switches as a parameter group has them, and its choices, by word or as they are given.
+
+    Lists are tuples, though a group may have been through JSON.
+    """
     found: dict[str, Any] = {name: bool(group[name]) for name in parts(rule, Switch)}
-    return found | {name: group[name] for name in _chosen(rule)}
+    return found | {name: _nested(group[name]) for name in _chosen(rule)}
 
 
 @once
