@@ -471,28 +471,46 @@ class TestCheckpoints:
             plain.load_state_dict(made.state_dict())
 
     def test_by_name_are_routed_anew_where_states_fit(self) -> None:
-        """LAMB and AdamW keep the same averages: p1 changes its rule, and its averages go with it."""
+        """AdamW has its averages from Adam: p1 changes its rule, and its averages go with it."""
 
-        def routed(params: list[torch.Tensor], by_lamb: Sequence[int]) -> Optimizer:
-            rules = [("LAMB", by_lamb), ("AdamW", [i for i in range(len(params)) if i not in by_lamb])]
+        def routed(params: list[torch.Tensor], by_adam: Sequence[int]) -> Optimizer:
+            rules = [("Adam", by_adam), ("AdamW", [i for i in range(len(params)) if i not in by_adam])]
             groups = [{"params": [(f"p{i}", params[i]) for i in of], "rule": rule} for rule, of in rules]
-            return thalweg.LAMB(groups, lr=0.1)
+            return thalweg.Adam(groups, lr=0.1)
 
         made = routed(weights(SHAPES), [0, 1])
         run([made], range(3))
         again = routed(weights(SHAPES), [0])
         again.load_state_dict(made.state_dict())
         assert [group["param_names"] for group in again.param_groups] == [["p0"], ["p1", "p2", "p3"]]
-        assert [group["rule"] for group in again.param_groups] == ["LAMB", "AdamW"]
+        assert [group["rule"] for group in again.param_groups] == ["Adam", "AdamW"]
         for p, q in zip(members(made), members(again), strict=True):
             same([made.state[p]["exp_avg"], made.state[p]["step"]], [again.state[q]["exp_avg"], again.state[q]["step"]])
+
+    @pytest.mark.parametrize(("before", "after"), [("SGD", "Muon"), ("Muon", "SGD"), ("LAMB", "AdamW")])
+    def test_by_name_a_state_of_the_same_key_only_is_refused(self, before: str, after: str) -> None:
+        """After 30 gradients of 1 and momentum 0.95 SGD's momentum_buffer is 15.7, a sum, and Muon's 0.785."""
+
+        def of(rule: str) -> Optimizer:
+            named = [("a", weights(((3, 3),))[0]), ("b", weights(((3,),))[0])]
+            more = {"momentum": 0.95} if rule == "SGD" else {}
+            return thalweg.Lion([{"params": named[:1], "rule": rule, **more}, {"params": named[1:]}])
+
+        made = of(before)
+        for p in members(made):
+            p.grad = torch.ones_like(p)
+        made.step()
+        fresh = of(after)
+        with pytest.raises(ValueError, match=f"is now by {after} .* {before}'s, which may be another average or sum"):
+            fresh.load_state_dict(made.state_dict())
+        assert not fresh.state
 
     def test_by_name_the_same_groups_by_other_rules(self) -> None:
         params = weights(SHAPES)
         made = both(params)
         run([made], range(2))
         named = [(f"p{i}", p) for i, p in enumerate(weights(SHAPES))]
-        one = thalweg.LAMB([{"params": named[:HALF]}, {"params": named[HALF:], "rule": "SGD"}], lr=0.5)
+        one = thalweg.Adam([{"params": named[:HALF]}, {"params": named[HALF:], "rule": "SGD"}], lr=0.5)
         one.load_state_dict(made.state_dict())
         assert [group["lr"] for group in one.param_groups] == [0.5, 1e-3]  # its own, since they are another rule's
         assert "betas" not in one.param_groups[1]

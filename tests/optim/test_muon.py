@@ -274,6 +274,21 @@ def test_checkpoints_of_torchs_class() -> None:
     assert "ns_steps" not in made.param_groups[0]
 
 
+@pytest.mark.parametrize("theirs", [True, False])
+def test_how_parameters_are_read_is_no_checkpoints(theirs: bool) -> None:
+    """Neither torch's class, which knows nothing of it, nor a checkpoint from before it was said changes that."""
+    read = {"transposed": True, "split_sizes": (4, 4, 4), "flat": True}
+    before = torch.optim.Muon if theirs else thalweg.Muon
+    saved = before(parameters([(4, 12)], torch.float32), lr=0.02)
+    stepped(saved)
+    made = thalweg.Muon(parameters([(4, 12)], torch.float32), lr=1.0, **read)
+    made.load_state_dict(saved.state_dict())
+    group = made.param_groups[0]
+    assert ({key: group[key] for key in read}, group["lr"]) == (read, 0.02)
+    kept = made.state[group["params"][0]]["momentum_buffer"]
+    assert torch.equal(kept, saved.state_dict()["state"][0]["momentum_buffer"])
+
+
 def test_the_element_type_of_products_is_kept_as_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_of_processor", lambda: "float32")
     made = thalweg.Muon(parameters([(4, 4)], torch.float32))

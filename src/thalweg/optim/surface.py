@@ -8,8 +8,10 @@ from typing import Any, Literal
 from thalweg.closest import closest
 from thalweg.formula import Coefficients, Form, Hyper, Rule, Schedule, Switch, like
 from thalweg.formula.choices import check_choices
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, inner, of_matrices, once, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, of_matrices, once, parts
 from thalweg.formula.rule import chosen as choices
+
+from .catalogued import catalogued, unwrapped
 
 # torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
 # refused, rather than ignored.
@@ -28,8 +30,10 @@ _AFTER = {"NAdam": "momentum_decay", "RAdam": "weight_decay"}
 _TORCHS_NAMES = {"Adafactor": {"d": "clip_threshold"}}
 # What stands around every rule and may differ by parameter group.
 CHAIN = ("decay", "lr_scale", "decay_scale", "maximize", "clip_value", "ema", "ema_warmup")
-# What a group may say of matrices, where the rule is of such.
-MATRICES = ("products", "flat", "transposed", "split_sizes")
+# How a group's parameters are read as matrices, where the rule is of such: that is the model's, and no checkpoint's.
+READ = ("flat", "transposed", "split_sizes")
+# All that such a group may say of matrices.
+MATRICES = ("products", *READ)
 # What a group multiplies its numbers by, whatever a scheduler makes of those.
 SCALES = {"lr_scale": "lr", "decay_scale": "weight_decay"}
 # What belongs to the optimizer as a whole, with its defaults.
@@ -79,7 +83,7 @@ def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
 def by_place(rule: type[Rule], known: Mapping[str, Any]) -> list[str]:
     """The arguments that may be given without a name, in order: the rule's own, as torch's class has them."""
     found = [key for key in known if key not in (*CHAIN, *MATRICES)]
-    after = _AFTER.get(rule.__name__)
+    after = _AFTER.get(unwrapped(rule))
     if after in found and decay_kind(rule) == "l2":
         found.insert(found.index(after) + 1, TORCHS_DECAY)
     return found
@@ -91,7 +95,7 @@ def signature(rule: type[Rule]) -> inspect.Signature:
     apart = dict.fromkeys(apart_of(rule))
     known = {**defaults(rule), **WHOLE, **apart, **({"like": None} if rule.conventions else {})}
     own = by_place(rule, defaults(rule))
-    if rule.__name__ in _HAVE_TORCHS_DECAY and decay_kind(rule) == "l2":
+    if unwrapped(rule) in _HAVE_TORCHS_DECAY and decay_kind(rule) == "l2":
         known[TORCHS_DECAY] = None
     ordered = [kinds("params", kinds.POSITIONAL_OR_KEYWORD)]
     ordered += [
@@ -197,7 +201,7 @@ def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[
 
     And with a number that torch has under another name under the rule's own.
     """
-    for theirs, own in _TORCHS_NAMES.get(inner(rule).__name__, {}).items():
+    for theirs, own in _TORCHS_NAMES.get(catalogued(rule), {}).items():
         if theirs in given:
             if own in given:
                 raise TypeError(f"{name} got {own}={given[own]!r} and {theirs}={given[theirs]!r}: give one of them")
@@ -217,16 +221,16 @@ def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[
 
 def with_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
     """A saved group that also says its decay and numbers as torch's class of the same name does, to be loaded there."""
-    names = _TORCHS_NAMES.get(inner(rule).__name__, {})
+    names = _TORCHS_NAMES.get(catalogued(rule), {})
     group = {**group, **{theirs: group[own] for theirs, own in names.items() if own in group}}
-    if rule.__name__ not in _HAVE_TORCHS_DECAY or "decay" not in group:
+    if unwrapped(rule) not in _HAVE_TORCHS_DECAY or "decay" not in group:
         return dict(group)
     return {**group, TORCHS_DECAY: group["decay"] == "decoupled"}
 
 
 def without_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
     """The reverse: a loaded group whose decay, and numbers, are said in one way."""
-    names = _TORCHS_NAMES.get(inner(rule).__name__, {})
+    names = _TORCHS_NAMES.get(catalogued(rule), {})
     group = {key: value for key, value in group.items() if key not in names or names[key] not in group}
     plain = {key: value for key, value in group.items() if key != TORCHS_DECAY}
     if names.keys() & group.keys():

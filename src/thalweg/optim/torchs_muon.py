@@ -6,6 +6,8 @@ from typing import Any
 from thalweg.formula import Rule
 from thalweg.formula.rule import entries
 
+from .catalogued import unwrapped
+
 # torch's keys of a group that ours has not, with torch's name for each scale.
 KEYS = ("ns_coefficients", "ns_steps", "adjust_lr_fn")
 _SCALES = {"original": "original", "rms": "match_rms_adamw"}
@@ -13,7 +15,7 @@ _SCALES = {"original": "original", "rms": "match_rms_adamw"}
 
 def with_torchs(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
     """A saved group that also says what torch's class asks, where it can be said: all steps alike, a scale it has."""
-    if rule.__name__ != "Muon" or group["scale"] not in _SCALES:
+    if unwrapped(rule) != "Muon" or group["scale"] not in _SCALES:
         return dict(group)
     steps = [tuple(each) for each in entries(rule, "coefficients", group["coefficients"])]
     if len({*steps}) > 1:
@@ -26,8 +28,8 @@ def with_torchs(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
 def without_torchs(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
     """The reverse: a loaded group as ours; what torch has saved alone becomes the form that torch computes."""
     found = {key: value for key, value in group.items() if key not in KEYS}
-    if rule.__name__ != "Muon" or "coefficients" in group or "ns_coefficients" not in group:
-        return found if rule.__name__ == "Muon" else dict(group)
+    if unwrapped(rule) != "Muon" or "coefficients" in group or "ns_coefficients" not in group:
+        return found if unwrapped(rule) == "Muon" else dict(group)
     scale = {theirs: ours for ours, theirs in _SCALES.items()}.get(group["adjust_lr_fn"] or "original", "none")
     form = {"safety": 1.0, "floor": "floored", "scale": scale, "gram": False, "heavy_ball": False}
     return {**found, "coefficients": (tuple(group["ns_coefficients"]),) * group["ns_steps"], **form}
