@@ -403,8 +403,12 @@ class TestModels:
         for make in (thalweg.AdamW, lambda *given, **how: thalweg.create("adamw", *given, **how)):
             with pytest.raises(TypeError, match="AdamW is no rule for matrices"):
                 make(model, others=thalweg.AdamW(lr=1.0))
-        with pytest.raises(TypeError, match="is not iterable"):
+        with pytest.raises(TypeError, match=r"give AdamW\(model.parameters\(\), ...\), or thalweg.create\('adamw'"):
             thalweg.AdamW(torch.nn.Linear(2, 2))
+        with pytest.raises(TypeError, match=r"first, got 0.0003: write AdamW\(model.parameters\(\), lr="):
+            thalweg.AdamW(3e-4)
+        listed = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2))])  # a module that is a list of parameters
+        assert len(thalweg.AdamW(listed).param_groups[0]["params"]) == 1
 
     def test_parameters_are_all_of_the_rule(self) -> None:
         made = Scaled(p for p in network().parameters() if p.dim() > 1)

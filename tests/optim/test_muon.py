@@ -225,7 +225,10 @@ def test_a_model_is_routed_and_its_matrices_are_read_as_it_says() -> None:
 
 def test_what_is_no_matrix_is_refused() -> None:
     bias = torch.nn.Parameter(torch.ones(3))
-    with pytest.raises(ValueError, match=r"Muon steps matrices, and 'bias' is a vector of 3: give .* thalweg.AdamW"):
+    with pytest.raises(
+        ValueError,
+        match=r"'bias' is a vector of 3: .*\(model, others=thalweg.AdamW.*\"rule\": \"AdamW\"",
+    ):
         thalweg.Muon([("bias", bias)])
     with pytest.raises(ValueError, match=r"parameter 0 of group 0 .* is a single number"):
         thalweg.SOAP([torch.nn.Parameter(torch.tensor(1.0))])
@@ -233,6 +236,33 @@ def test_what_is_no_matrix_is_refused() -> None:
     with pytest.raises(ValueError, match="is a vector of 3"):
         made.add_param_group({"params": [bias]})
     assert len(made.param_groups) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ({"ns_steps": 5}, r"coefficients=\(\(3.4445, -4.775, 2.0315\),\) \* steps"),
+        ({"ns_coefficients": (3.0, -4.0, 2.0)}, r"coefficients=\(\(a, b, c\),\) \* steps"),
+        ({"adjust_lr_fn": "match_rms_adamw"}, "scale='rms'"),
+        ({"adjust_lr_fn": None}, "scale='original'"),
+    ],
+)
+def test_torchs_arguments_are_named_in_our_words(given: dict[str, Any], instead: str) -> None:
+    match = f"an argument of torch.optim.Muon: it is .*{instead}; thalweg.Muon\\(..., like='torch'\\) has"
+    for made in (thalweg.Muon, thalweg.NorMuon, thalweg.wrap(thalweg.Muon, Cautious)):
+        with pytest.raises(TypeError, match=match):
+            made(parameters([(2, 2)]), **given)
+    with pytest.raises(TypeError, match=match):
+        thalweg.Muon([{"params": parameters([(2, 2)]), **given}])
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked", "meant"),
+    [(thalweg.Muon, "betas", "momentum"), (thalweg.Muon, "other", "others"), (thalweg.AdamW, "momentum", "betas")],
+)
+def test_an_unknown_argument_says_what_may_be_meant(rule: Any, asked: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"takes no '{asked}'; it takes lr, .*; did you mean '{meant}'\\?$"):
+        rule(parameters([(2, 2)]), **{asked: 0.9})
 
 
 def test_splits_that_do_not_fit_are_refused() -> None:

@@ -117,7 +117,8 @@ class Optimizer(torch.optim.Optimizer):
         self._rules = Rules(type(self))
         self._scheduling = scheduling.scheduling(self._rules, asked.apart["schedule"])
         self._keep_readouts([kept])
-        super().__init__(model_groups.given(type(self), params, asked.apart["others"]), {**asked.usual, **kept})
+        groups = arguments.parameters(type(self), model_groups.given(type(self), params, asked.apart["others"]))
+        super().__init__(groups, {**asked.usual, **kept})
         self.state: WatchedState = WatchedState()
         if self._scheduling is not None:
             self._scheduling.check(self.param_groups)

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal
 
-from thalweg.closest import closest
+from thalweg.closest import closest, did_you_mean
 from thalweg.formula import Coefficients, Form, Hyper, Rule, Schedule, Switch, like
 from thalweg.formula.choices import check_choices
 from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, of_matrices, once, parts
 from thalweg.formula.rule import chosen as choices
 
 from .catalogued import catalogued, unwrapped
+from .torchs_muon import refuse_torchs
 
 # torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
 # refused, rather than ignored.
@@ -309,6 +310,7 @@ def check_group(rule: type[Rule], name: str, group: Mapping[str, Any]) -> None:
     known = defaults(rule)
     if "weight_decay" not in known and group.get("weight_decay"):
         raise TypeError(f"{name} takes no weight decay, but a group has weight_decay={group['weight_decay']!r}")
+    refuse_torchs(rule, name, group)
     for key in group:
         if key not in known and (meant := closest(key, known, cutoff=0.85)):
             raise TypeError(f"{name}: a group has {key!r}; did you mean {meant!r}?")
@@ -331,15 +333,26 @@ def check_whole(name: str, given: Mapping[str, Any]) -> None:
         raise ValueError(f"{name}: nonfinite must be one of {', '.join(NONFINITE)}, got {given['nonfinite']!r}")
 
 
+# What rules with one average and with two call the same number.
+_ALIKE = {"betas": "momentum", "momentum": "betas"}
+
+
+def _meant(asked: str, takes: Sequence[str]) -> str:
+    """The end of a sentence about an argument that is not taken."""
+    alike = _ALIKE.get(asked)
+    return f"; did you mean {alike!r}?" if alike in takes else did_you_mean(asked, takes)
+
+
 def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     """Raise for arguments that the rule's optimizer does not take, or outside their range.
 
     ``name`` is what the user called; ``given`` the keyword arguments, or a group's own.
     """
     known = defaults(rule)
+    refuse_torchs(rule, name, given)
     if unknown := [key for key in given if key not in known]:
-        takes = ", ".join([*known, *WHOLE, *apart_of(rule), *(["like"] if rule.conventions else [])])
-        raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {takes}")
+        takes = [*known, *WHOLE, *apart_of(rule), *(["like"] if rule.conventions else [])]
+        raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {', '.join(takes)}{_meant(unknown[0], takes)}")
     merged = {**known, **given}
     for key, value in merged.items():
         if isinstance(known[key], tuple) and (not isinstance(value, tuple) or len(value) != len(known[key])):
