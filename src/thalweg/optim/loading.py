@@ -14,7 +14,7 @@ from thalweg.formula.rule import of_matrices, parts, shaped
 
 from . import readouts, surface, torchs_muon
 from .catalogued import catalogued
-from .joined import Rules
+from .joined import Part, Rules
 from .named import OPTIMIZERS
 from .scheduling import COUNT
 from .state import shape_of
@@ -83,10 +83,10 @@ def _by_others(saved: Saved, ordered: Saved, groups: Sequence[Mapping[str, Any]]
 
 
 def _means(name: str, rules: Rules) -> Mapping[str, State]:
-    """The states that the rule of this name keeps, by key; none of a rule that is not known here."""
+    """The states that the rule of this name keeps of its own, by key; none of a rule that is not known here."""
     beside = [part.made for part in (rules.own, *rules.beside.values()) if part.name == name]
     made = next(iter(beside), OPTIMIZERS.get(name.lower()))
-    return {} if made is None else {state.key: state for state in parts(made.whole, State).values()}
+    return {} if made is None else {state.key: state for state in parts(made.rule, State).values()}
 
 
 def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> Saved:
@@ -265,7 +265,7 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
                     f"of {name} is not among them"
                 )
             if kept and number in by_others:
-                _refuse_other_meanings(by_others[number], name, needed, {*kept}, rules)
+                _refuse_other_meanings(by_others[number], rules.of(own), needed, {*kept}, rules)
             for key in needed.keys() & kept.keys():
                 if kept[key].shape != shape_of(rule, values, param, needed[key]):
                     raise ValueError(
@@ -274,13 +274,16 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
                     )
 
 
-def _refuse_other_meanings(theirs: str, name: str, needed: Mapping[str, State], kept: set[str], rules: Rules) -> None:
-    """Raise ValueError unless the states that one rule ``kept`` are what another one, called ``name``, needs."""
-    means = _means(theirs, rules)
-    changed = f"the checkpoint's parameters have been updated by other rules, and of one that is now by {name}"
+def _refuse_other_meanings(theirs: str, part: Part, needed: Mapping[str, State], kept: set[str], rules: Rules) -> None:
+    """Raise ValueError unless the states that one rule ``kept`` are what another one needs.
+
+    What goes around every rule, as averages of the weights, means the same beside each.
+    """
+    means, own = _means(theirs, rules), parts(part.made.rule, State).values()
+    changed = f"the checkpoint's parameters have been updated by other rules, and of one that is now by {part.name}"
     if missing := sorted(needed.keys() - kept):
         wrong = f"{_some(missing)} is not among its states"
-    elif other := sorted(key for key, state in needed.items() if means.get(key) is not state):
+    elif other := sorted(state.key for state in own if state.key in needed and means.get(state.key) is not state):
         wrong = f"{_some(other)} is {theirs}'s, which may be another average or sum of that name"
     else:
         return
