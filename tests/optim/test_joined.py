@@ -422,6 +422,23 @@ def both(params: list[torch.Tensor], **options: Any) -> Optimizer:
     return thalweg.AdamW(groups, lr=0.1, **options)
 
 
+@pytest.mark.parametrize("scheduled", [{}, {"schedule": Linear(steps=9)}])
+@pytest.mark.parametrize("taken_out", [True, False])
+def test_a_rule_that_is_written_over_is_refused_at_the_step(taken_out: bool, scheduled: dict[str, Any]) -> None:
+    made = both(weights(SHAPES), **scheduled)
+    give(members(made), 0)
+    before = [p.clone() for p in members(made)]
+    if taken_out:
+        del made.param_groups[1]["rule"]
+    else:
+        made.param_groups[1]["rule"] = "AdamW"
+    with pytest.raises(ValueError, match="group 1 is to be updated by AdamW and has no 'betas': a group's rule"):
+        made.step()
+    same(members(made), before)
+    made.param_groups[1]["rule"] = "SGD"
+    made.step()
+
+
 class TestCheckpoints:
     @pytest.mark.parametrize("how", [copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
     def test_copies_go_on(self, how: Callable[[Optimizer], Optimizer]) -> None:
