@@ -311,7 +311,7 @@ def test_how_parameters_are_read_is_no_checkpoints(theirs: bool) -> None:
     before = torch.optim.Muon if theirs else thalweg.Muon
     saved = before(parameters([(4, 12)], torch.float32), lr=0.02)
     stepped(saved)
-    made = thalweg.Muon(parameters([(4, 12)], torch.float32), lr=1.0, **read)
+    made = thalweg.Muon([{"params": parameters([(4, 12)], torch.float32), **read}], lr=1.0)
     made.load_state_dict(saved.state_dict())
     group = made.param_groups[0]
     assert ({key: group[key] for key in read}, group["lr"]) == (read, 0.02)
