@@ -135,7 +135,7 @@ STANDINS = {
         import torch
         from torch.nn.functional import cross_entropy
         from my_script import Net, batches
-        model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.LayerNorm(8))
+        model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 2))
         """,
     ("README.md", "Normalise"): "x, residual = torch.randn(2, 512), torch.randn(2, 512)",
     ("docs/formula.md", "The language of rules"): """

@@ -489,8 +489,12 @@ class TestModels:
         for make in (thalweg.AdamW, lambda *given, **how: thalweg.create("adamw", *given, **how)):
             with pytest.raises(TypeError, match="AdamW is no rule for matrices"):
                 make(model, others=thalweg.AdamW(lr=1.0))
-        with pytest.raises(TypeError, match="is not iterable"):
+        with pytest.raises(TypeError, match=r"give AdamW\(model.parameters\(\), ...\), or thalweg.create\('adamw'"):
             thalweg.AdamW(torch.nn.Linear(2, 2))
+        with pytest.raises(TypeError, match=r"first, got 0.0003: write AdamW\(model.parameters\(\), lr="):
+            thalweg.AdamW(3e-4)
+        listed = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2))])  # a module that is a list of parameters
+        assert len(thalweg.AdamW(listed).param_groups[0]["params"]) == 1
 
     def test_parameters_are_all_of_the_rule(self) -> None:
         made = Scaled(p for p in network().parameters() if p.dim() > 1)
@@ -502,6 +506,23 @@ def both(params: list[torch.Tensor], **options: Any) -> Optimizer:
     named = [(f"p{i}", p) for i, p in enumerate(params)]
     groups = [{"params": named[:HALF]}, {"params": named[HALF:], "rule": thalweg.SGD(lr=0.2, momentum=0.9)}]
     return thalweg.AdamW(groups, lr=0.1, **options)
+
+
+@pytest.mark.parametrize("scheduled", [{}, {"schedule": Linear(steps=9)}])
+@pytest.mark.parametrize("taken_out", [True, False])
+def test_a_rule_that_is_written_over_is_refused_at_the_step(taken_out: bool, scheduled: dict[str, Any]) -> None:
+    made = both(weights(SHAPES), **scheduled)
+    give(members(made), 0)
+    before = [p.clone() for p in members(made)]
+    if taken_out:
+        del made.param_groups[1]["rule"]
+    else:
+        made.param_groups[1]["rule"] = "AdamW"
+    with pytest.raises(ValueError, match="group 1 is to be updated by AdamW and has no 'betas': a group's rule"):
+        made.step()
+    same(members(made), before)
+    made.param_groups[1]["rule"] = "SGD"
+    made.step()
 
 
 class TestCheckpoints:
@@ -557,28 +578,47 @@ class TestCheckpoints:
             plain.load_state_dict(made.state_dict())
 
     def test_by_name_are_routed_anew_where_states_fit(self) -> None:
-        """LAMB and AdamW keep the same averages: p1 changes its rule, and its averages go with it."""
+        """AdamW has its averages from Adam: p1 changes its rule, and its averages go with it."""
 
-        def routed(params: list[torch.Tensor], by_lamb: Sequence[int]) -> Optimizer:
-            rules = [("LAMB", by_lamb), ("AdamW", [i for i in range(len(params)) if i not in by_lamb])]
+        def routed(params: list[torch.Tensor], by_adam: Sequence[int]) -> Optimizer:
+            rules = [("Adam", by_adam), ("AdamW", [i for i in range(len(params)) if i not in by_adam])]
             groups = [{"params": [(f"p{i}", params[i]) for i in of], "rule": rule} for rule, of in rules]
-            return thalweg.LAMB(groups, lr=0.1)
+            return thalweg.Adam(groups, lr=0.1, ema=0.9, readouts={"tail": thalweg.averaged(start=1)})
 
         made = routed(weights(SHAPES), [0, 1])
         run([made], range(3))
         again = routed(weights(SHAPES), [0])
         again.load_state_dict(made.state_dict())
         assert [group["param_names"] for group in again.param_groups] == [["p0"], ["p1", "p2", "p3"]]
-        assert [group["rule"] for group in again.param_groups] == ["LAMB", "AdamW"]
+        assert [group["rule"] for group in again.param_groups] == ["Adam", "AdamW"]
         for p, q in zip(members(made), members(again), strict=True):
-            same([made.state[p]["exp_avg"], made.state[p]["step"]], [again.state[q]["exp_avg"], again.state[q]["step"]])
+            assert made.state[p].keys() == again.state[q].keys()
+            same([*made.state[p].values()], [*again.state[q].values()])
+
+    @pytest.mark.parametrize(("before", "after"), [("SGD", "Muon"), ("Muon", "SGD"), ("LAMB", "AdamW")])
+    def test_by_name_a_state_of_the_same_key_only_is_refused(self, before: str, after: str) -> None:
+        """After 30 gradients of 1 and momentum 0.95 SGD's momentum_buffer is 15.7, a sum, and Muon's 0.785."""
+
+        def of(rule: str) -> Optimizer:
+            named = [("a", weights(((3, 3),))[0]), ("b", weights(((3,),))[0])]
+            more = {"momentum": 0.95} if rule == "SGD" else {}
+            return thalweg.Lion([{"params": named[:1], "rule": rule, **more}, {"params": named[1:]}])
+
+        made = of(before)
+        for p in members(made):
+            p.grad = torch.ones_like(p)
+        made.step()
+        fresh = of(after)
+        with pytest.raises(ValueError, match=f"is now by {after} .* {before}'s, which may be another average or sum"):
+            fresh.load_state_dict(made.state_dict())
+        assert not fresh.state
 
     def test_by_name_the_same_groups_by_other_rules(self) -> None:
         params = weights(SHAPES)
         made = both(params)
         run([made], range(2))
         named = [(f"p{i}", p) for i, p in enumerate(weights(SHAPES))]
-        one = thalweg.LAMB([{"params": named[:HALF]}, {"params": named[HALF:], "rule": "SGD"}], lr=0.5)
+        one = thalweg.Adam([{"params": named[:HALF]}, {"params": named[HALF:], "rule": "SGD"}], lr=0.5)
         one.load_state_dict(made.state_dict())
         assert [group["lr"] for group in one.param_groups] == [0.5, 1e-3]  # its own, since they are another rule's
         assert "betas" not in one.param_groups[1]

@@ -1,5 +1,6 @@
 """Checkpoints: found by parameter name, in the types they were saved in, never shared with the checkpoint."""
 
+import inspect
 import io
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 import thalweg
+from thalweg.formula import Decay, Hyper, Rule, State
 
 
 def network(dtype: torch.dtype = torch.float32, seed: int = 0) -> torch.nn.Sequential:
@@ -187,3 +189,82 @@ def test_a_state_that_is_missing_alone_is_created() -> None:
     for kept in beside["state"].values():
         kept["note"] = torch.ones(2)
     made.load_state_dict(beside)
+
+
+class TestNamesOfTheCatalogues:
+    """A rule of somebody's own that is called as one of the catalogue's is another: nothing is translated."""
+
+    def test_an_own_muon(self) -> None:
+        @thalweg.optimizer
+        class Muon(Rule):
+            lr = Hyper(1e-3)
+
+            @staticmethod
+            def step(g, lr):
+                return lr * g
+
+        made = Muon([torch.nn.Parameter(torch.ones(3))], lr=0.5)
+        assert "ns_steps" not in made.state_dict()["param_groups"][0]
+        again = Muon([torch.nn.Parameter(torch.ones(3))])
+        again.load_state_dict(through_a_file(made.state_dict()))
+        assert again.param_groups[0]["lr"] == 0.5
+
+    def test_an_own_adafactor_with_a_number_d(self) -> None:
+        @thalweg.optimizer
+        class Adafactor(Rule):
+            lr = Hyper(1e-3)
+            d = Hyper(1.0)
+
+            @staticmethod
+            def step(g, lr, d):
+                return lr * d * g
+
+        (p,) = params = [torch.nn.Parameter(torch.ones(3))]
+        made = Adafactor(params, lr=0.5, d=0.25)
+        p.grad = torch.ones(3)
+        made.step()
+        assert p.tolist() == [0.875] * 3
+        assert "clip_threshold" not in made.state_dict()["param_groups"][0]
+        made.load_state_dict(made.state_dict())
+        assert made.param_groups[0]["d"] == 0.25
+
+    def test_an_own_adam(self) -> None:
+        @thalweg.optimizer
+        class Adam(Rule):
+            lr = Hyper(1e-3)
+            weight_decay = Decay("l2")
+
+            @staticmethod
+            def step(g, lr):
+                return lr * g
+
+        made = Adam([torch.nn.Parameter(torch.ones(3))])
+        assert "decoupled_weight_decay" not in made.state_dict()["param_groups"][0]
+        assert "decoupled_weight_decay" not in inspect.signature(Adam).parameters
+        assert "decoupled_weight_decay" in inspect.signature(thalweg.Adam).parameters
+
+    def test_an_own_sgd_that_counts_steps(self) -> None:
+        """torch's SGD counts none, so a checkpoint without a count is whole; of a rule that asks for it it is not."""
+
+        @thalweg.optimizer
+        class SGD(Rule):
+            lr = Hyper(1e-3)
+            m = State("momentum_buffer")
+
+            @staticmethod
+            def prepare(t):
+                return {"share": 1.0 / t}
+
+            @staticmethod
+            def step(g, m, lr, share):
+                m = m + share * g
+                return lr * m, m
+
+        (p,) = params = [torch.nn.Parameter(torch.ones(3))]
+        made = SGD(params)
+        p.grad = torch.ones(3)
+        made.step()
+        saved = made.state_dict()
+        del saved["state"][0]["step"]
+        with pytest.raises(KeyError, match="not how many steps it has taken"):
+            SGD(params).load_state_dict(saved)

@@ -227,7 +227,10 @@ def test_a_model_is_routed_and_its_matrices_are_read_as_it_says() -> None:
 
 def test_what_is_no_matrix_is_refused() -> None:
     bias = torch.nn.Parameter(torch.ones(3))
-    with pytest.raises(ValueError, match=r"Muon steps matrices, and 'bias' is a vector of 3: give .* thalweg.AdamW"):
+    with pytest.raises(
+        ValueError,
+        match=r"'bias' is a vector of 3: .*\(model, others=thalweg.AdamW.*\"rule\": \"AdamW\"",
+    ):
         thalweg.Muon([("bias", bias)])
     with pytest.raises(ValueError, match=r"parameter 0 of group 0 .* is a single number"):
         thalweg.SOAP([torch.nn.Parameter(torch.tensor(1.0))])
@@ -235,6 +238,33 @@ def test_what_is_no_matrix_is_refused() -> None:
     with pytest.raises(ValueError, match="is a vector of 3"):
         made.add_param_group({"params": [bias]})
     assert len(made.param_groups) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        ({"ns_steps": 5}, r"coefficients=\(\(3.4445, -4.775, 2.0315\),\) \* steps"),
+        ({"ns_coefficients": (3.0, -4.0, 2.0)}, r"coefficients=\(\(a, b, c\),\) \* steps"),
+        ({"adjust_lr_fn": "match_rms_adamw"}, "scale='rms'"),
+        ({"adjust_lr_fn": None}, "scale='original'"),
+    ],
+)
+def test_torchs_arguments_are_named_in_our_words(given: dict[str, Any], instead: str) -> None:
+    match = f"an argument of torch.optim.Muon: it is .*{instead}; thalweg.Muon\\(..., like='torch'\\) has"
+    for made in (thalweg.Muon, thalweg.NorMuon, thalweg.wrap(thalweg.Muon, Cautious)):
+        with pytest.raises(TypeError, match=match):
+            made(parameters([(2, 2)]), **given)
+    with pytest.raises(TypeError, match=match):
+        thalweg.Muon([{"params": parameters([(2, 2)]), **given}])
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked", "meant"),
+    [(thalweg.Muon, "betas", "momentum"), (thalweg.Muon, "other", "others"), (thalweg.AdamW, "momentum", "betas")],
+)
+def test_an_unknown_argument_says_what_may_be_meant(rule: Any, asked: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"takes no '{asked}'; it takes lr, .*; did you mean '{meant}'\\?$"):
+        rule(parameters([(2, 2)]), **{asked: 0.9})
 
 
 def test_splits_that_do_not_fit_are_refused() -> None:
@@ -274,6 +304,21 @@ def test_checkpoints_of_torchs_class() -> None:
     stepped(back)
     made.load_state_dict(made.state_dict())  # with torch's keys, which are not ours
     assert "ns_steps" not in made.param_groups[0]
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+def test_how_parameters_are_read_is_no_checkpoints(theirs: bool) -> None:
+    """Neither torch's class, which knows nothing of it, nor a checkpoint from before it was said changes that."""
+    read = {"transposed": True, "split_sizes": (4, 4, 4), "flat": True}
+    before = torch.optim.Muon if theirs else thalweg.Muon
+    saved = before(parameters([(4, 12)], torch.float32), lr=0.02)
+    stepped(saved)
+    made = thalweg.Muon([{"params": parameters([(4, 12)], torch.float32), **read}], lr=1.0)
+    made.load_state_dict(saved.state_dict())
+    group = made.param_groups[0]
+    assert ({key: group[key] for key in read}, group["lr"]) == (read, 0.02)
+    kept = made.state[group["params"][0]]["momentum_buffer"]
+    assert torch.equal(kept, saved.state_dict()["state"][0]["momentum_buffer"])
 
 
 def test_the_element_type_of_products_is_kept_as_a_word(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -503,7 +503,11 @@ def test_the_model_may_say_what_its_output_is() -> None:
         def get_output_embeddings(self) -> nn.Module | None:
             raise NotImplementedError
 
-    assert outputs(Silent()) == outputs(Refuses()) == {"next.weight"}
+    class Lacks(Says):
+        def get_output_embeddings(self) -> nn.Module | None:
+            return self.decoder.output  # type: ignore[union-attr, return-value]
+
+    assert outputs(Silent()) == outputs(Refuses()) == outputs(Lacks()) == {"next.weight"}
 
 
 def test_names_decide_nothing() -> None:
@@ -717,6 +721,15 @@ def test_groups_are_exempt_as_those_of_param_groups() -> None:
         assert {name for group in groups if "weight_decay" in group for name, _ in group["params"]} == exempt
     with pytest.raises(ValueError, match="no_decay: 'biases' is none of the kinds"):
         routed_groups(routed(model), ("biases",))
+
+
+def test_a_convolution_of_the_name_conv1d_is_one() -> None:
+    """As people wrap torch's with their own padding: rows are outputs, while those of GPT-2's layer are inputs."""
+    wrapped = type("Conv1D", (nn.Conv1d,), {})(4, 6, 3)
+    own = type("Conv1D", (Raw,), {})(weight=(6, 4, 3))
+    for layer, transposed in ((wrapped, False), (own, False), (Conv1D(6, 4), True)):
+        model = nn.Sequential(layer, nn.Linear(6, 2))
+        assert [route.transposed for route in thalweg.routed(model).matrices] == [transposed]
 
 
 def test_groups_of_convolutions_and_transposed_layers() -> None:

@@ -493,6 +493,26 @@ def test_what_cannot_be_scheduled_is_refused(kind: Any, given: Any, error: type[
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_number_by_its_own_name_is_not_another_rules(turned: bool) -> None:
+    """In the third of 4 steps SGD's momentum is 0.9 * 3/4, AdamW's beta1 0.8 * 1/2."""
+    said = {"momentum": schedules.Linear(steps=4, last=0.5), "beta1": schedules.Linear(steps=4)}
+    groups = [{"params": [weight()]}, {"params": [weight()], "rule": thalweg.AdamW(betas=(0.8, 0.9))}]
+    if turned:  # AdamW is the optimizer's own, and SGD beside it
+        groups = [{"params": [weight()], "rule": thalweg.SGD(momentum=0.9)}, {"params": [weight()]}]
+        made: Any = thalweg.AdamW(groups, betas=(0.8, 0.9), schedule=dict(reversed(said.items())))
+        assert made.schedule == {"beta1": said["beta1"]}
+    else:
+        made = thalweg.SGD(groups, momentum=0.9, schedule=said)
+        assert made.schedule == said
+    for _ in range(3):
+        for group in made.param_groups:
+            group["params"][0].grad = torch.ones_like(group["params"][0])
+        made.step()
+    by_sgd, by_adamw = made.param_groups
+    assert (by_sgd["momentum"], by_adamw["betas"]) == (pytest.approx(0.9 * 0.75), (pytest.approx(0.8 * 0.5), 0.9))
+
+
 def test_a_schedule_belongs_to_the_optimizer_as_a_whole() -> None:
     with pytest.raises(TypeError, match="'schedule' belongs to the optimizer as a whole"):
         thalweg.SGD([{"params": [weight()], "schedule": schedules.Cosine(9)}])

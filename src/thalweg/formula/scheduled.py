@@ -19,6 +19,12 @@ def meant(rule: type[Rule], asked: str) -> str:
     return "beta1" if asked == "momentum" and asked not in hypers(rule) and "beta1" in hypers(rule) else asked
 
 
+def by_own_names(rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a rule's numbers: by its own name of a number where there is that, else by another rule's."""
+    others = {asked for asked in given if meant(rule, asked) != asked and meant(rule, asked) in given}
+    return {asked: schedule for asked, schedule in given.items() if asked not in others}
+
+
 def takes(rule: type[Rule], asked: str) -> bool:
     """Whether a number is one of the rule's, and is asked for in a step."""
     number = meant(rule, asked)

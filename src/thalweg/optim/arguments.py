@@ -1,10 +1,14 @@
 """What an optimizer's class is given besides parameters: sorted by what it belongs to, and checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import nn
+
 from . import surface
+from .catalogued import unwrapped
 
 APART = ("schedule", "readouts", "others")
 """What is said once of an optimizer, and is neither an option of groups nor an attribute."""
@@ -55,3 +59,23 @@ def read(made: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Asked:
     surface.check(whole, name, {**known, **options})
     surface.check_whole(name, of_whole)
     return Asked({**known, **options}, {**conventional, **options}, of_whole, apart)
+
+
+def parameters(made: Any, params: Any) -> Any:
+    """What an optimizer's class is given to update, if it may be that: torch says of other things what they are not.
+
+    Raises TypeError for a model, of which there are parameters to give, and for what holds none.
+    """
+    name = made.__name__
+    if isinstance(params, nn.Module) and not isinstance(params, nn.ParameterList):
+        asked = repr(unwrapped(made.rule).lower()) if unwrapped(made.rule) else name
+        raise TypeError(
+            f"{name} takes parameters, and {type(params).__name__} is a model: give {name}(model.parameters(), ...), "
+            f"or thalweg.create({asked}, model, ...), which leaves biases and norms without weight decay"
+        )
+    if not isinstance(params, torch.Tensor | Iterable):
+        raise TypeError(
+            f"{name} takes parameters first, got {params!r}: write {name}(model.parameters(), lr=1e-3), each option by "
+            "its name"
+        )
+    return params

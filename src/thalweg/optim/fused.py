@@ -21,9 +21,14 @@ def inputs_first(module: nn.Module) -> bool:
 
     So are transposed convolutions, GPT-2's Conv1D, and experts that say ``is_transposed`` (transformers).
     """
-    return (
-        isinstance(module, _ConvTransposeNd) or is_a(module, "Conv1D") or getattr(module, "is_transposed", None) is True
-    )
+    if isinstance(module, CONVOLUTIONS):
+        return isinstance(module, _ConvTransposeNd)
+    return _gpt2s(module) or getattr(module, "is_transposed", None) is True
+
+
+def _gpt2s(module: nn.Module) -> bool:
+    """Whether this is GPT-2's Conv1D, transformers' or a copy: a linear layer, and not the convolution of that name."""
+    return is_a(module, "Conv1D") and getattr(getattr(module, "weight", None), "ndim", 2) == 2
 
 
 def fused(
@@ -49,7 +54,7 @@ def fused(
     if isinstance(module, nn.RNNBase | nn.RNNCellBase) and outputs > module.hidden_size:
         return "gates", (module.hidden_size,) * (outputs // module.hidden_size)
     width = getattr(modules.get(path.rpartition(".")[0]), "split_size", None)
-    if is_a(module, "Conv1D") and isinstance(width, int) and outputs in (2 * width, 3 * width):
+    if _gpt2s(module) and isinstance(width, int) and outputs in (2 * width, 3 * width):
         parts = (width,) * (outputs // width)
         return "fused query, key, value" if len(parts) == 3 else "fused key, value", parts
     return None

@@ -1,7 +1,7 @@
 """What a checkpoint is to an optimizer: states by parameter, found by name where both sides know names."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -10,10 +10,12 @@ import torch
 from thalweg.formula import Scalar, State
 from thalweg.formula.compose import live_states, usual_switches
 from thalweg.formula.kernel import counts_steps
-from thalweg.formula.rule import inner, parts, shaped
+from thalweg.formula.rule import of_matrices, parts, shaped
 
 from . import readouts, surface, torchs_muon
-from .joined import Rules
+from .catalogued import catalogued
+from .joined import Part, Rules
+from .named import OPTIMIZERS
 from .scheduling import COUNT
 from .state import shape_of
 
@@ -45,13 +47,16 @@ def _begun(saved: Saved, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any
 def _plainly(theirs: Mapping[str, Any], own: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
     """A saved group in the words of the optimizer's group: its rule said where that says its, decay said once.
 
+    How parameters are read as matrices is the optimizer's own, since the model is what it is whoever has trained it.
+
     What stands around every rule but this one, as the decay of one that does it itself, is left out: it would be done
     beside the rule's own.
     """
     part = rules.of(own)
     left_out = {"rule", *surface.CHAIN} - {*surface.defaults(part.whole)}
     said = torchs_muon.without_torchs(part.made.rule, surface.without_torchs_decay(part.made.rule, theirs))
-    return {key: value for key, value in said.items() if key not in left_out} | {k: own[k] for k in own if k == "rule"}
+    kept = {"rule", *(surface.READ if of_matrices(part.whole) else ())}
+    return {key: value for key, value in said.items() if key not in left_out} | {k: own[k] for k in own if k in kept}
 
 
 def _refuse_other_rules(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> None:
@@ -70,11 +75,18 @@ def _is_by_another(theirs: Mapping[str, Any], own: Mapping[str, Any], rules: Rul
     return bool(theirs.get("rule", rules.of(own).name) != rules.of(own).name)
 
 
-def _by_others(saved: Saved, ordered: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> set[int]:
-    """The numbers of the parameters that another rule has updated than the one that now does."""
+def _by_others(saved: Saved, ordered: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> dict[int, str]:
+    """The numbers of the parameters that another rule has updated than the one that now does, with its name."""
     by = {number: group for group in saved["param_groups"] for number in group["params"]}
     pairs = zip(ordered["param_groups"], groups, strict=False)
-    return {n for theirs, own in pairs for n in theirs["params"] if _is_by_another(by[n], own, rules)}
+    return {n: by[n]["rule"] for theirs, own in pairs for n in theirs["params"] if _is_by_another(by[n], own, rules)}
+
+
+def _means(name: str, rules: Rules) -> Mapping[str, State]:
+    """The states that the rule of this name keeps of its own, by key; none of a rule that is not known here."""
+    beside = [part.made for part in (rules.own, *rules.beside.values()) if part.name == name]
+    made = next(iter(beside), OPTIMIZERS.get(name.lower()))
+    return {} if made is None else {state.key: state for state in parts(made.rule, State).values()}
 
 
 def by_name(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> Saved:
@@ -204,7 +216,7 @@ def _refuse_uncounted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: 
     for theirs, own in zip(saved["param_groups"], groups, strict=False):
         rule = rules.of(own).whole
         averages = {state.key for state in parts(rule, State).values()}
-        counted = counts_steps(rule, tuple(usual_switches(rule).items())) and inner(rule).__name__ != "SGD"
+        counted = counts_steps(rule, tuple(usual_switches(rule).items())) and catalogued(rule) != "SGD"
         states = [saved["state"].get(n, {}) for n in theirs["params"]]
         bare = [kept for kept in states if "step" not in kept and averages & {*kept}]
         if bare and counted:
@@ -214,12 +226,14 @@ def _refuse_uncounted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: 
             )
 
 
-def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_others: Collection[int]) -> None:
+def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_others: Mapping[int, str]) -> None:
     """Raise ValueError for the states of another optimizer, or of parameters of another shape.
 
     A state that is missing alone is created when it is needed, as when momentum is switched on; one that is there
     alone does no harm. Both together mean that the averages are there, under names that nobody reads. Where another
-    rule has updated a parameter (``by_others``), its states have to be all that the present one needs.
+    rule has updated a parameter (``by_others``, with its name), its states have to be all that the present one needs,
+    and to mean the same: to be inherited from one declaration, as AMSGrad has its averages from Adam. Of others a key
+    says little: momentum_buffer is a sum in SGD, and an average in Muon.
     """
     counts = [[len(group["params"]) for group in side] for side in (saved["param_groups"], groups)]
     if counts[0] != counts[1]:
@@ -250,17 +264,30 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
                     f"the checkpoint is of another optimizer: its states are {_some(strange)}, and {_some(missing)} "
                     f"of {name} is not among them"
                 )
-            if missing and kept and number in by_others:
-                raise ValueError(
-                    f"the checkpoint's parameters have been updated by other rules, and of one that is now by {name} "
-                    f"{_some(missing)} is not among its states: make the optimizer with the groups that were saved"
-                )
+            if kept and number in by_others:
+                _refuse_other_meanings(by_others[number], rules.of(own), needed, {*kept}, rules)
             for key in needed.keys() & kept.keys():
                 if kept[key].shape != shape_of(rule, values, param, needed[key]):
                     raise ValueError(
                         f"the checkpoint's state {key!r} has the shape {tuple(kept[key].shape)}, its parameter "
                         f"{tuple(param.shape)}: was it made for another model?"
                     )
+
+
+def _refuse_other_meanings(theirs: str, part: Part, needed: Mapping[str, State], kept: set[str], rules: Rules) -> None:
+    """Raise ValueError unless the states that one rule ``kept`` are what another one needs.
+
+    What goes around every rule, as averages of the weights, means the same beside each.
+    """
+    means, own = _means(theirs, rules), parts(part.made.rule, State).values()
+    changed = f"the checkpoint's parameters have been updated by other rules, and of one that is now by {part.name}"
+    if missing := sorted(needed.keys() - kept):
+        wrong = f"{_some(missing)} is not among its states"
+    elif other := sorted(state.key for state in own if state.key in needed and means.get(state.key) is not state):
+        wrong = f"{_some(other)} is {theirs}'s, which may be another average or sum of that name"
+    else:
+        return
+    raise ValueError(f"{changed} {wrong}: make the optimizer with the groups that were saved")
 
 
 def restored(

@@ -117,7 +117,8 @@ class Optimizer(torch.optim.Optimizer):
         self._rules = Rules(type(self))
         self._scheduling = scheduling.scheduling(self._rules, asked.apart["schedule"])
         self._keep_readouts([kept])
-        super().__init__(model_groups.given(type(self), params, asked.apart["others"]), {**asked.usual, **kept})
+        groups = arguments.parameters(type(self), model_groups.given(type(self), params, asked.apart["others"]))
+        super().__init__(groups, {**asked.usual, **kept})
         self.state: WatchedState = WatchedState()
         if self._scheduling is not None:
             self._scheduling.check(self.param_groups)
@@ -343,11 +344,25 @@ class Optimizer(torch.optim.Optimizer):
             self.state = WatchedState(self.state)
             self.state.seen = self.state.exposed = True
         scheduled = self._scheduling
-        bad = self._take(how) if scheduled is None else scheduled.step(self.param_groups, lambda: self._take(how))
+        try:
+            bad = self._take(how) if scheduled is None else scheduled.step(self.param_groups, lambda: self._take(how))
+        except LookupError:
+            self._refuse_rewritten()
+            raise
         if bad:
             self._leave_out(bad)
         elif self._windows and (plan := self._plan):
             self._windows.follow(self.param_groups, plan.launches, self.state.exposed)
+
+    def _refuse_rewritten(self) -> None:
+        """Raise ValueError for a group whose rule is not the one that it was added for."""
+        for place, group in enumerate(self.param_groups if self._rules.beside else ()):
+            part = self._rules.of(group)
+            if absent := [key for key in surface.defaults(part.whole) if key not in group]:
+                raise ValueError(
+                    f"group {place} is to be updated by {part.name} and has no {absent[0]!r}: a group's rule is said "
+                    "when it is added, so leave group['rule'] as it is, and add another group for another rule"
+                ) from None
 
     def _take(self, how: How) -> Bad:
         return self._stepper.take(self._rule_of, self.param_groups, self.state, how, self._scale(), self._telemetry)

@@ -66,7 +66,8 @@ def _said(model: nn.Module) -> Iterator[nn.Module]:
             yield from module.modules()
         asked = getattr(module, "get_output_embeddings", None)
         if callable(asked):
-            with suppress(NotImplementedError):
+            # transformers raises either where a model has no decoder to ask, as of image features alone.
+            with suppress(NotImplementedError, AttributeError):
                 if isinstance(found := asked(), nn.Module):
                     yield from found.modules()
 

@@ -46,8 +46,9 @@ def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, values
     if param.dim() < 2:
         of = "a single number" if param.dim() == 0 else f"a vector of {param.numel()}"
         raise ValueError(
-            f"{name} steps matrices, and {called} is {of}: give vectors and single numbers (biases, gains of norms) to "
-            "another optimizer, say thalweg.AdamW"
+            f"{name} steps matrices, and {called} is {of}: give it the model itself, whose matrices it then finds, "
+            f"{name}(model, others=thalweg.AdamW(lr=3e-4)); or give vectors and single numbers (biases, gains) "
+            'a group with "rule": "AdamW"'
         )
     sizes: Sequence[int] | None = values["split_sizes"]
     if sizes is None:

@@ -14,7 +14,7 @@ import torch
 
 from thalweg.formula import Hyper, Rule, Schedule
 from thalweg.formula.rule import hypers
-from thalweg.formula.scheduled import by_number, meant, scheduled, takes
+from thalweg.formula.scheduled import by_number, by_own_names, meant, scheduled, takes
 
 from . import surface
 from .joined import Rules
@@ -101,7 +101,8 @@ class Scheduling:
     @property
     def given(self) -> Mapping[str, Schedule]:
         """What was asked for, by the names of the optimizer's own rule where it has them."""
-        return {meant(self._rules.own.made.rule, asked): each for asked, each in self.asked.items()}
+        rule = self._rules.own.made.rule
+        return {meant(rule, asked): each for asked, each in by_own_names(rule, self.asked).items()}
 
     def _numbers_of(self, group: Mapping[str, Any]) -> list[Scheduled]:
         """What is scheduled of a group's rule; what that lacks may be another's, so `check` says what nobody has."""
@@ -109,7 +110,8 @@ class Scheduling:
         rule: type[Rule] = made.rule
         if rule not in self._of:
             places = {number: (key, place) for number, key, place in surface.places(rule)}
-            own = {asked: schedule for asked, schedule in self.asked.items() if takes(rule, asked)}
+            said = by_own_names(rule, self.asked)
+            own = {asked: schedule for asked, schedule in said.items() if takes(rule, asked)}
             given = scheduled(made.__name__, rule, own)
             self._of[rule] = [Scheduled(key, *places[key], hypers(rule)[key], each) for key, each in given.items()]
         return self._of[rule]
@@ -136,17 +138,24 @@ class Scheduling:
         self.join(groups)
 
     def check(self, groups: Sequence[Mapping[str, Any]]) -> None:
-        """Raise TypeError for a number that no rule here has, ValueError for a schedule that would do nothing."""
+        """Raise TypeError for a number that no rule here has, ValueError for a schedule that would do nothing.
+
+        Of a number that is said by its own name and as ``momentum`` the latter is of other rules, which there have to
+        be.
+        """
         made = self._rules.own.made
-        for asked, schedule in self.asked.items():
+        for asked in self.asked:
             firsts = [
-                group[number.first]
+                group[each.first]
                 for group, numbers in zip(groups, self.numbers, strict=True)
-                for number in numbers
-                if number.name == meant(self._rules.of(group).made.rule, asked)
+                for each in numbers
+                for rule in (self._rules.of(group).made.rule,)
+                if each.name == meant(rule, asked) and asked in by_own_names(rule, self.asked)
             ]
             if not firsts:
-                scheduled(made.__name__, made.rule, {asked: schedule})
+                number = meant(made.rule, asked)
+                alike = {key: each for key, each in self.asked.items() if meant(made.rule, key) == number}
+                scheduled(made.__name__, made.rule, alike)
             if not any(firsts):
                 name = meant(made.rule, asked)
                 raise ValueError(f"{made.__name__}: {name} is 0 in every group, so its schedule would do nothing")

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal
 
-from thalweg.closest import closest
+from thalweg.closest import closest, did_you_mean
 from thalweg.formula import Coefficients, Form, Hyper, Rule, Schedule, Switch, like
 from thalweg.formula.choices import check_choices
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, inner, of_matrices, once, parts
+from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, of_matrices, once, parts
 from thalweg.formula.rule import chosen as choices
+
+from .catalogued import catalogued, unwrapped
+from .torchs_muon import refuse_torchs
 
 # torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
 # refused, rather than ignored.
@@ -28,8 +31,10 @@ _AFTER = {"NAdam": "momentum_decay", "RAdam": "weight_decay"}
 _TORCHS_NAMES = {"Adafactor": {"d": "clip_threshold"}}
 # What stands around every rule and may differ by parameter group.
 CHAIN = ("decay", "lr_scale", "decay_scale", "maximize", "clip_value", "ema", "ema_warmup")
-# What a group may say of matrices, where the rule is of such.
-MATRICES = ("products", "flat", "transposed", "split_sizes")
+# How a group's parameters are read as matrices, where the rule is of such: that is the model's, and no checkpoint's.
+READ = ("flat", "transposed", "split_sizes")
+# All that such a group may say of matrices.
+MATRICES = ("products", *READ)
 # What a group multiplies its numbers by, whatever a scheduler makes of those.
 SCALES = {"lr_scale": "lr", "decay_scale": "weight_decay"}
 # What belongs to the optimizer as a whole, with its defaults.
@@ -79,7 +84,7 @@ def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:
 def by_place(rule: type[Rule], known: Mapping[str, Any]) -> list[str]:
     """The arguments that may be given without a name, in order: the rule's own, as torch's class has them."""
     found = [key for key in known if key not in (*CHAIN, *MATRICES)]
-    after = _AFTER.get(rule.__name__)
+    after = _AFTER.get(unwrapped(rule))
     if after in found and decay_kind(rule) == "l2":
         found.insert(found.index(after) + 1, TORCHS_DECAY)
     return found
@@ -91,7 +96,7 @@ def signature(rule: type[Rule]) -> inspect.Signature:
     apart = dict.fromkeys(apart_of(rule))
     known = {**defaults(rule), **WHOLE, **apart, **({"like": None} if rule.conventions else {})}
     own = by_place(rule, defaults(rule))
-    if rule.__name__ in _HAVE_TORCHS_DECAY and decay_kind(rule) == "l2":
+    if unwrapped(rule) in _HAVE_TORCHS_DECAY and decay_kind(rule) == "l2":
         known[TORCHS_DECAY] = None
     ordered = [kinds("params", kinds.POSITIONAL_OR_KEYWORD)]
     ordered += [
@@ -200,7 +205,7 @@ def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[
 
     And with a number that torch has under another name under the rule's own.
     """
-    for theirs, own in _TORCHS_NAMES.get(inner(rule).__name__, {}).items():
+    for theirs, own in _TORCHS_NAMES.get(catalogued(rule), {}).items():
         if theirs in given:
             if own in given:
                 raise TypeError(f"{name} got {own}={given[own]!r} and {theirs}={given[theirs]!r}: give one of them")
@@ -220,16 +225,16 @@ def torchs_decay(rule: type[Rule], name: str, given: Mapping[str, Any]) -> dict[
 
 def with_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
     """A saved group that also says its decay and numbers as torch's class of the same name does, to be loaded there."""
-    names = _TORCHS_NAMES.get(inner(rule).__name__, {})
+    names = _TORCHS_NAMES.get(catalogued(rule), {})
     group = {**group, **{theirs: group[own] for theirs, own in names.items() if own in group}}
-    if rule.__name__ not in _HAVE_TORCHS_DECAY or "decay" not in group:
+    if unwrapped(rule) not in _HAVE_TORCHS_DECAY or "decay" not in group:
         return dict(group)
     return {**group, TORCHS_DECAY: group["decay"] == "decoupled"}
 
 
 def without_torchs_decay(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
     """The reverse: a loaded group whose decay, and numbers, are said in one way."""
-    names = _TORCHS_NAMES.get(inner(rule).__name__, {})
+    names = _TORCHS_NAMES.get(catalogued(rule), {})
     group = {key: value for key, value in group.items() if key not in names or names[key] not in group}
     plain = {key: value for key, value in group.items() if key != TORCHS_DECAY}
     if names.keys() & group.keys():
@@ -308,6 +313,7 @@ def check_group(rule: type[Rule], name: str, group: Mapping[str, Any]) -> None:
     known = defaults(rule)
     if "weight_decay" not in known and group.get("weight_decay"):
         raise TypeError(f"{name} takes no weight decay, but a group has weight_decay={group['weight_decay']!r}")
+    refuse_torchs(rule, name, group)
     for key in group:
         if key not in known and (meant := closest(key, known, cutoff=0.85)):
             raise TypeError(f"{name}: a group has {key!r}; did you mean {meant!r}?")
@@ -330,15 +336,26 @@ def check_whole(name: str, given: Mapping[str, Any]) -> None:
         raise ValueError(f"{name}: nonfinite must be one of {', '.join(NONFINITE)}, got {given['nonfinite']!r}")
 
 
+# What rules with one average and with two call the same number.
+_ALIKE = {"betas": "momentum", "momentum": "betas"}
+
+
+def _meant(asked: str, takes: Sequence[str]) -> str:
+    """The end of a sentence about an argument that is not taken."""
+    alike = _ALIKE.get(asked)
+    return f"; did you mean {alike!r}?" if alike in takes else did_you_mean(asked, takes)
+
+
 def check(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     """Raise for arguments that the rule's optimizer does not take, or outside their range.
 
     ``name`` is what the user called; ``given`` the keyword arguments, or a group's own.
     """
     known = defaults(rule)
+    refuse_torchs(rule, name, given)
     if unknown := [key for key in given if key not in known]:
-        takes = ", ".join([*known, *WHOLE, *apart_of(rule), *(["like"] if rule.conventions else [])])
-        raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {takes}")
+        takes = [*known, *WHOLE, *apart_of(rule), *(["like"] if rule.conventions else [])]
+        raise TypeError(f"{name} takes no {unknown[0]!r}; it takes {', '.join(takes)}{_meant(unknown[0], takes)}")
     merged = {**known, **given}
     for key, value in merged.items():
         if isinstance(known[key], tuple) and (not isinstance(value, tuple) or len(value) != len(known[key])):
