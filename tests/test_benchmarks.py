@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import around
+import matrices
 import norm_cells
 import norms
 import small_steps
@@ -186,6 +187,23 @@ def test_what_goes_around_a_rule_is_timed_beside_one_that_starts_alike() -> None
         each.call()
     assert torch.equal(rule.params[0].grad, beside.params[0].grad)
     assert not torch.equal(rule.params[0], before)
+
+
+def test_rules_of_matrices_are_timed_beside_two_optimizers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two layers of width 8: five steps of five products for each matrix, of which the plain form's are counted."""
+    shapes = [(11, 8), (5, 8), (8, 8), (8, 16), (8,)]
+    monkeypatch.setattr(matrices, "gpt2_like", lambda: shapes)
+    line = next(line for line in matrices._ALL if line.name == "muon-as-torch")
+    found = matrices.timed(line, rounds=2, attempts=1)
+    assert {*found.timing.seconds} == {"ours", "theirs", "rate"}
+    # x x', y y and y x of each: twice 8 * 8 * n, 8 * 8 * 8 and 8 * 8 * n.
+    assert found.operations == sum(5 * 2 * 8 * 8 * (n + 8 + n) for n in (8, 16))
+    other = next(line for line in matrices._ALL if line.name == "adafactor")
+    assert matrices.timed(other, rounds=2, attempts=1).operations == 0
+    text = matrices.page([found], 2, 3, 4)
+    assert "torch.optim.Muon + fused AdamW" in text
+    assert "**Stopped early**: 4 lines" in text
+    assert matrices.main(["--only", "nothing"]) == 2
 
 
 def test_the_page_of_what_goes_around_a_rule(capsys: pytest.CaptureFixture[str]) -> None:
