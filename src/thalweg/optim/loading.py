@@ -219,7 +219,8 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
 
     A state that is missing alone is created when it is needed, as when momentum is switched on; one that is there
     alone does no harm. Both together mean that the averages are there, under names that nobody reads. Where another
-    rule has updated a parameter (``by_others``), its states have to be all that the present one needs.
+    rule has updated a parameter (``by_others``), its states have to be all that the present one needs. A matrix for a
+    side of the parameter has to be there if anything is: SOAP's axes are found in the first step, and in no later one.
     """
     counts = [[len(group["params"]) for group in side] for side in (saved["param_groups"], groups)]
     if counts[0] != counts[1]:
@@ -254,6 +255,13 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
                 raise ValueError(
                     f"the checkpoint's parameters have been updated by other rules, and of one that is now by {name} "
                     f"{_some(missing)} is not among its states: make the optimizer with the groups that were saved"
+                )
+            sides = [key for key in missing if needed[key].shape in ("left", "right", "least")]
+            if sides and kept:
+                raise ValueError(
+                    f"the checkpoint has {_some(sorted(kept))} of a parameter, but not {_some(sides)} of {name}, and "
+                    "matrices that start at 0 in the middle of a training would hold it up: load a checkpoint of "
+                    f"{name}, or only the weights, and begin with the first step"
                 )
             for key in needed.keys() & kept.keys():
                 if kept[key].shape != shape_of(rule, values, param, needed[key]):
