@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+import thalweg
 from thalweg.formula import FormulaError, Rule, chain, compose, matrices, torch_reader
 from thalweg.formula.expression import apply, constant, number, weight
 from thalweg.formula.geometry import Geometry, geometry, kept_shape, seen
-from thalweg.formula.rule import handed, of_matrices
+from thalweg.formula.rule import handed, of_matrices, wrapped
 from thalweg.formula.stages import staged
 from thalweg.formula.text import sections, usual_story
 from thalweg.optim.multiply import compiled
@@ -170,8 +171,8 @@ def step(o, lr):
 FINE = ("side = side + u @ transpose(u)", "x = repeat(twice, entries, u)", "return {'o': x / rows, 'side': side}")
 
 
-def rule_of(define: Define, *body: str, head: str = HEAD, tail: str = TAIL) -> type[Rule]:
-    return define(head + "\n".join("    " + line for line in body) + tail, ABOVE)
+def rule_of(define: Define, *body: str, head: str = HEAD, tail: str = TAIL, above: str = ABOVE) -> type[Rule]:
+    return define(head + "\n".join("    " + line for line in body) + tail, above)
 
 
 def test_a_rule_of_matrices(define: Define) -> None:
@@ -227,6 +228,53 @@ def test_refused(define: Define, name: str) -> None:
     body, message = REFUSED[name]
     with pytest.raises(FormulaError, match=message):
         rule_of(define, *body)
+
+
+BY_ROW = """\
+class W(Wrapper):
+    of_row = Sum("row")
+    @staticmethod
+    def sums(d):
+        return {"of_row": d * d}
+    @staticmethod
+    def after(of_row):
+        return {"size": sqrt(of_row)}
+    @staticmethod
+    def step(d, size):
+        return d / size
+"""
+BY_SIZE = """\
+class W(Wrapper):
+    @staticmethod
+    def prepare(t, rows):
+        return {"size": t * rows}
+    @staticmethod
+    def step(d, size):
+        return d / size
+"""
+
+
+@pytest.mark.parametrize(("text", "named"), [(BY_ROW, "of_row"), (BY_SIZE, "rows")])
+def test_no_lines_around_matrices(define: Define, text: str, named: str) -> None:
+    """Such a wrapper goes around a rule by weight alone: of a step of whole matrices no row's totals are taken."""
+    plain: Any = define("@staticmethod\ndef step(g):\n    return g\n", ABOVE + text)
+    wrapper = plain.step.__globals__["W"]
+    assert wrapped(plain, wrapper).wrappers == (wrapper,)
+    with pytest.raises(FormulaError, match=f"W has {named}, and the step of R is of whole matrices"):
+        wrapped(rule_of(define, *FINE), wrapper)
+    with pytest.raises(FormulaError, match=f"W has {named}, and the step of R is of whole matrices"):
+        rule_of(define, *FINE, head="around = (W,)\n" + HEAD, above=ABOVE + text)
+
+
+def test_steps_are_counted_by_whole_numbers(define: Define) -> None:
+    due = 'every = Hyper(3.0, low=1.0, whole=True)\nnow = Due(every="every")\nlr ='
+    body = ("side = side + u @ transpose(u) if now else side", *FINE[1:])
+    head = HEAD.replace("lr =", due, 1).replace("entries, turned", "entries, now, turned")
+    assert rule_of(define, *body, head=head) is not None
+    with pytest.raises(FormulaError, match=r"R\.now: it counts steps by every: declare that with whole=True"):
+        rule_of(define, *body, head=head.replace(", whole=True", ""))
+    with pytest.raises(ValueError, match=r"frequency must be a whole number, got 2\.5"):
+        thalweg.SOAP([torch.nn.Parameter(torch.ones(2, 2))], frequency=2.5)
 
 
 def test_refused_around_it(define: Define) -> None:

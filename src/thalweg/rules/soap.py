@@ -36,7 +36,7 @@ class SOAP(Rule):
     beta2 = Hyper(0.95, one_minus_log_uniform(1e-3, 0.2, trials=25), of="betas", below=1.0)
     beta_axes = Hyper(0.95, below=1.0)
     eps = Hyper(1e-8)
-    frequency = Hyper(10.0, low=1.0)
+    frequency = Hyper(10.0, low=1.0, whole=True)
     weight_decay = Decay("decoupled", 0.01, log_uniform(1e-3, 1.0, trials=25))
     bias_correction = Switch(True)
     first = Due()
