@@ -114,6 +114,11 @@ class Due:
             return t <= 1
         return t > 1 and (t - 1) % max(round(float(values[self.every])), 1) == 0
 
+    @property
+    def told(self) -> str:
+        """When it is on, in words."""
+        return "in the first step" if self.every is None else f"every {self.every} steps after the first"
+
 
 @dataclass(frozen=True)
 class Decay:
