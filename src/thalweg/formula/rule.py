@@ -292,9 +292,9 @@ def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
 @once
 def _by_matrix(wrapper: type[Wrapper]) -> tuple[str, ...]:
     """What a wrapper has by row or by column, and what it asks of a parameter itself."""
-    lined = (*parts(wrapper, Sum).items(), *parts(wrapper, State).items())
-    by_line = [name for name, part in lined if (part.scope if isinstance(part, Sum) else part.shape) in LINES]
-    return (*by_line, *(name for name in OWN if asks(wrapper, name)))
+    sums = (name for name, total in parts(wrapper, Sum).items() if total.scope in LINES)
+    states = (name for name, state in parts(wrapper, State).items() if state.shape in LINES)
+    return (*sums, *states, *(name for name in OWN if asks(wrapper, name)))
 
 
 def _no_lines(rule: type[Declaring], wrapper: type[Wrapper], own: Sequence[str]) -> str:
