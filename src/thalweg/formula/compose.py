@@ -272,9 +272,10 @@ def _stepped(rule: type[Rule], values: Values, until: int) -> _Stepped:
     """The first ``until`` layers' steps, one after the other."""
     now = _Stepped(seen(rule, values), None, {})
     for layer, formulas in enumerate(layers(rule)[:until]):
-        known, d, states = now.known, now.d, {**now.states}
+        known, d, states = {**now.known}, now.d, {**now.states}
         if "after" in formulas:
-            known = _made(rule, layer, "after", known)
+            known[OF_LAYERS] = own = [{**of} for of in known[OF_LAYERS]]
+            _share(formulas["after"]({**known, **own[layer]}), _kept(rule)[layer], known, own[layer])
         if "step" in formulas:
             result = formulas["step"](_Stepped(known, d, states).to(layer))
             d, *written = result if isinstance(result, tuple) else (result,)
@@ -447,21 +448,19 @@ def usual_switches(rule: type[Rule]) -> Mapping[str, Any]:
 
 def _with(rule: type[Rule], name: str, values: Values) -> dict[str, Any]:
     """The values and what one of the host functions of each layer, if it has it, makes of them."""
-    every = layers(rule)
-    ready = {**values} if OF_LAYERS in values else {**values, OF_LAYERS: ({},) * len(every)}
+    every, kept = layers(rule), _kept(rule)
+    own: list[dict[str, Any]] = [{**of} for of in values[OF_LAYERS]] if OF_LAYERS in values else [{} for _ in every]
+    ready = {**values, OF_LAYERS: own}
     for layer, formulas in enumerate(every):
         if name in formulas:
-            ready = _made(rule, layer, name, ready)
+            _share(formulas[name]({**ready, **own[layer]}), kept[layer], ready, own[layer])
     return ready
 
 
-def _made(rule: type[Rule], layer: int, name: str, values: Values) -> dict[str, Any]:
-    """The values with what one layer's prepare or after makes: scalars and states for all, the rest for itself."""
-    made = layers(rule)[layer][name](of_layer(values, layer))
-    shared = _kept(rule)[layer]
-    own = [*values[OF_LAYERS]]
-    own[layer] = {**own[layer], **{key: value for key, value in made.items() if key not in shared}}
-    return {**values, **{key: value for key, value in made.items() if key in shared}, OF_LAYERS: tuple(own)}
+def _share(made: Values, kept: frozenset[str], ready: dict[str, Any], own: dict[str, Any]) -> None:
+    """Put what a layer has made in its place: scalars and states are for all, the rest is its own."""
+    for name, value in made.items():
+        (ready if name in kept else own)[name] = value
 
 
 @once
