@@ -244,6 +244,22 @@ def test_mistakes_are_named() -> None:
         tx.update([jnp.ones(2)], tx.init([jnp.ones(2)]))
 
 
+def test_options_are_taken_as_the_optimizers_take_them() -> None:
+    """None for the eps that is 0, and lists where there are tuples."""
+    weight, grad = np.arange(1.0, 9.0).reshape(4, 2), np.arange(8.0).reshape(4, 2) ** 2
+    lists: Any = {"coefficients": [[3.4445, -4.7750, 2.0315]] * 5, "split_sizes": [2, 2], "products": "float32"}
+    for name, made, options in (
+        ("adafactor", thalweg.Adafactor, {"eps": (None, 1e-3)}), ("muon", thalweg.Muon, lists),
+    ):  # fmt: skip
+        param = torch.nn.Parameter(torch.tensor(weight))
+        param.grad = torch.tensor(grad)
+        made([param], lr=0.1, **options).step()
+        (found,), _ = trained(getattr(thalweg.jax, name)(0.1, **options), [weight], [[grad]])
+        np.testing.assert_allclose(found, param.detach().numpy(), rtol=1e-10, err_msg=name)
+    with pytest.raises(ValueError, match=r"Muon: split_sizes=\(2, 3\) are 5 rows together, and .* \(4, 2\) has 4"):
+        thalweg.jax.muon(split_sizes=(2, 3)).init([jnp.asarray(weight)])
+
+
 def test_without_jax_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optax", None)
     monkeypatch.delitem(sys.modules, "thalweg.jax")

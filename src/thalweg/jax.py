@@ -173,7 +173,8 @@ def __dir__() -> list[str]:
 
 
 def _numbers(rule: type[Rule], options: Numbers) -> dict[str, Any]:
-    """Options by the rule's own names: betas=(0.9, 0.95) is beta1 and beta2."""
+    """Options by the rule's own names, as `optim` reads them: betas=(0.9, 0.95) is beta1 and beta2, a list is a tuple,
+    and None where it stands for 0 is that."""
     found = dict(options)
     for together in {hyper.of for hyper in hypers(rule).values() if hyper.of} & found.keys():
         names = [name for name, hyper in hypers(rule).items() if hyper.of == together]
@@ -181,7 +182,14 @@ def _numbers(rule: type[Rule], options: Numbers) -> dict[str, Any]:
         if len(values) != len(names):
             raise ValueError(f"{rule.__name__}: {together} are {len(names)} numbers, got {values!r}")
         found |= dict(zip(names, values, strict=True))
-    return found
+    for name in found.keys() & {*chosen(rule), "split_sizes"}:
+        found[name] = _as_tuples(found[name])
+    return found | {n: 0.0 for n, hyper in hypers(rule).items() if hyper.none and n in found and found[n] is None}
+
+
+def _as_tuples(value: Any) -> Any:
+    """Lists, and lists in them, as tuples; else the value itself."""
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _values(settings: Numbers, kind: str, count: Any) -> dict[str, Any]:
@@ -210,11 +218,8 @@ def _values(settings: Numbers, kind: str, count: Any) -> dict[str, Any]:
 def _init(params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> RuleState:
     count = jnp.zeros((), jnp.int32)
     values = _values(settings, kind, count)
-    if of_matrices(rule) and any(w.ndim < 2 for w in jax.tree.leaves(params)):
-        raise ValueError(
-            f"{inner(rule).__name__} steps matrices: give vectors and single numbers to another transformation, by "
-            "optax.multi_transform"
-        )
+    if of_matrices(rule):
+        _check_matrices(rule, params, settings)
 
     def started(name: str, w: jax.Array) -> jax.Array:
         declared = compose.live_states(rule, {**values, **shaped(rule, w)}).get(name)
@@ -234,6 +239,25 @@ def _init(params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> Ru
         one = jnp.asarray(_start(scalar.start, values), jnp.result_type(float))
         scalars[name] = jax.tree.map(lambda _, one=one: one, params) if scalar.scope == "tensor" else one
     return RuleState(count, states, scalars)
+
+
+def _check_matrices(rule: type[Rule], params: Tree, settings: Numbers) -> None:
+    """Raise ValueError for what is no matrix, and for one whose blocks do not make it up."""
+    name, sizes = inner(rule).__name__, settings["split_sizes"]
+    for w in jax.tree.leaves(params):
+        if w.ndim < 2:
+            raise ValueError(
+                f"{name} steps matrices: give vectors and single numbers to another transformation, by "
+                "optax.multi_transform"
+            )
+        rows = seen(w.shape, {**settings, "split_sizes": None}).of.rows
+        if sizes is not None and sum(sizes) != rows:
+            side = "columns" if settings["transposed"] else "rows"
+            raise ValueError(
+                f"{name}: split_sizes={sizes} are {sum(sizes)} {side} together, and a parameter of the shape "
+                f"{w.shape} has {rows}; give those that are split otherwise to another transformation, by "
+                "optax.multi_transform"
+            )
 
 
 def _start(start: str | float, values: Numbers) -> Any:

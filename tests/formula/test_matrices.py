@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+import thalweg
 from thalweg.formula import FormulaError, Rule, chain, compose, matrices, torch_reader
 from thalweg.formula.expression import apply, constant, number, weight
 from thalweg.formula.geometry import Geometry, geometry, kept_shape, seen
-from thalweg.formula.rule import handed, of_matrices
+from thalweg.formula.rule import handed, of_matrices, wrapped
 from thalweg.formula.stages import staged
 from thalweg.formula.text import sections, usual_story
 from thalweg.optim.multiply import compiled
+from thalweg.rules import SOAP
 
 Define = Callable[..., type[Rule]]
 
@@ -170,8 +172,8 @@ def step(o, lr):
 FINE = ("side = side + u @ transpose(u)", "x = repeat(twice, entries, u)", "return {'o': x / rows, 'side': side}")
 
 
-def rule_of(define: Define, *body: str, head: str = HEAD, tail: str = TAIL) -> type[Rule]:
-    return define(head + "\n".join("    " + line for line in body) + tail, ABOVE)
+def rule_of(define: Define, *body: str, head: str = HEAD, tail: str = TAIL, above: str = ABOVE) -> type[Rule]:
+    return define(head + "\n".join("    " + line for line in body) + tail, above)
 
 
 def test_a_rule_of_matrices(define: Define) -> None:
@@ -229,6 +231,53 @@ def test_refused(define: Define, name: str) -> None:
         rule_of(define, *body)
 
 
+BY_ROW = """\
+class W(Wrapper):
+    of_row = Sum("row")
+    @staticmethod
+    def sums(d):
+        return {"of_row": d * d}
+    @staticmethod
+    def after(of_row):
+        return {"size": sqrt(of_row)}
+    @staticmethod
+    def step(d, size):
+        return d / size
+"""
+BY_SIZE = """\
+class W(Wrapper):
+    @staticmethod
+    def prepare(t, rows):
+        return {"size": t * rows}
+    @staticmethod
+    def step(d, size):
+        return d / size
+"""
+
+
+@pytest.mark.parametrize(("text", "named"), [(BY_ROW, "of_row"), (BY_SIZE, "rows")])
+def test_no_lines_around_matrices(define: Define, text: str, named: str) -> None:
+    """Such a wrapper goes around a rule by weight alone: of a step of whole matrices no row's totals are taken."""
+    plain: Any = define("@staticmethod\ndef step(g):\n    return g\n", ABOVE + text)
+    wrapper = plain.step.__globals__["W"]
+    assert wrapped(plain, wrapper).wrappers == (wrapper,)
+    with pytest.raises(FormulaError, match=f"W has {named}, and the step of R is of whole matrices"):
+        wrapped(rule_of(define, *FINE), wrapper)
+    with pytest.raises(FormulaError, match=f"W has {named}, and the step of R is of whole matrices"):
+        rule_of(define, *FINE, head="around = (W,)\n" + HEAD, above=ABOVE + text)
+
+
+def test_steps_are_counted_by_whole_numbers(define: Define) -> None:
+    due = 'every = Hyper(3.0, low=1.0, whole=True)\nnow = Due(every="every")\nlr ='
+    body = ("side = side + u @ transpose(u) if now else side", *FINE[1:])
+    head = HEAD.replace("lr =", due, 1).replace("entries, turned", "entries, now, turned")
+    assert rule_of(define, *body, head=head) is not None
+    with pytest.raises(FormulaError, match=r"R\.now: it counts steps by every: declare that with whole=True"):
+        rule_of(define, *body, head=head.replace(", whole=True", ""))
+    with pytest.raises(ValueError, match=r"frequency must be a whole number, got 2\.5"):
+        thalweg.SOAP([torch.nn.Parameter(torch.ones(2, 2))], frequency=2.5)
+
+
 def test_refused_around_it(define: Define) -> None:
     for text, message in (
         (HEAD.replace("def enter(", "def entered("), r"enter\(...\), which makes matrices, and matrix"),
@@ -251,3 +300,58 @@ def test_refused_around_it(define: Define) -> None:
         define(
             HEAD.split("@staticmethod")[0].replace("lr =", "lr =", 1) + "@staticmethod\ndef step(g): return g", ABOVE
         )
+
+
+TOLD: dict[str, Any] = {
+    "transpose": np.transpose, "qr": lambda x: np.linalg.qr(x)[0], "sqrt": np.sqrt,
+    "eigenvectors": lambda x: np.linalg.eigh(x)[1][:, ::-1],
+    "descending": lambda x: np.eye(len(x))[:, np.argsort(-np.diag(x), kind="stable")],
+}  # fmt: skip
+
+
+def followed(lines: Any, names: dict[str, Any]) -> dict[str, Any]:
+    """What names hold after the lines, read as Python from the first to the last."""
+    found = dict(names)
+    for line in lines:
+        found[line.name] = eval(line.text, {"__builtins__": {}}, {**TOLD, **found})
+    return found
+
+
+def test_what_is_due_is_told() -> None:
+    """SOAP's three forms, followed as they are written, against its authors' steps."""
+    drawn = np.random.default_rng(5)
+    u, m, v = drawn.normal(size=(4, 3)), drawn.normal(size=(4, 3)), drawn.normal(size=(4, 3)) ** 2
+    axes_l, axes_r = np.linalg.qr(drawn.normal(size=(4, 4)))[0], np.linalg.qr(drawn.normal(size=(3, 3)))[0]
+    before_l, before_r = (x @ x.T for x in (drawn.normal(size=(4, 4)), drawn.normal(size=(3, 3))))
+    names = {"u": u, "m": m, "v": v, "left": before_l, "right": before_r, "axes_l": axes_l, "axes_r": axes_r}
+    names |= {"beta1": 0.9, "beta2": 0.8, "beta_axes": 0.7, "eps": 0.1}
+    story = usual_story(SOAP)
+    told = dict(sections(story))
+    assert "frequency" in story.numbers
+    left, right = 0.7 * before_l + 0.3 * u @ u.T, 0.7 * before_r + 0.3 * u.T @ u
+    turned = axes_l.T @ u @ axes_r
+    new_m, new_v = 0.9 * m + 0.1 * turned, 0.8 * v + 0.2 * turned**2
+    o = axes_l @ (new_m / (np.sqrt(new_v) + 0.1)) @ axes_r.T
+    kept = {"left": left, "right": right}
+    usual = {**kept, "o": o, "m": new_m, "v": new_v, "axes_l": axes_l, "axes_r": axes_r}
+    first = {**kept, "o": 0.0, "m": m, "v": v, "axes_l": np.linalg.eigh(left)[1][:, ::-1]}
+    rows, columns = (np.argsort(-np.diag(a.T @ s @ a)) for a, s in ((axes_l, left), (axes_r, right)))
+    later_l, later_r = np.linalg.qr(left @ axes_l[:, rows])[0], np.linalg.qr(right @ axes_r[:, columns])[0]
+    turning = {**kept, "o": o, "axes_l": later_l, "axes_r": later_r, "v": new_v[rows][:, columns]}
+    turning["m"] = later_l.T @ axes_l @ new_m @ axes_r.T @ later_r
+    for when, expected in (
+        ("", usual), (", in the first step", first), (", every frequency steps after the first", turning),
+    ):  # fmt: skip
+        found = followed(told["for every matrix" + when], names)
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-10, atol=1e-12, err_msg=name + when)
+
+
+def test_states_that_change_places_are_told(define: Define) -> None:
+    head = HEAD.replace('side = State("side"', 'other = State("other", shape="left")\nside = State("side"', 1)
+    body = ("x = repeat(twice, entries, u)", "return {'o': x / rows, 'side': other, 'other': side}")
+    rule = rule_of(define, *body, head=head.replace("(u, side,", "(u, side, other,"))
+    lines = dict(sections(usual_story(rule)))["for every matrix"][-3:]
+    assert {k: v for k, v in followed(lines, {"side": 1, "other": 2}).items() if k in ("side", "other")} == {
+        "side": 2, "other": 1,
+    }  # fmt: skip

@@ -268,3 +268,20 @@ class TestNamesOfTheCatalogues:
         del saved["state"][0]["step"]
         with pytest.raises(KeyError, match="not how many steps it has taken"):
             SGD(params).load_state_dict(saved)
+
+
+@pytest.mark.parametrize("theirs", [torch.optim.AdamW, thalweg.AdamW])
+@pytest.mark.parametrize("ours", [thalweg.SOAP, thalweg.Shampoo])
+def test_matrices_of_a_side_do_not_begin_in_the_middle(theirs: Any, ours: Any) -> None:
+    """SOAP's axes are found in the first step: with none it would stand still."""
+    weights = [torch.nn.Parameter(torch.ones(4, 3)) for _ in range(2)]
+    made = theirs(weights[:1])
+    weights[0].grad = torch.ones(4, 3)
+    made.step()
+    other = ours(weights[1:])
+    with pytest.raises(ValueError, match=f"but not .* of {ours.__name__}, and matrices that start at 0"):
+        other.load_state_dict(made.state_dict())
+    other.load_state_dict(ours([torch.nn.Parameter(torch.ones(4, 3))]).state_dict())  # which has not begun
+    weights[1].grad = torch.ones(4, 3)
+    other.step()
+    other.load_state_dict(through_a_file(other.state_dict()))

@@ -570,3 +570,22 @@ def test_choices_that_are_made_later_are_checked(key: str, value: Any, message: 
     made.param_groups[0][key] = usual
     made.step()
     assert not torch.equal(weight, before)
+
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", broadcast)
+    assert thalweg.Muon(parameters([(4, 4)], torch.float32)).param_groups[0]["products"] == "float32"
+
+
+@pytest.mark.parametrize("clip", [{"clip_value": 1e6}, {"clip_norm": 1.0}], ids=lambda clip: next(iter(clip)))
+@pytest.mark.parametrize("rule", [thalweg.Muon, thalweg.NorMuon, thalweg.SOAP, thalweg.Shampoo])
+def test_clips_keep_squares_from_overflow(rule: Any, clip: dict[str, float]) -> None:
+    """Beyond 1.8e19 a norm of float32 is infinite: what it divides is 0, and averages of squares are lost."""
+    found = []
+    for options in ({}, clip):
+        weight = torch.nn.Parameter(torch.zeros(6, 8))
+        made = rule([weight], weight_decay=0.0, **options)
+        for seed in range(3):
+            weight.grad = 1e25 * torch.randn(6, 8, generator=torch.Generator().manual_seed(seed))
+            made.step()
+        found.append(float(weight.detach().norm()))
+    assert not found[0] > 0
+    assert 0.001 < found[1] < 10

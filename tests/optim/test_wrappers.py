@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import types
 from functools import reduce
 from typing import Any
 
@@ -19,7 +20,7 @@ from thalweg.optim import OPTIMIZERS, Optimizer, optimizer, wrap
 from thalweg.optim.making import _unpickled
 from thalweg.rules import BY_WEIGHT, CATALOGUE, AdamW
 from thalweg.testing import oracle
-from thalweg.wrappers import WRAPPERS, Cautious, Lookahead
+from thalweg.wrappers import WRAPPERS, Cautious, Lookahead, WeightAverage
 
 SHAPES = [(7, 5), (64,), (), (3,)]
 
@@ -259,3 +260,82 @@ def test_a_rule_that_nobody_can_find_again() -> None:
         pickle.dumps(optimizer(Local)(start()))
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = thalweg.optim.making.nothing
+
+
+NAMES = sorted(
+    {
+        name
+        for each in (*CATALOGUE.values(), *WRAPPERS.values())
+        for function in ("prepare", "after", "enter", "matrix")
+        if function in each.formulas
+        for name in each.formulas[function].returned
+        if name not in each.declared
+    }
+)
+"""What the shipped formulas call what they make on the way: coefficients, and matrices that are handed on."""
+BETWEEN = [name for name in WRAPPERS if WRAPPERS[name] is not WeightAverage]  # which is around every optimizer
+
+
+@pytest.fixture(scope="module")
+def namesake(tmp_path_factory: pytest.TempPathFactory) -> type[Wrapper]:
+    """A wrapper that leaves every step alone, and calls its own coefficients by every name that is used elsewhere."""
+    made = ", ".join(f'"{name}": 7.0 + 0 * t' for name in NAMES)
+    lines = [
+        "from thalweg.formula import Wrapper, where",
+        "class Namesake(Wrapper):",
+        "    @staticmethod",
+        "    def prepare(t):",
+        f"        return {{{made}}}",
+        "    @staticmethod",
+        f"    def step(d, {', '.join(NAMES)}):",
+        f"        return where({' + '.join(NAMES)} < {6.5 * len(NAMES)}, 0, d)",
+    ]
+    path = tmp_path_factory.mktemp("namesake") / "namesakes.py"
+    path.write_text("\n".join(lines) + "\n")
+    module = types.ModuleType("namesakes")
+    exec(compile(path.read_text(), str(path), "exec"), vars(module))
+    found: type[Wrapper] = module.Namesake
+    return found
+
+
+def matrix_steps(made: type[Optimizer]) -> torch.Tensor:
+    weight = torch.nn.Parameter(torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4))
+    built = made([weight])
+    for seed in range(3):
+        weight.grad = torch.randn(3, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        built.step()
+    return weight.detach()
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_coefficients_belong_to_their_layer(name: str, namesake: type[Wrapper]) -> None:
+    """A wrapper's own numbers are none of its rule's, whatever it calls them."""
+    assert {"c1", "back", "enlarged", "rate", "o"} <= {*NAMES}
+    assert matrix_steps(wrap(OPTIMIZERS[name], namesake)).equal(matrix_steps(OPTIMIZERS[name]))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("name", BETWEEN)
+def test_coefficients_of_wrappers_are_their_own(name: str, inside: bool, namesake: type[Wrapper]) -> None:
+    order = (namesake, WRAPPERS[name]) if inside else (WRAPPERS[name], namesake)
+    alone = matrix_steps(wrap(thalweg.SGD, WRAPPERS[name]))
+    assert matrix_steps(reduce(wrap, order, thalweg.SGD)).equal(alone)
+
+
+@pytest.mark.parametrize("name", [name for name in BETWEEN if WRAPPERS[name] is not Lookahead])
+def test_lookahead_around_each_wrapper(name: str) -> None:
+    """Against Lookahead by hand: every third step, half the way back to where the last such step has ended."""
+    kept = [torch.nn.Parameter(torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4)) for _ in range(2)]
+    inner = wrap(thalweg.Adam, WRAPPERS[name])
+    ours, by_hand = wrap(inner, Lookahead)(kept[:1], lr=0.1, k=3, slow_step=0.5), inner(kept[1:], lr=0.1)
+    slow = kept[1].detach().clone()
+    for step in range(1, 8):
+        for p in kept:
+            p.grad = torch.randn(3, 4, generator=torch.Generator().manual_seed(step), dtype=torch.float64)
+        ours.step()
+        by_hand.step()
+        if step % 3 == 0:
+            slow = slow + 0.5 * (kept[1].detach() - slow)
+            with torch.no_grad():
+                kept[1].copy_(slow)
+        torch.testing.assert_close(kept[0], kept[1], rtol=1e-12, atol=1e-14)

@@ -21,6 +21,7 @@ def rate_of(rule: type[Rule], accumulator: str, **fixed: float) -> str:
 
 def corrected(rule: type[Rule]) -> str:
     """Adam's averages, divided by what they lack at first: ``(m, v, t, beta1, beta2) => [m / c1, v / c2]``."""
-    coefficients = compose.prepared(rule, compose.symbols(rule, compose.usual_switches(rule)))
+    symbols = compose.symbols(rule, compose.usual_switches(rule))
+    coefficients = compose.of_layer(compose.prepared(rule, symbols), 0)
     averages = [number("m") / coefficients["c1"], number("v") / coefficients["c2"]]
     return function(["m", "v", "t", "beta1", "beta2"], averages)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from .compose import (
     asked_by_matrix,
     called,
+    of_layer,
     program,
     settled,
     shapes_that_differ,
@@ -58,8 +59,9 @@ def _tried(rule: type[Rule]) -> Iterator[Mapping[str, bool]]:
 def _check_lines(rule: type[Rule], switches: Mapping[str, bool]) -> None:
     """Refuse what is worked out between the passes and is not by line: a row and a column meet at a weight."""
     found = settled(rule, symbols(rule, switches))
-    for name in (name for formulas in layers(rule) if "after" in formulas for name in formulas["after"].returned):
-        value, kept = found[name], parts(rule, State).get(name)
+    after = [(i, name) for i, own in enumerate(layers(rule)) if "after" in own for name in own["after"].returned]
+    for i, name in after:
+        value, kept = of_layer(found, i)[name], parts(rule, State).get(name)
         extent = value.extent if isinstance(value, Expression) else "number"
         if extent == "weight":
             raise FormulaError(

@@ -55,6 +55,10 @@ from .rule import (
 
 Values = Mapping[str, Any]
 
+# Among values, what each layer's prepare and after have made for that layer alone: a mapping for each, since two layers
+# may call different things by one name. It is no name that a formula could ask for.
+OF_LAYERS = "of layers"
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -151,7 +155,10 @@ def _without(values: Values, decay: str) -> bool:
 
 
 def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:
-    """The values with what ``prepare`` makes of them; choices by word are the functions that they stand for."""
+    """The values with what every ``prepare`` makes of them, each for its own layer (`of_layer`).
+
+    Choices by word are the functions that they stand for.
+    """
     forms = {
         name: form.choices[values[name]] for name, form in parts(rule, Form).items() if isinstance(values[name], str)
     }
@@ -160,7 +167,7 @@ def prepared(rule: type[Rule], values: Values) -> dict[str, Any]:
 
 def entered(rule: type[Rule], values: Values) -> dict[str, Any]:
     """What the first pass of a rule of matrices writes: what it hands on, and next states."""
-    found: dict[str, Any] = rule.formulas["enter"](seen(rule, values))
+    found: dict[str, Any] = rule.formulas["enter"](of_layer(seen(rule, values), 0))
     live = live_states(rule, values)
     return {name: value for name, value in found.items() if name in live or name in handed(rule, "enter")}
 
@@ -178,7 +185,7 @@ def multiplied(rule: type[Rule], values: Values, of: Geometry) -> dict[str, Any]
     known |= {name: entries(rule, name, values[name]) for name in parts(rule, Coefficients)}
     live = live_states(rule, values)
     known |= {name: None for name in parts(rule, State) if name not in live}
-    found: dict[str, Any] = rule.formulas["matrix"](known)
+    found: dict[str, Any] = rule.formulas["matrix"](of_layer(known, 0))
     return {name: value for name, value in found.items() if name in live or name in handed(rule, "matrix")}
 
 
@@ -194,7 +201,8 @@ def layer_totals(rule: type[Rule], values: Values, layer: int) -> dict[str, Any]
 
 
 def settled(rule: type[Rule], values: Values) -> dict[str, Any]:
-    """The values with what every ``prepare`` and ``after`` makes of them: the next scalars are among it."""
+    """The values with what every ``prepare`` and ``after`` makes of them: the next scalars, and for each layer its
+    own (`of_layer`)."""
     missing = {name: None for name in parts(rule, State) if name not in live_states(rule, values)}
     return _with(rule, "after", {**prepared(rule, values), **missing})
 
@@ -235,10 +243,15 @@ def evaluated(rule: type[Rule], values: Values) -> Any:
     """The weights to test and keep: what the outermost ``evaluate`` says, else w."""
     ready = prepared(rule, values)
     missing = {name: None for name in parts(rule, State) if name not in live_states(rule, values)}
-    for formulas in layers(rule):
+    for layer, formulas in enumerate(layers(rule)):
         if "evaluate" in formulas:
-            ready = {**ready, "w": formulas["evaluate"]({**ready, **missing})}
+            ready = {**ready, "w": formulas["evaluate"]({**of_layer(ready, layer), **missing})}
     return ready["w"]
+
+
+def of_layer(values: Values, layer: int) -> dict[str, Any]:
+    """The values as one layer's formulas see them, with what its own prepare and after have made."""
+    return {**values, **values[OF_LAYERS][layer]}
 
 
 @dataclass(frozen=True)
@@ -251,7 +264,8 @@ class _Stepped:
 
     def to(self, layer: int) -> Mapping[str, Any]:
         """What a layer may ask for: to a wrapper d is the step so far; the rule may declare a d of its own."""
-        return {**self.known, "d": self.d} if layer else self.known
+        own = self.known[OF_LAYERS][layer]
+        return {**self.known, **own, "d": self.d} if layer else {**self.known, **own}
 
 
 def _stepped(rule: type[Rule], values: Values, until: int) -> _Stepped:
@@ -260,7 +274,8 @@ def _stepped(rule: type[Rule], values: Values, until: int) -> _Stepped:
     for layer, formulas in enumerate(layers(rule)[:until]):
         known, d, states = {**now.known}, now.d, {**now.states}
         if "after" in formulas:
-            known |= formulas["after"](known)
+            known[OF_LAYERS] = own = [{**of} for of in known[OF_LAYERS]]
+            _share(formulas["after"]({**known, **own[layer]}), _kept(rule)[layer], known, own[layer])
         if "step" in formulas:
             result = formulas["step"](_Stepped(known, d, states).to(layer))
             d, *written = result if isinstance(result, tuple) else (result,)
@@ -433,8 +448,23 @@ def usual_switches(rule: type[Rule]) -> Mapping[str, Any]:
 
 def _with(rule: type[Rule], name: str, values: Values) -> dict[str, Any]:
     """The values and what one of the host functions of each layer, if it has it, makes of them."""
-    ready = dict(values)
-    for formulas in layers(rule):
+    every, kept = layers(rule), _kept(rule)
+    own: list[dict[str, Any]] = [{**of} for of in values[OF_LAYERS]] if OF_LAYERS in values else [{} for _ in every]
+    ready = {**values, OF_LAYERS: own}
+    for layer, formulas in enumerate(every):
         if name in formulas:
-            ready |= formulas[name](ready)
+            _share(formulas[name]({**ready, **own[layer]}), kept[layer], ready, own[layer])
     return ready
+
+
+def _share(made: Values, kept: frozenset[str], ready: dict[str, Any], own: dict[str, Any]) -> None:
+    """Put what a layer has made in its place: scalars and states are for all, the rest is its own."""
+    for name, value in made.items():
+        (ready if name in kept else own)[name] = value
+
+
+@once
+def _kept(rule: type[Rule]) -> tuple[frozenset[str], ...]:
+    """The scalars and states that each layer declares."""
+    own = (inner(rule), *rule.around, *rule.wrappers)
+    return tuple(frozenset((*parts(each, Scalar), *parts(each, State))) for each in own)

@@ -16,6 +16,7 @@ class Hyper:
     ``of``      the name of the tuple it is part of at the torch surface (beta1 and beta2 are ``of="betas"``).
     ``low``     the smallest allowed value; ``below`` what it must stay below.
     ``none``    at the torch surface its 0 is None.
+    ``whole``   it is a whole number, as one by which steps are counted.
     """
 
     default: float
@@ -24,9 +25,12 @@ class Hyper:
     low: float = 0.0
     below: float = inf
     none: bool = False
+    whole: bool = False
 
     def problem(self, value: float) -> str | None:
         """What is wrong with a value, in words; None if nothing is."""
+        if self.whole and isfinite(value) and not float(value).is_integer():
+            return f"must be a whole number, got {value:g}"
         if isfinite(value) and self.low <= value < self.below:
             return None
         upper = "finite" if self.below == inf else f"below {self.below:g}"
@@ -98,8 +102,8 @@ class BySize:
 class Due:
     """A switch that the step count decides: only ``matrix`` may test it.
 
-    ``every``  a hyperparameter's name: on each time so many steps have been taken since the first. None: on in the
-               first step alone.
+    ``every``  the name of a hyperparameter that is a ``whole`` number: on each time so many steps have been taken since
+               the first. None: on in the first step alone.
     """
 
     every: str | None = None
@@ -109,6 +113,11 @@ class Due:
         if self.every is None:
             return t <= 1
         return t > 1 and (t - 1) % max(round(float(values[self.every])), 1) == 0
+
+    @property
+    def told(self) -> str:
+        """When it is on, in words."""
+        return "in the first step" if self.every is None else f"every {self.every} steps after the first"
 
 
 @dataclass(frozen=True)

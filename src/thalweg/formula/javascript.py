@@ -123,7 +123,8 @@ def _step(rule: type[Rule], switches: Mapping[str, bool], kind: str) -> list[str
     # Whatever is written has a name, also what is merely passed on: as in a swap, it would be read too late.
     for name, value in chained(writes.items(), scalars.items()):
         it.writer.call(value, it.variables.get(name, name))
-    for name, value in compose.settled(rule, symbols).items():
+    settled = compose.settled(rule, symbols)
+    for name, value in chained(settled.items(), *(own.items() for own in settled[compose.OF_LAYERS])):
         if name not in symbols and isinstance(value, Expression) and value.op not in LEAVES:
             it.writer.call(_plain(value, known), it.writer.fresh(name))
     if (step := _moved(writes["w"])) is not None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from .compose import live_states, multiplied, symbols
 from .declare import Coefficients, Due
-from .expression import LEAVES, Expression, number, weight
+from .expression import LEAVES, Expression, leaves, number, weight
 from .geometry import Geometry
 from .matrices import Named
 from .rule import Rule, by_size, entries, handed, parts
@@ -36,7 +36,7 @@ class Written(NamedTuple):
 def traced(rule: type[Rule], switches: Mapping[str, Any], of: Geometry) -> dict[str, Expression]:
     """What ``matrix`` returns, as expressions in which sizes and lists stand for themselves.
 
-    ``of`` decides the form that depends on the size. What is due by the step count is due.
+    ``of`` decides the form that depends on the size, ``switches`` what is due; what they do not say is not due.
     """
     values = symbols(rule, switches) | {name: weight(name) for name in handed(rule, "enter")}
     values |= {"rows": number("rows"), "columns": number("columns")}
@@ -77,9 +77,20 @@ def lines(
     writer = _Writer([(name, simple(e)) for name, e in named], taken, told)
     wanted = {name: simple(e) for name, e in outputs.items()}
     writer.count(wanted.values())
-    for name, e in wanted.items():
-        writer.need(e, but=e)
-        writer.write(name, e, name in states)
+    # What is stored may be asked for, as it was, by all else, so it is stored last.
+    for name, e in sorted(wanted.items(), key=lambda each: each[0] in states):
+        writer.need(e, but=e if writer.uses[e] == 1 or name not in states else None)
+        if name not in states:
+            writer.write(name, e)
+    pending = {name: e for name, e in wanted.items() if name in states}
+    while pending:
+        asked = {name: leaves([writer.value(e)], "weight") for name, e in pending.items()}
+        free = (n for n in pending if not any(n in of for other, of in asked.items() if other != n))
+        name = next(free, "")
+        if not name:  # as in a swap: it is kept under another name
+            name = next(iter(pending))
+            writer.keep(name)
+        writer.write(name, pending.pop(name), stored=True)
     return writer.made
 
 
@@ -149,8 +160,18 @@ class _Writer:
         for i, name in enumerate(names):
             self.names[Expression("repeat", (listed, number(str(i)), count, *rest))] = weight(name)
 
+    def value(self, e: Expression) -> Expression:
+        """It in the names of its parts, or its own."""
+        return self.names[e] if e in self.names else self.of_names(e, top=True)
+
+    def keep(self, name: str) -> None:
+        """Write what a state was under another name, by which it is called from then on."""
+        old = self.fresh(f"old_{name}")
+        self.write(old, weight(name))
+        self.names[weight(name)] = weight(old)
+
     def write(self, name: str, e: Expression, stored: bool = False) -> None:
-        value = self.names[e] if e in self.names else self.of_names(e, top=True)
+        value = self.value(e)
         if value != weight(name):
             self.made.append(Written(name, value, self.indent, stored))
 

@@ -1,7 +1,7 @@
 """A rule: an update written once, for one weight, with what a reader must know beside it."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from types import MappingProxyType
@@ -43,6 +43,8 @@ OWN = ("rows", "columns", "precision")
 RATES = ("lr", "first_lr")
 # The functions of a rule and of a wrapper, in the order in which a step runs them.
 FUNCTIONS = ("prepare", "enter", "matrix", "sums", "after", "step", "follow", "evaluate")
+# What there may be one of beside what there is one of by weight.
+LINES = ("row", "column")
 # Of the matrices that a rule's ``matrix`` sees.
 SIZES = ("rows", "columns")
 # The kinds that the chain does, so that they can be chosen; and that which a rule does itself.
@@ -204,7 +206,7 @@ def by_lines(rule: type[Declaring]) -> bool:
     if of_matrices(rule):
         return False
     sums, states = parts(rule, Sum).values(), parts(rule, State).values()
-    return any(total.scope in ("row", "column") for total in sums) or any(s.shape in ("row", "column") for s in states)
+    return any(total.scope in LINES for total in sums) or any(s.shape in LINES for s in states)
 
 
 def shaped(rule: type[Declaring], like: Any) -> dict[str, bool]:
@@ -274,6 +276,8 @@ def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
         raise FormulaError(f"{rule.__name__} hands on {taken.pop()!r}, which {wrapper.__name__} declares; rename one")
     if "lr" not in rule.declared and (asked := [name for name in RATES if asks(wrapper, name)]):
         raise FormulaError(f"{wrapper.__name__} asks for {asked[0]}, and {rule.__name__} has no learning rate lr")
+    if of_matrices(rule) and (own := _by_matrix(wrapper)):
+        raise FormulaError(_no_lines(rule, wrapper, own))
     about = f"{rule.__doc__ or rule.__name__}\n\n    {wrapper.__name__} around it: {(wrapper.__doc__ or '').strip()}"
     members = {
         **wrapper.declared,
@@ -283,6 +287,21 @@ def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
         "__qualname__": f"{wrapper.__name__}{rule.__qualname__}",
     }
     return type(f"{wrapper.__name__}{rule.__name__}", (rule,), members)
+
+
+@once
+def _by_matrix(wrapper: type[Wrapper]) -> tuple[str, ...]:
+    """What a wrapper has by row or by column, and what it asks of a parameter itself."""
+    sums = (name for name, total in parts(wrapper, Sum).items() if total.scope in LINES)
+    states = (name for name, state in parts(wrapper, State).items() if state.shape in LINES)
+    return (*sums, *states, *(name for name in OWN if asks(wrapper, name)))
+
+
+def _no_lines(rule: type[Declaring], wrapper: type[Wrapper], own: Sequence[str]) -> str:
+    return (
+        f"{wrapper.__name__} has {own[0]}, and the step of {rule.__name__} is of whole matrices: what goes around "
+        "such a rule has numbers by weight, by tensor or over all alone, and asks for none of " + ", ".join(OWN)
+    )
 
 
 @once
@@ -351,6 +370,8 @@ def _check_declarations(rule: type[Declaring]) -> None:
             refuse(name, f"of={value.of!r} is no list of coefficients of this rule")
         if isinstance(value, Due) and value.every is not None and value.every not in numbers:
             refuse(name, f"every={value.every!r} is not a hyperparameter of this rule")
+        if isinstance(value, Due) and value.every is not None and not numbers[value.every].whole:
+            refuse(name, f"it counts steps by {value.every}: declare that with whole=True")
     for name in rule.declared:
         if name in RESERVED:
             refuse(
@@ -419,6 +440,8 @@ def _check_around(rule: type[Declaring], refuse: Callable[[str, str], None]) -> 
                 refuse("around", f"{other.__name__} and {layer.__name__} both declare {name!r}; rename one")
             if not alike or (name in vars(rule) and isinstance(value, State | Scalar | Sum)):
                 refuse(name, f"{layer.__name__}, which is around it, declares another part of this name; rename one")
+        if hasattr(rule, "matrix") and (own := _by_matrix(layer)):
+            refuse("around", _no_lines(rule, layer, own))
         if "lr" not in rule.declared and (asked := [name for name in RATES if asks(layer, name)]):
             refuse("around", f"{layer.__name__} asks for {asked[0]}, and the rule has no learning rate lr")
 
@@ -435,7 +458,7 @@ def _read_formulas(rule: type[Declaring]) -> dict[str, Formula]:
     sums = {name: total for name, total in parts(rule, Sum).items() if name not in layered}
     states = {name: state for name, state in parts(rule, State).items() if name not in layered}
     scalars = {name: scalar for name, scalar in parts(rule, Scalar).items() if name not in layered}
-    lined = () if "matrix" in functions else ("row", "column")
+    lined = () if "matrix" in functions else LINES
     by_line = {name for name, state in states.items() if state.shape in lined}
     switches = {*hypers(rule), *parts(rule, Switch), *parts(rule, Shaped)}
     # Weight decay reaches a rule's formula only if the rule owns it.

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from . import chain, matrix_text
 from .compose import Pass, Program, number_names, program, usual_switches
-from .declare import Scalar, State, Sum
+from .declare import Due, Scalar, State, Sum
 from .derivative import simple
 from .expression import LEAVES, NAMED, Expression, apply, constant, leaf, leaves, number, rebuilt
 from .geometry import Geometry
@@ -83,6 +83,8 @@ class Walk:
     writes: tuple[str, ...]
     of: Literal["weight", "matrix"] = "weight"
     """What it is done for; a stage of matrices is no pass."""
+    due: tuple[tuple[str, tuple[Line, ...]], ...] = ()
+    """What is done instead in steps in which something is due: when, in words, and its lines."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,7 @@ def sections(told: Story) -> Iterator[tuple[str, tuple[Line, ...]]]:
         if walk.before:
             yield "once a step" if i == 0 else "then once", walk.before
         yield f"for every {walk.of}", walk.lines
+        yield from ((f"for every {walk.of}, {when}", lines) for when, lines in walk.due)
     if told.after:
         yield "kept for the next step", told.after
 
@@ -221,7 +224,21 @@ def _of_matrices(
     rule: type[Rule], switches: Mapping[str, Any], size: Geometry, writer: "_Writer",
     known: dict[Expression, Expression],
 ) -> Walk:  # fmt: skip
-    """The stage of matrices."""
+    """The stage of matrices; as it is where nothing is due, then as it is where something is."""
+    dues = parts(rule, Due)
+    usual, *others = (
+        _form_of_matrices(rule, {**switches, **dict.fromkeys(dues, False), **on}, size, writer, known)
+        for on in ({}, *({name: True} for name in dues))
+    )
+    writer.numbers |= {each.every for each in dues.values() if each.every is not None}
+    due = tuple((each.told, other.lines) for each, other in zip(dues.values(), others, strict=True))
+    return replace(usual, due=due)
+
+
+def _form_of_matrices(
+    rule: type[Rule], switches: Mapping[str, Any], size: Geometry, writer: "_Writer",
+    known: dict[Expression, Expression],
+) -> Walk:  # fmt: skip
     matrix = rule.formulas["matrix"]
     codes = {function.__code__ for function in (matrix.function, *matrix.helpers)}
     outputs, found = observed(codes, lambda: matrix_text.traced(rule, switches, size))

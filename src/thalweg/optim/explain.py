@@ -339,6 +339,9 @@ def _passes(told: Story, nonfinite: str) -> Iterator[str]:
             writes = f", writes {' '.join(walk.writes)}" if walk.writes else ""
             yield from _labelled("each matrix", f"reads {' '.join(walk.reads)}{writes}")
             yield from _formulas("", walk.lines)
+            for when, lines in walk.due:
+                yield from _labelled("", f"{when}:")
+                yield from _formulas("", lines)
             continue
         writes = f", writes {' '.join(walk.writes)}" if walk.writes else ""
         yield from _labelled(f"pass {passes.index(walk) + 1} of {len(passes)}", f"reads {' '.join(walk.reads)}{writes}")

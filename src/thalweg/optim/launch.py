@@ -99,8 +99,9 @@ class Measured:
 class Launch(ABC):
     """A rule with its switches, and the parameters it updates: their states, step counts, scalars and numbers.
 
-    A step asks it for parts, pass by pass; `fill` first. Nothing is written before the parts of `update` run, and sums
-    come as `Totals` in memory of its own.
+    A step asks it for parts, pass by pass; `fill` first. Sums come as `Totals` in memory of its own, and nothing that
+    lasts is written before the parts of `update` run; but of a rule of matrices those of `enter` write what `enter` and
+    `matrix` return as next states.
     """
 
     def __init__(self, rule: type[Rule], switches: Switches, members: Members) -> None:

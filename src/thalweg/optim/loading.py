@@ -233,7 +233,8 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
     alone does no harm. Both together mean that the averages are there, under names that nobody reads. Where another
     rule has updated a parameter (``by_others``, with its name), its states have to be all that the present one needs,
     and to mean the same: to be inherited from one declaration, as AMSGrad has its averages from Adam. Of others a key
-    says little: momentum_buffer is a sum in SGD, and an average in Muon.
+    says little: momentum_buffer is a sum in SGD, and an average in Muon. A matrix for a side of the parameter has to be
+    there if anything is: SOAP's axes are found in the first step, and in no later one.
     """
     counts = [[len(group["params"]) for group in side] for side in (saved["param_groups"], groups)]
     if counts[0] != counts[1]:
@@ -266,6 +267,13 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
                 )
             if kept and number in by_others:
                 _refuse_other_meanings(by_others[number], rules.of(own), needed, {*kept}, rules)
+            sides = [key for key in missing if needed[key].shape in ("left", "right", "least")]
+            if sides and kept:
+                raise ValueError(
+                    f"the checkpoint has {_some(sorted(kept))} of a parameter, but not {_some(sides)} of {name}, and "
+                    "matrices that start at 0 in the middle of a training would hold it up: load a checkpoint of "
+                    f"{name}, or only the weights, and begin with the first step"
+                )
             for key in needed.keys() & kept.keys():
                 if kept[key].shape != shape_of(rule, values, param, needed[key]):
                     raise ValueError(

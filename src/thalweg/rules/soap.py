@@ -21,11 +21,13 @@ from thalweg.formula import (
 class SOAP(Rule):
     """Adam along the axes of Shampoo: the eigenvectors of the gradients' mean squares.
 
-    Source:  Vyas et al. 2024, arXiv:2409.11321, and the authors' code, nikhilvyas/SOAP: its first step moves nothing
-             and finds the axes; every `frequency` steps one step of orthogonal iteration turns them, in the order of
+    Source:  Vyas et al. 2024, arXiv:2409.11321, and the authors' code, nikhilvyas/SOAP: its first step finds the axes
+             and moves nothing; every `frequency` steps one step of orthogonal iteration turns them, in the order of
              the eigenvalues that they then have, and the averages with them.
-    Departs: weight decay is taken off the weight before the step, beside it; the authors take it off after. Both sides
-             of every matrix are turned, however large. Its matrices are multiplied in float32.
+    Departs: weight decay is taken off beside the step, and in the first step too; the authors take it off what the step
+             has left, and nothing in the first. beta_axes is a number of its own, where the authors' shampoo_beta
+             follows beta2 unless it is given: with another beta2, set both. Both sides of every matrix are turned,
+             however large. Its matrices are multiplied in float32.
     Search:  docs/comparison.md: as Adam's.
     """
 
@@ -36,7 +38,7 @@ class SOAP(Rule):
     beta2 = Hyper(0.95, one_minus_log_uniform(1e-3, 0.2, trials=25), of="betas", below=1.0)
     beta_axes = Hyper(0.95, below=1.0)
     eps = Hyper(1e-8)
-    frequency = Hyper(10.0, low=1.0)
+    frequency = Hyper(10.0, low=1.0, whole=True)
     weight_decay = Decay("decoupled", 0.01, log_uniform(1e-3, 1.0, trials=25))
     bias_correction = Switch(True)
     first = Due()
