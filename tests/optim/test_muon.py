@@ -492,16 +492,11 @@ def edited(made: Any) -> None:
     made.param_groups[0]["split_sizes"] = (4, 8)
 
 
-def loaded(made: Any) -> None:
-    made.load_state_dict(thalweg.Muon(parameters([(12, 4)]), split_sizes=(4, 8)).state_dict())
-
-
-@pytest.mark.parametrize("said", [edited, loaded])
-def test_splits_that_are_said_later_are_refused_before_anything_is_written(said: Any) -> None:
+def test_splits_that_are_said_later_are_refused_before_anything_is_written() -> None:
     """Stacks were made for fewer rows than were written into them."""
     (weight,) = parameters([(16, 4)])
     made = thalweg.Muon([("query", weight)])
-    said(made)
+    edited(made)
     weight.grad, before = torch.ones_like(weight), weight.detach().clone()
     assert "split_sizes=(4, 8) are 12 rows together, and 'query' has 16" in made.explain()
     with pytest.raises(ValueError, match=r"Muon: split_sizes=\(4, 8\) are 12 rows together, and 'query' has 16"):
@@ -570,9 +565,6 @@ def test_choices_that_are_made_later_are_checked(key: str, value: Any, message: 
     made.param_groups[0][key] = usual
     made.step()
     assert not torch.equal(weight, before)
-
-    monkeypatch.setattr(torch.distributed, "broadcast_object_list", broadcast)
-    assert thalweg.Muon(parameters([(4, 4)], torch.float32)).param_groups[0]["products"] == "float32"
 
 
 @pytest.mark.parametrize("clip", [{"clip_value": 1e6}, {"clip_norm": 1.0}], ids=lambda clip: next(iter(clip)))
