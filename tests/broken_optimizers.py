@@ -14,7 +14,7 @@ import torch
 import thalweg
 from thalweg.formula import Decay, Hyper, Rule, State, Switch, chain, log_uniform, sign
 from thalweg.formula.expression import Expression
-from thalweg.optim import launch, reading
+from thalweg.optim import reading, torch_launch
 from thalweg.testing import Conformance
 
 Step = Callable[..., Any]
@@ -423,7 +423,7 @@ class TestFallbackDisagrees(Plain):
 
     @pytest.fixture(autouse=True)
     def shrinking(self, monkeypatch):
-        plain = launch.TorchLaunch._update
+        plain = torch_launch.TorchLaunch._update
 
         def update(self, *arguments, **named):
             plain(self, *arguments, **named)
@@ -431,7 +431,7 @@ class TestFallbackDisagrees(Plain):
                 for p in self.params:
                     p.mul_(0.999)
 
-        monkeypatch.setattr(launch.TorchLaunch, "_update", update)
+        monkeypatch.setattr(torch_launch.TorchLaunch, "_update", update)
 
 
 class TestFallsBack(Plain):

@@ -22,12 +22,13 @@ from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import reading, state, surface
 from .driver import FINE, ODD, PLAN
-from .launch import KernelLaunch, Launch, Members, TorchLaunch
+from .launch import KernelLaunch, Launch, Members
 from .line_launch import LineLaunch
 from .matrix_launch import MatrixLaunch
 from .memory import Memory
 from .sequence import Steps, steps
 from .settings import Group, GroupNumbers, How, Switches
+from .torch_launch import TorchLaunch
 from .watched import WatchedState
 
 Held = list[torch.Tensor | None]
