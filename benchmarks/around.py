@@ -21,7 +21,7 @@ import thalweg
 from page import markdown, times
 from shapes import MODELS
 from sides import Parameters, Side, new_gradients
-from steps import ATTEMPTS, at_least, gathered, say
+from steps import ATTEMPTS, at_least, gathered, published, say
 from thalweg.cpu import cpu_name
 from thalweg.optim import OPTIMIZERS, Optimizer, wrap
 from thalweg.speed.cases import Shapes, parameters
@@ -112,12 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measuring = _measured(lines, chosen.rounds)
     found, code = gathered(measuring, len(lines), lambda result: " ".join(result.row), "around.py")
     text = page(found, chosen.threads, chosen.rounds, missing=len(lines) - len(found))
-    # A part must not take the place of the whole.
-    if chosen.only:
-        print(text, end="")
-    else:
-        PAGE.write_text(text, encoding="utf-8")
-        say(f"Page: {PAGE}")
+    published(text, PAGE, part=bool(chosen.only))
     return code
 
 

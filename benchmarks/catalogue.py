@@ -17,7 +17,7 @@ import thalweg
 from cells import CATALOGUE
 from page import Result, markdown, milliseconds, ratio_words
 from sides import installed_peers
-from steps import ATTEMPTS, at_least, gathered, results, say
+from steps import ATTEMPTS, at_least, gathered, published, results, say
 from thalweg.cpu import cpu_name
 from thalweg.optim import Optimizer
 from thalweg.speed.cases import least_bytes, traffic
@@ -40,11 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measuring = results(names, chosen.rounds, ATTEMPTS, chosen.threads, allocators=("default",))
     found, code = gathered(measuring, len(names), lambda result: " ".join(_row(result)), "catalogue.py")
     text = page(found, chosen.threads, chosen.rounds, missing=len(names) - len(found))
-    if chosen.only:
-        print(text, end="")
-    else:
-        PAGE.write_text(text, encoding="utf-8")
-        say(f"Page: {PAGE}")
+    published(text, PAGE, part=bool(chosen.only))
     return code
 
 

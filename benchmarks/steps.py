@@ -83,6 +83,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def published(text: str, path: Path, part: bool) -> None:
+    """Write a page; only a part of it goes to the terminal, as it must not take the place of the whole."""
+    if part:
+        print(text, end="")
+    else:
+        path.write_text(text, encoding="utf-8")
+        say(f"Page: {path}")
+
+
 def gathered(measuring: Iterable[T], expected: int, line: Callable[[T], str], script: str) -> tuple[list[T], int]:
     """What is measured until it ends, or is stopped, or its process fails; and the exit code. Each line is said."""
     found: list[T] = []
