@@ -1,0 +1,186 @@
+"""The `triton` reader: a pass as one GPU kernel over any number of tensors, as text that Triton compiles.
+
+A program takes one tile of one tensor, 1,024 weights at a time. Where tensors are stands in a table on the device, so
+that there may be any number of them:
+
+    tiles    int64 (tiles, 3): tensor, first weight, how many; but for a tensor's last tile a multiple of 1,024 weights
+    columns  int64 (operands, tensors): addresses; where the gradient's is 0 nothing is done
+    row_of   int64 (tensors,), rows (rows, width): coefficients, as on the CPU; or they are arguments
+    sums     float64 (tiles, totals): what each tile has added up
+    stop     int32 (1,): other than 0 if nothing is to be done at all
+
+Where every address is a multiple of 16 bytes, blocks that are full are read and written without a mask, 16 bytes at
+a time; all others under one. Arithmetic is that of the CPU's kernels, operation by operation: `triton_functions`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .expression import COMPARISONS, Expression, coefficient, number, weight
+from .lower import Kernel
+from .operations import OPERATIONS
+
+BLOCK = 1_024
+"""Weights that a program takes at a time: 8 for each of its 128 threads."""
+WARPS = 4
+
+# What is no name in Python, or no operator that rounds as IEEE 754 does.
+_CALLED = {"/": "divided", "**": "power", "neg": "negated"}
+
+_HEAD = """import triton
+import triton.language as tl
+
+from thalweg.formula.triton_functions import (
+    abs, cos, divided, exp, floor, log, maximum, minimum, negated, power, sin, sqrt, where
+)
+
+"""
+
+
+def module(*functions: str) -> str:
+    """The text of a module with these kernels."""
+    return _HEAD + "\n\n".join(functions)
+
+
+@dataclass
+class _Text:
+    """Lines under construction, and the name of every expression that has been computed."""
+
+    real: str
+    depth: int = 1
+    lines: list[str] = field(default_factory=list)
+    names: dict[Expression, str] = field(default_factory=dict)
+
+    def put(self, line: str) -> None:
+        self.lines.append("    " * self.depth + line)
+
+    def value(self, e: Expression) -> str:
+        """The name of an expression's value."""
+        if e not in self.names:
+            written = self._written(e)
+            if e.op == "constant":
+                return written
+            self.names[e] = f"x{len(self.names)}"
+            self.put(f"{self.names[e]} = {written}")
+        return self.names[e]
+
+    def _written(self, e: Expression) -> str:
+        if e.op == "constant":
+            return f"tl.full((), {literal(e.arguments[0], self.real)}, tl.{self.real})"
+        a = [self.value(x) for x in e.arguments]
+        if e.op in COMPARISONS or (OPERATIONS[e.op].infix and e.op not in _CALLED):
+            return f"{a[0]} {e.op} {a[1]}"
+        return f"{_CALLED.get(e.op, e.op)}({', '.join(a)})"
+
+
+def literal(value: float, real: str) -> str:
+    """A number as Python writes it, rounded to float32 first where the kernel is of that."""
+    with np.errstate(over="ignore"):
+        rounded = float(np.float32(value)) if real == "float32" else float(value)
+    return repr(rounded) if math.isfinite(rounded) else f'float("{rounded}")'
+
+
+def walk(
+    name: str, kernel: Kernel, dtypes: Mapping[str, str], real: str, places: Mapping[str, int], uniform: bool
+) -> str:
+    """The kernel of a pass.
+
+    ``dtypes``   the element type of each operand in memory, as torch names it; ``real``: float32 or float64.
+    ``places``   which row of ``columns`` each operand is.
+    ``uniform``  whether coefficients, the same for all tensors, are the last arguments, in place of rows.
+    """
+    width = len(kernel.coefficients)
+    given = [f"c{i}" for i in range(width)] if uniform else ["row_of", "rows"]
+    computed, outputs = _computed(f"{name}_values", kernel, real)
+    reads = kernel.operands
+    totals = len(kernel.totals)
+    text = _Text(real)
+    put = text.put
+    put("tile = tl.program_id(0).to(tl.int64)")
+    put("tensor = tl.load(tiles + 3 * tile)")
+    put("start = tl.load(tiles + 3 * tile + 1)")
+    put("count = tl.load(tiles + 3 * tile + 2).to(tl.int32)")
+    for k in range(totals):
+        put(f"added{k} = tl.zeros([BLOCK], tl.float64)")
+        put(f"rest{k} = tl.zeros([LANES], tl.float64)")
+    for operand in reads:
+        put(f"at_{operand} = tl.load(columns + {places[operand]} * tensors + tensor)")
+    put("if (at_g != 0) & (tl.load(stop) == 0):")
+    text.depth = 2
+    if width and not uniform:
+        put("row = tl.load(row_of + tensor)")
+    for i in range(width):
+        at = f"tl.load(rows + row * {width} + {i})"
+        put(f"c{i} = tl.full((), c{i}, tl.{real})" if uniform else f"c{i} = {at}")
+    for operand in reads:
+        put(f"b_{operand} = at_{operand}.to(tl.pointer_type(tl.{dtypes[operand]})) + start")
+    put(f"aligned = ({' | '.join(f'at_{operand}' for operand in reads)}) % 16 == 0")
+    put("full = tl.where(aligned, count // BLOCK * BLOCK, 0)")
+    for masked in (False, True):
+        text.depth = 2
+        put("for first in range(full, count, LANES):" if masked else "for first in range(0, full, BLOCK):")
+        text.depth = 3
+        if masked:
+            put("lanes = first + tl.arange(0, LANES)")
+            put("there = lanes < count")
+        else:
+            put("lanes = tl.multiple_of(first, BLOCK) + tl.arange(0, BLOCK)")
+        for operand in reads:
+            put(f"p_{operand} = {f'b_{operand}' if masked else f'tl.multiple_of(b_{operand}, 16)'} + lanes")
+            load = f"tl.load(p_{operand}, mask=there, other=0.0)" if masked else f"tl.load(p_{operand})"
+            put(f"v_{operand} = {load}.to(tl.{real})")
+        arguments = ", ".join([*(f"v_{operand}" for operand in reads), *(f"c{i}" for i in range(width))])
+        put(f"{', '.join(outputs)} = {name}_values({arguments})")
+        for k in range(totals):
+            put(f"rest{k} += tl.where(there, t{k}, 0.0)" if masked else f"added{k} += t{k}")
+        for operand, _ in kernel.writes:
+            mask = ", mask=there" if masked else ""
+            put(f"tl.store(p_{operand}, {_rounded(f'n_{operand}', dtypes[operand], real)}{mask})")
+    text.depth = 1
+    for k in range(totals):
+        put(f"tl.store(sums + tile * {totals} + {k}, tl.sum(added{k}, axis=0) + tl.sum(rest{k}, axis=0))")
+    arguments = ["tiles", "columns", "tensors", "sums", "stop", *given, "BLOCK: tl.constexpr", "LANES: tl.constexpr"]
+    head = f"@triton.jit\ndef {name}({', '.join(arguments)}):\n"
+    return computed + "\n\n" + head + "\n".join(text.lines) + "\n"
+
+
+def _computed(name: str, kernel: Kernel, real: str) -> tuple[str, list[str]]:
+    """The function that computes what a block adds up and writes, and the names of that: of values alone."""
+    text = _Text(real)
+    text.names |= {weight(operand): f"v_{operand}" for operand in kernel.operands}
+    text.names |= {coefficient(i): f"c{i}" for i in range(len(kernel.coefficients))}
+    arguments = [*text.names.values()]
+    outputs = []
+    like = f"v_{kernel.operands[-1]}"
+    for k, total in enumerate(kernel.totals):
+        if total.op == "*" and total.arguments[0] == total.arguments[1]:  # squares are taken in float64: none is lost
+            text.put(f"f{k} = {text.value(total.arguments[0])}.to(tl.float64)")
+            text.put(f"t{k} = f{k} * f{k}")
+        else:
+            text.put(f"t{k} = {text.value(total)}.to(tl.float64)")
+        outputs.append(f"t{k}")
+    for operand, e in kernel.writes:
+        value = text.value(e)
+        if not _of_weights(e):
+            value = f"tl.broadcast_to({value}, {like}.shape)"
+        text.put(f"n_{operand} = {value}")
+        outputs.append(f"n_{operand}")
+    text.put(f"return {', '.join(outputs)}")
+    return f"@triton.jit\ndef {name}({', '.join(arguments)}):\n" + "\n".join(text.lines), outputs
+
+
+def _of_weights(e: Expression) -> bool:
+    """Whether a value depends on a weight at all."""
+    return e.op == "weight" or (e.op not in ("constant", "coefficient") and any(_of_weights(a) for a in e.arguments))
+
+
+def _rounded(value: str, dtype: str, real: str) -> str:
+    """A value as it is stored; float64 becomes half precision by way of float32, as on the CPU."""
+    if dtype == real:
+        return value
+    if real == "float64" and dtype in ("float16", "bfloat16"):
+        return f"{value}.to(tl.float32).to(tl.{dtype})"
+    return f"{value}.to(tl.{dtype})"
