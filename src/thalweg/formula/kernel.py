@@ -9,7 +9,7 @@ task.run(threads=2)                                     # and the weights have m
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from .llvm import (
     compute_type,
     emit,
 )
-from .lower import lower
+from .lower import Kernel, lower
 from .numbers import Numbers
 from .rule import Rule, handed, of_matrices, once, parts
 
@@ -57,6 +57,9 @@ class CompiledPass:
     width: int
     """Coefficients in a row."""
     assembly: str
+    kernel: Kernel | None = None
+    """What it computes, for other readers, from operands of these element types in memory; None of walks along lines."""
+    dtypes: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def machine(self) -> "MachineCode":
@@ -101,7 +104,8 @@ def compiled(walk: Pass, dtypes: Mapping[str, str], real: str, names: Sequence[s
     kernel = lower(walk)
     used = {name: dtypes[name] for name in kernel.operands}
     text = emit(kernel, used, real, names)
-    return CompiledPass(kernel.operands, tuple(walk.totals), real, tuple(names), len(kernel.coefficients), text)
+    width = len(kernel.coefficients)
+    return CompiledPass(kernel.operands, tuple(walk.totals), real, tuple(names), width, text, kernel, used)
 
 
 @dataclass(frozen=True, eq=False)

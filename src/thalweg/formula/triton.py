@@ -1,13 +1,14 @@
 """The `triton` reader: a pass as one GPU kernel over any number of tensors, as text that Triton compiles.
 
-A program takes one tile of one tensor, 1,024 weights at a time. Where tensors are stands in a table on the device, so
+A program takes one tile of one tensor, a block of weights at a time. Where tensors are stands in a table on the device, so
 that there may be any number of them:
 
-    tiles    int64 (tiles, 3): tensor, first weight, how many; but for a tensor's last tile a multiple of 1,024 weights
+    tiles    int64 (tiles, 3): tensor, first weight, how many: `TILE`, but for a tensor's last tile
     columns  int64 (operands, tensors): addresses; where the gradient's is 0 nothing is done
     row_of   int64 (tensors,), rows (rows, width): coefficients, as on the CPU; or they are arguments
     sums     float64 (tiles, totals): what each tile has added up
-    stop     int32 (1,): other than 0 if nothing is to be done at all
+    stop     float32 (1,): other than 0 if nothing is to be done at all; see `triton_between`
+    extra    float64 (tensors,): the update takes note of steps that the host does not know of: see ``counts``
 
 Where every address is a multiple of 16 bytes, blocks that are full are read and written without a mask, 16 bytes at
 a time; all others under one. Arithmetic is that of the CPU's kernels, operation by operation: `triton_functions`.
@@ -23,9 +24,10 @@ from .expression import COMPARISONS, Expression, coefficient, number, weight
 from .lower import Kernel
 from .operations import OPERATIONS
 
-BLOCK = 1_024
-"""Weights that a program takes at a time: 8 for each of its 128 threads."""
-WARPS = 4
+WARPS, VECTOR = 4, 16
+"""Of a program, each of 32 threads; the bytes that a thread reads at once."""
+TILE = 4_096
+"""Weights of a tile: several blocks, so that a program's sums are added among its threads once."""
 
 # What is no name in Python, or no operator that rounds as IEEE 754 does.
 _CALLED = {"/": "divided", "**": "power", "neg": "negated"}
@@ -34,7 +36,7 @@ _HEAD = """import triton
 import triton.language as tl
 
 from thalweg.formula.triton_functions import (
-    abs, cos, divided, exp, floor, log, maximum, minimum, negated, power, sin, sqrt, where
+    abs, cos, divided, exp, floor, log, maximum, minimum, negated, power, sin, sqrt, total, where
 )
 
 """
@@ -46,7 +48,7 @@ def module(*functions: str) -> str:
 
 
 @dataclass
-class _Text:
+class Text:
     """Lines under construction, and the name of every expression that has been computed."""
 
     real: str
@@ -84,20 +86,23 @@ def literal(value: float, real: str) -> str:
 
 
 def walk(
-    name: str, kernel: Kernel, dtypes: Mapping[str, str], real: str, places: Mapping[str, int], uniform: bool
-) -> str:
+    name: str, kernel: Kernel, dtypes: Mapping[str, str], real: str, places: Mapping[str, int], uniform: bool,
+    counts: bool = False,
+) -> str:  # fmt: skip
     """The kernel of a pass.
 
     ``dtypes``   the element type of each operand in memory, as torch names it; ``real``: float32 or float64.
     ``places``   which row of ``columns`` each operand is.
     ``uniform``  whether coefficients, the same for all tensors, are the last arguments, in place of rows.
+    ``counts``   whether to add ``step`` to each tensor's ``extra``, less 1 if the step is left out.
     """
     width = len(kernel.coefficients)
-    given = [f"c{i}" for i in range(width)] if uniform else ["row_of", "rows"]
+    given = ["extra", "step"] if counts else []
+    given += [f"c{i}" for i in range(width)] if uniform else ["row_of", "rows"]
     computed, outputs = _computed(f"{name}_values", kernel, real)
     reads = kernel.operands
     totals = len(kernel.totals)
-    text = _Text(real)
+    text = Text(real)
     put = text.put
     put("tile = tl.program_id(0).to(tl.int64)")
     put("tensor = tl.load(tiles + 3 * tile)")
@@ -108,7 +113,11 @@ def walk(
         put(f"rest{k} = tl.zeros([LANES], tl.float64)")
     for operand in reads:
         put(f"at_{operand} = tl.load(columns + {places[operand]} * tensors + tensor)")
-    put("if (at_g != 0) & (tl.load(stop) == 0):")
+    put("stopped = tl.load(stop) != 0.0")
+    if counts:
+        put("if (at_g != 0) & (start == 0):")
+        put("    tl.store(extra + tensor, tl.load(extra + tensor) + step - tl.where(stopped, 1.0, 0.0))")
+    put("if (at_g != 0) & (stopped == 0):")
     text.depth = 2
     if width and not uniform:
         put("row = tl.load(row_of + tensor)")
@@ -149,7 +158,7 @@ def walk(
 
 def _computed(name: str, kernel: Kernel, real: str) -> tuple[str, list[str]]:
     """The function that computes what a block adds up and writes, and the names of that: of values alone."""
-    text = _Text(real)
+    text = Text(real)
     text.names |= {weight(operand): f"v_{operand}" for operand in kernel.operands}
     text.names |= {coefficient(i): f"c{i}" for i in range(len(kernel.coefficients))}
     arguments = [*text.names.values()]

@@ -72,13 +72,13 @@ def sin(a):
 @triton.jit
 def maximum(a, b):
     """The larger one; nan if either is nan."""
-    return tl.where((a != a) | (a > b), a, b)
+    return tl.where(a != a, a, tl.where(a > b, a, b))
 
 
 @triton.jit
 def minimum(a, b):
     """The smaller one; nan if either is nan."""
-    return tl.where((a != a) | (a < b), a, b)
+    return tl.where(a != a, a, tl.where(a < b, a, b))
 
 
 @triton.jit
@@ -95,3 +95,13 @@ def power(a, b):
     whole = tl.floor(b) == b
     signed = tl.where(a < 0.0, tl.where(whole, tl.where(odd, found * -1.0, found), float("nan")), found)
     return tl.where(b == 0.0, 1.0, signed)
+
+
+@triton.jit
+def total(sums, first, last, WIDTH: tl.constexpr, PLACE: tl.constexpr, LANES: tl.constexpr):
+    """What the tiles from the first to before the last have added up, one of WIDTH totals, in a fixed order."""
+    added = tl.zeros([LANES], tl.float64)
+    for tile in range(first, last, LANES):
+        tiles = tile + tl.arange(0, LANES)
+        added += tl.load(sums + tiles * WIDTH + PLACE, mask=tiles < last, other=0.0)
+    return tl.sum(added, axis=0)

@@ -28,7 +28,7 @@ NAMES = (
     "KEPT", "KEPT_HANDLES", "KEPT_AT",  # other tensors, and where each should be
     "WORST",  # to be filled: the highest cost; FINE: it has been run
     "TEAM",  # GOMP_parallel
-    "KEY", "KEY_PLACE", "UNDEFINED", "NONE", "OBJECT",  # see `native`
+    "KEY_PLACE", "UNDEFINED", "NONE", "OBJECT",  # see `native`
     "GRAD", "DATA", "TYPE", "DIMENSIONS", "SIZES", "STRIDES", "EXTENT", "OFFSET", "NEW", "DELETE",
     "LENGTH", "ITEM", "BUMP",
 )  # fmt: skip
@@ -36,7 +36,7 @@ WORDS = {name: index for index, name in enumerate(NAMES)}
 
 # What a parameter should be like, word by word; then its sizes, then its strides. The gradient's type is behind the
 # weight's, and its width behind that of the weight.
-EXPECTED_OF = ("address", "type", "gradient's type", "width", "gradient's width", "elements", "dimensions")
+EXPECTED_OF = ("address", "type", "gradient's type", "width", "gradient's width", "elements", "key", "dimensions")
 WEIGHT, GRADIENT = 1, 2
 
 
@@ -165,7 +165,7 @@ class _Driver(Loops):
         """The address of a tensor's memory, and whether it is plain memory of the expected type, shape and extent."""
         where, good = self.variable("i64", "0"), self.variable("i1", "false")
         key = self.word(self.get(tensor, "ptr"), self.word_of("KEY_PLACE"))
-        with self.when(self.same(key, self.word_of("KEY"))), self.when(self.alike(tensor, expected, which)):
+        with self.when(self.same(key, self.item(expected, "key"))), self.when(self.alike(tensor, expected, which)):
             address, told = self.ask("DATA", tensor)
             # A storage can be made smaller under its tensors.
             extent, extent_told = self.ask("EXTENT", tensor)

@@ -5,7 +5,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,11 +18,14 @@ from thalweg.formula.kernel import CompiledPass, Passes, Task, counts_steps, sca
 from thalweg.formula.numbers import Numbers
 from thalweg.formula.rule import layers, parts
 from thalweg.formula.team import SERIAL_BELOW, usable
+from thalweg.formula.triton import TILE
 
 from .counts import Counts
+from .device_task import DeviceTask, Tables
+from .devices import Device
 from .driver import ABSENT
 from .kept import Kept
-from .layout import layout
+from .layout import even_layout, layout
 from .reading import plain, within_storage
 from .settings import Group, GroupNumbers, How, Switches
 
@@ -295,16 +298,16 @@ class Launch(ABC):
 
 
 class KernelLaunch(Launch):
-    """Parameters on the CPU, in memory without gaps, that share element types and switches."""
+    """Parameters in one place, in memory without gaps, that share element types and switches."""
 
     def __init__(
         self, rule: type[Rule], switches: Switches, members: Members, walks: Callable[[Switches], Any],
-        grads_at: NDArray[np.int64], found: NDArray[np.int64],
+        grads_at: NDArray[np.int64], found: NDArray[np.int64], device: Device | None = None,
     ) -> None:  # fmt: skip
         """``walks`` makes the rule's `Passes` over the members' element types, under given switches.
 
         ``grads_at``: the addresses of this step's gradients, kept up to date from outside; 0 where there is none.
-        ``found``: what is found of each parameter, likewise.
+        ``found``: what is found of each parameter, likewise. ``device`` runs the passes; None: the processor does.
         """
         super().__init__(rule, switches, members)
         self.passes: Passes = walks(switches)
@@ -315,7 +318,9 @@ class KernelLaunch(Launch):
         self.columns = {"w": column(params), "g": grads_at}
         self.columns |= {name: column(kept) for name, kept in self._states_kept.items()}
         self._strides = {name: [t.stride() for t in kept] for name, kept in self._states_kept.items()}
-        self._cut = layout([p.numel() for p in params])
+        sizes = [p.numel() for p in params]
+        self._cut = layout(sizes) if device is None else even_layout(sizes, TILE)
+        self._device = device
         self._tasks: dict[str, Task] = {}
 
     @property
@@ -375,6 +380,8 @@ class KernelLaunch(Launch):
 
     @property
     def threads(self) -> int:
+        if self._device is not None:
+            return 1
         return usable(torch.get_num_threads()) if self._cut.weights >= SERIAL_BELOW else 1
 
     @property
@@ -388,8 +395,16 @@ class KernelLaunch(Launch):
     def _task(self, name: str, walk: CompiledPass, backwards: bool = False) -> Task:
         if name not in self._tasks:
             claims = self._cut.backwards if backwards else self._cut.claims
-            self._tasks[name] = Task(walk, self._cut.tiles, claims, self.columns, self.numbers)
+            if self._device is None:
+                self._tasks[name] = Task(walk, self._cut.tiles, claims, self.columns, self.numbers)
+            else:
+                self._tasks[name] = DeviceTask(walk, self._cut.tiles, claims, self._tables, self.numbers)
         return self._tasks[name]
+
+    @cached_property
+    def _tables(self) -> Tables:
+        assert self._device is not None
+        return Tables(self._device, self._cut.tiles, self.columns)
 
 
 def column(tensors: Sequence[torch.Tensor]) -> NDArray[np.int64]:

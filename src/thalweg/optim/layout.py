@@ -45,6 +45,15 @@ def layout(sizes: Sequence[int]) -> Layout:
     )
 
 
+def even_layout(sizes: Sequence[int], tile: int) -> Layout:
+    """Cut tensors of the given sizes into tiles of one length, each a claim of its own."""
+    tiles = [
+        (tensor, start, min(tile, size - start)) for tensor, size in enumerate(sizes) for start in range(0, size, tile)
+    ]
+    ends = np.arange(len(tiles))
+    return Layout(np.array(tiles, np.int64).reshape(-1, 3), np.column_stack([ends, ends + 1]), sum(sizes))
+
+
 def _tile(weights: int) -> int:
     """How long a tile is, of so many weights in all."""
     return min(max(weights // TILES, SHORTEST), LONGEST)

@@ -15,6 +15,7 @@ from thalweg.formula.line_kernel import CompiledStage, LinePasses
 from thalweg.formula.rule import Rule, layers
 from thalweg.formula.team import SERIAL_BELOW
 
+from .devices import Device
 from .launch import KernelLaunch, Measured, Members, Runs
 from .layout import line_layout
 from .settings import Switches
@@ -30,9 +31,10 @@ class LineLaunch(KernelLaunch):
 
     def __init__(
         self, rule: type[Rule], switches: Switches, members: Members, walks: Callable[[Switches], LinePasses],
-        grads_at: NDArray[np.int64], found: NDArray[np.int64],
+        grads_at: NDArray[np.int64], found: NDArray[np.int64], device: Device | None = None,
     ) -> None:  # fmt: skip
-        """The arguments are those of `KernelLaunch`."""
+        """The arguments are those of `KernelLaunch`; no ``device`` takes these passes."""
+        assert device is None
         super().__init__(rule, switches, members, walks, grads_at, found)
         self._walks = walks(switches)
         self._measured_walks = cache(lambda: walks((*switches, ("measured", True))))

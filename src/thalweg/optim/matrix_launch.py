@@ -23,6 +23,7 @@ from thalweg.formula.host import host_function
 from thalweg.formula.kernel import Passes
 from thalweg.formula.rule import handed, parts
 
+from .devices import Device
 from .launch import Call, KernelLaunch, Members, Runs
 from .multiply import Code, compiled
 from .products import element_type
@@ -55,13 +56,13 @@ class _Batch:
 
 
 class MatrixLaunch(KernelLaunch):
-    """Parameters on the CPU in memory as torch lays it out first, of a rule of matrices."""
+    """Parameters in memory as torch lays it out first, of a rule of matrices."""
 
     def __init__(
         self, rule: type[Rule], switches: Switches, members: Members, walks: Callable[[Switches], Passes],
-        grads_at: NDArray[np.int64], found: NDArray[np.int64],
+        grads_at: NDArray[np.int64], found: NDArray[np.int64], device: Device | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(rule, switches, members, walks, grads_at, found)
+        super().__init__(rule, switches, members, walks, grads_at, found, device)
         self._choices = dict(switches)
         self._transposed = bool(self._choices["transposed"])
         # Whether a state exists is said by switches, also that of a hyperparameter: the numbers are still 0.
@@ -99,7 +100,7 @@ class MatrixLaunch(KernelLaunch):
         shape = (members * of.count, *_in_memory(of, self._transposed))
         with ordinary():
             room = [
-                _turned(torch.empty(shape, dtype=kind, device="cpu"), self._transposed)
+                _turned(torch.empty(shape, dtype=kind, device=self.members.params[0].device), self._transposed)
                 for _ in range(max(len(entered), len(made)))
             ]
         return {**dict(zip(entered, room, strict=False)), **dict(zip(made, room, strict=False))}

@@ -179,6 +179,7 @@ class _Block:
                 p.itemsize,
                 kind.itemsize,
                 p.numel(),
+                torch._C._dispatch_keys(p).raw_repr(),
                 p.dim(),
                 *p.shape,
                 *p.stride(),

@@ -142,8 +142,7 @@ def _places() -> dict[str, int]:
     if _read(grad_of(param._cdata)) != param.grad._cdata:
         raise LookupError("this torch keeps its gradients otherwise")
     return {
-        "OBJECT": inside.pop(), "KEY_PLACE": key_at.pop(), "KEY": torch._C._dispatch_keys(plain).raw_repr(),
-        "UNDEFINED": undefined, "NONE": id(None),
+        "OBJECT": inside.pop(), "KEY_PLACE": key_at.pop(), "UNDEFINED": undefined, "NONE": id(None),
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import reading, state, surface
+from .devices import device_of
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members
 from .line_launch import LineLaunch
@@ -239,14 +240,14 @@ def make(
             reasons.append(types)
         chosen = types if isinstance(types, tuple) else None
         own = (*switches[i], *shaped(rules[i], param).items())
-        sets.setdefault((rules[i], own, chosen, turns[k]), []).append(k)
-    ordered = sorted(sets.items(), key=lambda entry: entry[0][3])
-    kernels = [everyone[k][0] for (_, _, types, _), places in ordered for k in places if types]
+        sets.setdefault((rules[i], own, chosen, param.device if chosen else None, turns[k]), []).append(k)
+    ordered = sorted(sets.items(), key=lambda entry: entry[0][4])
+    kernels = [everyone[k][0] for (_, _, types, _, _), places in ordered for k in places if types]
     lists = [group["params"] for group in groups]
     memory = Memory(lists, kernels, [p for p in later if reading.plain(p)])
     launches: list[Launch] = []
     at = 0
-    for (rule, own, types, _), places in ordered:
+    for (rule, own, types, where, _), places in ordered:
         members = _members(rule, rules, everyone, settings, states, places)
         if types:
             here = slice(at, at + len(places))
@@ -255,10 +256,11 @@ def make(
             lines = by_lines(rule) and walks_lines(rule, own)
             kind = LineLaunch if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
             walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
-            launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here]))
+            device = device_of(where) if where is not None else None
+            launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here], device))
         else:
             launches.append(TorchLaunch(rule, own, members, _asked_for(rule, own, settings[members.groups[0]])))
-    others = [everyone[k][0] for (_, _, types, _), places in ordered for k in places if not types]
+    others = [everyone[k][0] for (_, _, types, _, _), places in ordered for k in places if not types]
     slower = sum(p.numel() for p in others) > sum(p.numel() for p in kernels)
     if slower and available() and not _len_torch_dispatch_stack():  # else it is said already, or nothing is computed
         _warn_of_plain_operations(reasons[0])

@@ -10,6 +10,8 @@ from torch.utils._python_dispatch import _disable_current_modes, _get_current_di
 
 from thalweg.formula.kernel import available, readable
 
+from .devices import device_of
+
 _NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
 _ORDINARY = (torch.nn.Parameter, torch.Tensor)
@@ -18,10 +20,17 @@ Types = tuple[tuple[str, str], ...]
 
 
 def plain(param: torch.Tensor) -> bool:
-    """Whether a parameter is an ordinary tensor on the CPU, which `memory` can ask about."""
+    """Whether a parameter is an ordinary tensor on the CPU, or on a device that runs kernels: `memory` can ask."""
     ordinary = type(param) in _ORDINARY and param.layout == torch.strided
+    if not ordinary or not reached(param.device):
+        return False
     # The keys by which torch chooses what to call: those of negative views or functorch's wrappers differ.
-    return ordinary and bool(torch._C._dispatch_keys(param) == _ordinary_keys())
+    return bool(torch._C._dispatch_keys(param) == _ordinary_keys(param.device.type))
+
+
+def reached(where: torch.device) -> bool:
+    """Whether kernels run for tensors there."""
+    return where.type == "cpu" or device_of(where) is not None
 
 
 @contextmanager
@@ -49,9 +58,9 @@ def refuse_pretence(groups: Sequence[Mapping[str, Any]]) -> None:
 
 
 @cache
-def _ordinary_keys() -> object:
+def _ordinary_keys(where: str) -> object:
     with ordinary():
-        return torch._C._dispatch_keys(torch.empty(0, dtype=torch.float32))
+        return torch._C._dispatch_keys(torch.empty(0, dtype=torch.float32, device=where))
 
 
 def within_storage(tensor: torch.Tensor) -> bool:
@@ -80,17 +89,17 @@ def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> T
     if type(param) not in _ORDINARY:
         return f"it is a {type(param).__name__}"
     if not plain(param):
-        return f"it is on {param.device}" if param.device.type != "cpu" else "it is a view that torch computes with"
+        return "it is a view that torch computes with" if reached(param.device) else f"it is on {param.device}"
     grad = param if param.grad is None else param.grad
     tensors = {"w": param, "g": grad, **operands}
     for name, tensor in tensors.items():
         if name in operands and not plain(tensor):
-            return f"its state {name} is no plain memory on the CPU"
+            return f"its state {name} is no plain memory"
         # Any other state is copied into the weight's layout; this one others write to, where it is.
         alike = tensor.stride() == param.stride() or tensor.shape != param.shape
         if name in operands and not alike and tensor.untyped_storage().is_shared():
             return f"its state {name}, which processes share, is laid out otherwise"
-        if tensor.dtype not in _NAMES or not readable(_NAMES[tensor.dtype]):
+        if tensor.dtype not in _NAMES or not (tensor.device.type != "cpu" or readable(_NAMES[tensor.dtype])):
             return f"{name} is {str(tensor.dtype).removeprefix('torch.')}"
     # empty_like keeps the strides of memory without gaps or overlaps, and of no other.
     if param.stride() != torch.empty_like(param).stride():

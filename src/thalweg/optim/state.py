@@ -70,6 +70,8 @@ def classified(
         products.refuse(rule, inner(rule).__name__, called, param, values)
     split = (of_matrices(rule) or by_lines(rule)) and param.dim() > 1 and not param.is_contiguous()
     rows = "its rows do not lie one after the other in memory" if split else ""
+    if by_lines(rule) and param.device.type != "cpu":
+        rows = "what is kept by row or column has kernels on the CPU alone"
     if real is None:
         operands = prepare(rule, values, param, kept)
         return operands, rows or reading.kernel_types(param, operands)

@@ -1,0 +1,104 @@
+"""Kernels of the `triton` reader, loaded: text becomes functions, functions become code for a GPU.
+
+Triton is the compiler alone: for any GPU, on any machine, with or without one. Who runs what it makes is `optim.cuda`.
+"""
+
+import linecache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+from .expression import Expression
+from .kernel import CompiledPass
+from .triton import VECTOR, WARPS, module, walk
+from .triton_between import Between, between
+
+# Triton's words for element types, and for what arguments are.
+_TYPES = {"float32": "fp32", "float64": "fp64"}
+_TABLES = {"tiles": "*i64", "columns": "*i64", "tensors": "i64", "sums": "*fp64", "stop": "*fp32"}
+_COUNTED = {"extra": "*fp64", "step": "fp64"}
+_BETWEEN = {
+    "numbers": "*fp64", "count": "i64", "rows": "", "sums": "*fp64", "tiles": "i64", "first_tile": "*i64",
+    "clip_norm": "fp64", "clip_eps": "fp64", "extra": "*fp64", "found": "*fp32", "scale": "*fp32", "stop": "*fp32",
+}  # fmt: skip
+
+
+@cache
+def installed() -> bool:
+    """Whether Triton can be imported."""
+    return find_spec("triton") is not None
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceKernel:
+    """One kernel as text.
+
+    ``signature``  Triton's types of its arguments, by name; ``constants``, of those that are known when it is compiled.
+    """
+
+    name: str
+    text: str
+    signature: Mapping[str, str]
+    constants: Mapping[str, int]
+
+    @cached_property
+    def function(self) -> Any:
+        """What Triton makes of the text."""
+        return getattr(loaded(self.text), self.name)
+
+    def compiled(self, capability: int) -> Any:
+        """Code for GPUs of a compute capability, 90 for 9.0; Triton keeps it for the next process.
+
+        No multiplication and addition become one: results are those of the CPU's kernels.
+        """
+        import triton
+        from triton.backends.compiler import GPUTarget
+        from triton.compiler import ASTSource
+
+        signature = {**self.signature, **dict.fromkeys(self.constants, "constexpr")}
+        source = ASTSource(self.function, signature=signature, constexprs=dict(self.constants))
+        options = {"num_warps": WARPS, "enable_fp_fusion": False}
+        return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+
+
+@cache
+def loaded(text: str) -> ModuleType:
+    """A module made of text; Triton looks for the text behind a function where Python keeps that of files."""
+    name = f"<thalweg kernel {len(linecache.cache)}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    made = ModuleType("thalweg_kernel")
+    made.__file__ = name
+    exec(compile(text, name, "exec"), made.__dict__)
+    return made
+
+
+@cache
+def walk_kernel(of: CompiledPass, places: tuple[str, ...], uniform: bool, counts: bool) -> DeviceKernel:
+    """A pass over operands whose addresses stand in the rows of ``columns`` that ``places`` say; see `triton.walk`."""
+    assert of.kernel is not None
+    where = {name: i for i, name in enumerate(places)}
+    text = module(walk("walk", of.kernel, of.dtypes, of.real, where, uniform, counts))
+    kind = _TYPES[of.real]
+    rows = {f"c{i}": kind for i in range(of.width)} if uniform else {"row_of": "*i64", "rows": f"*{kind}"}
+    signature = {**_TABLES, **(_COUNTED if counts else {}), **rows}
+    constants = {"BLOCK": block(of.dtypes.values()), "LANES": 32 * WARPS}
+    return DeviceKernel("walk", text, signature, constants)
+
+
+@cache
+def between_kernel(what: Between, coefficients: tuple[Expression, ...], real: str) -> DeviceKernel:
+    """See `triton_between.between`."""
+    from .triton_between import ROWS, TILES
+
+    signature = {**_BETWEEN, "rows": f"*{_TYPES[real]}"}
+    text = module(between("between", what, coefficients, real))
+    return DeviceKernel("between", text, signature, {"ROWS": ROWS, "TILES": TILES})
+
+
+def block(dtypes: Sequence[str] | Any) -> int:
+    """Weights that a program takes at a time: for each thread as many as `VECTOR` bytes hold of the narrowest type."""
+    widths = {"float64": 8, "float32": 4}
+    return 32 * WARPS * (VECTOR // min(widths.get(kind, 2) for kind in dtypes))
