@@ -359,12 +359,17 @@ class KernelLaunch(Launch):
 
     def _added(self, name: str, walk: CompiledPass, raw: bool) -> Sequence[Runs]:
         task, totals = self._task(name, walk), self.totals_of(name, len(walk.totals))
-        return *task.parts(self.threads), between.gather(task.sums, task.tiles, totals, self.numbers, raw)
+        return *self.walked(task), between.gather(task.sums, task.tiles, totals, self.numbers, raw)
 
     def update(self, again: bool, measured: bool) -> Sequence[Runs]:
         if measured:
-            return self._measuring_task.parts(self.threads)
-        return self._task(f"update {again}", self.passes.update, backwards=again).parts(self.threads)
+            return self.walked(self._measuring_task)
+        return self.walked(self._task(f"update {again}", self.passes.update, backwards=again))
+
+    def walked(self, task: Task) -> Sequence[Runs]:
+        """What takes a pass: rows are made, and its kernel walks over memory."""
+        made = task.parts(self.threads)
+        return (*made[:-1], Call(task.walk_over)) if isinstance(task, DeviceTask) else made
 
     @property
     def _measuring_task(self) -> Task:
@@ -404,7 +409,7 @@ class KernelLaunch(Launch):
     @cached_property
     def _tables(self) -> Tables:
         assert self._device is not None
-        return Tables(self._device, self._cut.tiles, self.columns)
+        return Tables(self._device, self._cut.tiles, self.columns, self.numbers)
 
 
 def column(tensors: Sequence[torch.Tensor]) -> NDArray[np.int64]:

@@ -78,7 +78,7 @@ class MatrixLaunch(KernelLaunch):
     def enter(self) -> Sequence[Runs]:
         walk = self.passes.enter
         assert walk is not None
-        return Call(self._place), *self._task("enter", walk).parts(self.threads), Call(self._multiply)
+        return Call(self._place), *self.walked(self._task("enter", walk)), Call(self._multiply)
 
     @cached_property
     def _batches(self) -> tuple[_Batch, ...]:
