@@ -1,7 +1,7 @@
 """The `triton` reader: a pass as one GPU kernel over any number of tensors, as text that Triton compiles.
 
-A program takes one tile of one tensor, a block of weights at a time. Where tensors are stands in a table on the device, so
-that there may be any number of them:
+A program takes one tile of one tensor, a block of weights at a time. Where tensors are stands in a table on the device,
+so that there may be any number of them:
 
     tiles    int64 (tiles, 3): tensor, first weight, how many: `TILE`, but for a tensor's last tile
     columns  int64 (operands, tensors): addresses; where the gradient's is 0 nothing is done
@@ -15,12 +15,12 @@ a time; all others under one. Arithmetic is that of the CPU's kernels, operation
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .expression import COMPARISONS, Expression, coefficient, number, weight
+from .expression import COMPARISONS, Expression, coefficient, weight
 from .lower import Kernel
 from .operations import OPERATIONS
 
@@ -141,8 +141,8 @@ def walk(
             put(f"p_{operand} = {f'b_{operand}' if masked else f'tl.multiple_of(b_{operand}, 16)'} + lanes")
             load = f"tl.load(p_{operand}, mask=there, other=0.0)" if masked else f"tl.load(p_{operand})"
             put(f"v_{operand} = {load}.to(tl.{real})")
-        arguments = ", ".join([*(f"v_{operand}" for operand in reads), *(f"c{i}" for i in range(width))])
-        put(f"{', '.join(outputs)} = {name}_values({arguments})")
+        values = ", ".join([*(f"v_{operand}" for operand in reads), *(f"c{i}" for i in range(width))])
+        put(f"{', '.join(outputs)} = {name}_values({values})")
         for k in range(totals):
             put(f"rest{k} += tl.where(there, t{k}, 0.0)" if masked else f"added{k} += t{k}")
         for operand, _ in kernel.writes:

@@ -20,9 +20,8 @@ from thalweg.formula.line_kernel import line_passes
 from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
-from . import reading, state, surface
+from . import devices, reading, state, surface
 from .device_step import Ahead
-from .devices import device_of
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members
 from .line_launch import LineLaunch
@@ -259,7 +258,7 @@ def make(
             lines = by_lines(rule) and walks_lines(rule, own)
             kind = LineLaunch if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
             walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
-            device = device_of(where) if where is not None else None
+            device = devices.device_of(where) if where is not None else None
             launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here], device))
         else:
             launches.append(TorchLaunch(rule, own, members, _asked_for(rule, own, settings[members.groups[0]])))
