@@ -43,18 +43,19 @@ class Ahead:
 
     ``signals``    what a scaler says of the step at hand; ``scaled``, whether there is one.
     ``recording``  whether the step is recorded, to be taken again and again without the host.
-    ``counted``    whether the host has to know how many steps have been taken.
+    ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
     """
 
     signals: Signals
     scaled: bool = False
     recording: bool = False
     counted: bool = False
+    watched: bool = False
 
     @property
-    def key(self) -> tuple[bool, bool, bool]:
+    def key(self) -> tuple[bool, bool, bool, bool]:
         """What decides which parts the step has."""
-        return self.scaled, self.recording, self.counted
+        return self.scaled, self.recording, self.counted, self.watched
 
 
 def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> str | None:
@@ -66,8 +67,8 @@ def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) ->
         return "not all parameters are on one device"
     if how.nonfinite == "raise":
         return "nonfinite='raise' has to know of nan and infinity before it goes on"
-    if measured:
-        return "norms are measured"
+    if measured or (ahead.watched and how.clip_norm is not None):
+        return "norms are measured, and clipped steps counted"
     unknown = how.guarded or ahead.scaled or ahead.recording
     if unknown and ahead.counted:
         return "a schedule, or a window of weights, has to know which steps are taken"

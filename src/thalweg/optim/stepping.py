@@ -42,9 +42,13 @@ class Stepper:
         if states.exposed:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
-        ahead = self._ahead(plan, how, measured, signals, counted)
-        if ahead.scaled and waits(plan.launches, how, measured, ahead):
-            raise RuntimeError("the scaler's numbers are on another device than the parameters")
+        ahead = self._ahead(plan, how, signals, counted, telemetry)
+        why = waits(plan.launches, how, measured, ahead) if ahead.scaled or ahead.recording else None
+        if ahead.recording and (why or plan.created):
+            why = why or "the first step makes the states, so take one before recording"
+            raise RuntimeError(f"a CUDA graph cannot record this step: {why}")
+        if why:
+            raise RuntimeError(f"the scaler's numbers are on the device, and this step has to know them: {why}")
         try:
             if not self._at_once(plan, numbers, how, measured, ahead):
                 plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead)
@@ -63,7 +67,7 @@ class Stepper:
     def need_not_wait(self, how: How, telemetry: Telemetry | None, counted: bool) -> bool:
         """Whether a scaler's numbers may stay on the device, as far as the last plan says."""
         measured = telemetry is not None and telemetry.due
-        ahead = Ahead(Signals(), scaled=True, counted=counted)
+        ahead = Ahead(Signals(), scaled=True, counted=counted, watched=telemetry is not None)
         return self.plan is not None and waits(self.plan.launches, how, measured, ahead) is None
 
     def settle(self) -> None:
@@ -71,18 +75,16 @@ class Stepper:
         if self.plan is not None:
             self.left_out += max((x.settle() for x in self.plan.launches), default=0)
 
-    def _ahead(self, plan: Plan, how: How, measured: bool, signals: Signals | None, counted: bool) -> Ahead:
+    def _ahead(
+        self, plan: Plan, how: How, signals: Signals | None, counted: bool, telemetry: Telemetry | None
+    ) -> Ahead:
         """How a device takes the step that need not be waited for."""
         device = next((x.device for x in plan.launches if x.device is not None), None)
         ahead = self._last
         ahead.signals.found, ahead.signals.scale = (None, None) if signals is None else (signals.found, signals.scale)
-        key = (signals is not None, device is not None and device.recording, counted)
+        key = (signals is not None, device is not None and device.recording, counted, telemetry is not None)
         if key != ahead.key:
             ahead = self._last = Ahead(ahead.signals, *key)
-        why = waits(plan.launches, how, measured, ahead) if ahead.recording else None
-        if ahead.recording and (why or plan.created):
-            why = why or "the first step makes the states: take one before recording"
-            raise RuntimeError(f"a CUDA graph cannot record this step: {why}")
         return ahead
 
     def _at_once(self, plan: Plan, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> bool:
