@@ -75,9 +75,7 @@ def network(dtype: torch.dtype = torch.float32) -> nn.Module:
 def layered(dtype: torch.dtype = torch.float32) -> nn.Module:
     """The same through matrices that are tall, wide and square, of which two do not divide evenly among two ranks."""
     wide, square = (nn.Linear(16, 3), nn.Tanh()), (nn.Linear(3, 3), nn.Tanh())
-    return _seeded(
-        nn.Sequential(nn.Linear(5, 16), nn.LayerNorm(16), nn.Tanh(), *wide, *square, nn.Linear(3, 3)), dtype
-    )
+    return _seeded(nn.Sequential(nn.Linear(5, 16), nn.LayerNorm(16), nn.Tanh(), *wide, *square, nn.Linear(3, 3)), dtype)
 
 
 def _seeded(layers: nn.Sequential, dtype: torch.dtype) -> nn.Module:
