@@ -32,6 +32,7 @@ ADDING_UP: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "clip by value and norm": (MADE["sgd"], {"lr": 0.1, "clip_value": 0.05, "clip_norm": 0.05}),
     "sums of the rule's own": (MADE["lamb"], {"lr": 0.1}),
     "sums of a wrapper's": (MADE["cautious"], {"lr": 0.01}),
+    "by row and by column": (thalweg.Adafactor, {"lr": 0.01}),
 }
 CASES = {**ELEMENTWISE, **ADDING_UP}
 # Products of a rank's rows alone would be other numbers.

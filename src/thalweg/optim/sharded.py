@@ -13,12 +13,13 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
     return found
 
 
-def divided(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+def sharded_as(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """A tensor that every rank has all of, as another one is divided; nothing is sent. One that is, stays as it is."""
     if not hasattr(like, "full_tensor") or hasattr(tensor, "full_tensor"):
         return tensor
     from torch.distributed.tensor import DTensor, Replicate
 
+    assert isinstance(like, DTensor)
     mesh = like.device_mesh
     everywhere = DTensor.from_local(tensor, mesh, [Replicate()] * mesh.ndim, run_check=False)
     found: torch.Tensor = everywhere.redistribute(placements=like.placements)

@@ -16,7 +16,7 @@ from thalweg.formula.stages import staged
 from .launch import MEASURED, Call, Launch, Measured, Members, Runs, added
 from .products import element_type
 from .settings import Switches
-from .sharded import divided, whole
+from .sharded import sharded_as, whole
 
 
 class TorchLaunch(Launch):
@@ -95,9 +95,9 @@ class TorchLaunch(Launch):
             found = {name: x.clone() for name, x in found.items()}
             for name in found.keys() & self._keys.keys():
                 kept = self._state(i, self._keys[name])
-                kept.copy_(divided(found[name], kept))
+                kept.copy_(sharded_as(found[name], kept))
             handed = {name: x.to(values["w"].dtype) for name, x in found.items() if name not in self._keys}
-            self._staged[i] = {name: divided(x, values["w"]) for name, x in handed.items()}
+            self._staged[i] = {name: sharded_as(x, values["w"]) for name, x in handed.items()}
 
     def total(self, stage: int) -> Sequence[Runs]:
         return (Call(partial(self._total, stage)),)
