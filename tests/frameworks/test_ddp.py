@@ -17,7 +17,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, arguments) for name, arguments in EVERY.items()},
     "clipped": ("sgd", {"lr": 0.1, "momentum": 0.9, "clip_norm": 0.05}),
     "guarded": ("adamw", {"nonfinite": "raise", "clip_value": 0.01}),
-    **{name: (name, {}) for name in MATRICES},
+    "muon": ("muon", {}),
 }
 # Each rank steps its own parameters, so that none may need the others.
 APART = [name for name in EVERY if not trains_together(MADE[name].rule) and name != "joined"]

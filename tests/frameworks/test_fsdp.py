@@ -41,10 +41,9 @@ OF_MATRICES: dict[str, Callable[[torch.nn.Module], torch.optim.Optimizer]] = {
     "all of it": lambda model: thalweg.Muon(
         model, like="nanochat", clip_norm=0.05, nonfinite="raise", others=thalweg.AdamW(lr=3e-3)
     ),
-    "shampoo": lambda model: thalweg.Shampoo(model, others="SGD"),
 }
 # torch asks a state for the device to send it to, so that there must be one.
-RESUMED = [case for case in ELEMENTWISE if case != "plain"] + [*MATRICES]
+RESUMED = [case for case in ELEMENTWISE if case != "plain"] + ["muon"]
 
 
 def begun(case: str) -> torch.nn.Module:
