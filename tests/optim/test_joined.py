@@ -484,7 +484,7 @@ class TestModels:
                 make(model)
             with pytest.raises(TypeError, match="others= is of a model"):
                 make(model.parameters(), others=thalweg.AdamW(lr=1.0))
-            with pytest.raises(ValueError, match="this LayerNorm has no matrices to train"):
+            with pytest.raises(ValueError, match="this LayerNorm has no matrices to train; use another rule"):
                 make(model[2], others=thalweg.AdamW(lr=1.0))
         for make in (thalweg.AdamW, lambda *given, **how: thalweg.create("adamw", *given, **how)):
             with pytest.raises(TypeError, match="AdamW is no rule for matrices"):
@@ -495,6 +495,43 @@ class TestModels:
             thalweg.AdamW(3e-4)
         listed = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2))])  # a module that is a list of parameters
         assert len(thalweg.AdamW(listed).param_groups[0]["params"]) == 1
+
+    @pytest.mark.parametrize("make", [Scaled, lambda model, **how: thalweg.create(Scaled, model, **how)])
+    @pytest.mark.parametrize("others", ["soap", thalweg.SOAP, thalweg.SOAP(lr=0.1)])
+    def test_refuse_a_second_matrix_rule_for_vectors(self, make: Callable[..., Optimizer], others: object) -> None:
+        message = (
+            r"Scaled: others= is SOAP, which steps matrices alone too, .* left to it: '1\.bias', and 3 more\. .* "
+            r"write Scaled\(model, others=thalweg\.AdamW"
+        )
+        with pytest.raises(ValueError, match=message):
+            make(network(), others=others)
+        # Where all that is left are matrices, there is nothing amiss.
+        nn = torch.nn
+        bare = nn.Sequential(nn.Linear(3, 4, bias=False), nn.Linear(4, 2, bias=False))
+        assert [group["rule"] for group in make(bare, others=others).param_groups] == ["Scaled", "SOAP"]
+
+    @pytest.mark.parametrize(("of", "says"), [(Scaled, "Scaled"), (thalweg.AdamW, "SOAP")])
+    def test_a_vector_in_a_group_of_a_matrix_rule_is_refused_with_what_to_write(
+        self, of: type[Optimizer], says: str
+    ) -> None:
+        """The optimizer that takes a model is the one of matrices."""
+        model = network()
+        groups = [{"params": [model[1].weight]}, {"params": [model[1].bias], "rule": "soap"}]
+        with pytest.raises(
+            ValueError, match=rf"SOAP steps matrices, .* give {says} the model itself, .* {says}\(model"
+        ):
+            of(groups)
+
+    @pytest.mark.parametrize("make", [Scaled, lambda model, **how: thalweg.create(Scaled, model, **how)])
+    def test_frozen_matrices_are_said_to_be_frozen(self, make: Callable[..., Optimizer]) -> None:
+        model = network()
+        model[1].weight.requires_grad_(False)
+        for given in (model, thalweg.routed(model)):
+            with pytest.raises(
+                ValueError, match=r"has matrices, but they are frozen, '1\.weight' \(requires_grad=False\)"
+            ):
+                make(given, others="adamw")
+        assert make(thalweg.routed(model, frozen=True), others="adamw").param_groups[0]["param_names"] == ["1.weight"]
 
     def test_parameters_are_all_of_the_rule(self) -> None:
         made = Scaled(p for p in network().parameters() if p.dim() > 1)

@@ -182,9 +182,10 @@ class Optimizer(torch.optim.Optimizer):
         products.decided(part.whole, group)
         called = planning.names(self.param_groups)[-len(group["params"]) :]
         values = surface.settings(part.whole, group)
+        user_called = type(self).__name__ if of_matrices(self.rule) else part.made.__name__
         try:
             for param, name in zip(group["params"], called, strict=True):
-                products.refuse(part.whole, part.name, name, param, values)
+                products.refuse(part.whole, user_called, name, param, values)
         except ValueError:
             self.param_groups.pop()
             raise

@@ -39,16 +39,16 @@ def element_type(param: torch.Tensor, products: str) -> torch.dtype:
 def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, values: Mapping[str, Any]) -> None:
     """Raise ValueError for a parameter that a rule of matrices cannot take.
 
-    ``name`` is what the user called; ``values`` are the group's, as `surface.settings` has them.
+    ``name`` is what the user called, of matrices too; ``values`` are the group's, as `surface.settings` has them.
     """
     if is_lazy(param):  # its shape is not known yet
         return
     if param.dim() < 2:
         of = "a single number" if param.dim() == 0 else f"a vector of {param.numel()}"
         raise ValueError(
-            f"{name} steps matrices, and {called} is {of}: give it the model itself, whose matrices it then finds, "
-            f"{name}(model, others=thalweg.AdamW(lr=3e-4)); or give vectors and single numbers (biases, gains) "
-            'a group with "rule": "AdamW"'
+            f"{inner(rule).__name__} steps matrices, and {called} is {of}: give {name} the model itself, whose "
+            f"matrices it then finds, {name}(model, others=thalweg.AdamW(lr=3e-4)); or give vectors and single numbers "
+            '(biases, gains) a group with "rule": "AdamW"'
         )
     sizes: Sequence[int] | None = values["split_sizes"]
     if sizes is None:
