@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.optim import lr_scheduler
@@ -308,6 +309,22 @@ class TestConfigured:
             assert again == asked
         with pytest.raises(AttributeError):
             asked.made = thalweg.Lion  # type: ignore[misc]
+
+    @pytest.mark.parametrize(
+        ("listed", "plain"),
+        [
+            (lambda: thalweg.AdamW(betas=[0.9, 0.95]), lambda: thalweg.AdamW(betas=(0.9, 0.95))),
+            (lambda: thalweg.AdamW(betas=np.array([0.5, 0.75])), lambda: thalweg.AdamW(betas=(0.5, 0.75))),
+            (
+                lambda: thalweg.Muon(coefficients=[[2, -1.5, 0.5]] * 2, split_sizes=[3, 4]),
+                lambda: thalweg.Muon(coefficients=((2, -1.5, 0.5),) * 2, split_sizes=(3, 4)),
+            ),
+        ],
+    )
+    def test_lists_are_the_same_value_as_tuples(self, listed: Callable[[], Any], plain: Callable[[], Any]) -> None:
+        assert listed() == plain()
+        assert {listed()} == {plain()}
+        assert repr(listed()) == repr(plain())
 
     def test_is_no_optimizer_and_says_so(self) -> None:
         asked = thalweg.AdamW(lr=3e-4)
