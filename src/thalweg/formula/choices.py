@@ -8,6 +8,10 @@ from thalweg.closest import did_you_mean
 from .declare import Coefficients, Form
 from .rule import Rule, entries, of_matrices, parts
 
+# How many entries a list of coefficients may have: each is unrolled into one expression, which Python reads by
+# recursion. No list in use has more than 12.
+MOST_ENTRIES = 100
+
 
 def check_choices(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
     """Raise for a choice that the rule does not have, and for a list of coefficients that will not do.
@@ -32,6 +36,8 @@ def check_choices(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None
             )
         if not isinstance(value, str) and not _are_entries(value):
             raise TypeError(f"{name}: {key} must be the name of a list, or a list of tuples of numbers, got {value!r}")
+        if (many := len(entries(rule, key, value))) > MOST_ENTRIES:
+            raise ValueError(f"{name}: {key} has {many} entries, one for each step; give at most {MOST_ENTRIES}")
         if problem := lists.problem(entries(rule, key, value)):
             raise ValueError(f"{name}: {key}={value!r} {problem}")
     if not of_matrices(rule):
