@@ -13,7 +13,7 @@ from thalweg.formula.compose import live_states, usual_switches
 from thalweg.formula.kernel import counts_steps
 from thalweg.formula.rule import of_matrices, parts, shaped
 
-from . import readouts, surface, torchs_muon
+from . import readouts, surface, torchs_muon, transformers_adafactor
 from .catalogued import catalogued
 from .joined import Part, Rules
 from .named import OPTIMIZERS
@@ -34,6 +34,7 @@ def fitted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> S
     _refuse_other_rules(ordered, groups, rules)
     pairs = zip(ordered["param_groups"], groups, strict=False)
     plain = [_plainly(theirs, own, rules) for theirs, own in pairs]
+    ordered = _with_own_keys(ordered, groups, rules)
     _refuse_uncounted(ordered, groups, rules)
     filled = with_options({**ordered, "param_groups": _begun(ordered, plain)}, groups, surface.CHAIN)
     found = readouts.loaded(filled, groups, rules.own.made.__name__)
@@ -96,9 +97,21 @@ def _plainly(theirs: Mapping[str, Any], own: Mapping[str, Any], rules: Rules) ->
     """
     part = rules.of(own)
     left_out = {"rule", *surface.CHAIN} - {*surface.defaults(part.whole)}
-    said = torchs_muon.without_torchs(part.made.rule, surface.without_torchs_decay(part.made.rule, theirs))
+    rule = part.made.rule
+    said = torchs_muon.without_torchs(
+        rule, surface.without_torchs_decay(rule, transformers_adafactor.group(rule, theirs))
+    )
     kept = {"rule", *(surface.READ if of_matrices(part.whole) else ())}
     return {key: value for key, value in said.items() if key not in left_out} | {k: own[k] for k in own if k in kept}
+
+
+def _with_own_keys(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> Saved:
+    """The checkpoint with states under the keys that the rules here keep them by, where another library has others."""
+    state = dict(saved["state"])
+    for theirs, own in zip(saved["param_groups"], groups, strict=False):
+        rule = rules.of(own).made.rule
+        state |= {n: transformers_adafactor.state(rule, state[n]) for n in theirs["params"] if n in state}
+    return {**saved, "state": state}
 
 
 def _refuse_other_rules(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> None:
