@@ -27,9 +27,9 @@ except ModuleNotFoundError as error:
 from thalweg.closest import did_you_mean
 from thalweg.formula import Due, Rule, Scalar, Schedule, State, Sum, Switch, chain, compose, wrapped
 from thalweg.formula.choices import AS_MATRICES, check_choices, check_split_sizes
+from thalweg.formula.declared import CHAIN_DECAYS
 from thalweg.formula.geometry import kept_shape, matrices, seen, summed
 from thalweg.formula.rule import (
-    CHAIN_DECAYS,
     by_lines,
     chosen,
     decay_kind,

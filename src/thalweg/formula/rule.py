@@ -25,32 +25,28 @@ from .declare import (
     Sum,
     Switch,
 )
+from .declared import (
+    DECAYS,
+    FUNCTIONS,
+    LINES,
+    OWN,
+    RATES,
+    RESERVED,
+    SCOPES,
+    SIZES,
+    T,
+    by_word,
+    hyperparameters,
+    kind_of_decay,
+    of_chain,
+    of_kind,
+)
 from .geometry import Extent
 from .language import Formula, FormulaError, read
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T", Hyper, Decay, Switch, Shaped, Form, Coefficients, BySize, Due, State, Scalar, Sum)
 D = TypeVar("D", bound="Declaring")
-
-# What the readers give a meaning to: the weight, the gradient, the step count (1 at the first step), and the learning
-# rate before any schedule.
-RESERVED = ("w", "g", "t", "first_lr")
-# What a formula may ask of the parameter itself: how many rows and columns each of its matrices has (`geometry`), and
-# the machine epsilon of its element type.
-OWN = ("rows", "columns", "precision")
-# What a formula may ask of the learning rate: the present one, and that before any schedule.
-RATES = ("lr", "first_lr")
-# The functions of a rule and of a wrapper, in the order in which a step runs them.
-FUNCTIONS = ("prepare", "enter", "matrix", "sums", "after", "step", "follow", "evaluate")
-# What there may be one of beside what there is one of by weight.
-LINES = ("row", "column")
-# Of the matrices that a rule's ``matrix`` sees.
-SIZES = ("rows", "columns")
-# The kinds that the chain does, so that they can be chosen; and that which a rule does itself.
-CHAIN_DECAYS = ("l2", "decoupled", "cautious", "strictly-cautious", "independent", "corrected", "palm")
-DECAYS = (*CHAIN_DECAYS, "own")
-SCOPES: dict[type, tuple[str, ...]] = {Scalar: ("tensor", "group", "all"), Sum: ("tensor", "all", "row", "column")}
 
 
 class _Known(dict[Any, Any]):
@@ -187,17 +183,13 @@ def once(function: Callable[Concatenate[type[D], P], R]) -> Callable[Concatenate
 @once
 def parts(rule: type[Declaring], kind: type[T]) -> Mapping[str, T]:
     """The declared parts of one kind, by name, in order."""
-    return {name: value for name, value in rule.declared.items() if isinstance(value, kind)}
+    return of_kind(rule.declared, kind)
 
 
 @once
 def hypers(rule: type[Declaring]) -> Mapping[str, Hyper]:
     """Every number a user sets, weight decay included, by name, in order."""
-    return {
-        name: value.hyper if isinstance(value, Decay) else value
-        for name, value in rule.declared.items()
-        if isinstance(value, Hyper | Decay)
-    }
+    return hyperparameters(rule.declared)
 
 
 @once
@@ -217,7 +209,7 @@ def shaped(rule: type[Declaring], like: Any) -> dict[str, bool]:
 @once
 def chained(rule: type[Declaring]) -> frozenset[str]:
     """The numbers that the chain asks for, weight decay beside the rule."""
-    return frozenset() if decay_kind(rule) in ("own", "none") else frozenset(("lr", "weight_decay"))
+    return of_chain(rule.declared)
 
 
 @once
@@ -242,7 +234,7 @@ def handed(rule: type[Declaring], function: str) -> tuple[str, ...]:
 @once
 def chosen(rule: type[Declaring]) -> tuple[str, ...]:
     """The parts of a rule that are chosen by a word."""
-    return (*parts(rule, Form), *parts(rule, Coefficients))
+    return by_word(rule.declared)
 
 
 def by_size(rule: type[Declaring], rows: int, columns: int, values: Mapping[str, Any]) -> dict[str, bool]:
@@ -328,7 +320,7 @@ def exempt(rule: type[Rule]) -> Mapping[str, float | bool]:
 @once
 def decay_kind(rule: type[Declaring]) -> str:
     """Who does weight decay, and how: see `Decay`; ``none`` for a rule without it."""
-    return next((value.kind for value in parts(rule, Decay).values()), "none")
+    return kind_of_decay(rule.declared)
 
 
 def text(rule: type[Rule]) -> str:

@@ -11,9 +11,10 @@ import torch
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.compose import shapes_that_differ
+from thalweg.formula.declared import LINES, OWN
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.geometry import Geometry, seen
-from thalweg.formula.rule import LINES, OWN, by_lines, by_size, decay_kind, handed, hypers, of_matrices, parts, shaped
+from thalweg.formula.rule import by_lines, by_size, decay_kind, handed, hypers, of_matrices, parts, shaped
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
 from . import reading, readouts, state, surface

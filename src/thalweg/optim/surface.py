@@ -8,8 +8,9 @@ from typing import Any, Literal
 from thalweg.closest import closest, did_you_mean
 from thalweg.formula import Coefficients, Form, Hyper, Rule, Schedule, Switch, like
 from thalweg.formula.choices import AS_MATRICES, check_choices
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, of_matrices, once, parts
+from thalweg.formula.declared import CHAIN_DECAYS
 from thalweg.formula.rule import chosen as choices
+from thalweg.formula.rule import decay_kind, hypers, of_matrices, once, parts
 
 from .catalogued import catalogued, unwrapped
 from .torchs_muon import refuse_torchs
