@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from thalweg.showing import shower
 
-from . import checks
+from . import definition
 from .declare import BySize, Coefficients, Declared, Hyper, Shaped, State, Sum
 from .declared import LINES, RATES, T, by_word, hyperparameters, kind_of_decay, of_chain, of_kind
 from .language import Formula, FormulaError
@@ -50,9 +50,9 @@ class Declaring:
             inherited |= {name: value for name, value in layer.declared.items() if name not in inherited}
         cls.declared = MappingProxyType(inherited)
         cls.known = _Known()
-        checks.check_declarations(cls, Rule)
+        definition.check_declarations(cls, Rule)
         if not derived(cls):  # a wrapped rule has the formulas of the rule, and its wrappers theirs
-            cls.formulas = MappingProxyType(checks.read_formulas(cls))
+            cls.formulas = MappingProxyType(definition.read_formulas(cls))
 
 
 class Rule(Declaring, base=True):
@@ -238,8 +238,8 @@ def _wrapped(rule: type[Rule], wrapper: type[Wrapper]) -> type[Rule]:
         raise FormulaError(f"{rule.__name__} hands on {taken.pop()!r}, which {wrapper.__name__} declares; rename one")
     if "lr" not in rule.declared and (asked := [name for name in RATES if asks(wrapper, name)]):
         raise FormulaError(f"{wrapper.__name__} asks for {asked[0]}, and {rule.__name__} has no learning rate lr")
-    if of_matrices(rule) and (own := checks.by_matrix(wrapper)):
-        raise FormulaError(checks.no_lines(rule, wrapper, own))
+    if of_matrices(rule) and (own := definition.by_matrix(wrapper)):
+        raise FormulaError(definition.no_lines(rule, wrapper, own))
     about = f"{rule.__doc__ or rule.__name__}\n\n    {wrapper.__name__} around it: {(wrapper.__doc__ or '').strip()}"
     members = {
         **wrapper.declared,
