@@ -184,9 +184,10 @@ class Optimizer(torch.optim.Optimizer):
         products.decided(part.whole, group)
         called = planning.names(self.param_groups)[-len(group["params"]) :]
         values = surface.settings(part.whole, group)
+        user_called = type(self).__name__ if of_matrices(self.rule) else part.made.__name__
         try:
             for param, name in zip(group["params"], called, strict=True):
-                products.refuse(part.whole, part.name, name, param, values)
+                products.refuse(part.whole, user_called, name, param, values)
         except ValueError:
             self.param_groups.pop()
             raise
@@ -267,16 +268,20 @@ class Optimizer(torch.optim.Optimizer):
         return f"{super().__repr__().removesuffix(')')}\nAll Groups\n{whole}{scheduled})"
 
     def state_dict(self) -> dict[str, Any]:
-        """As every torch optimizer's: ``state`` by parameter number, ``param_groups`` with all hyperparameters."""
+        """As every torch optimizer's: ``state`` by parameter number, ``param_groups`` with all hyperparameters.
+
+        Each group says the ``rule`` that has updated it, too: a state's key alone does not tell what it is.
+        """
         seen = self.state.seen
         found = super().state_dict()
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
         # the caller's too from now on.
         found["state"] = {k: dict(v) if isinstance(v, dict) else v for k, v in found["state"].items()}
         found["param_groups"] = [
-            torchs_muon.with_torchs(made.rule, surface.with_torchs_decay(made.rule, group))
+            {"rule": part.name, **torchs_muon.with_torchs(rule, surface.with_torchs_decay(rule, group))}
             for group in found["param_groups"]
-            for made in (self._rules.of(group).made,)
+            for part in (self._rules.of(group),)
+            for rule in (part.made.rule,)
         ]
         if not (self._optimizer_state_dict_pre_hooks or self._optimizer_state_dict_post_hooks):
             self.state.seen = seen
