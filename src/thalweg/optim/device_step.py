@@ -181,7 +181,8 @@ class DeviceStep:
             return
         if joined is None and x not in self._began and not self.unknown:
             rows = HostRows(walk, x.tiles, x.claims, x.numbers, self.device)
-            self.parts += rows.parts(1)[:-1]
+            # There may be more rows than when this was planned.
+            self.parts += (Call(rows.fit), *rows.parts(1)[:-1])
             self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, rows.given, counted)))
             return
         made = self._between(x, walk, joined)
