@@ -73,15 +73,16 @@ class StandIn(CudaDevice):
     def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
         there = self.zeros(shape, dtype).as_subclass(_Memory)
         there.given = self.given
-        self.tables.append(_Noted(there, self._pinned))
+        self.tables.append(_Noted(there, self._pinned, self))
         return self.tables[-1]
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
         raise AssertionError("the host waits for the device")
 
-    @property
-    def recording(self) -> bool:
-        return False
+    recording = False
+
+    def begin(self) -> None:
+        return
 
     def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:
         super().launch(kernel, programs, arguments)
@@ -108,6 +109,9 @@ class StandIn(CudaDevice):
     def _pinned(self, like: torch.Tensor) -> Pinned:
         view = np.empty(like.shape, str(like.dtype).removeprefix("torch."))
         return Pinned(torch.from_numpy(view), view, _Event(self))
+
+    def expect(self, kernel: DeviceKernel) -> None:
+        return
 
     def _load(self, kernel: DeviceKernel) -> Any:
         return cuda.packed(kernel, ctypes.c_void_p(), more=2, shared=0, threads=128)
