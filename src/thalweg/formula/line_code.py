@@ -25,8 +25,8 @@ TILE = ("tensor", "matrix", "matrices", "row", "rows", "all_rows", "columns")
 GROUP = ("tensor", "matrix", "matrices", "all_rows", "columns", "parts")
 # So many columns are gone through at a time: of float64 totals, 8 kB.
 BLOCK = 1024
-# So many vectors in a turn of the loop, of a pass that only reads: with one, a processor does not look far enough ahead
-# of memory (a fifth of what the summing passes of Adafactor and CAME take: measured).
+# So many vectors in a turn of the loop, of a pass that adds up so and writes nothing: with one, a processor does not
+# look far enough ahead of memory (a fifth of what the summing passes of Adafactor and CAME take: measured).
 AT_ONCE = 4
 # Numbers in a vector along a line, which are float64.
 ALONG = 8
@@ -119,6 +119,8 @@ class _Weights(_Walk):
         self.slots = len(named)
         self.by = {by: [(n, e) for n, e in named if extents.get(n) == by] for by in ("row", "column")}
         self.of_tensor = [(i, e) for i, (n, e) in enumerate(named) if extents.get(n) not in self.by]
+        self.across = bool(self.by["column"]) or any(not _same_everywhere(e) for _, e in self.of_tensor)
+        """Whether it adds up over rows: then by blocks of columns."""
 
     def of_extent(self, extent: str) -> list[str]:
         """The operands that are read of an extent; totals by line are only written."""
@@ -162,22 +164,24 @@ class _Weights(_Walk):
                 place = self.plus(self.times(tile, str(len(self.by["column"]))), str(k))
                 base = self.pointer(self.word(targets, place))
                 into[name] = self.new(f"getelementptr double, ptr {base}, i64 {self.times(i, columns)}")
-            across = bool(into) or any(not _same_everywhere(e) for _, e in self.of_tensor)
-            with self.loop("0", columns, str(BLOCK) if across else columns) as left:
-                right = self.least(self.plus(left, str(BLOCK)), columns) if across else columns
+            with self.loop("0", columns, str(BLOCK) if self.across else columns) as left:
+                right = self.least(self.plus(left, str(BLOCK)), columns) if self.across else columns
                 for target in into.values():
                     self.each(left, right, partial(self.clear, target))
                 with self.loop(first_row, self.plus(first_row, at["rows"])) as row:
                     own = {leaf("row", n): self.one(n, begins[n], row) for n in self.of_extent("row")}
                     start = self.times(row, columns)
                     some = partial(self.some, begins, into, {**known, **own}, lanes, start, first_column)
-                    with self.loop(left, right, str(BLOCK)) as first:
-                        self.block(first, self.least(self.plus(first, str(BLOCK)), right), row, begins, some)
+                    if self.across or not self.by["row"]:
+                        self.block(left, right, row, begins, some)
+                    else:
+                        with self.loop(left, right, str(BLOCK)) as first:
+                            self.block(first, self.least(self.plus(first, str(BLOCK)), right), row, begins, some)
 
     def block(self, first: str, end: str, row: str, begins: Mapping[str, str], some: Callable[..., None]) -> None:
         """Some weights of a row, and what they add to its totals."""
         totals = [self.variable(self.doubles, "zeroinitializer") for _ in self.by["row"]]
-        self.each(first, end, partial(some, totals), 1 if self.kernel.writes else AT_ONCE)
+        self.each(first, end, partial(some, totals), AT_ONCE if self.across and not self.kernel.writes else 1)
         for (name, _), variable in zip(self.by["row"], totals, strict=True):
             place = self.element(name, begins[name], row)
             found = self.added(self.get(variable, self.doubles), "double")
