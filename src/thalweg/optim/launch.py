@@ -261,6 +261,11 @@ class Launch(ABC):
         """The numbers that states keep, by their keys."""
         return {"step": self.counts.kept, **self.scalars}
 
+    @property
+    def behind(self) -> bool:
+        """Whether step counts may be short of what a device has done."""
+        return False
+
     def settle(self) -> int:
         """Put the step counts right that only a device knows, and wait for that; how many steps were left out."""
         return 0
@@ -335,6 +340,8 @@ class KernelLaunch(Launch):
         sizes = [p.numel() for p in params]
         self._cut = layout(sizes) if device is None else even_layout(sizes, TILE)
         self.device = device
+        if device is not None:
+            self.settled = Settled.of(device, len(params))
         self._tasks: dict[str, Task] = {}
 
     @property
@@ -433,15 +440,12 @@ class KernelLaunch(Launch):
         """What `enter` is made of: what comes before its pass, the pass, and what comes after; of other rules none."""
         return (), None, ()
 
-    @cached_property
-    def settled(self) -> Settled:
-        """What the host's step counts are short of."""
-        assert self.device is not None
-        zeros = self.device.zeros
-        return Settled(self.device, zeros((len(self.members.params),), torch.float64), zeros((1,), torch.float64))
+    @property
+    def behind(self) -> bool:
+        return self.device is not None and self.settled.due
 
     def settle(self) -> int:
-        if self.device is None or "settled" not in vars(self) or not self.settled.due:
+        if self.device is None or not self.settled.due:
             return 0
         extra, left_out = self.settled.take()
         # No program sees whether an empty tensor has a gradient.
