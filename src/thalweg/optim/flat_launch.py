@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from thalweg.formula import Rule, chain
 from thalweg.formula.compose import Pass, program
-from thalweg.formula.expression import LEAVES, Expression, coefficient, leaves, number, weight
+from thalweg.formula.expression import COMPARISONS, LEAVES, Expression, coefficient, leaves, number, weight
 from thalweg.formula.host import host_function
 from thalweg.formula.lower import Kernel, lower
 from thalweg.formula.rule import by_lines, of_matrices, once
@@ -156,15 +156,16 @@ class FlatLaunch(Launch):
             self._read.clear()
         totals, written = self._computed(flat_passes(self.rule, switches)["update"], self._real)
         self._norms = torch.stack(totals, 1) if measured else None
+        if not self._grads:
+            return
+        if written.pop("g", None) is not None:
+            torch._foreach_zero_(self._grads)
+        # A formula may hand on what it was given (previous = w): copied before anything is written.
+        read = {id(whole) for whole in self._flat.values()}
+        written = {name: value.clone() if id(value) in read else value for name, value in written.items()}
         for name, value in written.items():
-            if not self._grads:
-                continue
-            if name == "g":
-                torch._foreach_zero_(self._grads)
-                continue
             self._flat[name].copy_(filled(value, self._flat[name]))
             torch._foreach_copy_(self._those(self._tensors[name]), self._those(self._slices[name]))
-            self._read.discard(name)
 
     def measured(self) -> Measured:
         """Waits for the device."""
@@ -287,7 +288,7 @@ def _split(coefficients: Sequence[Expression], late: frozenset[str]) -> _Split:
     def placed(e: Expression) -> Expression:
         if e.op == "constant":
             return e
-        if not late & leaves([e], "number"):
+        if e.op not in COMPARISONS and not late & leaves([e], "number"):
             return early.setdefault(e, coefficient(len(early)))
         return e if e.op in LEAVES else Expression(e.op, tuple(placed(a) for a in e.arguments))
 
