@@ -5,7 +5,7 @@ added in another order, and exponentials and logarithms of weights are torch's.
 
 A step copies weights, gradients and states into flat memory, computes there, and copies back what is written. States
 stay tensors of their own: whoever saves one by itself, moves it or puts another in its place, finds what he always has.
-It costs memory, of the weights, the gradients and each state once more, and meanwhile of a few values by weight.
+It costs memory, of the weights, the gradients and each state once more.
 
 Nothing is done tensor by tensor, and nothing waits for the device, but where the host has to know: whether gradients
 are finite (``nonfinite=``), telemetry's norms, scalars that depend on sums (Prodigy's d), and a clip by norm together
@@ -67,7 +67,7 @@ class FlatLaunch(Launch):
         self._grads: list[torch.Tensor] = []
         self._read: set[str] = set()
         self._present: list[int] | None = None
-        self._there: dict[bytes | None, torch.Tensor] = {}
+        self._known_left: tuple[bytes, torch.Tensor] | None = None
         self._sums: dict[str, torch.Tensor] = {}
         self._norms: torch.Tensor | None = None
         self.known: dict[str, torch.Tensor] = {}
@@ -137,11 +137,10 @@ class FlatLaunch(Launch):
     @torch.no_grad()
     def _add(self, name: str) -> None:
         walk = flat_passes(self.rule, self._switches)[name]
-        totals = self.totals_of(name, len(walk.squared))
         # Of gradients all is taken of wide numbers: no square is lost.
-        found, _ = self._computed(walk, self._wide if name in ("norm", "limited norm") else self._real)
-        for total, of in zip(totals, found, strict=True):
-            total.copy_(of)
+        kind = self._wide if name in ("norm", "limited norm") else self._real
+        totals = self.totals_of(name, len(walk.squared))
+        totals.copy_(self._computed(walk, kind))
         if name == "norm":
             # In the gradient's own units; what maximizes differs by its sign.
             totals *= float(self.numbers.column("unscale")[0]) ** 2
@@ -152,20 +151,16 @@ class FlatLaunch(Launch):
     @torch.no_grad()
     def _update(self, measured: bool) -> None:
         switches = (*self._switches, ("measured", True)) if measured else self._switches
+        walk = flat_passes(self.rule, switches)["update"]
         if self._later:
             self._read.clear()
-        totals, written = self._computed(flat_passes(self.rule, switches)["update"], self._real)
-        self._norms = torch.stack(totals, 1) if measured else None
-        if not self._grads:
-            return
-        if written.pop("g", None) is not None:
-            torch._foreach_zero_(self._grads)
-        # A formula may hand on what it was given (previous = w): copied before anything is written.
-        read = {id(whole) for whole in self._flat.values()}
-        written = {name: value.clone() if id(value) in read else value for name, value in written.items()}
-        for name, value in written.items():
-            self._flat[name].copy_(filled(value, self._flat[name]))
-            torch._foreach_copy_(self._those(self._tensors[name]), self._those(self._slices[name]))
+        totals = self._computed(walk, self._real)
+        self._norms = totals.T if measured else None
+        for name in walk.written if self._grads else ():
+            if name == "g":  # cleared
+                torch._foreach_zero_(self._grads)
+            else:
+                torch._foreach_copy_(self._those(self._tensors[name]), self._those(self._slices[name]))
 
     def measured(self) -> Measured:
         """Waits for the device."""
@@ -188,35 +183,44 @@ class FlatLaunch(Launch):
         """The tensors that have a gradient."""
         return every if self._present is None else [every[i] for i in self._present]
 
-    def _computed(self, walk: "FlatPass", kind: torch.dtype) -> tuple[list[torch.Tensor], dict[str, Value]]:
-        """What a pass adds up, each of shape (tensors,), and what it writes, by operand."""
-        known: dict[Expression, Value] = {weight(name): self._operand(name).to(kind) for name in walk.kernel.operands}
-        known |= {coefficient(i): value for i, value in enumerate(self._coefficients(walk, kind))}
-        like = self._flat["g"].new_empty((), dtype=kind)
-        values = walk.values.of(known.__getitem__, like)
-        totals = [self._total(v, square, like) for v, square in zip(values, walk.squared, strict=False)]
-        return totals, dict(zip([name for name, _ in walk.kernel.writes], values[len(totals) :], strict=True))
+    def _computed(self, walk: "FlatPass", kind: torch.dtype) -> torch.Tensor:
+        """Take a pass, in flat memory: what it adds up, of shape (totals, tensors)."""
+        for name in walk.operands:
+            self._fetch(name)
+        given = self._coefficients(walk, kind)
+        left, lanes = self._left(), self._memory.lanes()
+        one = self._flat["g"].new_empty((), dtype=kind)
+        rows = self._flat["g"].new_zeros((len(walk.squared), self._memory.count), dtype=self._wide)
+        for part in self._memory.parts:
+            whole = {name: self._flat[name][part] for name in walk.operands}
+            known: dict[Expression, Value] = {weight(name): x.to(kind) for name, x in whole.items()}
+            known |= {coefficient(i): _part_of(x, part) for i, x in enumerate(given)}
+            values = walk.values.of(known.__getitem__, one)
+            for total, value, square in zip(rows, values, walk.squared, strict=False):
+                each = filled(value, one).to(self._wide)
+                total[part] = torch.where(lanes < left[part], each * each if square else each, 0.0).sum(1)
+            # A formula may hand on what it was given (previous = w): copied before anything is written.
+            read = {id(x) for x in known.values()}
+            made = [x.clone() if id(x) in read and isinstance(x, torch.Tensor) else x for x in values[len(rows) :]]
+            for name, value in zip(walk.written, made, strict=True):
+                whole[name].copy_(filled(value, one))
+        return torch.stack([self._memory.sums(total) for total in rows]) if len(rows) else rows
 
-    def _total(self, term: Value, square: bool, like: torch.Tensor) -> torch.Tensor:
-        each = filled(term, like).to(self._wide).expand(self._flat["g"].shape)
-        return self._memory.sums(torch.where(self._weights(), each * each if square else each, 0.0))
-
-    def _weights(self) -> torch.Tensor:
-        """Which places in flat memory are weights that have a gradient."""
+    def _left(self) -> torch.Tensor:
+        """How many weights of a tensor that has a gradient there are from each row on, shape (rows, 1)."""
         present = self.counts.present
-        key = None if present is None else present.tobytes()
-        if key not in self._there:
-            self._there.clear()
-            there = None if present is None else uploaded(present.copy(), self.device)
-            self._there[key] = self._memory.there(there)
-        return self._there[key]
+        if present is None:
+            return self._memory.left
+        if self._known_left is None or self._known_left[0] != present.tobytes():
+            there = self._memory.by_row(uploaded(present.copy(), self.device))
+            self._known_left = present.tobytes(), self._memory.left * there
+        return self._known_left[1]
 
-    def _operand(self, name: str) -> torch.Tensor:
-        if name != "g" and name not in self._read:
+    def _fetch(self, name: str) -> None:
+        """Copy what a pass reads to flat memory, once a step."""
+        if name != "g" and name not in self._read and self._grads:
             self._read.add(name)
-            if self._grads:
-                torch._foreach_copy_(self._those(self._slices[name]), self._those(self._tensors[name]))
-        return self._flat[name]
+            torch._foreach_copy_(self._those(self._slices[name]), self._those(self._tensors[name]))
 
     def _coefficients(self, walk: "FlatPass", kind: torch.dtype) -> list[Value]:
         """What the weights' formulas are given, rounded once: a number, or by tensor, of shape (rows, 1)."""
@@ -264,12 +268,14 @@ class _Split:
 class FlatPass:
     """A lowered pass, as it is computed on tensors.
 
-    ``values``   its totals, of a square that which is squared, and then its writes.
-    ``squared``  which totals are squares.
+    ``values``    its totals, of a square that which is squared, and then its writes.
+    ``squared``   which totals are squares.
+    ``operands``  what is read or written, and which of them are ``written``, in order.
     """
 
     def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
+        self.coefficients, self.operands = kernel.coefficients, kernel.operands
+        self.written = [name for name, _ in kernel.writes]
         self.squared = [e.op == "*" and e.arguments[0] == e.arguments[1] for e in kernel.totals]
         terms = [e.arguments[0] if square else e for e, square in zip(kernel.totals, self.squared, strict=True)]
         self.values = Computation([*terms, *(e for _, e in kernel.writes)])
@@ -278,7 +284,7 @@ class FlatPass:
     def split(self, late: frozenset[str]) -> _Split:
         """Its coefficients, where only the device knows the numbers that are ``late``."""
         if late not in self._splits:
-            self._splits[late] = _split(self.kernel.coefficients, late)
+            self._splits[late] = _split(self.coefficients, late)
         return self._splits[late]
 
 
@@ -314,6 +320,10 @@ def norm_scale(squares: torch.Tensor, clip_norm: float, clip_eps: float) -> torc
     known: dict[Expression, Value] = dict(zip(_ASKED, (squares, clip_norm, clip_eps), strict=True))
     (scale,) = _SCALE.of(known.__getitem__, squares)
     return filled(scale, squares)
+
+
+def _part_of(value: Value, part: slice) -> Value:
+    return value[part] if isinstance(value, torch.Tensor) and value.dim() else value
 
 
 def _on_host(values: torch.Tensor) -> NDArray[np.float64]:

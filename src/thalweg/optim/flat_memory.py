@@ -1,7 +1,7 @@
 """Many tensors as one: memory of their own, in which each begins a row, and sums and numbers by tensor there.
 
-All operations are on whole tensors of shape (rows, BLOCK): so many, however many tensors there are, and in an order
-of additions that depends on sizes alone. Nothing waits for the device.
+All operations are on tensors of shape (rows, BLOCK): as many, however many tensors there are, and in an order of
+additions that depends on sizes alone. Nothing waits for the device.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 from .reading import ordinary
 
+# Rows that are computed with at a time: values needed meanwhile stay in a processor's cache, or take 64 MB each.
+AT_A_TIME = {"cpu": 512}
+AT_MOST = 131_072
+
 BLOCK = 128
 """Weights in a row. A tensor's last row is filled up, by 64 on average; a sum is one operation more by each power."""
 
@@ -20,6 +24,7 @@ BLOCK = 128
 class FlatMemory:
     """Where some tensors lie in flat memory.
 
+    ``parts``    the rows that are computed with at a time.
     ``left``     int64 (rows, 1): how many weights of its tensor there are from the beginning of a row on.
     ``tensor``   int64 (rows,): the tensor that each row belongs to.
     """
@@ -31,6 +36,8 @@ class FlatMemory:
         first = np.cumsum(self._rows) - self._rows
         tensor = np.repeat(np.arange(len(sizes)), self._rows)
         self.count = len(tensor)
+        at_a_time = AT_A_TIME.get(device.type, AT_MOST)
+        self.parts = [slice(i, min(i + at_a_time, self.count)) for i in range(0, self.count, at_a_time)]
         shapes = [t.shape for t in tensors]
         # As tensors are made like it: its own layout, or the usual one where its memory has gaps.
         strides = [torch.empty_like(t, device="meta").stride() for t in tensors]
@@ -44,25 +51,19 @@ class FlatMemory:
             whole = torch.zeros(self.count, BLOCK, dtype=kind, device=self.device)
             return whole, [whole.as_strided(*place) for place in self._places]
 
-    def there(self, present: torch.Tensor | None) -> torch.Tensor:
-        """Bool (rows, BLOCK): what is a weight, of tensors that are ``present``, bool (tensors,); None: of all."""
-        weights = self._lanes < self.left
-        return weights if present is None else weights & self.by_row(present)
-
     def by_row(self, values: torch.Tensor) -> torch.Tensor:
         """What there is one of by tensor, as shape (rows, 1)."""
         return values.index_select(0, self.tensor).view(-1, 1)
 
-    def sums(self, terms: torch.Tensor) -> torch.Tensor:
-        """The sum over each tensor of ``terms``, of shape (rows, BLOCK): shape (tensors,)."""
-        found = terms.sum(1)
-        for places in self._levels:
-            found = torch.cat([found, found.new_zeros(1)]).index_select(0, places.view(-1)).view(places.shape).sum(1)
-        return found
+    def lanes(self) -> torch.Tensor:
+        """The places in a row, int64 (BLOCK,): those below what is ``left`` are weights."""
+        return torch.arange(BLOCK, device=self.device)
 
-    @cached_property
-    def _lanes(self) -> torch.Tensor:
-        return uploaded(np.arange(BLOCK), self.device)
+    def sums(self, rows: torch.Tensor) -> torch.Tensor:
+        """The sums of each tensor's rows, of shape (rows,): shape (tensors,)."""
+        for places in self._levels:
+            rows = torch.cat([rows, rows.new_zeros(1)]).index_select(0, places.view(-1)).view(places.shape).sum(1)
+        return rows
 
     @cached_property
     def _levels(self) -> list[torch.Tensor]:
