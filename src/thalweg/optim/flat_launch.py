@@ -175,8 +175,8 @@ class FlatLaunch(Launch):
 
     def _before(self) -> dict[str, NDArray[np.float64]]:
         """Waits for the device where the scalars depend on sums."""
-        for name, value in self.known.items():
-            self.numbers.column(name)[:] = _on_host(value)  # by tensor each has a row of its own
+        for name in self.known.keys() & asked_by_scalars(self.rule, self._switches):
+            self.numbers.column(name)[:] = _on_host(self.known[name])  # by tensor each has a row of its own
         return super()._before()
 
     def _those(self, every: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -309,6 +309,12 @@ def flat_passes(rule: type[Rule], switches: Switches) -> Mapping[str, FlatPass]:
     walks: dict[str, Pass] = {"norm": traced.norm, "limited norm": traced.limited_norm, "update": traced.update}
     walks |= {f"sums {i}": walk for i, walk in enumerate(traced.sums)}
     return {name: FlatPass(lower(walk)) for name, walk in walks.items()}
+
+
+@once
+def asked_by_scalars(rule: type[Rule], switches: Switches) -> set[str]:
+    """The numbers of a step that the next values of the rule's scalars depend on."""
+    return leaves(program(rule, dict(switches)).scalars.values(), "number")
 
 
 _ASKED = tuple(number(name) for name in ("squares", "clip_norm", "clip_eps"))
