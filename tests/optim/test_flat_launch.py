@@ -284,6 +284,19 @@ def test_weights_and_gradients_of_another_type_later() -> None:
     assert param.tolist() == [[0.5, 0.5], [0.5, 0.5]]
 
 
+def test_steps_in_modes() -> None:
+    """What is kept from one step to the next was made as outside of all modes."""
+    params = [torch.nn.Parameter(torch.zeros(3)) for _ in range(2)]
+    made = thalweg.SGD(params, lr=1.0, clip_norm=1.0, clip_eps=0.0)
+    for number, mode in enumerate((torch.inference_mode(), torch.no_grad(), torch.device("meta"), torch.enable_grad())):
+        for p in params:
+            p.grad = torch.tensor([3.0, 0.0, 4.0])
+        with mode:
+            made.step()
+        moved = [-(number + 1) * share / math.sqrt(2) for share in (0.6, 0.0, 0.8)]
+        assert params[1].tolist() == pytest.approx(moved, rel=1e-6)
+
+
 def test_gradients_that_nothing_can_be_copied_into() -> None:
     """One number for all, and cleared; and one gradient of two parameters."""
     params = [torch.nn.Parameter(torch.ones(4)) for _ in range(3)]

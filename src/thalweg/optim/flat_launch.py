@@ -1,7 +1,8 @@
 """Parameters that no kernel serves, all at once: a kernel's arithmetic as torch operations on flat memory.
 
-What is read is what kernels are made of, `lower`'s passes, so float32 has the bits of the CPU's kernels; but sums are
-added in another order, and exponentials and logarithms of weights are torch's.
+What is read is what kernels are made of, `lower`'s passes, so where torch's operations round to the nearest float32
+has the bits of the CPU's kernels; but sums are added in another order, and exponentials and logarithms of weights are
+torch's.
 
 A step copies weights, gradients and states into flat memory, computes there, and copies back what is written. States
 stay tensors of their own: whoever saves one by itself, moves it or puts another in its place, finds what he always has.
@@ -31,7 +32,7 @@ from thalweg.formula.rule import by_lines, of_matrices, once
 from .evaluating import Computation, Value, filled, rounded
 from .flat_memory import FlatMemory, uploaded
 from .launch import MEASURED, Call, Launch, Measured, Members, Runs
-from .reading import FLAT, plain_on
+from .reading import FLAT, ordinary, plain_on
 from .settings import GroupNumbers, How, Switches
 
 Kind = tuple[torch.device, torch.dtype]
@@ -125,7 +126,8 @@ class FlatLaunch(Launch):
 
     def totals_of(self, walk: str, count: int = 1) -> torch.Tensor:
         if walk not in self._sums:
-            self._sums[walk] = torch.zeros(count, len(self.members.params), dtype=self._wide, device=self.device)
+            with ordinary():  # it outlives the mode that this step is taken in
+                self._sums[walk] = torch.zeros(count, len(self.members.params), dtype=self._wide, device=self.device)
         return self._sums[walk]
 
     def norm(self, limited: bool) -> Sequence[Runs]:
