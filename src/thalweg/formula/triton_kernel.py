@@ -4,7 +4,7 @@ Triton is the compiler alone: for any GPU, on any machine, with or without one. 
 """
 
 import linecache
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -18,6 +18,8 @@ from .triton_between import Between, between
 
 # Triton's words for element types, and for what arguments are.
 _TYPES = {"float32": "fp32", "float64": "fp64"}
+_WIDTHS = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+_ROOM = {"float32": 64, "float64": 128}
 _TABLES = {"tiles": "*i64", "columns": "*i64", "tensors": "i64", "sums": "*fp64", "stop": "*fp32"}
 _COUNTED = {"extra": "*fp64", "step": "fp64"}
 _BETWEEN = {
@@ -37,12 +39,14 @@ class DeviceKernel:
     """One kernel as text.
 
     ``signature``  Triton's types of its arguments, by name; ``constants``, of those that are known when it is compiled.
+    ``registers``  how many a thread may have at most; None: as many as the compiler likes.
     """
 
     name: str
     text: str
     signature: Mapping[str, str]
     constants: Mapping[str, int]
+    registers: int | None = None
 
     @cached_property
     def function(self) -> Any:
@@ -61,6 +65,7 @@ class DeviceKernel:
         signature = {**self.signature, **dict.fromkeys(self.constants, "constexpr")}
         source = ASTSource(self.function, signature=signature, constexprs=dict(self.constants))
         options = {"num_warps": WARPS, "enable_fp_fusion": False}
+        options |= {} if self.registers is None else {"maxnreg": self.registers}
         return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
 
 
@@ -85,7 +90,7 @@ def walk_kernel(of: CompiledPass, places: tuple[str, ...], uniform: bool, counts
     rows = {f"c{i}": kind for i in range(of.width)} if uniform else {"row_of": "*i64", "rows": f"*{kind}"}
     signature = {**_TABLES, **(_COUNTED if counts else {}), **rows}
     constants = {"BLOCK": block(of.dtypes.values()), "LANES": 32 * WARPS}
-    return DeviceKernel("walk", text, signature, constants)
+    return DeviceKernel("walk", text, signature, constants, _registers(of))
 
 
 @cache
@@ -98,7 +103,20 @@ def between_kernel(what: Between, coefficients: tuple[Expression, ...], real: st
     return DeviceKernel("between", text, signature, {"ROWS": ROWS, "TILES": TILES})
 
 
-def block(dtypes: Sequence[str] | Any) -> int:
-    """Weights that a program takes at a time: for each thread as many as `VECTOR` bytes hold of the narrowest type."""
-    widths = {"float64": 8, "float32": 4}
-    return 32 * WARPS * (VECTOR // min(widths.get(kind, 2) for kind in dtypes))
+def block(dtypes: Iterable[str]) -> int:
+    """Weights that a program takes at a time: for each thread as many as `VECTOR` bytes hold of the narrowest type.
+
+    So many of the widest, if else a thread had more than 4 vectors at once: it would run out of registers.
+    """
+    widths = [_WIDTHS[kind] for kind in dtypes]
+    weights = VECTOR // min(widths)
+    return 32 * WARPS * (weights if weights * sum(widths) <= 4 * VECTOR else VECTOR // max(widths))
+
+
+def _registers(of: CompiledPass) -> int | None:
+    """The limit of a pass over many operands: as many as it needs, without which the compiler takes more.
+
+    So half of the threads that a multiprocessor holds have room, or a quarter in float64.
+    """
+    many = len(of.operands) in (5, 6, 7) or (len(of.operands) == 4 and of.totals)
+    return _ROOM[of.real] if many else None
