@@ -8,7 +8,7 @@ mostly, are exp2(t log2 b). Nothing waits for the device.
     first_tile  int64 (tensors + 1,): where each tensor's tiles begin
     extra       float64 (tensors,): what the host's step counts are short of, since it does not know of steps left out
     found, scale  float32 (1,): a gradient scaler's; 0 and 1 without one
-    stop        float32 (1,): set to other than 0 if the step is to be left out
+    stop        float32 (1,): set to other than 0 if the step is to be left out; left_out, float64 (1,): how many were
 """
 
 from collections.abc import Sequence
@@ -55,6 +55,7 @@ class Between:
 
 ARGUMENTS = (
     "numbers", "count", "rows", "sums", "tiles", "first_tile", "clip_norm", "clip_eps", "extra", "found", "scale", "stop",
+    "left_out",
 )  # fmt: skip
 
 
@@ -85,6 +86,7 @@ def between(name: str, what: Between, coefficients: Sequence[Expression], real: 
     if what.first:
         put("if tl.program_id(0) == 0:")
         put("    tl.store(stop, stopped)")
+        put("    tl.store(left_out, tl.load(left_out) + tl.where(stopped != 0.0, 1.0, 0.0))")
     for i, coefficient in enumerate(coefficients):
         value = text.value(_decided(coefficient))
         put(f"tl.store(rows + row * {len(coefficients)} + {i}, {value}.to(tl.{real}), mask=there)")

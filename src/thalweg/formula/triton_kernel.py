@@ -25,6 +25,7 @@ _COUNTED = {"extra": "*fp64", "step": "fp64"}
 _BETWEEN = {
     "numbers": "*fp64", "count": "i64", "rows": "", "sums": "*fp64", "tiles": "i64", "first_tile": "*i64",
     "clip_norm": "fp64", "clip_eps": "fp64", "extra": "*fp64", "found": "*fp32", "scale": "*fp32", "stop": "*fp32",
+    "left_out": "*fp64",
 }  # fmt: skip
 
 

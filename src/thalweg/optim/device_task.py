@@ -1,6 +1,6 @@
 """A pass and the memory it is pointed at, on a GPU: what `formula.kernel.Task` is on the processor."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,80 +11,93 @@ from thalweg.formula.kernel import CompiledPass, Task
 from thalweg.formula.numbers import Numbers
 from thalweg.formula.triton_kernel import walk_kernel
 
-from .devices import Device
+from .devices import Argument, Device
 
-Table = NDArray[Any]
+Array = NDArray[Any]
 
 
 class Tables:
-    """What a launch's tasks share on the device: tiles, and the addresses of all operands, sent when they have changed."""
+    """What a launch's walks read on the device: tiles, addresses, which row is whose; sent when they have changed."""
 
-    def __init__(self, device: Device, tiles: Table, columns: Mapping[str, Table]) -> None:
-        """``columns`` are kept up to date from outside, in place."""
-        self.device, self.names = device, tuple(columns)
-        self._columns = columns
-        count = len(next(iter(columns.values())))
-        self.tiles = device.empty((max(len(tiles), 1), 3), torch.int64)
+    def __init__(self, device: Device, tiles: Array, columns: Mapping[str, Array], numbers: Numbers) -> None:
+        """``columns`` and ``numbers`` are kept up to date from outside, in place."""
+        self.device, self.names, self.programs = device, tuple(columns), len(tiles)
+        self._columns, self._numbers = columns, numbers
+        self.tensors = len(numbers.row_of)
+        first = device.table((max(len(tiles), 1), 3), torch.int64)
         if len(tiles):
-            device.send(tiles, self.tiles)
-        self.programs, self.tensors = len(tiles), count
-        self.columns = device.empty((len(columns), count), torch.int64)
-        self._sent = np.full((len(columns), count), -1, np.int64)
-        self.go = device.empty((1,), torch.float32)
-        """0: what is told so does not stop."""
+            first.put(tiles)
+        self.tiles = first.there
+        self._addresses = device.table((len(columns), self.tensors), torch.int64)
+        self._row_of = device.table((self.tensors,), torch.int64)
+        self._sent = np.zeros((len(columns), self.tensors), np.int64)
+        self._row_of_sent = np.zeros(self.tensors, np.int64)
 
-    def fit(self) -> None:
-        """Send the addresses, if any is another one."""
+    @property
+    def columns(self) -> torch.Tensor:
+        """The addresses, int64 (operands, tensors)."""
         now = np.stack([self._columns[name] for name in self.names])
         if not np.array_equal(now, self._sent):
             self._sent = now
-            self.device.send(now, self.columns)
+            self._addresses.put(now)
+        return self._addresses.there
 
+    @property
+    def row_of(self) -> torch.Tensor:
+        """The row that each tensor reads, int64 (tensors,)."""
+        now = self._numbers.row_of
+        if not np.array_equal(now, self._row_of_sent):
+            self._row_of_sent = now.copy()
+            self._row_of.put(now)
+        return self._row_of.there
 
-class DeviceTask(Task):
-    """The host makes the rows of coefficients, as it does for its own kernels, and the device walks over memory.
-
-    ``sums`` are the host's, as a `Task`'s: a pass that adds up is waited for.
-    """
-
-    def __init__(self, walk: CompiledPass, tiles: Table, claims: Table, tables: Tables, numbers: Numbers) -> None:
-        none = np.zeros(tables.tensors, np.int64)
-        super().__init__(walk, tiles, claims, dict.fromkeys(walk.operands, none), numbers)
-        self._tables = tables
-        device, real = tables.device, getattr(torch, walk.real)
-        self._rows = device.empty((max(numbers.capacity, 1), max(walk.width, 1)), real)
-        self._row_of = device.empty((tables.tensors,), torch.int64)
-        self._row_of_sent = np.zeros(tables.tensors, np.int64)
-        self._sums = device.empty((max(len(tiles), 1), max(len(walk.totals), 1)), torch.float64)
-
-    def parts(self, threads: int) -> tuple[Any, ...]:
-        from .launch import Call
-
-        made = super().parts(1)[:-1]  # the rows
-        return *made, Call(self._walk)
-
-    def _walk(self) -> None:
-        tables, width = self._tables, self.walk.width
-        if not tables.programs:
+    def walk(
+        self, of: CompiledPass, sums: torch.Tensor, stop: torch.Tensor, rows: Sequence[Argument],
+        counted: Sequence[Argument] = (),
+    ) -> None:  # fmt: skip
+        """Have the device walk over memory. ``rows``: coefficients, or the table of their rows; ``counted``: see
+        `triton.walk`."""
+        if not self.programs:
             return
-        tables.fit()
-        uniform = len(self.numbers.values) == 1
-        kernel = walk_kernel(self.walk, tables.names, uniform, counts=False)
-        given: list[Any] = []
-        if uniform:
-            given = self.rows[0].tolist()
-        else:
-            if len(self._rows) < len(self.rows):
-                self._rows = tables.device.empty(self.rows.shape, self._rows.dtype)
-            if width:
-                tables.device.send(self.rows, self._rows)
-            if not np.array_equal(self.numbers.row_of, self._row_of_sent):
-                self._row_of_sent = self.numbers.row_of.copy()
-                tables.device.send(self._row_of_sent, self._row_of)
-            given = [self._row_of, self._rows]
-        arguments = [tables.tiles, tables.columns, tables.tensors, self._sums, tables.go, *given]
-        tables.device.launch(kernel, tables.programs, arguments)
+        uniform = not (len(rows) == 1 and isinstance(rows[0], torch.Tensor))
+        kernel = walk_kernel(of, self.names, uniform, bool(counted))
+        own = rows if uniform else (self.row_of, *rows)
+        given = (self.tiles, self.columns, self.tensors, sums, stop, *counted, *own)
+        self.device.launch(kernel, self.programs, given)
+
+
+class HostRows(Task):
+    """The host makes rows of coefficients, as it does for its own kernels: the same function, the same bits."""
+
+    def __init__(self, walk: CompiledPass, tiles: Array, claims: Array, numbers: Numbers, device: Device) -> None:
+        none = np.zeros(len(numbers.row_of), np.int64)
+        super().__init__(walk, tiles, claims, dict.fromkeys(walk.operands, none), numbers)
+        self._device = device
+        self._table = device.table(self.rows.shape, getattr(torch, walk.real)) if walk.width else None
+
+    @property
+    def given(self) -> Sequence[Argument]:
+        """The rows as a walk wants them: numbers where all tensors have the same, else a table."""
+        if self._table is None or len(self.numbers.values) == 1:
+            found: list[float] = self.rows[0].tolist()
+            return found
+        if self._table.there.shape != self.rows.shape:
+            self._table = self._device.table(self.rows.shape, self._table.there.dtype)
+        self._table.put(self.rows)
+        return (self._table.there,)
+
+
+class DeviceTask(HostRows):
+    """A pass of which the host knows all that it needs when it begins, and for whose sums it waits."""
+
+    def __init__(self, walk: CompiledPass, tiles: Array, claims: Array, tables: Tables, numbers: Numbers) -> None:
+        super().__init__(walk, tiles, claims, numbers, tables.device)
+        self._tables = tables
+        self._sums = tables.device.zeros((max(len(tiles), 1), max(len(walk.totals), 1)), torch.float64)
+        self._go = tables.device.zeros((1,), torch.float32)
+
+    def walk_over(self) -> None:
+        """Take the pass; the rows are made."""
+        self._tables.walk(self.walk, self._sums, self._go, self.given)
         if self.walk.totals:
-            self.sums[:] = tables.device.read(self._sums)[: len(self.sums)]
-
-
+            self.sums[:] = self._tables.device.read(self._sums)[: len(self.sums)]

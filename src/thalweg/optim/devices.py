@@ -1,6 +1,6 @@
 """Who runs passes: the processor, or a GPU.
 
-A launch asks its device for tasks and knows nothing more of it; `Task` and `DeviceTask` answer the same questions.
+A launch asks its device for tables and kernels and knows nothing more of it.
 """
 
 from abc import ABC, abstractmethod
@@ -17,16 +17,26 @@ from thalweg.formula.triton_kernel import DeviceKernel
 Argument = torch.Tensor | int | float
 
 
+class Table(ABC):
+    """Numbers that the host writes and the device reads: ``there``, a tensor on the device that stays in its place."""
+
+    there: torch.Tensor
+
+    @abstractmethod
+    def put(self, array: NDArray[Any]) -> None:
+        """Have the device copy these, of the tensor's shape, after what it has been given to do so far."""
+
+
 class Device(ABC):
     """A GPU. Nothing that it is asked for waits until the GPU is done, but for `read`."""
 
     @abstractmethod
-    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
-        """Zeros on the device."""
+    def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        """Memory on the device."""
 
     @abstractmethod
-    def send(self, array: NDArray[Any], to: torch.Tensor) -> None:
-        """Copy to the device, after what it has been given to do so far."""
+    def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
+        """Memory on the device that the host writes, of 0."""
 
     @abstractmethod
     def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:
@@ -36,6 +46,11 @@ class Device(ABC):
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
         """What is there once all that the device has been given to do is done: this waits."""
 
+    @property
+    @abstractmethod
+    def recording(self) -> bool:
+        """Whether what the device is given to do is recorded (a CUDA graph), to be done later and again."""
+
 
 @cache
 def device_of(where: torch.device) -> Device | None:
@@ -44,6 +59,4 @@ def device_of(where: torch.device) -> Device | None:
         return None
     from .cuda import CudaDevice, problem
 
-    return CudaDevice(where) if problem() is None else None
-
-
+    return CudaDevice(where) if problem(where) is None else None

@@ -23,6 +23,7 @@ from thalweg.formula.triton import TILE
 from .counts import Counts
 from .device_task import DeviceTask, Tables
 from .devices import Device
+from .settled import Settled
 from .driver import ABSENT
 from .kept import Kept
 from .layout import even_layout, layout
@@ -106,6 +107,10 @@ class Launch(ABC):
 
     def __init__(self, rule: type[Rule], switches: Switches, members: Members) -> None:
         self.rule, self.members = rule, members
+        self.device: Device | None = None
+        """What runs its passes, if that is not the processor."""
+        self.separate = False
+        """Whether every tensor needs a row of its own, since their step counts may differ as only the device knows."""
         self._scalars = parts(rule, Scalar)
         scalars = {name for name, scalar in self._scalars.items() if scalar.scope == "tensor"}
         self.scalars = {name: Kept(members.states, name, np.float64) for name in scalars}
@@ -141,10 +146,15 @@ class Launch(ABC):
             return
         self._filled = groups, how
         capacity = self.numbers.capacity
-        self._lay([groups[i] for i in self.members.groups], how.apart or self._apart)
+        self._lay([groups[i] for i in self.members.groups], how.apart or self._apart or self.separate)
         if self.numbers.capacity > capacity:
             self._make_room()
         self.limited = bool(np.isfinite(self.numbers.column("clip_value")).any())
+
+    def part(self) -> None:
+        """From the next step on every tensor has a row of its own."""
+        if not self.separate:
+            self.separate, self._filled = True, (None, None)
 
     def _lay(self, groups: Sequence[GroupNumbers], apart: bool) -> None:
         numbers, group_of = self.numbers, self.members.group_of
@@ -320,7 +330,7 @@ class KernelLaunch(Launch):
         self._strides = {name: [t.stride() for t in kept] for name, kept in self._states_kept.items()}
         sizes = [p.numel() for p in params]
         self._cut = layout(sizes) if device is None else even_layout(sizes, TILE)
-        self._device = device
+        self.device = device
         self._tasks: dict[str, Task] = {}
 
     @property
@@ -359,12 +369,17 @@ class KernelLaunch(Launch):
 
     def _added(self, name: str, walk: CompiledPass, raw: bool) -> Sequence[Runs]:
         task, totals = self._task(name, walk), self.totals_of(name, len(walk.totals))
-        return *task.parts(self.threads), between.gather(task.sums, task.tiles, totals, self.numbers, raw)
+        return *self.walked(task), between.gather(task.sums, task.tiles, totals, self.numbers, raw)
 
     def update(self, again: bool, measured: bool) -> Sequence[Runs]:
         if measured:
-            return self._measuring_task.parts(self.threads)
-        return self._task(f"update {again}", self.passes.update, backwards=again).parts(self.threads)
+            return self.walked(self._measuring_task)
+        return self.walked(self._task(f"update {again}", self.passes.update, backwards=again))
+
+    def walked(self, task: Task) -> Sequence[Runs]:
+        """What takes a pass: rows are made, and its kernel walks over memory."""
+        made = task.parts(self.threads)
+        return (*made[:-1], Call(task.walk_over)) if isinstance(task, DeviceTask) else made
 
     @property
     def _measuring_task(self) -> Task:
@@ -380,7 +395,7 @@ class KernelLaunch(Launch):
 
     @property
     def threads(self) -> int:
-        if self._device is not None:
+        if self.device is not None:
             return 1
         return usable(torch.get_num_threads()) if self._cut.weights >= SERIAL_BELOW else 1
 
@@ -395,16 +410,45 @@ class KernelLaunch(Launch):
     def _task(self, name: str, walk: CompiledPass, backwards: bool = False) -> Task:
         if name not in self._tasks:
             claims = self._cut.backwards if backwards else self._cut.claims
-            if self._device is None:
+            if self.device is None:
                 self._tasks[name] = Task(walk, self._cut.tiles, claims, self.columns, self.numbers)
             else:
                 self._tasks[name] = DeviceTask(walk, self._cut.tiles, claims, self._tables, self.numbers)
         return self._tasks[name]
 
+    @property
+    def tiles(self) -> NDArray[np.int64]:
+        """See `formula.kernel.Task`."""
+        return self._cut.tiles
+
+    @property
+    def claims(self) -> NDArray[np.int64]:
+        return self._cut.claims
+
+    def entering(self) -> tuple[Sequence[Runs], CompiledPass | None, Sequence[Runs]]:
+        """What `enter` is made of: what comes before its pass, the pass, and what comes after; of other rules none."""
+        return (), None, ()
+
+    @cached_property
+    def settled(self) -> Settled:
+        """What the host's step counts are short of."""
+        assert self.device is not None
+        zeros = self.device.zeros
+        return Settled(self.device, zeros((len(self.members.params),), torch.float64), zeros((1,), torch.float64))
+
+    def settle(self) -> int:
+        """Put the step counts right that the host did not know, and wait for that; how many steps were left out."""
+        if self.device is None or "settled" not in vars(self) or not self.settled.due:
+            return 0
+        extra, left_out = self.settled.take()
+        self.counts.kept.write((self.counts.steps + extra).astype(np.float32), None)
+        self.separate, self._filled = False, (None, None)
+        return left_out
+
     @cached_property
     def _tables(self) -> Tables:
-        assert self._device is not None
-        return Tables(self._device, self._cut.tiles, self.columns)
+        assert self.device is not None
+        return Tables(self.device, self._cut.tiles, self.columns, self.numbers)
 
 
 def column(tensors: Sequence[torch.Tensor]) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ from thalweg.formula.compose import live_states
 from thalweg.formula.expression import weight
 from thalweg.formula.geometry import BY_ROWS, Extent, Geometry, extent_of, seen
 from thalweg.formula.host import host_function
-from thalweg.formula.kernel import Passes
+from thalweg.formula.kernel import CompiledPass, Passes
 from thalweg.formula.rule import handed, parts
 
 from .devices import Device
@@ -76,9 +76,12 @@ class MatrixLaunch(KernelLaunch):
             self.columns[name] = np.zeros(len(members.params), np.int64)
 
     def enter(self) -> Sequence[Runs]:
-        walk = self.passes.enter
+        before, walk, after = self.entering()
         assert walk is not None
-        return Call(self._place), *self._task("enter", walk).parts(self.threads), Call(self._multiply)
+        return *before, *self.walked(self._task("enter", walk)), *after
+
+    def entering(self) -> tuple[Sequence[Runs], CompiledPass | None, Sequence[Runs]]:
+        return (Call(self._place),), self.passes.enter, (Call(self._multiply),)
 
     @cached_property
     def _batches(self) -> tuple[_Batch, ...]:

@@ -21,6 +21,7 @@ from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import reading, state, surface
+from .device_step import Ahead
 from .devices import device_of
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members
@@ -142,15 +143,17 @@ class Plan:
             x.point_at_weights()
         return bool(moved)
 
-    def steps(self, numbers: Sequence[GroupNumbers], how: How, measured: bool) -> Steps:
+    def steps(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps:
         """The parts of the step that is about to be taken, with its numbers."""
         for x in self.launches:
             x.fill(numbers, how)
-        key = (how, measured, *((x.limited, x.threads) for x in self.launches))
+        if ahead.recording:  # what a graph reads is its own
+            return steps(self.launches, how, measured, ahead)
+        key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
         if key not in self._steps:
             if len(self._steps) > 8:  # options that change all the time
                 self._steps.clear()
-            self._steps[key] = steps(self.launches, how, measured)
+            self._steps[key] = steps(self.launches, how, measured, ahead)
         return self._steps[key]
 
     def gather(self) -> Grads | None:

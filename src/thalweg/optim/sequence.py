@@ -22,6 +22,7 @@ from thalweg.formula.kernel import available
 from thalweg.formula.rule import parts
 
 from . import joining
+from .device_step import Ahead, device_parts, waits
 from .launch import Call, Launch, Runs, added
 from .settings import How
 
@@ -49,8 +50,13 @@ class NotFinite(Exception):
         self.bad = bad
 
 
-def steps(launches: Sequence[Launch], how: How, measured: bool) -> Steps:
-    """A step's parts, for launches whose numbers are filled; ``measured``: norms are added up on the way."""
+def steps(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> Steps:
+    """A step's parts, for launches whose numbers are filled; ``measured``: norms are added up on the way.
+
+    ``ahead``  how a device takes it that need not be waited for.
+    """
+    if waits(launches, how, measured, ahead) is None:
+        return Steps(tuple(device_parts(launches, how, ahead)), ())
     made: list[Runs] = []
     passes = 1
     # A clip by value would hide an infinity, so what is guarded is the gradient before it.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch.autograd.graph import increment_version
 
 from . import plan as planning
+from .device_step import Ahead, Signals
 from .driver import PLAN
 from .plan import Plan
 from .sequence import Bad, NotFinite
@@ -19,10 +20,11 @@ class Stepper:
     def __init__(self) -> None:
         self.settings = Settings()
         self.plan: Plan | None = None
+        self._aheads = Ahead(Signals(), scaled=False, recording=False)
 
     def take(
         self, rule_of: RuleOf, groups: Sequence[Group], states: WatchedState, how: How, scale: float,
-        telemetry: Telemetry | None,
+        telemetry: Telemetry | None, signals: Signals | None = None,
     ) -> Bad:  # fmt: skip
         """Take a step; ``scale`` is what the loss was multiplied by. The gradients that stopped it, empty if none did.
 
@@ -36,9 +38,10 @@ class Stepper:
         if states.exposed:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
+        ahead = self._ahead(plan, signals)
         try:
-            if not self._at_once(plan, numbers, how, measured):
-                plan = self.plan = self._held(plan, groups, numbers, how, measured)
+            if not self._at_once(plan, numbers, how, measured, ahead):
+                plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead)
         except NotFinite as stopped:
             self._undo(states)
             return stopped.bad
@@ -51,20 +54,33 @@ class Stepper:
         plan.created.clear()
         return []
 
-    def _at_once(self, plan: Plan, numbers: Sequence[GroupNumbers], how: How, measured: bool) -> bool:
+    def _ahead(self, plan: Plan, signals: Signals | None) -> Ahead:
+        """How a device takes the step that need not be waited for."""
+        device = next((x.device for x in plan.launches if x.device is not None), None)
+        ahead = self._aheads
+        ahead.signals.found, ahead.signals.scale = (None, None) if signals is None else (signals.found, signals.scale)
+        scaled, recording = signals is not None, device is not None and device.recording
+        if (scaled, recording) != ahead.key:
+            ahead = self._aheads = Ahead(ahead.signals, scaled, recording)
+        return ahead
+
+    def _at_once(
+        self, plan: Plan, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead
+    ) -> bool:
         """Take the whole step in one call of machine code, if everything is as it was the last time."""
         # Gradients that are cleared may belong to a graph or be shared: looked at one by one.
         if not plan.direct or how.clear:
             return False
-        steps = plan.steps(numbers, how, measured)
+        steps = plan.steps(numbers, how, measured, ahead)
         if not steps.locked:
             return False
         memory = plan.memory
         return memory.run(steps.locked) or (memory.cost == PLAN and plan.mend() and memory.run(steps.locked))
 
     def _held(
-        self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, measured: bool
-    ) -> Plan:
+        self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, measured: bool,
+        ahead: Ahead,
+    ) -> Plan:  # fmt: skip
         """Take the step part by part, its gradients held meanwhile; the plan it was taken by."""
         grads = plan.gather()
         if grads is None:  # memory is not where it was
@@ -74,7 +90,7 @@ class Stepper:
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(groups))
         if how.clear:
             grads.refuse_to_clear()
-        for part in plan.steps(numbers, how, measured).parts:
+        for part in plan.steps(numbers, how, measured, ahead).parts:
             part.run()
         # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
         increment_version(grads.present)

@@ -1,0 +1,246 @@
+"""A step on a GPU that waits for nothing: what follows from sums is worked out there, between the passes.
+
+    AdamW               update
+    clipped by norm     norm, between (the clip's scale, rows of coefficients), update
+    LAMB, guarded       norm, between, total (of its layer), between, update
+
+The host makes the rows of a pass where it knows all that they depend on when the step begins. It does not where there
+have been sums; and nowhere where a step may be left out without its knowing, since then it does not know the step's number
+either: it counts on, and ``extra``, on the device, is what its counts are short of (`settled`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from thalweg.formula import Scalar, Sum
+from thalweg.formula.kernel import CompiledPass
+from thalweg.formula.rule import parts
+from thalweg.formula.triton_between import ROWS, Between, Total
+from thalweg.formula.triton_kernel import between_kernel
+
+from .device_task import HostRows, Tables
+from .devices import Device
+from .launch import Call, KernelLaunch, Launch, Runs
+from .settings import How
+
+
+@dataclass(eq=False)
+class Signals:
+    """What a gradient scaler says, in memory of the device: both 0-d or of one float32; None without one."""
+
+    found: torch.Tensor | None = None
+    scale: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """How a step is taken without waiting.
+
+    ``signals``    what a scaler says of the step at hand; ``scaled``, whether there is one.
+    ``recording``  whether the step is recorded, to be taken again and again without the host.
+    """
+
+    signals: Signals
+    scaled: bool
+    recording: bool
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return self.scaled, self.recording
+
+
+def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> str | None:
+    """Why a step has to wait for the device, in words; None if it need not."""
+    if not launches:
+        return "there is nothing to do"
+    first = launches[0].device
+    if first is None or any(x.device is not first for x in launches):
+        return "not all parameters are on one device"
+    if how.nonfinite == "raise":
+        return "nonfinite='raise' has to know of nan and infinity before it goes on"
+    if measured:
+        return "norms are measured"
+    unknown = how.guarded or ahead.scaled or ahead.recording
+    for x in launches:
+        if parts(x.rule, Scalar) and (unknown or x.stages):
+            return f"{x.rule.__name__} keeps numbers that follow from sums, or from steps that may be left out"
+    return None
+
+
+@dataclass(eq=False)
+class _Sums:
+    """What a pass has added up: of several launches, one after the other, float64 (tiles, totals).
+
+    ``begins``  where each launch's tiles begin.
+    """
+
+    there: torch.Tensor
+    begins: Mapping[Launch, int]
+    totals: tuple[Total, ...]
+    guard: bool = False
+
+    def of(self, x: KernelLaunch) -> torch.Tensor:
+        begin = self.begins[x]
+        return self.there[begin : begin + max(len(x.tiles), 1)]
+
+
+class DeviceStep:
+    """A step of launches on one device, as parts; its tables are its own."""
+
+    def __init__(self, launches: Sequence[KernelLaunch], how: How, ahead: Ahead) -> None:
+        self.how, self.ahead = how, ahead
+        device = launches[0].device
+        assert device is not None
+        self.device = device
+        self.unknown = how.guarded or ahead.scaled or ahead.recording
+        self._go = device.zeros((1,), torch.float32)
+        self._one = torch.ones_like(self._go)
+        self._stop = device.zeros((1,), torch.float32) if self.unknown else self._go
+        self._of = {x: _OnDevice(x, device) for x in launches}
+        self.parts: list[Runs] = []
+        self._began: set[Launch] = set()
+        self._joined: dict[Launch, _Sums] = {}
+        self._plan(launches)
+
+    def _plan(self, launches: Sequence[KernelLaunch]) -> None:
+        how = self.how
+        if how.guarded:
+            self._norm(launches, limited=False, clips=how.clip_norm is not None and not any(x.limited for x in launches))
+        if how.clip_norm is not None and (not how.guarded or any(x.limited for x in launches)):
+            self._norm(launches, limited=any(x.limited for x in launches), clips=True)
+        for x in launches:
+            before, walk, after = x.entering()
+            if walk is not None:
+                self.parts += before
+                self._walk(x, "enter", walk, self._of[x].nothing)
+                self.parts += after
+        for stage in range(max(len(x.stages) for x in launches)):
+            staged = [x for x in launches if len(x.stages) > stage]
+            found: dict[Launch, _Sums] = {}
+            for rule in dict.fromkeys(x.rule for x in staged):
+                own = [x for x in staged if x.rule is rule]
+                names = [*own[0].sums(stage)]
+                scopes = [parts(rule, Sum)[name].scope for name in names]
+                totals = tuple(Total(name, k, scope == "tensor") for k, (name, scope) in enumerate(zip(names, scopes, strict=True)))
+                sums = self._room(own, totals)
+                for x in own:
+                    walk = x.passes.sums[stage]
+                    if walk.totals:
+                        self._walk(x, f"sums {stage}", walk, sums.of(x))
+                found |= dict.fromkeys(own, sums)
+            self._joined |= found
+        for x in launches:
+            counted = (self._of[x].settled.extra, 1.0 if self.ahead.recording else 0.0) if self.unknown else ()
+            self._walk(x, "update", x.passes.update, self._of[x].nothing, counted)
+            if not self.ahead.recording:
+                self.parts.append(x.advance())
+            if self.unknown:
+                self.parts.append(Call(lambda x=x: x.part() if x.counts.present is not None else None))
+
+    def _norm(self, launches: Sequence[KernelLaunch], limited: bool, clips: bool) -> None:
+        total = Total("clip_scale", 0, by_tensor=self.how.apart, clip=True, raw=not limited)
+        sums = self._room(launches, (total,))
+        sums.guard = self.how.guarded and not limited
+        self._clip = (self.how.clip_norm if clips and self.how.clip_norm else np.inf, self.how.clip_eps)
+        for x in launches:
+            walk = x.passes.limited_norm if limited else x.passes.norm
+            self._walk(x, f"norm {limited}", walk, sums.of(x), go=True)
+        self._joined = dict.fromkeys(launches, sums)
+
+    def _room(self, launches: Sequence[KernelLaunch], totals: tuple[Total, ...]) -> _Sums:
+        counts = [max(len(x.tiles), 1) for x in launches]
+        begins = np.cumsum([0, *counts]).tolist()
+        there = self.device.zeros((begins[-1], len(totals)), torch.float64)
+        return _Sums(there, dict(zip(launches, begins, strict=False)), totals)
+
+    def _walk(
+        self, x: KernelLaunch, name: str, walk: CompiledPass, sums: torch.Tensor, counted: tuple[Any, ...] = (),
+        go: bool = False,
+    ) -> None:  # fmt: skip
+        """A pass, and before it what makes its rows."""
+        on = self._of[x]
+        stop = self._go if go else self._stop
+        joined = self._joined.pop(x, None)
+        if joined is None and not walk.width:
+            self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (), counted)))
+            return
+        if joined is None and x not in self._began and not self.unknown:
+            rows = HostRows(walk, x.tiles, x.claims, x.numbers, self.device)
+            self.parts += rows.parts(1)[:-1]
+            self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, rows.given, counted)))
+            return
+        made = self._between(x, walk, joined)
+        self.parts.append(made)
+        self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (made.rows,), counted)))
+
+    def _between(self, x: KernelLaunch, walk: CompiledPass, joined: "_Sums | None") -> "_Between":
+        first = x not in self._began
+        self._began.add(x)
+        return _Between(self, x, walk, joined, first)
+
+
+class _OnDevice:
+    """A launch's memory on the device for steps of one kind."""
+
+    def __init__(self, x: KernelLaunch, device: Device) -> None:
+        self.tables = Tables(device, x.tiles, x.columns, x.numbers)
+        self.settled = x.settled
+        self.numbers = device.table((x.numbers.capacity, len(x.numbers.names)), torch.float64)
+        self.nothing = device.zeros((max(len(x.tiles), 1), 1), torch.float64)
+
+
+class _Between:
+    """One small kernel: totals become numbers, and numbers the rows of the next pass."""
+
+    def __init__(self, step: DeviceStep, x: KernelLaunch, walk: CompiledPass, joined: _Sums | None, first: bool) -> None:
+        assert walk.kernel is not None
+        self._step, self._x, self._first = step, x, first
+        on = self._on = step._of[x]
+        totals = () if joined is None else joined.totals
+        self._apart = any(total.by_tensor for total in totals)
+        guards = joined is not None and joined.guard
+        self._what = Between(x.numbers.names, totals, max(len(totals), 1), self._apart, first and step.unknown, guards)
+        self._walk, self._coefficients = walk, walk.kernel.coefficients
+        self.rows = step.device.zeros((x.numbers.capacity, max(walk.width, 1)), getattr(torch, walk.real))
+        self._sums = on.nothing if joined is None else joined.there
+        self._tiles = 0 if joined is None else len(joined.there)
+        self._first_tile = on.nothing
+        if joined is not None:
+            counts = np.bincount(x.tiles[:, 0], minlength=len(x.members.params))
+            table = step.device.table((len(counts) + 1,), torch.int64)
+            table.put(joined.begins[x] + np.cumsum([0, *counts]))
+            self._first_tile = table.there
+        self._limit = getattr(step, "_clip", (np.inf, 0.0))
+
+    def run(self) -> None:
+        step, x, on = self._step, self._x, self._on
+        count = len(x.numbers.values)
+        if count > len(self.rows):
+            self.rows = step.device.zeros((x.numbers.capacity, self.rows.shape[1]), self.rows.dtype)
+        if self._first:
+            if on.numbers.there.shape[0] != count:
+                on.numbers = step.device.table((count, len(x.numbers.names)), torch.float64)
+            on.numbers.put(x.numbers.values)
+            on.settled.due = on.settled.due or step.unknown
+        signals = step.ahead.signals
+        found = step._go if signals.found is None else signals.found
+        scale = step._one if signals.scale is None else signals.scale
+        apart = self._apart or x.separate
+        kernel = between_kernel(replace(self._what, apart=apart), self._coefficients, self._walk.real)
+        programs = count if apart else -(-count // ROWS)
+        step.device.launch(
+            kernel, programs,
+            (on.numbers.there, count, self.rows, self._sums, self._tiles, self._first_tile, *self._limit,
+             on.settled.extra, found, scale, step._stop, on.settled.left_out),
+        )  # fmt: skip
+
+
+def device_parts(launches: Sequence[Launch], how: How, ahead: Ahead) -> list[Runs]:
+    """The parts of a step that does not wait; `waits` has said that there is one."""
+    return DeviceStep([x for x in launches if isinstance(x, KernelLaunch)], how, ahead).parts
+
+
