@@ -4,7 +4,7 @@ Triton is the compiler alone: for any GPU, on any machine, with or without one. 
 """
 
 import linecache
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -19,7 +19,8 @@ from .triton_between import Between, between
 # Triton's words for element types, and for what arguments are.
 _TYPES = {"float32": "fp32", "float64": "fp64"}
 _WIDTHS = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
-_ROOM = {"float32": 64, "float64": 128}
+REGISTERS = {"float32": 72, "float64": 128}
+"""The most that a thread of the catalogue's passes has: a multiprocessor of 65,536 holds 7 programs, 4 in float64."""
 _TABLES = {"tiles": "*i64", "columns": "*i64", "tensors": "i64", "sums": "*fp64", "stop": "*fp32"}
 _COUNTED = {"extra": "*fp64", "step": "fp64"}
 _BETWEEN = {
@@ -90,7 +91,7 @@ def walk_kernel(of: CompiledPass, places: tuple[str, ...], uniform: bool, counts
     kind = _TYPES[of.real]
     rows = {f"c{i}": kind for i in range(of.width)} if uniform else {"row_of": "*i64", "rows": f"*{kind}"}
     signature = {**_TABLES, **(_COUNTED if counts else {}), **rows}
-    constants = {"BLOCK": block(of.dtypes.values()), "LANES": 32 * WARPS}
+    constants = {"BLOCK": block(of), "LANES": 32 * WARPS}
     return DeviceKernel("walk", text, signature, constants, _registers(of))
 
 
@@ -104,20 +105,22 @@ def between_kernel(what: Between, coefficients: tuple[Expression, ...], real: st
     return DeviceKernel("between", text, signature, {"ROWS": ROWS, "TILES": TILES})
 
 
-def block(dtypes: Iterable[str]) -> int:
+def block(of: CompiledPass) -> int:
     """Weights that a program takes at a time: for each thread as many as `VECTOR` bytes hold of the narrowest type.
 
-    So many of the widest, if else a thread had more than 4 vectors at once: it would run out of registers.
+    As many as it holds numbers to compute with, if else a thread had more than 4 vectors at once, or 2 where it adds up:
+    registers are few.
     """
-    widths = [_WIDTHS[kind] for kind in dtypes]
+    widths = [_WIDTHS[kind] for kind in of.dtypes.values()]
     weights = VECTOR // min(widths)
-    return 32 * WARPS * (weights if weights * sum(widths) <= 4 * VECTOR else VECTOR // max(widths))
+    fits = weights * sum(widths) <= (2 if of.totals else 4) * VECTOR
+    return 32 * WARPS * (weights if fits else VECTOR // max(4, *widths))
 
 
 def _registers(of: CompiledPass) -> int | None:
-    """The limit of a pass over many operands: as many as it needs, without which the compiler takes more.
+    """The limit where there is one: a pass that adds up, has many operands, or is in float64.
 
-    So half of the threads that a multiprocessor holds have room, or a quarter in float64.
+    It is what these need. The compiler would take more, or less and put numbers aside in memory.
     """
-    many = len(of.operands) in (5, 6, 7) or (len(of.operands) == 4 and of.totals)
-    return _ROOM[of.real] if many else None
+    many = of.totals or of.real == "float64" or len(of.operands) in (6, 7)
+    return REGISTERS[of.real] if many else None
