@@ -21,9 +21,10 @@ from pathlib import Path
 import counted
 from calibration_page import PARTS, page, tables
 from calibration_rows import Row, lines, read
+from command_line import at_least
 from counted import FAILING, FOUR, OTHER_SIZES, SEEDS, SIZES, Numbers, every_world, pairs
 from simulated import Size
-from steps import at_least, say
+from steps import say
 
 HERE = Path(__file__).resolve().parent
 PAGE, KEPT = HERE / "CALIBRATION.md", HERE / "calibration.jsonl"

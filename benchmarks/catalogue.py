@@ -4,7 +4,6 @@ python benchmarks/catalogue.py                  # make bench does it after the t
 python benchmarks/catalogue.py --only radam
 """
 
-import argparse
 import statistics
 import sys
 from collections.abc import Sequence
@@ -15,9 +14,10 @@ import torch
 
 import thalweg
 from cells import CATALOGUE
+from command_line import line_parser
 from page import Result, markdown, milliseconds, ratio_words
 from sides import installed_peers
-from steps import ATTEMPTS, at_least, gathered, published, results, say
+from steps import ATTEMPTS, gathered, published, results, say
 from thalweg.cpu import cpu_name
 from thalweg.optim import Optimizer
 from thalweg.speed.cases import least_bytes, traffic
@@ -28,11 +28,7 @@ FORMS = ("torch loop", "torch foreach", "torch fused", "pytorch_optimizer")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write the page, and return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", action="append", default=[], metavar="PART", help="rules with this in their name")
-    parser.add_argument("--rounds", type=at_least(2), default=7, help="rounds for each line, 2 or more (default 7)")
-    parser.add_argument("--threads", type=at_least(1), default=2, help="threads for all sides (default 2)")
-    chosen = parser.parse_args(arguments)
+    chosen = line_parser(__doc__, 7, only="rules with this in their name", sides="all sides").parse_args(arguments)
     names = [name for name in CATALOGUE if not chosen.only or any(part in name for part in chosen.only)]
     if not names:
         say(f"catalogue.py: no rule has {' or '.join(chosen.only)} in its name; there are {', '.join(CATALOGUE)}")

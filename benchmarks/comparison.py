@@ -22,8 +22,9 @@ from resource import RUSAGE_CHILDREN, getrusage
 from statistics import quantiles
 from time import perf_counter
 
+from command_line import at_least
 from page import markdown
-from steps import at_least, say
+from steps import say
 from thalweg.cpu import cpu_name
 from thalweg.speed.measure import DISTURBED, busy_seconds
 

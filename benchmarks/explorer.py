@@ -20,8 +20,9 @@ from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
 
+from command_line import at_least
 from page import markdown
-from steps import at_least, say
+from steps import say
 from thalweg.cpu import cpu_name
 from thalweg.explore import write
 from thalweg.explore.figures import NAMES

@@ -22,9 +22,10 @@ from random import Random
 from typing import Any
 
 import thalweg
+from command_line import at_least
 from comparison import others_of_children
 from page import markdown
-from steps import at_least, say
+from steps import say
 from thalweg.cpu import cpu_name
 from thalweg.speed.measure import DISTURBED
 from thalweg.study.run.engines import LocalProcesses

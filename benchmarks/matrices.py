@@ -4,7 +4,6 @@ python benchmarks/matrices.py                # make bench does it too; a few min
 python benchmarks/matrices.py --only muon
 """
 
-import argparse
 import gc
 import statistics
 import sys
@@ -19,9 +18,10 @@ from unittest.mock import patch
 import torch
 
 import thalweg
+from command_line import line_parser
 from page import markdown, times
 from sides import Parameters, new_gradients
-from steps import ATTEMPTS, at_least, gathered, published, say
+from steps import ATTEMPTS, gathered, published, say
 from thalweg.cpu import cpu_name
 from thalweg.optim.products import element_type
 from thalweg.speed.cases import gpt2_like, parameters, weights
@@ -127,11 +127,7 @@ class Result:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write the page, and return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", action="append", default=[], metavar="PART", help="lines with this in their name")
-    parser.add_argument("--rounds", type=at_least(2), default=15, help="rounds for each line, 2 or more (default 15)")
-    parser.add_argument("--threads", type=at_least(1), default=2, help="threads for both sides (default 2)")
-    chosen = parser.parse_args(arguments)
+    chosen = line_parser(__doc__, 15).parse_args(arguments)
     lines = [line for line in _ALL if not chosen.only or any(part in line.name for part in chosen.only)]
     if not lines:
         names = ", ".join(line.name for line in _ALL)

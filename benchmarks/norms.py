@@ -4,7 +4,6 @@ python benchmarks/norms.py                    # make bench does it too; a few mi
 python benchmarks/norms.py --only RMSNorm
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from typing import Any
 import torch
 
 import thalweg
+from command_line import line_parser
 from norm_cells import CELLS, NormCell
 from page import markdown
-from steps import ATTEMPTS, ENVIRONMENTS, WORDS, at_least, gathered, measured, say
+from steps import ATTEMPTS, ENVIRONMENTS, WORDS, gathered, measured, say
 from thalweg.cpu import cpu_name
 from thalweg.speed.measure import DISTURBED, Timing
 
@@ -65,11 +65,7 @@ class Result:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write the page, and return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", action="append", default=[], metavar="PART", help="lines with this in their name")
-    parser.add_argument("--rounds", type=at_least(2), default=9, help="rounds for each line, 2 or more (default 9)")
-    parser.add_argument("--threads", type=at_least(1), default=2, help="threads for both sides (default 2)")
-    chosen = parser.parse_args(arguments)
+    chosen = line_parser(__doc__, 9).parse_args(arguments)
     names = [name for name in CELLS if not chosen.only or any(part in name for part in chosen.only)]
     if not names:
         say(f"norms.py: no line's name has {' or '.join(chosen.only)} in it; there are {', '.join(CELLS)}")

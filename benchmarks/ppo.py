@@ -22,10 +22,11 @@ from pathlib import Path
 import torch
 
 import thalweg
+from command_line import at_least
 from comparison import ATTEMPTS, others_of_children
 from page import markdown, times
 from ppo_worker import THALWEG, WAYS
-from steps import at_least, gathered, measured, say
+from steps import gathered, measured, say
 from thalweg.cpu import cpu_name
 from thalweg.speed.measure import DISTURBED, Timing
 

@@ -17,9 +17,10 @@ from pathlib import Path
 import torch
 
 import thalweg
+from command_line import at_least
 from page import markdown, times
 from small_cells import CLIP_NORM, SMALL_CELLS, THALWEG, TORCH, SmallCell, small_sides
-from steps import ATTEMPTS, at_least, gathered, say
+from steps import ATTEMPTS, gathered, say
 from thalweg.cpu import cpu_name
 from thalweg.speed.measure import DISTURBED, Timing
 from worker import undisturbed

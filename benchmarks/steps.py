@@ -20,6 +20,7 @@ import torch
 
 import thalweg
 from cells import CATALOGUE, CELLS
+from command_line import line_parser
 from page import Circumstances, Result, page
 from sides import installed_peers
 from thalweg.cpu import cpu_name
@@ -109,14 +110,9 @@ def gathered(measuring: Iterable[T], expected: int, line: Callable[[T], str], sc
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--only", action="append", default=[], metavar="PART",
-        help="lines with this in their name, which is like adamw/gpt2/step; may be given several times",
-    )  # fmt: skip
+    only = "lines with this in their name, which is like adamw/gpt2/step; may be given several times"
+    parser = line_parser(__doc__, 9, only, "all sides")
     parser.add_argument("--quick", action="store_true", help="3 rounds, disturbed or not: to try, not to quote")
-    parser.add_argument("--rounds", type=at_least(2), default=9, help="rounds for each line, 2 or more (default 9)")
-    parser.add_argument("--threads", type=at_least(1), default=2, help="threads for all sides (default 2)")
     parser.add_argument(
         "--page", type=Path,
         help="where to write; as a rule benchmarks/RESULTS.md, or the terminal with --only or --quick",
@@ -168,17 +164,6 @@ def _line(result: Result) -> str:
     _, middle, _ = timing.ratio(result.best, "thalweg")
     ratio = f"void, others took {timing.others:.0%}" if timing.disturbed else f"{middle:.2f} times {result.best}"
     return f"{result.allocator:8}{result.cell.name:26}{timing.median('thalweg') * 1e3:8.2f} ms  {ratio}"
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """What argparse reads such a number with."""
-
-    def whole(written: str) -> int:
-        if not written.isdecimal() or int(written) < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, not {written}")
-        return int(written)
-
-    return whole
 
 
 def say(sentence: str) -> None:

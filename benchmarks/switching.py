@@ -19,9 +19,10 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "examples" / "valley")
 
 from answers.switching import interval_of
 
+from command_line import at_least
 from shared import Array, generator, shared
 from simulated import pool
-from steps import at_least, say
+from steps import say
 from thalweg.stats.intervals import Interval, t_quantile
 from thalweg.stats.pool import procedure
 from worlds import LOW, World, bowl, same

@@ -26,10 +26,10 @@ except ModuleNotFoundError as error:
 
 from thalweg.closest import did_you_mean
 from thalweg.formula import Due, Rule, Scalar, Schedule, State, Sum, Switch, chain, compose, wrapped
-from thalweg.formula.choices import check_choices
+from thalweg.formula.choices import AS_MATRICES, check_choices, check_split_sizes
+from thalweg.formula.declared import CHAIN_DECAYS
 from thalweg.formula.geometry import kept_shape, matrices, seen, summed
 from thalweg.formula.rule import (
-    CHAIN_DECAYS,
     by_lines,
     chosen,
     decay_kind,
@@ -56,7 +56,7 @@ _CHAIN: Numbers = {
     "ema": 0.0, "ema_warmup": True,
 }  # fmt: skip
 # What is asked of matrices besides; in JAX it is the user who says in what they are multiplied.
-_MATRICES: Numbers = {"products": "float32", "flat": False, "transposed": False, "split_sizes": None}
+_MATRICES: Numbers = {"products": "float32", **AS_MATRICES}
 
 
 class RuleState(NamedTuple):
@@ -243,21 +243,15 @@ def _init(params: Tree, *, rule: type[Rule], settings: Numbers, kind: str) -> Ru
 
 def _check_matrices(rule: type[Rule], params: Tree, settings: Numbers) -> None:
     """Raise ValueError for what is no matrix, and for one whose blocks do not make it up."""
-    name, sizes = inner(rule).__name__, settings["split_sizes"]
+    name = inner(rule).__name__
     for w in jax.tree.leaves(params):
         if w.ndim < 2:
             raise ValueError(
                 f"{name} steps matrices: give vectors and single numbers to another transformation, by "
                 "optax.multi_transform"
             )
-        rows = seen(w.shape, {**settings, "split_sizes": None}).of.rows
-        if sizes is not None and sum(sizes) != rows:
-            side = "columns" if settings["transposed"] else "rows"
-            raise ValueError(
-                f"{name}: split_sizes={sizes} are {sum(sizes)} {side} together, and a parameter of the shape "
-                f"{w.shape} has {rows}; give those that are split otherwise to another transformation, by "
-                "optax.multi_transform"
-            )
+        instead = "give those that are split otherwise to another transformation, by optax.multi_transform"
+        check_split_sizes(name, f"a parameter of the shape {w.shape}", w.shape, settings, instead)
 
 
 def _start(start: str | float, values: Numbers) -> Any:

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thalweg.formula import like, vocabulary, wrapped
+from thalweg.formula.declared import CHAIN_DECAYS
 from thalweg.formula.expression import Expression, apply, constant, number, weight
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind
+from thalweg.formula.rule import decay_kind
 from thalweg.formula.text import Line, Story, sections, usual_story
 from thalweg.formula.typeset import WORDS, latex, latex_of, letters_of, mathml, mathml_of, unicode
 from thalweg.rules import BY_WEIGHT, CATALOGUE

@@ -48,6 +48,15 @@ def divided(names: Iterable[str], fast: Sequence[str] = SPAN) -> list[Any]:
 
 
 each_rule = pytest.mark.parametrize("name", divided(EVERY))
+# Rules of matrices with AdamW beside them, made of a whole model: `layered`. SOAP gets the square alone: of the axes of
+# the others a gradient leaves some open, which are then anybody's.
+MATRICES: dict[str, Callable[[nn.Module], Optimizer]] = {
+    "muon": lambda model: thalweg.Muon(model, lr=0.02, others=thalweg.AdamW(lr=3e-3)),
+    "soap": lambda model: thalweg.SOAP(
+        thalweg.routed(model, others=("*0.weight", "*3.weight")), lr=0.02, frequency=2, others=thalweg.AdamW(lr=3e-3)
+    ),
+}
+each_matrix_rule = pytest.mark.parametrize("name", divided(MATRICES, ("muon",)))
 # Those that torch has as well, under torch's name.
 SHARED = {
     "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
@@ -60,11 +69,20 @@ SHARED = {
 
 def network(dtype: torch.dtype = torch.float32) -> nn.Module:
     """5 features to 3 numbers, with matrices, biases and a normalisation; the same weights each time."""
-    layers = nn.Sequential(nn.Linear(5, 16), nn.LayerNorm(16), nn.Tanh(), nn.Linear(16, 3))
+    return _seeded(nn.Sequential(nn.Linear(5, 16), nn.LayerNorm(16), nn.Tanh(), nn.Linear(16, 3)), dtype)
+
+
+def layered(dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The same through matrices that are tall, wide and square, of which two do not divide evenly among two ranks."""
+    wide, square = (nn.Linear(16, 3), nn.Tanh()), (nn.Linear(3, 3), nn.Tanh())
+    return _seeded(nn.Sequential(nn.Linear(5, 16), nn.LayerNorm(16), nn.Tanh(), *wide, *square, nn.Linear(3, 3)), dtype)
+
+
+def _seeded(layers: nn.Sequential, dtype: torch.dtype) -> nn.Module:
     # With a generator of their own: threads make networks at the same time.
     seeded = torch.Generator().manual_seed(0)
-    for linear in (layers[0], layers[3]):
-        for p in linear.parameters():
+    for linear in layers:
+        for p in linear.parameters() if isinstance(linear, nn.Linear) else ():
             nn.init.uniform_(p, -0.4, 0.4, generator=seeded)
     return layers.to(dtype)
 
@@ -103,6 +121,6 @@ def weights(model: nn.Module) -> Tensor:
     return torch.cat([p.detach().double().reshape(-1) for p in model.parameters()])
 
 
-def distance(a: Tensor, b: Tensor) -> float:
+def distance(a: Tensor, b: Tensor, begun: Callable[[], nn.Module] = network) -> float:
     """How far apart two trained networks are, relative to how far training moved the second; nan if it did not."""
-    return float((a - b).norm() / (b - weights(network())).norm())
+    return float((a - b).norm() / (b - weights(begun())).norm())

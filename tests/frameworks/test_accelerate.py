@@ -11,7 +11,21 @@ import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.state import AcceleratorState, GradientState
-from small_training import EVERY, MADE, SHARED, batch, distance, each_rule, loss_of, network, train, weights
+from small_training import (
+    EVERY,
+    MADE,
+    MATRICES,
+    SHARED,
+    batch,
+    distance,
+    each_matrix_rule,
+    each_rule,
+    layered,
+    loss_of,
+    network,
+    train,
+    weights,
+)
 from torch.utils.data import DataLoader, TensorDataset
 
 import thalweg
@@ -49,15 +63,16 @@ def same_state(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 
 def accelerated(
-    make: Callable[[Any], torch.optim.Optimizer],
+    make: Callable[[torch.nn.Module], torch.optim.Optimizer],
     batches: DataLoader[Any],
     clip: float | None = None,
+    begun: Callable[[], torch.nn.Module] = network,
     **options: Any,
 ) -> tuple[Accelerator, Any, Any]:
     """One epoch as in Accelerate's documentation."""
     accelerator = Accelerator(cpu=True, **options)
-    model = network()
-    made = make(model.parameters())
+    model: Any = begun()
+    made = make(model)
     schedule = torch.optim.lr_scheduler.ExponentialLR(made, 0.9)
     model, made, batches, schedule = accelerator.prepare(model, made, batches, schedule)
     for x, y in batches:
@@ -77,8 +92,25 @@ def test_is_the_plain_loop(name: str) -> None:
     model = network()
     made = MADE[name](model.parameters(), **EVERY[name])
     plain = train(model, made, after=torch.optim.lr_scheduler.ExponentialLR(made, 0.9).step)
-    _, found, _ = accelerated(lambda ps: MADE[name](ps, **EVERY[name]), loader())
+    _, found, _ = accelerated(lambda m: MADE[name](m.parameters(), **EVERY[name]), loader())
     assert torch.equal(weights(found), plain)
+
+
+@each_matrix_rule
+def test_matrices_are_the_plain_loop(name: str) -> None:
+    """Clipped by one norm over the gradients of both rules, with one schedule."""
+    model = layered()
+    made = MATRICES[name](model)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(made, 0.9)
+    for number in range(6):
+        made.zero_grad()
+        loss_of(model, number).backward()
+        assert torch.nn.utils.clip_grad_norm_(model.parameters(), 0.05) > 0.05
+        made.step()
+        schedule.step()
+    _, found, prepared = accelerated(MATRICES[name], loader(), 0.05, layered)
+    assert torch.equal(weights(found), weights(model))
+    assert same_state(prepared.state_dict(), made.state_dict())
 
 
 @pytest.mark.parametrize("name", SHARED)
@@ -93,7 +125,7 @@ def as_torch(name: str, precision: str, clip: float | None, accumulated: int) ->
     for made_by, options in ((getattr(thalweg, name), {}), (getattr(torch.optim, name), {"foreach": False})):
         options = {**options, **SHARED[name]}
         accelerator, model, _ = accelerated(
-            lambda ps, made_by=made_by, options=options: made_by(ps, **options),
+            lambda m, made_by=made_by, options=options: made_by(m.parameters(), **options),
             loader(),
             clip,
             mixed_precision=precision,
@@ -122,10 +154,18 @@ def test_preparing_changes_no_state(name: str) -> None:
 
 @each_rule
 def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
-    def make(params: Any) -> torch.optim.Optimizer:
-        return MADE[name](params, **EVERY[name])
+    saved_and_loaded(lambda m: MADE[name](m.parameters(), **EVERY[name]), network, tmp_path)
 
-    accelerator, model, made = accelerated(make, loader())
+
+@each_matrix_rule
+def test_matrices_saved_and_loaded(name: str, tmp_path: Path) -> None:
+    saved_and_loaded(MATRICES[name], layered, tmp_path)
+
+
+def saved_and_loaded(
+    make: Callable[[torch.nn.Module], torch.optim.Optimizer], begun: Callable[[], torch.nn.Module], tmp_path: Path
+) -> None:
+    accelerator, model, made = accelerated(make, loader(), begun=begun)
     state = copy.deepcopy(made.state_dict())
     accelerator.save_state(str(tmp_path / "saved"))
     # The same objects, after they have gone on, and new ones.
@@ -134,7 +174,7 @@ def test_saved_and_loaded(name: str, tmp_path: Path) -> None:
     assert same_state(made.state_dict(), state)
     assert torch.equal(train(model, made, range(6, 9)), went_on)
     forget()
-    again, fresh, made_fresh = accelerated(make, loader(batches=1))
+    again, fresh, made_fresh = accelerated(make, loader(batches=1), begun=begun)
     again.load_state(str(tmp_path / "saved"))
     assert same_state(made_fresh.state_dict(), state)
     assert torch.equal(train(fresh, made_fresh, range(6, 9)), went_on)

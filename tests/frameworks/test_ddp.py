@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from ranks import Ranks
-from small_training import EVERY, MADE, batch, distance, network, weights
+from small_training import EVERY, MADE, MATRICES, batch, distance, layered, network, weights
 from torch.nn.parallel import DistributedDataParallel
 
 from rule_kinds import trains_together
@@ -17,14 +17,20 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, arguments) for name, arguments in EVERY.items()},
     "clipped": ("sgd", {"lr": 0.1, "momentum": 0.9, "clip_norm": 0.05}),
     "guarded": ("adamw", {"nonfinite": "raise", "clip_value": 0.01}),
+    "muon": ("muon", {}),
 }
 # Each rank steps its own parameters, so that none may need the others.
 APART = [name for name in EVERY if not trains_together(MADE[name].rule) and name != "joined"]
 
 
-def made(case: str, params: Any) -> torch.optim.Optimizer:
+def begun(case: str) -> torch.nn.Module:
+    return (layered if case in MATRICES else network)(torch.float64)
+
+
+def made(case: str, model: torch.nn.Module) -> torch.optim.Optimizer:
+    """Rules of matrices are given the model as it is, in DistributedDataParallel where it is."""
     name, arguments = CASES[case]
-    return MADE[name](params, **arguments)
+    return MATRICES[name](model) if name in MATRICES else MADE[name](model.parameters(), **arguments)
 
 
 def halves(rank: int | None, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,8 +48,8 @@ def step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, rank: int | N
 
 
 def alone(case: str) -> torch.Tensor:
-    model = network(torch.float64)
-    optimizer = made(case, model.parameters())
+    model = begun(case)
+    optimizer = made(case, model)
     for number in range(STEPS):
         step(model, optimizer, None, number)
     return weights(model)
@@ -52,9 +58,9 @@ def alone(case: str) -> torch.Tensor:
 def train_ranks(views: bool, rank: int) -> dict[str, torch.Tensor]:
     found = {}
     for case in CASES:
-        model = network(torch.float64)
+        model = begun(case)
         parallel = DistributedDataParallel(model, gradient_as_bucket_view=views)
-        optimizer = made(case, parallel.parameters())
+        optimizer = made(case, parallel)
         for number in range(STEPS):
             step(parallel, optimizer, rank, number)
         found[case] = weights(model)
@@ -95,7 +101,7 @@ def test_two_ranks_are_one(case: str, ranks: Ranks) -> None:
     for gradients in ("apart", "in buckets"):
         first, second = (rank["ddp"][gradients][case] for rank in ranks)
         assert torch.equal(first, second), gradients
-        assert distance(first, alone(case)) < 1e-9, gradients
+        assert distance(first, alone(case), lambda: begun(case)) < 1e-9, gradients
 
 
 @pytest.mark.parametrize("case", APART)

@@ -9,7 +9,21 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
-from small_training import EVERY, MADE, SHARED, SPAN, distance, divided, loss_of, network, train, weights
+from small_training import (
+    EVERY,
+    MADE,
+    MATRICES,
+    SHARED,
+    SPAN,
+    distance,
+    divided,
+    each_matrix_rule,
+    layered,
+    loss_of,
+    network,
+    train,
+    weights,
+)
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_optimizer_state_dict,
@@ -87,6 +101,46 @@ def test_saved_and_loaded(name: str, flat: bool, tmp_path: Path) -> None:
     dcp.load({"model": weights_now, "optimizer": state_now}, checkpoint_id=tmp_path)
     set_state_dict(again, fresh, model_state_dict=weights_now, optim_state_dict=state_now, options=options)
     assert fresh.param_groups[0]["lr"] == straight.param_groups[0]["lr"]
+    assert torch.equal(train(again, fresh, range(3, 6)), weights(model))
+
+
+@each_matrix_rule
+@each_form
+def test_creating_state_leaves_matrices_at_0(name: str, flat: bool) -> None:
+    """By a step of no length on gradients of 0. SOAP's axes are those of a matrix of 0 then: the weights' own."""
+    model = layered()
+    fresh = MATRICES[name](model)
+    before, groups = weights(model), [{**group, "params": None} for group in fresh.param_groups]
+    get_optimizer_state_dict(model, fresh, options=StateDictOptions(flatten_optimizer_state_dict=flat))
+    assert torch.equal(weights(model), before)
+    assert [{**group, "params": None} for group in fresh.param_groups] == groups
+    for kept in fresh.state.values():
+        for key, value in kept.items():
+            if key.endswith("_axes"):
+                assert torch.equal(value.abs().sum(0), torch.ones(len(value)))
+                assert torch.equal(value @ value.T, torch.eye(len(value)))
+            elif key != "step":
+                assert not value.any()
+
+
+@each_matrix_rule
+@each_form
+def test_matrices_saved_and_loaded(name: str, flat: bool, tmp_path: Path) -> None:
+    options = StateDictOptions(flatten_optimizer_state_dict=flat)
+    model = layered()
+    straight = MATRICES[name](model)
+    train(model, straight, range(3))
+    saved = get_state_dict(model, straight, options=options)
+    dcp.save(dict(zip(("model", "optimizer"), saved, strict=True)), checkpoint_id=tmp_path)
+    train(model, straight, range(3, 6))
+
+    again = layered()
+    fresh = MATRICES[name](again)
+    fresh.param_groups[0]["lr"] = 0.5
+    now = dict(zip(("model", "optimizer"), get_state_dict(again, fresh, options=options), strict=True))
+    dcp.load(now, checkpoint_id=tmp_path)
+    set_state_dict(again, fresh, model_state_dict=now["model"], optim_state_dict=now["optimizer"], options=options)
+    assert [group["lr"] for group in fresh.param_groups] == [group["lr"] for group in straight.param_groups]
     assert torch.equal(train(again, fresh, range(3, 6)), weights(model))
 
 

@@ -1,17 +1,19 @@
 """FSDP2 (`fully_shard`, parameters as DTensor) on two processes: the weights of one process with everything."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 import torch
 from ranks import Ranks
-from small_training import EVERY, MADE, batch, distance, network, train, weights
+from small_training import EVERY, MADE, MATRICES, batch, distance, layered, network, train, weights
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
+from torch.distributed.tensor.debug import CommDebugMode
 
+import thalweg
 from thalweg.formula import Scalar
 from thalweg.formula.rule import parts
 from thalweg.optim import NonFiniteGradient
@@ -30,20 +32,34 @@ ADDING_UP: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "clip by value and norm": (MADE["sgd"], {"lr": 0.1, "clip_value": 0.05, "clip_norm": 0.05}),
     "sums of the rule's own": (MADE["lamb"], {"lr": 0.1}),
     "sums of a wrapper's": (MADE["cautious"], {"lr": 0.01}),
+    "by row and by column": (thalweg.Adafactor, {"lr": 0.01}),
 }
 CASES = {**ELEMENTWISE, **ADDING_UP}
+# Products of a rank's rows alone would be other numbers.
+OF_MATRICES: dict[str, Callable[[torch.nn.Module], torch.optim.Optimizer]] = {
+    **MATRICES,
+    "all of it": lambda model: thalweg.Muon(
+        model, like="nanochat", clip_norm=0.05, nonfinite="raise", others=thalweg.AdamW(lr=3e-3)
+    ),
+}
 # torch asks a state for the device to send it to, so that there must be one.
-RESUMED = [case for case in ELEMENTWISE if case != "plain"]
+RESUMED = [case for case in ELEMENTWISE if case != "plain"] + ["muon"]
+
+
+def begun(case: str) -> torch.nn.Module:
+    return (layered if case in OF_MATRICES else network)(torch.float64)
 
 
 def made(case: str, model: torch.nn.Module) -> torch.optim.Optimizer:
+    if case in OF_MATRICES:
+        return OF_MATRICES[case](model)
     made_by, arguments = CASES[case]
     return made_by(model.parameters(), **arguments)
 
 
-def sharded() -> torch.nn.Module:
+def sharded(case: str = "sgd") -> torch.nn.Module:
     """Weights of 16 rows and of 3, so that one rank has more of them than the other."""
-    model = network(torch.float64)
+    model = begun(case)
     fully_shard(model, mesh=init_device_mesh("cpu", (2,)))
     return model
 
@@ -60,7 +76,7 @@ def step(model: torch.nn.Module, made: torch.optim.Optimizer, rank: int, number:
 
 
 def trained(case: str, rank: int) -> dict[str, Any]:
-    model = sharded()
+    model = sharded(case)
     fresh = made(case, model)
     for number in range(STEPS):
         step(model, fresh, rank, number)
@@ -72,12 +88,12 @@ def trained(case: str, rank: int) -> dict[str, Any]:
 def resumed(case: str, rank: int) -> torch.Tensor:
     """Saved after 3 steps as plain tensors on every rank, loaded into a fresh model and optimizer."""
     whole = StateDictOptions(full_state_dict=True)
-    model = sharded()
-    begun = made(case, model)
+    model = sharded(case)
+    straight = made(case, model)
     for number in range(3):
-        step(model, begun, rank, number)
-    saved = get_state_dict(model, begun, options=whole)
-    again = sharded()
+        step(model, straight, rank, number)
+    saved = get_state_dict(model, straight, options=whole)
+    again = sharded(case)
     fresh = made(case, again)
     # Whole tensors are kept by the first rank alone, and sent from there.
     sending = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
@@ -116,9 +132,20 @@ def spoiled(option: str, rank: int) -> tuple[str, torch.Tensor]:
     return did, gathered(model)
 
 
+def sent(rank: int) -> Mapping[str, int]:
+    """What a step of Muon sends: how often, by collective."""
+    model = sharded("muon")
+    fresh = made("muon", model)
+    step(model, fresh, rank, 0)
+    with CommDebugMode() as told:
+        fresh.step()
+    return {str(name): count for name, count in told.get_comm_counts().items()}
+
+
 def work(rank: int) -> Mapping[str, Any]:
     return {
-        **{case: trained(case, rank) for case in CASES},
+        **{case: trained(case, rank) for case in (*CASES, *OF_MATRICES)},
+        "sent": sent(rank),
         "resumed": {case: resumed(case, rank) for case in RESUMED},
         "averaged": averaged(sharded(), rank),
         "spoiled": {option: spoiled(option, rank) for option in ("skip", "raise")},
@@ -126,7 +153,7 @@ def work(rank: int) -> Mapping[str, Any]:
 
 
 def alone(case: str) -> torch.Tensor:
-    model = network(torch.float64)
+    model = begun(case)
     return train(model, made(case, model), range(STEPS))
 
 
@@ -146,9 +173,23 @@ def test_sums_over_all_ranks(case: str, ranks: Ranks) -> None:
     assert distance(ranks[0]["fsdp"][case]["weights"], alone(case)) < 1e-9
 
 
+@pytest.mark.parametrize("case", OF_MATRICES)
+def test_matrices_are_whole_where_they_are_multiplied(case: str, ranks: Ranks) -> None:
+    first, second = (rank["fsdp"][case] for rank in ranks)
+    assert torch.equal(first["weights"], second["weights"])
+    assert distance(first["weights"], alone(case), lambda: begun(case)) < 1e-9
+    assert not first["kinds"].pop("step")
+    assert all(first["kinds"].values())
+
+
+def test_every_matrix_is_gathered_once_a_step(ranks: Ranks) -> None:
+    for rank in ranks:
+        assert rank["fsdp"]["sent"] == {"c10d_functional.all_gather_into_tensor": 3}
+
+
 @pytest.mark.parametrize("case", RESUMED)
 def test_resumed(case: str, ranks: Ranks) -> None:
-    assert distance(ranks[0]["fsdp"]["resumed"][case], alone(case)) < 1e-9
+    assert distance(ranks[0]["fsdp"]["resumed"][case], alone(case), lambda: begun(case)) < 1e-9
 
 
 def test_averaged_weights(ranks: Ranks) -> None:

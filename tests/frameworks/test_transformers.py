@@ -79,9 +79,9 @@ def moved(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def handed_over(folder: Path, make: Callable[[Any], torch.optim.Optimizer], **options: Any) -> Trainer:
-    """``optimizers=(optimizer, schedule)``."""
+    """``optimizers=(optimizer, schedule)``, the optimizer made of the model."""
     model = bert(options.pop("dropout", 0.0))
-    made = make(model.parameters())
+    made = make(model)
     schedule = get_scheduler("linear", made, num_warmup_steps=2, num_training_steps=STEPS)
     return trainer(folder, model, options, optimizers=(made, schedule))
 
@@ -91,7 +91,7 @@ def test_handed_over(name: str, tmp_path: Path) -> None:
     found = []
     for made_by, options in ((getattr(thalweg, name), {}), (getattr(torch.optim, name), {"foreach": False})):
         options = {**options, **SHARED[name]}
-        run = handed_over(tmp_path, lambda ps, made_by=made_by, options=options: made_by(ps, **options))
+        run = handed_over(tmp_path, lambda m, made_by=made_by, options=options: made_by(m.parameters(), **options))
         run.train()
         found.append(at(run.model))
     assert moved(*found) < 1e-3
@@ -117,10 +117,16 @@ def test_is_the_plain_loop(name: str, precision: str, tmp_path: Path) -> None:
     """With the Trainer's clip by norm, to the bit."""
     half = precision == "bf16"
     options = {"max_grad_norm": 0.1, "bf16": half, "train_sampling_strategy": "sequential"}
-    run = handed_over(tmp_path, lambda ps: MADE[name](ps, lr=0.01, **EVERY[name]), **options)
+    run = handed_over(tmp_path, lambda m: MADE[name](m.parameters(), lr=0.01, **EVERY[name]), **options)
     run.train()
+    expected = by_hand(lambda m: MADE[name](m.parameters(), lr=0.01, **EVERY[name]), half)
+    assert torch.equal(at(run.model), expected)
+
+
+def by_hand(make: Callable[[Any], torch.optim.Optimizer], half: bool = False) -> torch.Tensor:
+    """The weights that the Trainer's loop ends with, written out: a linear schedule, clipped by a norm of 0.1."""
     model = bert()
-    made = MADE[name](model.parameters(), lr=0.01, **EVERY[name])
+    made = make(model)
     schedule = get_scheduler("linear", made, num_warmup_steps=2, num_training_steps=STEPS)
     for batch in DataLoader(sentences(), 4, collate_fn=default_data_collator):
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
@@ -130,7 +136,7 @@ def test_is_the_plain_loop(name: str, precision: str, tmp_path: Path) -> None:
         made.step()
         schedule.step()
         made.zero_grad()
-    assert torch.equal(at(run.model), at(model))
+    return at(model)
 
 
 @pytest.mark.parametrize("way", ["handed over", "made by the trainer"])
@@ -142,7 +148,7 @@ def test_resumed_from_a_checkpoint(name: str, way: str, tmp_path: Path) -> None:
 
     def make() -> Trainer:
         if way == "handed over":
-            return handed_over(tmp_path, lambda ps: MADE[name](ps, lr=0.01, **EVERY[name]), **options)
+            return handed_over(tmp_path, lambda m: MADE[name](m.parameters(), lr=0.01, **EVERY[name]), **options)
         return trainer(tmp_path, None, options, optimizer_cls_and_kwargs=(MADE[name], {"lr": 0.01, **EVERY[name]}))
 
     straight = make()
@@ -154,8 +160,31 @@ def test_resumed_from_a_checkpoint(name: str, way: str, tmp_path: Path) -> None:
     assert not torch.equal(at(again.model), at(bert()))
 
 
+OF_MATRICES: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "muon": lambda model: thalweg.Muon(model, lr=0.02, others=thalweg.AdamW(lr=3e-3)),
+    "soap": lambda model: thalweg.SOAP(model, lr=0.02, frequency=2, others=thalweg.AdamW(lr=3e-3)),
+}
+
+
+@pytest.mark.parametrize("name", divided(OF_MATRICES, ("muon",)))
+def test_matrices_and_others(name: str, tmp_path: Path) -> None:
+    """To the bit the plain loop, with one schedule over two rules, also where it was resumed half way."""
+    options: dict[str, Any] = {
+        "save_strategy": "steps", "save_steps": 3, "max_grad_norm": 0.1, "train_sampling_strategy": "sequential",
+    }  # fmt: skip
+    straight = handed_over(tmp_path, OF_MATRICES[name], **options)
+    assert {group["rule"] for group in straight.optimizer.param_groups} == {type(straight.optimizer).__name__, "AdamW"}
+    straight.train()
+    assert torch.equal(at(straight.model), by_hand(OF_MATRICES[name]))
+    again = handed_over(tmp_path, OF_MATRICES[name], **options)
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
+    assert again.state.global_step == STEPS
+    assert torch.equal(at(again.model), at(straight.model))
+    assert not torch.equal(at(again.model), at(bert()))
+
+
 def test_learning_rate_is_logged(tmp_path: Path) -> None:
-    run = handed_over(tmp_path, lambda ps: thalweg.AdamW(ps, lr=0.01))
+    run = handed_over(tmp_path, lambda m: thalweg.AdamW(m.parameters(), lr=0.01))
     run.train()
     logged = [entry["learning_rate"] for entry in run.state.log_history if "learning_rate" in entry]
     assert logged == pytest.approx([0.0, 0.005, 0.01, 0.0075, 0.005, 0.0025])

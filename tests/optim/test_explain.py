@@ -374,3 +374,14 @@ def test_steps_are_the_same_with_and_without_it() -> None:
                 made.explain()
             made.step()
     assert all(map(torch.equal, *pairs))
+
+
+def test_states_by_row_and_column_are_counted() -> None:
+    """Of 8 x 8, 8 x 8 and 4 x 8: 20 rows and 24 columns, four bytes each, read and written; CAME has two of each."""
+    params = [torch.nn.Parameter(torch.ones(shape)) for shape in ((8, 8), (8, 8), (4, 8), (5,))]
+    for made, many in ((thalweg.Adafactor, 1), (thalweg.CAME, 2)):
+        told = " ".join(str(made(params).explain()).split())
+        weights = 24 if many == 1 else 36
+        moved = weights * 160 + many * 2 * 4 * (20 + 24)
+        assert f"= {weights} bytes a weight and {many * 352} bytes by row and by column, {moved / 1000:.3g} kB" in told
+        assert told.count("by row and by column,") == 1  # the vector has none

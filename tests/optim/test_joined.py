@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.optim import lr_scheduler
@@ -309,6 +310,22 @@ class TestConfigured:
         with pytest.raises(AttributeError):
             asked.made = thalweg.Lion  # type: ignore[misc]
 
+    @pytest.mark.parametrize(
+        ("listed", "plain"),
+        [
+            (lambda: thalweg.AdamW(betas=[0.9, 0.95]), lambda: thalweg.AdamW(betas=(0.9, 0.95))),
+            (lambda: thalweg.AdamW(betas=np.array([0.5, 0.75])), lambda: thalweg.AdamW(betas=(0.5, 0.75))),
+            (
+                lambda: thalweg.Muon(coefficients=[[2, -1.5, 0.5]] * 2, split_sizes=[3, 4]),
+                lambda: thalweg.Muon(coefficients=((2, -1.5, 0.5),) * 2, split_sizes=(3, 4)),
+            ),
+        ],
+    )
+    def test_lists_are_the_same_value_as_tuples(self, listed: Callable[[], Any], plain: Callable[[], Any]) -> None:
+        assert listed() == plain()
+        assert {listed()} == {plain()}
+        assert repr(listed()) == repr(plain())
+
     def test_is_no_optimizer_and_says_so(self) -> None:
         asked = thalweg.AdamW(lr=3e-4)
         for name in ("step", "zero_grad", "param_groups", "state_dict", "averaged"):
@@ -484,7 +501,7 @@ class TestModels:
                 make(model)
             with pytest.raises(TypeError, match="others= is of a model"):
                 make(model.parameters(), others=thalweg.AdamW(lr=1.0))
-            with pytest.raises(ValueError, match="this LayerNorm has no matrices to train"):
+            with pytest.raises(ValueError, match="this LayerNorm has no matrices to train; use another rule"):
                 make(model[2], others=thalweg.AdamW(lr=1.0))
         for make in (thalweg.AdamW, lambda *given, **how: thalweg.create("adamw", *given, **how)):
             with pytest.raises(TypeError, match="AdamW is no rule for matrices"):
@@ -495,6 +512,43 @@ class TestModels:
             thalweg.AdamW(3e-4)
         listed = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2))])  # a module that is a list of parameters
         assert len(thalweg.AdamW(listed).param_groups[0]["params"]) == 1
+
+    @pytest.mark.parametrize("make", [Scaled, lambda model, **how: thalweg.create(Scaled, model, **how)])
+    @pytest.mark.parametrize("others", ["soap", thalweg.SOAP, thalweg.SOAP(lr=0.1)])
+    def test_refuse_a_second_matrix_rule_for_vectors(self, make: Callable[..., Optimizer], others: object) -> None:
+        message = (
+            r"Scaled: others= is SOAP, which steps matrices alone too, .* left to it: '1\.bias', and 3 more\. .* "
+            r"write Scaled\(model, others=thalweg\.AdamW"
+        )
+        with pytest.raises(ValueError, match=message):
+            make(network(), others=others)
+        # Where all that is left are matrices, there is nothing amiss.
+        nn = torch.nn
+        bare = nn.Sequential(nn.Linear(3, 4, bias=False), nn.Linear(4, 2, bias=False))
+        assert [group["rule"] for group in make(bare, others=others).param_groups] == ["Scaled", "SOAP"]
+
+    @pytest.mark.parametrize(("of", "says"), [(Scaled, "Scaled"), (thalweg.AdamW, "SOAP")])
+    def test_a_vector_in_a_group_of_a_matrix_rule_is_refused_with_what_to_write(
+        self, of: type[Optimizer], says: str
+    ) -> None:
+        """The optimizer that takes a model is the one of matrices."""
+        model = network()
+        groups = [{"params": [model[1].weight]}, {"params": [model[1].bias], "rule": "soap"}]
+        with pytest.raises(
+            ValueError, match=rf"SOAP steps matrices, .* give {says} the model itself, .* {says}\(model"
+        ):
+            of(groups)
+
+    @pytest.mark.parametrize("make", [Scaled, lambda model, **how: thalweg.create(Scaled, model, **how)])
+    def test_frozen_matrices_are_said_to_be_frozen(self, make: Callable[..., Optimizer]) -> None:
+        model = network()
+        model[1].weight.requires_grad_(False)
+        for given in (model, thalweg.routed(model)):
+            with pytest.raises(
+                ValueError, match=r"has matrices, but they are frozen, '1\.weight' \(requires_grad=False\)"
+            ):
+                make(given, others="adamw")
+        assert make(thalweg.routed(model, frozen=True), others="adamw").param_groups[0]["param_names"] == ["1.weight"]
 
     def test_parameters_are_all_of_the_rule(self) -> None:
         made = Scaled(p for p in network().parameters() if p.dim() > 1)
@@ -646,17 +700,19 @@ class TestCheckpoints:
         made = thalweg.AdamW([{"params": part} for part in (weights(SHAPES)[:HALF], weights(SHAPES)[HALF:])])
         run([made], range(2))
         other = by_hand(weights(SHAPES), thalweg.LAMB, "AdamW", {})
-        other.load_state_dict(made.state_dict())
+        with pytest.warns(UserWarning, match="AdamW's, and LAMB goes on with"):
+            other.load_state_dict(made.state_dict())
         assert ["decay" in group for group in other.param_groups] == [False, True]
 
     def test_of_one_rule_by_name(self) -> None:
-        """Its groups do not say their rule; what its states are is all there is to go by."""
+        """All of its groups say the same rule, so what its states are is all there is to go by."""
         named = [(f"p{i}", p) for i, p in enumerate(weights(SHAPES))]
         made = thalweg.AdamW(named, lr=0.5)
         run([made], range(2))
         rest = {"params": named[1:]}
         fits = thalweg.LAMB([{"params": named[:1]}, {**rest, "rule": "AdamW"}])
-        fits.load_state_dict(made.state_dict())
+        with pytest.warns(UserWarning, match="AdamW's, and LAMB goes on with 'exp_avg', 'exp_avg_sq' from there"):
+            fits.load_state_dict(made.state_dict())
         assert [group["rule"] for group in fits.param_groups] == ["LAMB", "AdamW"]
         same([made.state[p]["exp_avg"] for _, p in named], [fits.state[p]["exp_avg"] for _, p in named])
         other = thalweg.AdamW([{"params": named[:1]}, {**rest, "rule": thalweg.SGD(momentum=0.9)}])

@@ -164,6 +164,65 @@ def test_the_states_of_another_optimizer_are_refused(made: Any, other: Any, mess
     assert fresh.param_groups[0].keys() == other(twin.parameters(), lr=0.1).param_groups[0].keys()
 
 
+class TestOfAnotherRule:
+    """A checkpoint says the rule that has made it: by its key alone a state may be another average or sum."""
+
+    def saved(self, made: type[torch.optim.Optimizer], **options: Any) -> tuple[torch.nn.Parameter, dict[str, Any]]:
+        torch.manual_seed(0)
+        (p,) = params = [torch.nn.Parameter(torch.randn(4, 3))]
+        p.grad = torch.ones(4, 3)
+        begun = made(params, lr=0.1, **options)
+        begun.step()
+        return torch.nn.Parameter(torch.ones(4, 3)), through_a_file(begun.state_dict())
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [(thalweg.Muon, thalweg.SGD), (thalweg.SGD, thalweg.Muon), (thalweg.SGD, thalweg.LARS)],
+    )
+    def test_is_said(self, before: Any, after: Any) -> None:
+        p, saved = self.saved(before, **({"momentum": 0.9} if before is thalweg.SGD else {}))
+        fresh = after([p], lr=0.1, **({"momentum": 0.9} if after is thalweg.SGD else {}))
+        message = f"is {before.__name__}'s, and {after.__name__} goes on with 'momentum_buffer' from there"
+        with pytest.warns(UserWarning, match=message):
+            fresh.load_state_dict(saved)
+        assert torch.equal(fresh.state[p]["momentum_buffer"], saved["state"][0]["momentum_buffer"])
+        assert "rule" not in fresh.param_groups[0]
+        for group in saved["param_groups"]:  # whoever knows better says so
+            del group["rule"]
+        fresh.load_state_dict(saved)
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            (thalweg.AdamW, thalweg.Adam),  # which inherits from one declaration
+            (thalweg.AdamW, thalweg.wrap(thalweg.AdamW, thalweg.Cautious)),
+            (thalweg.Muon, thalweg.NorMuon),
+            (thalweg.SGD, thalweg.NAG),
+            (torch.optim.Adam, thalweg.RAdam),  # torch's say nothing
+        ],
+    )
+    def test_what_means_the_same_is_loaded_without_a_word(self, before: Any, after: Any) -> None:
+        p, saved = self.saved(before, **({"momentum": 0.9} if before is thalweg.SGD else {}))
+        fresh = after([p], lr=0.1)
+        fresh.load_state_dict(saved)
+        assert fresh.state[p].keys() >= saved["state"][0].keys() - {"step"}
+
+    @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adafactor", "Muon"])
+    def test_torchs_class_takes_it(self, name: str) -> None:
+        if not hasattr(torch.optim, name):
+            pytest.skip("this torch has it not")
+        p, saved = self.saved(getattr(thalweg, name), **({"like": "torch"} if name == "Muon" else {}))
+        assert saved["param_groups"][0]["rule"] == name
+        theirs = getattr(torch.optim, name)([p], lr=0.1)
+        theirs.load_state_dict(saved)
+        p.grad = torch.ones(4, 3)
+        theirs.step()
+        again = getattr(thalweg, name)([p], lr=0.1)
+        again.load_state_dict(through_a_file(theirs.state_dict()))
+        again.step()
+        assert again.state[p]["step"] == (2 if name in ("SGD", "Muon") else 3)  # those of torch count none
+
+
 def test_renamed_states_are_refused() -> None:
     model = network()
     made = thalweg.AdamW(model.parameters(), lr=0.1)

@@ -549,6 +549,7 @@ def test_groups_that_went_through_json_step_as_before() -> None:
         ("scale", "rmss", "Muon: scale is one of rms, .*, got 'rmss'; did you mean 'rms'"),
         ("coefficients", ((1.0, -3.0, 0.0),), "Muon: coefficients=.* the step would go up the gradient"),
         ("products", "float16", "Muon: products is one of bfloat16, float32, got 'float16'"),
+        ("coefficients", [(2.0, -1.5, 0.5)] * 101, "Muon: coefficients has 101 entries, .* give at most 100"),
         ("split_sizes", [4.0, 4.0], "Muon: split_sizes are the rows of each block"),
     ],
 )
@@ -563,6 +564,29 @@ def test_choices_that_are_made_later_are_checked(key: str, value: Any, message: 
             made.step()
     assert torch.equal(weight, before)
     made.param_groups[0][key] = usual
+    made.step()
+    assert not torch.equal(weight, before)
+
+
+def test_a_list_may_be_long_and_not_longer() -> None:
+    """Each entry is one level deeper; whatever calls, a list that is taken has to be read to its end."""
+    stepped(thalweg.Muon(parameters([(4, 8)]), coefficients=[(2.0, -1.5, 0.5)] * 100))
+    with pytest.raises(ValueError, match="Muon: coefficients has 300 entries, one for each step; give at most 100"):
+        thalweg.Muon(parameters([(4, 8)]), coefficients=[(2.0, -1.5, 0.5)] * 300)
+
+
+@pytest.mark.parametrize(("value", "problem"), [(2.5, "must be a whole number, got 2.5"), (0.0, "must be at least 1")])
+def test_a_number_by_which_steps_are_counted_is_checked_when_written_later(value: float, problem: str) -> None:
+    (weight,) = parameters([(8, 4)])
+    made = thalweg.SOAP([weight])
+    stepped(made)
+    before = weight.detach().clone()
+    made.param_groups[0]["frequency"] = value
+    for _ in range(2):
+        with pytest.raises(ValueError, match=f"SOAP: frequency {problem}"):
+            made.step()
+    assert torch.equal(weight, before)
+    made.param_groups[0]["frequency"] = 2
     made.step()
     assert not torch.equal(weight, before)
 

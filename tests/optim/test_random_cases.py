@@ -17,7 +17,8 @@ from hypothesis.strategies import DrawFn
 
 from thalweg.formula import Rule, Switch, torch_reader, wrapped
 from thalweg.formula.compose import live_states
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, of_matrices, parts, shaped
+from thalweg.formula.declared import CHAIN_DECAYS
+from thalweg.formula.rule import decay_kind, hypers, of_matrices, parts, shaped
 from thalweg.formula.torch_reader import Trained
 from thalweg.optim import Optimizer, build
 from thalweg.rules import CATALOGUE

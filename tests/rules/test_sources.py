@@ -1,5 +1,6 @@
 """Every rule against an implementation that this project did not write: the table is in sources.py."""
 
+import copy
 import importlib
 import math
 from pathlib import Path
@@ -46,6 +47,38 @@ def test_relative_steps_are_those_of_transformers(given: dict[str, Any]) -> None
         close(params, others, 1e-12, f"transformers' Adafactor with {given}")
     moved = [p for p, start in zip(params, weights(torch.float64, shapes), strict=True) if not torch.equal(p, start)]
     assert len(moved) == len(shapes)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {}, {"warmup_init": True}, {"beta1": 0.9, "weight_decay": 0.1, "decay_rate": -0.7, "clip_threshold": 0.5},
+        {"lr": 1e-2, "relative_step": False}, {"lr": 1e-2, "relative_step": False, "scale_parameter": False},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("like", ["transformers", "torch"])
+def test_a_checkpoint_of_transformers_adafactor_goes_on(given: dict[str, Any], like: str) -> None:
+    """Beside transformers' own class, whatever form the optimizer here was made with."""
+    theirs_by = importlib.import_module("transformers.optimization").Adafactor
+    shapes = ((6, 5), (7,), (2, 3, 5), (4, 2, 3, 3), (1, 9), (9, 1), ())
+    drawn = gradients(12, shapes, spikes=True)
+    others = weights(torch.float64, shapes)
+    theirs = theirs_by(others, **given)
+    run(theirs, drawn[:5])
+    if theirs.param_groups[0]["relative_step"]:
+        theirs.param_groups[0]["lr"] = 0.0  # as transformers' AdafactorSchedule leaves it
+    params = [p.detach().clone().requires_grad_() for p in others]
+    made = thalweg.Adafactor(params, like=like, lr=0.5)
+    made.load_state_dict(copy.deepcopy(theirs.state_dict()))
+    for each in drawn[5:]:
+        run(made, [each])
+        run(theirs, [each])
+        close(params, others, 1e-12, f"transformers' Adafactor with {given}")
+    assert {key for kept in made.state.values() for key in kept} <= {
+        "step", "row_var", "col_var", "variance", "exp_avg",
+    }  # fmt: skip
+    assert not {"decay_rate"} & made.param_groups[0].keys()
 
 
 def test_every_rule_has_a_source() -> None:

@@ -1,12 +1,20 @@
 """What is chosen by a word, and what is said of matrices, as users give it: checked in one place for all readers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from thalweg.closest import did_you_mean
 
 from .declare import Coefficients, Form
+from .geometry import seen
 from .rule import Rule, entries, of_matrices, parts
+
+# How many entries a list of coefficients may have: each is unrolled into one expression, which Python reads by
+# recursion. No list in use has more than 12.
+MOST_ENTRIES = 100
+# How a parameter is read as matrices, and the usual of each; `geometry.seen` says what they mean.
+AS_MATRICES: Mapping[str, Any] = MappingProxyType({"flat": False, "transposed": False, "split_sizes": None})
 
 
 def check_choices(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None:
@@ -32,6 +40,8 @@ def check_choices(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None
             )
         if not isinstance(value, str) and not _are_entries(value):
             raise TypeError(f"{name}: {key} must be the name of a list, or a list of tuples of numbers, got {value!r}")
+        if (many := len(entries(rule, key, value))) > MOST_ENTRIES:
+            raise ValueError(f"{name}: {key} has {many} entries, one for each step; give at most {MOST_ENTRIES}")
         if problem := lists.problem(entries(rule, key, value)):
             raise ValueError(f"{name}: {key}={value!r} {problem}")
     if not of_matrices(rule):
@@ -46,6 +56,25 @@ def check_choices(rule: type[Rule], name: str, given: Mapping[str, Any]) -> None
         isinstance(sizes, tuple) and sizes and all(type(size) is int and size > 0 for size in sizes)
     ):
         raise ValueError(f"{name}: split_sizes are the rows of each block, as (768, 768, 768), got {sizes!r}")
+
+
+def check_split_sizes(name: str, called: str, shape: Sequence[int], given: Mapping[str, Any], instead: str) -> None:
+    """Raise ValueError for ``split_sizes`` that are together not the rows, as `seen`, of a parameter of this shape.
+
+    ``name``     what the user called, ``called`` how the parameter is called.
+    ``given``    `AS_MATRICES`, as the user has them.
+    ``instead``  what to do with parameters that are split otherwise.
+    """
+    sizes: Sequence[int] | None = given["split_sizes"]
+    if sizes is None:
+        return
+    how = seen(shape, {**given, "split_sizes": None})
+    if sum(sizes) != how.of.rows:
+        side = "columns" if how.transposed else "rows"
+        raise ValueError(
+            f"{name}: split_sizes={tuple(sizes)} are {sum(sizes)} {side} together, and {called} has {how.of.rows}; "
+            f"{instead}"
+        )
 
 
 def _are_entries(value: Any) -> bool:

@@ -34,11 +34,11 @@ from typing import Any
 
 from . import chain
 from .declare import BySize, Coefficients, Due, Form, Scalar, Shaped, State, Sum, Switch
+from .declared import OWN
 from .expression import Expression, constant, leaf, leaves, number, weight
 from .geometry import Geometry, geometry
 from .language import FormulaError
 from .rule import (
-    OWN,
     Rule,
     asks,
     by_lines,

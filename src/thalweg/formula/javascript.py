@@ -14,10 +14,11 @@ from math import copysign, isfinite, isnan
 
 from . import chain, compose
 from .declare import Scalar
+from .declared import DECAYS
 from .derivative import simple, simplified
 from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number, rebuilt, weight
 from .operations import OPERATIONS
-from .rule import DECAYS, Rule, by_lines, decay_kind, hypers, of_matrices, parts
+from .rule import Rule, by_lines, decay_kind, hypers, of_matrices, parts
 from .text import decay_terms, left_out
 
 # What a variable must not be called: reserved words, and what the text itself means by its names.

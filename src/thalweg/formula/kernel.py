@@ -58,8 +58,9 @@ class CompiledPass:
     """Coefficients in a row."""
     assembly: str
     kernel: Kernel | None = None
-    """What it computes, for other readers, from operands of these element types in memory; None of walks along lines."""
+    """What it computes, for other readers; None of walks along lines."""
     dtypes: Mapping[str, str] = field(default_factory=dict)
+    """The operands' element types in memory."""
 
     @cached_property
     def machine(self) -> "MachineCode":

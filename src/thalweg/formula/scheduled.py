@@ -14,9 +14,14 @@ def by_number(given: object) -> Mapping[str, Any]:
     return given if isinstance(given, Mapping) else {} if given is None else {"lr": given}
 
 
+def names_of(asked: str) -> tuple[str, ...]:
+    """What rules call a number that is asked for by this name, the first that one has: momentum is beta1 with betas."""
+    return ("momentum", "beta1") if asked == "momentum" else (asked,)
+
+
 def meant(rule: type[Rule], asked: str) -> str:
-    """The rule's own name of a number: momentum is beta1, of rules with betas."""
-    return "beta1" if asked == "momentum" and asked not in hypers(rule) and "beta1" in hypers(rule) else asked
+    """The rule's own name of a number; what was asked, if it has none."""
+    return next((name for name in names_of(asked) if name in hypers(rule)), asked)
 
 
 def by_own_names(rule: type[Rule], given: Mapping[str, Any]) -> dict[str, Any]:

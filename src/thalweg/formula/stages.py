@@ -12,12 +12,16 @@ from .rule import Rule, handed, of_matrices
 
 
 def staged(
-    rule: type[Rule], values: Mapping[str, Any], cast: Callable[[Any], Any] = lambda matrix: matrix
+    rule: type[Rule],
+    values: Mapping[str, Any],
+    cast: Callable[[Any], Any] = lambda matrix: matrix,
+    gather: Callable[[Any], Any] = lambda array: array,
 ) -> dict[str, Any]:
     """What the step asks for beside its states, and next states of `enter` and `matrix`; nothing of a rule without.
 
     ``values``  as for `compose.updated`: the numbers, and w, g and states as arrays.
     ``cast``    applied to what enter hands on: the element type of the products.
+    ``gather``  applied to all that matrix sees: every part of an array that several devices share.
     """
     if not of_matrices(rule):
         return {}
@@ -30,8 +34,10 @@ def staged(
     of = how.whole
     live = compose.live_states(rule, values)
     extents: dict[str, Extent] = {name: state.shape for name, state in live.items()}
-    whole = {name: _matrices(known[name], how, extent) for name, extent in extents.items()}
-    whole |= {name: _matrices(cast(known[name]), how, "weight") for name in handed(rule, "enter")}
+    # In one order in every process: gathering waits for all.
+    asked = [name for name in extents if name in rule.formulas["matrix"].parameters]
+    whole = {name: _matrices(gather(known[name]), how, extents[name]) for name in asked}
+    whole |= {name: _matrices(gather(cast(known[name])), how, "weight") for name in handed(rule, "enter")}
     found = [
         compose.multiplied(
             rule,

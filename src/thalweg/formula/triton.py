@@ -1,7 +1,7 @@
 """The `triton` reader: a pass as one GPU kernel over any number of tensors, as text that Triton compiles.
 
-A program takes one tile of one tensor, a block of weights at a time. Where tensors are stands in a table on the device, so
-that there may be any number of them:
+A program takes one tile of one tensor, a block of weights at a time. Where tensors are stands in a table on the device,
+so that there may be any number of them:
 
     tiles    int64 (tiles, 3): tensor, first weight, how many: `TILE`, but for a tensor's last tile
     columns  int64 (operands, tensors): addresses; where the gradient's is 0 nothing is done

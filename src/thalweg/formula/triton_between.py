@@ -1,8 +1,8 @@
 """What stands between two passes on a GPU: totals of their tiles' sums, and the rows of coefficients that follow.
 
-One small kernel for each pass whose coefficients the host does not know when the step begins: those that depend on sums,
-on a gradient scaler's numbers, on whether steps have been left out. All of it is in float64; powers, of a step's number
-mostly, are exp2(t log2 b). Nothing waits for the device.
+One small kernel for each pass whose coefficients the host does not know when the step begins: those that depend on
+sums, on a gradient scaler's numbers, on whether steps have been left out. All of it is in float64; powers, of a step's
+number mostly, are exp2(t log2 b). Nothing waits for the device.
 
     numbers     float64 (rows, names): a step's numbers as the host knows them, a copy of `Numbers.values`
     first_tile  int64 (tensors + 1,): where each tensor's tiles begin
@@ -40,8 +40,10 @@ class Total:
 
 @dataclass(frozen=True)
 class Between:
-    """``names``: those of the step's numbers. ``width``: how many totals a tile has. ``apart``: a row is a tensor's own.
+    """What a kernel is to do.
 
+    ``names``  those of the step's numbers; ``width``, how many totals a tile has; ``apart``, whether each tensor has
+               a row of its own.
     ``first``  whether it is the first of a step, and sets ``stop``; ``guard``: also where a total is not finite.
     """
 
@@ -54,8 +56,8 @@ class Between:
 
 
 ARGUMENTS = (
-    "numbers", "count", "rows", "sums", "tiles", "first_tile", "clip_norm", "clip_eps", "extra", "found", "scale", "stop",
-    "left_out",
+    "numbers", "count", "rows", "sums", "tiles", "first_tile", "clip_norm", "clip_eps", "extra", "found", "scale",
+    "stop", "left_out",
 )  # fmt: skip
 
 

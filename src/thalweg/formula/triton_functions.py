@@ -1,9 +1,12 @@
 """The language's functions on a GPU, as Triton compiles them: IEEE 754's results, as on the CPU.
 
 Triton's own division and root of float32 are approximations, its negation is 0 - x (which has another sign for 0), its
-maximum leaves nan out, and its exponential and logarithm of float32 are an instruction of eleven bits and more: those are
-taken in float64 and rounded once. A kernel's text calls what stands here by the language's names.
+maximum leaves nan out, and its exponential and logarithm of float32 are approximations too: those are taken in float64
+and rounded once. A kernel's text calls what stands here by the language's names.
 """
+
+# Triton reads these functions' text, which has no types; a kernel's values have those of its numbers.
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
 import triton
 import triton.language as tl
@@ -14,8 +17,7 @@ def divided(a, b):
     """a / b, rounded to the nearest."""
     if a.dtype == tl.float64 or b.dtype == tl.float64:
         return a / b
-    else:
-        return tl.div_rn(a, b)
+    return tl.div_rn(a, b)
 
 
 @triton.jit
@@ -23,8 +25,7 @@ def sqrt(a):
     """Square root, rounded to the nearest."""
     if a.dtype == tl.float64:
         return tl.sqrt(a)
-    else:
-        return tl.sqrt_rn(a)
+    return tl.sqrt_rn(a)
 
 
 @triton.jit

@@ -23,7 +23,7 @@ class Configured:
     made: type[Any]
     """The optimizer's class."""
     given: tuple[tuple[str, Any], ...] = ()
-    """The options, as they were given."""
+    """The options that were given, lists as tuples."""
 
     def __repr__(self) -> str:
         return f"{self.made.__name__}({', '.join(f'{name}={value!r}' for name, value in self.given)})"
@@ -72,4 +72,5 @@ def configured(made: type[Any], given: Mapping[str, Any]) -> Configured:
     if slips := [(key, meant) for key in given if key not in known and (meant := closest(key, known, cutoff=0.75))]:
         raise TypeError(f"{name} takes no {slips[0][0]!r}; did you mean {slips[0][1]!r}?")
     arguments.read(made, (), dict(given))
-    return Configured(made, tuple(given.items()))
+    # As plain numbers and tuples, so that what was given as lists is the same value, and one that sets can hold.
+    return Configured(made, tuple(surface.plain(given, surface.defaults(made.whole)).items()))

@@ -1,19 +1,21 @@
 """NVIDIA GPUs, by way of CUDA's driver: Triton compiles, and what it has compiled is loaded and launched here.
 
-Triton's own launcher is C that it has a compiler build on the user's machine; the driver's functions are the same on all
-of them, and calling one takes a microsecond or two.
+Triton's own launcher is C that it has a compiler build on the user's machine; the driver's functions are the same on
+all of them, and calling one takes a microsecond or two.
 """
 
 import ctypes
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -21,6 +23,7 @@ from thalweg.formula.triton_kernel import DeviceKernel
 
 from .devices import Argument, Device, Table
 from .reading import ordinary
+from .sending import Pinned, SentTable
 
 LEAST_CAPABILITY = 80
 """Of the GPUs that are served; on older ones updates are torch's operations."""
@@ -50,6 +53,24 @@ def _driver() -> ctypes.CDLL:
     return ctypes.CDLL("libcuda.so.1")
 
 
+@contextmanager
+def _relaxed(recording: bool) -> Iterator[None]:
+    """Within, this thread may allocate memory of the host although it records a graph, of which that is no part."""
+    mode = ctypes.c_int(2)  # CU_STREAM_CAPTURE_MODE_RELAXED
+    if recording:
+        _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+    try:
+        yield
+    finally:
+        if recording:
+            _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+
+
+@cache
+def _compilers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="thalweg compiles")
+
+
 def _checked(name: str, *arguments: Any) -> None:
     """Call one of the driver's functions; RuntimeError if it says that something is wrong."""
     code = getattr(_driver(), name)(*arguments)
@@ -69,7 +90,6 @@ class _Function:
     packed: struct.Struct
     room: ctypes.Array[ctypes.c_char]
     places: ctypes.Array[ctypes.c_void_p]
-    pointers: tuple[bool, ...]
     lock: Lock
 
 
@@ -87,14 +107,34 @@ class CudaDevice(Device):
         major, minor = torch.cuda.get_device_capability(self.index)
         self._capability = 10 * major + minor
         self._functions: dict[DeviceKernel, _Function] = {}
+        self._compiling: dict[DeviceKernel, Future[Any]] = {}
         self._loading = Lock()
+        self._stream = torch.cuda.current_stream(self.index)
+        self._made: WeakSet[torch.Tensor] = WeakSet()
+        """The memory on the device that is ours."""
 
     def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         with ordinary():
-            return torch.zeros(*shape, dtype=dtype, device=self._where)
+            made = torch.zeros(*shape, dtype=dtype, device=self._where)
+        self._made.add(made)
+        return made
 
     def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
-        return _CudaTable(self, self.zeros(shape, dtype))
+        return SentTable(self.zeros(shape, dtype), self._pinned, self)
+
+    def begin(self) -> None:
+        if self.recording or torch._C._cuda_getCurrentRawStream(self.index) == self._stream.cuda_stream:
+            return
+        # What the last step has been given to do reads tables that this one writes.
+        before, self._stream = self._stream, torch.cuda.current_stream(self.index)
+        self._stream.wait_stream(before)
+        for made in self._made:
+            made.record_stream(self._stream)
+
+    def _pinned(self, like: torch.Tensor) -> Pinned:
+        with ordinary(), _relaxed(self.recording):
+            memory = torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+        return Pinned(memory, memory.numpy(), torch.cuda.Event())  # type: ignore[no-untyped-call]
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
         found: NDArray[Any] = tensor.cpu().numpy()
@@ -104,18 +144,24 @@ class CudaDevice(Device):
     def recording(self) -> bool:
         return torch.cuda.is_current_stream_capturing()
 
+    def expect(self, kernel: DeviceKernel) -> None:
+        with self._loading:
+            self._begin(kernel)
+
     def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:
         function = self._functions.get(kernel) or self._loaded(kernel)
-        values = [
-            x.data_ptr() if pointer else x for x, pointer in zip(arguments, function.pointers, strict=True)  # type: ignore[union-attr]
-        ]
-        stream = torch._C._cuda_getCurrentRawStream(self.index)
-        with function.lock, torch.cuda.device(self.index):
-            _checked("cuCtxSetCurrent", self._context)  # a thread of its own may have none
+        values = [x.data_ptr() if isinstance(x, torch.Tensor) else x for x in arguments]
+        with function.lock:
             function.packed.pack_into(function.room, 0, *values)
+            self._call(function, programs)
+
+    def _call(self, function: _Function, programs: int) -> None:
+        stream = ctypes.c_void_p(torch._C._cuda_getCurrentRawStream(self.index))
+        with torch.cuda.device(self.index):
+            _checked("cuCtxSetCurrent", self._context)  # a thread of its own may have none
             _checked(
-                "cuLaunchKernel", function.handle, programs, 1, 1, function.threads, 1, 1, function.shared,
-                ctypes.c_void_p(stream), function.places, None,
+                "cuLaunchKernel", function.handle, programs, 1, 1, function.threads, 1, 1, function.shared, stream,
+                function.places, None,
             )  # fmt: skip
 
     def _loaded(self, kernel: DeviceKernel) -> _Function:
@@ -124,68 +170,35 @@ class CudaDevice(Device):
                 self._functions[kernel] = self._load(kernel)
             return self._functions[kernel]
 
+    def _begin(self, kernel: DeviceKernel) -> None:
+        if kernel not in self._functions and kernel not in self._compiling:
+            self._compiling[kernel] = _compilers().submit(kernel.compiled, self._capability)
+
     def _load(self, kernel: DeviceKernel) -> _Function:
-        compiled = kernel.compiled(self._capability)
+        self._begin(kernel)
+        compiled = self._compiling.pop(kernel).result()
         module, handle = ctypes.c_void_p(), ctypes.c_void_p()
         with torch.cuda.device(self.index):
             _checked("cuCtxSetCurrent", self._context)
             _checked("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(compiled.asm["cubin"]))
             _checked("cuModuleGetFunction", ctypes.byref(handle), module, compiled.metadata.name.encode())
-        kinds = [*kernel.signature.values()]
         # Behind our arguments Triton has some of its own, of which these kernels use none.
-        more = parameters(compiled.asm["ptx"]) - len(kinds)
-        packed = struct.Struct("<" + "".join("Q" if kind.startswith("*") else _FORMATS[kind] for kind in kinds) + f"{8 * more}x")
-        room = ctypes.create_string_buffer(packed.size)
-        at = ctypes.addressof(room)
-        places = (ctypes.c_void_p * (len(kinds) + more))(*(at + 8 * i for i in range(len(kinds) + more)))
-        pointers = tuple(kind.startswith("*") for kind in kinds)
-        threads = 32 * compiled.metadata.num_warps
-        return _Function(handle, compiled.metadata.shared, threads, packed, room, places, pointers, Lock())
+        more = parameters(compiled.asm["ptx"]) - len(kernel.signature)
+        return packed(kernel, handle, more, compiled.metadata.shared, 32 * compiled.metadata.num_warps)
+
+
+def packed(kernel: DeviceKernel, handle: ctypes.c_void_p, more: int, shared: int, threads: int) -> _Function:
+    """A loaded kernel with memory for its arguments, and for ``more`` of 8 bytes behind them that are 0."""
+    kinds = [*kernel.signature.values()]
+    formats = "".join("Q" if kind.startswith("*") else _FORMATS[kind] for kind in kinds)
+    layout = struct.Struct(f"<{formats}{8 * more}x")
+    room = ctypes.create_string_buffer(layout.size)
+    count, at = len(kinds) + more, ctypes.addressof(room)
+    places = (ctypes.c_void_p * count)(*(at + 8 * i for i in range(count)))
+    return _Function(handle, shared, threads, layout, room, places, Lock())
 
 
 def parameters(ptx: str) -> int:
     """How many parameters the kernel of a PTX text takes."""
     head = ptx[ptx.index(".entry") :]
     return len(re.findall(r"\.param\b", head[: head.index("{")]))
-
-
-@dataclass(eq=False)
-class _Pinned:
-    """Memory of the host that a GPU copies from, and when it has."""
-
-    memory: torch.Tensor
-    view: NDArray[Any]
-    copied: torch.cuda.Event
-
-
-class _CudaTable(Table):
-    """The host writes to one piece of memory after the other, each free once the GPU has copied it.
-
-    Were there one, the host would have to wait, or change what the GPU has yet to copy.
-    """
-
-    def __init__(self, device: CudaDevice, there: torch.Tensor) -> None:
-        self.there = there
-        self._device = device
-        self._ring: list[_Pinned] = []
-        self._recorded: list[_Pinned] = []
-        """What belongs to graphs, which copy it again whenever they run."""
-
-    def put(self, array: NDArray[Any]) -> None:
-        recording = self._device.recording
-        free = next((each for each in self._ring if recording or each.copied.query()), None) or self._another()
-        np.copyto(free.view, array)
-        self.there.copy_(free.memory, non_blocking=True)
-        if recording:
-            self._ring.remove(free)
-            self._recorded.append(free)
-        else:
-            free.copied.record()
-
-    def _another(self) -> _Pinned:
-        with ordinary():
-            memory = torch.empty(self.there.shape, dtype=self.there.dtype, pin_memory=True)
-        self._ring.append(_Pinned(memory, memory.numpy(), torch.cuda.Event()))
-        return self._ring[-1]
-
-

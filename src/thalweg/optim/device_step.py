@@ -5,12 +5,13 @@
     LAMB, guarded       norm, between, total (of its layer), between, update
 
 The host makes the rows of a pass where it knows all that they depend on when the step begins. It does not where there
-have been sums; and nowhere where a step may be left out without its knowing, since then it does not know the step's number
-either: it counts on, and ``extra``, on the device, is what its counts are short of (`settled`).
+have been sums; and nowhere where a step may be left out without its knowing, since then it does not know the step's
+number either: it counts on, and ``extra``, on the device, is what its counts are short of (`settled`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from thalweg.formula import Scalar, Sum
 from thalweg.formula.kernel import CompiledPass
 from thalweg.formula.rule import parts
 from thalweg.formula.triton_between import ROWS, Between, Total
-from thalweg.formula.triton_kernel import between_kernel
+from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 
 from .device_task import HostRows, Tables
 from .devices import Device
@@ -42,15 +43,19 @@ class Ahead:
 
     ``signals``    what a scaler says of the step at hand; ``scaled``, whether there is one.
     ``recording``  whether the step is recorded, to be taken again and again without the host.
+    ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
     """
 
     signals: Signals
-    scaled: bool
-    recording: bool
+    scaled: bool = False
+    recording: bool = False
+    counted: bool = False
+    watched: bool = False
 
     @property
-    def key(self) -> tuple[object, ...]:
-        return self.scaled, self.recording
+    def key(self) -> tuple[bool, bool, bool, bool]:
+        """What decides which parts the step has."""
+        return self.scaled, self.recording, self.counted, self.watched
 
 
 def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> str | None:
@@ -62,9 +67,11 @@ def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) ->
         return "not all parameters are on one device"
     if how.nonfinite == "raise":
         return "nonfinite='raise' has to know of nan and infinity before it goes on"
-    if measured:
-        return "norms are measured"
+    if measured or (ahead.watched and how.clip_norm is not None):
+        return "norms are measured, and clipped steps counted"
     unknown = how.guarded or ahead.scaled or ahead.recording
+    if unknown and ahead.counted:
+        return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
         if parts(x.rule, Scalar) and (unknown or x.stages):
             return f"{x.rule.__name__} keeps numbers that follow from sums, or from steps that may be left out"
@@ -109,7 +116,9 @@ class DeviceStep:
     def _plan(self, launches: Sequence[KernelLaunch]) -> None:
         how = self.how
         if how.guarded:
-            self._norm(launches, limited=False, clips=how.clip_norm is not None and not any(x.limited for x in launches))
+            self._norm(
+                launches, limited=False, clips=how.clip_norm is not None and not any(x.limited for x in launches)
+            )
         if how.clip_norm is not None and (not how.guarded or any(x.limited for x in launches)):
             self._norm(launches, limited=any(x.limited for x in launches), clips=True)
         for x in launches:
@@ -125,7 +134,9 @@ class DeviceStep:
                 own = [x for x in staged if x.rule is rule]
                 names = [*own[0].sums(stage)]
                 scopes = [parts(rule, Sum)[name].scope for name in names]
-                totals = tuple(Total(name, k, scope == "tensor") for k, (name, scope) in enumerate(zip(names, scopes, strict=True)))
+                totals = tuple(
+                    Total(name, k, scope == "tensor") for k, (name, scope) in enumerate(zip(names, scopes, strict=True))
+                )
                 sums = self._room(own, totals)
                 for x in own:
                     walk = x.passes.sums[stage]
@@ -139,7 +150,7 @@ class DeviceStep:
             if not self.ahead.recording:
                 self.parts.append(x.advance())
             if self.unknown:
-                self.parts.append(Call(lambda x=x: x.part() if x.counts.present is not None else None))
+                self.parts.append(Call(partial(_part, x)))
 
     def _norm(self, launches: Sequence[KernelLaunch], limited: bool, clips: bool) -> None:
         total = Total("clip_scale", 0, by_tensor=self.how.apart, clip=True, raw=not limited)
@@ -165,12 +176,15 @@ class DeviceStep:
         on = self._of[x]
         stop = self._go if go else self._stop
         joined = self._joined.pop(x, None)
+        known = joined is None and x not in self._began and not self.unknown
+        on.tables.expect(walk, not walk.width or (known and len(x.numbers.values) == 1), bool(counted))
         if joined is None and not walk.width:
             self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (), counted)))
             return
-        if joined is None and x not in self._began and not self.unknown:
+        if known:
             rows = HostRows(walk, x.tiles, x.claims, x.numbers, self.device)
-            self.parts += rows.parts(1)[:-1]
+            # There may be more rows than when this was planned.
+            self.parts += (Call(rows.fit), *rows.parts(1)[:-1])
             self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, rows.given, counted)))
             return
         made = self._between(x, walk, joined)
@@ -196,7 +210,9 @@ class _OnDevice:
 class _Between:
     """One small kernel: totals become numbers, and numbers the rows of the next pass."""
 
-    def __init__(self, step: DeviceStep, x: KernelLaunch, walk: CompiledPass, joined: _Sums | None, first: bool) -> None:
+    def __init__(
+        self, step: DeviceStep, x: KernelLaunch, walk: CompiledPass, joined: _Sums | None, first: bool
+    ) -> None:
         assert walk.kernel is not None
         self._step, self._x, self._first = step, x, first
         on = self._on = step._of[x]
@@ -215,6 +231,14 @@ class _Between:
             table.put(joined.begins[x] + np.cumsum([0, *counts]))
             self._first_tile = table.there
         self._limit = getattr(step, "_clip", (np.inf, 0.0))
+        step.device.expect(self._kernel())
+
+    @property
+    def _by_tensor(self) -> bool:
+        return self._apart or self._x.separate
+
+    def _kernel(self) -> DeviceKernel:
+        return between_kernel(replace(self._what, apart=self._by_tensor), self._coefficients, self._walk.real)
 
     def run(self) -> None:
         step, x, on = self._step, self._x, self._on
@@ -226,21 +250,24 @@ class _Between:
                 on.numbers = step.device.table((count, len(x.numbers.names)), torch.float64)
             on.numbers.put(x.numbers.values)
             on.settled.due = on.settled.due or step.unknown
+            on.settled.recorded = on.settled.recorded or step.ahead.recording
         signals = step.ahead.signals
         found = step._go if signals.found is None else signals.found
         scale = step._one if signals.scale is None else signals.scale
-        apart = self._apart or x.separate
-        kernel = between_kernel(replace(self._what, apart=apart), self._coefficients, self._walk.real)
-        programs = count if apart else -(-count // ROWS)
+        programs = count if self._by_tensor else -(-count // ROWS)
         step.device.launch(
-            kernel, programs,
+            self._kernel(), programs,
             (on.numbers.there, count, self.rows, self._sums, self._tiles, self._first_tile, *self._limit,
              on.settled.extra, found, scale, step._stop, on.settled.left_out),
         )  # fmt: skip
 
 
+def _part(x: KernelLaunch) -> None:
+    """Where a gradient was absent, counts may differ from now on as only the device knows."""
+    if x.counts.present is not None:
+        x.part()
+
+
 def device_parts(launches: Sequence[Launch], how: How, ahead: Ahead) -> list[Runs]:
     """The parts of a step that does not wait; `waits` has said that there is one."""
     return DeviceStep([x for x in launches if isinstance(x, KernelLaunch)], how, ahead).parts
-
-

@@ -11,9 +11,10 @@ import torch
 from thalweg.formula import Rule, Scalar, State
 from thalweg.formula.chain import NO_DECAY
 from thalweg.formula.compose import shapes_that_differ
+from thalweg.formula.declared import LINES, OWN
 from thalweg.formula.expression import Expression, constant, number
 from thalweg.formula.geometry import Geometry, seen
-from thalweg.formula.rule import OWN, by_size, decay_kind, handed, hypers, of_matrices, parts, shaped
+from thalweg.formula.rule import by_lines, by_size, decay_kind, handed, hypers, of_matrices, parts, shaped
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
 from . import reading, readouts, state, surface
@@ -111,7 +112,7 @@ def explain(optimizer: Explained) -> Explanation:
         lines += _states(told, parts(rule, State), [numbers[i] for i in places])
         lines += _labelled("read out", ", ".join(readouts.described([groups[i] for i in places])))
         lines += _matrices(rule, dict(chosen), members)
-        lines += _readers(told, members)
+        lines += _readers(told, parts(rule, State) if by_lines(rule) else {}, members)
         lines += _passes(told, optimizer.nonfinite)
     return Explanation("\n".join(lines))
 
@@ -300,13 +301,14 @@ def _start(start: str | float, numbers: Sequence[GroupNumbers]) -> str:
     return f" (starts at {', '.join(f'{value:g}' for value in sorted(values))})" if values != {0.0} else ""
 
 
-def _readers(told: Story, members: Sequence[Served]) -> Iterator[str]:
-    """Who serves which parameters and at what cost, and which are special."""
+def _readers(told: Story, lined: Mapping[str, State], members: Sequence[Served]) -> Iterator[str]:
+    """Who serves which parameters and at what cost, and which are special; ``lined``: states, some of them by line."""
     for types, some in _by(members, lambda p: tuple(p.types.items()) if p.reader == "compiled" else None).items():
         costs = [_bytes(walk, dict(types)) for walk in told.walks if walk.of == "weight"]
         total = " + ".join(map(str, costs)) + (f" = {sum(costs)}" if len(costs) > 1 else "")
-        moved = _memory(sum(costs) * sum(p.weights for p in some))
-        said = f"{_size(some)}, {_types(dict(types))}: {total} bytes a weight, {moved} a step"
+        by_line, beside = _by_line(lined, some)
+        moved = _memory(sum(costs) * sum(p.weights for p in some) + by_line)
+        said = f"{_size(some)}, {_types(dict(types))}: {total} bytes a weight{beside}, {moved} a step"
         yield from _labelled("compiled", said)
     for why, some in _by(members, lambda p: p.why or None).items():
         yield from _labelled("torch", f"one by one, as {why}: {_size(some)}, {_some(some)}")
@@ -381,6 +383,14 @@ def _called(groups: Sequence[Group], i: int) -> str:
 def _bytes(walk: Walk, types: Mapping[str, str]) -> int:
     """What a pass moves for each weight: every operand is read and written once."""
     return sum(getattr(torch, types[name]).itemsize for name in (*walk.reads, *walk.writes))
+
+
+def _by_line(states: Mapping[str, State], members: Sequence[Served]) -> tuple[int, str]:
+    """How many bytes of states by row or column a step moves, each read and written once; and that in words."""
+    kept = [(s.shape, p.kept[s.key]) for s in states.values() if s.shape in LINES for p in members if s.key in p.kept]
+    moved = sum(2 * x.numel() * x.element_size() for _, x in kept)
+    shapes = dict.fromkeys(shape for shape, _ in kept)
+    return moved, f" and {_memory(moved)} by {' and by '.join(shapes)}" if kept else ""
 
 
 def _types(types: Mapping[str, str]) -> str:

@@ -23,12 +23,12 @@ from thalweg.formula.triton import TILE
 from .counts import Counts
 from .device_task import DeviceTask, Tables
 from .devices import Device
-from .settled import Settled
 from .driver import ABSENT
 from .kept import Kept
 from .layout import even_layout, layout
 from .reading import plain, within_storage
 from .settings import Group, GroupNumbers, How, Switches
+from .settled import Settled
 
 MEASURED = ("gradient", "weight", "step")
 
@@ -261,6 +261,10 @@ class Launch(ABC):
         """The numbers that states keep, by their keys."""
         return {"step": self.counts.kept, **self.scalars}
 
+    def settle(self) -> int:
+        """Put the step counts right that only a device knows, and wait for that; how many steps were left out."""
+        return 0
+
     # What the two kinds do in their own ways.
 
     @property
@@ -437,10 +441,11 @@ class KernelLaunch(Launch):
         return Settled(self.device, zeros((len(self.members.params),), torch.float64), zeros((1,), torch.float64))
 
     def settle(self) -> int:
-        """Put the step counts right that the host did not know, and wait for that; how many steps were left out."""
         if self.device is None or "settled" not in vars(self) or not self.settled.due:
             return 0
         extra, left_out = self.settled.take()
+        # No program sees whether an empty tensor has a gradient.
+        extra[[p.numel() == 0 for p in self.members.params]] = -left_out
         self.counts.kept.write((self.counts.steps + extra).astype(np.float32), None)
         self.separate, self._filled = False, (None, None)
         return left_out

@@ -46,9 +46,11 @@ def layout(sizes: Sequence[int]) -> Layout:
 
 
 def even_layout(sizes: Sequence[int], tile: int) -> Layout:
-    """Cut tensors of the given sizes into tiles of one length, each a claim of its own."""
+    """Cut tensors of the given sizes into tiles of one length, each a claim of its own; an empty one has one too."""
     tiles = [
-        (tensor, start, min(tile, size - start)) for tensor, size in enumerate(sizes) for start in range(0, size, tile)
+        (tensor, start, min(tile, size - start))
+        for tensor, size in enumerate(sizes)
+        for start in range(0, max(size, 1), tile)
     ]
     ends = np.arange(len(tiles))
     return Layout(np.array(tiles, np.int64).reshape(-1, 3), np.column_stack([ends, ends + 1]), sum(sizes))

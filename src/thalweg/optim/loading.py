@@ -1,7 +1,8 @@
 """What a checkpoint is to an optimizer: states by parameter, found by name where both sides know names."""
 
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -12,7 +13,7 @@ from thalweg.formula.compose import live_states, usual_switches
 from thalweg.formula.kernel import counts_steps
 from thalweg.formula.rule import of_matrices, parts, shaped
 
-from . import readouts, surface, torchs_muon
+from . import readouts, surface, torchs_muon, transformers_adafactor
 from .catalogued import catalogued
 from .joined import Part, Rules
 from .named import OPTIMIZERS
@@ -26,17 +27,59 @@ def fitted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> S
     """The checkpoint as an optimizer with these groups takes it: its own order, names of options, and rules.
 
     Raises ValueError for one that is of other parameters or another optimizer, KeyError for one without step counts
-    that are needed.
+    that are needed. Warns of states by another rule that are taken by their key alone.
     """
+    saved, only = _without_only_rule(saved)
     ordered = by_name(_with_counts_of_groups(saved), groups, rules)
     _refuse_other_rules(ordered, groups, rules)
     pairs = zip(ordered["param_groups"], groups, strict=False)
     plain = [_plainly(theirs, own, rules) for theirs, own in pairs]
+    ordered = _with_own_keys(ordered, groups, rules)
     _refuse_uncounted(ordered, groups, rules)
     filled = with_options({**ordered, "param_groups": _begun(ordered, plain)}, groups, surface.CHAIN)
     found = readouts.loaded(filled, groups, rules.own.made.__name__)
     refuse(found, groups, rules, _by_others(saved, ordered, groups, rules))
+    _warn_of_another(only, found, groups, rules)
     return found
+
+
+def _without_only_rule(saved: Saved) -> tuple[Saved, str | None]:
+    """The checkpoint of a single rule as torch has such, saying nothing of it, and the rule's name, where it says that.
+
+    Its groups are not told apart by their rule, so what may be loaded is decided by what its states are alone.
+    """
+    said = {group.get("rule") for group in saved["param_groups"]}
+    if len(said) != 1 or None in said:
+        return saved, None
+    plain = [{key: value for key, value in group.items() if key != "rule"} for group in saved["param_groups"]]
+    return {**saved, "param_groups": plain}, str(said.pop())
+
+
+def _warn_of_another(only: str | None, saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> None:
+    """Warn where states by the ``only`` rule of the checkpoint are taken for those of another one by their key alone.
+
+    Many averages are alike, as those of Adam and RAdam, which may go on from one another; so it is no error. Of a rule
+    that is not known here nothing is known.
+    """
+    means = {} if only is None else _means(only, rules)
+    for theirs, own in zip(saved["param_groups"], groups, strict=True):
+        part = rules.of(own)
+        kept = {key for number in theirs["params"] for key in saved["state"].get(number, {})}
+        if part.name != only and (other := _of_other_meaning(means, part, kept & means.keys())):
+            warnings.warn(
+                f"the checkpoint is {only}'s, and {part.name} goes on with {_some(other)} from there: the two declare "
+                "each for itself what is kept by that name, which may be another average or sum (momentum_buffer is a "
+                f"sum in SGD, and an average in Muon). Load it into {only}, or load only the weights; or, if they mean "
+                "the same, delete 'rule' from the checkpoint's param_groups",
+                stacklevel=2,
+            )
+            return
+
+
+def _of_other_meaning(means: Mapping[str, State], part: Part, keys: Collection[str]) -> list[str]:
+    """Which of the rule's own states, by these keys, are not inherited from a declaration that is among ``means``."""
+    own = parts(part.made.rule, State).values()
+    return sorted(state.key for state in own if state.key in keys and means.get(state.key) is not state)
 
 
 def _begun(saved: Saved, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -54,9 +97,21 @@ def _plainly(theirs: Mapping[str, Any], own: Mapping[str, Any], rules: Rules) ->
     """
     part = rules.of(own)
     left_out = {"rule", *surface.CHAIN} - {*surface.defaults(part.whole)}
-    said = torchs_muon.without_torchs(part.made.rule, surface.without_torchs_decay(part.made.rule, theirs))
+    rule = part.made.rule
+    said = torchs_muon.without_torchs(
+        rule, surface.without_torchs_decay(rule, transformers_adafactor.group(rule, theirs))
+    )
     kept = {"rule", *(surface.READ if of_matrices(part.whole) else ())}
     return {key: value for key, value in said.items() if key not in left_out} | {k: own[k] for k in own if k in kept}
+
+
+def _with_own_keys(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> Saved:
+    """The checkpoint with states under the keys that the rules here keep them by, where another library has others."""
+    state = dict(saved["state"])
+    for theirs, own in zip(saved["param_groups"], groups, strict=False):
+        rule = rules.of(own).made.rule
+        state |= {n: transformers_adafactor.state(rule, state[n]) for n in theirs["params"] if n in state}
+    return {**saved, "state": state}
 
 
 def _refuse_other_rules(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> None:
@@ -71,7 +126,7 @@ def _refuse_other_rules(saved: Saved, groups: Sequence[Mapping[str, Any]], rules
 
 
 def _is_by_another(theirs: Mapping[str, Any], own: Mapping[str, Any], rules: Rules) -> bool:
-    """Whether a saved group says that another rule has updated it; one of a single rule says nothing."""
+    """Whether a saved group says that another rule has updated it; torch's say nothing."""
     return bool(theirs.get("rule", rules.of(own).name) != rules.of(own).name)
 
 
@@ -287,11 +342,10 @@ def _refuse_other_meanings(theirs: str, part: Part, needed: Mapping[str, State],
 
     What goes around every rule, as averages of the weights, means the same beside each.
     """
-    means, own = _means(theirs, rules), parts(part.made.rule, State).values()
     changed = f"the checkpoint's parameters have been updated by other rules, and of one that is now by {part.name}"
     if missing := sorted(needed.keys() - kept):
         wrong = f"{_some(missing)} is not among its states"
-    elif other := sorted(state.key for state in own if state.key in needed and means.get(state.key) is not state):
+    elif other := _of_other_meaning(_means(theirs, rules), part, needed):
         wrong = f"{_some(other)} is {theirs}'s, which may be another average or sum of that name"
     else:
         return

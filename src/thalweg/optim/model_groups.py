@@ -5,12 +5,14 @@ from typing import Any, NoReturn
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from thalweg.closest import did_you_mean
 from thalweg.formula.rule import exempt as exempt_from
 from thalweg.formula.rule import of_matrices
 
 from . import joined, surface
+from .configured import Configured
 from .divided import divided
 from .groups import ParamGroups, param_groups
 from .routing import Routing, routed
@@ -73,8 +75,9 @@ def by_rule(
     ``lr``      of the matrices; each depth of ``layer_decay`` multiplies the rates of both.
     ``exempt``  as of `param_groups`; each rule gets what it knows.
 
-    Raises ValueError for a model without matrices, TypeError where it has others and nobody takes them, and for what
-    is exempt and neither rule knows; and what `param_groups` raises.
+    Raises ValueError for a model without matrices to train, and for vectors that another matrix rule would have to
+    take; TypeError where it has others and nobody takes them, and for what is exempt and neither rule knows; and what
+    `param_groups` raises.
     """
     name = made.__name__
     beside = None if others is None else joined.named(name, others, "others=")
@@ -87,23 +90,50 @@ def by_rule(
     every = param_groups(routing.model, lr=rate, layer_decay=layer_decay, frozen=True, **grouping)
     own, rest = divided(every, routing)
     if not own:
-        raise ValueError(
-            f"{name}: this {type(routing.model).__name__} has no matrices to train; use another rule for it"
-        )
+        raise ValueError(f"{name}: this {type(routing.model).__name__} {_without_matrices(routing.model)}")
     found = ParamGroups(_of(group, made, lr, exempt) for group in own)
     if not rest:
         return found
     if beside is None:
         left = [called for group in rest for called, _ in group["params"]]
-        more = f", and {len(left) - 1} more" if len(left) > 1 else ""
         raise TypeError(
-            f"{name} updates the model's matrices, and nothing updates {left[0]!r}{more}: say what does, as "
+            f"{name} updates the model's matrices, and nothing updates {_first_of(left)}: say what does, as "
             f"{name}(model, others=thalweg.AdamW(lr=3e-4))"
         )
+    _refuse_vectors(name, beside, rest)
     usual = {**surface.defaults(beside.made.whole), **beside.options}.get("lr")
     rate = None if layer_decay is None else usual
     found += [{**_of(group, beside.made, rate, exempt), "rule": beside} for group in rest]
     return found
+
+
+def _without_matrices(model: nn.Module) -> str:
+    """What is the matter with a model of which no matrix is trained, and what to do."""
+    matrices = routed(model, frozen=True).matrices
+    if waiting := [route.name for route in matrices if not route.param.requires_grad]:
+        return (
+            f"has matrices, but they are frozen, {_first_of(waiting)} (requires_grad=False): unfreeze them first, or "
+            "give thalweg.routed(model, frozen=True) in the model's place, to train them later; to train the rest "
+            "alone, use another rule"
+        )
+    return "has no matrices to train; use another rule for it"
+
+
+def _refuse_vectors(name: str, beside: Configured, groups: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ValueError where what is left by one matrix rule is no matrix, and is to be updated by another such."""
+    if not of_matrices(beside.made.rule):
+        return
+    left = [called for group in groups for called, param in group["params"] if not is_lazy(param) and param.dim() < 2]
+    if left:
+        raise ValueError(
+            f"{name}: others= is {beside.made.__name__}, which steps matrices alone too, and vectors and single "
+            f"numbers are left to it: {_first_of(left)}. What is beside a matrix rule has to take these as well: write "
+            f"{name}(model, others=thalweg.AdamW(lr=3e-4))"
+        )
+
+
+def _first_of(names: Sequence[str]) -> str:
+    return f"{names[0]!r}" + (f", and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 def _check_exempt(known_to: Sequence[type[Any]], exempt: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from . import (
     arguments,
     averaging,
     configured,
+    devices,
     loading,
     model_groups,
     products,
@@ -28,6 +29,7 @@ from . import (
     torchs_muon,
 )
 from . import plan as planning
+from .device_step import Signals
 from .explain import Explanation, explain
 from .joined import Part, Rules
 from .plan import Plan
@@ -108,7 +110,7 @@ class Optimizer(torch.optim.Optimizer):
         kept = readouts.entries(name, self.rule, asked.apart["readouts"] or {})
         vars(self).update(asked.whole)
         self._checked: tuple[Any, ...] = ()
-        self.skipped_steps = 0
+        self._skipped = 0
         self._stepper = Stepper()
         self._telemetry: Telemetry | None = None
         self._swapped = False
@@ -119,7 +121,7 @@ class Optimizer(torch.optim.Optimizer):
         self._keep_readouts([kept])
         groups = arguments.parameters(type(self), model_groups.given(type(self), params, asked.apart["others"]))
         super().__init__(groups, {**asked.usual, **kept})
-        self.state: WatchedState = WatchedState()
+        self._watch_state(WatchedState())
         if self._scheduling is not None:
             self._scheduling.check(self.param_groups)
 
@@ -182,9 +184,10 @@ class Optimizer(torch.optim.Optimizer):
         products.decided(part.whole, group)
         called = planning.names(self.param_groups)[-len(group["params"]) :]
         values = surface.settings(part.whole, group)
+        user_called = type(self).__name__ if of_matrices(self.rule) else part.made.__name__
         try:
             for param, name in zip(group["params"], called, strict=True):
-                products.refuse(part.whole, part.name, name, param, values)
+                products.refuse(part.whole, user_called, name, param, values)
         except ValueError:
             self.param_groups.pop()
             raise
@@ -210,8 +213,9 @@ class Optimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self.state = WatchedState(self.state)
         self._stepper = Stepper()
+        self._watch_state(WatchedState(self.state))
+        self._skipped = vars(self).pop("skipped_steps", vars(self).get("_skipped", 0))
         absent = (("_telemetry", None), ("_swapped", False), ("_checked", ()), ("_windows", None))  # after unpickling
         for kept, value in absent:
             vars(self).setdefault(kept, value)
@@ -236,6 +240,16 @@ class Optimizer(torch.optim.Optimizer):
         if self._scheduling is not None:
             self._scheduling.load(self.param_groups, [of for of in dict.values(self.state) if isinstance(of, dict)])
 
+    def _watch_state(self, state: WatchedState) -> None:
+        self.state: WatchedState = state
+        state.settle = self._stepper.settle
+
+    @property
+    def skipped_steps(self) -> int:
+        """How many steps were left out, by ``nonfinite="skip"`` or by a scaler; on a GPU this waits for it."""
+        self._stepper.settle()
+        return self._skipped + self._stepper.left_out
+
     @property
     def schedule(self) -> Mapping[str, Schedule]:
         """What is scheduled, by the rule's own names."""
@@ -254,16 +268,20 @@ class Optimizer(torch.optim.Optimizer):
         return f"{super().__repr__().removesuffix(')')}\nAll Groups\n{whole}{scheduled})"
 
     def state_dict(self) -> dict[str, Any]:
-        """As every torch optimizer's: ``state`` by parameter number, ``param_groups`` with all hyperparameters."""
+        """As every torch optimizer's: ``state`` by parameter number, ``param_groups`` with all hyperparameters.
+
+        Each group says the ``rule`` that has updated it, too: a state's key alone does not tell what it is.
+        """
         seen = self.state.seen
         found = super().state_dict()
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
         # the caller's too from now on.
         found["state"] = {k: dict(v) if isinstance(v, dict) else v for k, v in found["state"].items()}
         found["param_groups"] = [
-            torchs_muon.with_torchs(made.rule, surface.with_torchs_decay(made.rule, group))
+            {"rule": part.name, **torchs_muon.with_torchs(rule, surface.with_torchs_decay(rule, group))}
             for group in found["param_groups"]
-            for made in (self._rules.of(group).made,)
+            for part in (self._rules.of(group),)
+            for rule in (part.made.rule,)
         ]
         if not (self._optimizer_state_dict_pre_hooks or self._optimizer_state_dict_post_hooks):
             self.state.seen = seen
@@ -302,7 +320,8 @@ class Optimizer(torch.optim.Optimizer):
             self._telemetry.groups = self.param_groups
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {key: vars(self)[key] for key in (*surface.WHOLE, "skipped_steps", "grad_scale") if key in vars(self)}
+        own = {key: vars(self)[key] for key in (*surface.WHOLE, "grad_scale") if key in vars(self)}
+        own["skipped_steps"] = self.skipped_steps
         scheduled = None if self._scheduling is None else self._scheduling.asked
         several = {"_rules": self._rules} if self._rules.beside else {}
         return {**super().__getstate__(), **own, **several, "schedule": scheduled}
@@ -337,15 +356,19 @@ class Optimizer(torch.optim.Optimizer):
         how = self._how()
         if _len_torch_dispatch_stack():
             reading.refuse_pretence(self.param_groups)
-        if self.found_inf is not None and float(self.found_inf):
+        signals = self._signals(how)
+        if signals is None and self.found_inf is not None and float(self.found_inf):
             self._skip()
             return
         if not isinstance(self.state, WatchedState):  # somebody gave the optimizer another one
-            self.state = WatchedState(self.state)
+            self._watch_state(WatchedState(self.state))
             self.state.seen = self.state.exposed = True
         scheduled = self._scheduling
         try:
-            bad = self._take(how) if scheduled is None else scheduled.step(self.param_groups, lambda: self._take(how))
+            if scheduled is None:
+                bad = self._take(how, signals)
+            else:
+                bad = scheduled.step(self.param_groups, lambda: self._take(how, signals))
         except LookupError:
             self._refuse_rewritten()
             raise
@@ -364,8 +387,27 @@ class Optimizer(torch.optim.Optimizer):
                     "when it is added, so leave group['rule'] as it is, and add another group for another rule"
                 ) from None
 
-    def _take(self, how: How) -> Bad:
-        return self._stepper.take(self._rule_of, self.param_groups, self.state, how, self._scale(), self._telemetry)
+    def _take(self, how: How, signals: Signals | None) -> Bad:
+        scale = 1.0 if signals is not None and signals.scale is not None else self._scale()
+        return self._stepper.take(
+            self._rule_of, self.param_groups, self.state, how, scale, self._telemetry, signals, self._counted
+        )
+
+    @property
+    def _counted(self) -> bool:
+        """Whether something follows from how many steps have been taken that a device does not know of."""
+        return self._scheduling is not None or bool(self._windows)
+
+    def _signals(self, how: How) -> Signals | None:
+        """A scaler's numbers, where a device need not be waited for to know them."""
+        found, scale = (x if isinstance(x, torch.Tensor) else None for x in (self.found_inf, self.grad_scale))
+        if (found is None and scale is None) or any(
+            x is not None and devices.device_of(x.device) is None for x in (found, scale)
+        ):
+            return None
+        if not self._stepper.need_not_wait(how, self._telemetry, self._counted):
+            return None
+        return Signals(*(None if x is None else x.detach().float() for x in (found, scale)))
 
     def _scale(self) -> float:
         scale = 1.0 if self.grad_scale is None else float(self.grad_scale)
@@ -464,7 +506,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def _skip(self) -> None:
         """Leave a step out. Gradients that would be cleared are: what is not finite must not be added to."""
-        self.skipped_steps += 1
+        self._skipped += 1
         if self.clear:
             self.zero_grad(set_to_none=False)
 

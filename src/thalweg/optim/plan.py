@@ -20,9 +20,8 @@ from thalweg.formula.line_kernel import line_passes
 from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
-from . import reading, state, surface
+from . import devices, reading, state, surface
 from .device_step import Ahead
-from .devices import device_of
 from .driver import FINE, ODD, PLAN
 from .launch import KernelLaunch, Launch, Members
 from .line_launch import LineLaunch
@@ -111,6 +110,7 @@ class Plan:
     direct: bool
     """Whether a step can be one call of machine code."""
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
+    _recorded: list[Steps] = field(default_factory=list)
 
     def fits(self, groups: Sequence[Group], switches: tuple[Switches, ...], states: WatchedState) -> bool:
         """Whether groups, switches and states are as planned, or can be adopted.
@@ -147,8 +147,11 @@ class Plan:
         """The parts of the step that is about to be taken, with its numbers."""
         for x in self.launches:
             x.fill(numbers, how)
-        if ahead.recording:  # what a graph reads is its own
-            return steps(self.launches, how, measured, ahead)
+            if x.device is not None:
+                x.device.begin()
+        if ahead.recording:  # what a graph reads is its own, and lives as long as this
+            self._recorded.append(steps(self.launches, how, measured, ahead))
+            return self._recorded[-1]
         key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
         if key not in self._steps:
             if len(self._steps) > 8:  # options that change all the time
@@ -259,7 +262,7 @@ def make(
             lines = by_lines(rule) and walks_lines(rule, own)
             kind = LineLaunch if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
             walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
-            device = device_of(where) if where is not None else None
+            device = devices.device_of(where) if where is not None else None
             launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here], device))
         else:
             launches.append(TorchLaunch(rule, own, members, _asked_for(rule, own, settings[members.groups[0]])))

@@ -1,6 +1,6 @@
 """In which element type matrices are multiplied, and which parameters are matrices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from thalweg.formula import Rule, State
+from thalweg.formula.choices import check_split_sizes
 from thalweg.formula.compose import live_states
 from thalweg.formula.geometry import BY_ROWS, seen
 from thalweg.formula.rule import inner, parts
@@ -39,31 +40,27 @@ def element_type(param: torch.Tensor, products: str) -> torch.dtype:
 def refuse(rule: type[Rule], name: str, called: str, param: torch.Tensor, values: Mapping[str, Any]) -> None:
     """Raise ValueError for a parameter that a rule of matrices cannot take.
 
-    ``name`` is what the user called; ``values`` are the group's, as `surface.settings` has them.
+    ``name`` is what the user called, of matrices too; ``values`` are the group's, as `surface.settings` has them.
     """
     if is_lazy(param):  # its shape is not known yet
         return
     if param.dim() < 2:
         of = "a single number" if param.dim() == 0 else f"a vector of {param.numel()}"
         raise ValueError(
-            f"{name} steps matrices, and {called} is {of}: give it the model itself, whose matrices it then finds, "
-            f"{name}(model, others=thalweg.AdamW(lr=3e-4)); or give vectors and single numbers (biases, gains) "
-            'a group with "rule": "AdamW"'
+            f"{inner(rule).__name__} steps matrices, and {called} is {of}: give {name} the model itself, whose "
+            f"matrices it then finds, {name}(model, others=thalweg.AdamW(lr=3e-4)); or give vectors and single numbers "
+            '(biases, gains) a group with "rule": "AdamW"'
         )
-    sizes: Sequence[int] | None = values["split_sizes"]
-    if sizes is None:
+    check_split_sizes(
+        name, called, param.shape, values, "put parameters that are split otherwise into a group of their own"
+    )
+    if values["split_sizes"] is None:
         return
-    how = seen(param.shape, {**values, "split_sizes": None})
-    rows, side = how.of.rows, "columns" if how.transposed else "rows"
-    if sum(sizes) != rows:
-        raise ValueError(
-            f"{name}: split_sizes={tuple(sizes)} are {sum(sizes)} {side} together, and {called} has {rows}; put "
-            "parameters that are split otherwise into a group of their own"
-        )
     live = live_states(rule, values)
     whole = [key for key, state in live.items() if state.shape not in BY_ROWS]
-    if whole and len(seen(param.shape, values).blocks) > 1:
-        what = f"blocks of {side}" if how.transposed else "blocks of unequal rows"
+    how = seen(param.shape, values)
+    if whole and len(how.blocks) > 1:
+        what = "blocks of columns" if how.transposed else "blocks of unequal rows"
         raise ValueError(
             f"{name}: {what} have no {parts(rule, State)[whole[0]].key!r} each, which "
             f"{inner(rule).__name__} keeps by {live[whole[0]].shape}: leave split_sizes out"

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import _disable_current_modes, _get_current_di
 
 from thalweg.formula.kernel import available, readable
 
-from .devices import device_of
+from . import devices
 
 _NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
@@ -30,7 +30,7 @@ def plain(param: torch.Tensor) -> bool:
 
 def reached(where: torch.device) -> bool:
     """Whether kernels run for tensors there."""
-    return where.type == "cpu" or device_of(where) is not None
+    return where.type == "cpu" or devices.device_of(where) is not None
 
 
 @contextmanager

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from thalweg.formula import Rule, Scalar
+from thalweg.formula import Hyper, Rule, Scalar
 from thalweg.formula.chain import NUMBERS, WITHOUT, decay
 from thalweg.formula.choices import check_choices
 from thalweg.formula.compose import start_value, tested
-from thalweg.formula.rule import asks, decay_kind, inner, once, parts
+from thalweg.formula.rule import asks, decay_kind, hypers, inner, once, parts
 
 from . import surface
 
@@ -92,6 +92,7 @@ class Settings:
         self.rules: list[type[Rule]] = []
         """The rule of each group that was read: the same list while these are the same."""
         self._keys = _Keys()
+        self._whole = _Whole()
         self._common: object = None
         self._said: list[tuple[Any, ...] | None] = []
         self._numbers: list[GroupNumbers] = []
@@ -129,6 +130,9 @@ class Settings:
                     continue  # no switch depends on more than that
             else:
                 numbers[i] = _of(own, group, groups[first], scale)
+                for name, hyper in self._whole[own]:  # as the constructor does: steps cannot be counted by 2.5
+                    if problem := hyper.problem(numbers[i][name]):
+                        raise ValueError(f"{inner(own).__name__}: {name} {problem}")
             chosen = group_switches(own, group, numbers[i], (("clear", clear),))
             if chosen != switches[i]:  # a checkpoint or a user may have said what the constructor would have refused
                 check_choices(own, inner(own).__name__, dict(chosen))
@@ -149,6 +153,14 @@ class _Keys(dict[type[Rule], tuple[str, ...]]):
         scalars = [name for name, scalar in parts(rule, Scalar).items() if scalar.scope != "tensor"]
         keys = (key for key in (*surface.defaults(rule), *scalars, *FIRST_LR) if key != "lr")
         found = self[rule] = (*keys, "lr")
+        return found
+
+
+class _Whole(dict[type[Rule], tuple[tuple[str, Hyper], ...]]):
+    """The hyperparameters of a rule that are whole numbers."""
+
+    def __missing__(self, rule: type[Rule]) -> tuple[tuple[str, Hyper], ...]:
+        found = self[rule] = tuple((name, hyper) for name, hyper in hypers(rule).items() if hyper.whole)
         return found
 
 

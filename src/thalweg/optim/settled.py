@@ -21,6 +21,8 @@ class Settled:
     left_out: torch.Tensor
     due: bool = False
     """Whether there may be anything to settle."""
+    recorded: bool = False
+    """Whether steps may be taken without the host, which then never knows."""
 
     def take(self) -> tuple[NDArray[Any], int]:
         """What the counts are short of, and how many steps were left out, since this was last asked: waits."""
@@ -28,5 +30,5 @@ class Settled:
         left_out = int(self.device.read(self.left_out)[0])
         self.extra.zero_()
         self.left_out.zero_()
-        self.due = False
+        self.due = self.recorded
         return extra, left_out

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch.autograd.graph import increment_version
 
 from . import plan as planning
-from .device_step import Ahead, Signals
+from .device_step import Ahead, Signals, waits
 from .driver import PLAN
 from .plan import Plan
 from .sequence import Bad, NotFinite
@@ -20,25 +20,35 @@ class Stepper:
     def __init__(self) -> None:
         self.settings = Settings()
         self.plan: Plan | None = None
-        self._aheads = Ahead(Signals(), scaled=False, recording=False)
+        self.left_out = 0
+        """Steps that a device has left out, as far as it has been asked."""
+        self._last = Ahead(Signals())
 
     def take(
         self, rule_of: RuleOf, groups: Sequence[Group], states: WatchedState, how: How, scale: float,
-        telemetry: Telemetry | None, signals: Signals | None = None,
+        telemetry: Telemetry | None, signals: Signals | None = None, counted: bool = False,
     ) -> Bad:  # fmt: skip
         """Take a step; ``scale`` is what the loss was multiplied by. The gradients that stopped it, empty if none did.
 
+        ``signals``: of a scaler, in place of that, where `need_not_wait` says so; ``counted``: see `Ahead`.
         Then nothing has been written, and states that were created for this step are dropped.
         """
         numbers, switches = self.settings.read(rule_of, groups, scale, how.clear)
         plan = self.plan
         rules = self.settings.rules
         if plan is None or plan.rules is not rules or not plan.fits(groups, switches, states):
+            self.settle()
             plan = self.plan = planning.make(rules, groups, states, switches)
         if states.exposed:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
-        ahead = self._ahead(plan, signals)
+        ahead = self._ahead(plan, how, signals, counted, telemetry)
+        why = waits(plan.launches, how, measured, ahead) if ahead.scaled or ahead.recording else None
+        if ahead.recording and (why or plan.created):
+            why = why or "the first one makes the states, so take it before recording"
+            raise RuntimeError(f"a CUDA graph cannot record this step: {why}")
+        if why:
+            raise RuntimeError(f"the scaler's numbers are on the device, and this step has to know them: {why}")
         try:
             if not self._at_once(plan, numbers, how, measured, ahead):
                 plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead)
@@ -54,19 +64,30 @@ class Stepper:
         plan.created.clear()
         return []
 
-    def _ahead(self, plan: Plan, signals: Signals | None) -> Ahead:
+    def need_not_wait(self, how: How, telemetry: Telemetry | None, counted: bool) -> bool:
+        """Whether a scaler's numbers may stay on the device, as far as the last plan says."""
+        measured = telemetry is not None and telemetry.due
+        ahead = Ahead(Signals(), scaled=True, counted=counted, watched=telemetry is not None)
+        return self.plan is not None and waits(self.plan.launches, how, measured, ahead) is None
+
+    def settle(self) -> None:
+        """Put right what only the device knows of the steps so far, and wait for that; see `left_out`."""
+        if self.plan is not None:
+            self.left_out += max((x.settle() for x in self.plan.launches), default=0)
+
+    def _ahead(
+        self, plan: Plan, how: How, signals: Signals | None, counted: bool, telemetry: Telemetry | None
+    ) -> Ahead:
         """How a device takes the step that need not be waited for."""
         device = next((x.device for x in plan.launches if x.device is not None), None)
-        ahead = self._aheads
+        ahead = self._last
         ahead.signals.found, ahead.signals.scale = (None, None) if signals is None else (signals.found, signals.scale)
-        scaled, recording = signals is not None, device is not None and device.recording
-        if (scaled, recording) != ahead.key:
-            ahead = self._aheads = Ahead(ahead.signals, scaled, recording)
+        key = (signals is not None, device is not None and device.recording, counted, telemetry is not None)
+        if key != ahead.key:
+            ahead = self._last = Ahead(ahead.signals, *key)
         return ahead
 
-    def _at_once(
-        self, plan: Plan, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead
-    ) -> bool:
+    def _at_once(self, plan: Plan, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> bool:
         """Take the whole step in one call of machine code, if everything is as it was the last time."""
         # Gradients that are cleared may belong to a graph or be shared: looked at one by one.
         if not plan.direct or how.clear:
@@ -84,6 +105,7 @@ class Stepper:
         """Take the step part by part, its gradients held meanwhile; the plan it was taken by."""
         grads = plan.gather()
         if grads is None:  # memory is not where it was
+            self.settle()
             self.plan = plan = planning.make(plan.rules, groups, plan.mapping, plan.switches)
             grads = plan.gather()
         if grads is None:

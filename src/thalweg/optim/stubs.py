@@ -9,7 +9,8 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from thalweg.formula import Rule
-from thalweg.formula.rule import CHAIN_DECAYS, of_matrices
+from thalweg.formula.declared import CHAIN_DECAYS
+from thalweg.formula.rule import of_matrices
 from thalweg.rules import CATALOGUE
 
 from . import surface

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from thalweg.closest import closest, did_you_mean
 from thalweg.formula import Coefficients, Form, Hyper, Rule, Schedule, Switch, like
-from thalweg.formula.choices import check_choices
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, of_matrices, once, parts
+from thalweg.formula.choices import AS_MATRICES, check_choices
+from thalweg.formula.declared import CHAIN_DECAYS
 from thalweg.formula.rule import chosen as choices
+from thalweg.formula.rule import decay_kind, hypers, of_matrices, once, parts
 
 from .catalogued import catalogued, unwrapped
 from .torchs_muon import refuse_torchs
@@ -32,7 +33,7 @@ _TORCHS_NAMES = {"Adafactor": {"d": "clip_threshold"}}
 # What stands around every rule and may differ by parameter group.
 CHAIN = ("decay", "lr_scale", "decay_scale", "maximize", "clip_value", "ema", "ema_warmup")
 # How a group's parameters are read as matrices, where the rule is of such: that is the model's, and no checkpoint's.
-READ = ("flat", "transposed", "split_sizes")
+READ = (*AS_MATRICES,)
 # All that such a group may say of matrices.
 MATRICES = ("products", *READ)
 # What a group multiplies its numbers by, whatever a scheduler makes of those.
@@ -68,7 +69,7 @@ def _of_matrices(rule: type[Rule]) -> dict[str, Any]:
     if not of_matrices(rule):
         return {}
     only = rule.products[0] if len(rule.products) == 1 else None
-    return {"products": only, "flat": False, "transposed": False, "split_sizes": None}
+    return {"products": only, **AS_MATRICES}
 
 
 def at_surface(rule: type[Rule], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from thalweg.formula.stages import staged
 from .launch import MEASURED, Call, Launch, Measured, Members, Runs, added
 from .products import element_type
 from .settings import Switches
+from .sharded import sharded_as, whole
 
 
 class TorchLaunch(Launch):
@@ -88,12 +89,15 @@ class TorchLaunch(Launch):
             values = self._values(i, grad)
             # Under torch.autocast products would be in its element type.
             with np.errstate(all="ignore"), torch._C._DisableAutocast():
-                found = staged(self.rule, values, partial(_as, element_type(self.params[i], str(values["products"]))))
+                cast = partial(_as, element_type(self.params[i], str(values["products"])))
+                found = staged(self.rule, values, cast, whole)
             # A formula may hand on what it was given (older = previous): copied before anything is written.
             found = {name: x.clone() for name, x in found.items()}
             for name in found.keys() & self._keys.keys():
-                self._state(i, self._keys[name]).copy_(found[name])
-            self._staged[i] = {name: x.to(values["w"].dtype) for name, x in found.items() if name not in self._keys}
+                kept = self._state(i, self._keys[name])
+                kept.copy_(sharded_as(found[name], kept))
+            handed = {name: x.to(values["w"].dtype) for name, x in found.items() if name not in self._keys}
+            self._staged[i] = {name: sharded_as(x, values["w"]) for name, x in handed.items()}
 
     def total(self, stage: int) -> Sequence[Runs]:
         return (Call(partial(self._total, stage)),)

@@ -29,6 +29,14 @@ class WatchedState(defaultdict[torch.Tensor, Any]):
         # defaultdict makes its own copies with the default first.
         super().__init__(dict, *content[-1:])
         self.seen = self.exposed = False
+        self.settle: Callable[[], None] | None = None
+        """Puts the states right before anybody else sees them."""
+
+    def _open(self) -> None:
+        """Somebody else looks inside."""
+        self.seen = self.exposed = True
+        if self.settle is not None:
+            self.settle()
 
     def own(self, param: torch.Tensor) -> dict[str, Any]:
         """The optimizer's own way in."""
@@ -48,13 +56,15 @@ class WatchedState(defaultdict[torch.Tensor, Any]):
         super().pop(param, None)
 
     def __getitem__(self, param: torch.Tensor) -> dict[str, Any]:
-        self.seen = self.exposed = True
+        self._open()
         return self.own(param)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Copies and pickles are plain; the optimizer that receives one wraps it. On the way to another process torch
         # moves tensors to shared memory, in place.
         self.exposed = True
+        if self.settle is not None:
+            self.settle()
         return defaultdict, (dict, dict(super().items()))
 
 
@@ -62,7 +72,7 @@ def _watched(name: str) -> Callable[..., Any]:
     plain = getattr(defaultdict, name)
 
     def method(self: WatchedState, *arguments: Any, **named: Any) -> Any:
-        self.seen = self.exposed = True
+        self._open()
         return plain(self, *arguments, **named)
 
     method.__name__ = name

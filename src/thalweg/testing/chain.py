@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from thalweg.formula.rule import CHAIN_DECAYS, asks, decay_kind, hypers
+from thalweg.formula.declared import CHAIN_DECAYS
+from thalweg.formula.rule import asks, decay_kind, hypers
 from thalweg.schedules import Linear
 
 from . import oracle

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from thalweg.formula import Rule, Switch, chain, torch_reader
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, hypers, parts
+from thalweg.formula.declared import CHAIN_DECAYS
+from thalweg.formula.rule import decay_kind, hypers, parts
 from thalweg.optim import Optimizer, surface
 
 # Options that the tests turn on themselves, and compare with their being off.

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from thalweg.formula import Hyper, Rule
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, exempt
+from thalweg.formula.declared import CHAIN_DECAYS
+from thalweg.formula.rule import decay_kind, exempt
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
 

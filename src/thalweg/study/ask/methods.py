@@ -8,7 +8,8 @@ from typing import Any
 
 from thalweg.closest import ending
 from thalweg.formula import Hyper, Rule, Switch
-from thalweg.formula.rule import CHAIN_DECAYS, decay_kind, exempt, hypers, parts
+from thalweg.formula.declared import CHAIN_DECAYS
+from thalweg.formula.rule import decay_kind, exempt, hypers, parts
 from thalweg.stats.wording import listed
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError

@@ -11,6 +11,7 @@ import msgspec
 
 from thalweg.closest import ending
 from thalweg.formula.rule import hypers, tests_other_weights
+from thalweg.formula.scheduled import names_of
 from thalweg.rules import CATALOGUE
 from thalweg.study.model.cells import Value
 from thalweg.study.model.errors import StudyError
@@ -360,11 +361,11 @@ def _check_schedules(found: ResolvedMethod, trials: Sequence[Mapping[str, Value]
         asked = settings.schedule if number == "lr" else settings.chain.get(setting, NONE)
         if asked == NONE:
             continue
-        names = ("momentum", "beta1") if number == "momentum" else (number,)
+        called = names_of(number)
         # Another library's optimizer may have what its signature does not say: its training tells.
-        if found.method.rule and not any(name in found.method.hypers for name in names):
+        if found.method.rule and not any(name in found.method.hypers for name in called):
             raise StudyError(f"{found.label} has no {NAMED[number]}, so {setting}= can change nothing")
-        given = [value for values in trials for name, value in values.items() if name.rpartition(".")[2] in names]
+        given = [value for values in trials for name, value in values.items() if name.rpartition(".")[2] in called]
         if number != "lr" and given and not any(given):
             raise StudyError(
                 f"{found.label} has a {NAMED[number]} of 0 in every trial, so {setting}= would change nothing: write "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from thalweg.closest import ending
-from thalweg.formula.rule import CHAIN_DECAYS
+from thalweg.formula.declared import CHAIN_DECAYS
 from thalweg.stats.wording import value_text
 from thalweg.tasks.task import Choice
 

@@ -1,11 +1,12 @@
 """An optimizer's numbers that follow a schedule by the step, whoever wrote the optimizer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
 from thalweg import formula
+from thalweg.formula.scheduled import names_of
 from thalweg.optim.scheduling import Scheduled
 from thalweg.study.model.errors import StudyError
 from thalweg.study.model.schedules import ByStep
@@ -13,8 +14,6 @@ from thalweg.study.model.settings import NAMED, SCHEDULES_OF
 
 from .stepped import skipped
 
-# Where a group has a number: its key, and the place in it. Where there are betas, the first is the momentum.
-PLACES: Mapping[str, list[tuple[str, int | None]]] = {"momentum": [("momentum", None), ("betas", 0), ("beta1", None)]}
 # The least share of the steps that were said that a training may take.
 LEAST = 0.95
 
@@ -96,8 +95,15 @@ class Following:
         return [[number.of(group) for number in numbers] for group, numbers in groups]
 
     def _scheduled(self, group: Mapping[str, Any], number: str, schedule: formula.Schedule) -> Scheduled:
-        for key, place in PLACES.get(number, [(number, None)]):
+        for name, key, place in _places(number):
             if key in group:
-                name = "beta1" if key == "betas" else key
                 return Scheduled(name, key, place, formula.Hyper(0.0), schedule)
         raise StudyError(f"{self._called} has no {NAMED[number]}, so {SCHEDULES_OF[number]}= can change nothing")
+
+
+def _places(number: str) -> Iterator[tuple[str, str, int | None]]:
+    """Where a group may have a number: its name there, the key, and the place in it."""
+    for name in names_of(number):
+        if name == "beta1":
+            yield name, "betas", 0
+        yield name, name, None

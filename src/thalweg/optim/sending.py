@@ -1,0 +1,55 @@
+"""What the host sends a GPU without waiting: from memory that it leaves alone until the GPU has copied it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .devices import Device, Table
+
+
+class Event(Protocol):
+    """A point in what a device has been given to do; `torch.cuda.Event` is one."""
+
+    def record(self) -> None:
+        """It is now."""
+
+    def query(self) -> bool:
+        """Whether the device is past it."""
+
+
+@dataclass(eq=False)
+class Pinned:
+    """Memory of the host that a device copies from by itself, as a tensor and as an array; and when it has."""
+
+    memory: torch.Tensor
+    view: NDArray[Any]
+    copied: Event
+
+
+class SentTable(Table):
+    """The host writes to one piece of memory after the other, each free once the device has copied it.
+
+    Were there one piece, the host would have to wait, or would change what the device has yet to copy.
+    """
+
+    def __init__(self, there: torch.Tensor, pinned: Callable[[torch.Tensor], Pinned], device: Device) -> None:
+        """``pinned`` makes one more piece, for a tensor like the given one."""
+        self.there, self._pinned, self._device = there, pinned, device
+        self.pieces: list[Pinned] = []
+        self._recorded: list[Pinned] = []
+        """Of graphs, which copy them again whenever they run."""
+
+    def put(self, array: NDArray[Any]) -> None:
+        recording = self._device.recording
+        free = None if recording else next((each for each in self.pieces if each.copied.query()), None)
+        if free is None:
+            free = self._pinned(self.there)
+            (self._recorded if recording else self.pieces).append(free)
+        np.copyto(free.view, array)
+        self.there.copy_(free.memory, non_blocking=True)
+        if not recording:
+            free.copied.record()
