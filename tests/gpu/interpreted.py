@@ -77,5 +77,8 @@ class InterpretedTable(Table):
 def interpreting() -> Iterator[Interpreted]:
     """Within, optimizers of the CPU's tensors step on such a GPU."""
     device = Interpreted()
-    with patch.object(plan, "device_of", lambda where: device), patch.object(reading, "device_of", lambda where: device):
+    with (
+        patch.object(plan, "device_of", lambda where: device),
+        patch.object(reading, "device_of", lambda where: device),
+    ):
         yield device

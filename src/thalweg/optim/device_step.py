@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from thalweg.formula import Scalar, Sum
+from thalweg.formula import Due, Rule, Scalar, State, Sum
 from thalweg.formula.kernel import CompiledPass
-from thalweg.formula.rule import parts
+from thalweg.formula.rule import of_matrices, parts
 from thalweg.formula.triton_between import ROWS, Between, Total
 from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 
@@ -86,7 +86,14 @@ def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) ->
     for x in launches:
         if parts(x.rule, Scalar) and (unknown or x.stages):
             return f"{x.rule.__name__} keeps numbers that follow from sums, or from steps that may be left out"
+        if unknown and of_matrices(x.rule) and (parts(x.rule, Due) or _keeps(x.rule)):
+            return f"{x.rule.__name__} keeps what products of matrices make, by steps that may be left out"
     return None
+
+
+def _keeps(rule: type[Rule]) -> bool:
+    """Whether a rule's products make next states: torch's functions do not know that a step is left out."""
+    return not parts(rule, State).keys().isdisjoint(rule.formulas["matrix"].returned)
 
 
 @dataclass(eq=False)
