@@ -19,7 +19,7 @@ import torch
 
 from thalweg.formula import Due, Rule, Scalar, State, Sum
 from thalweg.formula.kernel import CompiledPass
-from thalweg.formula.rule import of_matrices, parts
+from thalweg.formula.rule import inner, of_matrices, parts
 from thalweg.formula.triton_between import ROWS, Between, Total
 from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 
@@ -85,9 +85,9 @@ def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) ->
         return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
         if parts(x.rule, Scalar) and (unknown or x.stages):
-            return f"{x.rule.__name__} keeps numbers that follow from sums, or from steps that may be left out"
+            return f"{inner(x.rule).__name__} keeps numbers that follow from sums, or from steps that may be left out"
         if unknown and of_matrices(x.rule) and (parts(x.rule, Due) or _keeps(x.rule)):
-            return f"{x.rule.__name__} keeps what products of matrices make, by steps that may be left out"
+            return f"{inner(x.rule).__name__} keeps what products of matrices make, by steps that may be left out"
     return None
 
 
