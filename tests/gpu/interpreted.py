@@ -4,6 +4,7 @@ Triton reads TRITON_INTERPRET when it is loaded (the whole run of tests has it: 
 is compiled in processes of their own: compiling.py.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -57,7 +58,8 @@ class Interpreted(Device):
         assert len(arguments) == len(kernel.signature)
         self.launched.append(kernel.name)
         # What is nan or infinite is so on a GPU without a word.
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
             kernel.function[(programs,)](*arguments, **kernel.constants)
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
