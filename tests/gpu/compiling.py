@@ -56,7 +56,12 @@ def _in_a_process(asked: list[Any], kept: str) -> list[Facts]:
     environment = {**os.environ, "TRITON_CACHE_DIR": kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment.pop("TRITON_INTERPRET", None)
     ended = subprocess.run(
-        [sys.executable, __file__], input=json.dumps(asked), env=environment, capture_output=True, text=True, check=False
+        [sys.executable, __file__],
+        input=json.dumps(asked),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if ended.returncode:
         raise RuntimeError(ended.stderr[-4000:])
@@ -102,4 +107,6 @@ def _resources(cubin: bytes, folder: Path) -> dict[str, int]:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as own:
         asked = json.load(sys.stdin)
-        json.dump([each for case, capability in asked for each in _facts(_case(case), capability, Path(own))], sys.stdout)
+        json.dump(
+            [each for case, capability in asked for each in _facts(_case(case), capability, Path(own))], sys.stdout
+        )

@@ -4,7 +4,6 @@ Triton reads TRITON_INTERPRET when it is loaded (the whole run of tests has it: 
 is compiled in processes of their own: compiling.py.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -58,8 +57,7 @@ class Interpreted(Device):
         assert len(arguments) == len(kernel.signature)
         self.launched.append(kernel.name)
         # What is nan or infinite is so on a GPU without a word.
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        with np.errstate(all="ignore"):
             kernel.function[(programs,)](*arguments, **kernel.constants)
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
@@ -76,8 +74,8 @@ class InterpretedTable(Table):
 
 
 @contextmanager
-def interpreting() -> Iterator[Interpreted]:
+def interpreting(device: Interpreted | None = None) -> Iterator[Interpreted]:
     """Within, optimizers of the CPU's tensors step on such a GPU."""
-    device = Interpreted()
+    device = device or Interpreted()
     with patch.object(devices, "device_of", lambda where: device):
         yield device

@@ -81,7 +81,9 @@ def numbers_for(case: Case, walk: CompiledPass, rows: int) -> Numbers:
 FEW = ("adamw", "adopt", "nadam")
 
 
-@pytest.mark.parametrize("name", [each if each in FEW else pytest.param(each, marks=pytest.mark.slow) for each in BY_WEIGHT])
+@pytest.mark.parametrize(
+    "name", [each if each in FEW else pytest.param(each, marks=pytest.mark.slow) for each in BY_WEIGHT]
+)
 def test_rows_of_every_rule(name: str) -> None:
     for types in ("float32", "float64"):
         case = Case(name, types, "chain")
@@ -131,7 +133,9 @@ def test_totals_of_many_tiles() -> None:
     case = Case("lamb")
     walk = case.walks["update"]
     sums = np.random.default_rng(6).random((2500, 2))
-    what = Between(walk.names, (Total(case.walks["sums 0"].totals[0], 1, by_tensor=False),), 2, apart=False, first=False)
+    what = Between(
+        walk.names, (Total(case.walks["sums 0"].totals[0], 1, by_tensor=False),), 2, apart=False, first=False
+    )
     call = Call(what, walk, numbers_for(case, walk, 3), sums).run()
     again = Call(what, walk, numbers_for(case, walk, 3), sums).run()
     column = call.after.numpy()[:, walk.names.index(what.totals[0].name)]
@@ -144,7 +148,7 @@ def test_the_guard(apart: bool) -> None:
     """A step is left out where a scaler has found something, or a sum of squares is nan or infinite."""
     case = Case("adamw")
     walk = case.walks["update"]
-    total = Total("clip_scale", 0, by_tensor=False, clip=True, raw=True)
+    total = Total("clip_scale", 0, by_tensor=apart, clip=True, raw=True)
     for bad, found, guard, stops in (
         (1.0, 0.0, True, 0.0), (np.nan, 0.0, True, 1.0), (np.inf, 0.0, True, 1.0), (np.inf, 0.0, False, 0.0),
         (1.0, 1.0, True, 1.0), (1.0, 1.0, False, 1.0), (np.nan, 1.0, True, 1.0), (1e300, 0.0, True, 0.0),
@@ -169,7 +173,8 @@ def test_a_scaler_and_steps_that_the_host_does_not_know() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("n_t +=", "n_t -="), ("= power(", "= maximum("), ("n_unscale / ", "n_unscale * "), ("stopped)", "0.0)")]
+    ("old", "new"),
+    [("n_t +=", "n_t -="), ("= power(", "= maximum("), ("n_unscale / ", "n_unscale * "), ("stopped)", "0.0)")],
 )
 def test_a_kernel_that_is_wrong_is_refused(old: str, new: str) -> None:
     right = between_kernel

@@ -124,9 +124,7 @@ def test_arguments_and_rows_give_the_same_bits() -> None:
     assert found[0]["v"][0].equal(found[1]["v"][0])
 
 
-def _walk(
-    walk: CompiledPass, memory: Memory, rows: Any, stop: float = 0.0, counted: Any = ()
-) -> torch.Tensor:
+def _walk(walk: CompiledPass, memory: Memory, rows: Any, stop: float = 0.0, counted: Any = ()) -> torch.Tensor:
     cut = even_layout([tensor.size for tensor in memory.tensors], TILE)
     numbers = Numbers(walk.names, len(memory.tensors))
     sums = torch.full((len(cut.tiles), max(len(walk.totals), 1)), 7.0, dtype=torch.float64)

@@ -80,7 +80,14 @@ def numbers_of(rule: type[Rule], walk: CompiledPass, tensors: int, rows: int = 1
     numbers.put(dict.fromkeys(walk.names, 0.5))
     numbers.put({**chain.NUMBERS, **{name: of.default for name, of in hypers(rule).items()}})
     step = np.arange(1.0, rows + 1)
-    given = {"unscale": -0.25, "clip_value": 1.5, "clip_scale": 0.75, "l2": 0.01, "shrink_cautious": 0.02, "t": 2 * step + 1}
+    given = {
+        "unscale": -0.25,
+        "clip_value": 1.5,
+        "clip_scale": 0.75,
+        "l2": 0.01,
+        "shrink_cautious": 0.02,
+        "t": 2 * step + 1,
+    }
     numbers.put({**given, **({"lr": 0.1 * step} if "lr" in numbers.place else {})})
     return numbers
 
@@ -126,7 +133,9 @@ def assert_same(found: torch.Tensor, expected: torch.Tensor, ulps: int, signs: b
     wrong = (~fine).nonzero().flatten()
     if len(wrong):
         at = wrong[0]
-        raise AssertionError(f"{case}: {len(wrong)} of {len(fine)} differ, first {found[at]!r}, by the CPU {expected[at]!r}")
+        raise AssertionError(
+            f"{case}: {len(wrong)} of {len(fine)} differ, first {found[at]!r}, by the CPU {expected[at]!r}"
+        )
 
 
 def takes(walk: CompiledPass, *operations: str) -> bool:

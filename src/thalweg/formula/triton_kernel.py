@@ -108,8 +108,8 @@ def between_kernel(what: Between, coefficients: tuple[Expression, ...], real: st
 def block(of: CompiledPass) -> int:
     """Weights that a program takes at a time: for each thread as many as `VECTOR` bytes hold of the narrowest type.
 
-    As many as it holds numbers to compute with, if else a thread had more than 4 vectors at once, or 2 where it adds up:
-    registers are few.
+    As many as it holds numbers to compute with, if else a thread had more than 4 vectors at once, or 2 where it adds
+    up: registers are few.
     """
     widths = [_WIDTHS[kind] for kind in of.dtypes.values()]
     weights = VECTOR // min(widths)
