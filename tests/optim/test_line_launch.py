@@ -4,8 +4,10 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import thalweg
 from thalweg.formula import Hyper, Rule, Scalar, State, Sum, Wrapper, maximum, mean, sqrt, where
@@ -99,6 +101,72 @@ class Totals(Rule):
         return lr * g / (1 + sqrt(along)) + lr * 1e-3 * across
 
 
+class ByRow(Rule):
+    """Keeps the mean square of each row, and waits for nothing else.
+
+    Source:  nowhere.
+    """
+
+    lr = Hyper(0.01)
+    beta = Hyper(0.9, below=1.0)
+    of_row = Sum("row")
+    v = State("of_rows", shape="row")
+    m = State("average")
+
+    @staticmethod
+    def sums(g):
+        return {"of_row": g * g}
+
+    @staticmethod
+    def after(of_row, v, columns, beta, t):
+        v = beta * v + (1 - beta) * of_row / columns
+        return {"v": v, "size": sqrt(v / (1 - beta**t)) + 1e-8}
+
+    @staticmethod
+    def step(g, m, size, beta, lr):
+        m = beta * m + (1 - beta) * g
+        return lr * m / size, m
+
+
+class Squares(Rule):
+    """Takes off each weight the sum of its row's squares.
+
+    Source:  nowhere.
+    """
+
+    lr = Hyper(1.0)
+    of_row = Sum("row")
+
+    @staticmethod
+    def sums(g):
+        return {"of_row": g * g}
+
+    @staticmethod
+    def after(of_row):
+        return {"taken": of_row}
+
+    @staticmethod
+    def step(taken, lr):
+        return lr * taken
+
+
+class AllSquares(Squares):
+    """Takes off each weight the sum of all squares of the parameter.
+
+    Source:  nowhere.
+    """
+
+    own = Sum("tensor")
+
+    @staticmethod
+    def sums(g):
+        return {"of_row": g * g, "own": g * g}
+
+    @staticmethod
+    def after(of_row, own):
+        return {"taken": own + 0 * of_row}
+
+
 class RowClip(Wrapper):
     """Shortens the step of each row to a root mean square.
 
@@ -126,6 +194,7 @@ MADE = {
     "totals": thalweg.optimizer(Totals),
     "adafactor": thalweg.Adafactor,
     "came": thalweg.CAME,
+    "by row": thalweg.optimizer(ByRow),
 }
 
 
@@ -175,6 +244,37 @@ def test_threads_change_no_bit(name: str) -> None:
         found[count] = params
     for count in (2, 3):
         same_bits(found[count], found[1], f"with {count} threads {name} moves the weights elsewhere")
+
+
+@pytest.mark.parametrize("rule", [Squares, AllSquares])
+def test_totals_are_added_in_one_order(rule: type[Rule]) -> None:
+    """In float64, where the order shows: by 16 lanes, a block of columns after the other; of a row, or of all rows."""
+    g = torch.randn((3, 2 * BLOCK + 70), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    p = torch.nn.Parameter(torch.zeros_like(g))
+    run(thalweg.optimizer(rule)([p]), [[g]])
+
+    def lanes(so_far: NDArray[np.float64], row: NDArray[np.float64]) -> NDArray[np.float64]:
+        for vector in np.pad(row, (0, -len(row) % 16)).reshape(-1, 16):
+            so_far = so_far + vector
+        return so_far
+
+    def total(of: NDArray[np.float64]) -> float:
+        while len(of) > 1:
+            of = of[: len(of) // 2] + of[len(of) // 2 :]
+        return float(of[0])
+
+    blocks = np.split(g.numpy() ** 2, [BLOCK, 2 * BLOCK], axis=1)
+    if rule is Squares:
+        expected = [sum(total(lanes(np.zeros(16), block[row])) for block in blocks) for row in range(3)]
+    else:
+        every = np.zeros(16)
+        for block in blocks:
+            for row in block:
+                every = lanes(every, row)
+        expected = [total(every)] * 3
+    assert (-p.detach()).numpy().tolist() == [[each] * g.shape[1] for each in expected]
+    # Another order is another number, or this would show nothing.
+    assert expected != [float((g[row] if rule is Squares else g).square().sum()) for row in range(3)]
 
 
 def test_half_precision_is_computed_in_float32() -> None:

@@ -1,11 +1,12 @@
 """The `llvm` reader of programs by line (`lines`): passes over weights by their rows, and walks along lines.
 
-A pass over weights goes through a block of columns row by row, so that what there is of the columns, their totals too,
-stays in the nearest cache. Totals by row are finished at the row's end. Totals by column belong to the tile until a
-walk along lines joins the tiles of a matrix, in their order: bits depend on the shapes alone, not on who computed what.
+A pass over weights goes from row to row, as memory lies. One that adds up by column, or over all, goes through a block
+of columns row by row: totals by column stay in the nearest cache, and all are added in that order. Totals by row are
+added block by block of the row. Totals by column belong to the tile until a walk along lines joins the tiles of a
+matrix, in their order: bits depend on the shapes alone, not on who computed what.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from .expression import Expression, coefficient, leaf
@@ -24,6 +25,9 @@ TILE = ("tensor", "matrix", "matrices", "row", "rows", "all_rows", "columns")
 GROUP = ("tensor", "matrix", "matrices", "all_rows", "columns", "parts")
 # So many columns are gone through at a time: of float64 totals, 8 kB.
 BLOCK = 1024
+# So many vectors in a turn of the loop, of a pass that adds up so and writes nothing: with one, a processor does not
+# look far enough ahead of memory (a fifth of what the summing passes of Adafactor and CAME take: measured).
+AT_ONCE = 4
 # Numbers in a vector along a line, which are float64.
 ALONG = 8
 
@@ -115,6 +119,8 @@ class _Weights(_Walk):
         self.slots = len(named)
         self.by = {by: [(n, e) for n, e in named if extents.get(n) == by] for by in ("row", "column")}
         self.of_tensor = [(i, e) for i, (n, e) in enumerate(named) if extents.get(n) not in self.by]
+        self.across = bool(self.by["column"]) or any(not _same_everywhere(e) for _, e in self.of_tensor)
+        """Whether it adds up over rows: then by blocks of columns."""
 
     def of_extent(self, extent: str) -> list[str]:
         """The operands that are read of an extent; totals by line are only written."""
@@ -158,22 +164,30 @@ class _Weights(_Walk):
                 place = self.plus(self.times(tile, str(len(self.by["column"]))), str(k))
                 base = self.pointer(self.word(targets, place))
                 into[name] = self.new(f"getelementptr double, ptr {base}, i64 {self.times(i, columns)}")
-            with self.loop("0", columns, str(BLOCK)) as left:
-                right = self.least(self.plus(left, str(BLOCK)), columns)
+            with self.loop("0", columns, str(BLOCK) if self.across else columns) as left:
+                right = self.least(self.plus(left, str(BLOCK)), columns) if self.across else columns
                 for target in into.values():
                     self.each(left, right, partial(self.clear, target))
                 with self.loop(first_row, self.plus(first_row, at["rows"])) as row:
                     own = {leaf("row", n): self.one(n, begins[n], row) for n in self.of_extent("row")}
                     start = self.times(row, columns)
-                    totals = [self.variable(self.doubles, "zeroinitializer") for _ in self.by["row"]]
-                    body = partial(self.some, begins, into, {**known, **own}, lanes, totals, start, first_column)
-                    self.each(left, right, body)
-                    for (name, _), variable in zip(self.by["row"], totals, strict=True):
-                        place = self.element(name, begins[name], row)
-                        found = self.added(self.get(variable, self.doubles), "double")
-                        begun = self.new(f"icmp ne i64 {left}, 0")
-                        before = self.new(f"select i1 {begun}, double {self.get(place, 'double')}, double 0.0")
-                        self.set(place, "double", self.new(f"fadd double {before}, {found}"))
+                    some = partial(self.some, begins, into, {**known, **own}, lanes, start, first_column)
+                    if self.across or not self.by["row"]:
+                        self.block(left, right, row, begins, some)
+                    else:
+                        with self.loop(left, right, str(BLOCK)) as first:
+                            self.block(first, self.least(self.plus(first, str(BLOCK)), right), row, begins, some)
+
+    def block(self, first: str, end: str, row: str, begins: Mapping[str, str], some: Callable[..., None]) -> None:
+        """Some weights of a row, and what they add to its totals."""
+        totals = [self.variable(self.doubles, "zeroinitializer") for _ in self.by["row"]]
+        self.each(first, end, partial(some, totals), AT_ONCE if self.across and not self.kernel.writes else 1)
+        for (name, _), variable in zip(self.by["row"], totals, strict=True):
+            place = self.element(name, begins[name], row)
+            found = self.added(self.get(variable, self.doubles), "double")
+            begun = self.new(f"icmp ne i64 {first}, 0")
+            before = self.new(f"select i1 {begun}, double {self.get(place, 'double')}, double 0.0")
+            self.set(place, "double", self.new(f"fadd double {before}, {found}"))
 
     def clear(self, target: str, column: str, mask: str | None) -> None:
         place = self.new(f"getelementptr double, ptr {target}, i64 {column}")
@@ -181,7 +195,7 @@ class _Weights(_Walk):
 
     def some(
         self, begins: Mapping[str, str], into: Mapping[str, str], given: Registers, lanes: Sequence[str],
-        totals: Sequence[str], start: str, first_column: str, column: str, mask: str | None,
+        start: str, first_column: str, totals: Sequence[str], column: str, mask: str | None,
     ) -> None:  # fmt: skip
         """Sixteen weights of a row: read, compute, add up, write."""
         index = {"weight": self.plus(start, column), "column": self.plus(first_column, column)}

@@ -103,11 +103,17 @@ class Loops(Vectors):
         self.put(f"br label %again{n}")
         self.label(f"done{n}")
 
-    def each(self, start: str, stop: str, body: Body) -> None:
-        """All elements from start to stop, vector by vector."""
+    def each(self, start: str, stop: str, body: Body, at_once: int = 1) -> None:
+        """All elements from start to stop, vector by vector; so many of them in a turn of the loop, while there are."""
         length = self.new(f"sub i64 {stop}, {start}")
         whole = self.new(f"and i64 {length}, -{self.width}")
         end = self.new(f"add i64 {start}, {whole}")
+        if at_once > 1:
+            begin, turn = start, self.width * at_once
+            start = self.plus(begin, self.new(f"and i64 {length}, -{turn}"))
+            with self.loop(begin, start, str(turn)) as i:
+                for k in range(at_once):
+                    body(self.plus(i, str(k * self.width)), None)
         with self.loop(start, end, str(self.width)) as i:
             body(i, None)
         left = self.new(f"sub i64 {stop}, {end}")

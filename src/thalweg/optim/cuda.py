@@ -7,11 +7,14 @@ all of them, and calling one takes a microsecond or two.
 import ctypes
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from numpy.typing import NDArray
@@ -50,6 +53,24 @@ def _driver() -> ctypes.CDLL:
     return ctypes.CDLL("libcuda.so.1")
 
 
+@contextmanager
+def _relaxed(recording: bool) -> Iterator[None]:
+    """Within, this thread may allocate memory of the host although it records a graph, of which that is no part."""
+    mode = ctypes.c_int(2)  # CU_STREAM_CAPTURE_MODE_RELAXED
+    if recording:
+        _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+    try:
+        yield
+    finally:
+        if recording:
+            _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+
+
+@cache
+def _compilers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="thalweg compiles")
+
+
 def _checked(name: str, *arguments: Any) -> None:
     """Call one of the driver's functions; RuntimeError if it says that something is wrong."""
     code = getattr(_driver(), name)(*arguments)
@@ -86,17 +107,32 @@ class CudaDevice(Device):
         major, minor = torch.cuda.get_device_capability(self.index)
         self._capability = 10 * major + minor
         self._functions: dict[DeviceKernel, _Function] = {}
+        self._compiling: dict[DeviceKernel, Future[Any]] = {}
         self._loading = Lock()
+        self._stream = torch.cuda.current_stream(self.index)
+        self._made: WeakSet[torch.Tensor] = WeakSet()
+        """The memory on the device that is ours."""
 
     def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         with ordinary():
-            return torch.zeros(*shape, dtype=dtype, device=self._where)
+            made = torch.zeros(*shape, dtype=dtype, device=self._where)
+        self._made.add(made)
+        return made
 
     def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
-        return SentTable(self.zeros(shape, dtype), self._pinned)
+        return SentTable(self.zeros(shape, dtype), self._pinned, self)
+
+    def begin(self) -> None:
+        if self.recording or torch._C._cuda_getCurrentRawStream(self.index) == self._stream.cuda_stream:
+            return
+        # What the last step has been given to do reads tables that this one writes.
+        before, self._stream = self._stream, torch.cuda.current_stream(self.index)
+        self._stream.wait_stream(before)
+        for made in self._made:
+            made.record_stream(self._stream)
 
     def _pinned(self, like: torch.Tensor) -> Pinned:
-        with ordinary():
+        with ordinary(), _relaxed(self.recording):
             memory = torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
         return Pinned(memory, memory.numpy(), torch.cuda.Event())  # type: ignore[no-untyped-call]
 
@@ -107,6 +143,10 @@ class CudaDevice(Device):
     @property
     def recording(self) -> bool:
         return torch.cuda.is_current_stream_capturing()
+
+    def expect(self, kernel: DeviceKernel) -> None:
+        with self._loading:
+            self._begin(kernel)
 
     def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:
         function = self._functions.get(kernel) or self._loaded(kernel)
@@ -130,8 +170,13 @@ class CudaDevice(Device):
                 self._functions[kernel] = self._load(kernel)
             return self._functions[kernel]
 
+    def _begin(self, kernel: DeviceKernel) -> None:
+        if kernel not in self._functions and kernel not in self._compiling:
+            self._compiling[kernel] = _compilers().submit(kernel.compiled, self._capability)
+
     def _load(self, kernel: DeviceKernel) -> _Function:
-        compiled = kernel.compiled(self._capability)
+        self._begin(kernel)
+        compiled = self._compiling.pop(kernel).result()
         module, handle = ctypes.c_void_p(), ctypes.c_void_p()
         with torch.cuda.device(self.index):
             _checked("cuCtxSetCurrent", self._context)

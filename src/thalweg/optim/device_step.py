@@ -21,7 +21,7 @@ from thalweg.formula import Scalar, Sum
 from thalweg.formula.kernel import CompiledPass
 from thalweg.formula.rule import parts
 from thalweg.formula.triton_between import ROWS, Between, Total
-from thalweg.formula.triton_kernel import between_kernel
+from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 
 from .device_task import HostRows, Tables
 from .devices import Device
@@ -176,12 +176,15 @@ class DeviceStep:
         on = self._of[x]
         stop = self._go if go else self._stop
         joined = self._joined.pop(x, None)
+        known = joined is None and x not in self._began and not self.unknown
+        on.tables.expect(walk, not walk.width or (known and len(x.numbers.values) == 1), bool(counted))
         if joined is None and not walk.width:
             self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (), counted)))
             return
-        if joined is None and x not in self._began and not self.unknown:
+        if known:
             rows = HostRows(walk, x.tiles, x.claims, x.numbers, self.device)
-            self.parts += rows.parts(1)[:-1]
+            # There may be more rows than when this was planned.
+            self.parts += (Call(rows.fit), *rows.parts(1)[:-1])
             self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, rows.given, counted)))
             return
         made = self._between(x, walk, joined)
@@ -228,6 +231,14 @@ class _Between:
             table.put(joined.begins[x] + np.cumsum([0, *counts]))
             self._first_tile = table.there
         self._limit = getattr(step, "_clip", (np.inf, 0.0))
+        step.device.expect(self._kernel())
+
+    @property
+    def _by_tensor(self) -> bool:
+        return self._apart or self._x.separate
+
+    def _kernel(self) -> DeviceKernel:
+        return between_kernel(replace(self._what, apart=self._by_tensor), self._coefficients, self._walk.real)
 
     def run(self) -> None:
         step, x, on = self._step, self._x, self._on
@@ -243,11 +254,9 @@ class _Between:
         signals = step.ahead.signals
         found = step._go if signals.found is None else signals.found
         scale = step._one if signals.scale is None else signals.scale
-        apart = self._apart or x.separate
-        kernel = between_kernel(replace(self._what, apart=apart), self._coefficients, self._walk.real)
-        programs = count if apart else -(-count // ROWS)
+        programs = count if self._by_tensor else -(-count // ROWS)
         step.device.launch(
-            kernel, programs,
+            self._kernel(), programs,
             (on.numbers.there, count, self.rows, self._sums, self._tiles, self._first_tile, *self._limit,
              on.settled.extra, found, scale, step._stop, on.settled.left_out),
         )  # fmt: skip

@@ -51,6 +51,10 @@ class Tables:
             self._row_of.put(now)
         return self._row_of.there
 
+    def expect(self, of: CompiledPass, uniform: bool, counts: bool = False) -> None:
+        """A walk is going to be taken; see `Device.expect`."""
+        self.device.expect(walk_kernel(of, self.names, uniform, counts))
+
     def walk(
         self, of: CompiledPass, sums: torch.Tensor, stop: torch.Tensor, rows: Sequence[Argument],
         counted: Sequence[Argument] = (),
@@ -95,6 +99,7 @@ class DeviceTask(HostRows):
         self._tables = tables
         self._sums = tables.device.zeros((max(len(tiles), 1), max(len(walk.totals), 1)), torch.float64)
         self._go = tables.device.zeros((1,), torch.float32)
+        tables.expect(walk, uniform=len(numbers.values) == 1)
 
     def walk_over(self) -> None:
         """Take the pass; the rows are made."""

@@ -38,6 +38,14 @@ class Device(ABC):
     def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
         """Memory on the device that the host writes, of 0."""
 
+    def expect(self, kernel: DeviceKernel) -> None:
+        """Begin to make ready a kernel that is to be launched: several are compiled at once."""
+        return
+
+    def begin(self) -> None:
+        """A step begins, on whatever stream is the current one now."""
+        return
+
     @abstractmethod
     def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:
         """Have so many programs run, after what the device has been given to do so far."""

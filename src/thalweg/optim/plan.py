@@ -110,6 +110,7 @@ class Plan:
     direct: bool
     """Whether a step can be one call of machine code."""
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
+    _recorded: list[Steps] = field(default_factory=list)
 
     def fits(self, groups: Sequence[Group], switches: tuple[Switches, ...], states: WatchedState) -> bool:
         """Whether groups, switches and states are as planned, or can be adopted.
@@ -146,8 +147,11 @@ class Plan:
         """The parts of the step that is about to be taken, with its numbers."""
         for x in self.launches:
             x.fill(numbers, how)
-        if ahead.recording:  # what a graph reads is its own
-            return steps(self.launches, how, measured, ahead)
+            if x.device is not None:
+                x.device.begin()
+        if ahead.recording:  # what a graph reads is its own, and lives as long as this
+            self._recorded.append(steps(self.launches, how, measured, ahead))
+            return self._recorded[-1]
         key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
         if key not in self._steps:
             if len(self._steps) > 8:  # options that change all the time

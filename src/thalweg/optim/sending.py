@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .devices import Table
+from .devices import Device, Table
 
 
 class Event(Protocol):
@@ -36,16 +36,20 @@ class SentTable(Table):
     Were there one piece, the host would have to wait, or would change what the device has yet to copy.
     """
 
-    def __init__(self, there: torch.Tensor, pinned: Callable[[torch.Tensor], Pinned]) -> None:
+    def __init__(self, there: torch.Tensor, pinned: Callable[[torch.Tensor], Pinned], device: Device) -> None:
         """``pinned`` makes one more piece, for a tensor like the given one."""
-        self.there, self._pinned = there, pinned
+        self.there, self._pinned, self._device = there, pinned, device
         self.pieces: list[Pinned] = []
+        self._recorded: list[Pinned] = []
+        """Of graphs, which copy them again whenever they run."""
 
     def put(self, array: NDArray[Any]) -> None:
-        free = next((each for each in self.pieces if each.copied.query()), None)
+        recording = self._device.recording
+        free = None if recording else next((each for each in self.pieces if each.copied.query()), None)
         if free is None:
             free = self._pinned(self.there)
-            self.pieces.append(free)
+            (self._recorded if recording else self.pieces).append(free)
         np.copyto(free.view, array)
         self.there.copy_(free.memory, non_blocking=True)
-        free.copied.record()
+        if not recording:
+            free.copied.record()

@@ -45,7 +45,7 @@ class Stepper:
         ahead = self._ahead(plan, how, signals, counted, telemetry)
         why = waits(plan.launches, how, measured, ahead) if ahead.scaled or ahead.recording else None
         if ahead.recording and (why or plan.created):
-            why = why or "the first step makes the states, so take one before recording"
+            why = why or "the first one makes the states, so take it before recording"
             raise RuntimeError(f"a CUDA graph cannot record this step: {why}")
         if why:
             raise RuntimeError(f"the scaler's numbers are on the device, and this step has to know them: {why}")
