@@ -12,14 +12,14 @@ number either: it counts on, and ``extra``, on the device, is what its counts ar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from thalweg.formula import Scalar, Sum
+from thalweg.formula import Rule, Scalar, Sum
 from thalweg.formula.kernel import CompiledPass
-from thalweg.formula.rule import parts
+from thalweg.formula.rule import inner, parts
 from thalweg.formula.triton_between import ROWS, Between, Total
 from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 
@@ -58,7 +58,18 @@ class Ahead:
         return self.scaled, self.recording, self.counted, self.watched
 
 
-def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> str | None:
+class Launched(Protocol):
+    """What is asked of a launch to know whether a step waits."""
+
+    @property
+    def rule(self) -> type[Rule]: ...
+    @property
+    def device(self) -> Device | None: ...
+    @property
+    def stages(self) -> Sequence[int]: ...
+
+
+def waits(launches: Sequence[Launched], how: How, measured: bool, ahead: Ahead) -> str | None:
     """Why a step has to wait for the device, in words; None if it need not."""
     if not launches:
         return "there is nothing to do"
@@ -74,7 +85,7 @@ def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) ->
         return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
         if parts(x.rule, Scalar) and (unknown or x.stages):
-            return f"{x.rule.__name__} keeps numbers that follow from sums, or from steps that may be left out"
+            return f"{inner(x.rule).__name__} keeps numbers that follow from sums, or from steps that may be left out"
     return None
 
 
