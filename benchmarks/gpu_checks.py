@@ -54,8 +54,8 @@ def _checks() -> dict[str, Check]:
     for name in ("adamw", "lamb", "prodigy"):
         found[f"{name}/skip"] = Check(name, {"nonfinite": "skip"}, spoiled=True)
         found[f"{name}/skip, clip"] = Check(name, {"nonfinite": "skip", "clip_norm": 0.5}, spoiled=True)
-        found[f"{name}/scaler"] = Check(name, spoiled=True, scaled=True)
-        found[f"{name}/scaler, clip"] = Check(name, {"clip_norm": 0.5}, spoiled=True, scaled=True)
+        found[f"{name}/scaler"] = Check(name, {"amp_fused": True}, spoiled=True, scaled=True)
+        found[f"{name}/scaler, clip"] = Check(name, {"amp_fused": True, "clip_norm": 0.5}, spoiled=True, scaled=True)
     for dtype in (torch.bfloat16, torch.float16, torch.float64):
         found[f"adamw/{dtype}"] = Check("adamw", dtype=dtype)
     # First those that are timed.
@@ -160,12 +160,15 @@ def ulps(one: torch.Tensor, other: torch.Tensor) -> float:
         return torch.inf
     if bool((one.isnan() != other.isnan()).any()):
         return torch.inf
-    places = [torch.where(x.isnan(), 0.0, _place(x)) for x in (one, other)]
-    return float((places[0] - places[1]).abs().max()) if one.numel() else 0.0
+    places = [torch.where(x.isnan(), 0, _place(x)) for x in (one, other)]
+    apart = (places[0] - places[1]).abs().double()
+    across = places[0].double().abs() + places[1].double().abs()  # the other difference might not fit
+    apart = torch.where(places[0].sign() * places[1].sign() < 0, across, apart)
+    return float(apart.max()) if one.numel() else 0.0
 
 
 def _place(x: torch.Tensor) -> torch.Tensor:
-    """Which number of its type each is, from 0 outwards; float64."""
+    """Which number of its type each is, from 0 outwards; int64."""
     whole = x.contiguous().view(_WHOLE[x.itemsize]).to(torch.int64)
     lowest = torch.iinfo(_WHOLE[x.itemsize]).min
-    return torch.where(whole < 0, -(whole - lowest).double(), whole.double())
+    return torch.where(whole < 0, lowest - whole, whole)
