@@ -14,7 +14,7 @@ import torch
 import thalweg
 from thalweg.formula import Decay, Hyper, Rule, State, Switch, chain, log_uniform, sign
 from thalweg.formula.expression import Expression
-from thalweg.optim import reading, torch_launch
+from thalweg.optim import flat_launch, reading
 from thalweg.testing import Conformance
 
 Step = Callable[..., Any]
@@ -423,15 +423,15 @@ class TestFallbackDisagrees(Plain):
 
     @pytest.fixture(autouse=True)
     def shrinking(self, monkeypatch):
-        plain = torch_launch.TorchLaunch._update
+        plain = flat_launch.FlatLaunch._update
 
         def update(self, *arguments, **named):
             plain(self, *arguments, **named)
             with torch.no_grad():
-                for p in self.params:
+                for p in self.members.params:
                     p.mul_(0.999)
 
-        monkeypatch.setattr(torch_launch.TorchLaunch, "_update", update)
+        monkeypatch.setattr(flat_launch.FlatLaunch, "_update", update)
 
 
 class TestFallsBack(Plain):

@@ -17,6 +17,9 @@ os.environ.setdefault("THALWEG_CACHE", tempfile.mkdtemp(prefix="thalweg-test-"))
 # Several test processes share the cores: threads that wait must not spin. Set before torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# Kernels for GPUs run in Triton's interpreter, which it has to know when it is loaded: tests/gpu/interpreted.py.
+os.environ.setdefault("TRITON_INTERPRET", "1")
+
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts to interrupt it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

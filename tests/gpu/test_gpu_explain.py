@@ -32,8 +32,13 @@ def test_who_serves_it() -> None:
         (thalweg.AdamW, {"clip_norm": 1.0, "nonfinite": "skip"}, "cpu no step waits for it"),
         (thalweg.LAMB, {"clip_norm": 1.0}, "cpu no step waits for it"),
         (thalweg.AdamW, {"nonfinite": "raise"}, "cpu every step waits for it, since nonfinite='raise' has to know"),
+        (
+            thalweg.SOAP,
+            {"nonfinite": "skip"},
+            "cpu every step waits for it, since SOAP keeps what products of matrices make",
+        ),
         (thalweg.Prodigy, {}, "cpu every step waits for it, since Prodigy keeps numbers that follow from sums"),
-        (thalweg.AdamW, {"schedule": FALLING}, "cpu under a GradScaler every step waits for it, since a schedule"),
+        (thalweg.AdamW, {"schedule": FALLING}, "cpu where a GradScaler or a learning rate is on it every step waits"),
         (thalweg.AdamW, {"schedule": FALLING, "nonfinite": "skip"}, "cpu every step waits for it, since a schedule"),
     ],
 )

@@ -209,7 +209,7 @@ def test_readers_and_their_reasons() -> None:
         "1 parameter, 7 weights, bfloat16 (average float32): 22 bytes a weight, 154 bytes a step",
     ]
     assert said["torch"] == [
-        "one by one, as its memory has gaps: 1 parameter, 5 weights, 'gaps'",
+        "many at once, as its memory has gaps: 1 parameter, 5 weights, 'gaps'",
         "one by one, as it is a Marked: 1 parameter, 3 weights, 'marked'",
         "one by one, as it is on meta: 1 parameter, 2 weights, 'elsewhere'",
     ]

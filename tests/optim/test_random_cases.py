@@ -20,7 +20,7 @@ from thalweg.formula.compose import live_states
 from thalweg.formula.declared import CHAIN_DECAYS
 from thalweg.formula.rule import decay_kind, hypers, of_matrices, parts, shaped
 from thalweg.formula.torch_reader import Trained
-from thalweg.optim import Optimizer, build
+from thalweg.optim import Optimizer, build, reading
 from thalweg.rules import CATALOGUE
 from thalweg.testing import cases, oracle
 from thalweg.wrappers import Cautious
@@ -268,6 +268,15 @@ calmly = settings(deadline=None, derandomize=True, suppress_health_check=[Health
 @settings(calmly, max_examples=120)
 def test_some(of: Case) -> None:
     run(of)
+
+
+@given(case())
+@settings(calmly, max_examples=40)
+def test_some_without_kernels(of: Case) -> None:
+    """By torch operations, many tensors at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "available", lambda: False)
+        run(of)
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ _HEAD = """import triton
 import triton.language as tl
 
 from thalweg.formula.triton_functions import (
-    abs, cos, divided, exp, floor, log, maximum, minimum, negated, power, sin, sqrt, total, where
+    abs, by_thread, cos, divided, exp, floor, log, maximum, minimum, negated, power, sin, sqrt, total, where
 )
 
 """
@@ -96,12 +96,9 @@ def walk(
     ``uniform``  whether coefficients, the same for all tensors, are the last arguments, in place of rows.
     ``counts``   whether to add ``step`` to each tensor's ``extra``, less 1 if the step is left out.
     """
-    width = len(kernel.coefficients)
+    width, totals = len(kernel.coefficients), len(kernel.totals)
     given = ["extra", "step"] if counts else []
     given += [f"c{i}" for i in range(width)] if uniform else ["row_of", "rows"]
-    computed, outputs = _computed(f"{name}_values", kernel, real)
-    reads = kernel.operands
-    totals = len(kernel.totals)
     text = Text(real)
     put = text.put
     put("tile = tl.program_id(0).to(tl.int64)")
@@ -109,9 +106,8 @@ def walk(
     put("start = tl.load(tiles + 3 * tile + 1)")
     put("count = tl.load(tiles + 3 * tile + 2).to(tl.int32)")
     for k in range(totals):
-        put(f"added{k} = tl.zeros([BLOCK], tl.float64)")
-        put(f"rest{k} = tl.zeros([LANES], tl.float64)")
-    for operand in reads:
+        put(f"added{k} = tl.zeros([LANES], tl.float64)")
+    for operand in kernel.operands:
         put(f"at_{operand} = tl.load(columns + {places[operand]} * tensors + tensor)")
     put("stopped = tl.load(stop) != 0.0")
     if counts:
@@ -124,61 +120,63 @@ def walk(
     for i in range(width):
         at = f"tl.load(rows + row * {width} + {i})"
         put(f"c{i} = tl.full((), c{i}, tl.{real})" if uniform else f"c{i} = {at}")
-    for operand in reads:
+    for operand in kernel.operands:
         put(f"b_{operand} = at_{operand}.to(tl.pointer_type(tl.{dtypes[operand]})) + start")
-    put(f"aligned = ({' | '.join(f'at_{operand}' for operand in reads)}) % 16 == 0")
+    put(f"aligned = ({' | '.join(f'at_{operand}' for operand in kernel.operands)}) % 16 == 0")
     put("full = tl.where(aligned, count // BLOCK * BLOCK, 0)")
     for masked in (False, True):
         text.depth = 2
         put("for first in range(full, count, LANES):" if masked else "for first in range(0, full, BLOCK):")
         text.depth = 3
-        if masked:
-            put("lanes = first + tl.arange(0, LANES)")
-            put("there = lanes < count")
-        else:
-            put("lanes = tl.multiple_of(first, BLOCK) + tl.arange(0, BLOCK)")
-        for operand in reads:
-            put(f"p_{operand} = {f'b_{operand}' if masked else f'tl.multiple_of(b_{operand}, 16)'} + lanes")
-            load = f"tl.load(p_{operand}, mask=there, other=0.0)" if masked else f"tl.load(p_{operand})"
-            put(f"v_{operand} = {load}.to(tl.{real})")
-        values = ", ".join([*(f"v_{operand}" for operand in reads), *(f"c{i}" for i in range(width))])
-        put(f"{', '.join(outputs)} = {name}_values({values})")
-        for k in range(totals):
-            put(f"rest{k} += tl.where(there, t{k}, 0.0)" if masked else f"added{k} += t{k}")
-        for operand, _ in kernel.writes:
-            mask = ", mask=there" if masked else ""
-            put(f"tl.store(p_{operand}, {_rounded(f'n_{operand}', dtypes[operand], real)}{mask})")
+        _block(text, kernel, dtypes, masked)
     text.depth = 1
     for k in range(totals):
-        put(f"tl.store(sums + tile * {totals} + {k}, tl.sum(added{k}, axis=0) + tl.sum(rest{k}, axis=0))")
+        put(f"tl.store(sums + tile * {totals} + {k}, tl.sum(added{k}, axis=0))")
     arguments = ["tiles", "columns", "tensors", "sums", "stop", *given, "BLOCK: tl.constexpr", "LANES: tl.constexpr"]
-    head = f"@triton.jit\ndef {name}({', '.join(arguments)}):\n"
-    return computed + "\n\n" + head + "\n".join(text.lines) + "\n"
+    return f"@triton.jit\ndef {name}({', '.join(arguments)}):\n" + "\n".join(text.lines) + "\n"
 
 
-def _computed(name: str, kernel: Kernel, real: str) -> tuple[str, list[str]]:
-    """The function that computes what a block adds up and writes, and the names of that: of values alone."""
-    text = Text(real)
-    text.names |= {weight(operand): f"v_{operand}" for operand in kernel.operands}
+def _block(text: Text, kernel: Kernel, dtypes: Mapping[str, str], masked: bool) -> None:
+    """A block of weights: read, compute, add up, write.
+
+    All is read before anything is written, and written as soon as it is known, the states before the weights: what is
+    written needs no register while roots and quotients are worked out.
+    """
+    put, real = text.put, text.real
+    text.names = {weight(operand): f"v_{operand}" for operand in kernel.operands}
     text.names |= {coefficient(i): f"c{i}" for i in range(len(kernel.coefficients))}
-    arguments = [*text.names.values()]
-    outputs = []
-    like = f"v_{kernel.operands[-1]}"
+    if masked:
+        put("lanes = first + tl.arange(0, LANES)")
+        put("there = lanes < count")
+    else:
+        put("lanes = tl.multiple_of(first, BLOCK) + tl.arange(0, BLOCK)")
+    for operand in kernel.operands:
+        put(f"p_{operand} = {f'b_{operand}' if masked else f'tl.multiple_of(b_{operand}, 16)'} + lanes")
+        load = f"tl.load(p_{operand}, mask=there, other=0.0)" if masked else f"tl.load(p_{operand})"
+        put(f"v_{operand} = {load}.to(tl.{real})")
     for k, total in enumerate(kernel.totals):
         if total.op == "*" and total.arguments[0] == total.arguments[1]:  # squares are taken in float64: none is lost
-            text.put(f"f{k} = {text.value(total.arguments[0])}.to(tl.float64)")
-            text.put(f"t{k} = f{k} * f{k}")
+            put(f"f{k} = {_spread(text, total.arguments[0])}.to(tl.float64)")
+            put(f"t{k} = f{k} * f{k}")
         else:
-            text.put(f"t{k} = {text.value(total)}.to(tl.float64)")
-        outputs.append(f"t{k}")
-    for operand, e in kernel.writes:
-        value = text.value(e)
-        if not _of_weights(e):
-            value = f"tl.broadcast_to({value}, {like}.shape)"
-        text.put(f"n_{operand} = {value}")
-        outputs.append(f"n_{operand}")
-    text.put(f"return {', '.join(outputs)}")
-    return f"@triton.jit\ndef {name}({', '.join(arguments)}):\n" + "\n".join(text.lines), outputs
+            put(f"t{k} = {_spread(text, total)}.to(tl.float64)")
+        put(f"added{k} += {f'tl.where(there, t{k}, 0.0)' if masked else f'by_thread(t{k}, LANES)'}")
+    for operand, e in sorted(kernel.writes, key=lambda write: _slow(write[1])):
+        mask = ", mask=there" if masked else ""
+        put(f"tl.store(p_{operand}, {_rounded(_spread(text, e), dtypes[operand], real)}{mask})")
+
+
+def _slow(e: Expression) -> bool:
+    """Whether a value takes a root, a quotient or a function of weights."""
+    if e.op in ("weight", "constant", "coefficient"):
+        return False
+    return e.op in ("/", "sqrt", "exp", "log", "cos", "sin") or any(map(_slow, e.arguments))
+
+
+def _spread(text: Text, e: Expression) -> str:
+    """The name of a value, one for each weight of a block."""
+    value = text.value(e)
+    return value if _of_weights(e) else f"tl.broadcast_to({value}, v_g.shape)"
 
 
 def _of_weights(e: Expression) -> bool:

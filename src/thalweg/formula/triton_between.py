@@ -44,7 +44,8 @@ class Between:
 
     ``names``  those of the step's numbers; ``width``, how many totals a tile has; ``apart``, whether each tensor has
                a row of its own.
-    ``first``  whether it is the first of a step, and sets ``stop``; ``guard``: also where a total is not finite.
+    ``first``  whether it is the first of a step, and sets ``stop``; ``guard``: also where the first of a tile's totals,
+               over all, is not finite.
     """
 
     names: tuple[str, ...]
@@ -83,6 +84,10 @@ def between(name: str, what: Between, coefficients: Sequence[Expression], real: 
         put(f"n_t += tl.load(extra + {'row' if what.apart else '0'})")
     if what.first:
         put("stopped = tl.load(found)")
+    if what.guard:
+        # A finite number less itself is 0; all else is nan.
+        put(f"everything = total(sums, 0, tiles, {what.width}, 0, TILES)")
+        put("stopped = tl.where(everything - everything == 0.0, stopped, 1.0)")
     for total in what.totals:
         _total(text, total, what)
     if what.first:
@@ -102,10 +107,6 @@ def _total(text: Text, total: Total, what: Between) -> None:
     put(f"{name} = total(sums, {of}, {what.width}, {total.place}, TILES)")
     if not what.apart:
         put(f"{name} = tl.zeros([ROWS], tl.float64) + {name}")
-    if what.guard and not total.by_tensor:
-        # Finite less itself is 0; all else is nan.
-        put(f"stopped = tl.where(tl.min({name} - {name}, axis=0) == 0.0, stopped, 1.0)" if not what.apart
-            else f"stopped = tl.where({name} - {name} == 0.0, stopped, 1.0)")  # fmt: skip
     if total.raw:
         put(f"{name} = {name} * (n_unscale * n_unscale)")
     if total.clip:

@@ -99,6 +99,12 @@ def power(a, b):
 
 
 @triton.jit
+def by_thread(a, LANES: tl.constexpr):
+    """What each of so many threads has of a block, added up by itself."""
+    return tl.sum(tl.reshape(a, [LANES, a.shape[0] // LANES]), axis=1)
+
+
+@triton.jit
 def total(sums, first, last, WIDTH: tl.constexpr, PLACE: tl.constexpr, LANES: tl.constexpr):
     """What the tiles from the first to before the last have added up, one of WIDTH totals, in a fixed order."""
     added = tl.zeros([LANES], tl.float64)

@@ -4,7 +4,7 @@ Triton is the compiler alone: for any GPU, on any machine, with or without one. 
 """
 
 import linecache
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -18,6 +18,9 @@ from .triton_between import Between, between
 
 # Triton's words for element types, and for what arguments are.
 _TYPES = {"float32": "fp32", "float64": "fp64"}
+_WIDTHS = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+REGISTERS = {"float32": 72, "float64": 128}
+"""The most that a thread of the catalogue's passes has: a multiprocessor of 65,536 holds 7 programs, 4 in float64."""
 _TABLES = {"tiles": "*i64", "columns": "*i64", "tensors": "i64", "sums": "*fp64", "stop": "*fp32"}
 _COUNTED = {"extra": "*fp64", "step": "fp64"}
 _BETWEEN = {
@@ -38,12 +41,14 @@ class DeviceKernel:
     """One kernel as text.
 
     ``signature``  Triton's types of its arguments, by name; ``constants``, of those that are known when it is compiled.
+    ``registers``  how many a thread may have at most; None: as many as the compiler likes.
     """
 
     name: str
     text: str
     signature: Mapping[str, str]
     constants: Mapping[str, int]
+    registers: int | None = None
 
     @cached_property
     def function(self) -> Any:
@@ -62,6 +67,7 @@ class DeviceKernel:
         signature = {**self.signature, **dict.fromkeys(self.constants, "constexpr")}
         source = ASTSource(self.function, signature=signature, constexprs=dict(self.constants))
         options = {"num_warps": WARPS, "enable_fp_fusion": False}
+        options |= {} if self.registers is None else {"maxnreg": self.registers}
         return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
 
 
@@ -85,8 +91,8 @@ def walk_kernel(of: CompiledPass, places: tuple[str, ...], uniform: bool, counts
     kind = _TYPES[of.real]
     rows = {f"c{i}": kind for i in range(of.width)} if uniform else {"row_of": "*i64", "rows": f"*{kind}"}
     signature = {**_TABLES, **(_COUNTED if counts else {}), **rows}
-    constants = {"BLOCK": block(of.dtypes.values()), "LANES": 32 * WARPS}
-    return DeviceKernel("walk", text, signature, constants)
+    constants = {"BLOCK": block(of), "LANES": 32 * WARPS}
+    return DeviceKernel("walk", text, signature, constants, _registers(of))
 
 
 @cache
@@ -99,7 +105,22 @@ def between_kernel(what: Between, coefficients: tuple[Expression, ...], real: st
     return DeviceKernel("between", text, signature, {"ROWS": ROWS, "TILES": TILES})
 
 
-def block(dtypes: Sequence[str] | Any) -> int:
-    """Weights that a program takes at a time: for each thread as many as `VECTOR` bytes hold of the narrowest type."""
-    widths = {"float64": 8, "float32": 4}
-    return 32 * WARPS * (VECTOR // min(widths.get(kind, 2) for kind in dtypes))
+def block(of: CompiledPass) -> int:
+    """Weights that a program takes at a time: for each thread as many as `VECTOR` bytes hold of the narrowest type.
+
+    As many as it holds numbers to compute with, if else a thread had more than 4 vectors at once, or 2 where it adds
+    up: registers are few.
+    """
+    widths = [_WIDTHS[kind] for kind in of.dtypes.values()]
+    weights = VECTOR // min(widths)
+    fits = weights * sum(widths) <= (2 if of.totals else 4) * VECTOR
+    return 32 * WARPS * (weights if fits else VECTOR // max(4, *widths))
+
+
+def _registers(of: CompiledPass) -> int | None:
+    """The limit where there is one: a pass that adds up, has many operands, or is in float64.
+
+    It is what these need. The compiler would take more, or less and put numbers aside in memory.
+    """
+    many = of.totals or of.real == "float64" or len(of.operands) in (6, 7)
+    return REGISTERS[of.real] if many else None

@@ -30,13 +30,13 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool, every: int | 
     ``counted``  see `Ahead`; ``every``: which steps are measured, one in so many; None if none is.
     """
 
-    def why(measured: bool = False, scaled: bool = False) -> str | None:
-        ahead = Ahead(Signals(), scaled=scaled, counted=counted, watched=every is not None)
+    def why(measured: bool = False, signalled: bool = False) -> str | None:
+        ahead = Ahead(Signals(), signalled=signalled, counted=counted, watched=every is not None)
         return waits(launches, how, measured, ahead)
 
     if always := why():
         return [f"every step waits for it, since {always}"]
     found = [] if every is None else [f"one step in {every} waits for it, since {why(measured=True)}"]
-    if scaled := why(scaled=True):
-        found.append(f"under a GradScaler every step waits for it, since {scaled}")
+    if signalled := why(signalled=True):
+        found.append(f"where a GradScaler or a learning rate is on it every step waits for it, since {signalled}")
     return found or ["no step waits for it"]

@@ -10,16 +10,16 @@ number either: it counts on, and ``extra``, on the device, is what its counts ar
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from thalweg.formula import Rule, Scalar, Sum
+from thalweg.formula import Due, Rule, Scalar, State, Sum
 from thalweg.formula.kernel import CompiledPass
-from thalweg.formula.rule import inner, parts
+from thalweg.formula.rule import inner, of_matrices, parts
 from thalweg.formula.triton_between import ROWS, Between, Total
 from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 
@@ -31,31 +31,42 @@ from .settings import How
 
 @dataclass(eq=False)
 class Signals:
-    """What a gradient scaler says, in memory of the device: both 0-d or of one float32; None without one."""
+    """What only the device knows when a step begins.
+
+    ``found``, ``scale``  what a gradient scaler says, each of one float32; None without one.
+    ``rates``             by place of a group, what follows from its learning rate, which is a tensor: 0-d each.
+    """
 
     found: torch.Tensor | None = None
     scale: torch.Tensor | None = None
+    rates: Mapping[int, Mapping[str, torch.Tensor]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Ahead:
     """How a step is taken without waiting.
 
-    ``signals``    what a scaler says of the step at hand; ``scaled``, whether there is one.
+    ``signals``    of the step at hand; ``signalled``, whether there are any.
     ``recording``  whether the step is recorded, to be taken again and again without the host.
+    ``behind``     whether the host's step counts may be short of what the device has done.
     ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
     """
 
     signals: Signals
-    scaled: bool = False
+    signalled: bool = False
     recording: bool = False
     counted: bool = False
     watched: bool = False
+    behind: bool = False
 
     @property
-    def key(self) -> tuple[bool, bool, bool, bool]:
+    def key(self) -> tuple[bool, ...]:
         """What decides which parts the step has."""
-        return self.scaled, self.recording, self.counted, self.watched
+        return self.signalled, self.recording, self.counted, self.watched, self.behind
+
+    def unknown(self, how: How) -> bool:
+        """Whether the host does not know the step's numbers."""
+        return how.guarded or self.signalled or self.recording or self.behind
 
 
 class Launched(Protocol):
@@ -80,13 +91,20 @@ def waits(launches: Sequence[Launched], how: How, measured: bool, ahead: Ahead) 
         return "nonfinite='raise' has to know of nan and infinity before it goes on"
     if measured or (ahead.watched and how.clip_norm is not None):
         return "norms are measured, and clipped steps counted"
-    unknown = how.guarded or ahead.scaled or ahead.recording
+    unknown = ahead.unknown(how)
     if unknown and ahead.counted:
         return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
         if parts(x.rule, Scalar) and (unknown or x.stages):
             return f"{inner(x.rule).__name__} keeps numbers that follow from sums, or from steps that may be left out"
+        if unknown and of_matrices(x.rule) and (parts(x.rule, Due) or _keeps(x.rule)):
+            return f"{inner(x.rule).__name__} keeps what products of matrices make, by steps that may be left out"
     return None
+
+
+def _keeps(rule: type[Rule]) -> bool:
+    """Whether a rule's products make next states: torch's functions do not know that a step is left out."""
+    return not parts(rule, State).keys().isdisjoint(rule.formulas["matrix"].returned)
 
 
 @dataclass(eq=False)
@@ -114,7 +132,7 @@ class DeviceStep:
         device = launches[0].device
         assert device is not None
         self.device = device
-        self.unknown = how.guarded or ahead.scaled or ahead.recording
+        self.unknown = ahead.unknown(how)
         self._go = device.zeros((1,), torch.float32)
         self._one = torch.ones_like(self._go)
         self._stop = device.zeros((1,), torch.float32) if self.unknown else self._go
@@ -251,6 +269,19 @@ class _Between:
     def _kernel(self) -> DeviceKernel:
         return between_kernel(replace(self._what, apart=self._by_tensor), self._coefficients, self._walk.real)
 
+    @torch.no_grad()
+    def _rates(self, numbers: torch.Tensor) -> None:
+        """Put what follows from learning rates on the device in the rows of their groups."""
+        x, rates = self._x, self._step.ahead.signals.rates
+        for place, i in enumerate(x.members.groups):
+            for name, value in rates.get(i, {}).items():
+                # Rows of a group lie side by side, since parameters do.
+                rows = np.flatnonzero(x.group == place)
+                for some in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
+                    if len(some):
+                        column = x.numbers.place[name]
+                        numbers[some[0] : some[-1] + 1, column].copy_(value, non_blocking=True)
+
     def run(self) -> None:
         step, x, on = self._step, self._x, self._on
         count = len(x.numbers.values)
@@ -260,6 +291,7 @@ class _Between:
             if on.numbers.there.shape[0] != count:
                 on.numbers = step.device.table((count, len(x.numbers.names)), torch.float64)
             on.numbers.put(x.numbers.values)
+            self._rates(on.numbers.there)
             on.settled.due = on.settled.due or step.unknown
             on.settled.recorded = on.settled.recorded or step.ahead.recording
         signals = step.ahead.signals

@@ -19,6 +19,7 @@ from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_
 
 from . import devices, reading, readouts, state, surface
 from .awaited import Expected, awaited
+from .flat_launch import flat_kind
 from .plan import names
 from .scheduling import COUNT, Scheduled, Scheduling
 from .settings import Group, GroupNumbers, How, Settings, first_lr
@@ -62,6 +63,7 @@ class Explanation(str):
 class Served:
     """A parameter and what serves it: a compiled kernel, or for the reason ``why`` the `torch` reader.
 
+    ``together``  whether the `torch` reader's operations are on many parameters at once, and not on this one alone.
     ``refused``  why nothing does, in words; "" if something does.
     ``types``    the element type of w, g and each state, by the rule's names.
     ``kept``     its state with what a first step would create; tensors of weights are on the meta device.
@@ -76,6 +78,7 @@ class Served:
     group: int
     weights: int
     why: str
+    together: bool
     refused: str
     types: Mapping[str, str]
     shape: tuple[int, ...]
@@ -176,9 +179,12 @@ def served(optimizer: Explained) -> list[Served]:
         of_shape = {} if refused else shaped(rules[i], param)
         kinds |= _handed_on(rules[i], settings[i], kinds)
         shape = tuple(param.shape)
+        together = bool(why) and flat_kind(rules[i], param, {key: real[key] for key in real.keys() & keys}) is not None
         gpu = None if why or refused or devices.device_of(param.device) is None else param.device
         found.append(
-            Served(name, i, param.numel(), why, refused, kinds, shape, kept, of_shape, waits, copied, turn, gpu)
+            Served(
+                name, i, param.numel(), why, together, refused, kinds, shape, kept, of_shape, waits, copied, turn, gpu
+            )
         )
     return found
 
@@ -338,8 +344,9 @@ def _readers(told: Story, lined: Mapping[str, State], members: Sequence[Served])
         where = "" if gpu is None else f"for {gpu} by Triton: "
         said = f"{where}{_size(some)}, {_types(dict(types))}: {total} bytes a weight{beside}, {moved} a step"
         yield from _labelled("compiled", said)
-    for why, some in _by(members, lambda p: p.why or None).items():
-        yield from _labelled("torch", f"one by one, as {why}: {_size(some)}, {_some(some)}")
+    for (why, together), some in _by(members, lambda p: (p.why, p.together) if p.why else None).items():
+        how = "many at once" if together else "one by one"
+        yield from _labelled("torch", f"{how}, as {why}: {_size(some)}, {_some(some)}")
     for refused in _by(members, lambda p: p.refused or None):
         yield from _labelled("refused", refused)
     if waiting := [p for p in members if p.waits and not p.refused]:

@@ -1,4 +1,4 @@
-"""Parameters that are updated together: by kernels, or one by one by the `torch` reader."""
+"""Parameters that are updated together: by kernels, or by torch operations, all at once or one by one."""
 
 import math
 import operator
@@ -32,8 +32,9 @@ from .settled import Settled
 
 MEASURED = ("gradient", "weight", "step")
 
-Totals = NDArray[np.float64]
-"""Shape (totals, tensors): what a pass added up, by tensor; 0 for one without a gradient."""
+Totals = Any
+"""Shape (totals, tensors): what a pass added up, by tensor; 0 for one without a gradient. An array, float64; of a
+launch that computes on a device of its own a tensor there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +230,7 @@ class Launch(ABC):
         """What `norm` has added up, shape (1, tensors)."""
         return self.totals_of("limited norm" if limited else "norm")
 
-    def sums(self, stage: int) -> Mapping[str, NDArray[np.float64]]:
+    def sums(self, stage: int) -> Mapping[str, Totals]:
         """Where the totals of a layer are, each of shape (tensors,), but for those by row and column.
 
         ``stage`` counts the layers that have any.
@@ -237,6 +238,10 @@ class Launch(ABC):
         returned = layers(self.rule)[self.stages[stage]]["sums"].returned
         names = [name for name in returned if name not in self.line_sums]
         return dict(zip(names, self.totals_of(f"sums {stage}", len(names)), strict=True))
+
+    def clip_scales(self) -> NDArray[np.float64]:
+        """What each tensor's gradient has been multiplied by in the clip by norm, shape (tensors,)."""
+        return self.numbers.by_tensor("clip_scale")
 
     def adopted(self) -> bool:
         """Whether tensors have been adopted since this was last asked."""
@@ -260,6 +265,11 @@ class Launch(ABC):
     def numbers_kept(self) -> Mapping[str, Kept]:
         """The numbers that states keep, by their keys."""
         return {"step": self.counts.kept, **self.scalars}
+
+    @property
+    def behind(self) -> bool:
+        """Whether step counts may be short of what a device has done."""
+        return False
 
     def settle(self) -> int:
         """Put the step counts right that only a device knows, and wait for that; how many steps were left out."""
@@ -335,6 +345,8 @@ class KernelLaunch(Launch):
         sizes = [p.numel() for p in params]
         self._cut = layout(sizes) if device is None else even_layout(sizes, TILE)
         self.device = device
+        if device is not None:
+            self.settled = Settled.of(device, len(params))
         self._tasks: dict[str, Task] = {}
 
     @property
@@ -433,15 +445,12 @@ class KernelLaunch(Launch):
         """What `enter` is made of: what comes before its pass, the pass, and what comes after; of other rules none."""
         return (), None, ()
 
-    @cached_property
-    def settled(self) -> Settled:
-        """What the host's step counts are short of."""
-        assert self.device is not None
-        zeros = self.device.zeros
-        return Settled(self.device, zeros((len(self.members.params),), torch.float64), zeros((1,), torch.float64))
+    @property
+    def behind(self) -> bool:
+        return self.device is not None and self.settled.due
 
     def settle(self) -> int:
-        if self.device is None or "settled" not in vars(self) or not self.settled.due:
+        if self.device is None or not self.settled.due:
             return 0
         extra, left_out = self.settled.take()
         # No program sees whether an empty tensor has a gradient.

@@ -23,6 +23,7 @@ from thalweg.formula.rule import by_lines, of_matrices, shaped
 from . import devices, reading, state, surface
 from .device_step import Ahead
 from .driver import FINE, ODD, PLAN
+from .flat_launch import FlatLaunch, flat_kind
 from .launch import KernelLaunch, Launch, Members
 from .line_launch import LineLaunch
 from .matrix_launch import MatrixLaunch
@@ -88,6 +89,7 @@ class Plan:
         switches, or all states           `fits`                                            a new plan
         a step count is written to        `Counts`, by comparing bytes                      numbers by step count
 
+    Of parameters that torch operations update, `gather` looks at device, element type and shape.
     Whatever a correction does not fit (another element type, memory shared with another parameter) is a new plan too.
     """
 
@@ -97,7 +99,9 @@ class Plan:
     memory: Memory
     """The parameters of kernel launches, in their order, then those without a gradient so far."""
     others: list[torch.Tensor]
-    """The parameters of torch launches, in their order."""
+    """The parameters of flat and torch launches, in their order."""
+    told: list[tuple[object, ...]]
+    """What was asked of each of these; see `_told`."""
     waiting: list[torch.Tensor]
     """Parameters without a gradient that no kernel could serve, or whose memory has been taken away."""
     switches: tuple[Switches, ...]
@@ -180,7 +184,7 @@ class Plan:
             copies.append((grad, torch.empty_like(param, dtype=grad.dtype).copy_(grad.detach())))
             self.memory.grads_at[i] = copies[-1][1].data_ptr()
         others: Held = [p.grad for p in self.others]
-        if not all(map(_fits, others, self.others)):
+        if not all(map(_fits, others, self.others)) or not all(map(_as_told, self.others, self.told)):
             return None
         self.memory.agree()
         for x in self.launches:
@@ -207,6 +211,16 @@ class Plan:
         return any(dict(switches)["clear"] for switches in self.switches)
 
 
+def _told(param: torch.Tensor) -> tuple[object, ...]:
+    """What a launch of torch operations believes of a parameter; the last, of its gradient."""
+    return param.device, param.dtype, param.shape, param.dtype if param.grad is None else param.grad.dtype
+
+
+def _as_told(param: torch.Tensor, told: tuple[object, ...]) -> bool:
+    now = _told(param)
+    return now == told or (param.grad is None and now[:-1] == told[:-1])
+
+
 def _fits(grad: torch.Tensor | None, param: torch.Tensor) -> bool:
     return grad is None or (grad.layout == torch.strided and grad.shape == param.shape and reading.within_storage(grad))
 
@@ -228,7 +242,7 @@ def make(
     turns = reading.turns([param for param, _ in everyone])
     sets: dict[tuple[Any, ...], list[int]] = {}
     created: list[torch.Tensor] = []
-    reasons: list[str] = []
+    reasons: list[tuple[str, bool]] = []
     later: list[torch.Tensor] = []
     away: list[torch.Tensor] = []
     for k, (param, i) in enumerate(everyone):
@@ -239,47 +253,53 @@ def make(
             later.append(param)
             continue
         fresh = not states.has(param)
-        _, types = state.classified(rules[i], settings[i], param, called[k], states.own(param))
+        operands, types = state.classified(rules[i], settings[i], param, called[k], states.own(param))
         if fresh:
             created.append(param)
+        chosen, flat = (types, None) if isinstance(types, tuple) else (None, flat_kind(rules[i], param, operands))
         if isinstance(types, str):
-            reasons.append(types)
-        chosen = types if isinstance(types, tuple) else None
+            reasons.append((types, flat is not None))
         own = (*switches[i], *shaped(rules[i], param).items())
-        sets.setdefault((rules[i], own, chosen, param.device if chosen else None, turns[k]), []).append(k)
+        where = param.device if chosen else None
+        sets.setdefault((rules[i], own, chosen or flat, where, turns[k]), []).append(k)
     ordered = sorted(sets.items(), key=lambda entry: entry[0][4])
-    kernels = [everyone[k][0] for (_, _, types, _, _), places in ordered for k in places if types]
+    kernels = [everyone[k][0] for (_, _, _, where, _), places in ordered for k in places if where]
     lists = [group["params"] for group in groups]
     memory = Memory(lists, kernels, [p for p in later if reading.plain(p)])
     launches: list[Launch] = []
     at = 0
-    for (rule, own, types, where, _), places in ordered:
+    for (rule, own, types, where, turn), places in ordered:
         members = _members(rule, rules, everyone, settings, states, places)
-        if types:
+        if where:
             here = slice(at, at + len(places))
             at += len(places)
             # What is kept by row or column needs walks of its own.
             lines = by_lines(rule) and walks_lines(rule, own)
             kind = LineLaunch if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
             walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
-            device = devices.device_of(where) if where is not None else None
+            device = devices.device_of(where)
             launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here], device))
+        elif types:
+            launches.append(FlatLaunch(rule, own, members, types, later=turn > 0))
         else:
             launches.append(TorchLaunch(rule, own, members, _asked_for(rule, own, settings[members.groups[0]])))
-    others = [everyone[k][0] for (_, _, types, _, _), places in ordered for k in places if not types]
+    others = [everyone[k][0] for (_, _, _, where, _), places in ordered for k in places if not where]
     slower = sum(p.numel() for p in others) > sum(p.numel() for p in kernels)
     if slower and available() and not _len_torch_dispatch_stack():  # else it is said already, or nothing is computed
-        _warn_of_plain_operations(reasons[0])
+        _warn_of_plain_operations(*reasons[0])
     waiting = [*away, *(p for p in later if not reading.plain(p))]
     memory.serve([tensor for x in launches for tensor in x.kept])
     direct = memory.native and not others and not waiting
-    return Plan(tuple(launches), rules, memory, others, waiting, switches, states, created, len(states), direct)
+    told = [*map(_told, others)]
+    return Plan(tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct)
 
 
 @cache  # said once of a reason
-def _warn_of_plain_operations(reason: str) -> None:
+def _warn_of_plain_operations(reason: str, together: bool) -> None:
+    """``together``: whether the first parameter is updated with others."""
+    so_many = "many parameters" if together else "one parameter"
     warnings.warn(
-        "most weights are updated by plain torch operations, one parameter at a time, since of the first "
+        f"most weights are updated by plain torch operations, {so_many} at a time, since of the first "
         f"{reason}: right, and many times slower than a kernel. On a GPU torch's own fused optimizer is faster; "
         "optimizer.explain() says who serves whom",
         PlainOperationsWarning,

@@ -16,6 +16,9 @@ _NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "b
 
 _ORDINARY = (torch.nn.Parameter, torch.Tensor)
 
+# The kinds of devices whose tensors may be computed with as views of one.
+FLAT = ("cpu", "cuda", "mps", "xpu")
+
 Types = tuple[tuple[str, str], ...]
 
 
@@ -25,12 +28,18 @@ def plain(param: torch.Tensor) -> bool:
     if not ordinary or not reached(param.device):
         return False
     # The keys by which torch chooses what to call: those of negative views or functorch's wrappers differ.
-    return bool(torch._C._dispatch_keys(param) == _ordinary_keys(param.device.type))
+    return bool(torch._C._dispatch_keys(param) == _ordinary_keys(param.device))
 
 
 def reached(where: torch.device) -> bool:
     """Whether kernels run for tensors there."""
     return where.type == "cpu" or devices.device_of(where) is not None
+
+
+def plain_on(param: torch.Tensor, device: torch.device) -> bool:
+    """Whether a parameter is an ordinary tensor on a device, which may be another than the CPU."""
+    ordinary = type(param) in _ORDINARY and param.layout == torch.strided and param.device == device
+    return ordinary and bool(torch._C._dispatch_keys(param) == _ordinary_keys(device))
 
 
 @contextmanager
@@ -58,9 +67,9 @@ def refuse_pretence(groups: Sequence[Mapping[str, Any]]) -> None:
 
 
 @cache
-def _ordinary_keys(where: str) -> object:
+def _ordinary_keys(device: torch.device = torch.device("cpu")) -> object:  # noqa: B008
     with ordinary():
-        return torch._C._dispatch_keys(torch.empty(0, dtype=torch.float32, device=where))
+        return torch._C._dispatch_keys(torch.empty(0, dtype=torch.float32, device=device))
 
 
 def within_storage(tensor: torch.Tensor) -> bool:
@@ -147,12 +156,31 @@ def overlaps_itself(tensor: torch.Tensor) -> bool:
     return False
 
 
+def _span(param: torch.Tensor, bases: dict[object, int]) -> tuple[int, int]:
+    """Where a parameter's memory begins and ends; nowhere, where that cannot be known.
+
+    Elsewhere than on the CPU an address may be no number of bytes, so a storage is a range of its own; ``bases`` has
+    where those begin that have been met.
+    """
+    if plain(param):
+        start = param.data_ptr()
+    elif param.device.type in FLAT and plain_on(param, param.device):
+        storage = param.untyped_storage()
+        # Beyond all addresses, and further apart than any storage is long.
+        base = bases.setdefault((param.device, storage.data_ptr()), (len(bases) + 1) << 64)
+        start = base + int(param.storage_offset()) * param.itemsize
+    else:
+        return 0, 0
+    return start, start + extent(param)
+
+
 def turns(params: Sequence[torch.Tensor]) -> list[int]:
     """For each parameter, its turn: 0, or later than every parameter before it that shares memory with it.
 
     Parameters of one turn are updated at the same time by several threads.
     """
-    spans = [(p.data_ptr(), p.data_ptr() + extent(p)) if plain(p) else (0, 0) for p in params]
+    bases: dict[object, int] = {}
+    spans = [_span(p, bases) for p in params]
     found = [0] * len(params)
     order = sorted((span, i) for i, span in enumerate(spans) if span[1] > span[0])
     reach = 0

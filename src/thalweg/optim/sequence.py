@@ -23,7 +23,8 @@ from thalweg.formula.rule import parts
 
 from . import joining
 from .device_step import Ahead, device_parts, waits
-from .launch import Call, Launch, Runs, added
+from .flat_launch import FlatLaunch
+from .launch import Call, Launch, Runs, Totals, added
 from .settings import How
 
 # Up to this many weights a step is taken in one call that keeps the interpreter's lock, so that nothing can move while
@@ -92,8 +93,10 @@ def steps(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) ->
 
 
 def _join(
-    totals: Sequence[np.ndarray], launches: Sequence[Launch], name: str, clip: np.ndarray | None, by_tensor: bool
+    totals: Sequence[Totals], launches: Sequence[Launch], name: str, clip: np.ndarray | None, by_tensor: bool
 ) -> Runs:
+    if any(isinstance(x, FlatLaunch) for x in launches):
+        return Call(lambda: joining.join_on_devices(totals, launches, name, clip, by_tensor))
     numbers = [x.numbers for x in launches]
     if available():
         return between.join(totals, numbers, name, clip, by_tensor)
@@ -103,6 +106,7 @@ def _join(
 def _guard(launches: Sequence[Launch]) -> None:
     """Raise for a gradient with nan or infinity. A sum of squares that overflowed alone does not count."""
     squares = [x.squares(limited=False)[0] for x in launches]
+    squares = [of.cpu().numpy() if isinstance(of, torch.Tensor) else of for of in squares]
     if math.isfinite(sum(float(of.sum()) for of in squares)):
         return
     bad: Bad = []

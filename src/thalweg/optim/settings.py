@@ -1,6 +1,6 @@
 """What the parameter groups say: read anew only when they say something else."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,10 +46,12 @@ class How:
 FIRST_LR = ("max_lr", "first_lr", "initial_lr")
 
 
-def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0) -> dict[str, float]:
+def group_numbers(
+    rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0, lr: float | None = None
+) -> dict[str, float]:
     """What a parameter group says: the rule's hyperparameters and the chain's numbers.
 
-    ``scale`` is what the loss was multiplied by, and the gradients with it.
+    ``scale`` is what the loss was multiplied by, and the gradients with it; ``lr`` stands for the group's, if given.
     """
     found = {**NUMBERS, **surface.in_force(rule, group)}
     found["unscale"] = (-1.0 if group["maximize"] else 1.0) / scale
@@ -57,31 +59,34 @@ def group_numbers(rule: type[Rule], group: Mapping[str, Any], scale: float = 1.0
         found["clip_value"] = float(group["clip_value"])
     if asks(rule, "first_lr"):
         found["first_lr"] = 0.0
-    return found | _by_rate(rule, group, float(group["lr"]), found) if "lr" in found else found
+    if "lr" not in found:
+        return found
+    return found | by_rate(rule, group, float(group["lr"]) if lr is None else lr, found)
 
 
-def _by_rate(rule: type[Rule], group: Mapping[str, Any], lr: float, known: Mapping[str, float]) -> dict[str, float]:
+def by_rate(rule: type[Rule], group: Mapping[str, Any], lr: Any, known: Mapping[str, float]) -> dict[str, Any]:
     """What follows from a group's learning rate: the rates in force, and what weight decay sets of the chain's numbers.
 
+    ``lr``     a number, or a tensor, of which the results then are.
     ``known``  the group's numbers; of these, weight decay as it is in force.
     """
     scale = float(group["lr_scale"])
     first = scale * first_lr(group, lr)
-    lr *= scale
+    lr = lr * scale
     kind = group["decay"] if "decay" in group else decay_kind(rule)
     # A rate of 0 moves nothing, whatever it was at first.
-    found = decay(kind, lr, first or 1.0, known.get("weight_decay", 0.0))
+    found = decay(kind, lr, 1.0 if isinstance(first, float) and not first else first, known.get("weight_decay", 0.0))
     found["lr"] = lr
     if "first_lr" in known:
         found["first_lr"] = first
     return found
 
 
-def first_lr(group: Mapping[str, Any], lr: float) -> float:
+def first_lr(group: Mapping[str, Any], lr: Any) -> Any:
     """The learning rate before any schedule, as it is noted in the group; else the present one."""
     for key in FIRST_LR:
         if key in group:
-            return float(group[key])
+            return float(group[key]) if isinstance(lr, float) else group[key]
     return lr
 
 
@@ -99,11 +104,12 @@ class Settings:
         self._switches: tuple[Switches, ...] = ()
 
     def read(
-        self, rule_of: RuleOf, groups: Sequence[Group], scale: float, clear: bool
+        self, rule_of: RuleOf, groups: Sequence[Group], scale: float, clear: bool, unasked: Collection[int] = ()
     ) -> tuple[list[GroupNumbers], tuple[Switches, ...]]:
         """For each group its numbers, and its switches with that of clearing gradients.
 
         Both are the same objects as the last time if all is as it was. ``scale``: see `group_numbers`.
+        ``unasked``  groups whose learning rate is not to be asked for, since it is on a device: 1 stands for it.
         """
         keys = self._keys
         said: list[tuple[Any, ...]] = [(rule := rule_of(group), *map(group.get, keys[rule])) for group in groups]
@@ -124,12 +130,12 @@ class Settings:
             known = numbers[i]
             if before is not None and now != before and type(now[-1]) is float and now[:-1] == before[:-1]:
                 # Only the learning rate: what a scheduler does, of hundreds of groups perhaps.
-                changed = _by_rate(own, group, now[-1], known)
+                changed = by_rate(own, group, now[-1], known)
                 numbers[i] = {**known, **changed}
                 if [not value for value in changed.values()] == [not known[name] for name in changed]:
                     continue  # no switch depends on more than that
             else:
-                numbers[i] = _of(own, group, groups[first], scale)
+                numbers[i] = _of(own, group, groups[first], scale, 1.0 if i in unasked else None)
                 for name, hyper in self._whole[own]:  # as the constructor does: steps cannot be counted by 2.5
                     if problem := hyper.problem(numbers[i][name]):
                         raise ValueError(f"{inner(own).__name__}: {name} {problem}")
@@ -170,8 +176,8 @@ def _shares(rule: type[Rule]) -> bool:
     return any(scalar.scope == "all" for scalar in parts(rule, Scalar).values())
 
 
-def _of(rule: type[Rule], group: Group, first: Group, scale: float) -> GroupNumbers:
-    found = group_numbers(rule, group, scale)
+def _of(rule: type[Rule], group: Group, first: Group, scale: float, lr: float | None) -> GroupNumbers:
+    found = group_numbers(rule, group, scale, lr)
     for name, scalar in parts(rule, Scalar).items():
         if scalar.scope != "tensor":
             # A group that is added later takes part in what all have reached.

@@ -24,6 +24,11 @@ class Settled:
     recorded: bool = False
     """Whether steps may be taken without the host, which then never knows."""
 
+    @classmethod
+    def of(cls, device: Device, tensors: int) -> "Settled":
+        """Nothing so far."""
+        return cls(device, device.zeros((tensors,), torch.float64), device.zeros((1,), torch.float64))
+
     def take(self) -> tuple[NDArray[Any], int]:
         """What the counts are short of, and how many steps were left out, since this was last asked: waits."""
         extra = self.device.read(self.extra).copy()

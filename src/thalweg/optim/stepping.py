@@ -9,7 +9,7 @@ from .device_step import Ahead, Signals, waits
 from .driver import PLAN
 from .plan import Plan
 from .sequence import Bad, NotFinite
-from .settings import Group, GroupNumbers, How, RuleOf, Settings
+from .settings import Group, GroupNumbers, How, RuleOf, Settings, by_rate
 from .telemetry import Telemetry
 from .watched import WatchedState
 
@@ -30,10 +30,12 @@ class Stepper:
     ) -> Bad:  # fmt: skip
         """Take a step; ``scale`` is what the loss was multiplied by. The gradients that stopped it, empty if none did.
 
-        ``signals``: of a scaler, in place of that, where `need_not_wait` says so; ``counted``: see `Ahead`.
+        ``signals``: a scaler's in place of that, and groups' learning rates as they are, where `need_not_wait` says
+        so; ``counted``: see `Ahead`.
         Then nothing has been written, and states that were created for this step are dropped.
         """
-        numbers, switches = self.settings.read(rule_of, groups, scale, how.clear)
+        rates = () if signals is None else signals.rates
+        numbers, switches = self.settings.read(rule_of, groups, scale, how.clear, rates)
         plan = self.plan
         rules = self.settings.rules
         if plan is None or plan.rules is not rules or not plan.fits(groups, switches, states):
@@ -42,13 +44,15 @@ class Stepper:
         if states.exposed:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
-        ahead = self._ahead(plan, how, signals, counted, telemetry)
-        why = waits(plan.launches, how, measured, ahead) if ahead.scaled or ahead.recording else None
+        ahead = self._ahead(plan, groups, numbers, signals, counted, telemetry)
+        why = waits(plan.launches, how, measured, ahead) if ahead.signalled or ahead.recording else None
         if ahead.recording and (why or plan.created):
             why = why or "the first one makes the states, so take it before recording"
             raise RuntimeError(f"a CUDA graph cannot record this step: {why}")
+        if ahead.behind and waits(plan.launches, how, measured, ahead):
+            self.settle()
         if why:
-            raise RuntimeError(f"the scaler's numbers are on the device, and this step has to know them: {why}")
+            raise RuntimeError(f"numbers of this step are on the device, and it has to know them: {why}")
         try:
             if not self._at_once(plan, numbers, how, measured, ahead):
                 plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead)
@@ -65,9 +69,9 @@ class Stepper:
         return []
 
     def need_not_wait(self, how: How, telemetry: Telemetry | None, counted: bool) -> bool:
-        """Whether a scaler's numbers may stay on the device, as far as the last plan says."""
+        """Whether what signals say may stay on the device, as far as the last plan says."""
         measured = telemetry is not None and telemetry.due
-        ahead = Ahead(Signals(), scaled=True, counted=counted, watched=telemetry is not None)
+        ahead = Ahead(Signals(), signalled=True, counted=counted, watched=telemetry is not None)
         return self.plan is not None and waits(self.plan.launches, how, measured, ahead) is None
 
     def settle(self) -> None:
@@ -76,16 +80,22 @@ class Stepper:
             self.left_out += max((x.settle() for x in self.plan.launches), default=0)
 
     def _ahead(
-        self, plan: Plan, how: How, signals: Signals | None, counted: bool, telemetry: Telemetry | None
-    ) -> Ahead:
+        self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], signals: Signals | None,
+        counted: bool, telemetry: Telemetry | None,
+    ) -> Ahead:  # fmt: skip
         """How a device takes the step that need not be waited for."""
         device = next((x.device for x in plan.launches if x.device is not None), None)
-        ahead = self._last
-        ahead.signals.found, ahead.signals.scale = (None, None) if signals is None else (signals.found, signals.scale)
-        key = (signals is not None, device is not None and device.recording, counted, telemetry is not None)
-        if key != ahead.key:
-            ahead = self._last = Ahead(ahead.signals, *key)
-        return ahead
+        behind = any(x.behind for x in plan.launches)
+        key = (signals is not None, device is not None and device.recording, counted, telemetry is not None, behind)
+        if key != self._last.key:
+            self._last = Ahead(Signals(), *key)
+        given, now = signals or Signals(), self._last.signals
+        now.found, now.scale = given.found, given.scale
+        now.rates = {
+            i: by_rate(plan.rules[i], groups[i], rate["lr"].detach().double(), numbers[i])
+            for i, rate in given.rates.items()
+        }
+        return self._last
 
     def _at_once(self, plan: Plan, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> bool:
         """Take the whole step in one call of machine code, if everything is as it was the last time."""

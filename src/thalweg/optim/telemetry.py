@@ -106,9 +106,9 @@ class Telemetry:
     def _note_clips(self, launches: Sequence[Launch], how: How) -> None:
         """Take note of what the gradients have been multiplied by."""
         if how.clip_norm is not None and not how.apart:
-            self._clipped_all += bool(launches and launches[0].numbers.column("clip_scale")[0] < 1)
+            self._clipped_all += bool(launches and launches[0].clip_scales()[0] < 1)
         for x in launches if how.apart else ():
-            for i in np.flatnonzero(x.numbers.by_tensor("clip_scale") < 1).tolist():
+            for i in np.flatnonzero(x.clip_scales() < 1).tolist():
                 param = x.members.params[i]
                 self._clipped[param] = self._clipped.get(param, 0) + 1
 

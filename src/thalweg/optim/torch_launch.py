@@ -1,4 +1,4 @@
-"""Parameters that no kernel serves: the same formulas, on plain torch operations, one parameter at a time."""
+"""Parameters that have to be updated by themselves: the same formulas, on plain torch operations."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,8 @@ from .sharded import sharded_as, whole
 
 
 class TorchLaunch(Launch):
-    """Parameters no kernel serves: other devices, memory with gaps, subclasses. Same formulas, one at a time."""
+    """Parameters that neither kernels serve nor a `FlatLaunch`: subclasses; by rows, columns or matrices, whatever no
+    kernel serves. Same formulas, one at a time."""
 
     def __init__(self, rule: type[Rule], switches: Switches, members: Members, plain: Mapping[str, bool]) -> None:
         """``plain``: the switches that formulas ask for."""

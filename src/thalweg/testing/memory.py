@@ -85,7 +85,7 @@ class Memory(Suite):
         require(not apart, "after the step a state is laid out unlike its weight")
 
     def test_fallback_is_the_kernel(self, subject: Subject) -> None:
-        """Weights in memory with gaps are served by the torch reader: the same numbers, nothing between is touched."""
+        """Weights in memory with gaps are served by torch operations: the same numbers, nothing between is touched."""
         for dtype in (torch.float64, torch.float32):
             with case(dtype):
                 dense = weights(dtype, SHAPES)
@@ -96,7 +96,7 @@ class Memory(Suite):
                 require(
                     any(served(fallback)), "weights in memory with gaps are served by a kernel: this test shows nothing"
                 )
-                self.close(apart, dense, f"the torch reader and the kernel disagree after 12 steps in {dtype}", dtype)
+                self.close(apart, dense, f"torch's operations and the kernel disagree after 12 steps in {dtype}", dtype)
                 for p in apart:
                     between = torch.empty(0, dtype=dtype).set_(p.detach().untyped_storage())[::2]
                     require((between == BETWEEN).all(), "what lies in the gaps between the weights was written")

@@ -64,7 +64,7 @@ class Suite:
 
     @pytest.fixture(autouse=True)
     def _as_tests_want_it(self) -> Iterator[None]:
-        """Tests this small are not worth more threads; and where the torch reader serves, it is meant to."""
+        """Tests this small are not worth more threads; and where torch operations serve, they are meant to."""
         with threads(1), as_matrices(of_matrices(self.made().rule)), warnings.catch_warnings():
             warnings.simplefilter("ignore", PlainOperationsWarning)
             yield

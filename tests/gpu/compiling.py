@@ -1,0 +1,112 @@
+"""What Triton and NVIDIA's assembler make of kernels, with no GPU: python compiling.py < cases.json > facts.json
+
+A process of its own, since Triton interprets in that of the tests. See `compiled`.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kernel_cases import Case
+
+# An instruction's name says types and how it rounds: add.rn.f32. It may depend on a predicate.
+INSTRUCTION = re.compile(r"^\s*(?:@!?%p\d+\s+)?([a-z][a-z0-9_]*(?:\.[A-Za-z0-9_:]+)+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of one kernel.
+
+    ``operands``  element types in memory; ``weights``, how many of them a thread takes at once.
+    ``instructions``  of its PTX, by name, how many of each.
+    ``registers``  of a thread; ``stack`` and ``local``: its bytes that found no room in them.
+    """
+
+    case: Case
+    capability: int
+    walk: str
+    uniform: bool
+    operands: dict[str, str]
+    written: list[str]
+    weights: int
+    instructions: dict[str, int]
+    registers: int
+    stack: int
+    local: int
+
+
+def compiled(cases: Iterable[tuple[Case, int]]) -> list[Facts]:
+    """All passes of cases, each for a compute capability, by two processes."""
+    asked = [(asdict(case), capability) for case, capability in cases]
+    with ThreadPoolExecutor(2) as pool, tempfile.TemporaryDirectory() as kept:
+        halves = [half for half in (asked[::2], asked[1::2]) if half]
+        return [facts for part in pool.map(lambda half: _in_a_process(half, kept), halves) for facts in part]
+
+
+def _in_a_process(asked: list[Any], kept: str) -> list[Facts]:
+    environment = {**os.environ, "TRITON_CACHE_DIR": kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment.pop("TRITON_INTERPRET", None)
+    ended = subprocess.run(
+        [sys.executable, __file__],
+        input=json.dumps(asked),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise RuntimeError(ended.stderr[-4000:])
+    return [Facts(**{**each, "case": _case(each["case"])}) for each in json.loads(ended.stdout)]
+
+
+def _case(said: dict[str, Any]) -> Case:
+    return Case(**{**said, "wrappers": tuple(said["wrappers"])})
+
+
+def _facts(case: Case, capability: int, folder: Path) -> Iterable[dict[str, Any]]:
+    from thalweg.formula.triton_kernel import walk_kernel
+
+    for name, walk in case.walks.items():
+        if name.endswith("norm") and case.rule != "sgd":
+            continue  # the same of every rule
+        assert walk.kernel is not None
+        for uniform in (False, True):
+            kernel = walk_kernel(walk, walk.operands, uniform, False)
+            made = kernel.compiled(capability)
+            yield {
+                "case": asdict(case), "capability": capability, "walk": name, "uniform": uniform,
+                "operands": dict(walk.dtypes), "written": [operand for operand, _ in walk.kernel.writes],
+                "weights": kernel.constants["BLOCK"] // kernel.constants["LANES"],
+                "instructions": Counter(INSTRUCTION.findall(made.asm["ptx"])),
+                **_resources(made.asm["cubin"], folder),
+            }  # fmt: skip
+
+
+def _resources(cubin: bytes, folder: Path) -> dict[str, int]:
+    """What NVIDIA's own tool, in Triton's wheel, says of a kernel."""
+    import triton
+
+    assert triton.__file__ is not None
+    tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+    file = folder / "kernel.cubin"
+    file.write_bytes(cubin)
+    said = subprocess.run([tool, "-res-usage", file], capture_output=True, text=True, check=True).stdout
+    names = {"registers": "REG", "stack": "STACK", "local": "LOCAL"}
+    return {name: int(re.findall(rf"{short}:(\d+)", said)[-1]) for name, short in names.items()}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as own:
+        asked = json.load(sys.stdin)
+        json.dump(
+            [each for case, capability in asked for each in _facts(_case(case), capability, Path(own))], sys.stdout
+        )
