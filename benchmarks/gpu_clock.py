@@ -40,7 +40,8 @@ class Card:
     ``wait``      returns once it has nothing to do.
     ``mark``      makes a `Mark`.
     ``occupy``    keeps it busy for so many seconds, roughly.
-    ``recorded``  a call that does again all that the given call gives it to do (a CUDA graph).
+    ``recorded``  a call that does again all that the given call gives it to do (a CUDA graph); that is noted, not done.
+    ``warmed``    the call, after some that a recording needs before it.
     ``free``      the bytes of its memory that nobody uses.
     """
 
@@ -49,6 +50,7 @@ class Card:
     mark: Callable[[], Mark]
     occupy: Callable[[float], object]
     recorded: Callable[[Step], Step]
+    warmed: Callable[[Step], Step]
     free: Callable[[], int]
 
 
@@ -63,19 +65,23 @@ def cuda_card() -> Card:
         return made
 
     return Card(
-        torch.device("cuda", 0), torch.cuda.synchronize, mark, occupy, _recorded,
+        torch.device("cuda", 0), torch.cuda.synchronize, mark, occupy, _recorded, _warmed,
         lambda: int(torch.cuda.mem_get_info(0)[0]),
     )  # fmt: skip
 
 
-def _recorded(call: Step) -> Step:
-    """As torch's notes on CUDA graphs do it: a few calls on a stream of their own, then one that is recorded."""
+def _warmed(call: Step) -> Step:
+    """As torch's notes on CUDA graphs have it: a few calls on a stream of their own."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
             call()
     torch.cuda.current_stream().wait_stream(stream)
+    return call
+
+
+def _recorded(call: Step) -> Step:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         call()

@@ -56,7 +56,7 @@ def tried(case: Callable[[str, Card], Found], name: str, card: Card) -> Found:
 
 def checked(name: str, card: Card) -> Found:
     """See `gpu_checks.Alike`."""
-    return compared(CHECKS[name], card.device)
+    return compared(CHECKS[name], card)
 
 
 def timed(name: str, card: Card) -> Found:

@@ -45,7 +45,7 @@ def again(call: Step) -> Step:
 
 
 def card(recorded: Any = again, wait: Step = nothing) -> Card:
-    return Card(torch.device("cpu"), wait, Mark, lambda seconds: None, recorded, lambda: 1_000_000)
+    return Card(torch.device("cpu"), wait, Mark, lambda seconds: None, recorded, again, lambda: 1_000_000)
 
 
 def refused(call: Step) -> Step:
@@ -63,9 +63,12 @@ def test_every_rule_by_weight_is_checked() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["adamw/plain", "lamb/chain", "adamw/skip, clip", "adamw/scaler", "prodigy/plain"])
+@pytest.mark.parametrize(
+    "name",
+    ["adamw/plain", "lamb/chain", "adamw/skip, clip", "adamw/scaler", "prodigy/plain", "adamw/graph, skip, clip"],
+)
 def test_one_device_is_like_itself(name: str) -> None:
-    found = compared(CHECKS[name], torch.device("cpu"))
+    found = compared(CHECKS[name], card(lambda step: step))
     left = int(CHECKS[name].spoiled)
     assert (found["weights"], found["states"], found["ulp"], found["skipped"]) == (0, 0, 0.0, (left, left))
     assert found["of_weights"] == 1 + 1_000 + 70 * 64 + 1_000
@@ -74,7 +77,7 @@ def test_one_device_is_like_itself(name: str) -> None:
 def test_what_no_kernel_serves_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thalweg.optim.reading.available", lambda: False)
     with pytest.warns(PlainOperationsWarning), pytest.raises(RuntimeError, match="not served"):
-        compared(Check("sgd"), torch.device("cpu"))
+        compared(Check("sgd"), card())
 
 
 def test_different_bits() -> None:
@@ -106,6 +109,7 @@ def test_gpt2_has_the_published_size() -> None:
 def test_all_sides_take_the_same_steps(way: str) -> None:
     found, failed, _ = gpu_sides(WAYS[way], [(30, 4), (7,)], card())
     assert not failed
+    assert "thalweg" in found
     assert (GRAPH in found) == (WAYS[way].recorded is not None)
     times = clocked(card(), found, rounds=3, seconds=60)
     assert all(len(of) == 3 and min(of) > 0 for timing in (times.host, times.device) for of in timing.seconds.values())
@@ -245,7 +249,7 @@ def test_what_was_timed() -> None:
     assert cells(smaller, "AdamW")[0] == [
         "AdamW", "one tensor of 80M, as many as fit", "has none", "100", "", "", "", "5,000", "", "", "", "2,800", "",
     ]  # fmt: skip
-    assert len(GPU_CELLS) == 20
+    assert len(GPU_CELLS) == 24
 
 
 # -- where it cannot run
