@@ -64,6 +64,7 @@ bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a co
 	$(BIN)/python benchmarks/catalogue.py
 	$(BIN)/python benchmarks/around.py
 	$(BIN)/python benchmarks/matrices.py
+	$(BIN)/python benchmarks/gpu_host.py
 	$(BIN)/python benchmarks/norms.py
 	$(BIN)/python benchmarks/comparison.py
 	$(BIN)/python benchmarks/explorer.py

@@ -5,10 +5,11 @@ python benchmarks/gpu_host.py --only lamb
 """
 
 import ctypes
-import gc
 import itertools
+import random
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,25 +24,23 @@ import thalweg
 from command_line import line_parser
 from page import markdown
 from sides import Parameters, Side
-from steps import ATTEMPTS, gathered, published, say
+from steps import published, say
 from thalweg.cpu import cpu_name
 from thalweg.formula.triton_kernel import DeviceKernel
 from thalweg.optim import OPTIMIZERS, Optimizer, cuda, devices
 from thalweg.optim.cuda import CudaDevice
 from thalweg.optim.sending import Pinned
 from thalweg.speed.cases import parameters
-from thalweg.speed.measure import DISTURBED, Timing
-from worker import undisturbed
 
 PAGE = Path(__file__).resolve().parent / "GPU_HOST.md"
-CLIP_NORM, SIZE = 1.0, 64
-_HEADINGS = ["rule", "tensors", "us", "quartiles, us", "launches", "others"]
-_HOW = f"""Microseconds until `step()` returns: the median of the rounds, and their quartiles, on one thread.
+CLIP_NORM, SIZE, CALLS = 1.0, 64, 25
+_HEADINGS = ["rule", "tensors", "us", "quartiles, us", "launches"]
+_HOW = f"""Microseconds of the thread's own time that `step()` takes (the clock on the wall would count what others do
+on the machine; a step waits for nothing, so on one left alone both are the same): the median of the rounds, each the
+median of {CALLS} calls, and the rounds' quartiles. All lines are measured in each round, in random order.
 **launches**: how many kernels the step gives the GPU, whatever the number of tensors. Tensors have {SIZE} float32
 weights. Before every call, outside the clock, all gradients are other tensors and the learning rate is another one, so
-that addresses and numbers are worked out and sent anew each time. **others**: the share of the machine that other
-processes took; a line of more than {DISTURBED:.0%} is measured again, {ATTEMPTS} times at most, and where it stays so
-the figure is too high.
+that addresses and numbers are worked out and sent anew each time.
 
 No card is there: a stand-in takes the place of the calls of CUDA's driver, of its memory and events. All else is what
 runs on a machine with a card. **Not in these figures**: what the driver itself takes for a launch, a copy to the card
@@ -121,19 +120,17 @@ LINES = dict(_lines())
 
 @dataclass(frozen=True)
 class Result:
-    """A line, timed, and how many kernels its step launches."""
+    """A line; seconds a step, one number a round; and how many kernels its step launches."""
 
     line: Line
-    timing: Timing
+    seconds: Sequence[float]
     launches: int
 
     @property
     def row(self) -> list[str]:
         """Its line of the table."""
-        low, middle, high = statistics.quantiles(self.timing.seconds["step"], n=4)
-        us = [f"{seconds * 1e6:,.0f}" for seconds in (middle, low, high)]
-        others = "unknown" if self.timing.others is None else f"{self.timing.others:.0%}"
-        return [self.line.title, str(self.line.tensors), us[0], f"{us[1]} to {us[2]}", str(self.launches), others]
+        low, middle, high = (f"{of * 1e6:,.0f}" for of in statistics.quantiles(self.seconds, n=4))
+        return [self.line.title, str(self.line.tensors), middle, f"{low} to {high}", str(self.launches)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,25 +141,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"gpu_host.py: no line's name has {' or '.join(chosen.only)} in it; there are {', '.join(LINES)}")
         return 2
     torch.set_num_threads(1)
-    measuring = (timed(name, chosen.rounds, ATTEMPTS) for name in names)
-    found, code = gathered(measuring, len(names), lambda result: " ".join(result.row), "gpu_host.py")
+    found = timed([LINES[name] for name in names], chosen.rounds)
     published(page(found, chosen.rounds), PAGE, part=bool(chosen.only))
-    return code
+    return 0
 
 
-def timed(name: str, rounds: int, attempts: int) -> Result:
-    """A line, taken again while others use the machine, ``attempts`` times at most."""
-    line, device = LINES[name], StandIn()
+def timed(lines: Sequence[Line], rounds: int) -> list[Result]:
+    """The lines, side by side."""
+    device, shuffled = StandIn(), random.Random(0)
+    seconds: list[list[float]] = [[] for _ in lines]
+    launches = [0] * len(lines)
     with patch.object(devices, "device_of", lambda _: device):
-        side = side_of(line)
-        for _ in range(3):  # the first step makes the plan, and then pieces of memory to send from
-            before = device.launches
-            side.refill()
-            side.call()
-        launches = device.launches - before
-        timing = undisturbed(name, {"step": side.call}, rounds, attempts, {"step": side.refill})
-    gc.collect()
-    return Result(line, timing, launches)
+        sides = [side_of(line) for line in lines]
+        for i, side in enumerate(sides):
+            for _ in range(3):  # the first step makes the plan, and then pieces of memory to send from
+                before = device.launches
+                _own(side)
+                launches[i] = device.launches - before
+        for _ in range(rounds):
+            for i in shuffled.sample(range(len(lines)), len(lines)):
+                seconds[i].append(statistics.median(_own(sides[i]) for _ in range(CALLS)))
+    return [Result(*of) for of in zip(lines, seconds, launches, strict=True)]
+
+
+def _own(side: Side) -> float:
+    """Seconds of this thread's own time."""
+    side.refill()
+    began = time.thread_time()
+    side.call()
+    return time.thread_time() - began
 
 
 def side_of(line: Line) -> Side:
