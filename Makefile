@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS)
 
-.PHONY: help demo valley test test-slow test-profile test-torch mutate check format bench bench-gpu stubs clean
+.PHONY: help demo valley test test-slow test-profile test-torch ptx test-triton mutate check format bench bench-gpu stubs clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -45,6 +45,15 @@ test-torch:      ## optimizers, layers and formulas with another torch: make tes
 	@sed 's/^torch==.*/torch==$(VERSION)/' constraints.txt > $(OTHER)/constraints.txt
 	$(OTHER)/bin/pip install --quiet --disable-pip-version-check -c $(OTHER)/constraints.txt -e '.[test]' torch==$(VERSION)
 	$(OTHER)/bin/python -m pytest -q -n $(JOBS) -m "not slow" tests/optim tests/nn tests/formula tests/stacks
+
+ptx: .venv/dev   ## what GPUs are given of every rule, compiled for three of them without one: 5 minutes
+	$(BIN)/python -m pytest -q tests/gpu/every_ptx.py
+
+TRITON ?= 3.9.0
+
+test-triton: .venv/dev ## kernels for GPUs by another Triton than torch's: make test-triton TRITON=3.9.0
+	@test -d .venvs/triton-$(TRITON) || $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venvs/triton-$(TRITON) triton==$(TRITON)
+	PYTHONPATH=$(CURDIR)/.venvs/triton-$(TRITON) $(BIN)/python -m pytest -q -n $(JOBS) tests/gpu tests/gpu/every_ptx.py
 
 mutate: .venv/dev ## small changes of the code: which of them the fast tests notice; an hour, goes on where it stopped
 	$(BIN)/python tests/mutants.py

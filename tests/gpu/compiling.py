@@ -89,6 +89,25 @@ def _facts(case: Case, capability: int, folder: Path) -> Iterable[dict[str, Any]
                 "instructions": Counter(INSTRUCTION.findall(made.asm["ptx"])),
                 **_resources(made.asm["cubin"], folder),
             }  # fmt: skip
+    yield from _between(case, capability, folder)
+
+
+def _between(case: Case, capability: int, folder: Path) -> Iterable[dict[str, Any]]:
+    """What makes the rows of the last pass, after a norm that guards and clips; by name "between"."""
+    from thalweg.formula.triton_between import Between, Total
+    from thalweg.formula.triton_kernel import between_kernel
+
+    update = case.walks["update"]
+    assert update.kernel is not None
+    for apart in (False, True):
+        total = Total("clip_scale", 0, by_tensor=apart, clip=True, raw=True)
+        what = Between(update.names, (total,), 1, apart, first=True, guard=True)
+        made = between_kernel(what, update.kernel.coefficients, update.real).compiled(capability)
+        yield {
+            "case": asdict(case), "capability": capability, "walk": "between", "uniform": not apart,
+            "operands": {}, "written": [], "weights": 0, "instructions": Counter(INSTRUCTION.findall(made.asm["ptx"])),
+            **_resources(made.asm["cubin"], folder),
+        }  # fmt: skip
 
 
 def _resources(cubin: bytes, folder: Path) -> dict[str, int]:

@@ -148,7 +148,7 @@ def test_a_recorded_step_is_taken_again_and_again(make: Make) -> None:
 def test_what_cannot_be_recorded() -> None:
     of = weights()
     give_gradients(of, 0)
-    first = "a CUDA graph cannot record this step: the first one makes the states"
+    first = "a CUDA graph cannot record this step: its states are made now"
     with interpreting(device := Recording()), device.recorded(), pytest.raises(RuntimeError, match=first):
         thalweg.AdamW(of).step()
     with interpreting(device := Recording()):
@@ -195,17 +195,19 @@ def test_steps_that_the_device_leaves_out(rule: type[Optimizer], options: dict[s
             of[step % 3].grad = None
         if step in (2, 4):
             next(p for p in of if p.grad is not None).grad.view(-1)[0] = torch.nan  # type: ignore[union-attr]
+        before = device.reads
         made.step()
+        if not absent:  # else there are plans, and states, made later
+            assert device.reads == before or step == 0
 
     def make(of: Weights) -> Optimizer:
         return rule(of, lr=0.1, **options)
 
+    device = Reads()
     expected = trained(make, take, steps=7)
-    with interpreting(device := Reads()):
+    with interpreting(device):
         found = trained(make, take, steps=7)
-        assert device.reads == 0
         same(found, expected)
-        assert device.reads > 0
     assert found.skipped_steps == 2
 
 

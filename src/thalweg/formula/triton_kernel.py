@@ -118,9 +118,9 @@ def block(of: CompiledPass) -> int:
 
 
 def _registers(of: CompiledPass) -> int | None:
-    """The limit where there is one: a pass that adds up, has many operands, or is in float64.
+    """The limit where there is one: a pass that adds up, has many operands or weights at once, or is in float64.
 
     It is what these need. The compiler would take more, or less and put numbers aside in memory.
     """
-    many = of.totals or of.real == "float64" or len(of.operands) in (6, 7)
-    return REGISTERS[of.real] if many else None
+    many = len(of.operands) in (6, 7) or (len(of.operands) == 4 and block(of) > 4 * 32 * WARPS)
+    return REGISTERS[of.real] if many or of.totals or of.real == "float64" else None

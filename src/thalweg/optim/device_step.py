@@ -49,6 +49,7 @@ class Ahead:
     ``signals``    of the step at hand; ``signalled``, whether there are any.
     ``recording``  whether the step is recorded, to be taken again and again without the host.
     ``behind``     whether the host's step counts may be short of what the device has done.
+    ``fresh``      whether states have been made for this step, which are dropped if it is left out.
     ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
     """
 
@@ -58,11 +59,12 @@ class Ahead:
     counted: bool = False
     watched: bool = False
     behind: bool = False
+    fresh: bool = False
 
     @property
     def key(self) -> tuple[bool, ...]:
         """What decides which parts the step has."""
-        return self.signalled, self.recording, self.counted, self.watched, self.behind
+        return self.signalled, self.recording, self.counted, self.watched, self.behind, self.fresh
 
     def unknown(self, how: How) -> bool:
         """Whether the host does not know the step's numbers."""
@@ -92,6 +94,8 @@ def waits(launches: Sequence[Launched], how: How, measured: bool, ahead: Ahead) 
     if measured or (ahead.watched and how.clip_norm is not None):
         return "norms are measured, and clipped steps counted"
     unknown = ahead.unknown(how)
+    if unknown and ahead.fresh:
+        return "its states are made now, and dropped if it is left out"
     if unknown and ahead.counted:
         return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
