@@ -41,6 +41,11 @@ def problem(where: torch.device) -> str | None:
     major, minor = torch.cuda.get_device_capability(where)
     if 10 * major + minor < LEAST_CAPABILITY:
         return f"its compute capability is {major}.{minor}, and kernels are for 8.0 and later"
+    return driver_problem()
+
+
+def driver_problem() -> str | None:
+    """Why CUDA's driver cannot be called, in words; None if it can."""
     try:
         _driver()
     except OSError as error:

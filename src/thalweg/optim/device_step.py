@@ -12,7 +12,7 @@ number either: it counts on, and ``extra``, on the device, is what its counts ar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -71,7 +71,18 @@ class Ahead:
         return how.guarded or self.signalled or self.recording or self.behind
 
 
-def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> str | None:
+class Launched(Protocol):
+    """What is asked of a launch to know whether a step waits."""
+
+    @property
+    def rule(self) -> type[Rule]: ...
+    @property
+    def device(self) -> Device | None: ...
+    @property
+    def stages(self) -> Sequence[int]: ...
+
+
+def waits(launches: Sequence[Launched], how: How, measured: bool, ahead: Ahead) -> str | None:
     """Why a step has to wait for the device, in words; None if it need not."""
     if not launches:
         return "there is nothing to do"

@@ -1,0 +1,55 @@
+"""`explain()` says what a GPU's kernels serve, and which steps wait for it; the card is not there."""
+
+import pytest
+import torch
+from stand_in import StandIn, standing_in
+
+import thalweg
+from thalweg.optim import Optimizer
+
+FALLING = thalweg.schedules.Cosine(steps=10)
+
+
+def explained(optimizer: Optimizer) -> str:
+    with standing_in(StandIn()):
+        return " ".join(optimizer.explain().split())
+
+
+def made(rule: type[Optimizer] = thalweg.AdamW, **options: object) -> Optimizer:
+    return rule([torch.nn.Parameter(torch.zeros(3, 2))], **options)
+
+
+def test_who_serves_it() -> None:
+    assert "compiled for cpu by Triton: 1 parameter, 6 weights, float32: 28 bytes a weight" in explained(made())
+    assert "Triton" not in made().explain()
+    assert "waits for it" not in made().explain()
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "expected"),
+    [
+        (thalweg.AdamW, {}, "cpu no step waits for it"),
+        (thalweg.AdamW, {"clip_norm": 1.0, "nonfinite": "skip"}, "cpu no step waits for it"),
+        (thalweg.LAMB, {"clip_norm": 1.0}, "cpu no step waits for it"),
+        (thalweg.AdamW, {"nonfinite": "raise"}, "cpu every step waits for it, since nonfinite='raise' has to know"),
+        (
+            thalweg.SOAP,
+            {"nonfinite": "skip"},
+            "cpu every step waits for it, since SOAP keeps what products of matrices make",
+        ),
+        (thalweg.Prodigy, {}, "cpu every step waits for it, since Prodigy keeps numbers that follow from sums"),
+        (thalweg.AdamW, {"schedule": FALLING}, "cpu where a GradScaler or a learning rate is on it every step waits"),
+        (thalweg.AdamW, {"schedule": FALLING, "nonfinite": "skip"}, "cpu every step waits for it, since a schedule"),
+    ],
+)
+def test_which_steps_wait(rule: type[Optimizer], options: dict[str, object], expected: str) -> None:
+    assert expected in explained(made(rule, **options))
+
+
+def test_steps_that_are_measured_wait() -> None:
+    optimizer = made()
+    optimizer.watch(every=7)
+    assert "cpu one step in 7 waits for it, since norms are measured" in explained(optimizer)
+    clipping = made(clip_norm=1.0)
+    clipping.watch(every=7)
+    assert "cpu every step waits for it, since norms are measured, and clipped steps counted" in explained(clipping)
