@@ -151,7 +151,7 @@ def timed(lines: Sequence[Line], rounds: int) -> list[Result]:
     device, shuffled = StandIn(), random.Random(0)
     seconds: list[list[float]] = [[] for _ in lines]
     launches = [0] * len(lines)
-    with patch.object(devices, "device_of", lambda _: device):
+    with patch.object(gpus, "device_of", lambda _: device):
         sides = [side_of(line) for line in lines]
         for i, side in enumerate(sides):
             for _ in range(3):  # the first step makes the plan, and then pieces of memory to send from
