@@ -27,7 +27,7 @@ from sides import Parameters, Side
 from steps import published, say
 from thalweg.cpu import cpu_name
 from thalweg.formula.triton_kernel import DeviceKernel
-from thalweg.optim import OPTIMIZERS, Optimizer, cuda, devices
+from thalweg.optim import OPTIMIZERS, Optimizer, cuda, gpus
 from thalweg.optim.cuda import CudaDevice
 from thalweg.optim.sending import Pinned
 from thalweg.speed.cases import parameters
