@@ -66,6 +66,8 @@ class StandIn(CudaDevice):
         self._loading = Lock()
         self._called = ctypes.CDLL(None).abs
         self.launches = 0
+        self.may_wait = True
+        """First steps that may be left out wait: the states that they make are dropped then."""
 
     def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(*shape, dtype=dtype)
@@ -81,7 +83,8 @@ class StandIn(CudaDevice):
         return False
 
     def read(self, tensor: torch.Tensor) -> Any:
-        raise AssertionError("a step waits for the device")
+        assert self.may_wait, "a step waits for the device"
+        return torch.zeros_like(tensor).numpy()
 
     def _pinned(self, like: torch.Tensor) -> Pinned:
         memory = torch.empty(like.shape, dtype=like.dtype)
@@ -158,6 +161,7 @@ def timed(lines: Sequence[Line], rounds: int) -> list[Result]:
                 before = device.launches
                 _own(side)
                 launches[i] = device.launches - before
+        device.may_wait = False
         for _ in range(rounds):
             for i in shuffled.sample(range(len(lines)), len(lines)):
                 seconds[i].append(statistics.median(_own(sides[i]) for _ in range(CALLS)))
