@@ -28,8 +28,12 @@ def test_who_serves_it() -> None:
 @pytest.mark.parametrize(
     ("rule", "options", "expected"),
     [
-        (thalweg.AdamW, {}, "cpu no step waits for it"),
-        (thalweg.AdamW, {"clip_norm": 1.0, "nonfinite": "skip"}, "cpu no step waits for it"),
+        (thalweg.AdamW, {}, "cpu no step waits for it numbers"),
+        (
+            thalweg.AdamW,
+            {"clip_norm": 1.0, "nonfinite": "skip"},
+            "cpu no step waits for it, but those that make states",
+        ),
         (thalweg.LAMB, {"clip_norm": 1.0}, "cpu no step waits for it"),
         (thalweg.AdamW, {"nonfinite": "raise"}, "cpu every step waits for it, since nonfinite='raise' has to know"),
         (
