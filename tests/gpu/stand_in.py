@@ -56,7 +56,8 @@ class _Noted(SentTable):
 class StandIn(CudaDevice):
     """``launched``: each kernel's name and number of programs. ``prompt``: whether the device does all at once.
 
-    ``wrong``: how many kernels would have read another table than the host meant. ``may_wait``: whether it may be asked.
+    ``wrong``: how many kernels would have read another table than the host meant.
+    ``may_wait``: whether it may be waited for.
     """
 
     def __init__(self, prompt: bool = True) -> None:
@@ -88,7 +89,7 @@ class StandIn(CudaDevice):
 
     @contextmanager
     def waited_for(self) -> Iterator[None]:
-        """Within, the host may wait: a first step has to where it may be left out, since its states are dropped then."""
+        """Within, the host may wait: a first step has to where it may be left out, and its states dropped."""
         self.may_wait = True
         yield
         self.may_wait = False

@@ -21,13 +21,13 @@ SIZES = ((3, 5), (1000,), ())
 STEPPED = [
     pytest.param(lambda of: thalweg.AdamW(of), id="plain"),
     pytest.param(lambda of: thalweg.AdamW(of, clip_norm=0.5), id="clip"),
-    pytest.param(lambda of: thalweg.LAMB(of, clip_norm=0.5, nonfinite="skip"), id="sums"),
+    pytest.param(lambda of: thalweg.LAMB(of, clip_norm=0.5, nonfinite="skip"), id="sums", marks=pytest.mark.slow),
 ]
 
 
 WITH_SKIP = [
     {"nonfinite": "skip"},
-    {"nonfinite": "skip", "clip_norm": 0.5, "clip_value": 1.0},
+    pytest.param({"nonfinite": "skip", "clip_norm": 0.5, "clip_value": 1.0}, marks=pytest.mark.slow),
     {"nonfinite": "skip", "clip_norm": 0.1, "clip_scope": "tensor"},
 ]
 
@@ -184,9 +184,9 @@ def test_learning_rates_on_the_device(options: dict[str, Any]) -> None:
         same(found, expected)
 
 
-@pytest.mark.parametrize("absent", [False, True])
+@pytest.mark.parametrize("absent", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", WITH_SKIP, ids=str)
-@pytest.mark.parametrize("rule", [thalweg.AdamW, thalweg.LAMB])
+@pytest.mark.parametrize("rule", [thalweg.AdamW, pytest.param(thalweg.LAMB, marks=pytest.mark.slow)])
 def test_steps_that_the_device_leaves_out(rule: type[Optimizer], options: dict[str, Any], absent: bool) -> None:
     """Their number is known when somebody asks; corrections of biases are right before that."""
 
@@ -230,7 +230,11 @@ def test_a_scaler_that_finds_infinity(options: dict[str, Any]) -> None:
     assert found.skipped_steps == 1
 
 
-@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.5}, {"nonfinite": "skip"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, *(pytest.param(each, marks=pytest.mark.slow) for each in ({"clip_norm": 0.5}, {"nonfinite": "skip"}))],
+    ids=str,
+)
 @pytest.mark.parametrize("rule", [thalweg.Muon, thalweg.SOAP])
 def test_matrices_between_two_kernels(rule: type[Optimizer], options: dict[str, Any]) -> None:
     """torch multiplies on either: the same functions of the same numbers."""

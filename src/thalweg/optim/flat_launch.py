@@ -335,4 +335,4 @@ def _part_of(value: Value, part: slice) -> Value:
 
 
 def _on_host(values: torch.Tensor) -> NDArray[np.float64]:
-    return values.double().cpu().numpy() if values.device.type != "mps" else values.cpu().double().numpy()
+    return values.cpu().double().numpy()
