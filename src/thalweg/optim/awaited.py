@@ -34,7 +34,9 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool, every: int | 
         ahead = Ahead(Signals(), signalled=signalled, counted=counted, watched=every is not None, fresh=fresh)
         return waits(launches, how, measured, ahead)
 
-    if always := why():
+    # Where passes are taken one by one, the host waits for what they add up, and for nothing else.
+    adds = how.guarded or how.clip_norm is not None or any(x.stages for x in launches)
+    if (always := why()) and adds:
         return [f"every step waits for it, since {always}"]
     found = [] if every is None else [f"one step in {every} waits for it, since {why(measured=True)}"]
     if signalled := why(signalled=True):
