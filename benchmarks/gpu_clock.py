@@ -64,9 +64,12 @@ def cuda_card() -> Card:
         made: Mark = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         return made
 
+    def free() -> int:
+        torch.cuda.empty_cache()
+        return int(torch.cuda.mem_get_info(0)[0])
+
     return Card(
-        torch.device("cuda", 0), torch.cuda.synchronize, mark, occupy, _recorded, _warmed,
-        lambda: int(torch.cuda.mem_get_info(0)[0]),
+        torch.device("cuda", 0), torch.cuda.synchronize, mark, occupy, _recorded, _warmed, free
     )  # fmt: skip
 
 

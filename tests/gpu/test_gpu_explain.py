@@ -6,6 +6,8 @@ from stand_in import StandIn, standing_in
 
 import thalweg
 from thalweg.optim import Optimizer
+from thalweg.optim.awaited import Expected, awaited
+from thalweg.optim.settings import How
 
 FALLING = thalweg.schedules.Cosine(steps=10)
 
@@ -28,8 +30,12 @@ def test_who_serves_it() -> None:
 @pytest.mark.parametrize(
     ("rule", "options", "expected"),
     [
-        (thalweg.AdamW, {}, "cpu no step waits for it"),
-        (thalweg.AdamW, {"clip_norm": 1.0, "nonfinite": "skip"}, "cpu no step waits for it"),
+        (thalweg.AdamW, {}, "cpu no step waits for it numbers"),
+        (
+            thalweg.AdamW,
+            {"clip_norm": 1.0, "nonfinite": "skip"},
+            "cpu no step waits for it, but those that make states",
+        ),
         (thalweg.LAMB, {"clip_norm": 1.0}, "cpu no step waits for it"),
         (thalweg.AdamW, {"nonfinite": "raise"}, "cpu every step waits for it, since nonfinite='raise' has to know"),
         (
@@ -44,6 +50,16 @@ def test_who_serves_it() -> None:
 )
 def test_which_steps_wait(rule: type[Optimizer], options: dict[str, object], expected: str) -> None:
     assert expected in explained(made(rule, **options))
+
+
+def test_two_devices_wait_for_what_is_added_up() -> None:
+    def said(rule: type[Optimizer], clip_norm: float | None = None) -> list[str]:
+        how = How(clip_norm, "all", 1e-6, "pass", False)
+        return awaited([Expected(rule.rule, StandIn()), Expected(rule.rule, None)], how, False, None)
+
+    apart = "every step waits for it, since not all parameters are on one device"
+    assert said(thalweg.LAMB) == said(thalweg.AdamW, clip_norm=1.0) == [apart]
+    assert said(thalweg.AdamW) == [f"where a GradScaler or a learning rate is on it {apart}"]
 
 
 def test_steps_that_are_measured_wait() -> None:
