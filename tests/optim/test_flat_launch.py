@@ -269,6 +269,34 @@ def test_states_are_tensors_of_their_own() -> None:
         close([params[0]], [start[0] - 0.1 * m / (v.sqrt() + 1e-8)], 1e-6, f"after a state was replaced by {kind}")
 
 
+def test_states_that_two_parameters_share() -> None:
+    """They are updated in turn, as by torch's loop: here by hand, of a momentum buffer that both add to."""
+    params = [torch.nn.Parameter(torch.zeros(3)) for _ in range(2)]
+    made = thalweg.SGD(params, lr=1.0, momentum=0.5)
+    shared = torch.full((3,), 4.0)
+    for p in params:
+        made.state[p]["momentum_buffer"] = shared
+        made.state[p]["step"] = torch.tensor(1.0)
+        p.grad = torch.ones(3)
+    made.step()
+    assert [p[0].item() for p in params] == [-3.0, -2.5]
+    assert shared.tolist() == [2.5] * 3
+
+
+def test_weights_that_come_to_share_memory() -> None:
+    """Of weights that have moved a new plan is made."""
+    whole = torch.zeros(6)
+    params = [torch.nn.Parameter(torch.zeros(4)) for _ in range(2)]
+    made = thalweg.SGD(params, lr=1.0)
+    for data in (None, (whole[:4], whole[2:])):
+        if data is not None:
+            params[0].data, params[1].data = data
+        for p in params:
+            p.grad = torch.ones(4)
+        made.step()
+    assert whole.tolist() == [-1.0, -1.0, -2.0, -2.0, -1.0, -1.0]
+
+
 def test_weights_and_gradients_of_another_type_later() -> None:
     """A new plan: nothing is rounded on the way."""
     param = torch.nn.Parameter(torch.ones(3))

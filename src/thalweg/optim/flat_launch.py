@@ -99,6 +99,7 @@ class FlatLaunch(Launch):
         pass  # it has no addresses
 
     def adopt(self, states: Callable[[torch.Tensor], dict[str, Any]]) -> bool:
+        replaced = False
         for i, param in enumerate(self.members.params):
             state = states(param)
             self.members.states[i] = state
@@ -111,7 +112,13 @@ class FlatLaunch(Launch):
                 if now.shape != planned.shape or now.dtype != planned.dtype:
                     return False
                 self._tensors[name][i] = now
-        return self._adopt_numbers()
+                replaced = True
+        return not (replaced and self._shared()) and self._adopt_numbers()
+
+    def _shared(self) -> bool:
+        """Whether two states lie in one place."""
+        places = [t.data_ptr() for name in self.members.keys for t in self._tensors[name] if t.numel()]
+        return len({*places}) < len(places)
 
     @torch.no_grad()
     def take(self) -> None:

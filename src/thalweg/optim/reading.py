@@ -42,6 +42,12 @@ def plain_on(param: torch.Tensor, device: torch.device) -> bool:
     return ordinary and bool(torch._C._dispatch_keys(param) == _ordinary_keys(device))
 
 
+def where(param: torch.Tensor) -> tuple[bool, int] | None:
+    """Whether an ordinary tensor's numbers are those in its memory, or their negatives, and where that is."""
+    known = type(param) in _ORDINARY and param.device.type in FLAT
+    return (param.is_neg(), param.data_ptr()) if known else None
+
+
 def refuse_pretence(groups: Sequence[Mapping[str, Any]]) -> None:
     """Raise for real weights while torch only pretends to compute: what machine code does to them would be real."""
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
