@@ -161,6 +161,20 @@ def test_nothing_is_done_by_tensor_and_nothing_waits() -> None:
             assert not [name for name in many for wait in waits if wait in name]
 
 
+@pytest.mark.parametrize("make", [thalweg.Adafactor, thalweg.CAME])
+def test_rules_of_rows_and_columns_do_not_wait(make: Made) -> None:
+    """They are updated one by one, and what each adds up stays on its device."""
+    params = [torch.nn.Parameter(torch.randn(4, 6)), torch.nn.Parameter(torch.randn(5))]
+    made = make(params)
+    for _ in range(3):
+        for p in params:
+            p.grad = torch.randn_like(p)
+        with Counting() as mode:
+            made.step()
+    assert kinds(made) == ["TorchLaunch"] * 2
+    assert not [name for name in mode.counted if "_local_scalar_dense" in name]
+
+
 def test_scalars_of_sums_wait_once() -> None:
     """Prodigy's d is a number of the host."""
     few, many = counted(thalweg.Prodigy, 12), counted(thalweg.Prodigy, 100)
