@@ -27,7 +27,7 @@ from sides import Parameters, Side
 from steps import published, say
 from thalweg.cpu import cpu_name
 from thalweg.formula.triton_kernel import DeviceKernel
-from thalweg.optim import OPTIMIZERS, Optimizer, cuda, devices
+from thalweg.optim import OPTIMIZERS, Optimizer, cuda, gpus
 from thalweg.optim.cuda import CudaDevice
 from thalweg.optim.sending import Pinned
 from thalweg.speed.cases import parameters
@@ -155,7 +155,7 @@ def timed(lines: Sequence[Line], rounds: int) -> list[Result]:
     device, shuffled = StandIn(), random.Random(0)
     seconds: list[list[float]] = [[] for _ in lines]
     launches = [0] * len(lines)
-    with patch.object(devices, "device_of", lambda _: device):
+    with patch.object(gpus, "device_of", lambda _: device):
         sides = [side_of(line) for line in lines]
         for i, side in enumerate(sides):
             for _ in range(3):  # the first step makes the plan, and then pieces of memory to send from

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from thalweg.formula.triton_kernel import DeviceKernel
-from thalweg.optim import cuda, devices
+from thalweg.optim import cuda, gpus
 from thalweg.optim.cuda import CudaDevice
 from thalweg.optim.devices import Argument, Table
 from thalweg.optim.sending import Pinned, SentTable
@@ -133,5 +133,5 @@ class StandIn(CudaDevice):
 @contextmanager
 def standing_in(device: StandIn) -> Iterator[StandIn]:
     """Within, the CPU's tensors are that device's."""
-    with patch.object(devices, "device_of", lambda where: device):
+    with patch.object(gpus, "device_of", lambda where: device):
         yield device

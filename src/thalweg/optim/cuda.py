@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from thalweg.formula.triton_kernel import DeviceKernel
 
 from .devices import Argument, Device, Table
-from .reading import ordinary
+from .modes import ordinary
 from .sending import Pinned, SentTable
 
 LEAST_CAPABILITY = 80

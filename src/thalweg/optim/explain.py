@@ -17,7 +17,7 @@ from thalweg.formula.geometry import Geometry, seen
 from thalweg.formula.rule import by_lines, by_size, decay_kind, handed, hypers, of_matrices, parts, shaped
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
-from . import devices, reading, readouts, state, surface
+from . import gpus, reading, readouts, state, surface
 from .awaited import Expected, awaited
 from .flat_launch import flat_kind
 from .plan import names
@@ -136,7 +136,7 @@ def _awaited(optimizer: Explained, everyone: Sequence[Served]) -> Iterator[str]:
         return
     rules = [optimizer._rule_of(group) for group in optimizer.param_groups]
     served = dict.fromkeys((rules[p.group], p.gpu) for p in everyone if not p.refused)
-    launches = [Expected(rule, None if gpu is None else devices.device_of(gpu)) for rule, gpu in served]
+    launches = [Expected(rule, None if gpu is None else gpus.device_of(gpu)) for rule, gpu in served]
     watching = optimizer._telemetry
     every = None if watching is None else watching.every
     for i, sentence in enumerate(awaited(launches, optimizer._how(), optimizer._counted, every)):
@@ -180,7 +180,7 @@ def served(optimizer: Explained) -> list[Served]:
         kinds |= _handed_on(rules[i], settings[i], kinds)
         shape = tuple(param.shape)
         together = bool(why) and flat_kind(rules[i], param, {key: real[key] for key in real.keys() & keys}) is not None
-        gpu = None if why or refused or devices.device_of(param.device) is None else param.device
+        gpu = None if why or refused or gpus.device_of(param.device) is None else param.device
         found.append(
             Served(
                 name, i, param.numel(), why, together, refused, kinds, shape, kept, of_shape, waits, copied, turn, gpu

@@ -32,7 +32,8 @@ from thalweg.formula.rule import by_lines, of_matrices, once
 from .evaluating import Computation, Value, filled, rounded
 from .flat_memory import FlatMemory, uploaded
 from .launch import MEASURED, Call, Launch, Measured, Members, Runs
-from .reading import FLAT, ordinary, plain_on
+from .modes import ordinary
+from .reading import FLAT, plain_on
 from .settings import GroupNumbers, How, Switches
 
 Kind = tuple[torch.device, torch.dtype]

@@ -47,7 +47,7 @@ def join_on_devices(
         return
     if others:
         join([of for of, _ in others], [x.numbers for _, x in others], name, clip, by_tensor)
-    overall = torch.stack([of.sum().to(flat[0][1].device) for of, _ in flat]).sum()
+    overall = torch.stack([of.sum().to(flat[0][1].where) for of, _ in flat]).sum()
     for of, x in flat:
-        total = of if by_tensor else overall.to(x.device)
+        total = of if by_tensor else overall.to(x.where)
         x.known[name] = total if clip is None else norm_scale(total, *clip.tolist())

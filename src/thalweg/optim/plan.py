@@ -20,7 +20,7 @@ from thalweg.formula.line_kernel import line_passes
 from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
-from . import devices, reading, state, surface
+from . import gpus, reading, state, surface
 from .device_step import Ahead
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
@@ -277,7 +277,7 @@ def make(
             lines = by_lines(rule) and walks_lines(rule, own)
             kind = LineLaunch if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
             walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
-            device = devices.device_of(where)
+            device = gpus.device_of(where)
             launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here], device))
         elif types:
             launches.append(FlatLaunch(rule, own, members, types, later=turn > 0))
