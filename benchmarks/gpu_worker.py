@@ -24,7 +24,7 @@ COPY = "copy"
 """The case of a copy within the device's memory."""
 FAULT = 3
 """The exit code where the last case has found what it could, and the GPU can do no more in this process."""
-ROUNDS, SECONDS_A_CELL = 15, 6.0
+ROUNDS, SECONDS_A_CELL = 11, 4.0
 
 Found = Mapping[str, Any]
 

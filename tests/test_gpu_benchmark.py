@@ -249,7 +249,7 @@ def test_what_was_timed() -> None:
     assert cells(smaller, "AdamW")[0] == [
         "AdamW", "one tensor of 80M, as many as fit", "has none", "100", "", "", "", "5,000", "", "", "", "2,800", "",
     ]  # fmt: skip
-    assert len(GPU_CELLS) == 24
+    assert {*GPU_CELLS.values()} == {(way, model) for way in WAYS for model in GPU_MODELS}
 
 
 # -- where it cannot run
