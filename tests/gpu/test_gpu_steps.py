@@ -211,6 +211,25 @@ def test_steps_that_the_device_leaves_out(rule: type[Optimizer], options: dict[s
     assert found.skipped_steps == 2
 
 
+def test_a_scaler_that_comes_and_goes() -> None:
+    """What it says is read where it stands now, also in a step that was planned when it stood elsewhere."""
+
+    def take(made: Optimizer, of: Weights, step: int) -> None:
+        made.found_inf = made.grad_scale = None
+        if step % 2:
+            made.found_inf, made.grad_scale = torch.tensor([float(step == 5)]), torch.tensor(8.0 * step)
+        made.step()
+
+    def make(of: Weights) -> Optimizer:
+        return thalweg.AdamW(of, clip_norm=0.5)
+
+    expected = trained(make, take, steps=9)
+    with interpreting():
+        found = trained(make, take, steps=9)
+        same(found, expected)
+    assert found.skipped_steps == 1
+
+
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 0.5}], ids=str)
 def test_a_scaler_that_finds_infinity(options: dict[str, Any]) -> None:
     def take(made: Optimizer, of: Weights, step: int) -> None:

@@ -46,7 +46,7 @@ class Signals:
 class Ahead:
     """How a step is taken without waiting.
 
-    ``signals``    of the step at hand; ``signalled``, whether there are any.
+    ``signals``    of the step at hand, the same object in all steps; ``signalled``, whether there are any.
     ``recording``  whether the step is recorded, to be taken again and again without the host.
     ``behind``     whether the host's step counts may be short of what the device has done.
     ``fresh``      whether states have been made for this step, which are dropped if it is left out.
@@ -144,6 +144,8 @@ class DeviceStep:
         self.parts: list[Runs] = []
         self._began: set[Launch] = set()
         self._joined: dict[Launch, _Sums] = {}
+        self.clip = (np.inf, 0.0)
+        """The limit of the norm that has been added up last, and what is added to it."""
         self._plan(launches)
 
     def _plan(self, launches: Sequence[KernelLaunch]) -> None:
@@ -189,7 +191,7 @@ class DeviceStep:
         total = Total("clip_scale", 0, by_tensor=self.how.apart, clip=True, raw=not limited)
         sums = self._room(launches, (total,))
         sums.guard = self.how.guarded and not limited
-        self._clip = (self.how.clip_norm if clips and self.how.clip_norm else np.inf, self.how.clip_eps)
+        self.clip = (self.how.clip_norm if clips and self.how.clip_norm else np.inf, self.how.clip_eps)
         for x in launches:
             walk = x.passes.limited_norm if limited else x.passes.norm
             self._walk(x, f"norm {limited}", walk, sums.of(x), go=True)
@@ -263,7 +265,7 @@ class _Between:
             table = step.device.table((len(counts) + 1,), torch.int64)
             table.put(joined.begins[x] + np.cumsum([0, *counts]))
             self._first_tile = table.there
-        self._limit = getattr(step, "_clip", (np.inf, 0.0))
+        self._limit = step.clip
         step.device.expect(self._kernel())
 
     @property

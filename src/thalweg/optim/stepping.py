@@ -88,7 +88,7 @@ class Stepper:
         recording = device is not None and device.recording
         key = (signals is not None, recording, counted, telemetry is not None, behind, bool(plan.created))
         if key != self._last.key:
-            self._last = Ahead(Signals(), *key)
+            self._last = Ahead(self._last.signals, *key)
         given, now = signals or Signals(), self._last.signals
         now.found, now.scale = given.found, given.scale
         now.rates = {
