@@ -12,8 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import thalweg
-from thalweg.optim import OPTIMIZERS, Optimizer, flat_memory, reading
-from thalweg.optim.flat_launch import FlatLaunch
+from thalweg.optim import OPTIMIZERS, Optimizer, flat_launch, flat_memory, reading
 from thalweg.optim.flat_memory import BLOCK, FlatMemory
 from thalweg.rules import BY_WEIGHT
 from thalweg.testing import cases
@@ -250,10 +249,12 @@ def test_turns_elsewhere_than_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_states_are_tensors_of_their_own() -> None:
     """One that is saved by itself brings no other along; one that is put in its place is gone on from."""
-    params = weights(torch.float32, ((5,), (70_000,)))
+    shapes = ((5,), (9_000,))
+    params = weights(torch.float32, shapes)
     made = thalweg.Adam(params, lr=0.1)
-    rows = gradients(3, ((5,), (70_000,)))
+    rows = gradients(3, shapes)
     cases.run(made, rows[:2])
+    assert kinds(made) == ["FlatLaunch"]
     saved = io.BytesIO()
     torch.save(made.state[params[0]], saved)
     assert saved.tell() < 5_000
@@ -384,8 +385,7 @@ def test_who_is_served_and_how() -> None:
         cases.run(made, gradients(1, ((3, 4), (5,))))
         assert {*kinds(made)} == {kind}
         assert said in str(made.explain())
-    launch = thalweg.AdamW(params)
-    cases.run(launch, gradients(1, ((3, 4), (5,))))
-    assert launch._plan is not None
-    assert isinstance(launch._plan.launches[0], FlatLaunch)
-    assert not launch._plan.direct
+    large = weights(torch.float32, ((flat_launch.ALONE_ABOVE + 1,), (5,)))
+    made = thalweg.AdamW(large, lr=0.1)
+    cases.run(made, gradients(1, ((flat_launch.ALONE_ABOVE + 1,), (5,))))
+    assert kinds(made) == ["TorchLaunch", "FlatLaunch"]
