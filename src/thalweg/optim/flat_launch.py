@@ -6,7 +6,7 @@ torch's.
 
 A step copies weights, gradients and states into flat memory, computes there, and copies back what is written. States
 stay tensors of their own: whoever saves one by itself, moves it or puts another in its place, finds what he always has.
-It costs memory, of the weights, the gradients and each state once more.
+It costs memory, of the weights, the gradients and each state once more. Large parameters on a CPU stay by themselves.
 
 Nothing is done tensor by tensor, and nothing waits for the device, but where the host has to know: whether gradients
 are finite (``nonfinite=``), telemetry's norms, scalars that depend on sums (Prodigy's d), and a clip by norm together
@@ -36,6 +36,9 @@ from .modes import ordinary
 from .reading import FLAT, plain_on
 from .settings import GroupNumbers, How, Switches
 
+# On a CPU copying more weights than these costs more than calling torch for each parameter: measured, about even.
+ALONE_ABOVE = 32_768
+
 Kind = tuple[torch.device, torch.dtype]
 """Where some parameters are, and what they are computed in."""
 
@@ -46,6 +49,8 @@ def flat_kind(rule: type[Rule], param: torch.Tensor, states: Mapping[str, torch.
     if by_lines(rule) or of_matrices(rule) or param.device.type not in FLAT:
         return None
     if not all(plain_on(t, param.device) for t in tensors):
+        return None
+    if param.device.type == "cpu" and param.numel() > ALONE_ABOVE:
         return None
     exact = any(t.dtype == torch.float64 for t in tensors)
     return param.device, torch.float64 if exact else torch.float32
