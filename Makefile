@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS)
 
-.PHONY: help demo valley test test-slow test-profile test-torch ptx test-triton mutate check format bench stubs clean
+.PHONY: help demo valley test test-slow test-profile test-torch ptx test-triton mutate check format bench bench-gpu stubs clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -73,11 +73,15 @@ bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a co
 	$(BIN)/python benchmarks/catalogue.py
 	$(BIN)/python benchmarks/around.py
 	$(BIN)/python benchmarks/matrices.py
+	$(BIN)/python benchmarks/gpu_host.py
 	$(BIN)/python benchmarks/norms.py
 	$(BIN)/python benchmarks/comparison.py
 	$(BIN)/python benchmarks/explorer.py
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/switching.py
+
+bench-gpu: .venv/bench ## whether steps on a CUDA GPU are the CPU's, and how long they take: four minutes, on a machine that has one
+	$(BIN)/python benchmarks/gpu.py
 
 stubs: .venv/dev ## the optimizers' signatures, after a rule has changed
 	$(BIN)/python -m thalweg.optim.stubs

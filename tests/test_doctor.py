@@ -12,7 +12,7 @@ import torch
 
 import thalweg
 from thalweg.cli import main
-from thalweg.doctor import command
+from thalweg.doctor import checks, command
 from thalweg.doctor.command import examined, problems, said
 from thalweg.doctor.facts import facts
 from thalweg.formula.compose import Pass
@@ -67,6 +67,7 @@ def test_all_is_well(capsys, monkeypatch, healthy):
     assert done.err == ""
     for expected in (
         f"thalweg      {thalweg.__version__}", f"torch        {torch.__version__}", "numpy ", "llvmlite ", "system ",
+        "triton ",
         "processor ", "one kernel   written in", "float32 0.", "bfloat16 0.", "All checks passed.",
         "serves a view with gaps: its memory has gaps", f"cache        {os.environ['THALWEG_CACHE']}",
     ):  # fmt: skip
@@ -227,6 +228,54 @@ def test_what_is_missing_is_said():
         "tensors      asked where they are in machine code; checked just now, since torch 2.99.0 with Python 3.14 is "
         "not among the tested pairs"
     )
+
+
+CARD = {"name": "NVIDIA H200", "capability": "9.0", "problem": None}
+
+
+@pytest.mark.parametrize(
+    ("cards", "driver", "expected"),
+    [
+        ([], "CUDA's driver cannot be loaded (x)", ["GPUs         none that torch finds"]),
+        ([], None, ["GPUs         none that torch finds; CUDA's driver is there"]),
+        (
+            [CARD, {"name": "Tesla T4", "capability": "7.5", "problem": "it is old"}], None,
+            [
+                "cuda:0       NVIDIA H200, compute capability 9.0: kernels serve it",
+                "cuda:1       Tesla T4, compute capability 7.5: no kernels, since it is old",
+                "             this torch asks for Triton 3.7.1",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_gpus(cards, driver, expected):
+    lines = [*said({**facts(), "checks": {"gpus": {"triton": "3.7.1", "driver": driver, "cards": cards}}})]
+    assert lines[-len(expected) :] == expected
+
+
+@pytest.mark.parametrize(
+    ("triton", "capability", "problem"),
+    [
+        (True, (9, 0), None),
+        (True, (7, 5), "its compute capability is 7.5, and kernels are for 8.0 and later"),
+        (False, (9, 0), "Triton, which compiles them, is not installed"),
+    ],
+)
+def test_which_gpus_kernels_serve(monkeypatch, triton, capability, problem):
+    answers = {
+        "is_available": True, "device_count": 1, "get_device_name": "a card", "get_device_capability": capability,
+    }  # fmt: skip
+    for name, answer in answers.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
+    monkeypatch.setattr(checks.triton_kernel, "installed", lambda: triton)
+    monkeypatch.setattr(checks.cuda, "driver_problem", lambda: None)
+    asked = ["numpy", "triton-windows==1.0", 'triton==3.4.0; platform_system == "Linux"']
+    monkeypatch.setattr(checks, "requires", lambda _: asked)
+    card = {"name": "a card", "capability": ".".join(map(str, capability)), "problem": problem}
+    assert checks.gpus() == {"triton": "3.4.0", "driver": None, "cards": [card]}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(checks, "requires", lambda _: None)
+    assert checks.gpus() == {"triton": None, "driver": None, "cards": []}
 
 
 def test_nothing_is_compiled():

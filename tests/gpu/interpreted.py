@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from triton.runtime import interpreter
 
 from thalweg.formula.triton_kernel import DeviceKernel
-from thalweg.optim import devices
+from thalweg.optim import gpus
 from thalweg.optim.devices import Argument, Device, Table
 
 _cast = interpreter.InterpreterBuilder.cast_impl
@@ -77,5 +77,5 @@ class InterpretedTable(Table):
 def interpreting(device: Interpreted | None = None) -> Iterator[Interpreted]:
     """Within, optimizers of the CPU's tensors step on such a GPU."""
     device = device or Interpreted()
-    with patch.object(devices, "device_of", lambda where: device):
+    with patch.object(gpus, "device_of", lambda where: device):
         yield device

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from thalweg.formula.triton_kernel import DeviceKernel
-from thalweg.optim import cuda, devices
+from thalweg.optim import cuda, gpus
 from thalweg.optim.cuda import CudaDevice
 from thalweg.optim.devices import Argument, Table
 from thalweg.optim.sending import Pinned, SentTable
@@ -57,6 +57,7 @@ class StandIn(CudaDevice):
     """``launched``: each kernel's name and number of programs. ``prompt``: whether the device does all at once.
 
     ``wrong``: how many kernels would have read another table than the host meant.
+    ``may_wait``: whether it may be waited for.
     """
 
     def __init__(self, prompt: bool = True) -> None:
@@ -66,6 +67,7 @@ class StandIn(CudaDevice):
         self.given: list[Callable[[], object]] = []
         self.done, self.wrong, self.prompt = 0, 0, prompt
         self.tables: list[_Noted] = []
+        self.may_wait = False
 
     def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(*shape, dtype=dtype)
@@ -77,12 +79,20 @@ class StandIn(CudaDevice):
         return self.tables[-1]
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
-        raise AssertionError("the host waits for the device")
+        assert self.may_wait, "the host waits for the device"
+        return np.zeros(tensor.shape)
 
     recording = False
 
     def begin(self) -> None:
         return
+
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """Within, the host may wait: a first step has to where it may be left out, and its states dropped."""
+        self.may_wait = True
+        yield
+        self.may_wait = False
 
     def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:
         super().launch(kernel, programs, arguments)
@@ -123,5 +133,5 @@ class StandIn(CudaDevice):
 @contextmanager
 def standing_in(device: StandIn) -> Iterator[StandIn]:
     """Within, the CPU's tensors are that device's."""
-    with patch.object(devices, "device_of", lambda where: device):
+    with patch.object(gpus, "device_of", lambda where: device):
         yield device

@@ -59,7 +59,10 @@ def test_as_many_kernels_for_any_number_of_tensors(
     with standing_in(StandIn()) as device:
         of = params(count)
         optimizer = kind(of, **options)
-        for _ in range(3):
+        give_gradients(of)
+        with device.waited_for():
+            optimizer.step()
+        for _ in range(2):
             give_gradients(of)
             before = len(device.launched)
             optimizer.step()
@@ -71,12 +74,13 @@ def test_as_many_kernels_for_any_number_of_tensors(
 @pytest.mark.parametrize(("kind", "options", "expected"), WAYS)
 def test_no_step_waits(kind: type[Optimizer], options: dict[str, Any], expected: list[str]) -> None:
     """Nor does one whose gradients are new, some absent, and whose rates are scheduled by group."""
-    with standing_in(StandIn(prompt=False)):
+    with standing_in(StandIn(prompt=False)) as device:
         of = params(6)
         optimizer = kind([{"params": of[:3]}, {"params": of[3:], "lr": 0.01}], **options)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
         give_gradients(of)
-        optimizer.step()
+        with device.waited_for():
+            optimizer.step()
         for step in range(6):
             give_gradients(of)
             for p in of[step % 3 : step]:
@@ -117,6 +121,9 @@ def test_what_is_sent_is_what_the_device_finds_however_late(
         of = params(6)
         optimizer = kind([{"params": of[:3]}, {"params": of[3:], "lr": 0.01}], **options)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+        give_gradients(of)
+        with device.waited_for():
+            optimizer.step()
         for _ in range(20):
             give_gradients(of)
             optimizer.step()

@@ -135,14 +135,15 @@ class Counting(TorchDispatchMode):
 
 def counted(make: Made, tensors: int, **options: Any) -> Counter[str]:
     """The operations of a step of so many tensors, whose numbers differ, and of which one has no gradient."""
-    params = [torch.nn.Parameter(torch.randn(12)) for _ in range(tensors)]
+    types = (torch.float32, torch.float32, torch.float64, torch.bfloat16)
+    params = [torch.nn.Parameter(torch.randn(12, dtype=types[i % 4])) for i in range(tensors)]
     made = make([{"params": params[::2], "lr": 0.02}, {"params": params[1::2]}], **options)
     for step in range(3):
         for i, p in enumerate(params):
-            p.grad = None if i == step else torch.randn(12)
+            p.grad = None if i == step else torch.randn_like(p)
         with Counting() as mode:
             made.step()
-    assert kinds(made) == ["FlatLaunch"]
+    assert kinds(made) == ["FlatLaunch"] * 2  # one of them in float64
     return mode.counted
 
 
@@ -155,14 +156,28 @@ def test_nothing_is_done_by_tensor_and_nothing_waits() -> None:
         (thalweg.NAdam, clipped), (thalweg.wrap(thalweg.LAMB, WRAPPERS["cautious"]), {}),
     ]:  # fmt: skip
         with case(f"{make.__name__} {options}"):
-            few, many = counted(make, 10, **options), counted(make, 100, **options)
+            few, many = counted(make, 12, **options), counted(make, 100, **options)
             assert few == many
             assert not [name for name in many for wait in waits if wait in name]
 
 
+@pytest.mark.parametrize("make", [thalweg.Adafactor, thalweg.CAME])
+def test_rules_of_rows_and_columns_do_not_wait(make: Made) -> None:
+    """They are updated one by one, and what each adds up stays on its device."""
+    params = [torch.nn.Parameter(torch.randn(4, 6)), torch.nn.Parameter(torch.randn(5))]
+    made = make(params)
+    for _ in range(3):
+        for p in params:
+            p.grad = torch.randn_like(p)
+        with Counting() as mode:
+            made.step()
+    assert kinds(made) == ["TorchLaunch"] * 2
+    assert not [name for name in mode.counted if "_local_scalar_dense" in name]
+
+
 def test_scalars_of_sums_wait_once() -> None:
     """Prodigy's d is a number of the host."""
-    few, many = counted(thalweg.Prodigy, 10), counted(thalweg.Prodigy, 100)
+    few, many = counted(thalweg.Prodigy, 12), counted(thalweg.Prodigy, 100)
     assert few == many
 
 
@@ -266,6 +281,34 @@ def test_states_are_tensors_of_their_own() -> None:
         assert g is not None
         m, v = 0.1 * g / (1 - 0.9**count), (0.999 + 0.001 * g * g) / (1 - 0.999**count)
         close([params[0]], [start[0] - 0.1 * m / (v.sqrt() + 1e-8)], 1e-6, f"after a state was replaced by {kind}")
+
+
+def test_states_that_two_parameters_share() -> None:
+    """They are updated in turn, as by torch's loop: here by hand, of a momentum buffer that both add to."""
+    params = [torch.nn.Parameter(torch.zeros(3)) for _ in range(2)]
+    made = thalweg.SGD(params, lr=1.0, momentum=0.5)
+    shared = torch.full((3,), 4.0)
+    for p in params:
+        made.state[p]["momentum_buffer"] = shared
+        made.state[p]["step"] = torch.tensor(1.0)
+        p.grad = torch.ones(3)
+    made.step()
+    assert [p[0].item() for p in params] == [-3.0, -2.5]
+    assert shared.tolist() == [2.5] * 3
+
+
+def test_weights_that_come_to_share_memory() -> None:
+    """Of weights that have moved a new plan is made."""
+    whole = torch.zeros(6)
+    params = [torch.nn.Parameter(torch.zeros(4)) for _ in range(2)]
+    made = thalweg.SGD(params, lr=1.0)
+    for data in (None, (whole[:4], whole[2:])):
+        if data is not None:
+            params[0].data, params[1].data = data
+        for p in params:
+            p.grad = torch.ones(4)
+        made.step()
+    assert whole.tolist() == [-1.0, -1.0, -2.0, -2.0, -1.0, -1.0]
 
 
 def test_weights_and_gradients_of_another_type_later() -> None:

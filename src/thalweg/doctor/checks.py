@@ -3,22 +3,24 @@
 import json
 import math
 import os
+import re
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from thalweg.formula import State, torch_reader
+from thalweg.formula import State, torch_reader, triton_kernel
 from thalweg.formula.compose import usual_switches
 from thalweg.formula.kernel import passes
 from thalweg.formula.rule import parts
 from thalweg.formula.team import SERIAL_BELOW, library
-from thalweg.optim import OPTIMIZERS
+from thalweg.optim import OPTIMIZERS, cuda
 from thalweg.optim.explain import served
 from thalweg.optim.native import absent
 from thalweg.optim.vetted import checked, pair, vetted
@@ -44,6 +46,7 @@ def main() -> None:
 def checks() -> dict[str, Any]:
     """The findings by name; instead of one that could not be had, ``{"error": why}``."""
     found = {"processor": processor, "threads": threads, "kernel": kernel, "steps": steps, "readers": readers}
+    found |= {"gpus": gpus}
     # Last, so that it counts what the checks have compiled.
     return {name: _tried(check) for name, check in {**found, "cache": cache}.items()}
 
@@ -154,6 +157,23 @@ def readers() -> list[dict[str, str]]:
         {"parameter": name, "reader": p.reader, "why": p.why or p.refused}
         for name, p in zip(params, found, strict=True)
     ]
+
+
+def gpus() -> dict[str, Any]:
+    """The Triton that this torch asks for, what is wrong with CUDA's driver, and which GPUs kernels serve."""
+    asked = (re.match(r"triton\s*(\(?[=<>~!][^;\s]*)", line) for line in requires("torch") or ())
+    return {
+        "triton": next((found[1].strip("()=") for found in asked if found), None),
+        "driver": cuda.driver_problem(),
+        "cards": [_card(i) for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)],
+    }
+
+
+def _card(index: int) -> dict[str, Any]:
+    where = torch.device("cuda", index)
+    problem = cuda.problem(where) if triton_kernel.installed() else "Triton, which compiles them, is not installed"
+    capability = ".".join(map(str, torch.cuda.get_device_capability(where)))
+    return {"name": torch.cuda.get_device_name(where), "capability": capability, "problem": problem}
 
 
 def cache() -> dict[str, Any]:

@@ -91,6 +91,7 @@ def said(found: Findings) -> Iterator[str]:
     """The findings, line by line."""
     for name in ("thalweg", "python", "torch", "numpy", "llvmlite", "system"):
         yield _line(name, found[name] or "not installed")
+    yield _line("triton", found["triton"] or "not installed; what compiles a GPU's kernels, and nothing else needs it")
     cores = f"{found['cores']} cores"
     if found["cores_usable"] != found["cores"]:
         cores += f", {found['cores_usable']} of them for this process"
@@ -138,6 +139,16 @@ def _readers(check: list[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
             yield row["reader"], f"serves {row['parameter']}: {row['why']}"
 
 
+def _gpus(check: Findings) -> Iterator[tuple[str, str]]:
+    if not check["cards"]:
+        yield "GPUs", "none that torch finds" + ("" if check["driver"] else "; CUDA's driver is there")
+    for i, card in enumerate(check["cards"]):
+        serves = f"no kernels, since {card['problem']}" if card["problem"] else "kernels serve it"
+        yield f"cuda:{i}", f"{card['name']}, compute capability {card['capability']}: {serves}"
+    if check["cards"] and check["triton"]:
+        yield "", f"this torch asks for Triton {check['triton']}"
+
+
 def _cache(check: Findings) -> Iterator[tuple[str, str]]:
     yield "cache", f"{check['folder']}: {_kernels(check['kernels'], check['bytes'])}"
     if check["problem"]:
@@ -146,7 +157,7 @@ def _cache(check: Findings) -> Iterator[tuple[str, str]]:
 
 _SAID: Mapping[str, Any] = {
     "processor": _processor, "threads": _threads, "kernel": _kernel, "steps": _steps, "readers": _readers,
-    "cache": _cache,
+    "gpus": _gpus, "cache": _cache,
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from thalweg import __version__
 from thalweg.cpu import cpu_name
 
-_PACKAGES = ("torch", "numpy", "llvmlite")
+_PACKAGES = ("torch", "triton", "numpy", "llvmlite")
 _VARIABLES = ("THALWEG_CACHE", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "KMP_AFFINITY", "OMP_WAIT_POLICY", "LD_PRELOAD")
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from thalweg.formula.triton_kernel import DeviceKernel
 
 from .devices import Argument, Device, Table
-from .reading import ordinary
+from .modes import ordinary
 from .sending import Pinned, SentTable
 
 LEAST_CAPABILITY = 80
@@ -41,6 +41,11 @@ def problem(where: torch.device) -> str | None:
     major, minor = torch.cuda.get_device_capability(where)
     if 10 * major + minor < LEAST_CAPABILITY:
         return f"its compute capability is {major}.{minor}, and kernels are for 8.0 and later"
+    return driver_problem()
+
+
+def driver_problem() -> str | None:
+    """Why CUDA's driver cannot be called, in words; None if it can."""
     try:
         _driver()
     except OSError as error:
@@ -93,6 +98,19 @@ class _Function:
     lock: Lock
 
 
+class _Event:
+    """On the current stream of one GPU, whichever torch's current one is."""
+
+    def __init__(self, index: int) -> None:
+        self._index, self._event = index, torch.cuda.Event()  # type: ignore[no-untyped-call]
+
+    def record(self) -> None:
+        self._event.record(torch.cuda.current_stream(self._index))
+
+    def query(self) -> bool:
+        return bool(self._event.query())  # type: ignore[no-untyped-call]
+
+
 class CudaDevice(Device):
     """One GPU, and whatever stream is torch's current one."""
 
@@ -134,7 +152,7 @@ class CudaDevice(Device):
     def _pinned(self, like: torch.Tensor) -> Pinned:
         with ordinary(), _relaxed(self.recording):
             memory = torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
-        return Pinned(memory, memory.numpy(), torch.cuda.Event())  # type: ignore[no-untyped-call]
+        return Pinned(memory, memory.numpy(), _Event(self.index))
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
         found: NDArray[Any] = tensor.cpu().numpy()

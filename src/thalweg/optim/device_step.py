@@ -12,7 +12,7 @@ number either: it counts on, and ``extra``, on the device, is what its counts ar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -46,9 +46,10 @@ class Signals:
 class Ahead:
     """How a step is taken without waiting.
 
-    ``signals``    of the step at hand; ``signalled``, whether there are any.
+    ``signals``    of the step at hand, the same object in all steps; ``signalled``, whether there are any.
     ``recording``  whether the step is recorded, to be taken again and again without the host.
     ``behind``     whether the host's step counts may be short of what the device has done.
+    ``fresh``      whether states have been made for this step, which are dropped if it is left out.
     ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
     """
 
@@ -58,18 +59,30 @@ class Ahead:
     counted: bool = False
     watched: bool = False
     behind: bool = False
+    fresh: bool = False
 
     @property
     def key(self) -> tuple[bool, ...]:
         """What decides which parts the step has."""
-        return self.signalled, self.recording, self.counted, self.watched, self.behind
+        return self.signalled, self.recording, self.counted, self.watched, self.behind, self.fresh
 
     def unknown(self, how: How) -> bool:
         """Whether the host does not know the step's numbers."""
         return how.guarded or self.signalled or self.recording or self.behind
 
 
-def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> str | None:
+class Launched(Protocol):
+    """What is asked of a launch to know whether a step waits."""
+
+    @property
+    def rule(self) -> type[Rule]: ...
+    @property
+    def device(self) -> Device | None: ...
+    @property
+    def stages(self) -> Sequence[int]: ...
+
+
+def waits(launches: Sequence[Launched], how: How, measured: bool, ahead: Ahead) -> str | None:
     """Why a step has to wait for the device, in words; None if it need not."""
     if not launches:
         return "there is nothing to do"
@@ -81,6 +94,8 @@ def waits(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) ->
     if measured or (ahead.watched and how.clip_norm is not None):
         return "norms are measured, and clipped steps counted"
     unknown = ahead.unknown(how)
+    if unknown and ahead.fresh:
+        return "its states are made now, and dropped if it is left out"
     if unknown and ahead.counted:
         return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
@@ -129,6 +144,8 @@ class DeviceStep:
         self.parts: list[Runs] = []
         self._began: set[Launch] = set()
         self._joined: dict[Launch, _Sums] = {}
+        self.clip = (np.inf, 0.0)
+        """The limit of the norm that has been added up last, and what is added to it."""
         self._plan(launches)
 
     def _plan(self, launches: Sequence[KernelLaunch]) -> None:
@@ -174,7 +191,7 @@ class DeviceStep:
         total = Total("clip_scale", 0, by_tensor=self.how.apart, clip=True, raw=not limited)
         sums = self._room(launches, (total,))
         sums.guard = self.how.guarded and not limited
-        self._clip = (self.how.clip_norm if clips and self.how.clip_norm else np.inf, self.how.clip_eps)
+        self.clip = (self.how.clip_norm if clips and self.how.clip_norm else np.inf, self.how.clip_eps)
         for x in launches:
             walk = x.passes.limited_norm if limited else x.passes.norm
             self._walk(x, f"norm {limited}", walk, sums.of(x), go=True)
@@ -248,7 +265,7 @@ class _Between:
             table = step.device.table((len(counts) + 1,), torch.int64)
             table.put(joined.begins[x] + np.cumsum([0, *counts]))
             self._first_tile = table.there
-        self._limit = getattr(step, "_clip", (np.inf, 0.0))
+        self._limit = step.clip
         step.device.expect(self._kernel())
 
     @property

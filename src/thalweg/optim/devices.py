@@ -5,13 +5,11 @@ A launch asks its device for tables and kernels and knows nothing more of it.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 
-from thalweg.formula import triton_kernel
 from thalweg.formula.triton_kernel import DeviceKernel
 
 Argument = torch.Tensor | int | float
@@ -58,13 +56,3 @@ class Device(ABC):
     @abstractmethod
     def recording(self) -> bool:
         """Whether what the device is given to do is recorded (a CUDA graph), to be done later and again."""
-
-
-@cache
-def device_of(where: torch.device) -> Device | None:
-    """What runs kernels for tensors there; None if nothing does."""
-    if where.type != "cuda" or not triton_kernel.installed():
-        return None
-    from .cuda import CudaDevice, problem
-
-    return CudaDevice(where) if problem(where) is None else None

@@ -17,11 +17,13 @@ from thalweg.formula.geometry import Geometry, seen
 from thalweg.formula.rule import by_lines, by_size, decay_kind, handed, hypers, of_matrices, parts, shaped
 from thalweg.formula.text import Line, Norm, Story, Walk, decay_terms, schedule_story, story
 
-from . import reading, readouts, state, surface
+from . import gpus, reading, readouts, state, surface
+from .awaited import Expected, awaited
 from .flat_launch import flat_kind
 from .plan import names
 from .scheduling import COUNT, Scheduled, Scheduling
-from .settings import Group, GroupNumbers, Settings, first_lr
+from .settings import Group, GroupNumbers, How, Settings, first_lr
+from .telemetry import Telemetry
 
 K = TypeVar("K")
 
@@ -40,7 +42,11 @@ class Explained(Protocol):
     clear: bool
     grad_scale: float | torch.Tensor | None
     _scheduling: Scheduling | None
+    _telemetry: Telemetry | None
 
+    @property
+    def _counted(self) -> bool: ...
+    def _how(self) -> How: ...
     def _rule_of(self, group: Mapping[str, Any]) -> type[Rule]: ...
 
 
@@ -65,6 +71,7 @@ class Served:
     ``copied``   whether its present gradient is laid out unlike the weight, and has to be copied first.
     ``shaped``   the rule's switches that its shape decides.
     ``turn``     more than 0 if it shares memory with parameters before it, and is updated after them.
+    ``gpu``      where its kernel runs, if that is not the processor.
     """
 
     name: str
@@ -80,6 +87,7 @@ class Served:
     waits: bool
     copied: bool
     turn: int
+    gpu: torch.device | None
 
     @property
     def reader(self) -> str:
@@ -104,6 +112,7 @@ def explain(optimizer: Explained) -> Explanation:
         alike.setdefault((rule, chosen, group.get("decay", decay_kind(rule)), numbers[i]["unscale"]), []).append(i)
     called = " and ".join(dict.fromkeys(group.get("rule", type(optimizer).__name__) for group in groups))
     lines = [f"{called}: {_many(len(groups), 'group')}, {_size(everyone)}"]
+    lines += _awaited(optimizer, everyone)
     told_apart = [(key, places, shape) for key, places in alike.items() for shape in _shapes(key[0], everyone, places)]
     for (rule, chosen, decay, _), places, shape in told_apart:
         members = [p for p in everyone if p.group in places and (p.shaped == shape or p.refused)]
@@ -118,6 +127,20 @@ def explain(optimizer: Explained) -> Explanation:
         lines += _readers(told, parts(rule, State) if by_lines(rule) else {}, members)
         lines += _passes(told, optimizer.nonfinite)
     return Explanation("\n".join(lines))
+
+
+def _awaited(optimizer: Explained, everyone: Sequence[Served]) -> Iterator[str]:
+    """Which steps wait for a GPU, if one runs kernels."""
+    where = [p.gpu for p in everyone if p.gpu is not None]
+    if not where:
+        return
+    rules = [optimizer._rule_of(group) for group in optimizer.param_groups]
+    served = dict.fromkeys((rules[p.group], p.gpu) for p in everyone if not p.refused)
+    launches = [Expected(rule, None if gpu is None else gpus.device_of(gpu)) for rule, gpu in served]
+    watching = optimizer._telemetry
+    every = None if watching is None else watching.every
+    for i, sentence in enumerate(awaited(launches, optimizer._how(), optimizer._counted, every)):
+        yield from _labelled("" if i else str(where[0]), sentence)
 
 
 def _shapes(rule: type[Rule], members: Sequence[Served], places: Sequence[int]) -> list[Mapping[str, bool]]:
@@ -157,8 +180,11 @@ def served(optimizer: Explained) -> list[Served]:
         kinds |= _handed_on(rules[i], settings[i], kinds)
         shape = tuple(param.shape)
         together = bool(why) and flat_kind(rules[i], param, {key: real[key] for key in real.keys() & keys}) is not None
+        gpu = None if why or refused or gpus.device_of(param.device) is None else param.device
         found.append(
-            Served(name, i, param.numel(), why, together, refused, kinds, shape, kept, of_shape, waits, copied, turn)
+            Served(
+                name, i, param.numel(), why, together, refused, kinds, shape, kept, of_shape, waits, copied, turn, gpu
+            )
         )
     return found
 
@@ -309,12 +335,14 @@ def _start(start: str | float, numbers: Sequence[GroupNumbers]) -> str:
 
 def _readers(told: Story, lined: Mapping[str, State], members: Sequence[Served]) -> Iterator[str]:
     """Who serves which parameters and at what cost, and which are special; ``lined``: states, some of them by line."""
-    for types, some in _by(members, lambda p: tuple(p.types.items()) if p.reader == "compiled" else None).items():
+    compiled = _by(members, lambda p: (p.gpu, tuple(p.types.items())) if p.reader == "compiled" else None)
+    for (gpu, types), some in compiled.items():
         costs = [_bytes(walk, dict(types)) for walk in told.walks if walk.of == "weight"]
         total = " + ".join(map(str, costs)) + (f" = {sum(costs)}" if len(costs) > 1 else "")
         by_line, beside = _by_line(lined, some)
         moved = _memory(sum(costs) * sum(p.weights for p in some) + by_line)
-        said = f"{_size(some)}, {_types(dict(types))}: {total} bytes a weight{beside}, {moved} a step"
+        where = "" if gpu is None else f"for {gpu} by Triton: "
+        said = f"{where}{_size(some)}, {_types(dict(types))}: {total} bytes a weight{beside}, {moved} a step"
         yield from _labelled("compiled", said)
     for (why, together), some in _by(members, lambda p: (p.why, p.together) if p.why else None).items():
         how = "many at once" if together else "one by one"

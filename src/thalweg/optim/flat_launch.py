@@ -32,7 +32,8 @@ from thalweg.formula.rule import by_lines, of_matrices, once
 from .evaluating import Computation, Value, filled, rounded
 from .flat_memory import FlatMemory, uploaded
 from .launch import MEASURED, Call, Launch, Measured, Members, Runs
-from .reading import FLAT, ordinary, plain_on
+from .modes import ordinary
+from .reading import FLAT, plain_on
 from .settings import GroupNumbers, How, Switches
 
 Kind = tuple[torch.device, torch.dtype]
@@ -98,6 +99,7 @@ class FlatLaunch(Launch):
         pass  # it has no addresses
 
     def adopt(self, states: Callable[[torch.Tensor], dict[str, Any]]) -> bool:
+        replaced = False
         for i, param in enumerate(self.members.params):
             state = states(param)
             self.members.states[i] = state
@@ -110,7 +112,13 @@ class FlatLaunch(Launch):
                 if now.shape != planned.shape or now.dtype != planned.dtype:
                     return False
                 self._tensors[name][i] = now
-        return self._adopt_numbers()
+                replaced = True
+        return not (replaced and self._shared()) and self._adopt_numbers()
+
+    def _shared(self) -> bool:
+        """Whether two states lie in one place."""
+        places = [t.data_ptr() for name in self.members.keys for t in self._tensors[name] if t.numel()]
+        return len({*places}) < len(places)
 
     @torch.no_grad()
     def take(self) -> None:
@@ -335,4 +343,4 @@ def _part_of(value: Value, part: slice) -> Value:
 
 
 def _on_host(values: torch.Tensor) -> NDArray[np.float64]:
-    return values.double().cpu().numpy() if values.device.type != "mps" else values.cpu().double().numpy()
+    return values.cpu().double().numpy()

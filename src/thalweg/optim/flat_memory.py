@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .reading import ordinary
+from .modes import ordinary
 
 # Rows that are computed with at a time: values needed meanwhile stay in a processor's cache, or take 64 MB each.
 AT_A_TIME = {"cpu": 512}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from thalweg.formula import chain
@@ -41,12 +42,12 @@ def join_on_devices(
     flat = [(of, x) for of, x in pairs if isinstance(x, FlatLaunch)]
     others = [(of, x) for of, x in pairs if not isinstance(x, FlatLaunch)]
     if others and not by_tensor:
-        known = [of.double().cpu().numpy() if isinstance(x, FlatLaunch) else of for of, x in pairs]
+        known = [of.cpu().numpy() if isinstance(x, FlatLaunch) else of for of, x in pairs]
         join(known, [x.numbers for x in launches], name, clip, by_tensor)
         return
     if others:
         join([of for of, _ in others], [x.numbers for _, x in others], name, clip, by_tensor)
-    overall = sum(of.sum().to(flat[0][1].device) for of, _ in flat)
+    overall = torch.stack([of.sum().to(flat[0][1].where) for of, _ in flat]).sum()
     for of, x in flat:
-        total = of if by_tensor else overall.to(x.device, of.dtype)
-        x.known[name] = total.clone() if clip is None else norm_scale(total, *clip.tolist())
+        total = of if by_tensor else overall.to(x.where)
+        x.known[name] = total if clip is None else norm_scale(total, *clip.tolist())

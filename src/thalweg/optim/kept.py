@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .reading import ordinary
+from .modes import ordinary
 
 
 class Kept:

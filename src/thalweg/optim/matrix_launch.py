@@ -25,9 +25,9 @@ from thalweg.formula.rule import handed, parts
 
 from .devices import Device
 from .launch import Call, KernelLaunch, Members, Runs
+from .modes import ordinary
 from .multiply import Code, compiled
 from .products import element_type
-from .reading import ordinary
 from .settings import Switches
 
 # Stacks are multiplied this many bytes at a time: many small matrices together, so that no operation is too short for

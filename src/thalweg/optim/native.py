@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from thalweg.formula.kernel import available
 
 from . import driver
-from .reading import ordinary
+from .modes import ordinary
 from .vetted import pair, problem
 
 _SHIM = {

@@ -18,7 +18,7 @@ from . import (
     arguments,
     averaging,
     configured,
-    devices,
+    gpus,
     loading,
     model_groups,
     products,
@@ -528,7 +528,7 @@ class Optimizer(torch.optim.Optimizer):
 
 def _apart(value: object) -> bool:
     """Whether this is a tensor on a device that would have to be waited for."""
-    return isinstance(value, torch.Tensor) and devices.device_of(value.device) is not None
+    return isinstance(value, torch.Tensor) and gpus.device_of(value.device) is not None
 
 
 _OPTIONS = operator.attrgetter(*surface.WHOLE)

@@ -20,7 +20,7 @@ from thalweg.formula.line_kernel import line_passes
 from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
-from . import devices, reading, state, surface
+from . import gpus, reading, state, surface
 from .device_step import Ahead
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
@@ -89,7 +89,7 @@ class Plan:
         switches, or all states           `fits`                                            a new plan
         a step count is written to        `Counts`, by comparing bytes                      numbers by step count
 
-    Of parameters that torch operations update, `gather` looks at device, element type and shape.
+    Of parameters that torch operations update, `gather` looks at device, element type, shape and address.
     Whatever a correction does not fit (another element type, memory shared with another parameter) is a new plan too.
     """
 
@@ -213,7 +213,8 @@ class Plan:
 
 def _told(param: torch.Tensor) -> tuple[object, ...]:
     """What a launch of torch operations believes of a parameter; the last, of its gradient."""
-    return param.device, param.dtype, param.shape, param.dtype if param.grad is None else param.grad.dtype
+    grad = param if param.grad is None else param.grad
+    return param.device, param.dtype, param.shape, reading.where(param), grad.dtype
 
 
 def _as_told(param: torch.Tensor, told: tuple[object, ...]) -> bool:
@@ -243,6 +244,7 @@ def make(
     sets: dict[tuple[Any, ...], list[int]] = {}
     created: list[torch.Tensor] = []
     reasons: list[tuple[str, bool]] = []
+    kept: set[int] = set()
     later: list[torch.Tensor] = []
     away: list[torch.Tensor] = []
     for k, (param, i) in enumerate(everyone):
@@ -257,6 +259,10 @@ def make(
         if fresh:
             created.append(param)
         chosen, flat = (types, None) if isinstance(types, tuple) else (None, flat_kind(rules[i], param, operands))
+        if flat:  # what two parameters have one state of, they update in turn
+            lying = {t.data_ptr() for t in operands.values() if t.numel()}
+            flat = None if lying & kept else flat
+            kept |= lying
         if isinstance(types, str):
             reasons.append((types, flat is not None))
         own = (*switches[i], *shaped(rules[i], param).items())
@@ -277,7 +283,7 @@ def make(
             lines = by_lines(rule) and walks_lines(rule, own)
             kind = LineLaunch if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
             walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
-            device = devices.device_of(where)
+            device = gpus.device_of(where)
             launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here], device))
         elif types:
             launches.append(FlatLaunch(rule, own, members, types, later=turn > 0))

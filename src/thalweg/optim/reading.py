@@ -1,16 +1,16 @@
 """Which reader serves a parameter, and why: a compiled kernel, the `torch` reader, or none."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode_stack
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from thalweg.formula.kernel import available, readable
 
-from . import devices
+from . import gpus
+from .modes import ordinary
 
 _NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16", torch.float16: "float16"}
 
@@ -33,7 +33,7 @@ def plain(param: torch.Tensor) -> bool:
 
 def reached(where: torch.device) -> bool:
     """Whether kernels run for tensors there."""
-    return where.type == "cpu" or devices.device_of(where) is not None
+    return where.type == "cpu" or gpus.device_of(where) is not None
 
 
 def plain_on(param: torch.Tensor, device: torch.device) -> bool:
@@ -42,16 +42,10 @@ def plain_on(param: torch.Tensor, device: torch.device) -> bool:
     return ordinary and bool(torch._C._dispatch_keys(param) == _ordinary_keys(device))
 
 
-@contextmanager
-def ordinary() -> Iterator[None]:
-    """Within, tensors are made, and computed with, as outside of all modes: a step may be taken in any of them.
-
-    Of torch's functions that take no device they are on the CPU, in the element types that they are asked for.
-    """
-    # A default device is a mode of torch functions.
-    apart = torch.inference_mode(False), torch._C.DisableTorchFunction(), torch._C._DisableAutocast()
-    with apart[0], apart[1], apart[2], _disable_current_modes(), torch._C._DisableFuncTorch():
-        yield
+def where(param: torch.Tensor) -> tuple[bool, int] | None:
+    """Whether an ordinary tensor's numbers are those in its memory, or their negatives, and where that is."""
+    known = type(param) in _ORDINARY and param.device.type in FLAT
+    return (param.is_neg(), param.data_ptr()) if known else None
 
 
 def refuse_pretence(groups: Sequence[Mapping[str, Any]]) -> None:

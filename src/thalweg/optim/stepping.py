@@ -46,12 +46,11 @@ class Stepper:
         measured = telemetry is not None and telemetry.due
         ahead = self._ahead(plan, groups, numbers, signals, counted, telemetry)
         why = waits(plan.launches, how, measured, ahead) if ahead.signalled or ahead.recording else None
-        if ahead.recording and (why or plan.created):
-            why = why or "the first one makes the states, so take it before recording"
+        if ahead.recording and why:
             raise RuntimeError(f"a CUDA graph cannot record this step: {why}")
         if ahead.behind and waits(plan.launches, how, measured, ahead):
             self.settle()
-        if why:
+        if why:  # the plan is not the one that was asked
             raise RuntimeError(f"numbers of this step are on the device, and it has to know them: {why}")
         try:
             if not self._at_once(plan, numbers, how, measured, ahead):
@@ -86,9 +85,10 @@ class Stepper:
         """How a device takes the step that need not be waited for."""
         device = next((x.device for x in plan.launches if x.device is not None), None)
         behind = any(x.behind for x in plan.launches)
-        key = (signals is not None, device is not None and device.recording, counted, telemetry is not None, behind)
+        recording = device is not None and device.recording
+        key = (signals is not None, recording, counted, telemetry is not None, behind, bool(plan.created))
         if key != self._last.key:
-            self._last = Ahead(Signals(), *key)
+            self._last = Ahead(self._last.signals, *key)
         given, now = signals or Signals(), self._last.signals
         now.found, now.scale = given.found, given.scale
         now.rates = {

@@ -53,7 +53,7 @@ class Telemetry:
     """Measures every so many steps; made by `Optimizer.watch`. Shows itself as a table, a row a group."""
 
     def __init__(self, groups: list[Group], every: int) -> None:
-        self.groups, self._every = groups, every
+        self.groups, self.every = groups, every
         self._steps = 0
         self._last: list[tuple[Sequence[torch.Tensor], Measured, list[int]]] = []
         self._clipped: dict[torch.Tensor, int] = {}
@@ -72,12 +72,12 @@ class Telemetry:
             f"{name:{widths[0]}}" + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
             for name, *cells in lines
         )
-        return f"norms of step {self.measured_step} since watch(); one in {self._every} is measured\n{table}"
+        return f"norms of step {self.measured_step} since watch(); one in {self.every} is measured\n{table}"
 
     @property
     def due(self) -> bool:
         """Whether the step at hand is to be measured: the first is, then every so many."""
-        return self._steps % self._every == 0
+        return self._steps % self.every == 0
 
     def read(self, by: Literal["all", "group", "tensor"] = "all") -> Mapping[str, Norms]:
         """The norms of the last measured step, by name: of ``"all"``, of each ``"group"``, or of each ``"tensor"``.

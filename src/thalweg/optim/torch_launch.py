@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from thalweg.formula import Rule, compose
+from thalweg.formula import Rule, Sum, compose
 from thalweg.formula.geometry import matrices, summed
-from thalweg.formula.rule import by_lines, of_matrices
+from thalweg.formula.rule import by_lines, of_matrices, parts
 from thalweg.formula.stages import staged
 
 from .launch import MEASURED, Call, Launch, Measured, Members, Runs, added
@@ -31,7 +31,7 @@ class TorchLaunch(Launch):
         """This step's gradients."""
         self._by_lines = by_lines(rule)
         self._lines: list[dict[str, torch.Tensor]] = [{} for _ in self.params]
-        """This step's totals by row and by column, of each parameter."""
+        """This step's totals by row and by column, and those of tensors that need not be known here, by parameter."""
         self._staged: dict[int, dict[str, torch.Tensor]] = {}
         """What matrices have become in this step, for the step to ask for."""
         shapes = [[state[key].shape for key in members.keys.values()] for state in members.states]
@@ -114,10 +114,17 @@ class TorchLaunch(Launch):
             for name, each in terms.items():
                 if not self._by_lines:
                     totals[name][i] = _total(each, grad)
-                elif name in totals:
+                elif name in totals and not self._stays(name, grad):
                     totals[name][i] = added(_of_weights(each, grad))
+                elif name in totals:
+                    self._lines[i][name] = _of_weights(each, grad).double().sum()
                 else:
                     self._lines[i][name] = _by_line(_of_weights(each, grad), self.line_sums[name])
+
+    def _stays(self, name: str, grad: torch.Tensor) -> bool:
+        """Whether a total, of one tensor, is left on its device as a tensor: else the host waits for each."""
+        of_tensor = parts(self.rule, Sum)[name].scope == "tensor"
+        return of_tensor and not self._scalars and type(grad) in (torch.Tensor, torch.nn.Parameter)
 
     def update(self, again: bool, measured: bool) -> Sequence[Runs]:
         return (Call(partial(self._update, measured)),)

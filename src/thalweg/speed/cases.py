@@ -44,9 +44,11 @@ def weights(shapes: Shapes) -> int:
     return sum(math.prod(shape) for shape in shapes)
 
 
-def gpt2_like() -> Shapes:
-    """GPT-2 (vocabulary 50,257, 1,024 positions, 12 blocks) at width 320: 31 million weights in 148 tensors."""
-    d = 320
+def gpt2_like(d: int = 320) -> Shapes:
+    """GPT-2 (vocabulary 50,257, 1,024 positions, 12 blocks) at width d, in 148 tensors.
+
+    At 320 it has 31 million weights, at 768, as it was published, 124 million.
+    """
     block = [(d,), (d,), (d, 3 * d), (3 * d,), (d, d), (d,), (d,), (d,), (d, 4 * d), (4 * d,), (4 * d, d), (d,)]
     return [(50_257, d), (1_024, d), *(12 * block), (d,), (d,)]
 

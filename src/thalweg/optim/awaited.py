@@ -1,0 +1,44 @@
+"""Which steps wait for a GPU to be done, in words, before any is taken."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from thalweg.formula import Rule
+from thalweg.formula.compose import summing
+
+from .device_step import Ahead, Signals, waits
+from .devices import Device
+from .settings import How
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """A launch as it would be planned."""
+
+    rule: type[Rule]
+    device: Device | None
+
+    @property
+    def stages(self) -> Sequence[int]:
+        """As `Launch.stages`."""
+        return summing(self.rule)
+
+
+def awaited(launches: Sequence[Expected], how: How, counted: bool, every: int | None) -> list[str]:
+    """A sentence for each kind of step that waits, and why; one if none does.
+
+    ``counted``  see `Ahead`; ``every``: which steps are measured, one in so many; None if none is.
+    """
+
+    def why(measured: bool = False, signalled: bool = False, fresh: bool = False) -> str | None:
+        ahead = Ahead(Signals(), signalled=signalled, counted=counted, watched=every is not None, fresh=fresh)
+        return waits(launches, how, measured, ahead)
+
+    # Where passes are taken one by one, the host waits for what they add up, and for nothing else.
+    adds = how.guarded or how.clip_norm is not None or any(x.stages for x in launches)
+    if (always := why()) and adds:
+        return [f"every step waits for it, since {always}"]
+    found = [] if every is None else [f"one step in {every} waits for it, since {why(measured=True)}"]
+    if signalled := why(signalled=True):
+        found.append(f"where a GradScaler or a learning rate is on it every step waits for it, since {signalled}")
+    return found or ["no step waits for it" + (", but those that make states" if why(fresh=True) else "")]

@@ -1,0 +1,71 @@
+"""`explain()` says what a GPU's kernels serve, and which steps wait for it; the card is not there."""
+
+import pytest
+import torch
+from stand_in import StandIn, standing_in
+
+import thalweg
+from thalweg.optim import Optimizer
+from thalweg.optim.awaited import Expected, awaited
+from thalweg.optim.settings import How
+
+FALLING = thalweg.schedules.Cosine(steps=10)
+
+
+def explained(optimizer: Optimizer) -> str:
+    with standing_in(StandIn()):
+        return " ".join(optimizer.explain().split())
+
+
+def made(rule: type[Optimizer] = thalweg.AdamW, **options: object) -> Optimizer:
+    return rule([torch.nn.Parameter(torch.zeros(3, 2))], **options)
+
+
+def test_who_serves_it() -> None:
+    assert "compiled for cpu by Triton: 1 parameter, 6 weights, float32: 28 bytes a weight" in explained(made())
+    assert "Triton" not in made().explain()
+    assert "waits for it" not in made().explain()
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "expected"),
+    [
+        (thalweg.AdamW, {}, "cpu no step waits for it numbers"),
+        (
+            thalweg.AdamW,
+            {"clip_norm": 1.0, "nonfinite": "skip"},
+            "cpu no step waits for it, but those that make states",
+        ),
+        (thalweg.LAMB, {"clip_norm": 1.0}, "cpu no step waits for it"),
+        (thalweg.AdamW, {"nonfinite": "raise"}, "cpu every step waits for it, since nonfinite='raise' has to know"),
+        (
+            thalweg.SOAP,
+            {"nonfinite": "skip"},
+            "cpu every step waits for it, since SOAP keeps what products of matrices make",
+        ),
+        (thalweg.Prodigy, {}, "cpu every step waits for it, since Prodigy keeps numbers that follow from sums"),
+        (thalweg.AdamW, {"schedule": FALLING}, "cpu where a GradScaler or a learning rate is on it every step waits"),
+        (thalweg.AdamW, {"schedule": FALLING, "nonfinite": "skip"}, "cpu every step waits for it, since a schedule"),
+    ],
+)
+def test_which_steps_wait(rule: type[Optimizer], options: dict[str, object], expected: str) -> None:
+    assert expected in explained(made(rule, **options))
+
+
+def test_two_devices_wait_for_what_is_added_up() -> None:
+    def said(rule: type[Optimizer], clip_norm: float | None = None) -> list[str]:
+        how = How(clip_norm, "all", 1e-6, "pass", False)
+        return awaited([Expected(rule.rule, StandIn()), Expected(rule.rule, None)], how, False, None)
+
+    apart = "every step waits for it, since not all parameters are on one device"
+    assert said(thalweg.LAMB) == said(thalweg.AdamW, clip_norm=1.0) == [apart]
+    assert said(thalweg.AdamW) == [f"where a GradScaler or a learning rate is on it {apart}"]
+
+
+def test_steps_that_are_measured_wait() -> None:
+    optimizer = made()
+    optimizer.watch(every=7)
+    assert "cpu one step in 7 waits for it, since norms are measured" in explained(optimizer)
+    clipping = made(clip_norm=1.0)
+    clipping.watch(every=7)
+    assert "cpu every step waits for it, since norms are measured, and clipped steps counted" in explained(clipping)
