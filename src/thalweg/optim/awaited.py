@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from thalweg.formula import Rule
 from thalweg.formula.compose import summing
 
-from .device_step import Ahead, Signals, waits
+from .device_step import Ahead, waits
 from .devices import Device
 from .settings import How
+from .signals import Signals
 
 
 @dataclass(frozen=True, eq=False)

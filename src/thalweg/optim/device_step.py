@@ -10,7 +10,7 @@ number either: it counts on, and ``extra``, on the device, is what its counts ar
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -25,21 +25,10 @@ from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 
 from .device_task import HostRows, Tables
 from .devices import Device
-from .launch import Call, KernelLaunch, Launch, Runs
+from .kernel_launch import KernelLaunch
+from .launch import Call, Launch, Runs
 from .settings import How
-
-
-@dataclass(eq=False)
-class Signals:
-    """What only the device knows when a step begins.
-
-    ``found``, ``scale``  what a gradient scaler says, each of one float32; None without one.
-    ``rates``             by place of a group, what follows from its learning rate, which is a tensor: 0-d each.
-    """
-
-    found: torch.Tensor | None = None
-    scale: torch.Tensor | None = None
-    rates: Mapping[int, Mapping[str, torch.Tensor]] = field(default_factory=dict)
+from .signals import Signals
 
 
 @dataclass(frozen=True, eq=False)

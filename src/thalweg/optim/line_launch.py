@@ -16,7 +16,8 @@ from thalweg.formula.rule import Rule, layers
 from thalweg.formula.team import SERIAL_BELOW
 
 from .devices import Device
-from .launch import KernelLaunch, Measured, Members, Runs
+from .kernel_launch import KernelLaunch
+from .launch import Measured, Members, Runs
 from .layout import line_layout
 from .settings import Switches
 

@@ -24,7 +24,8 @@ from thalweg.formula.kernel import CompiledPass, Passes
 from thalweg.formula.rule import handed, parts
 
 from .devices import Device
-from .launch import Call, KernelLaunch, Members, Runs
+from .kernel_launch import KernelLaunch
+from .launch import Call, Members, Runs
 from .modes import ordinary
 from .multiply import Code, compiled
 from .products import element_type

@@ -18,7 +18,6 @@ from . import (
     arguments,
     averaging,
     configured,
-    gpus,
     loading,
     model_groups,
     products,
@@ -29,12 +28,12 @@ from . import (
     torchs_muon,
 )
 from . import plan as planning
-from .device_step import Signals
 from .explain import Explanation, explain
 from .joined import Part, Rules
 from .plan import Plan
 from .sequence import Bad
 from .settings import How
+from .signals import Signals, signals
 from .stepping import Stepper
 from .telemetry import Telemetry
 from .watched import WatchedState
@@ -399,18 +398,10 @@ class Optimizer(torch.optim.Optimizer):
         return self._scheduling is not None or bool(self._windows)
 
     def _signals(self, how: How) -> Signals | None:
-        """A scaler's numbers and groups' learning rates, where they are on a device that need not be waited for."""
-        found, scale = (x.detach().float() if isinstance(x, torch.Tensor) else None for x in self._scaler())
-        rates = {i: {"lr": group["lr"]} for i, group in enumerate(self.param_groups) if _apart(group.get("lr"))}
-        given = [x for x in (found, scale) if x is not None]
-        if not (given or rates) or not all(map(_apart, given)):
-            return None
-        if not self._stepper.need_not_wait(how, self._telemetry, self._counted):
-            return None
-        return Signals(found, scale, rates)
-
-    def _scaler(self) -> tuple[float | torch.Tensor | None, float | torch.Tensor | None]:
-        return self.found_inf, self.grad_scale
+        """What stays on a device that need not be waited for."""
+        found = signals(self.found_inf, self.grad_scale, self.param_groups)
+        need = found is None or not self._stepper.need_not_wait(how, self._telemetry, self._counted)
+        return None if need else found
 
     def _scale(self) -> float:
         scale = 1.0 if self.grad_scale is None else float(self.grad_scale)
@@ -524,11 +515,6 @@ class Optimizer(torch.optim.Optimizer):
         found = [f"{called[place]} ({count} of {param.numel()} values)" for place, param, count in bad]
         more = f", and {len(found) - 3} more" if len(found) > 3 else ""
         raise NonFiniteGradient(f"the gradient is not finite in {', '.join(found[:3])}{more}; nothing was updated")
-
-
-def _apart(value: object) -> bool:
-    """Whether this is a tensor on a device that would have to be waited for."""
-    return isinstance(value, torch.Tensor) and gpus.device_of(value.device) is not None
 
 
 _OPTIONS = operator.attrgetter(*surface.WHOLE)

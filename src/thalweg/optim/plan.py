@@ -24,7 +24,8 @@ from . import gpus, reading, state, surface
 from .device_step import Ahead
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
-from .launch import KernelLaunch, Launch, Members
+from .kernel_launch import KernelLaunch
+from .launch import Launch, Members
 from .line_launch import LineLaunch
 from .matrix_launch import MatrixLaunch
 from .memory import Memory

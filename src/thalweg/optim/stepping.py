@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from torch.autograd.graph import increment_version
 
 from . import plan as planning
-from .device_step import Ahead, Signals, waits
+from .device_step import Ahead, waits
 from .driver import PLAN
 from .plan import Plan
 from .sequence import Bad, NotFinite
 from .settings import Group, GroupNumbers, How, RuleOf, Settings, by_rate
+from .signals import Signals
 from .telemetry import Telemetry
 from .watched import WatchedState
 
