@@ -11,7 +11,8 @@ so that there may be any number of them:
     extra    float64 (tensors,): the update takes note of steps that the host does not know of: see ``counts``
 
 Where every address is a multiple of 16 bytes, blocks that are full are read and written without a mask, 16 bytes at
-a time; all others under one. Arithmetic is that of the CPU's kernels, operation by operation: `triton_functions`.
+a time, or 8 of half precision where operands are many (`triton_kernel.block`); all others under one.
+Arithmetic is that of the CPU's kernels, operation by operation: `triton_functions`.
 """
 
 import math
