@@ -71,7 +71,11 @@ THOROUGH: dict[str, tuple[set[str], str]] = {
         "parameters that had 5 gradients each have counted",
     ),
     "IgnoresMaximize": ({"test_maximize"}, "maximize=True is not a descent along the opposite gradients"),
-    "FallsBack": ({"test_kernel_serves_it"}, "no kernel serves torch.float64 parameters: it is a Tuesday"),
+    # Without kernels small tensors are updated many at once, large ones by themselves, and round otherwise.
+    "FallsBack": (
+        {"test_kernel_serves_it", "test_cut_changes_no_bit"},
+        "no kernel serves torch.float64 parameters: it is a Tuesday",
+    ),
 }  # fmt: skip
 
 
