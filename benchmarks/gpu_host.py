@@ -57,6 +57,9 @@ class _Past:
     def query(self) -> bool:
         return True
 
+    def wait(self) -> None:
+        pass
+
 
 class StandIn(CudaDevice):
     """A GPU of which only the host's side is there.

@@ -4,7 +4,7 @@ Triton reads TRITON_INTERPRET when it is loaded (the whole run of tests has it: 
 is compiled in processes of their own: compiling.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -59,6 +59,10 @@ class Interpreted(Device):
         # What is nan or infinite is so on a GPU without a word.
         with np.errstate(all="ignore"):
             kernel.function[(programs,)](*arguments, **kernel.constants)
+
+    def fetch(self, tensor: torch.Tensor) -> Callable[[], NDArray[Any]]:
+        copied = tensor.numpy().copy()
+        return lambda: copied
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
         found: NDArray[Any] = tensor.numpy()

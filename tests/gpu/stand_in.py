@@ -32,6 +32,9 @@ class _Event:
     def query(self) -> bool:
         return self._device.done >= self._at
 
+    def wait(self) -> None:
+        assert self.query(), "the host waits for the device"
+
 
 class _Memory(torch.Tensor):
     """Of the device: what is copied there is copied when the device comes to it."""

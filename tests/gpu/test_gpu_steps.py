@@ -103,12 +103,12 @@ def same(found: Optimizer, expected: Optimizer) -> None:
     """Weights and states have the same bits."""
     mine, theirs = ([p for group in of.param_groups for p in group["params"]] for of in (found, expected))
     for a, b in zip(mine, theirs, strict=True):
-        assert torch.equal(a, b)
+        assert torch.allclose(a, b, 0, 0, equal_nan=True)
     states, others = found.state_dict()["state"], expected.state_dict()["state"]
     for place, kept in others.items():
         assert kept.keys() == states[place].keys()
         for key, value in kept.items():
-            assert torch.equal(states[place][key], value), key
+            assert torch.allclose(states[place][key], value, 0, 0, equal_nan=True), key
     assert found.skipped_steps == expected.skipped_steps
 
 
@@ -275,6 +275,30 @@ def test_matrices_between_two_kernels(rule: type[Optimizer], options: dict[str, 
         found = go()
         same(found, expected)
     assert found.skipped_steps == bool(options.get("nonfinite"))
+
+
+@pytest.mark.parametrize("options", [{"clip_norm": 0.5}, {"clip_norm": 0.5, "clip_scope": "tensor"}], ids=str)
+def test_watching_waits_when_it_is_read(options: dict[str, Any]) -> None:
+    """Norms, the share of clipped steps, and steps whose gradients were not finite, by tensor."""
+
+    def go() -> tuple[Optimizer, Any]:
+        of = weights()
+        made = thalweg.AdamW(of, **options)
+        watched = made.watch(every=2)
+        for step in range(7):
+            give_gradients(of, step, factor=0.002 if step % 3 else 1.0)
+            if step == 2:
+                of[1].grad[0] = torch.inf  # type: ignore[index]
+            made.step()
+        return made, {by: {name: repr(of) for name, of in watched.read(by).items()} for by in ("all", "tensor")}
+
+    expected, norms = go()
+    with interpreting(device := Reads()):
+        found, measured = go()
+        assert device.reads == 0
+        same(found, expected)
+    assert measured == norms
+    assert "clipped=0" not in measured["all"]["all"].replace("clipped=0.", "")
 
 
 def test_telemetry_and_scalars_that_follow_from_sums() -> None:

@@ -25,21 +25,20 @@ class Expected:
         return summing(self.rule)
 
 
-def awaited(launches: Sequence[Expected], how: How, counted: bool, every: int | None) -> list[str]:
+def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
     """A sentence for each kind of step that waits, and why; one if none does.
 
-    ``counted``  see `Ahead`; ``every``: which steps are measured, one in so many; None if none is.
+    ``counted``  see `Ahead`.
     """
 
-    def why(measured: bool = False, signalled: bool = False, fresh: bool = False) -> str | None:
-        ahead = Ahead(Signals(), signalled=signalled, counted=counted, watched=every is not None, fresh=fresh)
-        return waits(launches, how, measured, ahead)
+    def why(signalled: bool = False, fresh: bool = False) -> str | None:
+        return waits(launches, how, Ahead(Signals(), signalled=signalled, counted=counted, fresh=fresh))
 
     # Where passes are taken one by one, the host waits for what they add up, and for nothing else.
     adds = how.guarded or how.clip_norm is not None or any(x.stages for x in launches)
     if (always := why()) and adds:
         return [f"every step waits for it, since {always}"]
-    found = [] if every is None else [f"one step in {every} waits for it, since {why(measured=True)}"]
+    found = []
     if signalled := why(signalled=True):
         found.append(f"where a GradScaler or a learning rate is on it every step waits for it, since {signalled}")
     return found or ["no step waits for it" + (", but those that make states" if why(fresh=True) else "")]

@@ -7,7 +7,7 @@ all of them, and calling one takes a microsecond or two.
 import ctypes
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,6 +110,9 @@ class _Event:
     def query(self) -> bool:
         return bool(self._event.query())  # type: ignore[no-untyped-call]
 
+    def wait(self) -> None:
+        self._event.synchronize()
+
 
 class CudaDevice(Device):
     """One GPU, and whatever stream is torch's current one."""
@@ -157,6 +160,17 @@ class CudaDevice(Device):
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
         found: NDArray[Any] = tensor.cpu().numpy()
         return found
+
+    def fetch(self, tensor: torch.Tensor) -> Callable[[], NDArray[Any]]:
+        held = self._pinned(tensor)
+        held.memory.copy_(tensor, non_blocking=True)
+        held.copied.record()
+
+        def now() -> NDArray[Any]:
+            held.copied.wait()
+            return held.view
+
+        return now
 
     @property
     def recording(self) -> bool:

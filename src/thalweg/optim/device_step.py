@@ -71,7 +71,7 @@ class Launched(Protocol):
     def stages(self) -> Sequence[int]: ...
 
 
-def waits(launches: Sequence[Launched], how: How, measured: bool, ahead: Ahead) -> str | None:
+def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
     """Why a step has to wait for the device, in words; None if it need not."""
     if not launches:
         return "there is nothing to do"
@@ -80,8 +80,6 @@ def waits(launches: Sequence[Launched], how: How, measured: bool, ahead: Ahead) 
         return "not all parameters are on one device"
     if how.nonfinite == "raise":
         return "nonfinite='raise' has to know of nan and infinity before it goes on"
-    if measured or (ahead.watched and how.clip_norm is not None):
-        return "norms are measured, and clipped steps counted"
     unknown = ahead.unknown(how)
     if unknown and ahead.fresh:
         return "its states are made now, and dropped if it is left out"
@@ -120,8 +118,8 @@ class _Sums:
 class DeviceStep:
     """A step of launches on one device, as parts; its tables are its own."""
 
-    def __init__(self, launches: Sequence[KernelLaunch], how: How, ahead: Ahead) -> None:
-        self.how, self.ahead = how, ahead
+    def __init__(self, launches: Sequence[KernelLaunch], how: How, measured: bool, ahead: Ahead) -> None:
+        self.how, self.measured, self.ahead = how, measured, ahead
         device = launches[0].device
         assert device is not None
         self.device = device
@@ -170,11 +168,24 @@ class DeviceStep:
             self._joined |= found
         for x in launches:
             counted = (self._of[x].settled.extra, 1.0 if self.ahead.recording else 0.0) if self.unknown else ()
-            self._walk(x, "update", x.passes.update, self._of[x].nothing, counted)
+            if self.measured:
+                norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(x.measuring.totals)))
+                self._walk(x, "measured update", x.measuring, norms.there, counted)
+                self.parts.append(Call(partial(self._fetch, x, "measured", norms.there)))
+            else:
+                self._walk(x, "update", x.passes.update, self._of[x].nothing, counted)
+            if self.ahead.watched and how.clip_norm is not None:
+                self.parts.append(Call(partial(self._fetch_scales, x)))
             if not self.ahead.recording:
                 self.parts.append(x.advance())
             if self.unknown:
                 self.parts.append(Call(partial(_part, x)))
+
+    def _fetch(self, x: KernelLaunch, name: str, what: torch.Tensor) -> None:
+        x.fetched[name] = self.device.fetch(what)
+
+    def _fetch_scales(self, x: KernelLaunch) -> None:
+        self._fetch(x, "clip_scale", self._of[x].numbers.there[:, x.numbers.place["clip_scale"]].contiguous())
 
     def _norm(self, launches: Sequence[KernelLaunch], limited: bool, clips: bool) -> None:
         total = Total("clip_scale", 0, by_tensor=self.how.apart, clip=True, raw=not limited)
@@ -306,6 +317,6 @@ def _part(x: KernelLaunch) -> None:
         x.part()
 
 
-def device_parts(launches: Sequence[Launch], how: How, ahead: Ahead) -> list[Runs]:
+def device_parts(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> list[Runs]:
     """The parts of a step that does not wait; `waits` has said that there is one."""
-    return DeviceStep([x for x in launches if isinstance(x, KernelLaunch)], how, ahead).parts
+    return DeviceStep([x for x in launches if isinstance(x, KernelLaunch)], how, measured, ahead).parts

@@ -4,7 +4,7 @@ A launch asks its device for tables and kernels and knows nothing more of it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -51,6 +51,13 @@ class Device(ABC):
     @abstractmethod
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
         """What is there once all that the device has been given to do is done: this waits."""
+
+    @abstractmethod
+    def fetch(self, tensor: torch.Tensor) -> Callable[[], NDArray[Any]]:
+        """Have what is there copied to the host, after what the device has been given to do so far.
+
+        Whoever calls the result waits for that copy alone.
+        """
 
     @property
     @abstractmethod

@@ -137,9 +137,7 @@ def _awaited(optimizer: Explained, everyone: Sequence[Served]) -> Iterator[str]:
     rules = [optimizer._rule_of(group) for group in optimizer.param_groups]
     served = dict.fromkeys((rules[p.group], p.gpu) for p in everyone if not p.refused)
     launches = [Expected(rule, None if gpu is None else gpus.device_of(gpu)) for rule, gpu in served]
-    watching = optimizer._telemetry
-    every = None if watching is None else watching.every
-    for i, sentence in enumerate(awaited(launches, optimizer._how(), optimizer._counted, every)):
+    for i, sentence in enumerate(awaited(launches, optimizer._how(), optimizer._counted)):
         yield from _labelled("" if i else str(where[0]), sentence)
 
 

@@ -178,15 +178,15 @@ class FlatLaunch(Launch):
                 torch._foreach_copy_(self._those(self._tensors[name]), self._those(self._slices[name]))
 
     def measured(self) -> Measured:
-        """Waits for the device."""
         assert self._norms is not None
-        return Measured(MEASURED, _on_host(self._norms), np.arange(len(self.members.params)), len(self.members.params))
+        count = len(self.members.params)
+        return Measured(MEASURED, partial(_on_host, self._norms), np.arange(count), count)
 
-    def clip_scales(self) -> NDArray[np.float64]:
-        """Waits for the device."""
+    def clip_scales(self) -> Callable[[], NDArray[np.float64]]:
         if "clip_scale" not in self.known:
             return super().clip_scales()
-        return np.broadcast_to(_on_host(self.known["clip_scale"]), len(self.members.params))
+        known, count = self.known["clip_scale"], len(self.members.params)
+        return lambda: np.broadcast_to(_on_host(known), count)
 
     def _before(self) -> dict[str, NDArray[np.float64]]:
         """Waits for the device where the scalars depend on sums."""

@@ -49,6 +49,8 @@ class KernelLaunch(Launch):
         self.device = device
         if device is not None:
             self.settled = Settled.of(device, len(params))
+        self.fetched: dict[str, Callable[[], NDArray[Any]]] = {}
+        """Of the last step, what is on its way from the device: the sums of a measured update, the clip's scales."""
         self._tasks: dict[str, Task] = {}
 
     @property
@@ -108,8 +110,23 @@ class KernelLaunch(Launch):
         return super().advance() if memory is None else between.advance(memory, self._found, ABSENT, self.numbers)
 
     def measured(self) -> Measured:
-        task = self._measuring_task
-        return Measured(task.walk.totals, task.sums.copy(), task.tiles[:, 0], len(self.members.params))
+        fetched = self.fetched.pop("measured", None)
+        if fetched is None:
+            sums = self._measuring_task.sums.copy()
+            fetched = lambda: sums  # noqa: E731
+        return Measured(self._measuring().totals, fetched, self.tiles[:, 0], len(self.members.params))
+
+    @property
+    def measuring(self) -> CompiledPass:
+        """The update that adds up norms on its way."""
+        return self._measuring()
+
+    def clip_scales(self) -> Callable[[], NDArray[np.float64]]:
+        fetched = self.fetched.pop("clip_scale", None)
+        if fetched is None:
+            return super().clip_scales()
+        row_of = self.numbers.row_of.copy()
+        return lambda: fetched()[row_of]
 
     @property
     def threads(self) -> int:

@@ -69,8 +69,8 @@ class Measured:
     """Squared norms by tile of memory: put together by tensor only if somebody asks."""
 
     totals: tuple[str, ...]
-    sums: NDArray[np.float64]
-    """One row a tile, one column a total."""
+    fetched: Callable[[], NDArray[np.float64]]
+    """One row a tile, one column a total; of a GPU whoever calls this waits for it."""
     tensors: NDArray[np.int64]
     """The tensor of each tile."""
     count: int
@@ -78,15 +78,15 @@ class Measured:
     @property
     def finite(self) -> bool:
         """Whether no norm is nan or infinite."""
-        return bool(np.isfinite(self.sums).all())
+        return bool(np.isfinite(self.fetched()).all())
 
     def by_tensor(self) -> Mapping[str, NDArray[np.float64]]:
         """The totals of each tensor."""
-        found = {}
+        found, sums = {}, self.fetched()
         for i, total in enumerate(self.totals):
             found[total] = np.zeros(self.count)
             # Tiles are added in their order, whichever thread computed them.
-            np.add.at(found[total], self.tensors, self.sums[:, i])
+            np.add.at(found[total], self.tensors, sums[:, i])
         return found
 
 
@@ -231,9 +231,10 @@ class Launch(ABC):
         names = [name for name in returned if name not in self.line_sums]
         return dict(zip(names, self.totals_of(f"sums {stage}", len(names)), strict=True))
 
-    def clip_scales(self) -> NDArray[np.float64]:
-        """What each tensor's gradient has been multiplied by in the clip by norm, shape (tensors,)."""
-        return self.numbers.by_tensor("clip_scale")
+    def clip_scales(self) -> Callable[[], NDArray[np.float64]]:
+        """What the clip by norm has multiplied gradients by, shape (tensors,); a device is asked when this is called."""
+        scales = self.numbers.by_tensor("clip_scale")
+        return lambda: scales
 
     def adopted(self) -> bool:
         """Whether tensors have been adopted since this was last asked."""

@@ -83,7 +83,8 @@ class LineLaunch(KernelLaunch):
 
     def measured(self) -> Measured:
         task = self._tasks["measured update"]
-        return Measured(task.walk.totals, task.sums.copy(), self._lines.tiles[:, 0], len(self.members.params))
+        sums = task.sums.copy()
+        return Measured(task.walk.totals, lambda: sums, self._lines.tiles[:, 0], len(self.members.params))
 
     def _stage(self, name: str, walk: CompiledStage, backwards: bool) -> tuple[Runs, ...]:
         found: list[Runs] = []

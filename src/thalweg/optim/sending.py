@@ -20,6 +20,9 @@ class Event(Protocol):
     def query(self) -> bool:
         """Whether the device is past it."""
 
+    def wait(self) -> None:
+        """Until the device is past it."""
+
 
 @dataclass(eq=False)
 class Pinned:

@@ -56,8 +56,8 @@ def steps(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) ->
 
     ``ahead``  how a device takes it that need not be waited for.
     """
-    if waits(launches, how, measured, ahead) is None:
-        return Steps(tuple(device_parts(launches, how, ahead)), ())
+    if waits(launches, how, ahead) is None:
+        return Steps(tuple(device_parts(launches, how, measured, ahead)), ())
     made: list[Runs] = []
     passes = 1
     # A clip by value would hide an infinity, so what is guarded is the gradient before it.

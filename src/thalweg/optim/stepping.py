@@ -46,10 +46,10 @@ class Stepper:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
         ahead = self._ahead(plan, groups, numbers, signals, counted, telemetry)
-        why = waits(plan.launches, how, measured, ahead) if ahead.signalled or ahead.recording else None
+        why = waits(plan.launches, how, ahead) if ahead.signalled or ahead.recording else None
         if ahead.recording and why:
             raise RuntimeError(f"a CUDA graph cannot record this step: {why}")
-        if ahead.behind and waits(plan.launches, how, measured, ahead):
+        if ahead.behind and waits(plan.launches, how, ahead):
             self.settle()
         if why:  # the plan is not the one that was asked
             raise RuntimeError(f"numbers of this step are on the device, and it has to know them: {why}")
@@ -70,9 +70,8 @@ class Stepper:
 
     def need_not_wait(self, how: How, telemetry: Telemetry | None, counted: bool) -> bool:
         """Whether what signals say may stay on the device, as far as the last plan says."""
-        measured = telemetry is not None and telemetry.due
         ahead = Ahead(Signals(), signalled=True, counted=counted, watched=telemetry is not None)
-        return self.plan is not None and waits(self.plan.launches, how, measured, ahead) is None
+        return self.plan is not None and waits(self.plan.launches, how, ahead) is None
 
     def settle(self) -> None:
         """Put right what only the device knows of the steps so far, and wait for that; see `left_out`."""

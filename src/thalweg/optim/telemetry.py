@@ -1,8 +1,10 @@
 """The norms that people log, added up by the kernels on their way and put together only when they are read."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -46,6 +48,8 @@ class Norms:
         return [*norms, f"{self.clipped:.2g}", str(self.nonfinite)]
 
 
+# So many steps a device may be behind before it is waited for, to know what they were like.
+_UNREAD = 64
 _COLUMNS = ("gradient", "weight", "step", "relative", "clipped", "nonfinite")
 
 
@@ -59,6 +63,8 @@ class Telemetry:
         self._clipped: dict[torch.Tensor, int] = {}
         self._clipped_all = 0
         self._nonfinite: dict[torch.Tensor, int] = {}
+        self._unread: deque[Callable[[], None]] = deque()
+        """What steps were like, of which a device may not have told yet."""
         self.measured_step = 0
         """The last step that was measured, counted from 1 since `Optimizer.watch` was called."""
 
@@ -86,6 +92,7 @@ class Telemetry:
         """
         if by not in ("all", "group", "tensor"):
             raise ValueError(f"by must be 'all', 'group' or 'tensor', got {by!r}")
+        self._catch_up()
         members: dict[str, list[torch.Tensor]] = {}
         called = iter(names(self.groups, quote=str))
         for i, group in enumerate(self.groups):
@@ -105,12 +112,28 @@ class Telemetry:
 
     def _note_clips(self, launches: Sequence[Launch], how: How) -> None:
         """Take note of what the gradients have been multiplied by."""
-        if how.clip_norm is not None and not how.apart:
-            self._clipped_all += bool(launches and launches[0].clip_scales()[0] < 1)
+        if how.clip_norm is not None and not how.apart and launches:
+            self._unread.append(partial(self._note_clip, launches[0].clip_scales()))
         for x in launches if how.apart else ():
-            for i in np.flatnonzero(x.clip_scales() < 1).tolist():
-                param = x.members.params[i]
-                self._clipped[param] = self._clipped.get(param, 0) + 1
+            self._unread.append(partial(self._note_clip, x.clip_scales(), x.members.params))
+
+    def _note_clip(self, scales: Callable[[], NDArray[np.float64]], params: Sequence[torch.Tensor] = ()) -> None:
+        """``params``: those that were clipped each by itself; none where all were together."""
+        if not params:
+            self._clipped_all += bool(scales()[0] < 1)
+            return
+        for i in np.flatnonzero(scales() < 1).tolist():
+            self._clipped[params[i]] = self._clipped.get(params[i], 0) + 1
+
+    def _note_nonfinite(self, params: Sequence[torch.Tensor], norms: Measured, present: Sequence[int]) -> None:
+        if not norms.finite:
+            gradients = norms.by_tensor()["gradient"]
+            self.nonfinite([params[i] for i in present if not np.isfinite(gradients[i])])
+
+    def _catch_up(self, all_but: int = 0) -> None:
+        """Take note of what has been left unread; a device is waited for only where it has not come so far."""
+        while len(self._unread) > all_but:
+            self._unread.popleft()()
 
     def nonfinite(self, params: Sequence[torch.Tensor]) -> None:
         """Take note of parameters whose gradient is not finite."""
@@ -121,6 +144,7 @@ class Telemetry:
         """A step has been taken, and measured or not."""
         self._steps += 1
         self._note_clips(launches, how)
+        self._catch_up(all_but=_UNREAD)
         if not measured:
             return
         self.measured_step = self._steps
@@ -129,9 +153,7 @@ class Telemetry:
             here = planned.counts.present
             present = list(range(len(planned.members.params))) if here is None else np.flatnonzero(here).tolist()
             norms = planned.measured()
-            if not norms.finite:
-                gradients = norms.by_tensor()["gradient"]
-                self.nonfinite([planned.members.params[i] for i in present if not np.isfinite(gradients[i])])
+            self._unread.append(partial(self._note_nonfinite, planned.members.params, norms, present))
             self._last.append((planned.members.params, norms, present))
 
     def _squares(self) -> dict[torch.Tensor, NDArray[np.float64]]:

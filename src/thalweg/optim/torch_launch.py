@@ -36,7 +36,7 @@ class TorchLaunch(Launch):
         """What matrices have become in this step, for the step to ask for."""
         shapes = [[state[key].shape for key in members.keys.values()] for state in members.states]
         self._shapes = shapes
-        self._measured = Measured((), np.zeros((0, 0)), np.zeros(0, np.int64), len(self.params))
+        self._measured = Measured((), lambda: np.zeros((0, 0)), np.zeros(0, np.int64), len(self.params))
 
     @property
     def threads(self) -> int:
@@ -152,7 +152,7 @@ class TorchLaunch(Launch):
             for name, value in found.items():  # a default device is not the weight's
                 made = isinstance(value, torch.Tensor)
                 targets[name].copy_(value if made else torch.as_tensor(value, device="cpu"))
-        self._measured = Measured(MEASURED, norms, np.arange(len(self.params)), len(self.params))
+        self._measured = Measured(MEASURED, lambda: norms, np.arange(len(self.params)), len(self.params))
         self._staged.clear()
 
     def measured(self) -> Measured:
