@@ -105,6 +105,7 @@ class TestArguments:
                 "takes no fused=True: every thalweg optimizer is",
             ),
             (lambda p: thalweg.SGD(p, foreach=True), TypeError, "takes no foreach=True"),
+            (lambda p: thalweg.Adam(p, capturable=True), TypeError, "takes no capturable=True"),
             (lambda p: thalweg.Adam(p, 1e-3, lr=1e-2), TypeError, "got 'lr' twice"),
             (
                 lambda p: thalweg.Adam(p, 1e-3, (0.9, 0.9), 1e-8, 0.0, False, 0.0, False, False, True, "l2"),

@@ -260,11 +260,11 @@ class TestNumbersInOtherClothes:
         assert not {*nothing} & made.param_groups[0].keys()
         made.add_param_group({"params": [torch.nn.Parameter(torch.ones(2))], **nothing})
         assert not {*nothing} & made.param_groups[1].keys()
-        assert "capturable" not in thalweg.AdamW([p], capturable=True).param_groups[0]
         # The groups of one of torch's.
         theirs = torch.optim.AdamW([p], lr=0.25)
         assert thalweg.AdamW(theirs.param_groups).param_groups[0]["lr"] == 0.25
         for key, why in (
+            ("capturable", "CUDA graph"),
             ("differentiable", "part of a graph"),
             ("fused", "fused already"),
         ):

@@ -16,11 +16,11 @@ from .catalogued import catalogued, unwrapped
 from .torchs_muon import refuse_torchs
 
 # torch's choices between implementations. There is one here: what asks for nothing else is taken, and what does is
-# refused, rather than ignored. A step can be recorded in a CUDA graph where it runs on a GPU, asked for or not.
+# refused, rather than ignored.
 IMPLEMENTATION = {
     "foreach": "every thalweg optimizer is fused already",
     "fused": "every thalweg optimizer is fused already",
-    "capturable": "",
+    "capturable": "no step is recorded in a CUDA graph",
     "differentiable": "no step is part of a graph",
 }
 # What torch calls the choice between L2 and decoupled decay, where one of its classes has both.
@@ -304,7 +304,7 @@ def _plain(value: Any) -> Any:
 def without_implementation(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments without those that choose between torch's implementations; TypeError for one that is asked for."""
     for key, why in IMPLEMENTATION.items():
-        if why and given.get(key):
+        if given.get(key):
             raise TypeError(f"{name} takes no {key}={given[key]!r}: {why}; leave it out")
     return {key: value for key, value in given.items() if key not in IMPLEMENTATION}
 
