@@ -35,14 +35,13 @@ Theirs = Callable[[Parameters], Step]
 class Way:
     """What a step does. ``ours`` makes thalweg's optimizer; ``theirs``, by form, makes torch's call, without a graph.
 
-    ``recorded``: which of these is recorded as a CUDA graph as well; ``graphs``: then thalweg's step is one too.
+    ``recorded``: which of these is recorded as a CUDA graph as well.
     """
 
     title: str
     ours: Callable[[Parameters], Optimizer]
     theirs: Mapping[str, Theirs]
     recorded: Theirs | None = None
-    graphs: bool = False
 
 
 def _adamw(params: Parameters, **how: Any) -> Step:
@@ -93,10 +92,6 @@ WAYS: Mapping[str, Way] = {
     "chain": _of_torch(
         "clip by value and norm, AdamW, EMA", {"clip_value": CLIP_VALUE, "clip_norm": CLIP_NORM, "ema": EMA}, _chain
     ),
-    "graph": Way(
-        "AdamW, all as CUDA graphs", thalweg.AdamW, {}, lambda params: _adamw(params, fused=True, capturable=True),
-        graphs=True,
-    ),
 }  # fmt: skip
 
 # From what matters first, since the time may not do for all: every rule on the same tensors before others.
@@ -135,16 +130,15 @@ def gpu_sides(way: Way, shapes: Shapes, card: Card) -> tuple[dict[str, Side], di
 
     def ours(params: Parameters) -> Step:
         made.append(way.ours(params))
-        return card.recorded(card.warmed(made[0].step)) if way.graphs else made[0].step
+        return made[0].step
 
-    found, failed = {THALWEG: side(ours, still=way.graphs)}, dict[str, str]()
+    found, failed = {THALWEG: side(ours)}, dict[str, str]()
     for form, make in way.theirs.items():
         try:
             found[form] = side(make)
         except RuntimeError as error:
             failed[form] = _first_line(error)
-    if not way.graphs:
-        check(found, cleared=False)
+    check(found, cleared=False)
     if way.recorded is not None:
         make_recorded = way.recorded
         try:

@@ -1,6 +1,6 @@
 """Whether a GPU's steps are the CPU's: the same optimizer on both, bit by bit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -11,7 +11,6 @@ from thalweg.formula.compose import summing
 from thalweg.optim import OPTIMIZERS, Optimizer
 from thalweg.optim.explain import served
 from thalweg.rules import BY_WEIGHT
-from thalweg.speed.cases import Step
 
 STEPS = 5
 ABSENT, SPOILED = 1, 3
@@ -25,7 +24,6 @@ class Check:
     """A few steps of an optimizer with these options, of weights of this type.
 
     ``spoiled``   whether a gradient once holds an infinity; ``scaled``: whether a GradScaler takes the steps.
-    ``recorded``  whether all steps but the first are one CUDA graph, played again and again.
     """
 
     rule: str
@@ -33,7 +31,6 @@ class Check:
     dtype: torch.dtype = torch.float32
     spoiled: bool = False
     scaled: bool = False
-    recorded: bool = False
 
     @property
     def title(self) -> str:
@@ -41,15 +38,13 @@ class Check:
         said = [OPTIMIZERS[self.rule].__name__]
         said += [f"{name}={value!r}" for name, value in self.options.items()]
         said += [] if self.dtype == torch.float32 else [str(self.dtype).removeprefix("torch.")]
-        said += ["GradScaler"] if self.scaled else ["CUDA graph"] if self.recorded else []
+        said += ["GradScaler"] if self.scaled else []
         return ", ".join([*said, "an infinity"] if self.spoiled else said)
 
     @property
     def exact(self) -> bool:
         """Whether no bit may differ: nothing is added up, and the host makes all coefficients."""
-        by_host = (
-            not (self.scaled or self.recorded) and "clip_norm" not in self.options and "nonfinite" not in self.options
-        )
+        by_host = not self.scaled and "clip_norm" not in self.options and "nonfinite" not in self.options
         return by_host and not summing(OPTIMIZERS[self.rule].rule)
 
 
@@ -62,11 +57,6 @@ def _checks() -> dict[str, Check]:
         found[f"{name}/skip, clip"] = Check(name, {"nonfinite": "skip", "clip_norm": 0.5}, spoiled=True)
         found[f"{name}/scaler"] = Check(name, {"amp_fused": True}, spoiled=True, scaled=True)
         found[f"{name}/scaler, clip"] = Check(name, {"amp_fused": True, "clip_norm": 0.5}, spoiled=True, scaled=True)
-        found[f"{name}/graph"] = Check(name, recorded=True)
-        found[f"{name}/graph, skip, clip"] = Check(
-            name, {"nonfinite": "skip", "clip_norm": 0.5}, spoiled=True, recorded=True
-        )
-    del found["prodigy/graph"], found["prodigy/graph, skip, clip"]  # its steps wait
     for dtype in (torch.bfloat16, torch.float16, torch.float64):
         found[f"adamw/{dtype}"] = Check("adamw", dtype=dtype)
     # First those that are timed.
@@ -99,8 +89,8 @@ class Alike:
 
 def compared(check: Check, card: Card) -> dict[str, Any]:
     """An `Alike` as a dictionary. RuntimeError where the GPU's kernels do not serve."""
-    weights, states, left = trained(check, card.device, card.recorded)
-    true, truth, meant = trained(check, torch.device("cpu"), lambda step: step)
+    weights, states, left = trained(check, card.device)
+    true, truth, meant = trained(check, torch.device("cpu"))
     if states.keys() != truth.keys():
         raise RuntimeError(f"the states there are {sorted(states)}, here {sorted(truth)}")
     pairs = [(states[key], truth[key]) for key in truth]
@@ -116,15 +106,12 @@ def compared(check: Check, card: Card) -> dict[str, Any]:
     )
 
 
-def trained(
-    check: Check, device: torch.device, recorded: Callable[[Step], Step]
-) -> tuple[list[torch.Tensor], dict[str, torch.Tensor], int]:
+def trained(check: Check, device: torch.device) -> tuple[list[torch.Tensor], dict[str, torch.Tensor], int]:
     """Weights and states after some steps, on the CPU, and how many steps were left out."""
     generator = torch.Generator().manual_seed(0)
     params = _parameters(check.dtype, device, generator)
     optimizer = OPTIMIZERS[check.rule](params, **check.options)
     scaler = torch.amp.GradScaler(device.type, init_scale=_SCALE, growth_interval=2) if check.scaled else None
-    step: Step = optimizer.step
     for t in range(STEPS):
         scale = 1.0
         if scaler is not None:
@@ -135,17 +122,12 @@ def trained(
             if check.spoiled and t == SPOILED and i == 2:
                 drawn.view(-1)[3] = torch.inf
             grad = drawn.to(device, check.dtype)
-            if check.recorded and p.grad is not None:
-                p.grad.copy_(grad)
-            else:
-                p.grad = None if t == ABSENT and i == 1 and not check.recorded else grad
+            p.grad = None if t == ABSENT and i == 1 else grad
         if scaler is not None:
             scaler.step(optimizer)
             scaler.update()
             continue
-        if check.recorded and t == 1:
-            step = recorded(step)
-        step()
+        optimizer.step()
     if why := next((each.why or each.refused for each in served(optimizer) if each.reader != "compiled"), None):
         raise RuntimeError(f"it is not served by a kernel: {why}")
     return [p.detach().cpu() for p in params], _states(optimizer), optimizer.skipped_steps

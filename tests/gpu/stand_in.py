@@ -78,7 +78,7 @@ class StandIn(CudaDevice):
     def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
         there = self.zeros(shape, dtype).as_subclass(_Memory)
         there.given = self.given
-        self.tables.append(_Noted(there, self._pinned, self))
+        self.tables.append(_Noted(there, self._pinned))
         return self.tables[-1]
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:

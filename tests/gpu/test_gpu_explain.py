@@ -55,9 +55,9 @@ def test_which_steps_wait(rule: type[Optimizer], options: dict[str, object], exp
 def test_two_devices_wait_for_what_is_added_up() -> None:
     def said(rule: type[Optimizer], clip_norm: float | None = None) -> list[str]:
         how = How(clip_norm, "all", 1e-6, "pass", False)
-        return awaited([Expected(rule.rule, StandIn()), Expected(rule.rule, None)], how, False)
+        return awaited([Expected(rule.rule, StandIn()), Expected(rule.rule, StandIn())], how, False)
 
-    apart = "every step waits for it, since not all parameters are on one device"
+    apart = "every step waits for it, since not all parameters are on one GPU"
     assert said(thalweg.LAMB) == said(thalweg.AdamW, clip_norm=1.0) == [apart]
     assert said(thalweg.AdamW) == [f"where a GradScaler or a learning rate is on it {apart}"]
 

@@ -1,30 +1,23 @@
 """Whole steps on a GPU that is Triton's interpreter, judged by the same optimizer on the CPU: to the bit."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
+from unittest.mock import patch
 
-import numpy as np
 import pytest
 import torch
-from interpreted import Interpreted, InterpretedTable, interpreting
+from interpreted import Interpreted, interpreting
 from numpy.typing import NDArray
 
 import thalweg
-from thalweg.formula.triton_kernel import DeviceKernel
+from thalweg.formula import Hyper, Sum
 from thalweg.optim import Optimizer
-from thalweg.optim.devices import Argument
 
 Make = Callable[[list[torch.nn.Parameter]], Optimizer]
 Weights = list[torch.nn.Parameter]
 SIZES = ((3, 5), (1000,), ())
-STEPPED = [
-    pytest.param(lambda of: thalweg.AdamW(of), id="plain"),
-    pytest.param(lambda of: thalweg.AdamW(of, clip_norm=0.5), id="clip"),
-    pytest.param(lambda of: thalweg.LAMB(of, clip_norm=0.5, nonfinite="skip"), id="sums", marks=pytest.mark.slow),
-]
-
-
 WITH_SKIP = [
     {"nonfinite": "skip"},
     pytest.param({"nonfinite": "skip", "clip_norm": 0.5, "clip_value": 1.0}, marks=pytest.mark.slow),
@@ -44,51 +37,13 @@ class Reads(Interpreted):
         return super().read(tensor)
 
 
-class Recording(Reads):
-    """While ``recording``, what it is given to do is noted, to be done by `replay`, as a CUDA graph is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.recording = False
-        self.graph: list[Callable[[], object]] = []
-
-    def table(self, shape: Sequence[int], dtype: torch.dtype) -> InterpretedTable:
-        return _RecordedTable(self.zeros(shape, dtype), self)
-
-    def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:
-        given = tuple(arguments)
-        self.do(lambda: Interpreted.launch(self, kernel, programs, given))
-
-    def do(self, what: Callable[[], object]) -> None:
-        if self.recording:
-            self.graph.append(what)
-        else:
-            what()
-
-    @contextmanager
-    def recorded(self) -> Iterator[None]:
-        self.recording = True
-        yield
-        self.recording = False
-
-    def replay(self) -> None:
-        for each in self.graph:
-            each()
-
-
-class _RecordedTable(InterpretedTable):
-    def __init__(self, there: torch.Tensor, device: Recording) -> None:
-        super().__init__(there)
-        self._device = device
-
-    def put(self, array: NDArray[Any]) -> None:
-        sent = np.array(array)
-        self._device.do(lambda: InterpretedTable.put(self, sent))
-
-
 def weights(sizes: Sequence[Sequence[int]] = SIZES) -> Weights:
     chance = torch.Generator().manual_seed(0)
     return [torch.nn.Parameter(torch.randn(size, generator=chance)) for size in sizes]
+
+
+def refuse(*_: Any) -> float:
+    raise AssertionError("the host waits for a number")
 
 
 def give_gradients(of: Weights, step: int, factor: float = 1.0) -> None:
@@ -121,45 +76,15 @@ def trained(make: Make, take: Callable[[Optimizer, Weights, int], object], steps
     return made
 
 
-@pytest.mark.parametrize("make", STEPPED)
-def test_a_recorded_step_is_taken_again_and_again(make: Make) -> None:
-    """Two steps, three by the graph, one more: as six on the CPU, and all know that they were six."""
-
-    def on_the_cpu(made: Optimizer, of: Weights, step: int) -> None:
-        made.step()
-
-    expected = trained(make, on_the_cpu, steps=6)
-    with interpreting(device := Recording()):
-
-        def on_the_gpu(made: Optimizer, of: Weights, step: int) -> None:
-            if step == 2:
-                with device.recorded():
-                    made.step()
-            if 2 <= step < 5:
-                device.replay()
-            else:
-                made.step()
-
-        found = trained(make, on_the_gpu, steps=6)
-        same(found, expected)
-    assert {float(kept["step"]) for kept in found.state_dict()["state"].values()} == {6.0}
-
-
-def test_what_cannot_be_recorded() -> None:
+def test_a_graph_records_no_step() -> None:
     of = weights()
     give_gradients(of, 0)
-    first = "a CUDA graph cannot record this step: its states are made now"
-    with interpreting(device := Recording()), device.recorded(), pytest.raises(RuntimeError, match=first):
-        thalweg.AdamW(of).step()
-    with interpreting(device := Recording()):
-        for made, why in (
-            (thalweg.AdamW(of, nonfinite="raise"), "nonfinite='raise' has to know"),
-            (thalweg.Prodigy(of), "Prodigy keeps numbers that follow from sums"),
-        ):
+    with interpreting(device := Reads()):
+        made = thalweg.AdamW(of)
+        made.step()
+        device.recording = True  # type: ignore[misc]
+        with pytest.raises(RuntimeError, match="a CUDA graph cannot record thalweg's steps yet"):
             made.step()
-            with pytest.raises(RuntimeError, match=f"a CUDA graph cannot record this step: {why}"), device.recorded():
-                made.step()
-            device.recording = False
 
 
 @pytest.mark.parametrize(
@@ -177,9 +102,15 @@ def test_learning_rates_on_the_device(options: dict[str, Any]) -> None:
         made.step()
         made.param_groups[0]["lr"].mul_(0.7)
 
+    def take_and_ask_nothing(made: Optimizer, of: Weights, step: int) -> None:
+        made.param_groups[0]["initial_lr"] = torch.tensor(0.01)  # as torch's schedulers note it
+        with patch.object(torch.Tensor, "__float__", refuse) if step else nullcontext():
+            made.step()
+        made.param_groups[0]["lr"].mul_(0.7)
+
     expected = trained(make, take)
     with interpreting(device := Reads()):
-        found = trained(make, take)
+        found = trained(make, take_and_ask_nothing)
         assert device.reads == 0
         same(found, expected)
 
@@ -319,3 +250,124 @@ def test_telemetry_and_scalars_that_follow_from_sums() -> None:
         same(found, expected)
     assert device.reads > 0
     assert repr(measured) == repr(norms)
+
+
+def spoil(of: Weights) -> None:
+    next(p for p in of if p.grad is not None and p.numel()).grad.view(-1)[0] = torch.nan  # type: ignore[union-attr]
+
+
+def test_gradients_of_a_step_that_is_left_out_are_cleared() -> None:
+    """Else what is added to them stays nan, and every later step is left out."""
+
+    def go() -> Optimizer:
+        of = weights()
+        made = thalweg.AdamW(of, nonfinite="skip", clear=True)
+        for p in of:
+            p.grad = torch.zeros_like(p)
+        for step in range(5):
+            for p in of:
+                p.grad += 1.0
+            if step == 2:
+                spoil(of)
+            made.step()
+        return made
+
+    expected = go()
+    with interpreting():
+        same(go(), expected)
+    assert expected.skipped_steps == 1
+
+
+def test_an_empty_tensor_comes_first() -> None:
+    """No program sees it, and all have one number of the step."""
+
+    def go() -> Optimizer:
+        of = weights(((0,), (5,), (4,)))
+        made = thalweg.AdamW(of, nonfinite="skip", lr=0.1)
+        for step in range(6):
+            give_gradients(of, step)
+            if step in (1, 3):
+                spoil(of)
+            made.step()
+        return made
+
+    expected = go()
+    with interpreting():
+        same(go(), expected)
+
+
+@pytest.mark.parametrize("what", ["a group", "a checkpoint", "states are cleared", "memory with gaps"])
+def test_what_changes_while_the_host_does_not_know(what: str) -> None:
+    """A plan that is made anew, with a scaler's numbers and a rate on the device, and a step left out before."""
+
+    def go() -> Optimizer:
+        of = weights()
+        made = thalweg.AdamW(of, lr=torch.tensor(0.01), amp_fused=True)
+        for step in range(7):
+            if step == 4 and what == "a group":
+                of.append(torch.nn.Parameter(torch.ones(4)))
+                made.add_param_group({"params": of[-1:], "lr": 0.05})
+            if step == 4 and what == "a checkpoint":
+                made.load_state_dict(made.state_dict())
+            if step == 4 and what == "states are cleared":
+                made.state.clear()
+            give_gradients(of, step, factor=8.0)
+            if step == 4 and what == "memory with gaps":
+                of[0].data, of[0].grad = torch.ones(3, 10)[:, ::2], torch.full((3, 5), 8.0)
+            made.found_inf, made.grad_scale = torch.tensor([float(step in (2, 5))]), torch.tensor(8.0)
+            made.step()
+        return made
+
+    expected = go()
+    with interpreting(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", thalweg.PlainOperationsWarning)
+        same(go(), expected)
+    assert expected.skipped_steps == 2
+
+
+@thalweg.optimizer
+class Eighth(thalweg.Rule):
+    """A step without any number of the host's."""
+
+    @staticmethod
+    def step(w: Any) -> Any:
+        return 0.125 * w
+
+
+@thalweg.optimizer
+class BySize(thalweg.Rule):
+    """Sums that need no number of the host's, so that their pass is the first of a step."""
+
+    lr = Hyper(0.1)
+    size = Sum("tensor")
+
+    @staticmethod
+    def sums(w: Any) -> Any:
+        return {"size": w * w}
+
+    @staticmethod
+    def after(size: Any, lr: Any) -> Any:
+        return {"rate": lr * size}
+
+    @staticmethod
+    def step(g: Any, rate: Any) -> Any:
+        return rate * g
+
+
+@pytest.mark.parametrize("rule", [Eighth, BySize])
+def test_passes_that_ask_the_host_for_nothing_are_left_out_too(rule: Any) -> None:
+    def go() -> Optimizer:
+        of = weights()
+        made: Optimizer = rule(of, amp_fused=True)
+        for step in range(5):
+            give_gradients(of, step)
+            made.found_inf, made.grad_scale = torch.tensor([float(step in (1, 3))]), torch.tensor(8000.0)
+            made.step()
+        return made
+
+    expected = go()
+    with interpreting():
+        found = go()
+        assert found.skipped_steps == expected.skipped_steps == 2
+        for a, b in zip(found.param_groups[0]["params"], expected.param_groups[0]["params"], strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-6, atol=0)

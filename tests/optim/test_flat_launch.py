@@ -78,6 +78,8 @@ def laid_out(dtype: torch.dtype) -> list[torch.Tensor]:
 
 MAKES: dict[str, Made] = {name: OPTIMIZERS[name] for name in BY_WEIGHT}
 MAKES |= {f"adam under {name}": thalweg.wrap(thalweg.Adam, wrapper) for name, wrapper in WRAPPERS.items()}
+# Those that span what there is: nothing kept, averages, sums of tensors, numbers that follow from sums, a wrapper.
+FEW = ("sgd", "adamw", "lamb", "prodigy", "nadam", "adam under cautious")
 CHAINS: tuple[dict[str, Any], ...] = (
     {},
     {"clip_norm": 1.0, "clip_value": 0.5, "clear": True},
@@ -86,7 +88,9 @@ CHAINS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.mark.usefixtures("in_parts")
-@pytest.mark.parametrize("name", MAKES)
+@pytest.mark.parametrize(
+    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in MAKES]
+)
 def test_bits_of_the_kernel(name: str, without_kernels: pytest.MonkeyPatch) -> None:
     """Computed in float32, weights and states are the kernel's, bit for bit."""
     for options in CHAINS:

@@ -18,6 +18,7 @@ Arithmetic is that of the CPU's kernels, operation by operation: `triton_functio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -72,7 +73,8 @@ class Text:
 
     def _written(self, e: Expression) -> str:
         if e.op == "constant":
-            return f"tl.full((), {literal(e.arguments[0], self.real)}, tl.{self.real})"
+            written = f"tl.full((), {literal(e.arguments[0], self.real)}, tl.{self.real})"
+            return f"negated({written})" if written.startswith("tl.full((), -0.0,") else written
         a = [self.value(x) for x in e.arguments]
         if e.op in COMPARISONS or (OPERATIONS[e.op].infix and e.op not in _CALLED):
             return f"{a[0]} {e.op} {a[1]}"
@@ -167,6 +169,7 @@ def _block(text: Text, kernel: Kernel, dtypes: Mapping[str, str], masked: bool) 
         put(f"tl.store(p_{operand}, {_rounded(_spread(text, e), dtypes[operand], real)}{mask})")
 
 
+@cache
 def _slow(e: Expression) -> bool:
     """Whether a value takes a root, a quotient or a function of weights."""
     if e.op in ("weight", "constant", "coefficient"):
@@ -180,6 +183,7 @@ def _spread(text: Text, e: Expression) -> str:
     return value if _of_weights(e) else f"tl.broadcast_to({value}, v_g.shape)"
 
 
+@cache
 def _of_weights(e: Expression) -> bool:
     """Whether a value depends on a weight at all."""
     return e.op == "weight" or (e.op not in ("constant", "coefficient") and any(_of_weights(a) for a in e.arguments))

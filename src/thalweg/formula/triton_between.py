@@ -13,6 +13,7 @@ number mostly, are exp2(t log2 b). Nothing waits for the device.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from . import chain
 from .expression import Expression, constant, leaves, number
@@ -120,6 +121,7 @@ def _total(text: Text, total: Total, what: Between) -> None:
     put(f"tl.store(numbers + row * {len(what.names)} + {place}, {name}, mask=there)")
 
 
+@cache
 def _decided(e: Expression) -> Expression:
     """A choice between constants that has been made: of two sides, one is left."""
     if e.op == "where" and e.arguments[0].op == "constant":

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.util import find_spec
+from itertools import count
 from types import ModuleType
 from typing import Any
 
@@ -71,10 +72,13 @@ class DeviceKernel:
         return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
 
 
+_numbers = count(1)
+
+
 @cache
 def loaded(text: str) -> ModuleType:
     """A module made of text; Triton looks for the text behind a function where Python keeps that of files."""
-    name = f"<thalweg kernel {len(linecache.cache)}>"
+    name = f"<thalweg kernel {next(_numbers)}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     made = ModuleType("thalweg_kernel")
     made.__file__ = name

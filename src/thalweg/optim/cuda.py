@@ -7,9 +7,8 @@ all of them, and calling one takes a microsecond or two.
 import ctypes
 import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -58,22 +57,10 @@ def _driver() -> ctypes.CDLL:
     return ctypes.CDLL("libcuda.so.1")
 
 
-@contextmanager
-def _relaxed(recording: bool) -> Iterator[None]:
-    """Within, this thread may allocate memory of the host although it records a graph, of which that is no part."""
-    mode = ctypes.c_int(2)  # CU_STREAM_CAPTURE_MODE_RELAXED
-    if recording:
-        _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
-    try:
-        yield
-    finally:
-        if recording:
-            _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
-
-
 @cache
 def _compilers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_name_prefix="thalweg compiles")
+    # One at a time: Python's own parser, which Triton calls, has had releases that fail in several threads at once.
+    return ThreadPoolExecutor(1, thread_name_prefix="thalweg compiles")
 
 
 def _checked(name: str, *arguments: Any) -> None:
@@ -137,24 +124,26 @@ class CudaDevice(Device):
     def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         with ordinary():
             made = torch.zeros(*shape, dtype=dtype, device=self._where)
-        self._made.add(made)
+        with self._loading:
+            self._made.add(made)
         return made
 
     def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
-        return SentTable(self.zeros(shape, dtype), self._pinned, self)
+        return SentTable(self.zeros(shape, dtype), self._pinned)
 
     def begin(self) -> None:
-        if self.recording or torch._C._cuda_getCurrentRawStream(self.index) == self._stream.cuda_stream:
+        if torch._C._cuda_getCurrentRawStream(self.index) == self._stream.cuda_stream:
             return
         # What the last step has been given to do reads tables that this one writes.
-        before, self._stream = self._stream, torch.cuda.current_stream(self.index)
-        self._stream.wait_stream(before)
-        for made in self._made:
-            made.record_stream(self._stream)
+        with self._loading:
+            before, self._stream = self._stream, torch.cuda.current_stream(self.index)
+            self._stream.wait_stream(before)
+            for made in self._made:
+                made.record_stream(self._stream)
 
     def _pinned(self, like: torch.Tensor) -> Pinned:
-        with ordinary(), _relaxed(self.recording):
-            memory = torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
+        with ordinary():
+            memory = torch.empty(like.shape, dtype=like.dtype, device="cpu", pin_memory=True)
         return Pinned(memory, memory.numpy(), _Event(self.index))
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
@@ -174,7 +163,8 @@ class CudaDevice(Device):
 
     @property
     def recording(self) -> bool:
-        return torch.cuda.is_current_stream_capturing()
+        with torch.cuda.device(self.index):
+            return torch.cuda.is_current_stream_capturing()
 
     def expect(self, kernel: DeviceKernel) -> None:
         with self._loading:

@@ -36,7 +36,6 @@ class Ahead:
     """How a step is taken without waiting.
 
     ``signals``    of the step at hand, the same object in all steps; ``signalled``, whether there are any.
-    ``recording``  whether the step is recorded, to be taken again and again without the host.
     ``behind``     whether the host's step counts may be short of what the device has done.
     ``fresh``      whether states have been made for this step, which are dropped if it is left out.
     ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
@@ -44,7 +43,6 @@ class Ahead:
 
     signals: Signals
     signalled: bool = False
-    recording: bool = False
     counted: bool = False
     watched: bool = False
     behind: bool = False
@@ -53,11 +51,11 @@ class Ahead:
     @property
     def key(self) -> tuple[bool, ...]:
         """What decides which parts the step has."""
-        return self.signalled, self.recording, self.counted, self.watched, self.behind, self.fresh
+        return self.signalled, self.counted, self.watched, self.behind, self.fresh
 
     def unknown(self, how: How) -> bool:
         """Whether the host does not know the step's numbers."""
-        return how.guarded or self.signalled or self.recording or self.behind
+        return how.guarded or self.signalled or self.behind
 
 
 class Launched(Protocol):
@@ -76,13 +74,17 @@ def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
     if not launches:
         return "there is nothing to do"
     first = launches[0].device
-    if first is None or any(x.device is not first for x in launches):
-        return "not all parameters are on one device"
+    if any(x.device is None for x in launches):
+        return "not all parameters are updated by kernels of a GPU"
+    if any(x.device is not first for x in launches):
+        return "not all parameters are on one GPU"
     if how.nonfinite == "raise":
         return "nonfinite='raise' has to know of nan and infinity before it goes on"
     unknown = ahead.unknown(how)
     if unknown and ahead.fresh:
         return "its states are made now, and dropped if it is left out"
+    if unknown and how.clear:
+        return "gradients are cleared, also in a step that is left out"
     if unknown and ahead.counted:
         return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
@@ -167,7 +169,7 @@ class DeviceStep:
                 found |= dict.fromkeys(own, sums)
             self._joined |= found
         for x in launches:
-            counted = (self._of[x].settled.extra, 1.0 if self.ahead.recording else 0.0) if self.unknown else ()
+            counted = (self._of[x].settled.extra, 0.0) if self.unknown else ()
             if self.measured:
                 norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(x.measuring.totals)))
                 self._walk(x, "measured update", x.measuring, norms.there, counted)
@@ -176,8 +178,7 @@ class DeviceStep:
                 self._walk(x, "update", x.passes.update, self._of[x].nothing, counted)
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
-            if not self.ahead.recording:
-                self.parts.append(x.advance())
+            self.parts.append(x.advance())
             if self.unknown:
                 self.parts.append(Call(partial(_part, x)))
 
@@ -212,8 +213,9 @@ class DeviceStep:
         stop = self._go if go else self._stop
         joined = self._joined.pop(x, None)
         known = joined is None and x not in self._began and not self.unknown
-        on.tables.expect(walk, not walk.width or (known and len(x.numbers.values) == 1), bool(counted))
-        if joined is None and not walk.width:
+        bare = joined is None and not walk.width and (go or not self.unknown or x in self._began)
+        on.tables.expect(walk, bare or (known and len(x.numbers.values) == 1), bool(counted))
+        if bare:  # and who sets `stop` has done so
             self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (), counted)))
             return
         if known:
@@ -266,6 +268,7 @@ class _Between:
             table.put(joined.begins[x] + np.cumsum([0, *counts]))
             self._first_tile = table.there
         self._limit = step.clip
+        self._some = next((i for i, p in enumerate(x.members.params) if p.numel()), 0)
         step.device.expect(self._kernel())
 
     @property
@@ -281,6 +284,8 @@ class _Between:
         x, rates = self._x, self._step.ahead.signals.rates
         for place, i in enumerate(x.members.groups):
             for name, value in rates.get(i, {}).items():
+                if not isinstance(value, torch.Tensor):  # L2 asks for no rate
+                    continue
                 # Rows of a group lie side by side, since parameters do.
                 rows = np.flatnonzero(x.group == place)
                 for some in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
@@ -299,15 +304,16 @@ class _Between:
             on.numbers.put(x.numbers.values)
             self._rates(on.numbers.there)
             on.settled.due = on.settled.due or step.unknown
-            on.settled.recorded = on.settled.recorded or step.ahead.recording
         signals = step.ahead.signals
         found = step._go if signals.found is None else signals.found
         scale = step._one if signals.scale is None else signals.scale
         programs = count if self._by_tensor else -(-count // ROWS)
+        # Of an empty tensor no program takes note; where one row is for all, any other's is all's.
+        some = 0 if self._by_tensor else self._some
         step.device.launch(
             self._kernel(), programs,
             (on.numbers.there, count, self.rows, self._sums, self._tiles, self._first_tile, *self._limit,
-             on.settled.extra, found, scale, step._stop, on.settled.left_out),
+             on.settled.extra[some:], found, scale, step._stop, on.settled.left_out),
         )  # fmt: skip
 
 

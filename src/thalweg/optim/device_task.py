@@ -38,8 +38,8 @@ class Tables:
         """The addresses, int64 (operands, tensors)."""
         now = np.stack([self._columns[name] for name in self.names])
         if not np.array_equal(now, self._sent):
-            self._sent = now
             self._addresses.put(now)
+            self._sent = now
         return self._addresses.there
 
     @property
@@ -47,8 +47,8 @@ class Tables:
         """The row that each tensor reads, int64 (tensors,)."""
         now = self._numbers.row_of
         if not np.array_equal(now, self._row_of_sent):
-            self._row_of_sent = now.copy()
             self._row_of.put(now)
+            self._row_of_sent = now.copy()
         return self._row_of.there
 
     def expect(self, of: CompiledPass, uniform: bool, counts: bool = False) -> None:

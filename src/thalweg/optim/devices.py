@@ -37,7 +37,7 @@ class Device(ABC):
         """Memory on the device that the host writes, of 0."""
 
     def expect(self, kernel: DeviceKernel) -> None:
-        """Begin to make ready a kernel that is to be launched: several are compiled at once."""
+        """Begin to make ready a kernel that is to be launched."""
         return
 
     def begin(self) -> None:
@@ -62,4 +62,4 @@ class Device(ABC):
     @property
     @abstractmethod
     def recording(self) -> bool:
-        """Whether what the device is given to do is recorded (a CUDA graph), to be done later and again."""
+        """Whether what the device is given to do is recorded (a CUDA graph), to be done later and again: no step is."""

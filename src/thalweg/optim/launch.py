@@ -232,7 +232,7 @@ class Launch(ABC):
         return dict(zip(names, self.totals_of(f"sums {stage}", len(names)), strict=True))
 
     def clip_scales(self) -> Callable[[], NDArray[np.float64]]:
-        """What the clip by norm has multiplied gradients by, shape (tensors,); a device is asked when this is called."""
+        """What the clip by norm has multiplied gradients by, shape (tensors,); calling it may wait for a device."""
         scales = self.numbers.by_tensor("clip_scale")
         return lambda: scales
 

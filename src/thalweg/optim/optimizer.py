@@ -34,7 +34,7 @@ from .plan import Plan
 from .sequence import Bad
 from .settings import How
 from .signals import Signals, signals
-from .stepping import Stepper
+from .stepping import MustKnow, Stepper
 from .telemetry import Telemetry
 from .watched import WatchedState
 
@@ -131,6 +131,7 @@ class Optimizer(torch.optim.Optimizer):
 
     @_plan.setter
     def _plan(self, plan: Plan | None) -> None:
+        self._stepper.settle()
         self._stepper.plan = plan
 
     @property
@@ -212,6 +213,8 @@ class Optimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        if "_stepper" in vars(self):  # a checkpoint is loaded, and says nothing of steps that were left out
+            self._skipped = self.skipped_steps
         self._stepper = Stepper()
         self._watch_state(WatchedState(self.state))
         self._skipped = vars(self).pop("skipped_steps", vars(self).get("_skipped", 0))
@@ -368,6 +371,11 @@ class Optimizer(torch.optim.Optimizer):
                 bad = self._take(how, signals)
             else:
                 bad = scheduled.step(self.param_groups, lambda: self._take(how, signals))
+        except MustKnow:  # which is raised before anything is done
+            if self.found_inf is not None and float(self.found_inf):
+                self._skip()
+                return
+            bad = self._take(how, None)
         except LookupError:
             self._refuse_rewritten()
             raise
@@ -399,6 +407,9 @@ class Optimizer(torch.optim.Optimizer):
 
     def _signals(self, how: How) -> Signals | None:
         """What stays on a device that need not be waited for."""
+        plan = self._plan
+        if plan is None or not plan.on_device:
+            return None
         found = signals(self.found_inf, self.grad_scale, self.param_groups)
         need = found is None or not self._stepper.need_not_wait(how, self._telemetry, self._counted)
         return None if need else found

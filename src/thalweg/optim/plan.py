@@ -114,8 +114,9 @@ class Plan:
     """How many states there are."""
     direct: bool
     """Whether a step can be one call of machine code."""
+    on_device: bool
+    """Whether a GPU runs kernels for any of them."""
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
-    _recorded: list[Steps] = field(default_factory=list)
 
     def fits(self, groups: Sequence[Group], switches: tuple[Switches, ...], states: WatchedState) -> bool:
         """Whether groups, switches and states are as planned, or can be adopted.
@@ -154,9 +155,6 @@ class Plan:
             x.fill(numbers, how)
             if x.device is not None:
                 x.device.begin()
-        if ahead.recording:  # what a graph reads is its own, and lives as long as this
-            self._recorded.append(steps(self.launches, how, measured, ahead))
-            return self._recorded[-1]
         key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
         if key not in self._steps:
             if len(self._steps) > 8:  # options that change all the time
@@ -298,7 +296,10 @@ def make(
     memory.serve([tensor for x in launches for tensor in x.kept])
     direct = memory.native and not others and not waiting
     told = [*map(_told, others)]
-    return Plan(tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct)
+    on_device = any(x.device is not None for x in launches)
+    return Plan(
+        tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, on_device
+    )
 
 
 @cache  # said once of a reason

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .devices import Device, Table
+from .devices import Table
 
 
 class Event(Protocol):
@@ -39,20 +39,16 @@ class SentTable(Table):
     Were there one piece, the host would have to wait, or would change what the device has yet to copy.
     """
 
-    def __init__(self, there: torch.Tensor, pinned: Callable[[torch.Tensor], Pinned], device: Device) -> None:
+    def __init__(self, there: torch.Tensor, pinned: Callable[[torch.Tensor], Pinned]) -> None:
         """``pinned`` makes one more piece, for a tensor like the given one."""
-        self.there, self._pinned, self._device = there, pinned, device
+        self.there, self._pinned = there, pinned
         self.pieces: list[Pinned] = []
-        self._recorded: list[Pinned] = []
-        """Of graphs, which copy them again whenever they run."""
 
     def put(self, array: NDArray[Any]) -> None:
-        recording = self._device.recording
-        free = None if recording else next((each for each in self.pieces if each.copied.query()), None)
+        free = next((each for each in self.pieces if each.copied.query()), None)
         if free is None:
             free = self._pinned(self.there)
-            (self._recorded if recording else self.pieces).append(free)
+            self.pieces.append(free)
         np.copyto(free.view, array)
         self.there.copy_(free.memory, non_blocking=True)
-        if not recording:
-            free.copied.record()
+        free.copied.record()

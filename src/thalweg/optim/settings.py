@@ -53,6 +53,8 @@ def group_numbers(
 
     ``scale`` is what the loss was multiplied by, and the gradients with it; ``lr`` stands for the group's, if given.
     """
+    if lr is not None:  # also for the first one, which schedulers note as a tensor too
+        group = {**{key: value for key, value in group.items() if key not in FIRST_LR}, "lr": lr}
     found = {**NUMBERS, **surface.in_force(rule, group)}
     found["unscale"] = (-1.0 if group["maximize"] else 1.0) / scale
     if group["clip_value"] is not None:
@@ -61,7 +63,7 @@ def group_numbers(
         found["first_lr"] = 0.0
     if "lr" not in found:
         return found
-    return found | by_rate(rule, group, float(group["lr"]) if lr is None else lr, found)
+    return found | by_rate(rule, group, float(group["lr"]), found)
 
 
 def by_rate(rule: type[Rule], group: Mapping[str, Any], lr: Any, known: Mapping[str, float]) -> dict[str, Any]:

@@ -21,8 +21,6 @@ class Settled:
     left_out: torch.Tensor
     due: bool = False
     """Whether there may be anything to settle."""
-    recorded: bool = False
-    """Whether steps may be taken without the host, which then never knows."""
 
     @classmethod
     def of(cls, device: Device, tensors: int) -> "Settled":
@@ -35,5 +33,5 @@ class Settled:
         left_out = int(self.device.read(self.left_out)[0])
         self.extra.zero_()
         self.left_out.zero_()
-        self.due = self.recorded
+        self.due = False
         return extra, left_out

@@ -1,6 +1,6 @@
 """A step, from what the groups say to what is counted; the plan it needs is kept from step to step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch.autograd.graph import increment_version
 
@@ -13,6 +13,13 @@ from .settings import Group, GroupNumbers, How, RuleOf, Settings, by_rate
 from .signals import Signals
 from .telemetry import Telemetry
 from .watched import WatchedState
+
+_PLAIN = Ahead(Signals())
+"""Of a step on the processor."""
+
+
+class MustKnow(Exception):
+    """Raised before anything is done: the step has to know what is on a device, so it is to be asked there."""
 
 
 class Stepper:
@@ -45,17 +52,16 @@ class Stepper:
         if states.exposed:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
-        ahead = self._ahead(plan, groups, numbers, signals, counted, telemetry)
-        why = waits(plan.launches, how, ahead) if ahead.signalled or ahead.recording else None
-        if ahead.recording and why:
-            raise RuntimeError(f"a CUDA graph cannot record this step: {why}")
+
+        def ahead_by(plan: Plan) -> Ahead:
+            return self._ahead(plan, groups, numbers, how, signals, counted, telemetry)
+
+        ahead = ahead_by(plan)
         if ahead.behind and waits(plan.launches, how, ahead):
             self.settle()
-        if why:  # the plan is not the one that was asked
-            raise RuntimeError(f"numbers of this step are on the device, and it has to know them: {why}")
         try:
             if not self._at_once(plan, numbers, how, measured, ahead):
-                plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead)
+                plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead_by)
         except NotFinite as stopped:
             self._undo(states)
             return stopped.bad
@@ -70,8 +76,11 @@ class Stepper:
 
     def need_not_wait(self, how: How, telemetry: Telemetry | None, counted: bool) -> bool:
         """Whether what signals say may stay on the device, as far as the last plan says."""
-        ahead = Ahead(Signals(), signalled=True, counted=counted, watched=telemetry is not None)
-        return self.plan is not None and waits(self.plan.launches, how, ahead) is None
+        if self.plan is None:
+            return False
+        fresh = bool(self.plan.created)
+        ahead = Ahead(Signals(), signalled=True, counted=counted, watched=telemetry is not None, fresh=fresh)
+        return waits(self.plan.launches, how, ahead) is None
 
     def settle(self) -> None:
         """Put right what only the device knows of the steps so far, and wait for that; see `left_out`."""
@@ -79,18 +88,26 @@ class Stepper:
             self.left_out += max((x.settle() for x in self.plan.launches), default=0)
 
     def _ahead(
-        self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], signals: Signals | None,
+        self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, signals: Signals | None,
         counted: bool, telemetry: Telemetry | None,
     ) -> Ahead:  # fmt: skip
-        """How a device takes the step that need not be waited for."""
-        device = next((x.device for x in plan.launches if x.device is not None), None)
+        """How a device takes the step that need not be waited for; raises `MustKnow` if it has to be, and may not."""
+        if not plan.on_device:
+            if signals is not None:
+                raise MustKnow
+            return _PLAIN
+        if any(x.device is not None and x.device.recording for x in plan.launches):
+            raise RuntimeError("a CUDA graph cannot record thalweg's steps yet: take them outside of torch.cuda.graph")
         behind = any(x.behind for x in plan.launches)
-        recording = device is not None and device.recording
-        key = (signals is not None, recording, counted, telemetry is not None, behind, bool(plan.created))
+        key = (signals is not None, counted, telemetry is not None, behind, bool(plan.created))
         if key != self._last.key:
             self._last = Ahead(self._last.signals, *key)
+        if signals is not None and waits(plan.launches, how, self._last):
+            raise MustKnow
         given, now = signals or Signals(), self._last.signals
-        now.found, now.scale = given.found, given.scale
+        # A scaler's are where the loss is.
+        where = plan.launches[0].members.params[0].device if plan.launches else None
+        now.found, now.scale = (x if x is None else x.to(where, non_blocking=True) for x in (given.found, given.scale))
         now.rates = {
             i: by_rate(plan.rules[i], groups[i], rate["lr"].detach().double(), numbers[i])
             for i, rate in given.rates.items()
@@ -110,7 +127,7 @@ class Stepper:
 
     def _held(
         self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, measured: bool,
-        ahead: Ahead,
+        ahead_by: Callable[[Plan], Ahead],
     ) -> Plan:  # fmt: skip
         """Take the step part by part, its gradients held meanwhile; the plan it was taken by."""
         grads = plan.gather()
@@ -122,7 +139,7 @@ class Stepper:
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(groups))
         if how.clear:
             grads.refuse_to_clear()
-        for part in plan.steps(numbers, how, measured, ahead).parts:
+        for part in plan.steps(numbers, how, measured, ahead_by(plan)).parts:
             part.run()
         # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
         increment_version(grads.present)
