@@ -11,7 +11,7 @@ number either: it counts on, and ``extra``, on the device, is what its counts ar
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,7 +48,7 @@ class Ahead:
     behind: bool = False
     fresh: bool = False
 
-    @property
+    @cached_property
     def key(self) -> tuple[bool, ...]:
         """What decides which parts the step has."""
         return self.signalled, self.counted, self.watched, self.behind, self.fresh

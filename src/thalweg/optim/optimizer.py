@@ -358,7 +358,8 @@ class Optimizer(torch.optim.Optimizer):
         how = self._how()
         if _len_torch_dispatch_stack():
             reading.refuse_pretence(self.param_groups)
-        signals = self._signals(how)
+        plan = self._stepper.plan
+        signals = self._signals(how) if plan is not None and plan.on_device else None
         if signals is None and self.found_inf is not None and float(self.found_inf):
             self._skip()
             return
@@ -407,9 +408,6 @@ class Optimizer(torch.optim.Optimizer):
 
     def _signals(self, how: How) -> Signals | None:
         """What stays on a device that need not be waited for."""
-        plan = self._plan
-        if plan is None or not plan.on_device:
-            return None
         found = signals(self.found_inf, self.grad_scale, self.param_groups)
         need = found is None or not self._stepper.need_not_wait(how, self._telemetry, self._counted)
         return None if need else found

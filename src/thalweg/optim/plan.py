@@ -153,6 +153,7 @@ class Plan:
         """The parts of the step that is about to be taken, with its numbers."""
         for x in self.launches:
             x.fill(numbers, how)
+        for x in self.launches if self.on_device else ():
             if x.device is not None:
                 x.device.begin()
         key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))

@@ -1,6 +1,7 @@
 """A step, from what the groups say to what is counted; the plan it needs is kept from step to step."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch.autograd.graph import increment_version
 
@@ -52,15 +53,13 @@ class Stepper:
         if states.exposed:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
-
-        def ahead_by(plan: Plan) -> Ahead:
-            return self._ahead(plan, groups, numbers, how, signals, counted, telemetry)
-
-        ahead = ahead_by(plan)
-        if ahead.behind and waits(plan.launches, how, ahead):
-            self.settle()
+        if not plan.on_device and signals is None:  # nothing more is asked
+            ahead = _PLAIN
+        else:
+            ahead = self._ahead(groups, numbers, how, signals, counted, telemetry, plan)
         try:
             if not self._at_once(plan, numbers, how, measured, ahead):
+                ahead_by = partial(self._ahead, groups, numbers, how, signals, counted, telemetry)
                 plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead_by)
         except NotFinite as stopped:
             self._undo(states)
@@ -88,8 +87,8 @@ class Stepper:
             self.left_out += max((x.settle() for x in self.plan.launches), default=0)
 
     def _ahead(
-        self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, signals: Signals | None,
-        counted: bool, telemetry: Telemetry | None,
+        self, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, signals: Signals | None,
+        counted: bool, telemetry: Telemetry | None, plan: Plan,
     ) -> Ahead:  # fmt: skip
         """How a device takes the step that need not be waited for; raises `MustKnow` if it has to be, and may not."""
         if not plan.on_device:
@@ -102,8 +101,10 @@ class Stepper:
         key = (signals is not None, counted, telemetry is not None, behind, bool(plan.created))
         if key != self._last.key:
             self._last = Ahead(self._last.signals, *key)
-        if signals is not None and waits(plan.launches, how, self._last):
-            raise MustKnow
+        if (signals is not None or behind) and waits(plan.launches, how, self._last):
+            if signals is not None:
+                raise MustKnow
+            self.settle()
         given, now = signals or Signals(), self._last.signals
         # A scaler's are where the loss is.
         where = plan.launches[0].members.params[0].device if plan.launches else None
