@@ -149,7 +149,7 @@ class DeviceStep:
             before, walk, after = x.entering()
             if walk is not None:
                 self.parts += before
-                self._walk(x, "enter", walk, self._of[x].nothing)
+                self._walk(x, walk, self._of[x].nothing)
                 self.parts += after
         for stage in range(max(len(x.stages) for x in launches)):
             staged = [x for x in launches if len(x.stages) > stage]
@@ -165,17 +165,17 @@ class DeviceStep:
                 for x in own:
                     walk = x.passes.sums[stage]
                     if walk.totals:
-                        self._walk(x, f"sums {stage}", walk, sums.of(x))
+                        self._walk(x, walk, sums.of(x))
                 found |= dict.fromkeys(own, sums)
             self._joined |= found
         for x in launches:
             counted = (self._of[x].settled.extra, 0.0) if self.unknown else ()
             if self.measured:
                 norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(x.measuring.totals)))
-                self._walk(x, "measured update", x.measuring, norms.there, counted)
+                self._walk(x, x.measuring, norms.there, counted)
                 self.parts.append(Call(partial(self._fetch, x, "measured", norms.there)))
             else:
-                self._walk(x, "update", x.passes.update, self._of[x].nothing, counted)
+                self._walk(x, x.passes.update, self._of[x].nothing, counted)
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
             self.parts.append(x.advance())
@@ -195,7 +195,7 @@ class DeviceStep:
         self.clip = (self.how.clip_norm if clips and self.how.clip_norm else np.inf, self.how.clip_eps)
         for x in launches:
             walk = x.passes.limited_norm if limited else x.passes.norm
-            self._walk(x, f"norm {limited}", walk, sums.of(x), go=True)
+            self._walk(x, walk, sums.of(x), go=True)
         self._joined = dict.fromkeys(launches, sums)
 
     def _room(self, launches: Sequence[KernelLaunch], totals: tuple[Total, ...]) -> _Sums:
@@ -205,7 +205,7 @@ class DeviceStep:
         return _Sums(there, dict(zip(launches, begins, strict=False)), totals)
 
     def _walk(
-        self, x: KernelLaunch, name: str, walk: CompiledPass, sums: torch.Tensor, counted: tuple[Any, ...] = (),
+        self, x: KernelLaunch, walk: CompiledPass, sums: torch.Tensor, counted: tuple[Any, ...] = (),
         go: bool = False,
     ) -> None:  # fmt: skip
         """A pass, and before it what makes its rows."""

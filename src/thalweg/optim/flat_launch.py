@@ -81,18 +81,6 @@ class FlatLaunch(Launch):
         """This step's numbers that only the device knows: totals and what follows from them, each of shape () or
         (tensors,)."""
 
-    @property
-    def threads(self) -> int:
-        return 1
-
-    @property
-    def weights(self) -> int:
-        return 0
-
-    @property
-    def kept(self) -> list[torch.Tensor]:
-        return [t for kept in self.numbers_kept.values() for t in kept.tensors]
-
     def fill(self, groups: Sequence[GroupNumbers], how: How) -> None:
         self.known.clear()
         super().fill(groups, how)

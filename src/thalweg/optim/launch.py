@@ -271,19 +271,19 @@ class Launch(ABC):
     # What the two kinds do in their own ways.
 
     @property
-    @abstractmethod
     def threads(self) -> int:
         """How many threads a pass is worth."""
+        return 1
 
     @property
-    @abstractmethod
     def weights(self) -> int:
         """How many weights kernels walk over in a pass."""
+        return 0
 
     @property
-    @abstractmethod
     def kept(self) -> list[torch.Tensor]:
         """The tensors, other than weights and gradients, whose addresses a step uses."""
+        return [t for kept in self.numbers_kept.values() for t in kept.tensors]
 
     @abstractmethod
     def take(self) -> None:

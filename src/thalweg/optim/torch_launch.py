@@ -38,18 +38,6 @@ class TorchLaunch(Launch):
         self._shapes = shapes
         self._measured = Measured((), lambda: np.zeros((0, 0)), np.zeros(0, np.int64), len(self.params))
 
-    @property
-    def threads(self) -> int:
-        return 1
-
-    @property
-    def weights(self) -> int:
-        return 0
-
-    @property
-    def kept(self) -> list[torch.Tensor]:
-        return [t for kept in self.numbers_kept.values() for t in kept.tensors]
-
     def take(self) -> None:
         self.grads = [p.grad for p in self.params]
         self.counts.take(np.array([g is not None for g in self.grads]))
