@@ -1,0 +1,140 @@
+"""Builds the site: python docs/site/build.py [FOLDER]; with --links, asks instead every other host whether it answers.
+
+Pages are gathered from the repository, what is generated is put beside them, Sphinx makes HTML of all (every warning
+is an error), and each page's Markdown is laid beside its HTML, with llms.txt. Nothing is written but in docs/_build.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from contents import front_page, llms, sections
+from gather import ROOT, Gathered, gather
+from reference import CATALOGUE, write_reference
+from sphinx.cmd.build import build_main
+
+from thalweg.explore import write as write_explorer
+
+HERE = Path(__file__).resolve().parent
+BUILD = ROOT / "docs" / "_build"
+EXPLORER = "explore/index.html"
+# What the site has below a page of the repository: a sentence under its heading, and where it leads.
+BELOW = {
+    "rules.md": "[A page for each rule](rules/index.md): its formula, numbers, conventions and evidence.",
+    "api.md": f"What each does: [the catalogue's optimizers]({CATALOGUE}), and by module ",
+    "explorer.md": f"[Open it here]({EXPLORER}).",
+}
+
+
+def main() -> int:
+    """The exit code of Sphinx."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("folder", nargs="?", type=Path, default=BUILD / "html")
+    asked.add_argument("--links", action="store_true", help="ask other hosts whether the pages linked to are there")
+    given = asked.parse_args()
+    return check_links() if given.links else build(given.folder)
+
+
+def build(folder: Path, work: Path = BUILD) -> int:
+    """The site in a folder; ``work`` keeps the sources and what Sphinx has read, so that a second build is short."""
+    source = work / "source"
+    found = gather()
+    index, pages = written(found, source)
+    options = ["-W", "--keep-going", "-n", "-q", "-j", str(min(2, os.cpu_count() or 1))]
+    code = build_main([*options, "-c", str(HERE), "-d", str(work / "doctrees"), str(source), str(folder)])
+    if code == 0:
+        beside(folder, source, index, pages, found)
+    return code
+
+
+def check_links() -> int:
+    """Every link to another host is followed. Never in CI: other hosts are not the change's."""
+    written(gather(), BUILD / "source")
+    return build_main(["-b", "linkcheck", "-q", "-c", str(HERE), str(BUILD / "source"), str(BUILD / "links")])
+
+
+def written(found: Gathered, source: Path) -> tuple[str, dict[str, str]]:
+    """Lay out what Sphinx reads; returns the index, and of every page what stands beside its HTML."""
+    index = found.pages["index.md"].text
+    reference = write_reference()
+    made = source.with_name("made")
+    shutil.rmtree(made, ignore_errors=True)
+    rules = rule_pages(made / "rules")
+    (made / EXPLORER).parent.mkdir(parents=True)
+    write_explorer(made / EXPLORER)
+    pages = {address: page.text for address, page in found.pages.items()} | reference | rules
+    listed = {item.address for section in sections(index) for item in section.items} | {"index.md"}
+    below = {"api.md": [*reference], "rules.md": [*rules], "explorer.md": []}
+    texts = {"index.md": front_page(index)}
+    for address, text in pages.items():
+        if address in BELOW:
+            pages[address] = text = with_pages_below(address, text, below[address])
+        if address != "index.md":
+            alone = address not in listed and not any(address in each for each in below.values())
+            texts[address] = f"---\norphan: true\n---\n\n{text}" if alone else text
+    wanted = {source / address: text.encode() for address, text in texts.items()}
+    wanted |= {source / address: path.read_bytes() for address, path in found.files.items()}
+    wanted |= {source / path.relative_to(made): path.read_bytes() for path in made.rglob("*.*") if path.suffix != ".md"}
+    lay_out(wanted, source)
+    return index, pages
+
+
+def rule_pages(folder: Path) -> dict[str, str]:
+    """The generated pages of the rules, by address."""
+    if find_spec("rule_pages") is None:
+        return {}
+    from rule_pages import write_pages  # type: ignore[import-not-found]
+
+    folder.mkdir(parents=True)
+    paths = write_pages(folder)
+    return {path.relative_to(folder.parent).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def with_pages_below(address: str, text: str, below: list[str]) -> str:
+    """A page that says under its heading what the site has more of it."""
+    if address == "rules.md" and not below:
+        return text
+    said = BELOW[address]
+    if address == "api.md":
+        modules = [page for page in below if page != CATALOGUE]
+        said += ", ".join(f"[{page.removeprefix('reference/').removesuffix('.md')}]({page})" for page in modules) + "."
+    heading, _, rest = text.partition("\n")
+    tree = "".join(f"{page.removesuffix('.md')}\n" for page in below)
+    hidden = f"\n```{{toctree}}\n:hidden:\n\n{tree}```\n" if below else ""
+    return f"{heading}\n\n{said}\n{rest}{hidden}"
+
+
+def lay_out(wanted: dict[Path, bytes], source: Path) -> None:
+    """Exactly these files in the folder; one that is there already keeps its date."""
+    for path in [*source.rglob("*")] if source.is_dir() else []:
+        if path.is_file() and path not in wanted:
+            path.unlink()
+    for path, content in wanted.items():
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def beside(folder: Path, source: Path, index: str, pages: dict[str, str], found: Gathered) -> None:
+    """What stands beside the HTML: each page as Markdown, the files that pages lead to, llms.txt."""
+    for path in source.rglob("*"):
+        if path.is_file() and path.suffix != ".md":
+            target = folder / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    for address, text in pages.items():
+        target = folder / address
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    titles = {address: text.partition("\n")[0].removeprefix("# ") for address, text in pages.items()}
+    listed = {item.address for section in sections(index) for item in section.items} | {"index.md"}
+    (folder / "llms.txt").write_text(llms(index, {a: t for a, t in titles.items() if a not in listed}), encoding="utf-8")
+    whole = "\n\n".join(text for address, text in pages.items() if address in listed)
+    (folder / "llms-full.txt").write_text(whole, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
