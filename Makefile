@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS)
 
-.PHONY: help demo valley test test-slow test-profile test-torch ptx test-triton mutate check format bench bench-gpu stubs clean
+.PHONY: help demo valley test test-slow test-profile test-torch ptx test-triton mutate docs docs-links check format bench bench-gpu stubs clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -58,14 +58,20 @@ test-triton: .venv/dev ## kernels for GPUs by another Triton than torch's: make 
 mutate: .venv/dev ## small changes of the code: which of them the fast tests notice; an hour, goes on where it stopped
 	$(BIN)/python tests/mutants.py
 
+docs: .venv/dev  ## the site, in docs/_build/html: half a minute; every warning is an error
+	$(BIN)/python docs/site/build.py
+
+docs-links: .venv/dev ## whether what documents link to on other hosts is there: asks them, so never in CI
+	$(BIN)/python docs/site/build.py --links
+
 check: .venv/dev ## format, lint, types
-	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py
-	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py
+	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py docs/site
+	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py docs/site
 	$(BIN)/mypy
 
 format: .venv/dev ## put the code in the house's form
-	$(BIN)/ruff format src tests examples benchmarks docs/pictures.py
-	$(BIN)/ruff check --fix src tests examples benchmarks docs/pictures.py
+	$(BIN)/ruff format src tests examples benchmarks docs/pictures.py docs/site
+	$(BIN)/ruff check --fix src tests examples benchmarks docs/pictures.py docs/site
 
 bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a comparison's cost, and whether its intervals hold
 	$(BIN)/python benchmarks/steps.py

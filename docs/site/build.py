@@ -8,14 +8,15 @@ import argparse
 import os
 import shutil
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+
+from sphinx.cmd.build import build_main
 
 from contents import front_page, llms, sections
 from gather import ROOT, Gathered, gather
 from reference import CATALOGUE, write_reference
-from sphinx.cmd.build import build_main
-
 from thalweg.explore import write as write_explorer
 
 HERE = Path(__file__).resolve().parent
@@ -86,10 +87,8 @@ def rule_pages(folder: Path) -> dict[str, str]:
     """The generated pages of the rules, by address."""
     if find_spec("rule_pages") is None:
         return {}
-    from rule_pages import write_pages  # type: ignore[import-not-found]
-
     folder.mkdir(parents=True)
-    paths = write_pages(folder)
+    paths: list[Path] = import_module("rule_pages").write_pages(folder)
     return {path.relative_to(folder.parent).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
@@ -131,7 +130,9 @@ def beside(folder: Path, source: Path, index: str, pages: dict[str, str], found:
         target.write_text(text, encoding="utf-8")
     titles = {address: text.partition("\n")[0].removeprefix("# ") for address, text in pages.items()}
     listed = {item.address for section in sections(index) for item in section.items} | {"index.md"}
-    (folder / "llms.txt").write_text(llms(index, {a: t for a, t in titles.items() if a not in listed}), encoding="utf-8")
+    (folder / "llms.txt").write_text(
+        llms(index, {a: t for a, t in titles.items() if a not in listed}), encoding="utf-8"
+    )
     whole = "\n\n".join(text for address, text in pages.items() if address in listed)
     (folder / "llms-full.txt").write_text(whole, encoding="utf-8")
 

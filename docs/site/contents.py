@@ -1,4 +1,4 @@
-"""What docs/index.md lists is the site's order: its sections of links are the sidebar, the front page's cards, llms.txt."""
+"""What docs/index.md lists is the site's order: its sections are the sidebar, the front page's cards, and llms.txt."""
 
 import re
 from dataclasses import dataclass

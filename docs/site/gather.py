@@ -1,7 +1,7 @@
 """The repository's Markdown as pages of one site: which there are, where each stands, and links that lead there.
 
-What lies in docs/ stands at the top; what a page links to elsewhere in the repository keeps its path, as a page if it is
-Markdown, else as a file. So documents are written for whoever reads the repository, and need not know the site.
+What lies in docs/ stands at the top; what a page links to elsewhere in the repository keeps its path, as a page if it
+is Markdown, else as a file. So documents are written for whoever reads the repository, and need not know the site.
 """
 
 import posixpath

@@ -15,9 +15,8 @@ from docstrings import as_markdown
 from gather import ROOT
 
 sys.path.append(str(ROOT / "tests"))
-from api_page import MODULES, public  # noqa: E402
-
-from thalweg.optim import OPTIMIZERS  # noqa: E402
+from api_page import MODULES, public
+from thalweg.optim import OPTIMIZERS
 
 # What every optimizer takes, told once.
 SHARED = {
@@ -41,10 +40,11 @@ def write_reference() -> dict[str, str]:
 def catalogue() -> str:
     """The optimizers of the catalogue's rules."""
     text = "\n".join(described("class", f"thalweg.{name}", cls) for name, cls in sorted(OPTIMIZERS.items()))
+    shared = ", ".join(f"`{name}`" for name in sorted(SHARED))
     return (
-        "# The catalogue's optimizers\n\nWhat each takes of its own. Beside that all take what stands around a rule: "
-        f"{', '.join(f'`{name}`' for name in sorted(SHARED))} ([what these do](../optimizers.md#the-chain)); and a model, "
-        "parameters, named parameters or groups as the first.\n\n" + text
+        "# The catalogue's optimizers\n\nWhat each takes of its own. First come a model's parameters, named parameters "
+        f"or groups. Beside its own all take what stands around a rule, {shared}: [what these do]"
+        f"(../optimizers.md#the-chain).\n\n{text}"
     )
 
 
