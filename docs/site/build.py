@@ -47,7 +47,7 @@ def build(folder: Path, work: Path = BUILD) -> int:
     options = ["-W", "--keep-going", "-n", "-q", "-j", str(min(2, os.cpu_count() or 1))]
     code = build_main([*options, "-c", str(HERE), "-d", str(work / "doctrees"), str(source), str(folder)])
     if code == 0:
-        beside(folder, source, index, pages, found)
+        beside(folder, source, index, pages)
     return code
 
 
@@ -117,7 +117,7 @@ def lay_out(wanted: dict[Path, bytes], source: Path) -> None:
             path.write_bytes(content)
 
 
-def beside(folder: Path, source: Path, index: str, pages: dict[str, str], found: Gathered) -> None:
+def beside(folder: Path, source: Path, index: str, pages: dict[str, str]) -> None:
     """What stands beside the HTML: each page as Markdown, the files that pages lead to, llms.txt."""
     for path in source.rglob("*"):
         if path.is_file() and path.suffix != ".md":
