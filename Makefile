@@ -59,10 +59,10 @@ mutate: .venv/dev ## small changes of the code: which of them the fast tests not
 	$(BIN)/python tests/mutants.py
 
 docs: .venv/dev  ## the site, in docs/_build/html: half a minute; every warning is an error
-	$(BIN)/python docs/site/build.py
+	$(BIN)/python docs/site/make.py
 
 docs-links: .venv/dev ## whether what documents link to on other hosts is there: asks them, so never in CI
-	$(BIN)/python docs/site/build.py --links
+	$(BIN)/python docs/site/make.py --links
 
 check: .venv/dev ## format, lint, types
 	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py docs/site

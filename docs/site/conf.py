@@ -1,4 +1,4 @@
-"""Sphinx's configuration. build.py lays out what Sphinx reads, and calls it."""
+"""Sphinx's configuration. make.py lays out what Sphinx reads, and calls it."""
 
 import sys
 from pathlib import Path
@@ -32,6 +32,7 @@ add_module_names = True
 
 html_theme = "furo"
 html_title = "thalweg"
+html_theme_options = {"light_css_variables": {"color-code-background": "#f5f6f8"}}
 templates_path = ["templates"]
 html_static_path = ["static"]
 html_css_files = ["site.css"]

@@ -46,7 +46,7 @@ def card(section: Section) -> str:
 
 
 def tree(section: Section) -> str:
-    pages = "".join(f"{item.address.removesuffix('.md')}\n" for item in section.items)
+    pages = "".join(f"{item.title} <{item.address.removesuffix('.md')}>\n" for item in section.items)
     return f"```{{toctree}}\n:hidden:\n:caption: {section.title}\n\n{pages}```\n\n"
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from textwrap import dedent
 
-FIELD = re.compile(r"^((?:``[^`]+``(?:, |; )?)+|(?:Source|Departs):)(?: {2,}|(?<=:) )(.*)$")
+FIELD = re.compile(r"^((?:``[^`]+``(?:, |; )?(?:\.\.\.)?)+|(?:Source|Departs):)(?: {2,}|(?<=:) )(.*)$")
 CODE = re.compile(r"(`+).+?\1", re.DOTALL)
 
 

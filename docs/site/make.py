@@ -1,7 +1,7 @@
-"""Builds the site: python docs/site/build.py [FOLDER]; with --links, asks instead every other host whether it answers.
+"""Builds the site: python docs/site/make.py [FOLDER]; with --links, asks instead every other host whether it answers.
 
 Pages are gathered from the repository, what is generated is put beside them, Sphinx makes HTML of all (every warning
-is an error), and each page's Markdown is laid beside its HTML, with llms.txt. Nothing is written but in docs/_build.
+is an error), and each page's Markdown is laid beside its HTML, with llms.txt. Nothing is written elsewhere.
 """
 
 import argparse
@@ -39,11 +39,11 @@ def main() -> int:
     return check_links() if given.links else build(given.folder)
 
 
-def build(folder: Path, work: Path = BUILD) -> int:
-    """The site in a folder; ``work`` keeps the sources and what Sphinx has read, so that a second build is short."""
+def build(folder: Path) -> int:
+    """The site in a folder. Beside it lie its sources and what Sphinx has read, so that a second build is short."""
+    work = folder.with_name("work")
     source = work / "source"
-    found = gather()
-    index, pages = written(found, source)
+    index, pages = written(gather(), source)
     options = ["-W", "--keep-going", "-n", "-q", "-j", str(min(2, os.cpu_count() or 1))]
     code = build_main([*options, "-c", str(HERE), "-d", str(work / "doctrees"), str(source), str(folder)])
     if code == 0:
@@ -53,8 +53,9 @@ def build(folder: Path, work: Path = BUILD) -> int:
 
 def check_links() -> int:
     """Every link to another host is followed. Never in CI: other hosts are not the change's."""
-    written(gather(), BUILD / "source")
-    return build_main(["-b", "linkcheck", "-q", "-c", str(HERE), str(BUILD / "source"), str(BUILD / "links")])
+    source = BUILD / "work" / "source"
+    written(gather(), source)
+    return build_main(["-b", "linkcheck", "-q", "-c", str(HERE), str(source), str(BUILD / "links")])
 
 
 def written(found: Gathered, source: Path) -> tuple[str, dict[str, str]]:
