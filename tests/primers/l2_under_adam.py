@@ -66,6 +66,7 @@ def said() -> list[str]:
     assert {weight_decay_of(name) for name in (*l2, "SGD")} == {0}
     assert np.isclose(taken((0.01,), l2=0.001), taken((0.01,), decoupled=0.001 / 0.01), rtol=0.05)
     adamw = weight_decay_of("AdamW")
+    assert inspect.signature(torch.optim.AdamW).parameters["lr"].default == 0.001
     ratio, _ = claimed("l2-shrinks-unequally-with-scaling")
     (tuned,) = claimed("decay-better-than-l2")
     classes = ", ".join(f"`{name}`" for name in l2)
