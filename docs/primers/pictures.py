@@ -1,7 +1,7 @@
 """The primers' figures, from the library's own rules: python docs/primers/pictures.py writes them beside their texts.
 
 A picture is readable on light and on dark, and on a page that is the one while the reader's system is the other: it
-brings its own ground. Curves differ in dash and stand beside their names, so colour alone tells nothing.
+brings its own ground. Curves differ in dash too: colour alone tells nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from math import erf, log10
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +18,12 @@ import thalweg
 from thalweg.view.palette import look
 
 HERE = Path(__file__).resolve().parent
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 780, 400, 80, 52, 226, 62
+WIDTH, LEFT, TOP, RIGHT, FLOOR = 580, 76, 52, 26, 330
+# Names stand under the picture, two in a row, so that on a phone the letters are still large enough.
+NAMES, ROW = 400, 28
 DASHES = {"solid": "", "dash": "9 5", "dot": "2 5", "dashdot": "9 4 2 4"}
 STYLE = (
-    ("svg", "font:15px system-ui,sans-serif", ""),
+    ("svg", "font:16px system-ui,sans-serif", ""),
     (".ground", "fill:#ffffff", "fill:#14181d"),
     ("text", "fill:#1f2933", "fill:#e6e9ed"),
     (".grid", "stroke:#dfe3e8;fill:none", "stroke:#333a43"),
@@ -48,45 +51,43 @@ class Axis:
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve, its points in the units of the axes; ``lift`` moves its name up, in pixels, where names would meet."""
+    """One curve, its points in the units of the axes."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
-    lift: float = 0.0
 
 
 def picture(title: str, x: Axis, y: Axis, curves: Sequence[Curve]) -> str:
-    """An SVG of curves, whose names stand where they end."""
-    right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
-    middle = (LEFT + right) / 2
+    """An SVG of curves, with their names below."""
+    right, height = WIDTH - RIGHT, NAMES + ROW * ((len(curves) + 1) // 2)
 
     def across(value: float) -> float:
         return LEFT + x.place(value) * (right - LEFT)
 
     def up(value: float) -> float:
-        return floor - y.place(value) * (floor - TOP)
+        return FLOOR - y.place(value) * (FLOOR - TOP)
 
     parts = [
-        f'<rect class="ground" width="{WIDTH}" height="{HEIGHT}" rx="8"/>',
+        f'<rect class="ground" width="{WIDTH}" height="{height}" rx="8"/>',
         f'<text x="20" y="30" font-weight="600">{escape(title)}</text>',
         *(f'<path class="grid" d="M{LEFT} {up(tick):.1f}H{right}"/>' for tick in y.ticks),
-        *(f'<path class="grid" d="M{across(tick):.1f} {TOP}V{floor}"/>' for tick in x.ticks),
-        f'<path class="axis" d="M{LEFT} {TOP}V{floor}H{right}"/>',
+        *(f'<path class="grid" d="M{across(tick):.1f} {TOP}V{FLOOR}"/>' for tick in x.ticks),
+        f'<path class="axis" d="M{LEFT} {TOP}V{FLOOR}H{right}"/>',
         *(_text(LEFT - 8, up(tick) + 5, y.written(tick), "end") for tick in y.ticks),
-        *(_text(across(tick), floor + 21, x.written(tick), "middle") for tick in x.ticks),
-        _text(middle, HEIGHT - 14, x.name, "middle"),
-        f'<g transform="translate(24 {(TOP + floor) / 2:.1f}) rotate(-90)">{_text(0, 0, y.name, "middle")}</g>',
+        *(_text(across(tick), FLOOR + 21, x.written(tick), "middle") for tick in x.ticks),
+        _text((LEFT + right) / 2, FLOOR + 44, x.name, "middle"),
+        f'<g transform="translate(22 {(TOP + FLOOR) / 2:.1f}) rotate(-90)">{_text(0, 0, y.name, "middle")}</g>',
     ]
     for number, curve in enumerate(curves):
         points = " ".join(f"{across(a):.1f},{up(b):.1f}" for a, b in zip(curve.x, curve.y, strict=True))
         drawn = f'class="curve c{number}" stroke-dasharray="{DASHES[look(number).dash]}"'
-        beside = up(curve.y[-1]) - curve.lift
+        beside, down = LEFT + (right - LEFT) / 2 * (number % 2), NAMES + ROW * (number // 2)
         parts.append(f'<polyline {drawn} points="{points}"/>')
-        parts.append(f'<path {drawn} d="M{right + 10} {beside:.1f}h34"/>')
-        parts.append(_text(right + 52, beside + 5, curve.name, "start"))
+        parts.append(f'<path {drawn} d="M{beside} {down}h40"/>')
+        parts.append(_text(beside + 48, down + 5, curve.name, "start"))
     opening = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     )
     return "\n".join((f'{opening} role="img" aria-label="{escape(title)}">', _style(len(curves)), *parts, "</svg>\n"))
 
@@ -115,29 +116,29 @@ def _decades(low: int, high: int, every: int = 1) -> list[float]:
 # -- what is shown
 
 
-def steps_of(optimizer: Callable[[list[torch.Tensor]], torch.optim.Optimizer], gradients: torch.Tensor) -> torch.Tensor:
-    """The weights after steps from 1 with these gradients, (steps, n): (n,)."""
+def after_steps(gradients: torch.Tensor, **settings: Any) -> torch.Tensor:
+    """What Adam makes of weights of 1 with these gradients, (steps, n), and these arguments: (n,)."""
     w = torch.ones(gradients.shape[1], dtype=torch.float64, requires_grad=True)
-    made = optimizer([w])
+    optimizer = thalweg.Adam([w], **settings)
     for gradient in gradients:
         w.grad = gradient.clone()
-        made.step()
+        optimizer.step()
     return w.detach()
 
 
 def eps() -> str:
     """Adam's first step, by the size of the gradient, for each place of eps."""
     sizes = np.logspace(-10, -3, 71)
-    ways: Mapping[str, dict[str, object]] = {
+    ways: Mapping[str, dict[str, Any]] = {
         "torch, optax: 1e-8": {"like": "torch"},
         "TensorFlow 1: 1e-8": {"like": "tf1"},
         "Keras: 1e-7": {"like": "keras"},
         "eps_root: 1e-8": {"eps": 0.0, "eps_root": 1e-8},
     }
     curves = []
-    for number, (name, settings) in enumerate(ways.items()):
-        end = steps_of(lambda p, s=settings: thalweg.Adam(p, lr=1.0, **s), torch.tensor(sizes)[None])
-        curves.append(Curve(name, [*sizes], (1 - end).tolist(), lift=(36, 12, -12, -36)[number]))
+    for name, settings in ways.items():
+        end = after_steps(torch.tensor(sizes)[None], lr=1.0, **settings)
+        curves.append(Curve(name, [*sizes], (1 - end).tolist()))
     return picture(
         "Adam's first step, by where eps stands",
         Axis("size of the gradient", 1e-10, 1e-3, _decades(-10, -3), True, _power),
@@ -153,23 +154,20 @@ def l2_under_adam() -> str:
     gradients = signs[:, None] * torch.tensor(sizes)
 
     def taken(kind: str, decay: float) -> list[float]:
-        with_and_without = [
-            steps_of(lambda p, d=d: thalweg.Adam(p, lr=lr, weight_decay=d, decay=kind), gradients) for d in (decay, 0.0)
-        ]
-        return ((with_and_without[1] - with_and_without[0]) / (lr * steps)).tolist()
+        decayed, plain = (after_steps(gradients, lr=lr, weight_decay=each, decay=kind) for each in (decay, 0.0))
+        taken_off: list[float] = ((plain - decayed) / (lr * steps)).tolist()
+        return taken_off
 
     return picture(
         "What decay takes off a weight of 1, in a step",
         Axis("size of its gradients, of changing sign", 1e-5, 10, _decades(-5, 1), True, _power),
         Axis("taken off / lr", 1e-5, 2, _decades(-5, 0), True, _power),
         [
-            Curve(f"{name}, λ = {decay:g}", [*sizes], taken(kind, decay), lift)
-            for name, kind, decay, lift in (
-                ("L2", "l2", 0.01, -3), ("decoupled", "decoupled", 0.01, 0),
-                ("L2", "l2", 0.0001, 10), ("decoupled", "decoupled", 0.0001, -2),
-            )
+            Curve(f"{name}, λ = {decay:g}", [*sizes], taken(kind, decay))
+            for decay in (0.01, 0.0001)
+            for name, kind in (("L2", "l2"), ("decoupled", "decoupled"))
         ],
-    )  # fmt: skip
+    )
 
 
 def clip() -> str:
@@ -177,7 +175,7 @@ def clip() -> str:
     shares, steps = [*np.linspace(0, 0.9, 19), *np.linspace(0.92, 0.99, 8), 0.995, 0.998, 1.0], 3000
     calm, spiked = (torch.tensor([first, 1.0], dtype=torch.float64) for first in (0.0, 100.0))
 
-    def left(rule: type[torch.optim.Optimizer]) -> list[float]:
+    def left(rule: Callable[..., torch.optim.Optimizer]) -> list[float]:
         pairs = [torch.zeros(2, dtype=torch.float64, requires_grad=True) for _ in shares]
         optimizer = rule(pairs, lr=1.0, clip_norm=1.0, clip_scope="tensor", clip_eps=0.0)
         for step in range(steps):
