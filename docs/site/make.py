@@ -16,17 +16,19 @@ from sphinx.cmd.build import build_main
 
 from contents import front_page, llms, sections
 from gather import ROOT, Gathered, gather
-from reference import CATALOGUE, write_reference
+from reference import write_reference
 from thalweg.explore import write as write_explorer
 
 HERE = Path(__file__).resolve().parent
 BUILD = ROOT / "docs" / "_build"
 EXPLORER = "explore/index.html"
-# What the site has below a page of the repository: a sentence under its heading, and where it leads.
-BELOW = {
-    "rules.md": "[A page for each rule](rules/index.md): its formula, numbers, conventions and evidence.",
-    "api.md": f"What each does: [the catalogue's optimizers]({CATALOGUE}), and by module ",
-    "explorer.md": f"[Open it here]({EXPLORER}).",
+# Tells Sphinx that a page stands in no table of contents.
+ALONE = "---\norphan: true\n---\n\n"
+# What the site has more of than a page of the repository: said under that page's heading, and where it is.
+MORE = {
+    "rules.md": ("rules/index.md", "[A page for each rule]({}): formula, numbers, conventions, evidence."),
+    "api.md": ("reference/index.md", "[What each does]({}), from its documentation."),
+    "explorer.md": (EXPLORER, "[Open it here]({})."),
 }
 
 
@@ -61,27 +63,42 @@ def check_links() -> int:
 def written(found: Gathered, source: Path) -> tuple[str, dict[str, str]]:
     """Lay out what Sphinx reads; returns the index, and of every page what stands beside its HTML."""
     index = found.pages["index.md"].text
-    reference = write_reference()
     made = source.with_name("made")
     shutil.rmtree(made, ignore_errors=True)
-    rules = rule_pages(made / "rules")
     (made / EXPLORER).parent.mkdir(parents=True)
     write_explorer(made / EXPLORER)
-    pages = {address: page.text for address, page in found.pages.items()} | reference | rules
-    listed = {item.address for section in sections(index) for item in section.items} | {"index.md"}
-    below = {"api.md": [*reference], "rules.md": [*rules], "explorer.md": []}
+    pages = {address: page.text for address, page in found.pages.items()}
+    pages |= write_reference() | rule_pages(made / "rules")
+    files = dict(found.files) | {
+        str(path.relative_to(made)): path for path in made.rglob("*.*") if path.suffix != ".md"
+    }
+    for address, (target, said) in MORE.items():
+        if target in pages or target in files:
+            heading, _, rest = pages[address].partition("\n")
+            pages[address] = f"{heading}\n\n{said.format(target)}\n{rest}"
+    lay_out(
+        {source / address: text.encode() for address, text in placed(pages, index).items()}
+        | {source / address: path.read_bytes() for address, path in files.items()},
+        source,
+    )
+    return index, pages
+
+
+def placed(pages: dict[str, str], index: str) -> dict[str, str]:
+    """Pages with their place in the sidebar: listed by the index, or in a folder under its own index.md, or nowhere."""
+    listed = {item.address for section in sections(index) for item in section.items}
     texts = {"index.md": front_page(index)}
     for address, text in pages.items():
-        if address in BELOW:
-            pages[address] = text = with_pages_below(address, text, below[address])
-        if address != "index.md":
-            alone = address not in listed and not any(address in each for each in below.values())
-            texts[address] = f"---\norphan: true\n---\n\n{text}" if alone else text
-    wanted = {source / address: text.encode() for address, text in texts.items()}
-    wanted |= {source / address: path.read_bytes() for address, path in found.files.items()}
-    wanted |= {source / path.relative_to(made): path.read_bytes() for path in made.rglob("*.*") if path.suffix != ".md"}
-    lay_out(wanted, source)
-    return index, pages
+        folder = address.rpartition("/")[0]
+        below = [each for each in pages if folder and each.rpartition("/")[0] == folder and each != address]
+        under = [target for page, (target, _) in MORE.items() if page == address and target in pages]
+        if address.endswith("/index.md") and "{toctree}" not in text:
+            under += below
+        tree = "".join(f"/{each.removesuffix('.md')}\n" for each in under)
+        if address not in texts:
+            alone = address not in listed and f"{folder}/index.md" not in pages
+            texts[address] = ALONE * alone + text + (f"\n```{{toctree}}\n:hidden:\n\n{tree}```\n" if tree else "")
+    return texts
 
 
 def rule_pages(folder: Path) -> dict[str, str]:
@@ -91,20 +108,6 @@ def rule_pages(folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True)
     paths: list[Path] = import_module("rule_pages").write_pages(folder)
     return {path.relative_to(folder.parent).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-
-
-def with_pages_below(address: str, text: str, below: list[str]) -> str:
-    """A page that says under its heading what the site has more of it."""
-    if address == "rules.md" and not below:
-        return text
-    said = BELOW[address]
-    if address == "api.md":
-        modules = [page for page in below if page != CATALOGUE]
-        said += ", ".join(f"[{page.removeprefix('reference/').removesuffix('.md')}]({page})" for page in modules) + "."
-    heading, _, rest = text.partition("\n")
-    tree = "".join(f"{page.removesuffix('.md')}\n" for page in below)
-    hidden = f"\n```{{toctree}}\n:hidden:\n\n{tree}```\n" if below else ""
-    return f"{heading}\n\n{said}\n{rest}{hidden}"
 
 
 def lay_out(wanted: dict[Path, bytes], source: Path) -> None:

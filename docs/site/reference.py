@@ -34,7 +34,8 @@ def write_reference() -> dict[str, str]:
         text = "\n".join(part for name, value in public(module).items() for part in entry(module, name, value, told))
         head = as_markdown(inspect.getdoc(sys.modules[module]) or "")
         pages[f"reference/{module}.md"] = f"# {module}\n\n{head}\n{text}"
-    return pages
+    lines = [f"- [{page.partition(chr(10))[0][2:]}]({address.partition('/')[2]})" for address, page in pages.items()]
+    return {"reference/index.md": "# Reference\n\nFrom the documentation in the code.\n\n" + "\n".join(lines)} | pages
 
 
 def catalogue() -> str:
