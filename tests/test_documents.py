@@ -159,7 +159,7 @@ STANDINS = {
         """,
     ("docs/index.md", "thalweg"): """
         import torch
-        model = torch.nn.Linear(2, 2)
+        model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
         """,
     ("docs/joined.md", "Several rules in one optimizer"): """
         import torch, thalweg
@@ -411,9 +411,9 @@ def test_options_in_running_text_exist() -> None:
     }
     every = {"--help"}.union(*options.values())
     for document, code in INLINE:
-        for verb in re.findall(r"^thalweg ([a-z-]+)", code):
+        for verb in re.findall(r"^thalweg ([a-z][a-z-]*)", code):
             assert verb in options, f"{document}: `{code}`"
-        known = options[code.split()[1]] if code.startswith("thalweg ") else every
+        known = options.get(code.split()[1], {*app}) if code.startswith("thalweg ") else every
         if code.startswith(("thalweg ", "--")):
             own, _, _ = code.partition(" -- ")  # what follows is for a script
             wrong = {*re.findall(r"(?<!\S)--?[a-z][a-z-]*", own)} - known
@@ -675,6 +675,18 @@ def test_the_valley_is_quoted_from_its_findings() -> None:
     default, five, many = numbers_in(losses)[::3]
     assert f"loss of {default:.1f}, searches of 5 trials {five:.1f}, of 32 trials {many:.1f}, " in said
     assert f"from {middle} to {last}" in said
+
+
+def test_intervals_that_guides_quote_stand_in_what_they_link_to() -> None:
+    quoted = 0
+    for name in ("which", "regularisation", "schedules"):
+        text = DOCUMENTS[f"docs/{name}.md"]
+        linked = {link.partition("#")[0] for link in re.findall(r"\]\(([^()\s]+\.md[^()\s]*)\)", text)}
+        sources = without_spaces(" ".join(DOCUMENTS.get(f"docs/{link}", "") for link in linked))
+        for interval in re.findall(r"[-+]?\d+\.\d+ to [-+]?\d+\.\d+", without_spaces(text)):
+            assert interval in sources, f"docs/{name}.md: {interval}"
+            quoted += 1
+    assert quoted > 8
 
 
 def test_public_names_are_those_of_the_code() -> None:

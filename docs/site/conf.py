@@ -25,7 +25,6 @@ pygments_dark_style = "a11y-high-contrast-dark"
 
 # Types of other libraries are not described here.
 nitpick_ignore_regex = [(r"py:.*", r".*")]
-maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 add_module_names = True

@@ -51,7 +51,7 @@ def written(block: str) -> Iterator[str]:
         else:
             paragraph.append(line)
     if paragraph:
-        yield plain("\n".join(paragraph)).removesuffix(":" if code else "\0")
+        yield re.sub("::$", ":", plain("\n".join(paragraph)))
     if code:
         yield "```python\n" + dedent("\n".join(code)) + "\n```"
     if fields:
@@ -72,4 +72,4 @@ def plain(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    return re.sub(r"([*<\[\]$\\~])", r"\\\1", re.sub(r"(?<!\w)_|_(?!\w)", r"\_", text))
+    return re.sub(r"([*<\[\]$\\~]|(?<!\w)_|_(?!\w))", r"\\\1", text)

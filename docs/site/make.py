@@ -15,7 +15,7 @@ from pathlib import Path
 from sphinx.cmd.build import build_main
 
 from contents import front_page, llms, sections
-from gather import ROOT, Gathered, gather
+from gather import LINK, ROOT, Gathered, gather, resolved
 from reference import write_reference
 from thalweg.explore import write as write_explorer
 
@@ -46,7 +46,7 @@ def build(folder: Path) -> int:
     work = folder.with_name("work")
     source = work / "source"
     index, pages = written(gather(), source)
-    options = ["-W", "--keep-going", "-n", "-q", "-j", str(min(2, os.cpu_count() or 1))]
+    options = ["-W", "--keep-going", "-n", "-q", "-a", "-j", str(min(2, os.cpu_count() or 1))]
     code = build_main([*options, "-c", str(HERE), "-d", str(work / "doctrees"), str(source), str(folder)])
     if code == 0:
         beside(folder, source, index, pages)
@@ -82,6 +82,12 @@ def written(found: Gathered, source: Path) -> tuple[str, dict[str, str]]:
         source,
     )
     return index, pages
+
+
+def asked_for(generated: dict[str, str]) -> dict[str, Path]:
+    """The files of the repository that generated pages lead to, as ``../files/examples/sam.py``."""
+    linked = (resolved(link, address)[0] for address, text in generated.items() for link in LINK.findall(text))
+    return {each: ROOT / each.removeprefix("files/") for each in linked if each.startswith("files/")}
 
 
 def placed(pages: dict[str, str], index: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What Sphinx needs for pages that ask no other host for anything, and lead to files as they lie beside them."""
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -33,8 +34,17 @@ def _block(translator: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def _by_keyboard_and_ear(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """The sidebar's captions are headings of a level; what scrolls sideways can be scrolled by keyboard."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    for wide in ("<pre", '<div class="table-wrapper'):
+        context["body"] = re.sub(f"{wide}(?=[ >])", f'{wide[:4]} tabindex="0"{wide[4:]}', context.get("body", ""))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Mathematics as MathML, which browsers set themselves."""
+    app.connect("html-page-context", _by_keyboard_and_ear, priority=900)  # after the theme's own
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.add_transform(FilesAsTheyLie)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

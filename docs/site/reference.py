@@ -63,13 +63,14 @@ def entry(module: str, name: str, value: Any, told: dict[int, str]) -> Iterator[
         told[id(value)] = full
         yield described("function", full, value)
     else:
-        shown = repr(value)
-        yield described("data", full, value, f"`{shown}`\n" if len(shown) < 200 and " at 0x" not in shown else "")
+        found = repr(value)
+        short = len(found) < 200 and " at 0x" not in found
+        yield described("data", full, value, f"`{found}`\n" if short else f"A {type(value).__name__}.\n")
 
 
 def described(kind: str, full: str, value: Any, text: str | None = None) -> str:
     """A name with its signature, its documentation, and of a class its own public methods."""
-    body = as_markdown(inspect.getdoc(value) or "") if text is None else text
+    body = as_markdown(inspect.getdoc(value) or f"A {type(value).__name__}.") if text is None else text
     if kind == "class" and not full.startswith("thalweg.rules"):
         own = {name: each for name, each in vars(value).items() if not name.startswith("_") and inspect.getdoc(each)}
         for name, each in own.items():
