@@ -34,8 +34,9 @@ def _block(translator: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def _by_keyboard_and_ear(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+def _by_keyboard_and_ear(*event: Any) -> None:
     """The sidebar's captions are headings of a level; what scrolls sideways can be scrolled by keyboard."""
+    _, _, _, context, _ = event
     tree = context.get("furo_navigation_tree", "")
     context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
     for wide in ("<pre", '<div class="table-wrapper'):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from contents import front_page, llms, sections
 from docstrings import as_markdown
 from gather import ROOT, gather
@@ -108,10 +109,16 @@ def test_sections_are_sidebar_cards_and_llms_txt() -> None:
     ("docstring", "markdown"),
     [
         ("One *line* of <b>, x_1 and a_b_.", r"One \*line\* of \<b>, x_1 and a_b\_."),
-        ("``a``, ``b``  what they are,\n          and more\n``c``       `Other`", "- ``a``, ``b`` what they are, and more\n- ``c`` `Other`"),
-        ("Source:  somebody 2020,\n         page 3.\nDeparts: nothing.", "- **Source:** somebody 2020, page 3.\n- **Departs:** nothing."),
+        (
+            "``a``, ``b``  what they are,\n          and more\n``c``       `Other`",
+            "- ``a``, ``b`` what they are, and more\n- ``c`` `Other`",
+        ),
+        (
+            "Source:  somebody 2020,\n         page 3.\nDeparts: nothing.",
+            "- **Source:** somebody 2020, page 3.\n- **Departs:** nothing.",
+        ),
         ("So::\n\n    x = 1\n\n    y = 2\n\nAnd on.", "So:\n\n```python\nx = 1\n\ny = 2\n```\n\nAnd on."),
     ],
-)  # fmt: skip
+)
 def test_docstrings_become_markdown(docstring: str, markdown: str) -> None:
     assert as_markdown(docstring) == f"{markdown}\n"
