@@ -200,13 +200,17 @@ def kept(optimizer: Any, shape: tuple[int, ...]) -> float:
 
 
 def moved(optimizer: Any) -> float:
-    return float(re.findall(r"(\d+) bytes a weight", optimizer.explain().replace("\n", " "))[0])
+    return float(re.findall(r"(\d+) bytes a weight", " ".join(optimizer.explain().split()))[0])
 
 
+@pytest.mark.slow  # four seconds: a kernel for every rule and wrapper
 def test_bytes_are_those_of_an_optimizer(pages: Pages) -> None:
+    """In bfloat16, and in float32 where the next test knows no figure."""
+    rules, _ = markdown_tables(published("CATALOGUE.md"))
+    known = {row["rule"].lower() for row in rules}
     for key in EVERY:
         (rows,) = tables(pages[key], "Bytes")
-        for dtype in (torch.float32, torch.bfloat16):
+        for dtype in (torch.bfloat16, *(() if key in known else (torch.float32,))):
             column = str(dtype).removeprefix("torch.")
             for shape, place in (((5, 7), 0), *([((35,), 2)] if len(rows) > 2 else [])):
                 optimizer = taken(key, shape, dtype)
@@ -365,19 +369,19 @@ def test_torch_blocks_run(pages: Pages) -> None:
         given: dict[str, Any] = {"model": model}
         with case(key):
             exec(block, given)
+            if key in CATALOGUE and not of_matrices(CATALOGUE[key]):
+                plain = OPTIMIZERS[key]([nn.Parameter(torch.ones(2, 2))])
+                assert without_params(given["optimizer"]) == without_params(plain)
             model(torch.ones(1, 3)).square().sum().backward()
             given["optimizer"].step()
             assert given["optimizer"].state
-            plain = OPTIMIZERS[key]([nn.Parameter(torch.ones(2, 2))]) if key in CATALOGUE else None
-            if plain is not None and not of_matrices(CATALOGUE[key]):
-                assert without_params(given["optimizer"]) == without_params(plain)
 
 
 def without_params(optimizer: Any) -> dict[str, Any]:
     return {name: each for name, each in optimizer.param_groups[0].items() if name != "params"}
 
 
-@pytest.mark.slow  # ten seconds: every rule and wrapper traced by JAX
+@pytest.mark.slow  # six seconds: a step of every rule and wrapper by JAX
 def test_jax_blocks_run(pages: Pages) -> None:
     """Each on a matrix, one step of which is torch's."""
     import numpy as np
@@ -397,20 +401,20 @@ def test_jax_blocks_run(pages: Pages) -> None:
             params = {"w": jnp.ones((2, 3))}
             updates, _ = given["tx"].update({"w": jnp.asarray(gradient)}, given["tx"].init(params), params)
             weight = nn.Parameter(torch.ones(2, 3))
-            theirs: dict[str, Any] = {"model": Holder(weight)}
+            theirs: dict[str, Any] = {"model": around(weight)}
             exec(torchs, theirs)
             weight.grad = torch.from_numpy(gradient)
             theirs["optimizer"].step()
             step = weight.detach().numpy() - 1
-            np.testing.assert_allclose(updates["w"], step, rtol=0, atol=0.02 * np.abs(step).max() + 1e-9)
+            # Weights near 1 round; and torch's side multiplies matrices in bfloat16 where the processor can.
+            near = 0.05 if key in CATALOGUE and of_matrices(CATALOGUE[key]) else 0.002
+            np.testing.assert_allclose(updates["w"], step, rtol=0, atol=near * np.abs(step).max() + 1e-7)
     assert without == ["soap"]
     assert "Not in JAX" in pages["soap"]
 
 
-class Holder(nn.Module):
-    """A model whose only layer has one matrix."""
-
-    def __init__(self, weight: nn.Parameter) -> None:
-        super().__init__()
-        self.layer = nn.Linear(3, 2, bias=False)
-        self.layer.weight = weight
+def around(weight: nn.Parameter) -> nn.Module:
+    """A model with this matrix in its middle."""
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2, bias=False), nn.Linear(2, 2))
+    model[1].weight = weight
+    return model

@@ -9,7 +9,8 @@ import torch
 from page_text import table
 from thalweg.formula import Rule, State, Wrapper
 from thalweg.formula.compose import shapes_that_differ
-from thalweg.formula.rule import handed, of_matrices, parts, wrapped
+from thalweg.formula.declared import CHAIN_DECAYS
+from thalweg.formula.rule import decay_kind, handed, of_matrices, parts, wrapped
 from thalweg.formula.text import Story, usual_story
 from thalweg.rules import CATALOGUE
 from thalweg.stats.wording import listed
@@ -50,10 +51,10 @@ def used(rule: type[Rule], told: Story) -> dict[str, State]:
 def counted(rule: type[Rule], weights: str, switches: Mapping[str, Any] | None = None) -> Counted:
     """Of weights and gradients of an element type, under the rule's own defaults but for some switches.
 
-    What a rule of matrices hands to their products and gets back is of float32; the products themselves are no pass,
-    and not counted.
+    Weight decay beside the rule is left out, as where it is 0. What a rule of matrices hands to their products and gets
+    back is of float32; the products themselves are no pass, and not counted.
     """
-    told = usual_story(rule, switches)
+    told = usual_story(rule, switches, "none" if decay_kind(rule) in CHAIN_DECAYS else None)
     kept = {name: _wider(weights, state.dtype) for name, state in used(rule, told).items()}
     sizes = {
         **dict.fromkeys((*handed(rule, "enter"), *handed(rule, "matrix")), 4),

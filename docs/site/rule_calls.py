@@ -13,6 +13,7 @@ from thalweg.formula import Due, Rule, Wrapper
 from thalweg.formula.rule import hypers, of_matrices, parts
 from thalweg.optim import OPTIMIZERS
 from thalweg.optim.surface import defaults
+from thalweg.rules import CATALOGUE
 
 # The explorer within the site.
 EXPLORER = "docs/_static/explorer/index.html"
@@ -27,7 +28,9 @@ def calls(key: str, rule: type[Rule]) -> Iterator[str]:
     name = OPTIMIZERS[key].__name__
     if of_matrices(rule):
         yield "In torch, the matrices of the model's layers by it, and AdamW all else:"
-        call = _call(f"thalweg.{name}", "model", given, f"others=thalweg.AdamW(lr={given['lr']!r})")
+        call = _call(
+            f"thalweg.{name}", "model", given, f"others=thalweg.AdamW(lr={defaults(CATALOGUE['adamw'])['lr']!r})"
+        )
     else:
         yield "In torch:"
         call = _call(f"thalweg.{name}", "model.parameters()", given)

@@ -70,7 +70,7 @@ def _arguments(each: dict[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.10g}"
+    return f"{value:.12g}"
 
 
 def _listed(values: Sequence[float]) -> str:
