@@ -1,6 +1,5 @@
 """What pages are written and read with: Markdown tables, links within the repository, tables of other pages."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -32,9 +31,13 @@ def plain(text: str) -> str:
     return "".join(parts)
 
 
-def link(folder: Path, path: str) -> str:
-    """The address of a file of the repository, with what follows a #, from a page in ``folder``."""
-    return Path(os.path.relpath(ROOT / path, folder)).as_posix()
+def link(path: str) -> str:
+    """The address of a file of the repository, with what follows a #, from a page one folder below the site's top.
+
+    As the site has them: what lies in docs/ at the top, other documents where they are, and files apart.
+    """
+    document = path.partition("#")[0].endswith(".md")
+    return f"../{path.removeprefix('docs/') if document else f'files/{path}'}"
 
 
 @cache

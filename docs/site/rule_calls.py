@@ -1,12 +1,10 @@
 """How a rule is called, from torch and from JAX, and the address of the explorer's race with it."""
 
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from page_text import ROOT, code
+from page_text import code
 from thalweg.explore.figure import Several
 from thalweg.explore.figures.race import FIGURE
 from thalweg.formula import Due, Rule, Wrapper
@@ -15,8 +13,8 @@ from thalweg.optim import OPTIMIZERS
 from thalweg.optim.surface import defaults
 from thalweg.rules import CATALOGUE
 
-# The explorer within the site.
-EXPLORER = "docs/_static/explorer/index.html"
+# The explorer, from a page one folder below the site's top.
+EXPLORER = "../explore/index.html"
 FAMILY = "family."
 # Of a line of code, so that a page need not be scrolled.
 WIDTH = 70
@@ -94,8 +92,8 @@ def beside(key: str) -> str:
     return "sgd" if key == "adamw" else "adamw"
 
 
-def race(key: str, folder: Path) -> str | None:
-    """The address of the race of a rule beside another, from a page in ``folder``; None for one that does not run."""
+def race(key: str) -> str | None:
+    """What follows the explorer's address for the race of a rule beside another; None for one that does not run."""
     if key not in FIGURE.data["rules"]:
         return None
     shown = (key, beside(key))
@@ -104,20 +102,19 @@ def race(key: str, folder: Path) -> str | None:
         if isinstance(control, Several) and control.name.startswith(FAMILY):
             members = [label for label in control.options if label in shown]
             words.append(f"{control.name}={quote(','.join(members), safe=',')}")
-    page = Path(os.path.relpath(ROOT / EXPLORER, folder)).as_posix()
-    return f"{page}#{FIGURE.name}?{'&'.join([*words, 'embed=1'])}"
+    return f"#{FIGURE.name}?{'&'.join(words)}"
 
 
-def live(key: str, rule: type[Rule], folder: Path) -> Iterator[str]:
+def live(key: str, rule: type[Rule]) -> Iterator[str]:
     """The race in a frame, loaded when it comes into view; or why there is none."""
-    address = race(key, folder)
-    if address is None:
+    found = race(key)
+    if found is None:
         seen = "whole matrices" if of_matrices(rule) else "a matrix's rows and columns"
         yield f"There is no race of it: a step of it is of {seen}, and a point in a plane has none."
         return
-    named = f"{rule.__name__} beside {OPTIMIZERS[beside(key)].__name__}"
+    named, at = f"{rule.__name__} beside {OPTIMIZERS[beside(key)].__name__}", found.replace("&", "&amp;")
     yield (
-        f'<iframe src="{address.replace("&", "&amp;")}" title="The race: {named}" loading="lazy" '
-        'style="width: 100%; height: 36rem; border: 0"></iframe>'
+        f'<iframe src="{EXPLORER}?embed=1{at}" title="The race: {named}" loading="lazy" allow="fullscreen" '
+        'style="width: 100%; height: 560px; border: 0"></iframe>'
     )
-    yield f"[{named}, in the explorer]({address.replace('&embed=1', '')}): drag the start, move a rate, press Play."
+    yield f'<a href="{EXPLORER}{at}">{named}, in the explorer</a>: drag the start, move a rate, press Play.'

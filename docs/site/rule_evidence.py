@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from page_text import code, document, html_tables, link, markdown_tables, table, under
 from thalweg.rules import CATALOGUE
@@ -25,13 +24,13 @@ _GIVEN = {"weightaverage": ":ema=0.999"}
 Answers = Mapping[str, str]
 
 
-def evidence(key: str, name: str, folder: Path) -> Iterator[str]:
+def evidence(key: str, name: str) -> Iterator[str]:
     """Of a rule or wrapper; ``name``: of its class."""
-    found = [*_studies(key, folder), *_around(_COMPARED.get(key, name), folder), *_claims(key, name, folder)]
+    found = [*_studies(key), *_around(_COMPARED.get(key, name)), *_claims(key, name)]
     yield from found or ["No stored study has it, so nothing is known here, for or against."]
     asked = key if key in CATALOGUE else f"adam+{key}{_GIVEN.get(key, '')}"
     against = "adam" if key == "adamw" or key in WRAPPERS else "adamw"
-    yield f"On your own task ([how]({link(folder, 'docs/comparison.md')})):"
+    yield f"On your own task ([how]({link('docs/comparison.md')})):"
     yield code(f"thalweg compare my_script.py:train -r {against},{asked}")
 
 
@@ -74,10 +73,10 @@ def said(answers: Answers) -> str:
     return "; ".join(parts)
 
 
-def _studies(key: str, folder: Path) -> Iterator[str]:
+def _studies(key: str) -> Iterator[str]:
     """Each study in a sentence."""
-    page, six = link(folder, VALLEY), link(folder, SIX)
-    about = f"[the crowded valley]({link(folder, 'docs/valley.md')}), fifteen rules on five tasks ([findings]({page}))"
+    page, six = link(VALLEY), link(SIX)
+    about = f"[the crowded valley]({link('docs/valley.md')}), fifteen rules on five tasks ([findings]({page}))"
     if key == REFERENCE:
         yield f"In {about}, and in [six rules on three tasks]({six}), it is what all others are compared with."
         return
@@ -90,7 +89,7 @@ def _studies(key: str, folder: Path) -> Iterator[str]:
             yield f"In a study of [six rules on three tasks]({six}), each tuned with 5 trials, {it} is {said(answers)}."
 
 
-def _around(name: str, folder: Path) -> Iterator[str]:
+def _around(name: str) -> Iterator[str]:
     """The comparisons that one of its sides is."""
     found, question = [], ""
     for row in next(markdown_tables(document(AROUND))):
@@ -98,11 +97,11 @@ def _around(name: str, folder: Path) -> Iterator[str]:
         if name in (row["a"], row["b"]):
             found.append((question, *(row[head] for head in ("task", "a", "b", "b against a, 95% interval", "told"))))
     if found:
-        yield f"Asked by itself ([how, and what the numbers are]({link(folder, AROUND)})):"
+        yield f"Asked by itself ([how, and what the numbers are]({link(AROUND)})):"
         yield table(("question", "task", "a", "b", "b against a, 95% interval", "told"), found)
 
 
-def _claims(key: str, name: str, folder: Path) -> Iterator[str]:
+def _claims(key: str, name: str) -> Iterator[str]:
     """The lecture's statements that speak of it."""
     spoken = re.compile(_SPOKEN.get(key, rf"(?<![\w-]){name}(?![\w-])"), re.IGNORECASE)
     found = []
@@ -112,5 +111,5 @@ def _claims(key: str, name: str, folder: Path) -> Iterator[str]:
             if key in CATALOGUE and spoken.search(statement):
                 found.append((f"{statement} `{claim}", row["verdict"]))
     if found:
-        yield f"What a lecture states of it, measured ([intervals and bounds]({link(folder, CLAIMS)})):"
+        yield f"What a lecture states of it, measured ([intervals and bounds]({link(CLAIMS)})):"
         yield table(("statement", "verdict"), found)

@@ -1,7 +1,6 @@
 """A rule's own numbers on its page: defaults and search box, and how other libraries have it."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from page_text import link, plain, table
@@ -87,7 +86,7 @@ def _choices(part: Declared) -> str:
     return f": {', '.join(part.lists)}, or one's own" if isinstance(part, Coefficients) else ""
 
 
-def conventions(rule: type[Rule], folder: Path) -> Iterator[str]:
+def conventions(rule: type[Rule]) -> Iterator[str]:
     """Who differs, by what: a row for each number and switch in which anybody does, in bold where it is not ours."""
     if not rule.conventions:
         return
@@ -107,7 +106,7 @@ def conventions(rule: type[Rule], folder: Path) -> Iterator[str]:
     columns = ", ".join(f'`like="{name}"`' for name in every)
     yield (
         f"In bold what differs; {columns} set a column, and an argument that is given counts more "
-        f"([conventions]({link(folder, 'docs/rules.md')}#conventions))."
+        f"([conventions]({link('docs/rules.md')}#conventions))."
     )
     yield from _converted(rule)
 

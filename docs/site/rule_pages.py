@@ -38,17 +38,16 @@ Sections = Iterable[tuple[str, Iterable[str]]]
 def write_pages(folder: Path) -> list[Path]:
     """Write ``<key>.md`` for every rule and wrapper, index.md, and the typeset formulas; the Markdown files' paths.
 
-    ``folder`` is made, and belongs to these pages; for links to hold it is one within the repository's docs.
+    ``folder`` is made, and belongs to these pages. Their links are those of pages one folder below the site's top.
     """
-    folder = folder.resolve()
     (folder / FORMULAS).mkdir(parents=True, exist_ok=True)
     pages = {"index": _index()}
     for key, rule in CATALOGUE.items():
         _typeset(folder, key, usual_story(rule))
-        pages[key] = _page(rule, _facts(rule), _of_rule(key, rule, folder))
+        pages[key] = _page(rule, _facts(rule), _of_rule(key, rule))
     for key, wrapper in WRAPPERS.items():
         _typeset(folder, key, _inside(wrapper))
-        pages[key] = _page(wrapper, _wrapper_facts(wrapper), _of_wrapper(key, wrapper, folder))
+        pages[key] = _page(wrapper, _wrapper_facts(wrapper), _of_wrapper(key, wrapper))
     for key, text in pages.items():
         (folder / f"{key}.md").write_text(text, encoding="utf-8")
     return [folder / f"{key}.md" for key in pages]
@@ -74,34 +73,34 @@ def _wrapper_facts(wrapper: type[Wrapper]) -> str:
     return f"A wrapper, around any rule · keeps {kept} number{'' if kept == '1' else 's'} a weight beside the rule's"
 
 
-def _of_rule(key: str, rule: type[Rule], folder: Path) -> Sections:
+def _of_rule(key: str, rule: type[Rule]) -> Sections:
     about = documented(rule)[1]
     yield "The step", _step(key, usual_story(rule))
     yield "Call it", calls(key, rule)
-    yield "See it move", live(key, rule, folder)
-    yield "Defaults and search box", (numbers(key, rule), words_of(rule), _search(about, folder), _rest(folder))
+    yield "See it move", live(key, rule)
+    yield "Defaults and search box", (numbers(key, rule), words_of(rule), _search(about), _rest())
     yield "Source", _source(about)
-    yield "Conventions", conventions(rule, folder)
+    yield "Conventions", conventions(rule)
     yield "First moves", golden(key)
-    yield "Checked against", checked(key, folder)
+    yield "Checked against", checked(key)
     yield "Bytes a weight", of_rule(rule)
-    yield "Speed", speed(rule.__name__, folder)
-    yield "Evidence", evidence(key, rule.__name__, folder)
+    yield "Speed", speed(rule.__name__)
+    yield "Evidence", evidence(key, rule.__name__)
     yield "The text that runs", _text(rule)
     yield "See also", relatives(key)
 
 
-def _of_wrapper(key: str, wrapper: type[Wrapper], folder: Path) -> Sections:
+def _of_wrapper(key: str, wrapper: type[Wrapper]) -> Sections:
     about = documented(wrapper)[1]
     yield f"The step, around {CATALOGUE[INSIDE].__name__}", _step(key, _inside(wrapper))
     yield "Call it", wrapper_calls(key, wrapper)
     yield "Defaults and search box", (numbers(key, wrapper), words_of(wrapper)) if settable(wrapper) else ()
     yield "Source", _source(about)
     yield "First moves", golden(key)
-    yield "Checked against", checked(key, folder)
+    yield "Checked against", checked(key)
     yield "Bytes a weight", of_wrapper(wrapper)
-    yield "Speed", wrapped_speed(key, wrapper.__name__, folder)
-    yield "Evidence", evidence(key, wrapper.__name__, folder)
+    yield "Speed", wrapped_speed(key, wrapper.__name__)
+    yield "Evidence", evidence(key, wrapper.__name__)
     yield "The text that runs", _text(wrapper)
 
 
@@ -135,15 +134,13 @@ def _linked(said: str) -> str:
     return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", plain(said))
 
 
-def _search(about: dict[str, str], folder: Path) -> str:
-    said = plain(about.get("Search", "")).replace(
-        "docs/comparison.md", f"[comparison]({link(folder, 'docs/comparison.md')})"
-    )
+def _search(about: dict[str, str]) -> str:
+    said = plain(about.get("Search", "")).replace("docs/comparison.md", f"[comparison]({link('docs/comparison.md')})")
     return f"Where the box comes from: {said}" if said else ""
 
 
-def _rest(folder: Path) -> str:
-    more = link(folder, "docs/optimizers.md")
+def _rest() -> str:
+    more = link("docs/optimizers.md")
     return f"What every optimizer takes besides, clipping, averages, schedules: [optimizers]({more})."
 
 

@@ -22,7 +22,7 @@ def machine(path: str) -> str:
     return document(path).split("\n\n")[1].partition(" Made by")[0].rstrip(".")
 
 
-def speed(name: str, folder: Path) -> Iterator[str]:
+def speed(name: str) -> Iterator[str]:
     """The rows of a rule, by the name of its class."""
     found = {path: rows for path, rows in _rows(name).items() if rows}
     if not found:
@@ -30,7 +30,7 @@ def speed(name: str, folder: Path) -> Iterator[str]:
         return
     yield table(_HEADS, [row for rows in found.values() for row in rows], right=("ms", "times faster"))
     yield "Milliseconds on a CPU; how many times longer the other takes, and the quartiles of the rounds' ratios."
-    yield "\n".join(f"- [{Path(path).name}]({link(folder, path)}): {machine(path)}." for path in found)
+    yield "\n".join(f"- [{Path(path).name}]({link(path)}): {machine(path)}." for path in found)
 
 
 def _rows(name: str) -> dict[str, list[tuple[str, ...]]]:
@@ -75,7 +75,7 @@ def _of_gpt2(rule: str) -> str:
     return "GPT-2 of width 320, 148 tensors" + (f", `{options}`" if options else "")
 
 
-def wrapped_speed(key: str, name: str, folder: Path) -> Iterator[str]:
+def wrapped_speed(key: str, name: str) -> Iterator[str]:
     """The rows of a wrapper: what it takes in relation to a step beside it."""
     _, wrappers = markdown_tables(document(CATALOGUE))
     (around,) = markdown_tables(document(AROUND))
@@ -99,12 +99,10 @@ def wrapped_speed(key: str, name: str, folder: Path) -> Iterator[str]:
         return
     heads = ("one tensor of 25 million", "ms", "beside it", "bytes, ratio", "time, ratio", "quartiles")
     yield table(heads, [row for rows in found.values() for row in rows], right=("ms", "bytes, ratio", "time, ratio"))
-    yield "\n".join(
-        f"- [{Path(path).name}]({link(folder, path)}): {machine(path)}." for path, rows in found.items() if rows
-    )
+    yield "\n".join(f"- [{Path(path).name}]({link(path)}): {machine(path)}." for path, rows in found.items() if rows)
 
 
-def checked(key: str, folder: Path) -> Iterator[str]:
+def checked(key: str) -> Iterator[str]:
     """Which implementations of others a rule or a wrapper was compared with, and which training runs it repeats."""
     (rows,) = markdown_tables(document("docs/sources.md"))
     mine = [
@@ -114,15 +112,15 @@ def checked(key: str, folder: Path) -> Iterator[str]:
         yield table(
             ("implementation of others", "settings", "largest error"), mine, right=("settings", "largest error")
         )
-        yield f"Over 200 steps in float64, relative to the largest weight: [how]({link(folder, 'docs/sources.md')})."
+        yield f"Over 200 steps in float64, relative to the largest weight: [how]({link('docs/sources.md')})."
     else:
-        rest = f"{link(folder, 'docs/sources.md')}#rules-of-matrices"
+        rest = f"{link('docs/sources.md')}#rules-of-matrices"
         yield f"Against its source written out plainly in NumPy, to 1e-10 after 20 steps: [how]({rest})."
     first, *_ = markdown_tables(document("docs/verification.md"))
     runs = [row for row in first if key in _named(row["settings"].split()[0])]
     if runs:
         met = sum(row["met"] == "yes" for row in runs)
-        verified = f"[verification]({link(folder, 'docs/verification.md')})"
+        verified = f"[verification]({link('docs/verification.md')})"
         said = f"It repeats {met} of {counted(len(runs), 'published training run')}"
         yield f"{said} ({verified})." if met == len(runs) else f"{said}; {verified} says why."
 
