@@ -110,9 +110,9 @@ def _inside(wrapper: type[Wrapper]) -> Story:
 
 
 def _typeset(folder: Path, key: str, told: Story) -> None:
-    # On a narrow screen a long formula is scrolled, and neither the page nor squeezed.
-    wide = '<div style="overflow-x: auto" tabindex="0"><div style="width: max-content; min-width: 100%">'
-    text = f"{wide}\n{mathml_of(told)}\n</div></div>\n"
+    # On a narrow screen a long formula is scrolled: neither is the page, nor is it squeezed.
+    scrolled = '<div style="overflow-x: auto" tabindex="0" role="region" aria-label="The step in formulas">'
+    text = f'{scrolled}\n<div style="width: max-content; min-width: 100%">\n{mathml_of(told)}\n</div>\n</div>\n'
     (folder / FORMULAS / f"{key}.html").write_text(text, encoding="utf-8")
 
 
