@@ -10,6 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 Row = Mapping[str, str]
 
+# An argument with its value, which is code; but not where it stands in a call, which is none here.
+_SETTING = re.compile(r'(?<![\w`."])(?<!\w\()\w+=(?:"[\w-]+"|True|False|\d[\d.]*(?:e-?\d+)?(?<!\.))')
+
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> str:
     """A table in Markdown; ``right``: the heads of columns of numbers."""
@@ -24,7 +27,7 @@ def code(text: str, language: str = "") -> str:
 
 def plain(text: str) -> str:
     """Running text of a docstring: signs that Markdown would take for its own as they are, names between backticks."""
-    outside, *rest = re.split(r"(`[^`]+`)", text.replace("``", "`"))
+    outside, *rest = re.split(r"(`[^`]+`)", _SETTING.sub(r"`\g<0>`", text.replace("``", "`")))
     parts = [re.sub(r"([*_<])", r"\\\1", outside)]
     for name, following in zip(rest[::2], rest[1::2], strict=True):
         parts += [name, re.sub(r"([*_<])", r"\\\1", following)]

@@ -98,10 +98,8 @@ def conventions(rule: type[Rule]) -> Iterator[str]:
         return
     usual = {name: _default(part) for name, part in settable(rule).items()} | {"decay": decay_kind(rule)}
     order = [name for name in (*settable(rule), "decay") if name in changed]
-    rows = [
-        (f"`{name}`", usual[name], *(_differs(given, name, usual[name]) for given in rule.conventions.values()))
-        for name in order
-    ]
+    found = {name: [_differs(given, name, usual[name]) for given in rule.conventions.values()] for name in order}
+    rows = [(f"`{name}`", usual[name], *cells) for name, cells in found.items() if {*cells} != {usual[name]}]
     yield table(("", "here", *(WHOSE[name] for name in every)), rows)
     columns = ", ".join(f'`like="{name}"`' for name in every)
     yield (
