@@ -230,38 +230,47 @@ def test_bytes_are_the_published_ones(pages: Pages) -> None:
 # -- what others publish
 
 
+def measured() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Page by page of benchmarks/: whose row, the row as text, and what stands of it on the rule's page."""
+    rules, wrappers = markdown_tables(published("CATALOGUE.md"))
+    steps = published("RESULTS.md").split("### step", 1)[1].split("###", 1)[0]
+    yield from ((row["rule"], "CATALOGUE", figures(row, "thalweg", "times faster")) for row in rules)
+    for row in next(markdown_tables(steps)):
+        if row["tensors"] != "one tensor of 25M":  # that is CATALOGUE.md's
+            yield row["rule"], "RESULTS", figures(row, "thalweg", "times faster")
+    for row in next(markdown_tables(published("MATRICES.md"))):
+        yield row["rule"].partition(",")[0], "MATRICES", figures(row, "ms", "times faster")
+    for row in wrappers:
+        yield WRAPPERS[row["wrapped"].partition("+")[2]].__name__, "CATALOGUE", figures(row, "thalweg", "time")
+    for row in next(markdown_tables(published("AROUND.md"))):
+        if " under " in row["rule"]:
+            yield row["rule"].rpartition(" ")[2], "AROUND", figures(row, "ms", "time, ratio")
+
+
+def figures(row: Any, time: str, ratio: str) -> tuple[str, ...]:
+    return row[time], row[ratio], row["quartiles"]
+
+
 def test_speed_rows_are_published(pages: Pages) -> None:
-    """Each number of a row in one line of the page that is named below it; and no row is left out."""
-    lines = {name: published(name).splitlines() for name in ("CATALOGUE.md", "RESULTS.md", "MATRICES.md", "AROUND.md")}
-    catalogue = {line.split(" | ")[0].strip("| ") for line in lines["CATALOGUE.md"] if line.startswith("| ")}
-    matrices = {re.split(r"[ ,]", line)[1] for line in lines["MATRICES.md"] if line.startswith("| ")}
-    wrapped = {"cautious", "lookahead", "hyperball"}
+    """All that benchmarks/ has of a rule, and nothing else; the fastest other's time is one of the same row."""
+    every = [*measured()]
+    assert len(every) > 45
     for key, each in EVERY.items():
+        mine = [(page, found) for name, page, found in every if name == each.__name__]
         text = section(pages[key], "Speed")
-        there = each.__name__ in catalogue | matrices or key in wrapped
         with case(key):
-            assert ("Not measured" in text) != there
-            for rows in markdown_tables(text):
-                for row in rows:
-                    *numbers, quartiles = [*row.values()][1:]
-                    numbers = [cell.rpartition(": ")[2] for cell in numbers if cell and cell != "none at hand"]
-                    candidates = [
-                        line for name in lines if name in text for line in lines[name] if names(line, each, key)
-                    ]
-                    cells = [[cell.strip() for cell in line.split("|")] for line in candidates]
-                    assert any({*numbers, quartiles} <= {*line} for line in cells), row
-    adamw = tables(pages["adamw"], "Speed")[0]
-    assert {"500 tensors of 64", "one tensor of 25 million"} <= {row["a step of"] for row in adamw}
-
-
-def names(line: str, each: type, key: str) -> bool:
-    """Whether a line of a table is this rule's or wrapper's."""
-    first = line.strip("| ").split(" | ")[0]
-    return (
-        first == each.__name__
-        or first.startswith(f"{each.__name__},")
-        or first.endswith((f"+{key}", f" under {each.__name__}"))
-    )
+            assert ("Not measured" in text) == (not mine)
+            rows = [row for rows in markdown_tables(text) for row in rows]
+            ratio = "time, ratio" if key in WRAPPERS else "times faster"
+            assert [figures(row, "ms", ratio) for row in rows] == [found for _, found in mine]
+            for page, found in mine:
+                assert f"[{page}.md](../benchmarks/{page}.md): AMD EPYC" in text
+                (row,) = [row for row in rows if figures(row, "ms", ratio) == found]
+                other = row["beside it" if key in WRAPPERS else "the fastest other"].rpartition(": ")[2]
+                lines = [
+                    line for line in published(f"{page}.md").splitlines() if f"| {found[1]} | {found[2]} |" in line
+                ]
+                assert other == "none at hand" or any(f"| {other} |" in line for line in lines), other
 
 
 def test_evidence_of_the_valley() -> None:
