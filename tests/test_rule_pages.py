@@ -138,7 +138,7 @@ def test_conventions_are_what_like_sets(pages: Pages) -> None:
             ]
             groups.insert(0, OPTIMIZERS[key]([nn.Parameter(torch.ones(2, 2))]).param_groups[0])
             for row in rows:
-                name = row[""].strip("`")
+                name = row["number"].strip("`")
                 with case(f"{key} {name}"):
                     found = [value(cell.strip("*")) for cell in [*row.values()][1:]]
                     assert found == [of_group(key, group, name) for group in groups]

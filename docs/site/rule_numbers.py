@@ -100,7 +100,7 @@ def conventions(rule: type[Rule]) -> Iterator[str]:
     order = [name for name in (*settable(rule), "decay") if name in changed]
     found = {name: [_differs(given, name, usual[name]) for given in rule.conventions.values()] for name in order}
     rows = [(f"`{name}`", usual[name], *cells) for name, cells in found.items() if {*cells} != {usual[name]}]
-    yield table(("", "here", *(WHOSE[name] for name in every)), rows)
+    yield table(("number", "here", *(WHOSE[name] for name in every)), rows)
     columns = ", ".join(f'`like="{name}"`' for name in every)
     yield (
         f"In bold what differs; {columns} set a column, and an argument that is given counts more "
