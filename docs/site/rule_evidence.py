@@ -30,7 +30,7 @@ def evidence(key: str, name: str) -> Iterator[str]:
     yield from found or ["No stored study has it, so nothing is known here, for or against."]
     asked = key if key in CATALOGUE else f"adam+{key}{_GIVEN.get(key, '')}"
     against = "adam" if key == "adamw" or key in WRAPPERS else "adamw"
-    yield f"On your own task ([how]({link('docs/comparison.md')})):"
+    yield f"On your own task ([the comparison]({link('docs/comparison.md')})):"
     yield code(f"thalweg compare my_script.py:train -r {against},{asked}")
 
 

@@ -148,7 +148,7 @@ def _text(declaring: type[Rule] | type[Wrapper]) -> Iterator[str]:
     """The file as it is, without its first line, which says what the heading says."""
     module = sys.modules[declaring.__module__]
     path = f"src/{declaring.__module__.replace('.', '/')}.py"
-    yield f"All of it, as it stands in `{path}`; kernels, the JAX rule and the formulas above are made of this text."
+    yield f"All of it, as it stands in `{path}`: whatever runs, and the formulas above, are made of this text."
     yield code(inspect.getsource(module).split('"""', 2)[2].strip(), "python")
 
 
