@@ -112,7 +112,7 @@ def checked(key: str) -> Iterator[str]:
         yield table(
             ("implementation of others", "settings", "largest error"), mine, right=("settings", "largest error")
         )
-        yield f"Over 200 steps in float64, relative to the largest weight: [sources of truth]({link('docs/sources.md')})."
+        yield f"200 steps in float64, relative to the largest weight: [sources of truth]({link('docs/sources.md')})."
     else:
         rest = f"{link('docs/sources.md')}#rules-of-matrices"
         yield f"Against its source written out plainly in NumPy, to 1e-10 after 20 steps: [sources of truth]({rest})."
