@@ -97,8 +97,8 @@ wheel: .venv/dev ## what would be released, in dist/, and each tried in environm
 stubs: .venv/dev ## the optimizers' signatures, after a rule has changed
 	$(BIN)/python -m thalweg.optim.stubs
 
-clean:           ## forget the environment and the demo
-	rm -rf .venv demo
+clean:           ## forget the environment, the demo and the site
+	rm -rf .venv demo docs/_build
 
 .venv/python:
 	@echo "Setting up .venv: the first time this downloads torch and takes some minutes."

@@ -8,8 +8,6 @@ import argparse
 import os
 import shutil
 import sys
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.cmd.build import build_main
@@ -17,6 +15,7 @@ from sphinx.cmd.build import build_main
 from contents import front_page, llms, sections
 from gather import LINK, ROOT, Gathered, gather, resolved
 from reference import write_reference
+from rule_pages import write_pages
 from thalweg.explore import write as write_explorer
 
 HERE = Path(__file__).resolve().parent
@@ -73,9 +72,8 @@ def written(found: Gathered, source: Path) -> tuple[str, dict[str, str]]:
         str(path.relative_to(made)): path for path in made.rglob("*.*") if path.suffix != ".md"
     }
     for address, (target, said) in MORE.items():
-        if target in pages or target in files:
-            heading, _, rest = pages[address].partition("\n")
-            pages[address] = f"{heading}\n\n{said.format(target)}\n{rest}"
+        heading, _, rest = pages[address].partition("\n")
+        pages[address] = f"{heading}\n\n{said.format(target)}\n{rest}"
     lay_out(
         {source / address: text.encode() for address, text in placed(pages, index).items()}
         | {source / address: path.read_bytes() for address, path in files.items()},
@@ -109,10 +107,7 @@ def placed(pages: dict[str, str], index: str) -> dict[str, str]:
 
 def rule_pages(folder: Path) -> dict[str, str]:
     """The generated pages of the rules, by address."""
-    if find_spec("rule_pages") is None:
-        return {}
-    folder.mkdir(parents=True)
-    paths: list[Path] = import_module("rule_pages").write_pages(folder)
+    paths = write_pages(folder)
     return {path.relative_to(folder.parent).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 

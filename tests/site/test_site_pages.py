@@ -98,9 +98,8 @@ def test_nothing_stands_in_anyone_s_way(browser, site: Path, scheme: str, width:
         if (width, scheme) not in LOOKED_AT:
             continue
         there.page.add_script_tag(content=script)
-        found = there.page.evaluate(
-            "axe.run({ resultTypes: ['violations'], preload: false, iframes: false }).then((found) => JSON.stringify(found.violations))"
-        )
+        options = "{ resultTypes: ['violations'], preload: false, iframes: false }"
+        found = there.page.evaluate(f"axe.run({options}).then((found) => JSON.stringify(found.violations))")
         bad = [each for each in json.loads(found) if each["impact"] in ("serious", "critical")]
         told = [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in bad]
         assert told == [], name
