@@ -688,6 +688,9 @@ def test_intervals_that_guides_quote_stand_in_what_they_link_to() -> None:
             assert interval in sources, f"docs/{name}.md: {interval}"
             quoted += 1
     assert quoted > 8
+    shares = {*re.findall(r"\d+\.\d%", DOCUMENTS["docs/verdict.md"] + DOCUMENTS["docs/faq.md"])}
+    assert len(shares) > 6
+    assert not [share for share in shares if f" {share}" not in DOCUMENTS["docs/calibration.md"]]
 
 
 def test_public_names_are_those_of_the_code() -> None:
