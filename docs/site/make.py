@@ -13,7 +13,7 @@ from pathlib import Path
 from sphinx.cmd.build import build_main
 
 from contents import front_page, llms, sections
-from gather import LINK, ROOT, Gathered, gather, resolved
+from gather import ROOT, Gathered, gather
 from reference import write_reference
 from rule_pages import write_pages
 from thalweg.explore import write as write_explorer
@@ -68,9 +68,8 @@ def written(found: Gathered, source: Path) -> tuple[str, dict[str, str]]:
     write_explorer(made / EXPLORER)
     pages = {address: page.text for address, page in found.pages.items()}
     pages |= write_reference() | rule_pages(made / "rules")
-    files = dict(found.files) | {
-        str(path.relative_to(made)): path for path in made.rglob("*.*") if path.suffix != ".md"
-    }
+    others = [path for path in made.rglob("*.*") if path.suffix != ".md"]
+    files = found.files | {path.relative_to(made).as_posix(): path for path in others}
     for address, (target, said) in MORE.items():
         heading, _, rest = pages[address].partition("\n")
         pages[address] = f"{heading}\n\n{said.format(target)}\n{rest}"
@@ -80,12 +79,6 @@ def written(found: Gathered, source: Path) -> tuple[str, dict[str, str]]:
         source,
     )
     return index, pages
-
-
-def asked_for(generated: dict[str, str]) -> dict[str, Path]:
-    """The files of the repository that generated pages lead to, as ``../files/examples/sam.py``."""
-    linked = (resolved(link, address)[0] for address, text in generated.items() for link in LINK.findall(text))
-    return {each: ROOT / each.removeprefix("files/") for each in linked if each.startswith("files/")}
 
 
 def placed(pages: dict[str, str], index: str) -> dict[str, str]:
