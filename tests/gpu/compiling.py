@@ -73,8 +73,9 @@ def _case(said: dict[str, Any]) -> Case:
 
 
 def _facts(case: Case, capability: int, folder: Path) -> Iterable[dict[str, Any]]:
-    from thalweg.formula.triton_kernel import walk_kernel
+    from thalweg.formula.triton_kernel import problem, walk_kernel
 
+    assert problem(capability) is None
     for name, walk in case.walks.items():
         if name.endswith("norm") and case.rule != "sgd":
             continue  # the same of every rule
