@@ -15,12 +15,14 @@ import thalweg
 from thalweg.formula import Hyper, Sum
 from thalweg.optim import Optimizer
 
+pytestmark = pytest.mark.slow  # test_interpreted_optimizers.py has a few fast ones, test_gpu_host.py the host's side
+
 Make = Callable[[list[torch.nn.Parameter]], Optimizer]
 Weights = list[torch.nn.Parameter]
 SIZES = ((3, 5), (1000,), ())
 WITH_SKIP = [
     {"nonfinite": "skip"},
-    pytest.param({"nonfinite": "skip", "clip_norm": 0.5, "clip_value": 1.0}, marks=pytest.mark.slow),
+    {"nonfinite": "skip", "clip_norm": 0.5, "clip_value": 1.0},
     {"nonfinite": "skip", "clip_norm": 0.1, "clip_scope": "tensor"},
 ]
 
@@ -115,9 +117,9 @@ def test_learning_rates_on_the_device(options: dict[str, Any]) -> None:
         same(found, expected)
 
 
-@pytest.mark.parametrize("absent", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("absent", [False, True])
 @pytest.mark.parametrize("options", WITH_SKIP, ids=str)
-@pytest.mark.parametrize("rule", [thalweg.AdamW, pytest.param(thalweg.LAMB, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rule", [thalweg.AdamW, thalweg.LAMB])
 def test_steps_that_the_device_leaves_out(rule: type[Optimizer], options: dict[str, Any], absent: bool) -> None:
     """Their number is known when somebody asks; corrections of biases are right before that."""
 
@@ -182,7 +184,7 @@ def test_a_scaler_that_finds_infinity(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, *(pytest.param(each, marks=pytest.mark.slow) for each in ({"clip_norm": 0.5}, {"nonfinite": "skip"}))],
+    [{}, {"clip_norm": 0.5}, {"nonfinite": "skip"}],
     ids=str,
 )
 @pytest.mark.parametrize("rule", [thalweg.Muon, thalweg.SOAP])

@@ -20,6 +20,8 @@ from thalweg.formula.triton_between import ROWS, Between, Total
 from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 from thalweg.rules import BY_WEIGHT
 
+pytestmark = pytest.mark.slow  # what they do to a step is in test_interpreted_optimizers.py
+
 NO_TILES = np.zeros((0, 3), np.int64)
 
 
@@ -78,12 +80,7 @@ def numbers_for(case: Case, walk: CompiledPass, rows: int) -> Numbers:
     return numbers
 
 
-FEW = ("adamw", "adopt", "nadam")
-
-
-@pytest.mark.parametrize(
-    "name", [each if each in FEW else pytest.param(each, marks=pytest.mark.slow) for each in BY_WEIGHT]
-)
+@pytest.mark.parametrize("name", BY_WEIGHT)
 def test_rows_of_every_rule(name: str) -> None:
     for types in ("float32", "float64"):
         case = Case(name, types, "chain")
