@@ -123,6 +123,8 @@ for _name in BY_WEIGHT:
 
     if _name == "prodigy":  # as in test_conformance.py
         _Flat.tolerance = {**Suite.tolerance, torch.float32: 1e-4}
+    if _name not in FEW:
+        _Flat.pytestmark = [*_Flat.pytestmark, pytest.mark.slow]
     globals()[f"Test{OPTIMIZERS[_name].__name__}"] = type(f"Test{OPTIMIZERS[_name].__name__}", (_Flat,), {})
 del _Flat
 
