@@ -118,6 +118,7 @@ def replaced(assembly, otherwise, place, monkeypatch):
     return place / "right"
 
 
+@pytest.mark.slow
 def test_wrong_arithmetic_is_found(tmp_path, monkeypatch):
     """A kernel that adds where it should subtract, as a defect of a compiler or of ours might."""
     assembly = update_kernel(tmp_path / "own", monkeypatch)
@@ -132,6 +133,7 @@ def test_wrong_arithmetic_is_found(tmp_path, monkeypatch):
     assert found["checks"]["steps"]["float64"] < 2
 
 
+@pytest.mark.slow
 def test_a_crash_is_a_finding(tmp_path, monkeypatch):
     assembly = update_kernel(tmp_path / "own", monkeypatch)
     trap = assembly.replace("entry:", "entry:\n  call void @llvm.trap()", 1) + "declare void @llvm.trap()\n"

@@ -104,7 +104,14 @@ SETTINGS: dict[str, Settings] = {
     "muon": [
         {"products": "float32", "neuron_wise": True, "longer_side": True, "full_norm": True, "equilibrate": True},
         {"products": "float32", "gram": False, "coefficients": "keller", "floor": "floored", "scale": "original"},
-        {"products": "float32", "heavy_ball": True, "nesterov": False, "scale": "spectral", "weight_decay": 0.0},
+        {
+            "products": "float32",
+            "heavy_ball": True,
+            "nesterov": False,
+            "scale": "spectral",
+            "weight_decay": 0.0,
+            "lr": 0.05,
+        },
     ],
     "normuon": [
         {"products": "float32"},
