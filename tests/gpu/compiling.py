@@ -73,9 +73,8 @@ def _case(said: dict[str, Any]) -> Case:
 
 
 def _facts(case: Case, capability: int, folder: Path) -> Iterable[dict[str, Any]]:
-    from thalweg.formula.triton_kernel import problem, walk_kernel
+    from thalweg.formula.triton_kernel import walk_kernel
 
-    assert problem(capability) is None
     for name, walk in case.walks.items():
         if name.endswith("norm") and case.rule != "sgd":
             continue  # the same of every rule
@@ -125,8 +124,11 @@ def _resources(cubin: bytes, folder: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    from thalweg.formula.triton_kernel import problem
+
     with tempfile.TemporaryDirectory() as own:
         asked = json.load(sys.stdin)
+        assert not [why for capability in {each for _, each in asked} if (why := problem(capability))]
         json.dump(
             [each for case, capability in asked for each in _facts(_case(case), capability, Path(own))], sys.stdout
         )
