@@ -80,7 +80,12 @@ def numbers_for(case: Case, walk: CompiledPass, rows: int) -> Numbers:
     return numbers
 
 
-@pytest.mark.parametrize("name", BY_WEIGHT)
+FEW = ("adamw", "adopt", "nadam")
+
+
+@pytest.mark.parametrize(
+    "name", [each if each in FEW else pytest.param(each, marks=pytest.mark.slow) for each in BY_WEIGHT]
+)
 def test_rows_of_every_rule(name: str) -> None:
     for types in ("float32", "float64"):
         case = Case(name, types, "chain")
