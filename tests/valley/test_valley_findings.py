@@ -150,7 +150,7 @@ def begun(file: Path, *words: str) -> subprocess.Popen[bytes]:
 
 def killed(process: subprocess.Popen[bytes], store: Path, tasks: int) -> set[tuple[str, str, str]]:
     """Kill it as soon as so many tasks have a result. What there was then."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while len({task for *_, task in rows(store)}) < tasks:
         assert process.poll() is None
         assert time.monotonic() < deadline
