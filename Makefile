@@ -29,7 +29,7 @@ BOTH := $(and $(filter test,$(MAKECMDGOALS)),$(filter test-slow,$(MAKECMDGOALS))
 test: .venv/dev ## every property, over rules that span them: 4 minutes on 2 cores
 	$(PYTEST) -m "$(if $(BOTH),,not slow)"
 
-test-slow: .venv/dev ## the rest: every rule in every framework, browser, kill -9, long properties
+test-slow: .venv/dev ## the rest: frameworks beyond the first rules, kernels for GPUs, browser, kill -9, long properties
 	$(if $(BOTH),,$(PYTEST) -m slow)
 
 test-profile: .venv/dev ## what the tests cost: CPU seconds by directory, and the forty dearest

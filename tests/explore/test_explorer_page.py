@@ -157,12 +157,11 @@ def test_everything_in_a_figure_can_be_used(visit, name):
 def test_a_figure_plays(visit, name):
     there = visit(f"#{name}?steps=0", viewport=DESK)
     there.page.locator("#play").click()
-    there.page.wait_for_timeout(900)
-    assert there.page.evaluate("window.explorer.current.state.steps") > 0
+    there.page.wait_for_function("() => window.explorer.current.state.steps > 0")
     there.page.locator("#play").click()
     there.page.wait_for_timeout(60)
     stopped = there.page.evaluate("window.explorer.current.state.steps")
-    there.page.wait_for_timeout(300)
+    there.page.wait_for_timeout(200)
     assert there.page.evaluate("window.explorer.current.state.steps") == stopped
     quiet(there)
 

@@ -124,8 +124,11 @@ def _resources(cubin: bytes, folder: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    from thalweg.formula.triton_kernel import problem
+
     with tempfile.TemporaryDirectory() as own:
         asked = json.load(sys.stdin)
+        assert not [why for capability in {each for _, each in asked} if (why := problem(capability))]
         json.dump(
             [each for case, capability in asked for each in _facts(_case(case), capability, Path(own))], sys.stdout
         )

@@ -15,12 +15,14 @@ import thalweg
 from thalweg.formula import Hyper, Sum
 from thalweg.optim import Optimizer
 
+pytestmark = pytest.mark.slow  # test_interpreted_optimizers.py has a few fast ones, test_gpu_host.py the host's side
+
 Make = Callable[[list[torch.nn.Parameter]], Optimizer]
 Weights = list[torch.nn.Parameter]
 SIZES = ((3, 5), (1000,), ())
 WITH_SKIP = [
     {"nonfinite": "skip"},
-    pytest.param({"nonfinite": "skip", "clip_norm": 0.5, "clip_value": 1.0}, marks=pytest.mark.slow),
+    {"nonfinite": "skip", "clip_norm": 0.5, "clip_value": 1.0},
     {"nonfinite": "skip", "clip_norm": 0.1, "clip_scope": "tensor"},
 ]
 
@@ -182,7 +184,7 @@ def test_a_scaler_that_finds_infinity(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, *(pytest.param(each, marks=pytest.mark.slow) for each in ({"clip_norm": 0.5}, {"nonfinite": "skip"}))],
+    [{}, {"clip_norm": 0.5}, {"nonfinite": "skip"}],
     ids=str,
 )
 @pytest.mark.parametrize("rule", [thalweg.Muon, thalweg.SOAP])

@@ -20,6 +20,8 @@ from thalweg.formula.triton_between import ROWS, Between, Total
 from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 from thalweg.rules import BY_WEIGHT
 
+pytestmark = pytest.mark.slow  # what they do to a step is in test_interpreted_optimizers.py
+
 NO_TILES = np.zeros((0, 3), np.int64)
 
 

@@ -72,6 +72,32 @@ class DeviceKernel:
         return triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
 
 
+_PROBE = """@triton.jit
+def probe(x):
+    tl.store(x, sqrt(tl.load(x)))
+"""
+
+
+@cache
+def problem(capability: int) -> str | None:
+    """Why Triton, which is installed, compiles nothing for GPUs of a compute capability, in words; None if it does.
+
+    A kernel of one line is compiled: an installation may be broken, or older than the GPU. It takes 0.2 s; where Triton
+    has kept it from another process, 3 ms.
+    """
+    try:
+        DeviceKernel("probe", module(_PROBE), {"x": "*fp32"}, {}).compiled(capability)
+    except (
+        Exception
+    ) as error:  # of Triton, of LLVM in it, of NVIDIA's assembler, of a compiler or folder that is not there
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"Triton cannot compile for it ({said[:_SAID].rstrip()}{'...' if len(said) > _SAID else ''})"
+    return None
+
+
+_SAID = 160
+"""Characters of what Triton says: its errors go on with the whole kernel."""
+
 _numbers = count(1)
 
 

@@ -18,6 +18,7 @@ from weakref import WeakSet
 import torch
 from numpy.typing import NDArray
 
+from thalweg.formula import triton_kernel
 from thalweg.formula.triton_kernel import DeviceKernel
 
 from .devices import Argument, Device, Table
@@ -32,7 +33,12 @@ _FORMATS = {"i64": "q", "fp32": "f4x", "fp64": "d"}
 
 
 def problem(where: torch.device) -> str | None:
-    """Why a GPU's kernels cannot be run, in words; None if they can."""
+    """Why a GPU's kernels cannot be run, in words; None if they can.
+
+    The first time that it is asked for GPUs of a compute capability, a kernel is compiled.
+    """
+    if not triton_kernel.installed():
+        return "Triton, which compiles them, is not installed"
     if torch.version.hip is not None:
         return "it is no NVIDIA GPU"
     if not torch.cuda.is_available():
@@ -40,7 +46,7 @@ def problem(where: torch.device) -> str | None:
     major, minor = torch.cuda.get_device_capability(where)
     if 10 * major + minor < LEAST_CAPABILITY:
         return f"its compute capability is {major}.{minor}, and kernels are for 8.0 and later"
-    return driver_problem()
+    return driver_problem() or _compilers().submit(triton_kernel.problem, 10 * major + minor).result()
 
 
 def driver_problem() -> str | None:

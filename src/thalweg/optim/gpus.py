@@ -5,8 +5,6 @@ from threading import Lock
 
 import torch
 
-from thalweg.formula import triton_kernel
-
 from .cuda import CudaDevice, problem
 from .devices import Device
 
@@ -21,8 +19,11 @@ def device_of(where: torch.device) -> Device | None:
         return _device_of(where)
 
 
+def why_not(where: torch.device) -> str | None:
+    """Why a GPU of a kind that kernels are for runs none, in words; None of another device, and of one that does."""
+    return problem(where) if where.type == "cuda" else None
+
+
 @cache
 def _device_of(where: torch.device) -> Device | None:
-    if where.type != "cuda" or not triton_kernel.installed():
-        return None
-    return CudaDevice(where) if problem(where) is None else None
+    return CudaDevice(where) if where.type == "cuda" and problem(where) is None else None

@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from threading import RLock
 from typing import Any, ClassVar, overload
 
@@ -131,8 +132,9 @@ class Optimizer(torch.optim.Optimizer):
 
     @_plan.setter
     def _plan(self, plan: Plan | None) -> None:
-        self._stepper.settle()
-        self._stepper.plan = plan
+        with self._lock:
+            self._stepper.settle()
+            self._stepper.plan = plan
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
@@ -213,6 +215,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        vars(self).setdefault("_lock", RLock())
         if "_stepper" in vars(self):  # a checkpoint is loaded, and says nothing of steps that were left out
             self._skipped = self.skipped_steps
         self._stepper = Stepper()
@@ -221,7 +224,6 @@ class Optimizer(torch.optim.Optimizer):
         absent = (("_telemetry", None), ("_swapped", False), ("_checked", ()), ("_windows", None))  # after unpickling
         for kept, value in absent:
             vars(self).setdefault(kept, value)
-        vars(self).setdefault("_lock", RLock())
         vars(self).setdefault("_rules", Rules(type(self)))
         self._rules.write(self.param_groups, self.defaults)
         self._keep_readouts(self.param_groups)
@@ -244,13 +246,14 @@ class Optimizer(torch.optim.Optimizer):
 
     def _watch_state(self, state: WatchedState) -> None:
         self.state: WatchedState = state
-        state.settle = self._stepper.settle
+        state.settle = partial(_settle, self._lock, self._stepper)
 
     @property
     def skipped_steps(self) -> int:
         """How many steps were left out, by ``nonfinite="skip"`` or by a scaler; on a GPU this waits for it."""
-        self._stepper.settle()
-        return self._skipped + self._stepper.left_out
+        with self._lock:
+            self._stepper.settle()
+            return self._skipped + self._stepper.left_out
 
     @property
     def schedule(self) -> Mapping[str, Schedule]:
@@ -527,6 +530,12 @@ class Optimizer(torch.optim.Optimizer):
 
 
 _OPTIONS = operator.attrgetter(*surface.WHOLE)
+
+
+def _settle(lock: RLock, stepper: Stepper) -> None:
+    """For whoever looks at states, maybe in another thread than steps are taken in; it does not hold the optimizer."""
+    with lock:
+        stepper.settle()
 
 
 def _observed(optimizer: Optimizer) -> bool:
