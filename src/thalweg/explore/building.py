@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from html import escape
 from importlib.resources import files
 from itertools import product
 from string import Template
@@ -18,7 +19,7 @@ from thalweg.rules import CATALOGUE
 from thalweg.view.palette import COLOURS
 
 from . import claims
-from .figure import Control, Figure, Form
+from .figure import Control, Derivation, Figure, Form, Words
 from .figures import figures
 from .formulas import shown_formulas
 from .norm_formulas import FUNCTIONS as NORM_FUNCTIONS
@@ -113,7 +114,23 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "data": figure.data,
         "words": {name: words._asdict() for name, words in figure.words.items()},
         "claims": claims.links(figure.name),
+        "question": _said(figure.question),
+        "answer": _said(figure.answer),
+        "thread": _said(figure.thread),
+        "derivation": _derivation(figure.derivation),
     }
+
+
+def _said(words: Words | None) -> dict[str, str] | None:
+    return words._asdict() if words else None
+
+
+def _derivation(derivation: Derivation | None) -> dict[str, Any] | None:
+    """Its title in each language, and its steps, HTML in each language."""
+    if derivation is None:
+        return None
+    steps = [Words(*(f"<p>{escape(said)}</p>{mathml}" for said in words)) for words, mathml in derivation.steps]
+    return {**derivation.title._asdict(), "steps": [each._asdict() for each in steps]}
 
 
 def _control(control: Control) -> dict[str, Any]:
