@@ -12,7 +12,7 @@ from typing import Any
 from thalweg import __version__
 from thalweg.claims.outcome import Outcome
 from thalweg.formula import Rule
-from thalweg.formula.compose import tested, usual_switches
+from thalweg.formula.compose import tested
 from thalweg.formula.javascript import form
 from thalweg.formula.rule import hypers, inner
 from thalweg.rules import CATALOGUE
@@ -161,7 +161,7 @@ def _made(form_: Form) -> Iterator[tuple[str, str]]:
     """The rule's JavaScript with each of the tested hyperparameters 0 and not 0."""
     rule, names = form_.rule, tested(form_.rule)
     for on in product((False, True), repeat=len(names)):
-        switches = {**usual_switches(rule), **form_.switches, **dict(zip(names, on, strict=True))}
+        switches = {**form_.switches, **dict(zip(names, on, strict=True))}
         yield "".join("01"[each] for each in on), form(rule, switches, form_.decay)
 
 
