@@ -22,7 +22,7 @@ from . import claims
 from .figure import Control, Derivation, Figure, Form, Words
 from .figures import figures
 from .formulas import FRENCH, shown_formulas, typeset_forms
-from .letters import swapped
+from .letters import exchanged
 from .norm_formulas import FUNCTIONS as NORM_FUNCTIONS
 from .surfaces import SURFACES
 from .words import SECTIONS, WORDS
@@ -117,7 +117,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "see": figure.see._asdict(),
         "controls": [_control(each) for each in figure.controls],
         "formulas": shown_formulas(figure),
-        "letters": swapped(typeset_forms(figure)),
+        "letters": exchanged(typeset_forms(figure)),
         "data": figure.data,
         "words": {name: words._asdict() for name, words in figure.words.items()},
         "claims": claims.links(figure.name),

@@ -7,8 +7,8 @@ from thalweg.formula.rule import decay_kind, hypers
 from thalweg.formula.text import usual_story
 from thalweg.formula.typeset import WORDS, mathml_of
 
+from . import letters
 from .figure import Figure, Form
-from .letters import PAGE, lecture
 
 # What stands around a word that is to be said in the page's language.
 MARKS = ("⟦", "⟧")
@@ -39,7 +39,7 @@ def shown_formulas(figure: Figure) -> list[dict[str, Any]]:
     set_here = {control.name for control in figure.controls}
     rules = []
     for form in typeset_forms(figure):
-        own, lectures = (_typeset(form, set_here, letters) for letters in (PAGE, {**PAGE, **lecture(form)}))
+        own, lectures = (_typeset(form, set_here, of(form)) for of in (letters.page, letters.lecture))
         other = {} if lectures == own else {"lecture": lectures}
         rules.append({"title": form.title._asdict(), "mathml": own, **other})
     return [*rules, *({"title": title._asdict(), "mathml": mathml} for title, mathml in figure.formulas)]
@@ -50,7 +50,7 @@ def typeset_forms(figure: Figure) -> list[Form]:
     return [form for form in figure.forms if figure.shown is None or form.label in figure.shown]
 
 
-def _typeset(form: Form, set_here: Collection[str], letters: Mapping[str, str]) -> str:
+def _typeset(form: Form, set_here: Collection[str], printed: Mapping[str, str]) -> str:
     kind = form.decay or decay_kind(form.rule)
     # Decay that is 0 unless somebody sets it is left out, as in the papers.
     given = hypers(form.rule).get("weight_decay")
@@ -65,4 +65,4 @@ def _typeset(form: Form, set_here: Collection[str], letters: Mapping[str, str]) 
         clip_norm=form.clip == "norm",
         fixed={name: 0.0 for name in unused if hypers(form.rule)[name].default == 0 and name != "weight_decay"},
     )
-    return mathml_of(told, {word: "".join((MARKS[0], word, MARKS[1])) for word in WORDS}, letters)
+    return mathml_of(told, {word: "".join((MARKS[0], word, MARKS[1])) for word in WORDS}, printed)
