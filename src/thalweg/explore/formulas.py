@@ -1,13 +1,28 @@
 """The formulas beside a figure, typeset."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from thalweg.formula import Rule
 from thalweg.formula.rule import decay_kind, hypers
 from thalweg.formula.text import usual_story
 from thalweg.formula.typeset import WORDS, mathml_of
+from thalweg.rules import NAG, Adagrad, Momentum, RMSprop
 
 from .figure import Figure, Form, Words
+
+# One symbol for one thing on the whole page, where rules have words or letters of their own: m is an average of
+# gradients, or their sum; v an average of their squares; G the sum of the squares.
+NAMES: Mapping[type[Rule], Mapping[str, str]] = {
+    Momentum: {"v": "m"},
+    NAG: {"b": "m"},
+    Adagrad: {"total": "G"},
+    RMSprop: {"scaled": "u"},
+}
+# What the chain calls its own; tau is the limit of both clips.
+OF_CHAIN = {
+    "clip_value": "tau", "clip_norm": "tau", "clip_eps": "epsilon", "clip_scale": "s", "squares": "q",
+}  # fmt: skip
 
 # In French, what the typeset formulas say in words.
 FRENCH = {
@@ -52,4 +67,5 @@ def _typeset(form: Form, set_here: Collection[str]) -> Words:
         clip_norm=form.clip == "norm",
         fixed={name: 0.0 for name in unused if hypers(form.rule)[name].default == 0 and name != "weight_decay"},
     )
-    return Words(mathml_of(told), mathml_of(told, {word: FRENCH[word] for word in WORDS}))
+    names = {**OF_CHAIN, **NAMES.get(form.rule, {})}
+    return Words(mathml_of(told, None, names), mathml_of(told, {word: FRENCH[word] for word in WORDS}, names))

@@ -8,7 +8,7 @@ from html import escape
 
 from .expression import LEAVES, NAMED, Expression
 from .layout import IN_LINE, Mathematics, alternate, laid_out, printed
-from .symbols import GREEK, USUAL, Symbol, symbols
+from .symbols import GREEK, USUAL, Symbol, symbol, symbols
 from .text import SCOPES, Line, Story, sections
 
 # Rows have the index i, columns j: a sum over a row is one over j.
@@ -59,12 +59,17 @@ def latex_lines(lines: Sequence[Line]) -> str:
     return _latex_aligned([" &".join(_spelled(line, notation)) for line in lines])
 
 
-def mathml_of(told: Story, words: Mapping[str, str] | None = None) -> str:
+def mathml_of(
+    told: Story, words: Mapping[str, str] | None = None, names: Mapping[str, str] | None = None
+) -> str:
     """A story as HTML: each section has its heading and a <math> element with its formulas; then follow `letters_of`.
 
     ``words``  what to say instead of some of `WORDS`.
+    ``names``  as what some names are printed: of several rules on one page, say, what is the same thing as one symbol.
     """
-    notation = _MathML(_symbols_of(told), words or {})
+    found = dict(_symbols_of(told))
+    found |= {name: symbol(printed) for name, printed in (names or {}).items() if name in found}
+    notation = _MathML(found, words or {})
     parts = [
         f"<p><small>{escape(notation.say(heading))}</small></p>\n{_aligned(lines, notation)}"
         for heading, lines in sections(told)
