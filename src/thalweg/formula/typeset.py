@@ -59,9 +59,7 @@ def latex_lines(lines: Sequence[Line]) -> str:
     return _latex_aligned([" &".join(_spelled(line, notation)) for line in lines])
 
 
-def mathml_of(
-    told: Story, words: Mapping[str, str] | None = None, names: Mapping[str, str] | None = None
-) -> str:
+def mathml_of(told: Story, words: Mapping[str, str] | None = None, names: Mapping[str, str] | None = None) -> str:
     """A story as HTML: each section has its heading and a <math> element with its formulas; then follow `letters_of`.
 
     ``words``  what to say instead of some of `WORDS`.
@@ -99,8 +97,7 @@ def _aligned(lines: Sequence[Line], notation: Mathematics) -> str:
     rows = (_spelled(line, notation) for line in lines)
     right, left = ("right", "; padding-right: 0"), ("left", "; padding-left: 0")
     cells = (f"<mtr>{_cell(name, *right)}{_cell(value, *left)}</mtr>" for name, value in rows)
-    style = f"font-family: {_FONTS}; width: fit-content; margin-inline: 1em"
-    return f'<math display="block" style="{style}"><mtable displaystyle="true">{"".join(cells)}</mtable></math>'
+    return f'<math display="block" style="{STYLE}"><mtable displaystyle="true">{"".join(cells)}</mtable></math>'
 
 
 def _symbols_of(told: Story) -> Mapping[str, Symbol]:
@@ -218,6 +215,8 @@ _ABOVE = {"hat": "\u02c6", "bar": "\u00af", "tilde": "\u02dc"}
 
 # The system's own mathematics font may be none, and then nothing stretches.
 _FONTS = "STIX Two Math, Latin Modern Math, Cambria Math, DejaVu Math TeX Gyre, math"
+STYLE = f"font-family: {_FONTS}; width: fit-content; margin-inline: 1em"
+"""Of a <math> element on lines of its own."""
 
 
 def _cell(content: str, side: str, more: str = "") -> str:

@@ -1,5 +1,6 @@
 """Adam's bias correction on and off, and the size of its step."""
 
+from thalweg.explore.derivations import ADAM
 from thalweg.explore.figure import Choice, Figure, Form, Slider, Words, steps
 from thalweg.explore.reading import corrected
 from thalweg.rules import Adam
@@ -57,6 +58,7 @@ FIGURE = Figure(
         ),
     ),
     shown=("adam",),
+    derivation=ADAM,
     functions={"corrected": corrected(Adam)},
     words={
         "m": Words("m and m̂: the gradient's mean", "m et m̂ : moyenne du gradient"),

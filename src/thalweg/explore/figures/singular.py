@@ -9,10 +9,10 @@ FIGURE = Figure(
     section="schemes",
     title=Words("Muon: every direction alike", "Muon : toutes les directions à égalité"),
     see=Words(
-        "Muon divides a matrix of averaged gradients by its norm, then multiplies it by itself so that each singular "
+        "Muon divides a matrix M of averaged gradients by its norm, then multiplies it by itself so that each singular "
         "value σ becomes aσ + bσ³ + cσ⁵, step after step on its way to 1. Drag the values; choose another list of "
         "(a, b, c).",
-        "Muon divise une matrice de gradients moyennés par sa norme, puis la multiplie par elle-même de sorte que "
+        "Muon divise une matrice M de gradients moyennés par sa norme, puis la multiplie par elle-même de sorte que "
         "chaque valeur singulière σ devienne aσ + bσ³ + cσ⁵, pas après pas, en route vers 1. Déplacez les valeurs ; "
         "choisissez une autre liste de (a, b, c).",
     ),
@@ -49,10 +49,10 @@ FIGURE = Figure(
     words={
         "each": Words("Each singular value", "Chaque valeur singulière"),
         "map": Words("What becomes of every value", "Ce que devient chaque valeur"),
-        "refused": Words("A list that thalweg refuses", "Une liste que thalweg refuse"),
+        "refused": Words("A list that is refused: “aol”", "Une liste refusée : « aol »"),
         "this": Words("this step alone", "ce pas seul"),
         "all": Words("all steps so far", "tous les pas jusqu'ici"),
-        "before": Words("σ / ‖G‖, before the steps", "σ / ‖G‖, avant les pas"),
+        "before": Words("σ / ‖M‖, before the steps", "σ / ‖M‖, avant les pas"),
         "after": Words("after the steps", "après les pas"),
         "uphill": Words("up the gradient", "remonte le gradient"),
         "value": Words("singular value", "valeur singulière"),
@@ -66,10 +66,10 @@ FIGURE = Figure(
             "{after} fois la plus petite, contre {begun} fois au départ.",
         ),
         "why": Words(
-            "The refused list takes {from} to {to}: along that direction the step would go up the gradient. NVIDIA's "
-            "Emerging-Optimizers had it as “aol”.",
-            "La liste refusée envoie {from} en {to} : dans cette direction le pas remonterait le gradient. Elle vient "
-            "d'Emerging-Optimizers (NVIDIA), qui l'appelait « aol ».",
+            "“aol”, which NVIDIA's Emerging-Optimizers had, takes {from} to {to}: along that direction the step goes "
+            "up the gradient, so thalweg refuses such lists.",
+            "« aol », qui vient d'Emerging-Optimizers (NVIDIA), envoie {from} en {to} : dans cette direction le pas "
+            "remonte le gradient, et thalweg refuse de telles listes.",
         ),
     },
 )

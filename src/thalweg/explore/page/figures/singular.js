@@ -13,7 +13,7 @@ const singularPath = (value, entries) => {
 
 // What the first steps make of every value from 0 to 1.
 const singularMap = (entries) => {
-  const x = spaced(0, 1, 401);
+  const x = spaced(0, 1, 2001);
   return { x, y: x.map((each) => singularPath(each, entries).at(-1)) };
 };
 
@@ -29,13 +29,15 @@ figure("singular", {
     const now = paths.map((path) => path.at(-1));
     const uphill = refused.slice(0, state.steps);
     const wrong = begun.map((value) => singularPath(value, uphill).at(-1));
+    // The value that goes most uphill; where none of them does, 1.
     const worst = wrong.indexOf(Math.min(...wrong));
+    const turned = wrong[worst] < 0 ? [begun[worst], wrong[worst]] : [1, singularPath(1, uphill).at(-1)];
     const quotient = (values) => numberText(Math.max(...values) / Math.min(...values), 3);
     const note = [
       filled(wordsOf("note"), { steps, all: list.length, list: state.list, low: numberText(Math.min(...now), 3),
         high: numberText(Math.max(...now), 3), after: quotient(now), begun: quotient(begun) }),
-      ...(wrong[worst] < 0 ? [filled(wordsOf("why"),
-        { from: numberText(begun[worst], 3), to: numberText(wrong[worst], 3) })] : []),
+      ...(turned[1] < 0
+        ? [filled(wordsOf("why"), { from: numberText(turned[0], 3), to: numberText(turned[1], 3) })] : []),
     ].join(" ");
     const dots = (x, y) => x.map((each, i) => ({ kind: "dots", x: [each], y: [y[i]], colour: SINGULAR_COLOURS[i], r: 5 }));
     const all = singularMap(taken);
@@ -47,8 +49,8 @@ figure("singular", {
         {
           title: `${wordsOf("each")} · ${state.list}`, wide: true, ratio: 0.5, least: 250, alt: note,
           x: { from: -1.3, to: list.length + 0.3, ticks: upTo(list.length + 2).map((i) => i - 1),
-            name: (at) => (at < 0 ? "G" : at === 0 ? "÷‖G‖" : numberText(at)) },
-          y: { from: 5e-5, to: 2, log: true }, xlabel: wordsOf("step"), ylabel: "σ",
+            name: (at) => (at < 0 ? "M" : at === 0 ? "÷‖M‖" : numberText(at)) },
+          y: { from: 5e-5, to: 3, log: true }, xlabel: wordsOf("step"), ylabel: "σ",
           marks: [
             { kind: "across", y: 1 },
             { kind: "across", x: 0, colour: "--line" },
@@ -65,28 +67,30 @@ figure("singular", {
           title: wordsOf("map"), ratio: 0.75, alt: note, x: unit, y: around([0, 1.2, ...all.y, ...alone.y]),
           xlabel: wordsOf("before"), ylabel: wordsOf("after"),
           legend: [[wordsOf("all"), "--ink"], [wordsOf("this"), "--quiet", "5 4"]],
-          marks: [
+          key: [state.list, steps],
+          under: [
             { kind: "across", y: 1 },
-            { kind: "line", ...alone, colour: "--quiet", dash: "5 4", width: 1.5 },
-            { kind: "line", ...all, colour: "--ink" },
-            ...dots(begun, now),
+            { kind: "line", ...all, colour: "--ink", width: 1.25 },
+            { kind: "line", ...alone, colour: "--quiet", dash: "5 4" },
           ],
+          marks: dots(begun, now),
         },
         {
-          title: `${wordsOf("refused")} · “aol”`, ratio: 0.75, alt: note, x: unit, y: { from: -1.3, to: 1.5 },
+          title: wordsOf("refused"), ratio: 0.75, alt: note, x: unit, y: { from: -1.3, to: 1.5 },
           xlabel: wordsOf("before"), ylabel: wordsOf("after"), legend: [[wordsOf("all"), "--ink"]],
-          marks: [
+          key: uphill.length,
+          under: [
             { kind: "rect", x: [0, 1], y: [-1.3, 0], colour: "--c1", opacity: 0.14 },
             { kind: "text", x: 0.03, y: -1.15, text: wordsOf("uphill"), colour: "--quiet", size: 12 },
             { kind: "across", y: 1 },
-            { kind: "line", ...bad, colour: "--ink" },
-            ...dots(begun, wrong),
+            { kind: "line", ...bad, colour: "--ink", width: 1.25 },
           ],
+          marks: dots(begun, wrong),
         },
       ],
       note,
       table: {
-        heads: [wordsOf("value"), "G", wordsOf("norm"), `${wordsOf("step")} ${steps}`, wordsOf("aol")],
+        heads: [wordsOf("value"), "M", wordsOf("norm"), `${wordsOf("step")} ${steps}`, wordsOf("aol")],
         rows: state.values.map((value, i) => [`σ${"₁₂₃₄₅"[i]}`, SINGULAR_COLOURS[i], value, begun[i], now[i], wrong[i]]),
       },
     };
