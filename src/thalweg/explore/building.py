@@ -21,7 +21,8 @@ from thalweg.view.palette import COLOURS
 from . import claims
 from .figure import Control, Derivation, Figure, Form, Words
 from .figures import figures
-from .formulas import shown_formulas
+from .formulas import FRENCH, shown_formulas, typeset_forms
+from .letters import exchanged
 from .norm_formulas import FUNCTIONS as NORM_FUNCTIONS
 from .surfaces import SURFACES
 from .words import SECTIONS, WORDS
@@ -40,6 +41,10 @@ SCRIPTS = (
     "controls",
     "export",
     "python",
+    "telling",
+    "playing",
+    "overview",
+    "presenting",
     "app",
 )
 CLAIMS_SCRIPTS = ("words", "contours", "axes", "panel", "claims")
@@ -85,6 +90,7 @@ def script(figures: tuple[Figure, ...]) -> str:
             if any(each.section == section for each in figures)
         ],
         "FIGURES": [_figure(each) for each in figures],
+        "FORMULA_WORDS": {word: {"en": word, "fr": french} for word, french in FRENCH.items()},
         "CLAIMS": claims.FILE,
     }
     lines = [f"const {name} = {_json(value)};" for name, value in data.items()]
@@ -111,6 +117,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "see": figure.see._asdict(),
         "controls": [_control(each) for each in figure.controls],
         "formulas": shown_formulas(figure),
+        "letters": exchanged(typeset_forms(figure)),
         "data": figure.data,
         "words": {name: words._asdict() for name, words in figure.words.items()},
         "claims": claims.links(figure.name),

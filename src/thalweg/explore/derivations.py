@@ -15,7 +15,13 @@ def _of(*parts: str) -> str:
 def _part(part: str) -> str:
     if part.startswith("<"):
         return part
-    return f"<mi>{part}</mi>" if part in _LETTERS else f"<mn>{part}</mn>" if part[0].isdigit() else f"<mo>{part}</mo>"
+    return (
+        f"<mi>{part}</mi>"
+        if part in _LETTERS
+        else f"<mn>{part}</mn>"
+        if part[0].isdigit()
+        else f'<mo stretchy="false">{part}</mo>'
+    )
 
 
 def _below(letter: str, index: str, power: str = "") -> str:

@@ -5,10 +5,11 @@ A `Line` of the `text` reader is a tree, which `layout` lays out; the notations 
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 from .expression import LEAVES, NAMED, Expression
 from .layout import IN_LINE, Mathematics, alternate, laid_out, printed
-from .symbols import GREEK, USUAL, Symbol, symbol, symbols
+from .symbols import GREEK, USUAL, Symbol, symbols
 from .text import SCOPES, Line, Story, sections
 
 # Rows have the index i, columns j: a sum over a row is one over j.
@@ -59,26 +60,32 @@ def latex_lines(lines: Sequence[Line]) -> str:
     return _latex_aligned([" &".join(_spelled(line, notation)) for line in lines])
 
 
-def mathml_of(told: Story, words: Mapping[str, str] | None = None, names: Mapping[str, str] | None = None) -> str:
+def mathml_of(
+    told: Story, words: Mapping[str, str] | None = None, letters: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """A story as HTML: each section has its heading and a <math> element with its formulas; then follow `letters_of`.
 
-    ``words``  what to say instead of some of `WORDS`.
-    ``names``  as what some names are printed: of several rules on one page, say, what is the same thing as one symbol.
+    ``words``    what to say instead of some of `WORDS`.
+    ``letters``  what to print for some names instead of what they are usually printed as.
     """
-    found = dict(_symbols_of(told))
-    found |= {name: symbol(printed) for name, printed in (names or {}).items() if name in found}
-    notation = _MathML(found, words or {})
+    notation = _MathML(_symbols_of(told, letters), words or {})
     parts = [
         f"<p><small>{escape(notation.say(heading))}</small></p>\n{_aligned(lines, notation)}"
         for heading, lines in sections(told)
     ]
-    letters = (f"<math><mi>{letter}</mi></math> = <code>{name}</code>" for name, letter in letters_of(told).items())
-    return "\n".join([*parts, f"<p><small>{', '.join(letters)}</small></p>"])
+    listed = letters_of(told, letters).items()
+    legend = ", ".join(f"<math><mi>{letter}</mi></math> = <code>{name}</code>" for name, letter in listed)
+    return "\n".join([*parts, f"<p><small>{legend}</small></p>"])
 
 
-def letters_of(told: Story) -> dict[str, str]:
-    """The hyperparameters that are printed as another letter than their name says, each with it: lr is eta."""
-    return {name: each.letter for name, each in _symbols_of(told).items() if each == Symbol(USUAL.get(name, ""))}
+def letters_of(told: Story, letters: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """The hyperparameters that are printed as another letter than their name says, each with it: lr is eta.
+
+    ``letters``  what is printed for some names instead, as for `mathml_of`.
+    """
+    chosen = {**USUAL, **{name: letter for name, letter in letters.items() if name in told.numbers}}
+    found = _symbols_of(told, letters)
+    return {name: each.letter for name, each in found.items() if each == Symbol(chosen.get(name, ""))}
 
 
 def _spelled(line: Line, notation: Mathematics) -> tuple[str, str]:
@@ -100,11 +107,11 @@ def _aligned(lines: Sequence[Line], notation: Mathematics) -> str:
     return f'<math display="block" style="{STYLE}"><mtable displaystyle="true">{"".join(cells)}</mtable></math>'
 
 
-def _symbols_of(told: Story) -> Mapping[str, Symbol]:
-    return _symbols(line for _, lines in sections(told) for line in lines)
+def _symbols_of(told: Story, letters: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, Symbol]:
+    return _symbols((line for _, lines in sections(told) for line in lines), letters)
 
 
-def _symbols(lines: Iterable[Line]) -> Mapping[str, Symbol]:
+def _symbols(lines: Iterable[Line], letters: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, Symbol]:
     names: dict[str, None] = {}
 
     def visit(e: Expression) -> None:
@@ -118,7 +125,7 @@ def _symbols(lines: Iterable[Line]) -> Mapping[str, Symbol]:
         if line.name:  # the head of a repeat has none
             names[line.name] = None
         visit(line.value)
-    return symbols(names)
+    return symbols(names, letters)
 
 
 # -- LaTeX
