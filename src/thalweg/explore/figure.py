@@ -129,6 +129,22 @@ class Figure:
     derivation: Derivation | None = None
 
 
+# As the papers spell them; otherwise a rule is called as its class.
+_SPELT = {"Adagrad": "AdaGrad", "RMSprop": "RMSProp"}
+
+
+def spelt(text: str) -> str:
+    """A text in which rules are called as everywhere on the page."""
+    for name, theirs in _SPELT.items():
+        text = text.replace(name, theirs)
+    return text
+
+
+def title(rule: type[Rule]) -> Words:
+    """A rule's name for readers."""
+    return Words(spelt(rule.__name__), spelt(rule.__name__))
+
+
 def rate(name: str, low: float, high: float, start: float, of: Words | None = None) -> Slider:
     """A slider for a learning rate; ``of``: whose."""
     label = Words("learning rate η", "taux d'apprentissage η")

@@ -104,8 +104,7 @@ def _aligned(lines: Sequence[Line], notation: Mathematics) -> str:
     rows = (_spelled(line, notation) for line in lines)
     right, left = ("right", "; padding-right: 0"), ("left", "; padding-left: 0")
     cells = (f"<mtr>{_cell(name, *right)}{_cell(value, *left)}</mtr>" for name, value in rows)
-    style = f"font-family: {_FONTS}; width: fit-content; margin-inline: 1em"
-    return f'<math display="block" style="{style}"><mtable displaystyle="true">{"".join(cells)}</mtable></math>'
+    return f'<math display="block" style="{STYLE}"><mtable displaystyle="true">{"".join(cells)}</mtable></math>'
 
 
 def _symbols_of(told: Story, letters: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, Symbol]:
@@ -223,6 +222,8 @@ _ABOVE = {"hat": "\u02c6", "bar": "\u00af", "tilde": "\u02dc"}
 
 # The system's own mathematics font may be none, and then nothing stretches.
 _FONTS = "STIX Two Math, Latin Modern Math, Cambria Math, DejaVu Math TeX Gyre, math"
+STYLE = f"font-family: {_FONTS}; width: fit-content; margin-inline: 1em"
+"""Of a <math> element on lines of its own."""
 
 
 def _cell(content: str, side: str, more: str = "") -> str:

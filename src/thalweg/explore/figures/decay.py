@@ -25,6 +25,20 @@ FIGURE = Figure(
         "Pour la descente de gradient, c'est une seule et même chose. Avec momentum les chemins diffèrent, pas "
         "l'arrivée. Avec Adam l'arrivée aussi : L2 passe par la normalisation et touche à peine la coordonnée raide y.",
     ),
+    question=Words(
+        "Set λ = 1 and 400 steps: where does gradient descent end?",
+        "Mettez λ = 1 et 400 pas : où la descente de gradient finit-elle ?",
+    ),
+    answer=Words(
+        "At x = 2 / (1 + λ) = 1 and y = 30 / (20 + λ) = 1.429: the flat coordinate gives way, the steep one hardly.",
+        "En x = 2 / (1 + λ) = 1 et y = 30 / (20 + λ) = 1,429 : la coordonnée plate cède, la raide à peine.",
+    ),
+    thread=Words(
+        "A rule goes where the loss is low on the examples it has seen; small weights generalise better (Krogh & "
+        "Hertz 1991), so one pulls them towards 0.",
+        "Une règle va là où la perte est basse sur les exemples vus ; de petits poids généralisent mieux (Krogh et "
+        "Hertz 1991), alors on les tire vers 0.",
+    ),
     controls=(
         Slider("lambda", Words("weight decay λ", "weight decay λ"), 0.01, 2.0, 0.5, log=True),
         steps(400, 200),

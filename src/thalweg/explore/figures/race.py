@@ -1,6 +1,6 @@
 """Every rule of the catalogue on one surface, each with its own learning rate."""
 
-from thalweg.explore.figure import Choice, Figure, Form, Numbers, Several, Slider, Words, rate, steps
+from thalweg.explore.figure import Choice, Figure, Form, Numbers, Several, Slider, Words, rate, steps, title
 from thalweg.explore.rates import LOWEST, RACE_SURFACES, RATES
 from thalweg.explore.surfaces import SURFACES
 from thalweg.formula.rule import of_matrices
@@ -19,8 +19,7 @@ FAMILIES = {
 
 
 def _title(label: str) -> Words:
-    name = RACING[label].__name__
-    return Words("Gradient descent", "Descente de gradient") if label == "sgd" else Words(name, name)
+    return Words("Gradient descent", "Descente de gradient") if label == "sgd" else title(RACING[label])
 
 
 def _family(family: str) -> Several:
@@ -49,6 +48,21 @@ FIGURE = Figure(
         "Chaque règle part avec le meilleur taux d'une même grille pour cette surface : toutes ont eu droit à la même "
         "recherche. Changez un taux : il compte plus que la règle. Qui mène dépend du pas, du départ et de la surface. "
         "Shampoo, SOAP, Muon et NorMuon ne courent pas : ils transforment des matrices, et un point n'en est pas une.",
+    ),
+    question=Words(
+        "Divide the rates of RMSProp and Adam by ten: after how many steps is their loss below 0.01, and after how "
+        "many before?",
+        "Divisez par dix les taux de RMSProp et d'Adam : après combien de pas leur perte passe-t-elle sous 0,01, et "
+        "après combien avant ?",
+    ),
+    answer=Words(
+        "RMSProp after 247 steps instead of 8, Adam after 70 instead of 51.",
+        "RMSProp après 247 pas au lieu de 8, Adam après 70 au lieu de 51.",
+    ),
+    thread=Words(
+        "By now there are many rules; here all that a point of the plane allows run side by side, each with its own "
+        "rate.",
+        "Voilà bien des règles ; ici courent toutes celles qu'un point du plan permet, chacune avec son propre taux.",
     ),
     controls=(
         Choice(
