@@ -272,6 +272,7 @@ def complaints(there):
 def test_nothing_stands_in_anyone_s_way(visit, name, scheme):
     there = visit(f"#{name}", viewport=DESK, color_scheme=scheme)
     there.page.locator("#program-button").click()
+    there.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     for viewport in (DESK, PHONE):
         there.page.set_viewport_size(viewport)
         quiet(there)

@@ -82,7 +82,7 @@ const remember = () => {
 
 // A formula that is wider than its place scrolls, also by keyboard.
 const reachable = () => {
-  document.querySelectorAll("#formulas section, #derivation math").forEach((each) => {
+  document.querySelectorAll("#formulas section, #derivation div").forEach((each) => {
     if (each.scrollWidth > each.clientWidth) each.setAttribute("tabindex", "0"); else each.removeAttribute("tabindex");
   });
 };
