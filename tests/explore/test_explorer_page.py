@@ -307,8 +307,8 @@ def test_first_panel_and_first_slider_are_in_one_view(visit, where, lang):
         assert max(rights) <= size["width"], name
         assert max(bottoms) <= size["height"], name
         assert there.page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
-        visible = there.page.locator("header, #menu, #see, #note, .take, #formulas-box, #thread").locator("visible=true")
-        assert (visible.count() == 0) == (where == "embed"), name
+        around = there.page.locator("header, #menu, #see, #note, .take, #formulas-box, #thread")
+        assert (around.locator("visible=true").count() == 0) == (where == "embed"), name
     if lang == "en":
         assert complaints(there) == []
 

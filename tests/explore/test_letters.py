@@ -14,8 +14,8 @@ LETTERS = {
     "w": "the weights", "g": "the gradient", "d": "the step", "t": "the step's number",
     "m": "a sum or an average of gradients", "v": "an average of their squares", "G": "the sum of their squares",
     "u": "a gradient divided", "c": "a correction of bias", "s": "the clip's factor",
-    "η": "learning rate", "μ": "momentum", "α": "memory", "β": "memory", "λ": "weight decay", "ε": "eps", "τ": "the limit",
-    "‖g‖": "norm", "‖g‖²": "its square",
+    "η": "learning rate", "μ": "momentum", "α": "memory", "β": "memory", "λ": "weight decay", "ε": "eps",
+    "τ": "the limit", "‖g‖": "norm", "‖g‖²": "its square",
 }  # fmt: skip
 FUNCTIONS = {"clip", "min", "sign"}
 
