@@ -3,6 +3,7 @@
 from thalweg.formula.derivative import simple
 from thalweg.formula.expression import Expression, number, rebuilt, weight
 from thalweg.formula.javascript import function
+from thalweg.formula.matrices import norm, transpose
 from thalweg.formula.rule import hypers
 from thalweg.formula.text import Line
 from thalweg.formula.typeset import mathml_lines
@@ -48,8 +49,15 @@ def _of_one_number(e: Expression) -> Expression:
 
 
 def typeset() -> str:
-    """The step of a matrix, and what it does to a singular value, as MathML."""
-    a, b, c = map(number, "abc")
-    x, sigma = weight("X"), number("sigma")
-    on_matrices = Line("X", newton_schulz(x, a, b, c), stored=True)
-    return mathml_lines([on_matrices, Line("sigma", a * sigma + b * sigma**3 + c * sigma**5, stored=True)])
+    """What a matrix M is divided by, the step, and what it does to a singular value, as MathML."""
+    a, b, c, sigma = map(number, ("a", "b", "c", "sigma"))
+    m, x = weight("M"), weight("X")
+    square = x @ transpose(x)
+    told = rebuilt(newton_schulz(x, a, b, c), {square: weight("Y")}, simple)
+    lines = [
+        Line("X", m / added(SAFETY * norm(m), number("eps"))),
+        Line("Y", square),
+        Line("X", told, stored=True),
+        Line("sigma", a * sigma + b * sigma**3 + c * sigma**5, stored=True),
+    ]
+    return mathml_lines(lines) + "<p><small><math><mi>ε</mi></math> = <code>eps</code></small></p>"

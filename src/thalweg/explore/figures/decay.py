@@ -23,7 +23,7 @@ FIGURE = Figure(
         "Small weights overfit less (Krogh & Hertz 1991). Under gradient descent the two ways to them are one and the "
         "same. Under momentum the paths differ, the end does not. Under Adam even the end differs: L2 passes through "
         "the scaling and hardly touches the steep coordinate y.",
-        "De petits poids limitent le surapprentissage (Krogh et Hertz 1991). Pour la descente de gradient, les deux "
+        "De petits poids limitent le sur-apprentissage (Krogh et Hertz 1991). Pour la descente de gradient, les deux "
         "voies sont une seule et même chose. Avec momentum les chemins diffèrent, pas l'arrivée. Avec Adam l'arrivée "
         "aussi : L2 passe par la normalisation et touche à peine la coordonnée raide y.",
     ),
@@ -36,8 +36,8 @@ FIGURE = Figure(
         "En x = 2 / (1 + λ) = 1 et y = 30 / (20 + λ) = 1,429 : la coordonnée plate cède, la raide à peine.",
     ),
     thread=Words(
-        "A rule goes wherever the loss on the examples leads; what one wants beside that, small weights say, is for the "
-        "penalty.",
+        "A rule goes wherever the loss on the examples leads; what else one wants, such as small weights, is the "
+        "penalty's affair.",
         "Une règle va là où mène la perte sur les exemples ; ce que l'on veut en plus, comme de petits poids, c'est "
         "l'affaire de la pénalité.",
     ),

@@ -7,7 +7,7 @@ from thalweg.rules.orthogonalising import LISTS
 FIGURE = Figure(
     name="singular",
     section="schemes",
-    title=Words("Muon: every direction alike", "Muon : toutes les directions à égalité"),
+    title=Words("Muon: every direction alike", "Muon : toutes les directions à égalité"),
     see=Words(
         "Muon divides a matrix M of averaged gradients by its norm, then multiplies it by itself so that each singular "
         "value σ becomes aσ + bσ³ + cσ⁵, step after step on its way to 1. Drag the values; choose another list of "
