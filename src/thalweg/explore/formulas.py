@@ -32,9 +32,10 @@ FRENCH = {
 
 
 def shown_formulas(figure: Figure) -> list[dict[str, Any]]:
-    """Title and MathML of each: the rules', in the page's letters and, where others, the ``lecture``'s; then the figure's own.
+    """Title and MathML of each: the rules', then the figure's own.
 
-    What the rules' formulas say in words stands in `MARKS`, for the page to say in its language.
+    The rules' stand in the page's letters and, if it has others, in the ``lecture``'s. What they say in words is in
+    `MARKS`, for the page to say in its language.
     """
     set_here = {control.name for control in figure.controls}
     rules = []

@@ -59,8 +59,9 @@ const draw = () => {
   }
   const look = lookOfPanels();
   views.forEach((view, i) => view.element.classList.toggle("wide", panels[i].wide ?? false));
-  views.forEach((view, i) => view.draw(panels[i], view.element.clientWidth, look));
-  reachable();
+  // All are measured before one is drawn, since a browser lays the page out anew to measure what has changed.
+  const widths = views.map((view) => view.element.clientWidth);
+  views.forEach((view, i) => view.draw(panels[i], widths[i], look));
   place("readout").innerHTML = found.table ? tableOf(found.table) : "";
   place("note").textContent = found.note ?? "";
   showText();
@@ -81,7 +82,7 @@ const remember = () => {
 
 // A formula that is wider than its place scrolls, also by keyboard.
 const reachable = () => {
-  document.querySelectorAll("#formulas section, #derivation math").forEach((each) => {
+  document.querySelectorAll("#formulas section, #derivation div").forEach((each) => {
     if (each.scrollWidth > each.clientWidth) each.setAttribute("tabindex", "0"); else each.removeAttribute("tabindex");
   });
 };
@@ -127,6 +128,7 @@ const showFigure = (shown) => {
   place("thread").innerHTML = threadOf(shown);
   place("play").hidden = !stepsOf(shown);
   place("rewind").hidden = !stepsOf(shown);
+  reachable();
   draw();
 };
 
@@ -264,7 +266,8 @@ const begin = () => {
   addEventListener("hashchange", () => open(readAddress(location.hash)));
   addEventListener("popstate", () => open(readAddress(location.hash)));
   new ResizeObserver(redraw).observe(place("panels"));
-  addEventListener("resize", redraw);
+  addEventListener("resize", () => { redraw(); reachable(); });
+  for (const id of ["formulas-box", "derivation-box"]) place(id).addEventListener("toggle", reachable);
   if (EMBEDDED) setMode("embed");
   open(readAddress(location.hash));
 };

@@ -17,7 +17,7 @@ const overviewOf = () => SECTIONS.map(({ title, names }) =>
 // The first panel of a figure, without its frame. Level lines stay as they are while it moves.
 const drawThumb = ({ figure, svg }, state) => {
   const [first] = drawingOf(figure, state).panels;
-  const panel = { ...first, bare: true, legend: [], least: 0 };
+  const panel = { ...first, bare: true, legend: [], least: first.ratio === 0 ? first.least : 0 };
   const at = laidOut(panel, THUMB);
   const [under, marks] = svg.children;
   if (!under.firstChild) {

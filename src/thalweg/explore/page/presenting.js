@@ -38,8 +38,7 @@ const leavePresenting = () => {
 };
 
 // What another page has to hold to show this very picture.
-const frameOf = () => {
-  const address = `${location.href.replace(/[?#].*/, "")}?embed=1${location.hash}`;
-  return `<iframe src="${escaped(address)}" title="${escaped(document.title)}" width="820" height="560"` +
-    ' style="border: 0; max-width: 100%" loading="lazy" allow="fullscreen; clipboard-write"></iframe>';
-};
+const frameOf = () => element("iframe", {
+  src: `${location.href.replace(/[?#].*/, "")}?embed=1${location.hash}`, title: document.title, width: 820, height: 560,
+  style: "border: 0; max-width: 100%", loading: "lazy", allow: "fullscreen",
+}).outerHTML;

@@ -30,7 +30,9 @@ const claimsOf = ({ claims }) => claims.map(({ name, statement, verdict }) =>
   `<li><a href="${CLAIMS}#${name}?lang=${language()}">${escaped(spoken(statement))}</a> ${escaped(spoken(verdict))}</li>`)
   .join("");
 
-const derivationOf = ({ derivation }) => derivation?.steps.map(spoken).join("") ?? "";
+// The steps are sentences and formulas, each of which scrolls where it is too wide.
+const derivationOf = ({ derivation }) =>
+  (derivation?.steps ?? []).map(spoken).join("").replaceAll("<math", "<div><math").replaceAll("</math>", "</math></div>");
 
 const menuOf = (shown) => {
   const entry = (name, words) =>
