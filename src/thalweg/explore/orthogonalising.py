@@ -1,14 +1,19 @@
 """What Newton-Schulz does to a singular value, for the page: the library's own text, of matrices of one number."""
 
+from typing import Any
+
 from thalweg.formula.derivative import simple
 from thalweg.formula.expression import Expression, number, rebuilt, weight
 from thalweg.formula.javascript import function
+from thalweg.formula.matrices import norm, transpose
 from thalweg.formula.rule import hypers
 from thalweg.formula.text import Line
 from thalweg.formula.typeset import mathml_lines
-from thalweg.rules.muon import Muon, added, newton_schulz
+from thalweg.rules import muon
 
-SAFETY, EPS = (float(hypers(Muon)[name].default) for name in ("safety", "eps"))
+# Rules are written without types.
+_LIBRARY: Any = muon
+SAFETY, EPS = (float(hypers(muon.Muon)[name].default) for name in ("safety", "eps"))
 
 # What NVIDIA-NeMo/Emerging-Optimizers had as "aol": made for matrices that another scaling has prepared (Boissin et al.
 # 2025, arXiv:2512.04632, whose authors have other numbers since), and offered without it. The library refuses it.
@@ -26,14 +31,14 @@ def step() -> str:
     The step multiplies matrices alone, so that it does to each singular value what it does to a matrix of one number.
     """
     names = ("x", "a", "b", "c")
-    return function(names, [_of_one_number(newton_schulz(*map(number, names)))])
+    return function(names, [_of_one_number(_LIBRARY.newton_schulz(*map(number, names)))])
 
 
 def divisor() -> str:
     """What Muon divides a matrix by before the steps, as JavaScript: ``(length, safety, eps) => [divisor]``."""
     names = ("length", "safety", "eps")
     length, safety, eps = map(number, names)
-    return function(names, [added(safety * length, eps)])
+    return function(names, [_LIBRARY.added(safety * length, eps)])
 
 
 def _of_one_number(e: Expression) -> Expression:
@@ -48,8 +53,15 @@ def _of_one_number(e: Expression) -> Expression:
 
 
 def typeset() -> str:
-    """The step of a matrix, and what it does to a singular value, as MathML."""
-    a, b, c = map(number, "abc")
-    x, sigma = weight("X"), number("sigma")
-    on_matrices = Line("X", newton_schulz(x, a, b, c), stored=True)
-    return mathml_lines([on_matrices, Line("sigma", a * sigma + b * sigma**3 + c * sigma**5, stored=True)])
+    """What a matrix M is divided by, the step, and what it does to a singular value, as MathML."""
+    a, b, c, sigma = map(number, ("a", "b", "c", "sigma"))
+    m, x = weight("M"), weight("X")
+    square = x @ transpose(x)
+    told = rebuilt(_LIBRARY.newton_schulz(x, a, b, c), {square: weight("Y")}, simple)
+    lines = [
+        Line("X", m / _LIBRARY.added(SAFETY * norm(m), number("eps"))),
+        Line("Y", square),
+        Line("X", told, stored=True),
+        Line("sigma", a * sigma + b * sigma**3 + c * sigma**5, stored=True),
+    ]
+    return mathml_lines(lines) + "<p><small><math><mi>ε</mi></math> = <code>eps</code></small></p>"

@@ -6,7 +6,7 @@ from thalweg.rules import SGD, Adagrad
 FIGURE = Figure(
     name="adagrad",
     section="schemes",
-    title=Words("AdaGrad: equal progress", "AdaGrad : un apprentissage uniforme"),
+    title=Words("AdaGrad: equal progress", "AdaGrad : un apprentissage uniforme"),
     see=Words(
         "Gradient descent privileges y, whose gradient is three times as large. AdaGrad divides each coordinate by the "
         "size of its own gradients: from the diagonal it goes straight, x and y side by side. Drag the starts.",

@@ -8,7 +8,7 @@ from thalweg.rules import Adam
 FIGURE = Figure(
     name="bias",
     section="schemes",
-    title=Words("Adam: bias correction", "Adam : correction du biais"),
+    title=Words("Adam: bias correction", "Adam : correction du biais"),
     see=Words(
         "Both averages start at 0, far below what they estimate; divided by 1 − βᵗ they are right from the first step. "
         "So Adam's step stays within about η. Without the correction the first steps are several times as long; after "

@@ -20,10 +20,12 @@ FIGURE = Figure(
     section="regularisation",
     title=Words("L2 or weight decay", "L2 ou weight decay"),
     see=Words(
-        "Under gradient descent the two are one and the same. Under momentum the paths differ, the end does not. Under "
-        "Adam even the end differs: L2 passes through the scaling and hardly touches the steep coordinate y.",
-        "Pour la descente de gradient, c'est une seule et même chose. Avec momentum les chemins diffèrent, pas "
-        "l'arrivée. Avec Adam l'arrivée aussi : L2 passe par la normalisation et touche à peine la coordonnée raide y.",
+        "Small weights overfit less (Krogh & Hertz 1991). Under gradient descent the two ways to them are one and the "
+        "same. Under momentum the paths differ, the end does not. Under Adam even the end differs: L2 passes through "
+        "the scaling and hardly touches the steep coordinate y.",
+        "De petits poids limitent le sur-apprentissage (Krogh et Hertz 1991). Pour la descente de gradient, les deux "
+        "voies sont une seule et même chose. Avec momentum les chemins diffèrent, pas l'arrivée. Avec Adam l'arrivée "
+        "aussi : L2 passe par la normalisation et touche à peine la coordonnée raide y.",
     ),
     question=Words(
         "Set λ = 1 and 400 steps: where does gradient descent end?",
@@ -34,10 +36,10 @@ FIGURE = Figure(
         "En x = 2 / (1 + λ) = 1 et y = 30 / (20 + λ) = 1,429 : la coordonnée plate cède, la raide à peine.",
     ),
     thread=Words(
-        "A rule goes where the loss is low on the examples it has seen; small weights generalise better (Krogh & "
-        "Hertz 1991), so one pulls them towards 0.",
-        "Une règle va là où la perte est basse sur les exemples vus ; de petits poids généralisent mieux (Krogh et "
-        "Hertz 1991), alors on les tire vers 0.",
+        "A rule goes wherever the loss on the examples leads; what else one wants, such as small weights, is the "
+        "penalty's affair.",
+        "Une règle va là où mène la perte sur les exemples ; ce que l'on veut en plus, comme de petits poids, c'est "
+        "l'affaire de la pénalité.",
     ),
     controls=(
         Slider("lambda", Words("weight decay λ", "weight decay λ"), 0.01, 2.0, 0.5, log=True),

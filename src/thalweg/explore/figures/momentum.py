@@ -35,8 +35,8 @@ FIGURE = Figure(
             "velocity",
             Words("velocity", "vitesse"),
             {
-                "average": Words("an average: m ← μm + (1 − μ)g", "une moyenne : m ← μm + (1 − μ)g"),
-                "sum": Words("a sum: m ← μm + g", "une somme : m ← μm + g"),
+                "average": Words("average: m ← μm + (1 − μ)g", "moyenne : m ← μm + (1 − μ)g"),
+                "sum": Words("sum: m ← μm + g", "somme : m ← μm + g"),
             },
             "average",
             brings={"average": {"lr": 0.2}, "sum": {"lr": 0.02}},

@@ -6,7 +6,7 @@ from thalweg.rules import SGD, Adam, Lion
 FIGURE = Figure(
     name="sign",
     section="schemes",
-    title=Words("Lion: only the sign", "Lion : seulement le signe"),
+    title=Words("Lion: only the sign", "Lion : seulement le signe"),
     see=Words(
         "Lion moves every coordinate by exactly η, whatever the gradient's size: its steps are the corners of a "
         "square. Adam's lie within it and shrink near the minimum; Lion's cannot, so it keeps circling at a distance "

@@ -7,7 +7,7 @@ from thalweg.rules.orthogonalising import LISTS
 FIGURE = Figure(
     name="singular",
     section="schemes",
-    title=Words("Muon: every direction alike", "Muon : toutes les directions à égalité"),
+    title=Words("Muon: every direction alike", "Muon : toutes les directions à égalité"),
     see=Words(
         "Muon divides a matrix M of averaged gradients by its norm, then multiplies it by itself so that each singular "
         "value σ becomes aσ + bσ³ + cσ⁵, step after step on its way to 1. Drag the values; choose another list of "
@@ -22,10 +22,10 @@ FIGURE = Figure(
         "petite en 0,001.",
     ),
     answer=Words(
-        "“you”: all between 0.978 and 1.003. But it leaves the least at 0.446, where “cans” brings it to 0.850: what "
+        "“you”: all between 0.978 and 1.003. But it leaves the least at 0.446, where “cans” brings it to 0.846: what "
         "is quick near 1 is slow far from it.",
         "« you » : toutes entre 0,978 et 1,003. Mais elle laisse la plus petite à 0,446, là où « cans » l'amène à "
-        "0,850 : qui est rapide près de 1 est lent au loin.",
+        "0,846 : qui est rapide près de 1 est lent au loin.",
     ),
     thread=Words(
         "Lion makes all coordinates of a step equal in size; Muon does so with the directions of a whole matrix.",
