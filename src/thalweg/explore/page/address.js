@@ -57,11 +57,15 @@ const addressOf = (figure, state, page) => {
   return `#${figure?.name ?? ""}${words.length ? `?${words.join("&")}` : ""}`;
 };
 
-// The figure that an address names, its state, and what it says of the page itself. The overview is null: it stands where
-// no figure is named, unless there is but one.
+const figureOf = (name) => FIGURES.find((each) => each.name === name);
+
+// The figure of a name. The overview is null: it stands where no figure has the name, unless there is but one.
+const shownAt = (name) => figureOf(name) ?? (FIGURES.length > 1 ? null : FIGURES[0]);
+
+// The figure that an address names, its state, and what it says of the page itself.
 const readAddress = (hash) => {
   const [name, query = ""] = hash.replace(/^#/, "").split("?");
-  const figure = figureOf(name) ?? (FIGURES.length > 1 ? null : FIGURES[0]);
+  const figure = shownAt(name);
   const given = Object.fromEntries(new URLSearchParams(query));
   const among = (word, ...known) => (known.includes(given[word]) ? given[word] : "");
   return {

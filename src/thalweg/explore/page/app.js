@@ -14,8 +14,6 @@ const current = {
 
 const place = (id) => document.getElementById(id);
 
-const figureOf = (name) => FIGURES.find((each) => each.name === name);
-
 // What a figure's script draws, whichever is shown.
 const drawingOf = (of, state) => {
   const { figure: shown } = current;
@@ -155,10 +153,10 @@ const open = ({ figure: next, state, lang, theme, letters }) => {
   show();
 };
 
-// To another figure, in the state in which it was left; to the overview, if no figure has this name.
+// To another figure, in the state in which it was left, or to the overview.
 const go = (name) => {
-  const next = figureOf(name) ?? null;
-  const state = next ? current.kept.get(name) ?? startOf(next) : {};
+  const next = shownAt(name);
+  const state = next ? current.kept.get(next.name) ?? startOf(next) : {};
   history.pushState(null, "", addressOf(next, state, pageWords()));
   open({ figure: next, state });
   scrollTo(0, 0);
@@ -167,7 +165,7 @@ const go = (name) => {
 const beside = (ways) => {
   const index = FIGURES.indexOf(current.figure) + ways;
   if (FIGURES[index]) go(FIGURES[index].name);
-  else if (index < 0 && current.figure && FIGURES.length > 1) go("");
+  else if (index < 0 && current.figure) go("");
 };
 
 // -- the buttons
