@@ -351,14 +351,17 @@ def test_the_start_shows_every_figure_and_a_few_move(visit):
     at.wait_for_timeout(700)
     moved = [name for name, a, b in zip(NAMES, begun, at.evaluate(marks), strict=True) if a != b]
     assert moved == ["momentum", "accumulator", "race", "explosion"]
-    at.emulate_media(reduced_motion="reduce")
+    at.locator("#still").click()
     at.wait_for_timeout(100)
     still = at.evaluate(marks)
     at.wait_for_timeout(300)
     assert at.evaluate(marks) == still
     assert complaints(there) == []
+    # Who asks for less motion has to press Play.
     at.emulate_media(color_scheme="dark", reduced_motion="reduce")
     at.set_viewport_size(PHONE)
+    at.reload()
+    assert at.locator("#still").inner_text() == "Play"
     assert at.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert complaints(there) == []
     links.nth(1).click()

@@ -207,7 +207,7 @@ const unfold = (all) => {
 
 const KEYS = {
   PageUp: () => beside(-1), PageDown: () => beside(1), ArrowLeft: () => beside(-1), ArrowRight: () => beside(1),
-  " ": () => { if (stepsOf(current.figure)) play(); },
+  " ": () => { if (!current.figure) turnStill(); else if (stepsOf(current.figure)) play(); },
   f: () => { if (current.figure) present(); },
   Escape: leavePresenting,
 };

@@ -7,12 +7,16 @@ const THUMB_MS = 40;
 const TURN_MS = 9000;
 const REST = 0.25;
 
-const thumbs = { all: [], waiting: new Set(), seen: new Set(), frame: 0, last: 0, turn: 0, begun: 0, watch: null };
+// ``still``: nobody wants them to move, as the reader's system or the button has it.
+const thumbs = {
+  all: [], waiting: new Set(), seen: new Set(), frame: 0, last: 0, turn: 0, begun: 0, watch: null,
+  still: matchMedia("(prefers-reduced-motion: reduce)").matches,
+};
 
-const overviewOf = () => SECTIONS.map(({ title, names }) =>
+const overviewOf = () => `<button type="button" id="still"></button>${SECTIONS.map(({ title, names }) =>
   `<h2>${escaped(said(title))}</h2><div class="thumbs">${names.map((name) =>
     `<a href="#${name}" data-figure="${name}"><svg class="thumb" xmlns="${SVG}" aria-hidden="true"><g></g><g></g></svg>` +
-    `<span>${escaped(said(figureOf(name).title))}</span></a>`).join("")}</div>`).join("");
+    `<span>${escaped(said(figureOf(name).title))}</span></a>`).join("")}</div>`).join("")}`;
 
 // The first panel of a figure, without its frame. Level lines stay as they are while it moves.
 const drawThumb = ({ figure, svg }, state) => {
@@ -37,7 +41,7 @@ const turnThumbs = (now) => {
     return;
   }
   const moving = [...thumbs.seen].filter(({ figure }) => MOVING.includes(figure.name));
-  if (!moving.length || matchMedia("(prefers-reduced-motion: reduce)").matches) { pauseThumbs(); return; }
+  if (!moving.length || thumbs.still) { pauseThumbs(); return; }
   if (now - thumbs.last < THUMB_MS) return;
   thumbs.last = now;
   thumbs.turn += 1;
@@ -54,10 +58,20 @@ const pauseThumbs = () => {
 
 const goOnWithThumbs = () => { if (!thumbs.frame) thumbs.frame = requestAnimationFrame(turnThumbs); };
 
+const tellStill = () => { place("still").textContent = said(WORDS[thumbs.still ? "play" : "pause"]); };
+
+const turnStill = () => {
+  thumbs.still = !thumbs.still;
+  tellStill();
+  goOnWithThumbs();
+};
+
 // Pictures are drawn when they come into view.
 const showOverview = () => {
   hideOverview();
   place("overview").innerHTML = overviewOf();
+  place("still").addEventListener("click", turnStill);
+  tellStill();
   thumbs.begun = performance.now();
   thumbs.watch = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
