@@ -51,6 +51,7 @@ def _shown(*parts: str) -> str:
     return f'<math display="block" style="{STYLE}">{_of(*parts)}</math>'
 
 
+_GAP = '<mspace width="1.5em"></mspace>'
 _B1, _B2 = _below("β", "1"), _below("β", "2")
 _SQUARE = _raised("g", "2")
 _OLDER = _raised(_B2, _of("t", "−", "i"))
@@ -91,7 +92,7 @@ ADAM = Derivation(
                 "pas ; de même m :",
             ),
             _shown(
-                *(_hat("v"), "=", _over(_below("v", "t"), _LEFT2), ",", _hat("m"), "="),
+                *(_hat("v"), "=", _over(_below("v", "t"), _LEFT2), _GAP, _hat("m"), "="),
                 _over(_below("m", "t"), _LEFT1),
             ),
         ),

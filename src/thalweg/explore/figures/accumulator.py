@@ -21,7 +21,7 @@ FIGURE = Figure(
     ),
     answer=Words(
         "At step 23. It cannot rise again, since G only grows; after 300 steps 2.2% of it are left.",
-        "Au pas 23. Il ne peut plus remonter, puisque G ne fait que croître ; après 300 pas il en reste 2,2 %.",
+        "Au pas 23. Il ne peut plus remonter, puisque G ne fait que croître ; après 300 pas il en reste 2,2 %.",
     ),
     thread=Words(
         "Equal progress has a price: what AdaGrad divides by never gets smaller.",

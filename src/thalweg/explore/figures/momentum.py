@@ -68,10 +68,10 @@ FIGURE = Figure(
             "Après {steps} pas la perte vaut {plain} sans momentum, {momentum} avec, {nag} avec la forme de Nesterov.",
         ),
         "average": Words(
-            "In an average a gradient enters with the weight 1 − μ: at an η 1 / (1 − μ) = {factor} times as large its "
-            "path is the sum's. The others run at η(1 − μ), the part of a gradient that enters at once.",
-            "Dans une moyenne, un gradient entre avec le poids 1 − μ : pour un η 1 / (1 − μ) = {factor} fois plus "
-            "grand, son chemin est celui de la somme. Les autres ont η(1 − μ), la part d'un gradient qui entre tout de "
+            "In an average a gradient enters with the weight 1 − μ: at an η 1 / (1 − μ) = {factor} times as large its "
+            "path is the sum's. The others run at η(1 − μ), the part of a gradient that enters at once.",
+            "Dans une moyenne, un gradient entre avec le poids 1 − μ : pour un η 1 / (1 − μ) = {factor} fois plus "
+            "grand, son chemin est celui de la somme. Les autres ont η(1 − μ), la part d'un gradient qui entre tout de "
             "suite.",
         ),
     },

@@ -24,7 +24,7 @@ FIGURE = Figure(
     answer=Words(
         "“you”: all between 0.978 and 1.003. But it leaves the least at 0.446, where “cans” brings it to 0.846: what "
         "is quick near 1 is slow far from it.",
-        "« you » : toutes entre 0,978 et 1,003. Mais elle laisse la plus petite à 0,446, là où « cans » l'amène à "
+        "« you » : toutes entre 0,978 et 1,003. Mais elle laisse la plus petite à 0,446, là où « cans » l'amène à "
         "0,846 : qui est rapide près de 1 est lent au loin.",
     ),
     thread=Words(
@@ -49,7 +49,7 @@ FIGURE = Figure(
     words={
         "each": Words("Each singular value", "Chaque valeur singulière"),
         "map": Words("What becomes of every value", "Ce que devient chaque valeur"),
-        "refused": Words("A list that is refused: “aol”", "Une liste refusée : « aol »"),
+        "refused": Words("A list that is refused: “aol”", "Une liste refusée : « aol »"),
         "this": Words("this step alone", "ce pas seul"),
         "all": Words("all steps so far", "tous les pas jusqu'ici"),
         "before": Words("σ / ‖M‖, before the steps", "σ / ‖M‖, avant les pas"),
@@ -62,13 +62,13 @@ FIGURE = Figure(
         "note": Words(
             "After {steps} of {all} steps of “{list}” the values lie between {low} and {high}: the largest is {after} "
             "times the least, and was {begun} times.",
-            "Après {steps} pas sur {all} de « {list} », les valeurs sont entre {low} et {high} : la plus grande vaut "
+            "Après {steps} pas sur {all} de « {list} », les valeurs sont entre {low} et {high} : la plus grande vaut "
             "{after} fois la plus petite, contre {begun} fois au départ.",
         ),
         "why": Words(
             "“aol”, which NVIDIA's Emerging-Optimizers had, takes {from} to {to}: along that direction the step goes "
             "up the gradient, so thalweg refuses such lists.",
-            "« aol », qui vient d'Emerging-Optimizers (NVIDIA), envoie {from} en {to} : dans cette direction le pas "
+            "« aol », qui vient d'Emerging-Optimizers (NVIDIA), envoie {from} en {to} : dans cette direction le pas "
             "remonte le gradient, et thalweg refuse de telles listes.",
         ),
     },

@@ -35,7 +35,7 @@ FIGURE = Figure(
     ),
     answer=Words(
         "RMSProp wins 77% of the draws with one trial, and 34% with 5: the more is tuned, the less the rule decides.",
-        "RMSProp gagne 77 % des tirages avec un essai, 34 % avec 5 : plus on règle, moins la règle décide.",
+        "RMSProp gagne 77 % des tirages avec un essai, 34 % avec 5 : plus on règle, moins la règle décide.",
     ),
     thread=Words(
         "Which of all these choices is best? Studies give an answer; here one can ask how often they would give "
@@ -80,7 +80,7 @@ FIGURE = Figure(
         ),
         "verdict": Words(
             "The comparison's verdict: “{verdict}”",
-            "Verdict de la comparaison : {told} des {pairs} autres règles départagées de {reference} (« {verdict} »)",
+            "Verdict de la comparaison : {told} des {pairs} autres règles départagées de {reference} (« {verdict} »)",
         ),
     },
 )
