@@ -252,6 +252,30 @@ def test_telemetry_and_scalars_that_follow_from_sums() -> None:
     assert repr(measured) == repr(norms)
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_a_step_count_that_somebody_writes(held: bool) -> None:
+    """By way of the optimizer's states, or through a tensor that he has from before; also while the device counts."""
+
+    def go() -> Optimizer:
+        of = weights()
+        made = thalweg.AdamW(of, nonfinite="skip", lr=0.1)
+        counts: list[torch.Tensor] = []
+        for step in range(6):
+            give_gradients(of, step)
+            if step in (2, 4):
+                spoil(of)
+            made.step()
+            if step in (1, 3):
+                counts = counts if held and counts else [made.state[p]["step"] for p in of]
+                counts[1].fill_(7.0 * step)
+        return made
+
+    expected = go()
+    with interpreting():
+        same(go(), expected)
+    assert expected.skipped_steps == 2
+
+
 def spoil(of: Weights) -> None:
     next(p for p in of if p.grad is not None and p.numel()).grad.view(-1)[0] = torch.nan  # type: ignore[union-attr]
 

@@ -33,7 +33,8 @@ class Call:
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros((1, 1)))
     first_tile: Sequence[int] = (0, 0)
     clip: tuple[float, float] = (1.0, 0.0)
-    extra: Sequence[float] = ()
+    taken: Sequence[float] = ()
+    each: int = 0
     found: float = 0.0
     scale: float = 1.0
 
@@ -43,12 +44,12 @@ class Call:
         self.after = torch.from_numpy(self.numbers.values.copy())
         self.rows = torch.full((count, self.walk.width), 7.0, dtype=getattr(torch, self.walk.real))
         self.stop, self.left_out = torch.full((1,), 7.0), torch.full((1,), 3.0, dtype=torch.float64)
-        extra = torch.tensor([*self.extra] or [0.0] * count, dtype=torch.float64)
+        taken = torch.tensor([*self.taken] or [0.0] * count, dtype=torch.float64)
         Interpreted().launch(
             kernel, count if self.what.apart else -(-count // ROWS),
             (
                 self.after, count, self.rows, torch.from_numpy(self.sums), len(self.sums),
-                torch.tensor(self.first_tile), *self.clip, extra, torch.tensor([self.found]),
+                torch.tensor(self.first_tile), *self.clip, taken, self.each, torch.tensor([self.found]),
                 torch.tensor([self.scale]), self.stop, self.left_out,
             ),
         )  # fmt: skip
@@ -160,21 +161,28 @@ def test_the_guard(apart: bool) -> None:
 
 
 def test_a_scaler_and_steps_that_the_host_does_not_know() -> None:
-    """The scale divides ``unscale``; ``extra`` is added to each row's step, or the first's where rows are shared."""
+    """The scale divides ``unscale``; the step's number is one more than the row's own count, or all rows' first."""
     case = Case("adamw", "float64")
     walk = case.walks["update"]
-    for apart, extra in ((True, (-1.0, -2.0, 0.0, -3.0)), (False, (-1.0,) * 4)):
+    taken = (4.0, 5.0, 9.0, 7.0)
+    for apart, each in ((True, 1), (False, 1), (False, 0)):
         numbers = numbers_of(case.made, walk, 4, 4)
-        numbers.put({"t": np.array([5.0, 7.0, 9.0, 11.0])})
-        call = Call(Between(walk.names, (), 1, apart, True), walk, numbers, extra=extra, scale=1024.0).run()
+        what = Between(walk.names, (), 1, apart, first=True, counted=True)
+        call = Call(what, walk, numbers, taken=taken, each=each, scale=1024.0).run()
         judge = numbers_of(case.made, walk, 4, 4)
-        judge.put({"t": np.array([5.0, 7.0, 9.0, 11.0]) + extra, "unscale": judge.column("unscale") / 1024.0})
-        assert_rows(call, judge, apart)
+        judge.put({"t": np.array(taken if each else taken[:1]) + 1.0, "unscale": judge.column("unscale") / 1024.0})
+        assert_rows(call, judge, (apart, each))
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("n_t +=", "n_t -="), ("= power(", "= maximum("), ("n_unscale / ", "n_unscale * "), ("stopped)", "0.0)")],
+    [
+        ("+ 1.0", "- 1.0"),
+        ("row * each", "row"),
+        ("= power(", "= maximum("),
+        ("n_unscale / ", "n_unscale * "),
+        ("stopped)", "0.0)"),
+    ],
 )
 def test_a_kernel_that_is_wrong_is_refused(old: str, new: str) -> None:
     right = between_kernel

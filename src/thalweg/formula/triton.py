@@ -8,7 +8,7 @@ so that there may be any number of them:
     row_of   int64 (tensors,), rows (rows, width): coefficients, as on the CPU; or they are arguments
     sums     float64 (tiles, totals): what each tile has added up
     stop     float32 (1,): other than 0 if nothing is to be done at all; see `triton_between`
-    extra    float64 (tensors,): the update takes note of steps that the host does not know of: see ``counts``
+    taken    float64 (tensors,): step counts that only the device knows, which the update counts on: see ``counts``
 
 Where every address is a multiple of 16 bytes, blocks that are full are read and written without a mask, 16 bytes at
 a time, or 8 of half precision where operands are many (`triton_kernel.block`); all others under one.
@@ -97,10 +97,10 @@ def walk(
     ``dtypes``   the element type of each operand in memory, as torch names it; ``real``: float32 or float64.
     ``places``   which row of ``columns`` each operand is.
     ``uniform``  whether coefficients, the same for all tensors, are the last arguments, in place of rows.
-    ``counts``   whether to add ``step`` to each tensor's ``extra``, less 1 if the step is left out.
+    ``counts``   whether to count the step in ``taken``, of each tensor that has a gradient, unless it is left out.
     """
     width, totals = len(kernel.coefficients), len(kernel.totals)
-    given = ["extra", "step"] if counts else []
+    given = ["taken"] if counts else []
     given += [f"c{i}" for i in range(width)] if uniform else ["row_of", "rows"]
     text = Text(real)
     put = text.put
@@ -115,7 +115,7 @@ def walk(
     put("stopped = tl.load(stop) != 0.0")
     if counts:
         put("if (at_g != 0) & (start == 0):")
-        put("    tl.store(extra + tensor, tl.load(extra + tensor) + step - tl.where(stopped, 1.0, 0.0))")
+        put("    tl.store(taken + tensor, tl.load(taken + tensor) + tl.where(stopped, 0.0, 1.0))")
     put("if (at_g != 0) & (stopped == 0):")
     text.depth = 2
     if width and not uniform:

@@ -6,7 +6,8 @@ number mostly, are exp2(t log2 b). Nothing waits for the device.
 
     numbers     float64 (rows, names): a step's numbers as the host knows them, a copy of `Numbers.values`
     first_tile  int64 (tensors + 1,): where each tensor's tiles begin
-    extra       float64 (tensors,): what the host's step counts are short of, since it does not know of steps left out
+    taken       float64 (tensors,): the step counts, where only the device knows them; if ``each`` is 1 a row reads its
+                own tensor's, if it is 0 the first one's
     found, scale  float32 (1,): a gradient scaler's; 0 and 1 without one
     stop        float32 (1,): set to other than 0 if the step is to be left out; left_out, float64 (1,): how many were
 """
@@ -43,10 +44,11 @@ class Total:
 class Between:
     """What a kernel is to do.
 
-    ``names``  those of the step's numbers; ``width``, how many totals a tile has; ``apart``, whether each tensor has
-               a row of its own.
+    ``names``  those of the step's numbers; ``width``, how many totals a tile has; ``apart``, whether there are totals
+               of each tensor, which then has a row of its own, and a program.
     ``first``  whether it is the first of a step, and sets ``stop``; ``guard``: also where the first of a tile's totals,
                over all, is not finite.
+    ``counted``  whether the device counts the steps, and the step's number is one more than ``taken``.
     """
 
     names: tuple[str, ...]
@@ -55,17 +57,18 @@ class Between:
     apart: bool
     first: bool
     guard: bool = False
+    counted: bool = False
 
 
 ARGUMENTS = (
-    "numbers", "count", "rows", "sums", "tiles", "first_tile", "clip_norm", "clip_eps", "extra", "found", "scale",
-    "stop", "left_out",
+    "numbers", "count", "rows", "sums", "tiles", "first_tile", "clip_norm", "clip_eps", "taken", "each", "found",
+    "scale", "stop", "left_out",
 )  # fmt: skip
 
 
 def between(name: str, what: Between, coefficients: Sequence[Expression], real: str) -> str:
     """The kernel that makes rows of these coefficients, of ``real`` numbers; a program for each `ROWS` of them, or for
-    each tensor where they are ``apart``."""
+    each where they are ``apart``."""
     text = Text("float64")
     put, width = text.put, len(what.names)
     if what.apart:
@@ -76,13 +79,15 @@ def between(name: str, what: Between, coefficients: Sequence[Expression], real: 
         put("there = row < count")
     joined = {total.name for total in what.totals}
     asked = leaves(coefficients, "number") | {"unscale"}
+    given = asked - joined - ({"t"} if what.counted else set())
     for i, each in enumerate(what.names):
-        if each in asked - joined:
+        if each in given:
             put(f"n_{each} = tl.load(numbers + row * {width} + {i}, mask=there, other=1.0)")
             text.names[number(each)] = f"n_{each}"
     put("n_unscale = n_unscale / tl.load(scale).to(tl.float64)")
-    if "t" in asked:
-        put(f"n_t += tl.load(extra + {'row' if what.apart else '0'})")
+    if "t" in asked - given:
+        put("n_t = tl.load(taken + row * each, mask=there, other=0.0) + 1.0")
+        text.names[number("t")] = "n_t"
     if what.first:
         put("stopped = tl.load(found)")
     if what.guard:

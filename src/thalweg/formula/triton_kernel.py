@@ -23,11 +23,11 @@ _WIDTHS = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 REGISTERS = {"float32": 72, "float64": 128}
 """The most that a thread of the catalogue's passes has: a multiprocessor of 65,536 holds 7 programs, 4 in float64."""
 _TABLES = {"tiles": "*i64", "columns": "*i64", "tensors": "i64", "sums": "*fp64", "stop": "*fp32"}
-_COUNTED = {"extra": "*fp64", "step": "fp64"}
+_COUNTED = {"taken": "*fp64"}
 _BETWEEN = {
     "numbers": "*fp64", "count": "i64", "rows": "", "sums": "*fp64", "tiles": "i64", "first_tile": "*i64",
-    "clip_norm": "fp64", "clip_eps": "fp64", "extra": "*fp64", "found": "*fp32", "scale": "*fp32", "stop": "*fp32",
-    "left_out": "*fp64",
+    "clip_norm": "fp64", "clip_eps": "fp64", "taken": "*fp64", "each": "i64", "found": "*fp32", "scale": "*fp32",
+    "stop": "*fp32", "left_out": "*fp64",
 }  # fmt: skip
 
 

@@ -6,22 +6,23 @@
 
 The host makes the rows of a pass where it knows all that they depend on when the step begins. It does not where there
 have been sums; and nowhere where a step may be left out without its knowing, since then it does not know the step's
-number either: it counts on, and ``extra``, on the device, is what its counts are short of (`settled`).
+number either: the device counts (`settled`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from thalweg.formula import Due, Rule, Scalar, State, Sum
 from thalweg.formula.kernel import CompiledPass
 from thalweg.formula.rule import inner, of_matrices, parts
 from thalweg.formula.triton_between import ROWS, Between, Total
-from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
+from thalweg.formula.triton_kernel import between_kernel
 
 from .device_task import HostRows, Tables
 from .devices import Device
@@ -36,7 +37,7 @@ class Ahead:
     """How a step is taken without waiting.
 
     ``signals``    of the step at hand, the same object in all steps; ``signalled``, whether there are any.
-    ``behind``     whether the host's step counts may be short of what the device has done.
+    ``behind``     whether the device may have counted steps that the host has not.
     ``fresh``      whether states have been made for this step, which are dropped if it is left out.
     ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
     """
@@ -139,6 +140,8 @@ class DeviceStep:
 
     def _plan(self, launches: Sequence[KernelLaunch]) -> None:
         how = self.how
+        if self.unknown:
+            self.parts += [Call(x.leave_counting) for x in launches]
         if how.guarded:
             self._norm(
                 launches, limited=False, clips=how.clip_norm is not None and not any(x.limited for x in launches)
@@ -169,7 +172,7 @@ class DeviceStep:
                 found |= dict.fromkeys(own, sums)
             self._joined |= found
         for x in launches:
-            counted = (self._of[x].settled.extra, 0.0) if self.unknown else ()
+            counted = (x.settled.counts.there,) if self.unknown else ()
             if self.measured:
                 norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(x.measuring.totals)))
                 self._walk(x, x.measuring, norms.there, counted)
@@ -178,9 +181,8 @@ class DeviceStep:
                 self._walk(x, x.passes.update, self._of[x].nothing, counted)
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
-            self.parts.append(x.advance())
-            if self.unknown:
-                self.parts.append(Call(partial(_part, x)))
+            if not self.unknown:
+                self.parts.append(x.advance())
 
     def _fetch(self, x: KernelLaunch, name: str, what: torch.Tensor) -> None:
         x.fetched[name] = self.device.fetch(what)
@@ -239,9 +241,19 @@ class _OnDevice:
 
     def __init__(self, x: KernelLaunch, device: Device) -> None:
         self.tables = Tables(device, x.tiles, x.columns, x.numbers)
-        self.settled = x.settled
-        self.numbers = device.table((x.numbers.capacity, len(x.numbers.names)), torch.float64)
+        self.device, self.names = device, len(x.numbers.names)
+        self.numbers = device.table((x.numbers.capacity, self.names), torch.float64)
+        self._sent = np.zeros((0, self.names))
         self.nothing = device.zeros((max(len(x.tiles), 1), 1), torch.float64)
+
+    def send(self, values: NDArray[np.float64]) -> None:
+        """Have the step's numbers there; what kernels have put beside them they put there anew."""
+        if np.array_equal(values, self._sent):
+            return
+        if self.numbers.there.shape != values.shape:
+            self.numbers = self.device.table(values.shape, torch.float64)
+        self.numbers.put(values)
+        self._sent = values.copy()
 
 
 class _Between:
@@ -256,8 +268,9 @@ class _Between:
         totals = () if joined is None else joined.totals
         self._apart = any(total.by_tensor for total in totals)
         guards = joined is not None and joined.guard
-        self._what = Between(x.numbers.names, totals, max(len(totals), 1), self._apart, first and step.unknown, guards)
-        self._walk, self._coefficients = walk, walk.kernel.coefficients
+        width, unknown = max(len(totals), 1), step.unknown
+        what = Between(x.numbers.names, totals, width, self._apart, first and unknown, guards, unknown)
+        self._kernel = between_kernel(what, walk.kernel.coefficients, walk.real)
         self.rows = step.device.zeros((x.numbers.capacity, max(walk.width, 1)), getattr(torch, walk.real))
         self._sums = on.nothing if joined is None else joined.there
         self._tiles = 0 if joined is None else len(joined.there)
@@ -268,15 +281,7 @@ class _Between:
             table.put(joined.begins[x] + np.cumsum([0, *counts]))
             self._first_tile = table.there
         self._limit = step.clip
-        self._some = next((i for i, p in enumerate(x.members.params) if p.numel()), 0)
-        step.device.expect(self._kernel())
-
-    @property
-    def _by_tensor(self) -> bool:
-        return self._apart or self._x.separate
-
-    def _kernel(self) -> DeviceKernel:
-        return between_kernel(replace(self._what, apart=self._by_tensor), self._coefficients, self._walk.real)
+        step.device.expect(self._kernel)
 
     @torch.no_grad()
     def _rates(self, numbers: torch.Tensor) -> None:
@@ -299,28 +304,16 @@ class _Between:
         if count > len(self.rows):
             self.rows = step.device.zeros((x.numbers.capacity, self.rows.shape[1]), self.rows.dtype)
         if self._first:
-            if on.numbers.there.shape[0] != count:
-                on.numbers = step.device.table((count, len(x.numbers.names)), torch.float64)
-            on.numbers.put(x.numbers.values)
+            on.send(x.numbers.values)
             self._rates(on.numbers.there)
-            on.settled.due = on.settled.due or step.unknown
         signals = step.ahead.signals
         found = step._go if signals.found is None else signals.found
         scale = step._one if signals.scale is None else signals.scale
-        programs = count if self._by_tensor else -(-count // ROWS)
-        # Of an empty tensor no program takes note; where one row is for all, any other's is all's.
-        some = 0 if self._by_tensor else self._some
         step.device.launch(
-            self._kernel(), programs,
+            self._kernel, count if self._apart else -(-count // ROWS),
             (on.numbers.there, count, self.rows, self._sums, self._tiles, self._first_tile, *self._limit,
-             on.settled.extra[some:], found, scale, step._stop, on.settled.left_out),
+             x.settled.counts.there, int(x.by_tensor), found, scale, step._stop, x.settled.left_out),
         )  # fmt: skip
-
-
-def _part(x: KernelLaunch) -> None:
-    """Where a gradient was absent, counts may differ from now on as only the device knows."""
-    if x.counts.present is not None:
-        x.part()
 
 
 def device_parts(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> list[Runs]:

@@ -45,6 +45,7 @@ class KernelLaunch(Launch):
         self.columns |= {name: column(kept) for name, kept in self._states_kept.items()}
         self._strides = {name: [t.stride() for t in kept] for name, kept in self._states_kept.items()}
         sizes = [p.numel() for p in params]
+        self._empty = [i for i, size in enumerate(sizes) if not size]
         self._cut = layout(sizes) if device is None else even_layout(sizes, TILE)
         self.device = device
         if device is not None:
@@ -168,15 +169,23 @@ class KernelLaunch(Launch):
     def behind(self) -> bool:
         return self.device is not None and self.settled.due
 
+    @property
+    def rewritten(self) -> bool:
+        return self.behind and self.settled.rewritten(self.counts.steps)
+
     def settle(self) -> int:
-        if self.device is None or not self.settled.due:
+        if not self.behind:
             return 0
-        extra, left_out = self.settled.take()
-        # No program sees whether an empty tensor has a gradient.
-        extra[[p.numel() == 0 for p in self.members.params]] = -left_out
-        self.counts.kept.write((self.counts.steps + extra).astype(np.float32), None)
+        steps, left_out = self.settled.take(self.counts.steps)
+        self.counts.kept.write(steps, None)
         self.separate, self._filled = False, (None, None)
         return left_out
+
+    def leave_counting(self) -> None:
+        """From this step on the device counts."""
+        self.settled.begin(self.counts.steps)
+        if self._empty:  # which have no address, and are counted all the same
+            self.columns["g"][self._empty] = np.where(self._found[self._empty] == ABSENT, 0, 16)
 
     @cached_property
     def _tables(self) -> Tables:

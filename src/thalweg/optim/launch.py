@@ -104,6 +104,8 @@ class Launch(ABC):
         """What runs its passes, if that is not the processor."""
         self.separate = False
         """Whether every tensor needs a row of its own, since their step counts may differ as only the device knows."""
+        self.by_tensor = False
+        """Whether every tensor has one."""
         self._scalars = parts(rule, Scalar)
         scalars = {name for name, scalar in self._scalars.items() if scalar.scope == "tensor"}
         self.scalars = {name: Kept(members.states, name, np.float64) for name in scalars}
@@ -131,23 +133,25 @@ class Launch(ABC):
 
     # What a step needs before its passes, and does after them.
 
-    def fill(self, groups: Sequence[GroupNumbers], how: How) -> None:
-        """The numbers of the step that is about to be taken: of all ``groups``, those of its own."""
+    def fill(self, groups: Sequence[GroupNumbers], how: How, unknown: bool = False) -> None:
+        """The numbers of the step that is about to be taken: of all ``groups``, those of its own.
+
+        ``unknown``  whether only a device knows how many steps have been taken, so that this is none of the numbers.
+        """
         counts = self.counts
+        if unknown and counts.asked and not self.separate:
+            even = counts.present is None and (counts.unchanged() or counts.even())
+            self.separate, self._filled = not even, self._filled if even else (None, None)
         same = self._filled[0] is groups and self._filled[1] is how and not self.scalars
-        if same and (not counts.asked or counts.unchanged()):  # `advance` has counted on
+        if same and (unknown or not counts.asked or counts.unchanged()):  # `advance` has counted on
             return
         self._filled = groups, how
         capacity = self.numbers.capacity
-        self._lay([groups[i] for i in self.members.groups], how.apart or self._apart or self.separate)
+        self.by_tensor = how.apart or self._apart or self.separate
+        self._lay([groups[i] for i in self.members.groups], self.by_tensor)
         if self.numbers.capacity > capacity:
             self._make_room()
         self.limited = bool(np.isfinite(self.numbers.column("clip_value")).any())
-
-    def part(self) -> None:
-        """From the next step on every tensor has a row of its own."""
-        if not self.separate:
-            self.separate, self._filled = True, (None, None)
 
     def _lay(self, groups: Sequence[GroupNumbers], apart: bool) -> None:
         numbers, group_of = self.numbers, self.members.group_of
@@ -261,11 +265,16 @@ class Launch(ABC):
 
     @property
     def behind(self) -> bool:
-        """Whether step counts may be short of what a device has done."""
+        """Whether a device may have taken steps that are not counted here."""
+        return False
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether somebody has written to step counts that are `behind`."""
         return False
 
     def settle(self) -> int:
-        """Put the step counts right that only a device knows, and wait for that; how many steps were left out."""
+        """Count the steps that only a device knows of, and wait for that; how many more were left out."""
         return 0
 
     # What the two kinds do in their own ways.

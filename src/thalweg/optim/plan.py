@@ -21,7 +21,7 @@ from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import gpus, reading, state, surface
-from .device_step import Ahead
+from .device_step import Ahead, waits
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
 from .kernel_launch import KernelLaunch
@@ -116,6 +116,7 @@ class Plan:
     """Whether a step can be one call of machine code."""
     on_device: bool
     """Whether a GPU runs kernels for any of them."""
+    _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
 
     def fits(self, groups: Sequence[Group], switches: tuple[Switches, ...], states: WatchedState) -> bool:
@@ -149,10 +150,20 @@ class Plan:
             x.point_at_weights()
         return bool(moved)
 
+    def waits(self, how: How, ahead: Ahead) -> str | None:
+        """Why a step has to wait for a device; see `device_step.waits`."""
+        key = (how, ahead.key)
+        if key not in self._waits:
+            if len(self._waits) > 8:
+                self._waits.clear()
+            self._waits[key] = waits(self.launches, how, ahead)
+        return self._waits[key]
+
     def steps(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps:
         """The parts of the step that is about to be taken, with its numbers."""
+        unknown = self.on_device and ahead.unknown(how) and self.waits(how, ahead) is None
         for x in self.launches:
-            x.fill(numbers, how)
+            x.fill(numbers, how, unknown)
         for x in self.launches if self.on_device else ():
             if x.device is not None:
                 x.device.begin()
@@ -295,9 +306,9 @@ def make(
         _warn_of_plain_operations(*reasons[0])
     waiting = [*away, *(p for p in later if not reading.plain(p))]
     memory.serve([tensor for x in launches for tensor in x.kept])
-    direct = memory.native and not others and not waiting
-    told = [*map(_told, others)]
     on_device = any(x.device is not None for x in launches)
+    direct = memory.native and not others and not waiting and not on_device
+    told = [*map(_told, others)]
     return Plan(
         tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, on_device
     )

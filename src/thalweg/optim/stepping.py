@@ -6,7 +6,7 @@ from functools import partial
 from torch.autograd.graph import increment_version
 
 from . import plan as planning
-from .device_step import Ahead, waits
+from .device_step import Ahead
 from .driver import PLAN
 from .plan import Plan
 from .sequence import Bad, NotFinite
@@ -79,7 +79,7 @@ class Stepper:
             return False
         fresh = bool(self.plan.created)
         ahead = Ahead(Signals(), signalled=True, counted=counted, watched=telemetry is not None, fresh=fresh)
-        return waits(self.plan.launches, how, ahead) is None
+        return self.plan.waits(how, ahead) is None
 
     def settle(self) -> None:
         """Put right what only the device knows of the steps so far, and wait for that; see `left_out`."""
@@ -97,11 +97,13 @@ class Stepper:
             return _PLAIN
         if any(x.device is not None and x.device.recording for x in plan.launches):
             raise RuntimeError("a CUDA graph cannot record thalweg's steps yet: take them outside of torch.cuda.graph")
+        if any(x.rewritten for x in plan.launches):
+            self.settle()
         behind = any(x.behind for x in plan.launches)
         key = (signals is not None, counted, telemetry is not None, behind, bool(plan.created))
         if key != self._last.key:
             self._last = Ahead(self._last.signals, *key)
-        if (signals is not None or behind) and waits(plan.launches, how, self._last):
+        if (signals is not None or behind) and plan.waits(how, self._last):
             if signals is not None:
                 raise MustKnow
             self.settle()
