@@ -37,6 +37,16 @@ def test_who_serves_it() -> None:
             "cpu no step waits for it, but those that make states",
         ),
         (thalweg.LAMB, {"clip_norm": 1.0}, "cpu no step waits for it"),
+        (
+            thalweg.AdamW,
+            {"capturable": True, "nonfinite": "skip"},
+            "cpu no step waits for it a CUDA graph may record a step (capturable), after a few",
+        ),
+        (
+            thalweg.SOAP,
+            {"capturable": True},
+            "a CUDA graph cannot record a step, since how SOAP multiplies matrices depends on the step's number",
+        ),
         (thalweg.AdamW, {"nonfinite": "raise"}, "cpu every step waits for it, since nonfinite='raise' has to know"),
         (
             thalweg.SOAP,

@@ -76,17 +76,6 @@ def trained(make: Make, take: Callable[[Optimizer, Weights, int], object], steps
     return made
 
 
-def test_a_graph_records_no_step() -> None:
-    of = weights()
-    give_gradients(of, 0)
-    with interpreting(device := Reads()):
-        made = thalweg.AdamW(of)
-        made.step()
-        device.recording = True  # type: ignore[misc]
-        with pytest.raises(RuntimeError, match="a CUDA graph cannot record thalweg's steps yet"):
-            made.step()
-
-
 @pytest.mark.parametrize(
     "options",
     [{"weight_decay": 0.1}, {"clip_norm": 0.3}, {"weight_decay": 0.1, "decay": "independent", "lr_scale": 0.5}],

@@ -36,9 +36,19 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
 
     # Where passes are taken one by one, the host waits for what they add up, and for nothing else.
     adds = how.guarded or how.clip_norm is not None or any(x.stages for x in launches)
-    if (always := why()) and adds:
-        return [f"every step waits for it, since {always}"]
+    always = why()
+    graphs = [] if not how.capturable else [_recordable(always)]
+    if always and adds:
+        return [f"every step waits for it, since {always}", *graphs]
     found = []
     if signalled := why(signalled=True):
         found.append(f"where a GradScaler or a learning rate is on it every step waits for it, since {signalled}")
-    return found or ["no step waits for it" + (", but those that make states" if why(fresh=True) else "")]
+    makes = ", but those that make states" if why(fresh=not how.capturable) else ""
+    return [*(found or [f"no step waits for it{makes}"]), *graphs]
+
+
+def _recordable(waits: str | None) -> str:
+    """``waits``  why a step does."""
+    if waits:
+        return f"a CUDA graph cannot record a step, since {waits}"
+    return "a CUDA graph may record a step (capturable), after a few outside of it"

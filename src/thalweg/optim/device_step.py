@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from thalweg.formula import Due, Rule, Scalar, State, Sum
+from thalweg.formula.compose import asked_by_matrix, usual_switches
 from thalweg.formula.kernel import CompiledPass
 from thalweg.formula.rule import inner, of_matrices, parts
 from thalweg.formula.triton_between import ROWS, Between, Total
@@ -56,7 +57,7 @@ class Ahead:
 
     def unknown(self, how: How) -> bool:
         """Whether the host does not know the step's numbers."""
-        return how.guarded or self.signalled or self.behind
+        return how.guarded or how.capturable or self.signalled or self.behind
 
 
 class Launched(Protocol):
@@ -81,19 +82,26 @@ def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
         return "not all parameters are on one GPU"
     if how.nonfinite == "raise":
         return "nonfinite='raise' has to know of nan and infinity before it goes on"
-    unknown = ahead.unknown(how)
+    unknown, may = ahead.unknown(how), how.guarded or ahead.signalled
     if unknown and ahead.fresh:
         return "its states are made now, and dropped if it is left out"
-    if unknown and how.clear:
+    if may and how.clear:
         return "gradients are cleared, also in a step that is left out"
     if unknown and ahead.counted:
         return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
         if parts(x.rule, Scalar) and (unknown or x.stages):
             return f"{inner(x.rule).__name__} keeps numbers that follow from sums, or from steps that may be left out"
-        if unknown and of_matrices(x.rule) and (parts(x.rule, Due) or _keeps(x.rule)):
+        if may and of_matrices(x.rule) and _keeps(x.rule):
             return f"{inner(x.rule).__name__} keeps what products of matrices make, by steps that may be left out"
+        if unknown and of_matrices(x.rule) and _counts(x.rule):
+            return f"how {inner(x.rule).__name__} multiplies matrices depends on the step's number"
     return None
+
+
+def _counts(rule: type[Rule]) -> bool:
+    """Whether how matrices are multiplied depends on the step's number."""
+    return bool(parts(rule, Due)) or "t" in asked_by_matrix(rule, usual_switches(rule))
 
 
 def _keeps(rule: type[Rule]) -> bool:
@@ -130,7 +138,7 @@ class DeviceStep:
         self._go = device.zeros((1,), torch.float32)
         self._one = torch.ones_like(self._go)
         self._stop = device.zeros((1,), torch.float32) if self.unknown else self._go
-        self._of = {x: _OnDevice(x, device) for x in launches}
+        self._of = {x: _OnDevice(x, device, how.capturable) for x in launches}
         self.parts: list[Runs] = []
         self._began: set[Launch] = set()
         self._joined: dict[Launch, _Sums] = {}
@@ -239,11 +247,11 @@ class DeviceStep:
 class _OnDevice:
     """A launch's memory on the device for steps of one kind."""
 
-    def __init__(self, x: KernelLaunch, device: Device) -> None:
-        self.tables = Tables(device, x.tiles, x.columns, x.numbers)
-        self.device, self.names = device, len(x.numbers.names)
-        self.numbers = device.table((x.numbers.capacity, self.names), torch.float64)
-        self._sent = np.zeros((0, self.names))
+    def __init__(self, x: KernelLaunch, device: Device, recordable: bool) -> None:
+        self.tables = Tables(device, x.tiles, x.columns, x.numbers, recordable)
+        self._table = partial(device.table, dtype=torch.float64, recordable=recordable)
+        self.numbers = self._table(x.numbers.values.shape)
+        self._sent = np.zeros((0, 0))
         self.nothing = device.zeros((max(len(x.tiles), 1), 1), torch.float64)
 
     def send(self, values: NDArray[np.float64]) -> None:
@@ -251,7 +259,7 @@ class _OnDevice:
         if np.array_equal(values, self._sent):
             return
         if self.numbers.there.shape != values.shape:
-            self.numbers = self.device.table(values.shape, torch.float64)
+            self.numbers = self._table(values.shape)
         self.numbers.put(values)
         self._sent = values.copy()
 

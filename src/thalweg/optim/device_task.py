@@ -19,8 +19,13 @@ Array = NDArray[Any]
 class Tables:
     """What a launch's walks read on the device: tiles, addresses, which row is whose; sent when they have changed."""
 
-    def __init__(self, device: Device, tiles: Array, columns: Mapping[str, Array], numbers: Numbers) -> None:
-        """``columns`` and ``numbers`` are kept up to date from outside, in place."""
+    def __init__(
+        self, device: Device, tiles: Array, columns: Mapping[str, Array], numbers: Numbers, recordable: bool = False
+    ) -> None:
+        """``columns`` and ``numbers`` are kept up to date from outside, in place.
+
+        ``recordable``  see `Device.table`.
+        """
         self.device, self.names, self.programs = device, tuple(columns), len(tiles)
         self._columns, self._numbers = columns, numbers
         self.tensors = len(numbers.row_of)
@@ -28,8 +33,8 @@ class Tables:
         if len(tiles):
             first.put(tiles)
         self.tiles = first.there
-        self._addresses = device.table((len(columns), self.tensors), torch.int64)
-        self._row_of = device.table((self.tensors,), torch.int64)
+        self._addresses = device.table((len(columns), self.tensors), torch.int64, recordable)
+        self._row_of = device.table((self.tensors,), torch.int64, recordable)
         self._sent = np.zeros((len(columns), self.tensors), np.int64)
         self._row_of_sent = np.zeros(self.tensors, np.int64)
 

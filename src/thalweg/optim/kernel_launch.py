@@ -1,5 +1,6 @@
 """Parameters that are updated together by kernels, on the processor or on a GPU."""
 
+import operator
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from typing import Any
@@ -167,11 +168,11 @@ class KernelLaunch(Launch):
 
     @property
     def behind(self) -> bool:
-        return self.device is not None and self.settled.due
+        return self.device is not None and (self.settled.due or self.settled.replayed)
 
     @property
     def rewritten(self) -> bool:
-        return self.behind and self.settled.rewritten(self.counts.steps)
+        return self.device is not None and self.settled.rewritten(self.counts.steps)
 
     def settle(self) -> int:
         if not self.behind:
@@ -180,6 +181,15 @@ class KernelLaunch(Launch):
         self.counts.kept.write(steps, None)
         self.separate, self._filled = False, (None, None)
         return left_out
+
+    def updates_the_same(self, other: "KernelLaunch") -> bool:
+        """Whether both update the same parameters in the same order, with the same states."""
+        mine, its = ([x.members.params, *x._states_kept.values()] for x in (self, other))
+        return (
+            self.device is other.device
+            and self._states_kept.keys() == other._states_kept.keys()
+            and all(len(a) == len(b) and all(map(operator.is_, a, b)) for a, b in zip(mine, its, strict=True))
+        )
 
     def leave_counting(self) -> None:
         """From this step on the device counts."""

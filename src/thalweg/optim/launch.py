@@ -140,7 +140,8 @@ class Launch(ABC):
         """
         counts = self.counts
         if unknown and counts.asked and not self.separate:
-            even = counts.present is None and (counts.unchanged() or counts.even())
+            # In a replayed step whoever has a gradient counts on, whatever others do meanwhile.
+            even = not how.capturable and counts.present is None and (counts.unchanged() or counts.even())
             self.separate, self._filled = not even, self._filled if even else (None, None)
         same = self._filled[0] is groups and self._filled[1] is how and not self.scalars
         if same and (unknown or not counts.asked or counts.unchanged()):  # `advance` has counted on
@@ -270,7 +271,7 @@ class Launch(ABC):
 
     @property
     def rewritten(self) -> bool:
-        """Whether somebody has written to step counts that are `behind`."""
+        """Whether step counts are others than when a device and this last agreed."""
         return False
 
     def settle(self) -> int:

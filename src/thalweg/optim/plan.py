@@ -22,6 +22,7 @@ from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import gpus, reading, state, surface
 from .device_step import Ahead, waits
+from .devices import Device
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
 from .kernel_launch import KernelLaunch
@@ -114,8 +115,8 @@ class Plan:
     """How many states there are."""
     direct: bool
     """Whether a step can be one call of machine code."""
-    on_device: bool
-    """Whether a GPU runs kernels for any of them."""
+    devices: tuple[Device, ...]
+    """The GPUs that run kernels for any of them."""
     _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
 
@@ -150,6 +151,11 @@ class Plan:
             x.point_at_weights()
         return bool(moved)
 
+    @property
+    def recording(self) -> bool:
+        """Whether what such a GPU is given to do is recorded."""
+        return any(device.recording for device in self.devices)
+
     def waits(self, how: How, ahead: Ahead) -> str | None:
         """Why a step has to wait for a device; see `device_step.waits`."""
         key = (how, ahead.key)
@@ -159,15 +165,21 @@ class Plan:
             self._waits[key] = waits(self.launches, how, ahead)
         return self._waits[key]
 
-    def steps(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps:
-        """The parts of the step that is about to be taken, with its numbers."""
-        unknown = self.on_device and ahead.unknown(how) and self.waits(how, ahead) is None
+    def steps(
+        self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead, recording: bool = False
+    ) -> Steps | None:
+        """The parts of the step that is about to be taken, with its numbers.
+
+        ``recording``: those that a step just like it was taken by, and no other will be; None if there was none.
+        """
+        unknown = bool(self.devices) and ahead.unknown(how) and self.waits(how, ahead) is None
         for x in self.launches:
             x.fill(numbers, how, unknown)
-        for x in self.launches if self.on_device else ():
-            if x.device is not None:
-                x.device.begin()
+        for device in () if recording else self.devices:
+            device.begin()
         key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
+        if recording:
+            return self._steps.pop(key, None)
         if key not in self._steps:
             if len(self._steps) > 8:  # options that change all the time
                 self._steps.clear()
@@ -306,11 +318,11 @@ def make(
         _warn_of_plain_operations(*reasons[0])
     waiting = [*away, *(p for p in later if not reading.plain(p))]
     memory.serve([tensor for x in launches for tensor in x.kept])
-    on_device = any(x.device is not None for x in launches)
-    direct = memory.native and not others and not waiting and not on_device
+    devices = tuple(dict.fromkeys(x.device for x in launches if x.device is not None))
+    direct = memory.native and not others and not waiting and not devices
     told = [*map(_told, others)]
     return Plan(
-        tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, on_device
+        tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, devices
     )
 
 

@@ -15,13 +15,15 @@ class Settled:
     """What a device has counted of a launch's steps. It is never set back, whoever asks for it.
 
     ``counts`` float64 (tensors,): steps taken; ``left_out`` float64 (1,): steps that were not.
-    ``due``    whether the device may have counted on since it was last asked.
+    ``due``    whether the device may have counted on since it was last asked; ``replayed``, whether it may do so at any
+               time, since a step that counts has been recorded.
     """
 
     device: Device
     counts: Table
     left_out: torch.Tensor
     due: bool = False
+    replayed: bool = False
     _known: bytes = b""
     _seen: int = 0
 
@@ -38,7 +40,7 @@ class Settled:
         return steps.tobytes() != self._known
 
     def begin(self, steps: NDArray[np.float32]) -> None:
-        """The device counts from here on: from the host's counts, or on from its own where it is `due` already."""
+        """The device counts from here on: from the host's counts, or on from its own where nobody has changed those."""
         if self.rewritten(steps):
             self.counts.put(steps)
             self._known = steps.tobytes()
@@ -55,3 +57,9 @@ class Settled:
         since, self._seen = left_out - self._seen, left_out
         self._known, self.due = there.tobytes(), False
         return found, since
+
+    def counted_on(self) -> bool:
+        """Whether the device has counted since this was last asked: waits."""
+        known = self._known
+        self.take(np.frombuffer(known, np.float32))
+        return self._known != known
