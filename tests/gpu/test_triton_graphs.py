@@ -98,7 +98,7 @@ def some(loop: Loop) -> None:
     ("rule", "options", "near"),
     [
         (thalweg.AdamW, {"weight_decay": 0.1}, 0.0),
-        (thalweg.AdamW, {"clip_norm": 0.5, "nonfinite": "skip"}, 1e-6),
+        pytest.param(thalweg.AdamW, {"clip_norm": 0.5, "nonfinite": "skip"}, 1e-6, marks=pytest.mark.slow),
         pytest.param(thalweg.Lion, {"ema": 0.9, "clip_value": 0.5}, 0.0, marks=pytest.mark.slow),
         pytest.param(thalweg.SGD, {"momentum": 0.9, "clear": True}, 0.0, marks=pytest.mark.slow),
         pytest.param(thalweg.LAMB, {"clip_norm": 0.5, "clip_scope": "tensor"}, 1e-6, marks=pytest.mark.slow),
@@ -130,7 +130,8 @@ def test_a_step_that_a_replay_leaves_out() -> None:
     assert asked == [(2, 4.0)] * 2
 
 
-@pytest.mark.parametrize("absent", [(1,), pytest.param((0, 2), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("absent", [(1,), (0, 2)])
 def test_an_absent_gradient(absent: Sequence[int]) -> None:
     """In the recording, and only there; counts differ from then on, also in eager steps and another recording."""
 
@@ -158,7 +159,12 @@ def test_an_absent_gradient(absent: Sequence[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"clip_norm": 0.3}, {"weight_decay": 0.1, "decay": "independent", "lr_scale": 0.5}], ids=str
+    "options",
+    [
+        {"weight_decay": 0.1, "decay": "independent", "lr_scale": 0.5},
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ({}, {"clip_norm": 0.3})),
+    ],
+    ids=str,
 )
 def test_a_rate_that_changes_between_replays(options: dict[str, Any]) -> None:
     def script(loop: Loop) -> None:
@@ -193,7 +199,7 @@ def test_a_scaler_in_a_replay() -> None:
     judge(lambda of: thalweg.AdamW(of, capturable=True, amp_fused=True, clip_norm=100.0), script)
 
 
-@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.parametrize("anew", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_two_recordings(anew: bool) -> None:
     """Of one optimizer, whose plan may be made anew between them: both count on one another."""
 
@@ -214,6 +220,7 @@ def test_two_recordings(anew: bool) -> None:
     judge(lambda of: thalweg.AdamW(of, capturable=True, lr=0.1), script)
 
 
+@pytest.mark.slow
 def test_matrices_in_a_graph() -> None:
     """torch's products are recorded beside the kernels, none of whose numbers the host asks for."""
 
@@ -225,6 +232,7 @@ def test_matrices_in_a_graph() -> None:
         judge(make, some, sizes=((12, 20), (20, 12), (12, 20), (7,)))
 
 
+@pytest.mark.slow
 def test_steps_that_wait_between_replays() -> None:
     """What the host counts itself, the device counts on from."""
 
@@ -240,7 +248,10 @@ def test_steps_that_wait_between_replays() -> None:
     judge(lambda of: thalweg.AdamW(of, capturable=True, lr=0.1), script)
 
 
-@pytest.mark.parametrize("between", [lambda loop: loop.made.step(), lambda loop: None])
+@pytest.mark.parametrize(
+    "between",
+    [lambda loop: loop.made.step(), pytest.param(lambda loop: None, marks=pytest.mark.slow)],
+)
 def test_a_graph_whose_states_were_replaced(between: Callable[[Loop], object]) -> None:
     """It writes to memory that is kept for it; that it counted on is said, once."""
     device = Recording()
