@@ -47,6 +47,12 @@ def test_who_serves_it() -> None:
             {"capturable": True},
             "a CUDA graph cannot record a step, since how SOAP multiplies matrices depends on the step's number",
         ),
+        (thalweg.NAdam, {"nonfinite": "skip"}, "cpu no step waits for it, but those that make states numbers"),
+        (
+            thalweg.Prodigy,
+            {"capturable": True},
+            "cpu no step waits for it, but those for which gradients are absent a CUDA",
+        ),
         (thalweg.AdamW, {"nonfinite": "raise"}, "cpu every step waits for it, since nonfinite='raise' has to know"),
         (
             thalweg.SOAP,

@@ -49,8 +49,8 @@ class Call:
             kernel, count if self.what.apart else -(-count // ROWS),
             (
                 self.after, count, self.rows, torch.from_numpy(self.sums), len(self.sums),
-                torch.tensor(self.first_tile), *self.clip, taken, self.each, torch.tensor([self.found]),
-                torch.tensor([self.scale]), self.stop, self.left_out,
+                torch.tensor(self.first_tile), *self.clip, taken, self.each, taken, count, taken,
+                torch.tensor([self.found]), torch.tensor([self.scale]), self.stop, self.left_out,
             ),
         )  # fmt: skip
         return self

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from thalweg.formula import Rule
 from thalweg.formula.compose import summing
 
-from .device_step import Ahead, waits
+from .device_step import Ahead, keeps, waits
 from .devices import Device
 from .settings import How
 from .signals import Signals
@@ -31,8 +31,8 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
     ``counted``  see `Ahead`.
     """
 
-    def why(signalled: bool = False, fresh: bool = False) -> str | None:
-        return waits(launches, how, Ahead(Signals(), signalled=signalled, counted=counted, fresh=fresh))
+    def why(**step: bool) -> str | None:
+        return waits(launches, how, Ahead(Signals(), counted=counted, kept=keeps(launches), **step))
 
     # Where passes are taken one by one, the host waits for what they add up, and for nothing else.
     adds = how.guarded or how.clip_norm is not None or any(x.stages for x in launches)
@@ -43,8 +43,9 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
     found = []
     if signalled := why(signalled=True):
         found.append(f"where a GradScaler or a learning rate is on it every step waits for it, since {signalled}")
-    makes = ", but those that make states" if why(fresh=not how.capturable) else ""
-    return [*(found or [f"no step waits for it{makes}"]), *graphs]
+    some = {"that make states": why(fresh=not how.capturable), "for which gradients are absent": why(uneven=True)}
+    but = " and those ".join(which for which, waiting in some.items() if waiting)
+    return [*(found or ["no step waits for it" + (f", but those {but}" if but else "")]), *graphs]
 
 
 def _recordable(waits: str | None) -> str:

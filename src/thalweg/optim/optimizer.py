@@ -278,6 +278,7 @@ class Optimizer(torch.optim.Optimizer):
 
         Each group says the ``rule`` that has updated it, too: a state's key alone does not tell what it is.
         """
+        self._stepper.settle()  # what groups keep is on a device, perhaps
         seen = self.state.seen
         found = super().state_dict()
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are

@@ -9,7 +9,7 @@ from thalweg.formula import Rule
 
 from . import plan as planning
 from . import recording
-from .device_step import Ahead
+from .device_step import Ahead, keeps
 from .driver import PLAN
 from .plan import Plan
 from .recording import Recorded
@@ -134,18 +134,27 @@ class Stepper:
             if signals is not None:
                 raise MustKnow
             return _PLAIN
+        for x in plan.launches:
+            x.owners = groups
         if any(x.behind and x.rewritten for x in plan.launches) and not self._recording:
             self.settle()
         behind = how.capturable or any(x.behind for x in plan.launches)
         # With capturable=True the states of a first step that is left out stay.
         fresh = bool(plan.created) and not how.capturable
-        key = (signals is not None, counted, telemetry is not None, behind, fresh)
+        kept, uneven = keeps(plan.launches), any(x.unevenly for x in plan.launches)
+        key = (signals is not None, counted, telemetry is not None, behind, fresh, kept, uneven)
         if key != self._last.key:
             self._last = Ahead(self._last.signals, *key)
-        if (signals is not None or behind) and plan.waits(how, self._last):
+        if (signals is not None or behind) and (why := plan.waits(how, self._last)):
+            if self._recording:
+                raise recording.refusal(why)
             if signals is not None:
                 raise MustKnow
             self.settle()
+            if any(x.moved for x in plan.launches):
+                for x in plan.launches:
+                    x.moved = False
+                raise MustKnow
         given, now = signals or Signals(), self._last.signals
         # A scaler's are where the loss is.
         where = plan.launches[0].members.params[0].device if plan.launches else None
@@ -182,6 +191,8 @@ class Stepper:
             grads = plan.gather()
         if grads is None:
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(groups))
+        if plan.devices and any(x.unevenly for x in plan.launches) != ahead.uneven:  # as the gradients show only now
+            ahead = again(plan)
         if how.clear:
             grads.refuse_to_clear()
         if self._recording and any(x.rewritten for x in plan.launches):
