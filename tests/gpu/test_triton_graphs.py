@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -11,7 +12,7 @@ from interpreted import interpreting
 from recorded import Loop, Recording, Weights, judge
 
 import thalweg
-from thalweg.optim import Optimizer, multiply
+from thalweg.optim import Optimizer, multiply, recording
 
 
 def some(loop: Loop) -> None:
@@ -256,3 +257,19 @@ def test_what_is_recorded_is_not_done() -> None:
         before = copy.deepcopy([loop.of, loop.made.state_dict()["state"]])
         loop.record()
         torch.testing.assert_close([loop.of, loop.made.state_dict()["state"]], before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("warm", [0, 2])
+def test_what_torchs_operations_update_cannot_be_recorded(warm: int) -> None:
+    """Its counts are the host's, so a replay would take the same step again and again."""
+    loop = Loop(lambda of: thalweg.AdamW(of, capturable=True), None)
+    with patch.object(recording, "captured", lambda: True):
+        loop.eager(warm)
+        if (plan := loop.made._plan) is not None:
+            object.__setattr__(plan, "elsewhere", True)
+        of_cuda = patch.object(recording, "under_way", lambda groups: True) if not warm else nullcontext()
+        with (
+            of_cuda,
+            pytest.raises(RuntimeError, match="none like it" if not warm else "not all parameters are updated"),
+        ):
+            loop.eager(1)

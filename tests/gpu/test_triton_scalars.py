@@ -37,11 +37,15 @@ def kept(loop: Loop) -> dict[str, Any]:
     [
         (thalweg.NAdam, {"nonfinite": "skip"}),
         pytest.param(thalweg.NAdam, {"nonfinite": "skip", "clip_norm": 0.5}, marks=pytest.mark.slow),
-        (Sphere, {"lr": 0.01}),
+        pytest.param(Sphere, {"lr": 0.01}, marks=pytest.mark.slow),
         pytest.param(Sphere, {"lr": 0.01, "nonfinite": "skip"}, marks=pytest.mark.slow),
         (thalweg.Prodigy, {"capturable": True, "nonfinite": "skip"}),
         pytest.param(thalweg.Prodigy, {"capturable": True, "clip_norm": 0.5}, marks=pytest.mark.slow),
-        (thalweg.ScheduleFreeAdamW, {"capturable": True, "nonfinite": "skip", "warmup_steps": 5.0}),
+        pytest.param(
+            thalweg.ScheduleFreeAdamW,
+            {"capturable": True, "nonfinite": "skip", "warmup_steps": 5.0},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(thalweg.ScheduleFreeSGD, {"capturable": True}, marks=pytest.mark.slow),
         pytest.param(thalweg.AdaBound, {"capturable": True, "nonfinite": "skip"}, marks=pytest.mark.slow),
     ],

@@ -105,7 +105,8 @@ def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
 
 def keeps(launches: Sequence[Launched]) -> bool:
     """Whether the device always keeps scalars: those of tensors, where they follow from sums."""
-    return any(x.stages and {s.scope for s in parts(x.rule, Scalar).values()} == {"tensor"} for x in launches)
+    scopes = ({scalar.scope for scalar in parts(x.rule, Scalar).values()} for x in launches if x.stages and x.device)
+    return any(found == {"tensor"} for found in scopes)
 
 
 def _kept_by_the_host(rule: type[Rule], how: How, ahead: Ahead) -> str | None:

@@ -21,7 +21,7 @@ from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import gpus, reading, state, surface
-from .device_step import Ahead, waits
+from .device_step import Ahead, keeps, waits
 from .devices import Device
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
@@ -117,6 +117,10 @@ class Plan:
     """Whether a step can be one call of machine code."""
     devices: tuple[Device, ...]
     """The GPUs that run kernels for any of them."""
+    elsewhere: bool
+    """Whether torch operations update any on a GPU of CUDA's."""
+    keeps: bool
+    """See `device_step.keeps`."""
     _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
 
@@ -322,7 +326,20 @@ def make(
     direct = memory.native and not others and not waiting and not devices
     told = [*map(_told, others)]
     return Plan(
-        tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, devices
+        tuple(launches),
+        rules,
+        memory,
+        others,
+        told,
+        waiting,
+        switches,
+        states,
+        created,
+        len(states),
+        direct,
+        devices,
+        any(p.is_cuda for p in others),
+        keeps(launches),
     )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from . import gpus
 from .kernel_launch import KernelLaunch
 from .launch import Launch
@@ -24,7 +26,14 @@ _STALE = (
 def under_way(groups: Iterable[Mapping[str, Any]]) -> bool:
     """Whether what is given to the GPU of these groups' parameters is recorded."""
     places = dict.fromkeys(p.device for group in groups for p in group["params"])
-    return any(device is not None and device.recording for device in map(gpus.device_of, places))
+    if any(device is not None and device.recording for device in map(gpus.device_of, places)):
+        return True
+    return any(place.type == "cuda" for place in places) and captured()
+
+
+def captured() -> bool:
+    """Whether torch's operations are recorded, on a GPU without kernels of ours."""
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
 
 
 def refuse(how: How, watched: bool) -> None:

@@ -9,7 +9,7 @@ from thalweg.formula import Rule
 
 from . import plan as planning
 from . import recording
-from .device_step import Ahead, keeps
+from .device_step import Ahead
 from .driver import PLAN
 from .plan import Plan
 from .recording import Recorded
@@ -43,7 +43,8 @@ class Stepper:
     def begin(self, groups: Sequence[Group], how: How, telemetry: Telemetry | None, counted: bool) -> None:
         """Begin a step that a GPU may take; ``counted``: see `Ahead`. RuntimeError for one that cannot be recorded."""
         plan = self.plan
-        self._recording = recording.under_way(groups) if plan is None else plan.recording
+        others = plan is not None and plan.elsewhere and recording.captured()
+        self._recording = others or (recording.under_way(groups) if plan is None else plan.recording)
         if not self._recording:
             return
         recording.refuse(how, telemetry is not None)
@@ -141,8 +142,8 @@ class Stepper:
         behind = how.capturable or any(x.behind for x in plan.launches)
         # With capturable=True the states of a first step that is left out stay.
         fresh = bool(plan.created) and not how.capturable
-        kept, uneven = keeps(plan.launches), any(x.unevenly for x in plan.launches)
-        key = (signals is not None, counted, telemetry is not None, behind, fresh, kept, uneven)
+        uneven = any(x.unevenly for x in plan.launches)
+        key = (signals is not None, counted, telemetry is not None, behind, fresh, plan.keeps, uneven)
         if key != self._last.key:
             self._last = Ahead(self._last.signals, *key)
         if (signals is not None or behind) and (why := plan.waits(how, self._last)):
