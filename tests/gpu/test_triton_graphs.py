@@ -266,7 +266,8 @@ def test_what_torchs_operations_update_cannot_be_recorded(warm: int) -> None:
     with patch.object(recording, "captured", lambda: True):
         loop.eager(warm)
         if (plan := loop.made._plan) is not None:
-            object.__setattr__(plan, "elsewhere", True)
+            for name in ("elsewhere", "on_gpu"):
+                object.__setattr__(plan, name, True)
         of_cuda = patch.object(recording, "under_way", lambda groups: True) if not warm else nullcontext()
         with (
             of_cuda,

@@ -364,9 +364,10 @@ class Optimizer(torch.optim.Optimizer):
         if _len_torch_dispatch_stack():
             reading.refuse_pretence(self.param_groups)
         plan = self._stepper.plan
-        if plan is None or plan.devices or plan.elsewhere:
+        signals = None
+        if plan is None or plan.on_gpu:
             self._stepper.begin(self.param_groups, how, self._telemetry, self._counted)
-        signals = self._signals(how) if plan is not None and plan.devices else None
+            signals = self._signals(how) if plan is not None and plan.devices else None
         if signals is None and self.found_inf is not None and float(self.found_inf):
             self._skip()
             return

@@ -119,6 +119,8 @@ class Plan:
     """The GPUs that run kernels for any of them."""
     elsewhere: bool
     """Whether torch operations update any on a GPU of CUDA's."""
+    on_gpu: bool
+    """Whether any of them is updated on a GPU, by kernels or there."""
     keeps: bool
     """See `device_step.keeps`."""
     _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
@@ -176,11 +178,13 @@ class Plan:
 
         ``recording``: those that a step just like it was taken by, and no other will be; None if there was none.
         """
-        unknown = bool(self.devices) and ahead.unknown(how) and self.waits(how, ahead) is None
+        unknown = False
+        if self.devices:
+            unknown = ahead.unknown(how) and self.waits(how, ahead) is None
+            for device in () if recording else self.devices:
+                device.begin()
         for x in self.launches:
             x.fill(numbers, how, unknown)
-        for device in () if recording else self.devices:
-            device.begin()
         key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
         if recording:
             return self._steps.pop(key, None)
@@ -325,6 +329,7 @@ def make(
     devices = tuple(dict.fromkeys(x.device for x in launches if x.device is not None))
     direct = memory.native and not others and not waiting and not devices
     told = [*map(_told, others)]
+    elsewhere = any(p.is_cuda for p in others)
     return Plan(
         tuple(launches),
         rules,
@@ -338,7 +343,8 @@ def make(
         len(states),
         direct,
         devices,
-        any(p.is_cuda for p in others),
+        elsewhere,
+        bool(devices) or elsewhere,
         keeps(launches),
     )
 

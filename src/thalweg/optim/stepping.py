@@ -136,7 +136,7 @@ class Stepper:
                 raise MustKnow
             return _PLAIN
         for x in plan.launches:
-            x.owners = groups
+            x.owners, x.moved = groups, False  # the numbers have just been read
         if any(x.behind and x.rewritten for x in plan.launches) and not self._recording:
             self.settle()
         behind = how.capturable or any(x.behind for x in plan.launches)
@@ -153,8 +153,6 @@ class Stepper:
                 raise MustKnow
             self.settle()
             if any(x.moved for x in plan.launches):
-                for x in plan.launches:
-                    x.moved = False
                 raise MustKnow
         given, now = signals or Signals(), self._last.signals
         # A scaler's are where the loss is.
