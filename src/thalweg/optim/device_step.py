@@ -19,11 +19,11 @@ import torch
 
 from thalweg.formula import Due, Rule, Scalar, State, Sum
 from thalweg.formula.kernel import CompiledPass
-from thalweg.formula.rule import inner, of_matrices, parts
+from thalweg.formula.rule import by_lines, inner, of_matrices, parts
 from thalweg.formula.triton_between import ROWS, Between, Total
 from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 
-from .device_task import HostRows, Tables
+from .device_task import HostRows
 from .devices import Device
 from .kernel_launch import KernelLaunch
 from .launch import Call, Launch, Runs
@@ -90,6 +90,8 @@ def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
     for x in launches:
         if parts(x.rule, Scalar) and (unknown or x.stages):
             return f"{inner(x.rule).__name__} keeps numbers that follow from sums, or from steps that may be left out"
+        if by_lines(x.rule) and any(total.scope == "all" for total in parts(x.rule, Sum).values()):
+            return f"what {inner(x.rule).__name__} adds up over all parameters is put together by the host"
         if unknown and of_matrices(x.rule) and (parts(x.rule, Due) or _keeps(x.rule)):
             return f"{inner(x.rule).__name__} keeps what products of matrices make, by steps that may be left out"
     return None
@@ -156,31 +158,42 @@ class DeviceStep:
             found: dict[Launch, _Sums] = {}
             for rule in dict.fromkeys(x.rule for x in staged):
                 own = [x for x in staged if x.rule is rule]
-                names = [*own[0].sums(stage)]
-                scopes = [parts(rule, Sum)[name].scope for name in names]
-                totals = tuple(
-                    Total(name, k, scope == "tensor") for k, (name, scope) in enumerate(zip(names, scopes, strict=True))
-                )
-                sums = self._room(own, totals)
-                for x in own:
-                    walk = x.passes.sums[stage]
-                    if walk.totals:
-                        self._walk(x, walk, sums.of(x))
-                found |= dict.fromkeys(own, sums)
+                # What is by row or column is added up earlier than its layer says, where it may be: by launch.
+                for some in [[x] for x in own] if by_lines(rule) else [own]:
+                    found |= self._totals(some, stage)
             self._joined |= found
         for x in launches:
             counted = (self._of[x].settled.extra, 0.0) if self.unknown else ()
-            if self.measured:
-                norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(x.measuring.totals)))
-                self._walk(x, x.measuring, norms.there, counted)
-                self.parts.append(Call(partial(self._fetch, x, "measured", norms.there)))
-            else:
-                self._walk(x, x.passes.update, self._of[x].nothing, counted)
+            for walk in x.moving(self.measured):
+                if walk.totals:
+                    norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(walk.totals)))
+                    self._walk(x, walk, norms.there, counted)
+                    self.parts.append(Call(partial(self._fetch, x, "measured", norms.there)))
+                else:
+                    moves = walk.kernel is not None and bool(walk.kernel.writes)
+                    self._walk(x, walk, self._of[x].nothing, counted if moves else ())
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
             self.parts.append(x.advance())
             if self.unknown:
                 self.parts.append(Call(partial(_part, x)))
+
+    def _totals(self, launches: Sequence[KernelLaunch], stage: int) -> Mapping[Launch, _Sums]:
+        """The passes of a layer's totals, of launches of one rule that take the same: where each finds them."""
+        rule, walks = launches[0].rule, {x: x.summing(stage) for x in launches}
+        last = next((own[-1] for own in walks.values() if own), None)
+        names = () if last is None else last.totals
+        scopes = {name: of.scope for name, of in parts(rule, Sum).items()}
+        totals = tuple(
+            Total(name, k, scopes[name] == "tensor")
+            for k, name in enumerate(names)
+            if scopes[name] in ("tensor", "all")
+        )
+        sums = self._room(launches, totals, len(names))
+        for x in launches:
+            for walk in walks[x]:
+                self._walk(x, walk, sums.of(x))
+        return dict.fromkeys(launches, sums) if totals else {}
 
     def _fetch(self, x: KernelLaunch, name: str, what: torch.Tensor) -> None:
         x.fetched[name] = self.device.fetch(what)
@@ -198,10 +211,13 @@ class DeviceStep:
             self._walk(x, walk, sums.of(x), go=True)
         self._joined = dict.fromkeys(launches, sums)
 
-    def _room(self, launches: Sequence[KernelLaunch], totals: tuple[Total, ...]) -> _Sums:
+    def _room(
+        self, launches: Sequence[KernelLaunch], totals: tuple[Total, ...], width: int | None = None
+    ) -> _Sums:  # fmt: skip
+        """Room for what tiles add up; ``width``: of so many totals, if not all of them are numbers."""
         counts = [max(len(x.tiles), 1) for x in launches]
         begins = np.cumsum([0, *counts]).tolist()
-        there = self.device.zeros((begins[-1], len(totals)), torch.float64)
+        there = self.device.zeros((begins[-1], max(len(totals) if width is None else width, 1)), torch.float64)
         return _Sums(there, dict(zip(launches, begins, strict=False)), totals)
 
     def _walk(
@@ -238,7 +254,7 @@ class _OnDevice:
     """A launch's memory on the device for steps of one kind."""
 
     def __init__(self, x: KernelLaunch, device: Device) -> None:
-        self.tables = Tables(device, x.tiles, x.columns, x.numbers)
+        self.tables = x.tables()
         self.settled = x.settled
         self.numbers = device.table((x.numbers.capacity, len(x.numbers.names)), torch.float64)
         self.nothing = device.zeros((max(len(x.tiles), 1), 1), torch.float64)
@@ -256,7 +272,8 @@ class _Between:
         totals = () if joined is None else joined.totals
         self._apart = any(total.by_tensor for total in totals)
         guards = joined is not None and joined.guard
-        self._what = Between(x.numbers.names, totals, max(len(totals), 1), self._apart, first and step.unknown, guards)
+        width = 1 if joined is None else joined.there.shape[1]
+        self._what = Between(x.numbers.names, totals, width, self._apart, first and step.unknown, guards)
         self._walk, self._coefficients = walk, walk.kernel.coefficients
         self.rows = step.device.zeros((x.numbers.capacity, max(walk.width, 1)), getattr(torch, walk.real))
         self._sums = on.nothing if joined is None else joined.there
