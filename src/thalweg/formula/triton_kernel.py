@@ -22,6 +22,8 @@ _TYPES = {"float32": "fp32", "float64": "fp64"}
 _WIDTHS = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 REGISTERS = {"float32": 72, "float64": 128}
 """The most that a thread of the catalogue's passes has: a multiprocessor of 65,536 holds 7 programs, 4 in float64."""
+LINE_REGISTERS = 96
+"""Of those that read or add up by row or by column: 5 programs."""
 TABLES = {"tiles": "*i64", "columns": "*i64", "tensors": "i64", "sums": "*fp64", "stop": "*fp32"}
 _COUNTED = {"extra": "*fp64", "step": "fp64"}
 _BETWEEN = {
@@ -137,5 +139,7 @@ def _registers(of: CompiledPass) -> int | None:
 
     It is what these need. The compiler would take more, or less and put numbers aside in memory.
     """
+    if by_line(of) and of.real == "float32":
+        return LINE_REGISTERS
     many = len(of.operands) in (6, 7) or (len(of.operands) == 4 and block(of) > 4 * 32 * WARPS)
     return REGISTERS[of.real] if many or of.totals or of.real == "float64" else None

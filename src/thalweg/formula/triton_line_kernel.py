@@ -6,7 +6,7 @@ from functools import cache
 from .kernel import CompiledPass
 from .line_kernel import CompiledLines, LineWalk
 from .triton import module
-from .triton_kernel import TABLES, DeviceKernel, row_types
+from .triton_kernel import LINE_REGISTERS, TABLES, DeviceKernel, row_types
 from .triton_lines import added_by_line, along_lines, joining
 
 _ADDED = {"shapes": "*i64", "targets": "*i64"}
@@ -26,13 +26,13 @@ def added_kernel(of: CompiledPass, places: tuple[str, ...], uniform: bool) -> De
     where = {name: i for i, name in enumerate(places)}
     text = added_by_line("added", of.kernel, of.totals, of.extents, of.dtypes, of.real, where, uniform)
     tables = {"blocks" if name == "tiles" else name: kind for name, kind in TABLES.items()}
-    return DeviceKernel("added", module(text), {**tables, **_ADDED, **row_types(of, uniform)}, {})
+    return DeviceKernel("added", module(text), {**tables, **_ADDED, **row_types(of, uniform)}, {}, LINE_REGISTERS)
 
 
 @cache
 def joining_kernel(at_g: int) -> DeviceKernel:
     """See `triton_lines.joining`."""
-    return DeviceKernel("joining", module(joining("joining", at_g)), _JOINING, {})
+    return DeviceKernel("joining", module(joining("joining", at_g)), _JOINING, {}, LINE_REGISTERS)
 
 
 def together(walks: Sequence[LineWalk]) -> list[list[tuple[LineWalk, int]]]:
@@ -60,4 +60,4 @@ def along_kernels(of: CompiledLines, places: tuple[str, ...], uniform: bool) -> 
     where = {name: i for i, name in enumerate(places)}
     signature = {**_LINES, **row_types(of, uniform)}
     texts = [along_lines("along", walks, of.dtypes, where, uniform, of.width) for walks in together(of.walks)]
-    return tuple(DeviceKernel("along", module(text), signature, {}) for text in texts)
+    return tuple(DeviceKernel("along", module(text), signature, {}, LINE_REGISTERS) for text in texts)

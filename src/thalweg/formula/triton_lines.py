@@ -23,8 +23,8 @@ from .triton import Text, addresses, called, coefficients, pointer, rounded, spr
 BLOCK = ("tensor", "kind", "matrix", "matrices", "begin", "so_many", "column")
 """What a block says: its first matrix and how many, its first row in it and how many, and its first column."""
 WIDE, SQUARE, NARROW, SEVERAL = range(4)
-SHAPES = {WIDE: (4, 256), SQUARE: (32, 32), NARROW: (256, 4)}
-"""Rows at a time, and columns. Of several small matrices columns are gone down as `WIDE`, rows along as `NARROW`."""
+SHAPES = {WIDE: (2, 256), SQUARE: (16, 32), NARROW: (128, 4)}
+"""Rows at a time, and columns: four weights of each thread, which with twice as many has too few registers. Of several small matrices columns are gone down as `WIDE`, rows along as `NARROW`."""
 VECTORS = 16
 """Where rows are a multiple of so many weights, and memory begins where vectors do, a wide block is read in vectors."""
 JOIN = ("tensor", "parts", "apart", "source", "target", "count")
@@ -36,7 +36,7 @@ MEANS = ("tensor", "many", "matrix", "matrices")
 LONG, MANY = (1, 1_024), (256, 4)
 SPAN = ("tensor", "along", "first", "count")
 """Some lines of a tensor, by row (0) or by column (1), counted through all matrices: `ALONG` but for the last."""
-ALONG = 512
+ALONG = 128
 
 
 def added_by_line(
@@ -69,8 +69,8 @@ def added_by_line(
         put(f"b_{called(operand)} = {pointer(operand, dtypes[operand])}")
     for k in range(len(by_line)):
         put(f"to{k} = tl.load(targets + {len(by_line)} * block + {k}).to(tl.pointer_type(tl.float64))")
-    by_weight = " | ".join(f"at_{called(n)}" for n in kernel.operands if extents.get(n, "weight") == "weight")
-    put(f"vectors = (({by_weight}) % 16 == 0) & (long % {VECTORS} == 0)")
+    by_weight = [f"at_{called(n)}" for n in kernel.operands if extents.get(n, "weight") == "weight"]
+    put(f"vectors = (({' | '.join(by_weight)}) % 16 == 0) & (long % {VECTORS} == 0)")
     for kind, shape in SHAPES.items():
         # A condition for each: Triton forgets the names of another one.
         if kind == WIDE:
@@ -324,8 +324,12 @@ def _written(text: Text, walk: LineWalk, known: Mapping[Expression, str], dtypes
     text.depth = 3
     put(f"lanes = tl.arange(0, {ALONG})")
     put("there = lanes < count")
+    put(f"length = {'high' if walk.along == 'row' else 'long'}")
     put(f"in_{walk.along} = first + lanes")
-    put(f"in_matrix = in_{walk.along} // {'high' if walk.along == 'row' else 'long'}")
+    # Of which matrix each line is: of one longer than a span no more is asked than that it ends in another one.
+    put(f"left = tl.minimum(length - first % length, {ALONG}).to(tl.int32)")
+    put(f"each = tl.minimum(length, {ALONG}).to(tl.int32)")
+    put("in_matrix = first // length + tl.where(lanes < left, 0, (lanes - left) // each + 1)")
     _read(text, walk, known, "there")
     for n, e in walk.kernel.writes:
         value = rounded(f"tl.broadcast_to({text.value(e)}, there.shape)", dtypes[n], "float64")

@@ -11,14 +11,16 @@ from thalweg.formula.geometry import Geometry
 from thalweg.formula.triton import TILE
 from thalweg.formula.triton_lines import ALONG, BLOCK, LINES, MANY, NARROW, SEVERAL, SHAPES, SQUARE, WIDE
 
-from .layout import Layout, even_layout
+from .layout import Layout
 
 Table = NDArray[np.int64]
 
 # A block goes down so many rows at a time so many times, and through more where a column would have more parts.
-TURNS, MOST_PARTS = 8, 128
+TURNS, MOST_PARTS = 16, 128
 # Matrices of at most so many rows and columns, of which a tensor has many, are taken several at a time.
 SMALL = (64, 128)
+# The kind of a block that is there so that there are as many blocks as tiles.
+NOTHING = -1
 # Lines no longer than this are averaged of several matrices at once.
 SHORT = 64
 
@@ -73,22 +75,19 @@ class LineBlocks:
 def line_blocks(of: Sequence[Geometry]) -> LineBlocks:
     """Cut tensors' matrices, which lie one after the other in memory."""
     sizes = [each.count * each.rows * each.columns for each in of]
-    even = even_layout(sizes, TILE).tiles
-    tiles: list[Table] = []
-    blocks: list[Table] = []
+    tiles: list[tuple[int, ...]] = []
+    blocks: list[tuple[int, ...]] = []
     parts: list[tuple[int, int]] = []
-    for tensor, each in enumerate(of):
-        mine = even[even[:, 0] == tensor]
-        own, cuts = _blocks(tensor, each) if sizes[tensor] else ([], (1, 1))
+    for tensor, (size, each) in enumerate(zip(sizes, of, strict=True)):
+        mine = [(tensor, start, min(TILE, size - start)) for start in range(0, max(size, 1), TILE)]
+        own, cuts = _blocks(tensor, each) if size else ([], (1, 1))
         parts.append(cuts)
         many = max(len(mine), len(own))
-        tiles.append(np.array([*mine.tolist(), *[(tensor, 0, 0)] * (many - len(mine))], np.int64).reshape(-1, 3))
-        # A block of no kind has nothing to do.
-        none = (tensor, -1, *[0] * (len(BLOCK) - 2 + 2))
-        blocks.append(np.array([*own, *[none] * (many - len(own))], np.int64).reshape(-1, len(BLOCK) + 2))
-    tiled = _below(tiles, 3)
+        tiles += [*mine, *[(tensor, 0, 0)] * (many - len(mine))]
+        blocks += [*own, *[(tensor, NOTHING, *[0] * len(BLOCK))] * (many - len(own))]
+    tiled = np.array(tiles, np.int64).reshape(-1, 3)
     ends = np.arange(len(tiled))
-    table = _below(blocks, len(BLOCK) + 2)
+    table = np.array(blocks, np.int64).reshape(-1, len(BLOCK) + 2)
     tensors, matrix, begin, column = (table[:, BLOCK.index(name)] for name in ("tensor", "matrix", "begin", "column"))
     high, long = (np.array([getattr(each, name) for each in of], np.int64) for name in ("rows", "columns"))
     count = np.array([each.count for each in of], np.int64)
@@ -106,10 +105,6 @@ def line_blocks(of: Sequence[Geometry]) -> LineBlocks:
         by,
         cache(lambda along: _spans(there, along)),
     )
-
-
-def _below(tables: Sequence[Table], width: int) -> Table:
-    return np.concatenate([np.zeros((0, width), np.int64), *tables])
 
 
 def _cut(at: Table, part: Table, parts: Table, lines: Table) -> LineCut:
