@@ -117,7 +117,10 @@ def test_learning_rates_on_the_device(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("absent", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", WITH_SKIP, ids=str)
-@pytest.mark.parametrize("rule", [thalweg.AdamW, pytest.param(thalweg.LAMB, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "rule",
+    [thalweg.AdamW, *(pytest.param(each, marks=pytest.mark.slow) for each in (thalweg.LAMB, thalweg.Adafactor))],
+)
 def test_steps_that_the_device_leaves_out(rule: type[Optimizer], options: dict[str, Any], absent: bool) -> None:
     """Their number is known when somebody asks; corrections of biases are right before that."""
 

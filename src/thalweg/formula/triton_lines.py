@@ -24,7 +24,8 @@ BLOCK = ("tensor", "kind", "matrix", "matrices", "begin", "so_many", "column")
 """What a block says: its first matrix and how many, its first row in it and how many, and its first column."""
 WIDE, SQUARE, NARROW, SEVERAL = range(4)
 SHAPES = {WIDE: (2, 256), SQUARE: (16, 32), NARROW: (128, 4)}
-"""Rows at a time, and columns: four weights of each thread, which with twice as many has too few registers. Of several small matrices columns are gone down as `WIDE`, rows along as `NARROW`."""
+"""Rows at a time, and columns: four weights of each thread, which has no registers for twice as many. Of several small
+matrices columns are gone down as `WIDE`, rows along as `NARROW`."""
 VECTORS = 16
 """Where rows are a multiple of so many weights, and memory begins where vectors do, a wide block is read in vectors."""
 JOIN = ("tensor", "parts", "apart", "source", "target", "count")
