@@ -91,7 +91,7 @@ def _facts(case: Case, capability: int, folder: Path) -> Iterable[dict[str, Any]
         by_weight = {n: of for n, of in walk.dtypes.items() if walk.extents.get(n, "weight") == "weight"}
         for uniform in (False, True):
             if isinstance(walk, CompiledLines):
-                found, weights = along_kernels(walk, walk.operands, uniform), 0
+                found, weights = tuple(kernel for _, kernel in along_kernels(walk, walk.operands, uniform)), 0
             elif line_totals(walk):
                 found = added_kernel(walk, walk.operands, uniform), joining_kernel(0)
                 weights = math.prod(SHAPES[WIDE]) // (32 * WARPS)

@@ -79,17 +79,16 @@ def test_a_clip_by_norm() -> None:
 
 
 def test_rows_and_columns() -> None:
-    device = judge(lambda groups: thalweg.Adafactor(groups, weight_decay=0.1), rows(2, absent=True), ulps=2)
+    device = judge(lambda groups: thalweg.Adafactor(groups, weight_decay=0.1), rows(1), ulps=2)
     assert {*device.launched} == {"added", "along", "between", "walk"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("like", CATALOGUE["adafactor"].conventions)
 def test_adafactors_conventions(like: str) -> None:
-    for dtype in (torch.float32, torch.float64):
-        for more in ({}, options("adafactor", clip_norm=0.5), {"nonfinite": "raise"}):
-            ulps = 2 if dtype == torch.float32 else 2**12  # totals are within 1e-12
-            judge(lambda groups, more=more: thalweg.Adafactor(groups, like=like, **more), rows(3), dtype, ulps)
+    ways = (torch.float32, options("adafactor", clip_norm=0.5), 2), (torch.float64, {"nonfinite": "raise"}, 2**12)
+    for dtype, more, ulps in ways:  # in float64 totals are within 1e-12
+        judge(lambda groups, more=more: thalweg.Adafactor(groups, like=like, **more), rows(2), dtype, ulps)
 
 
 @pytest.mark.slow

@@ -35,29 +35,38 @@ def joining_kernel(at_g: int) -> DeviceKernel:
     return DeviceKernel("joining", module(joining("joining", at_g)), _JOINING, {}, LINE_REGISTERS)
 
 
-def together(walks: Sequence[LineWalk]) -> list[list[tuple[LineWalk, int]]]:
-    """Walks along lines by the kernels that take them, each with the place of its first coefficient.
+Together = tuple[tuple[LineWalk, int], ...]
+"""Walks along lines that one kernel takes, each with the place of its first coefficient."""
+
+
+def together(walks: Sequence[LineWalk]) -> list[Together]:
+    """Walks along lines by the kernels that take them, in order.
 
     Those of a kernel all take means or all write, and none reads what another of them makes.
     """
-    found: list[list[tuple[LineWalk, int]]] = []
+    found: list[Together] = []
     made: set[str] = set()
     first = 0
     for walk in walks:
         before = found[-1][-1][0] if found else None
         if before is None or bool(before.totals) != bool(walk.totals) or made & {*walk.kernel.operands}:
-            found.append([])
+            found.append(())
             made = set()
-        found[-1].append((walk, first))
+        found[-1] = *found[-1], (walk, first)
         first += len(walk.kernel.coefficients)
-        made |= {*walk.totals} if walk.totals else set()
+        made |= {*walk.totals}
     return found
 
 
 @cache
-def along_kernels(of: CompiledLines, places: tuple[str, ...], uniform: bool) -> tuple[DeviceKernel, ...]:
-    """Walks along lines, one kernel after the other: of `together`."""
+def along_kernels(
+    of: CompiledLines, places: tuple[str, ...], uniform: bool
+) -> tuple[tuple[Together, DeviceKernel], ...]:  # fmt: skip
+    """Walks along lines, one kernel after the other, each with the walks that it takes."""
     where = {name: i for i, name in enumerate(places)}
     signature = {**_LINES, **row_types(of, uniform)}
-    texts = [along_lines("along", walks, of.dtypes, where, uniform, of.width) for walks in together(of.walks)]
-    return tuple(DeviceKernel("along", module(text), signature, {}, LINE_REGISTERS) for text in texts)
+    found = []
+    for walks in together(of.walks):
+        text = module(along_lines("along", walks, of.dtypes, where, uniform, of.width))
+        found.append((walks, DeviceKernel("along", text, signature, {}, LINE_REGISTERS)))
+    return tuple(found)

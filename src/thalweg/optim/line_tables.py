@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from thalweg.formula.kernel import CompiledPass
 from thalweg.formula.line_kernel import CompiledLines
 from thalweg.formula.numbers import Numbers
-from thalweg.formula.triton_line_kernel import added_kernel, along_kernels, joining_kernel, line_totals, together
+from thalweg.formula.triton_line_kernel import Together, added_kernel, along_kernels, joining_kernel, line_totals
 
 from .device_task import Tables
 from .devices import Argument, Device
@@ -31,6 +31,7 @@ class LineTables(Tables):
         self._cut, self._part = cut, part
         self._at_g = self.names.index("g")
         self._kept: dict[object, torch.Tensor] = {}
+        self._passes: dict[CompiledPass, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     @property
     def shapes(self) -> torch.Tensor:
@@ -38,11 +39,13 @@ class LineTables(Tables):
 
     def expect(self, of: CompiledPass, uniform: bool, counts: bool = False) -> None:
         if isinstance(of, CompiledLines):
-            for kernel in along_kernels(of, self.names, uniform):
+            for walks, kernel in along_kernels(of, self.names, uniform):
                 self.device.expect(kernel)
+                self._lines(walks)
         elif line_totals(of):
             self.device.expect(added_kernel(of, self.names, uniform))
             self.device.expect(joining_kernel(self._at_g))
+            self._of_pass(of)
         else:
             super().expect(of, uniform, counts)
 
@@ -71,18 +74,26 @@ class LineTables(Tables):
 
     def _along(self, of: CompiledLines, stop: torch.Tensor, rows: Sequence[Argument]) -> None:
         uniform, own = self.given(rows)
-        for walks, kernel in zip(together(of.walks), along_kernels(of, self.names, uniform), strict=True):
-            along = tuple(dict.fromkeys(walk.along for walk, _ in walks))
-            if walks[0][0].totals:
-                table = self._sent_once("means", self._cut.means)
-            else:
-                table = self._sent_once(along, self._cut.spans(along))
+        for walks, kernel in along_kernels(of, self.names, uniform):
+            table = self._lines(walks)
             if len(table):
                 given = (table, self.columns, self.tensors, stop, self.shapes, *own)
                 self.device.launch(kernel, len(table), given)
 
+    def _lines(self, walks: Together) -> torch.Tensor:
+        """Which lines the programs of some walks take: `triton_lines.MEANS`, or `triton_lines.SPAN`."""
+        if walks[0][0].totals:
+            return self._sent_once("means", self._cut.means)
+        along = tuple(dict.fromkeys(walk.along for walk, _ in walks))
+        return self._sent_once(along, self._cut.spans(along))
+
     def _of_pass(self, of: CompiledPass) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The tables of a pass that adds up by line: blocks, targets, and what is to be joined."""
+        if of not in self._passes:
+            self._passes[of] = self._made_of_pass(of)
+        return self._passes[of]
+
+    def _made_of_pass(self, of: CompiledPass) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         blocks = self._cut.blocks
         targets = np.zeros((len(blocks), len(line_totals(of))), np.int64)
         joins: list[tuple[int, ...]] = []
@@ -94,15 +105,18 @@ class LineTables(Tables):
         joined = np.array(joins, np.int64).reshape(-1, 6)
         return (
             self._sent_once("blocks", blocks),
-            self._sent_once((of, "targets"), targets),
-            self._sent_once((of, "joins"), joined),
+            self._constant(targets),
+            self._constant(joined),
         )
 
     def _sent_once(self, key: object, array: Array) -> torch.Tensor:
-        """A table that never changes, on the device."""
         if key not in self._kept:
-            table = self.device.table(array.shape, torch.int64)
-            if array.size:
-                table.put(array)
-            self._kept[key] = table.there
+            self._kept[key] = self._constant(array)
         return self._kept[key]
+
+    def _constant(self, array: Array) -> torch.Tensor:
+        """A table that never changes, on the device."""
+        table = self.device.table(array.shape, torch.int64)
+        if array.size:
+            table.put(array)
+        return table.there
