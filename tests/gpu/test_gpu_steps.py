@@ -235,6 +235,27 @@ def test_watching_waits_when_it_is_read(options: dict[str, Any]) -> None:
     assert "clipped=0" not in measured["all"]["all"].replace("clipped=0.", "")
 
 
+@pytest.mark.parametrize("nonfinite", ["pass", pytest.param("raise", marks=pytest.mark.slow)])
+def test_rules_of_rows_and_columns_are_watched(nonfinite: str) -> None:
+    """In steps that wait for nothing, and in those that do."""
+
+    def go() -> tuple[Optimizer, Any]:
+        of = weights(((7, 5), (3,), (2, 3, 4)))
+        made = thalweg.CAME(of, nonfinite=nonfinite)
+        watched = made.watch(every=2)
+        for step in range(3):
+            give_gradients(of, step)
+            made.step()
+        return made, watched.read()["all"]
+
+    expected, norms = go()
+    with interpreting(device := Reads()):
+        found, measured = go()
+        assert (device.reads > 0) == (nonfinite == "raise")
+        same(found, expected)
+    assert repr(measured) == repr(norms)
+
+
 def test_telemetry_and_scalars_that_follow_from_sums() -> None:
     """They wait, and are right."""
 

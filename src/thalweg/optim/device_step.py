@@ -131,7 +131,7 @@ class DeviceStep:
         self._go = device.zeros((1,), torch.float32)
         self._one = torch.ones_like(self._go)
         self._stop = device.zeros((1,), torch.float32) if self.unknown else self._go
-        self._of = {x: _OnDevice(x, device) for x in launches}
+        self._of = {x: _OnDevice(x, device, measured) for x in launches}
         self.parts: list[Runs] = []
         self._began: set[Launch] = set()
         self._joined: dict[Launch, _Sums] = {}
@@ -253,8 +253,8 @@ class DeviceStep:
 class _OnDevice:
     """A launch's memory on the device for steps of one kind."""
 
-    def __init__(self, x: KernelLaunch, device: Device) -> None:
-        self.tables = x.tables()
+    def __init__(self, x: KernelLaunch, device: Device, measured: bool) -> None:
+        self.tables = x.tables(measured)
         self.settled = x.settled
         self.numbers = device.table((x.numbers.capacity, len(x.numbers.names)), torch.float64)
         self.nothing = device.zeros((max(len(x.tiles), 1), 1), torch.float64)

@@ -169,8 +169,8 @@ class KernelLaunch(Launch):
         """The passes of an update; ``measured``: the one that moves the weights adds up norms on its way."""
         return [self.measuring if measured else self.passes.update]
 
-    def tables(self) -> Tables:
-        """What its walks read on the device, from now on."""
+    def tables(self, measured: bool) -> Tables:
+        """What its walks read on the device, from now on; ``measured``: also those of a measured update."""
         assert self.device is not None
         return Tables(self.device, self._cut.tiles, self.columns, self.numbers)
 
@@ -194,7 +194,7 @@ class KernelLaunch(Launch):
 
     @cached_property
     def _tables(self) -> Tables:
-        return self.tables()
+        return self.tables(measured=False)
 
 
 def column(tensors: Sequence[torch.Tensor]) -> NDArray[np.int64]:

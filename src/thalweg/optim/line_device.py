@@ -54,14 +54,15 @@ class DeviceLineLaunch(LineLaunch):
             return super().measured()
         return Measured(self.measuring.totals, self.fetched.pop("measured"), self.tiles[:, 0], len(self.members.params))
 
-    def tables(self) -> LineTables:
+    def tables(self, measured: bool) -> LineTables:
+        self._moving(measured)
         return LineTables(self.device, self._blocks, self.columns, self.numbers, self._part_there)
 
     @property
     def _tables(self) -> LineTables:
         # A measured update may keep more aside.
         if self._made_of is None or self._made_of.names != tuple(self.columns):
-            self._made_of = self.tables()
+            self._made_of = self.tables(measured=False)
         return self._made_of
 
     @property
