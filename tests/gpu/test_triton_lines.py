@@ -179,7 +179,10 @@ def test_blocks_are_all_weights_once(of: tuple[int, int, int]) -> None:
             down, across = slice(at["begin"], at["begin"] + at["so_many"]), SHAPES[at["kind"]][1]
             seen[at["matrix"], down, at["column"] : at["column"] + across] += 1
     assert (seen == 1).all()
-    assert cut.layout.tiles[:, 0].tolist() == cut.blocks[:, 0].tolist()
+    tiles = cut.layout.tiles
+    assert tiles[:, 0].tolist() == cut.blocks[:, 0].tolist(), "sums of both lie alike"
+    assert tiles[tiles[:, 1] == 0, 0].tolist() == [0, 1, 2], "a tensor's first tile counts its steps"
+    assert tiles[tiles[:, 0] == 1, 2].sum() == seen.size
     for along, lines in (("row", matrices.count * matrices.rows), ("column", matrices.count * matrices.columns)):
         by, room = cut.by[along], 8 * cut.by[along].room
         targets = by.targets(cut.blocks[:, 0], np.array([0, 10**9, 0]), 10**8)[mine & (cut.blocks[:, 1] >= 0)]

@@ -83,7 +83,7 @@ def line_blocks(of: Sequence[Geometry]) -> LineBlocks:
         own, cuts = _blocks(tensor, each) if size else ([], (1, 1))
         parts.append(cuts)
         many = max(len(mine), len(own))
-        tiles += [*mine, *[(tensor, 0, 0)] * (many - len(mine))]
+        tiles += [*mine, *[(tensor, size, 0)] * (many - len(mine))]  # its first tile alone begins at 0
         blocks += [*own, *[(tensor, NOTHING, *[0] * len(BLOCK))] * (many - len(own))]
     tiled = np.array(tiles, np.int64).reshape(-1, 3)
     ends = np.arange(len(tiled))
