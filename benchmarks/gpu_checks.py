@@ -8,9 +8,10 @@ import torch
 
 from gpu_clock import Card
 from thalweg.formula.compose import summing
+from thalweg.formula.rule import of_matrices
 from thalweg.optim import OPTIMIZERS, Optimizer
 from thalweg.optim.explain import served
-from thalweg.rules import BY_WEIGHT
+from thalweg.rules import CATALOGUE
 from thalweg.speed.cases import Step
 
 STEPS = 5
@@ -58,10 +59,11 @@ class Check:
 
 
 def _checks() -> dict[str, Check]:
-    decayed = {name: {} if name == "rprop" else {"weight_decay": 0.1} for name in BY_WEIGHT}
-    found = {f"{name}/plain": Check(name) for name in BY_WEIGHT}
-    found |= {f"{name}/chain": Check(name, {"clip_norm": 0.5, **decayed[name]}) for name in BY_WEIGHT}
-    for name in ("adamw", "lamb", "prodigy"):
+    rules = [name for name, rule in CATALOGUE.items() if not of_matrices(rule)]  # their products are torch's
+    decayed = {name: {} if name == "rprop" else {"weight_decay": 0.1} for name in rules}
+    found = {f"{name}/plain": Check(name) for name in rules}
+    found |= {f"{name}/chain": Check(name, {"clip_norm": 0.5, **decayed[name]}) for name in rules}
+    for name in ("adamw", "lamb", "prodigy", "adafactor"):
         found[f"{name}/skip"] = Check(name, {"nonfinite": "skip"}, spoiled=True)
         found[f"{name}/skip, clip"] = Check(name, {"nonfinite": "skip", "clip_norm": 0.5}, spoiled=True)
         found[f"{name}/scaler"] = Check(name, {"amp_fused": True}, spoiled=True, scaled=True)
@@ -161,8 +163,9 @@ def trained(
 
 
 def _parameters(dtype: torch.dtype, device: torch.device, generator: torch.Generator) -> list[torch.nn.Parameter]:
-    """One weight, 1,000, a matrix, and 1,000 that do not begin where vectors do."""
-    drawn = [torch.randn(shape, generator=generator) for shape in ((1,), (1_000,), (70, 64), (1_001,))]
+    """One weight, 1,000, matrices of several forms, and 1,000 that do not begin where vectors do."""
+    shapes = ((1,), (1_000,), (70, 64), (33, 272), (300, 3), (8, 4, 3, 3), (1_001,))
+    drawn = [torch.randn(shape, generator=generator) for shape in shapes]
     there = [x.to(device, dtype) for x in drawn]
     return [torch.nn.Parameter(x) for x in (*there[:-1], there[-1][1:])]
 

@@ -20,13 +20,19 @@ WAYS = [
     pytest.param(thalweg.AdamW, {"nonfinite": "skip", "clip_norm": 1.0}, ["walk", "between", "walk"], id="both"),
     pytest.param(thalweg.LAMB, {}, ["walk", "between", "walk"], id="sums"),
     pytest.param(thalweg.LAMB, {"clip_norm": 1.0}, ["walk", "between"] * 2 + ["walk"], id="sums and clip"),
+    pytest.param(
+        thalweg.Adafactor,
+        {},
+        ["added", "between", "along", "along", "between", "walk", "between", "walk", "between", "along"],
+        id="lines",
+    ),
 ]
 # What would wait for a GPU if the tensor were there.
 WAITING = ("item", "cpu", "numpy", "tolist", "nonzero", "__float__", "__bool__", "__int__", "__index__")
 
 
-def params(count: int, size: int = 3) -> list[torch.nn.Parameter]:
-    return [torch.nn.Parameter(torch.zeros(size)) for _ in range(count)]
+def params(count: int) -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.zeros(3, 2)) for _ in range(count)]
 
 
 def give_gradients(of: list[torch.nn.Parameter]) -> None:
@@ -67,7 +73,8 @@ def test_as_many_kernels_for_any_number_of_tensors(
             before = len(device.launched)
             optimizer.step()
             assert [name for name, _ in device.launched[before:]] == expected
-        assert device.launched[-1][1] == count  # a program for each small tensor
+        # A program for each small tensor; of states by line, for the rows of each and the columns.
+        assert device.launched[-1][1] == (count if device.launched[-1][0] == "walk" else 2 * count)
     assert device.wrong == 0
 
 

@@ -106,7 +106,10 @@ def test_learning_rates_on_the_device(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("absent", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", WITH_SKIP, ids=str)
-@pytest.mark.parametrize("rule", [thalweg.AdamW, pytest.param(thalweg.LAMB, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "rule",
+    [thalweg.AdamW, *(pytest.param(each, marks=pytest.mark.slow) for each in (thalweg.LAMB, thalweg.Adafactor))],
+)
 def test_steps_that_the_device_leaves_out(rule: type[Optimizer], options: dict[str, Any], absent: bool) -> None:
     """Their number is known when somebody asks; corrections of biases are right before that."""
 
@@ -219,6 +222,27 @@ def test_watching_waits_when_it_is_read(options: dict[str, Any]) -> None:
         same(found, expected)
     assert measured == norms
     assert "clipped=0" not in measured["all"]["all"].replace("clipped=0.", "")
+
+
+@pytest.mark.parametrize("nonfinite", ["pass", pytest.param("raise", marks=pytest.mark.slow)])
+def test_rules_of_rows_and_columns_are_watched(nonfinite: str) -> None:
+    """In steps that wait for nothing, and in those that do."""
+
+    def go() -> tuple[Optimizer, Any]:
+        of = weights(((7, 5), (3,), (2, 3, 4)))
+        made = thalweg.CAME(of, nonfinite=nonfinite)
+        watched = made.watch(every=2)
+        for step in range(3):
+            give_gradients(of, step)
+            made.step()
+        return made, watched.read()["all"]
+
+    expected, norms = go()
+    with interpreting(device := Reads()):
+        found, measured = go()
+        assert (device.reads > 0) == (nonfinite == "raise")
+        same(found, expected)
+    assert repr(measured) == repr(norms)
 
 
 def test_telemetry_and_scalars_that_follow_from_sums() -> None:

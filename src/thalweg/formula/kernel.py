@@ -58,9 +58,11 @@ class CompiledPass:
     """Coefficients in a row."""
     assembly: str
     kernel: Kernel | None = None
-    """What it computes, for other readers; None of walks along lines."""
+    """What it computes, for other readers; of walks along lines (`line_kernel.CompiledLines`) their coefficients."""
     dtypes: Mapping[str, str] = field(default_factory=dict)
     """The operands' element types in memory."""
+    extents: Mapping[str, str] = field(default_factory=dict)
+    """Of a program by line: what there is one of, of operands and of totals by line."""
 
     @cached_property
     def machine(self) -> "MachineCode":

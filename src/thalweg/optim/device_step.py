@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from thalweg.formula import Due, Rule, Scalar, State, Sum
 from thalweg.formula.compose import asked_by_matrix, usual_switches
 from thalweg.formula.kernel import CompiledPass
-from thalweg.formula.rule import inner, of_matrices, parts
+from thalweg.formula.rule import by_lines, inner, of_matrices, parts
 from thalweg.formula.triton_between import ROWS, Between, Total
 from thalweg.formula.triton_kernel import between_kernel
 
-from .device_task import HostRows, Tables
+from .device_task import HostRows
 from .devices import Device
 from .kernel_launch import KernelLaunch
 from .launch import Call, Launch, Runs
@@ -96,6 +96,8 @@ def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
     for x in launches:
         if (unknown or x.stages) and (why := _kept_by_the_host(x.rule, how, ahead)):
             return why
+        if by_lines(x.rule) and any(total.scope == "all" for total in parts(x.rule, Sum).values()):
+            return f"what {inner(x.rule).__name__} adds up over all parameters is put together by the host"
         if may and of_matrices(x.rule) and _keeps(x.rule):
             return f"{inner(x.rule).__name__} keeps what products of matrices make, by steps that may be left out"
         if unknown and of_matrices(x.rule) and _counts(x.rule):
@@ -164,7 +166,7 @@ class DeviceStep:
         self._go = device.zeros((1,), torch.float32)
         self._one = torch.ones_like(self._go)
         self._stop = device.zeros((1,), torch.float32) if self.unknown else self._go
-        self._of = {x: _OnDevice(x, device, how.capturable) for x in launches}
+        self._of = {x: _OnDevice(x, device, measured, how.capturable) for x in launches}
         self.parts: list[Runs] = []
         self._began: set[Launch] = set()
         self._joined: dict[Launch, _Sums] = {}
@@ -193,30 +195,43 @@ class DeviceStep:
             found: dict[Launch, _Sums] = {}
             for rule in dict.fromkeys(x.rule for x in staged):
                 own = [x for x in staged if x.rule is rule]
-                names = [*own[0].sums(stage)]
-                scopes = [parts(rule, Sum)[name].scope for name in names]
-                totals = tuple(
-                    Total(name, k, scope == "tensor") for k, (name, scope) in enumerate(zip(names, scopes, strict=True))
-                )
-                sums = self._room(own, totals)
-                for x in own:
-                    walk = x.passes.sums[stage]
-                    if walk.totals:
-                        self._walk(x, walk, sums.of(x))
-                found |= dict.fromkeys(own, sums)
+                # What is by row or column is added up earlier than its layer says, where it may be: by launch.
+                for some in [[x] for x in own] if by_lines(rule) else [own]:
+                    found |= self._totals(some, stage)
             self._joined |= found
         for x in launches:
             counted = (x.settled.counts.there,) if self.unknown else ()
-            if self.measured:
-                norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(x.measuring.totals)))
-                self._walk(x, x.measuring, norms.there, counted, last=True)
-                self.parts.append(Call(partial(self._fetch, x, "measured", norms.there)))
-            else:
-                self._walk(x, x.passes.update, self._of[x].nothing, counted, last=True)
+            walks = x.moving(self.measured)
+            for walk in walks:
+                last = walk is walks[-1]
+                if walk.totals:
+                    norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(walk.totals)))
+                    self._walk(x, walk, norms.there, counted, last=last)
+                    self.parts.append(Call(partial(self._fetch, x, "measured", norms.there)))
+                else:
+                    moves = walk.kernel is not None and bool(walk.kernel.writes)
+                    self._walk(x, walk, self._of[x].nothing, counted if moves else (), last=last)
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
             if not self.unknown:
                 self.parts.append(x.advance())
+
+    def _totals(self, launches: Sequence[KernelLaunch], stage: int) -> Mapping[Launch, _Sums]:
+        """The passes of a layer's totals, of launches of one rule that take the same: where each finds them."""
+        rule, walks = launches[0].rule, {x: x.summing(stage) for x in launches}
+        last = next((own[-1] for own in walks.values() if own), None)
+        names = () if last is None else last.totals
+        scopes = {name: of.scope for name, of in parts(rule, Sum).items()}
+        totals = tuple(
+            Total(name, k, scopes[name] == "tensor")
+            for k, name in enumerate(names)
+            if scopes[name] in ("tensor", "all")
+        )
+        sums = self._room(launches, totals, len(names))
+        for x in launches:
+            for walk in walks[x]:
+                self._walk(x, walk, sums.of(x))
+        return dict.fromkeys(launches, sums) if totals else {}
 
     def _fetch(self, x: KernelLaunch, name: str, what: torch.Tensor) -> None:
         x.fetched[name] = self.device.fetch(what)
@@ -234,10 +249,13 @@ class DeviceStep:
             self._walk(x, walk, sums.of(x), go=True)
         self._joined = dict.fromkeys(launches, sums)
 
-    def _room(self, launches: Sequence[KernelLaunch], totals: tuple[Total, ...]) -> _Sums:
+    def _room(
+        self, launches: Sequence[KernelLaunch], totals: tuple[Total, ...], width: int | None = None
+    ) -> _Sums:  # fmt: skip
+        """Room for what tiles add up; ``width``: of so many totals, if not all of them are numbers."""
         counts = [max(len(x.tiles), 1) for x in launches]
         begins = np.cumsum([0, *counts]).tolist()
-        there = self.device.zeros((begins[-1], len(totals)), torch.float64)
+        there = self.device.zeros((begins[-1], max(len(totals) if width is None else width, 1)), torch.float64)
         return _Sums(there, dict(zip(launches, begins, strict=False)), totals)
 
     def _walk(
@@ -274,8 +292,8 @@ class DeviceStep:
 class _OnDevice:
     """A launch's memory on the device for steps of one kind."""
 
-    def __init__(self, x: KernelLaunch, device: Device, recordable: bool) -> None:
-        self.tables = Tables(device, x.tiles, x.columns, x.numbers, recordable)
+    def __init__(self, x: KernelLaunch, device: Device, measured: bool, recordable: bool) -> None:
+        self.tables = x.tables(measured, recordable)
         self._table = partial(device.table, dtype=torch.float64, recordable=recordable)
         self.numbers = self._table(x.numbers.values.shape)
         self._sent = np.zeros((0, 0))
@@ -304,7 +322,7 @@ class _Between:
         totals = () if joined is None else joined.totals
         self._apart = any(total.by_tensor for total in totals)
         guards = joined is not None and joined.guard
-        width, unknown = max(len(totals), 1), step.unknown
+        width, unknown = 1 if joined is None else joined.there.shape[1], step.unknown
         scalars = x.next_scalars if unknown else {}
         what = Between(
             x.numbers.names, totals, width, self._apart, first and unknown, guards, unknown, (*scalars,),

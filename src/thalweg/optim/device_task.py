@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from thalweg.formula.kernel import CompiledPass, Task
 from thalweg.formula.numbers import Numbers
-from thalweg.formula.triton_kernel import walk_kernel
+from thalweg.formula.triton_kernel import by_line, walk_kernel
 
 from .devices import Argument, Device
 
@@ -73,11 +73,21 @@ class Tables:
         `triton.walk`."""
         if not self.programs:
             return
-        uniform = not (len(rows) == 1 and isinstance(rows[0], torch.Tensor))
+        uniform, own = self.given(rows)
         kernel = walk_kernel(of, self.names, uniform, bool(counted))
-        own = rows if uniform else (self.row_of, *rows)
-        given = (self.tiles, self.columns, self.tensors, sums, stop, *counted, *own)
+        shapes = (self.shapes,) if by_line(of) else ()
+        given = (self.tiles, self.columns, self.tensors, sums, stop, *shapes, *counted, *own)
         self.device.launch(kernel, self.programs, given)
+
+    @property
+    def shapes(self) -> torch.Tensor:
+        """The rows and columns of the tensors' matrices, int64 (tensors, 2), for passes that ask for them."""
+        raise NotImplementedError
+
+    def given(self, rows: Sequence[Argument]) -> tuple[bool, Sequence[Argument]]:
+        """Whether a kernel gets numbers that are the same for all tensors, not a table of rows; and what it gets."""
+        uniform = not (len(rows) == 1 and isinstance(rows[0], torch.Tensor))
+        return uniform, rows if uniform else (self.row_of, *rows)
 
 
 class HostRows(Task):

@@ -163,6 +163,23 @@ class KernelLaunch(Launch):
     def claims(self) -> NDArray[np.int64]:
         return self._cut.claims
 
+    def summing(self, stage: int) -> Sequence[CompiledPass]:
+        """The passes of a layer's totals; the one that adds up is the last."""
+        walk = self.passes.sums[stage]
+        return [walk] if walk.totals else []
+
+    def moving(self, measured: bool) -> Sequence[CompiledPass]:
+        """The passes of an update; ``measured``: the one that moves the weights adds up norms on its way."""
+        return [self.measuring if measured else self.passes.update]
+
+    def tables(self, measured: bool, recordable: bool) -> Tables:
+        """What its walks read on the device, from now on.
+
+        ``measured``: also those of a measured update; ``recordable``: see `Device.table`.
+        """
+        assert self.device is not None
+        return Tables(self.device, self._cut.tiles, self.columns, self.numbers, recordable)
+
     def entering(self) -> tuple[Sequence[Runs], CompiledPass | None, Sequence[Runs]]:
         """What `enter` is made of: what comes before its pass, the pass, and what comes after; of other rules none."""
         return (), None, ()
@@ -244,8 +261,7 @@ class KernelLaunch(Launch):
 
     @cached_property
     def _tables(self) -> Tables:
-        assert self.device is not None
-        return Tables(self.device, self._cut.tiles, self.columns, self.numbers)
+        return self.tables(measured=False, recordable=False)
 
 
 def column(tensors: Sequence[torch.Tensor]) -> NDArray[np.int64]:

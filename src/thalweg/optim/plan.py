@@ -27,6 +27,7 @@ from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
 from .kernel_launch import KernelLaunch
 from .launch import Launch, Members
+from .line_device import DeviceLineLaunch
 from .line_launch import LineLaunch
 from .matrix_launch import MatrixLaunch
 from .memory import Memory
@@ -312,9 +313,10 @@ def make(
             at += len(places)
             # What is kept by row or column needs walks of its own.
             lines = by_lines(rule) and walks_lines(rule, own)
-            kind = LineLaunch if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
-            walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
             device = gpus.device_of(where)
+            by_line = LineLaunch if device is None else DeviceLineLaunch
+            kind: Any = by_line if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
+            walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
             launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here], device))
         elif types:
             launches.append(FlatLaunch(rule, own, members, types, later=turn > 0))
