@@ -23,7 +23,7 @@ WAYS = [
     pytest.param(
         thalweg.Adafactor,
         {},
-        ["added", "between", "along", "along", "between", "walk", "between", "walk", "between", "along"],
+        ["added", "between", "along", "along", "between", "walk", "between", "between", "walk", "along"],
         id="lines",
     ),
 ]

@@ -188,7 +188,7 @@ class DeviceStep:
             before, walk, after = x.entering()
             if walk is not None:
                 self.parts += before
-                self._walk(x, walk, self._of[x].nothing)
+                self.parts.append(self._walk(x, walk, self._of[x].nothing))
                 self.parts += after
         for stage in range(max(len(x.stages) for x in launches)):
             staged = [x for x in launches if len(x.stages) > stage]
@@ -201,16 +201,19 @@ class DeviceStep:
             self._joined |= found
         for x in launches:
             counted = (x.settled.counts.there,) if self.unknown else ()
+            # The rows of all are made first: then the step is counted, on which they may depend.
+            taken: list[Runs] = []
             walks = x.moving(self.measured)
             for walk in walks:
                 last = walk is walks[-1]
                 if walk.totals:
                     norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(walk.totals)))
-                    self._walk(x, walk, norms.there, counted, last=last)
-                    self.parts.append(Call(partial(self._fetch, x, "measured", norms.there)))
+                    taken.append(self._walk(x, walk, norms.there, counted, last=last))
+                    taken.append(Call(partial(self._fetch, x, "measured", norms.there)))
                 else:
                     moves = walk.kernel is not None and bool(walk.kernel.writes)
-                    self._walk(x, walk, self._of[x].nothing, counted if moves else (), last=last)
+                    taken.append(self._walk(x, walk, self._of[x].nothing, counted if moves else (), last=last))
+            self.parts += taken
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
             if not self.unknown:
@@ -230,7 +233,7 @@ class DeviceStep:
         sums = self._room(launches, totals, len(names))
         for x in launches:
             for walk in walks[x]:
-                self._walk(x, walk, sums.of(x))
+                self.parts.append(self._walk(x, walk, sums.of(x)))
         return dict.fromkeys(launches, sums) if totals else {}
 
     def _fetch(self, x: KernelLaunch, name: str, what: torch.Tensor) -> None:
@@ -246,7 +249,7 @@ class DeviceStep:
         self.clip = (self.how.clip_norm if clips and self.how.clip_norm else np.inf, self.how.clip_eps)
         for x in launches:
             walk = x.passes.limited_norm if limited else x.passes.norm
-            self._walk(x, walk, sums.of(x), go=True)
+            self.parts.append(self._walk(x, walk, sums.of(x), go=True))
         self._joined = dict.fromkeys(launches, sums)
 
     def _room(
@@ -261,8 +264,8 @@ class DeviceStep:
     def _walk(
         self, x: KernelLaunch, walk: CompiledPass, sums: torch.Tensor, counted: tuple[Any, ...] = (),
         go: bool = False, last: bool = False,
-    ) -> None:  # fmt: skip
-        """A pass, and before it what makes its rows."""
+    ) -> Call:  # fmt: skip
+        """A pass, to be taken after the parts that make its rows, which are added now."""
         on = self._of[x]
         stop = self._go if go else self._stop
         joined = self._joined.pop(x, None)
@@ -271,17 +274,15 @@ class DeviceStep:
         bare = joined is None and not walk.width and not scalars and (go or not self.unknown or x in self._began)
         on.tables.expect(walk, bare or (known and len(x.numbers.values) == 1), bool(counted))
         if bare:  # and who sets `stop` has done so
-            self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (), counted)))
-            return
+            return Call(lambda: on.tables.walk(walk, sums, stop, (), counted))
         if known:
             rows = HostRows(walk, x.tiles, x.claims, x.numbers, self.device)
             # There may be more rows than when this was planned.
             self.parts += (Call(rows.fit), *rows.parts(1)[:-1])
-            self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, rows.given, counted)))
-            return
+            return Call(lambda: on.tables.walk(walk, sums, stop, rows.given, counted))
         made = self._between(x, walk, joined, scalars)
         self.parts.append(made)
-        self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (made.rows,), counted)))
+        return Call(lambda: on.tables.walk(walk, sums, stop, (made.rows,), counted))
 
     def _between(self, x: KernelLaunch, walk: CompiledPass, joined: "_Sums | None", last: bool) -> "_Between":
         first = x not in self._began
