@@ -32,6 +32,8 @@ def some(loop: Loop) -> None:
         pytest.param(thalweg.Lion, {"ema": 0.9, "clip_value": 0.5}, 0.0, marks=pytest.mark.slow),
         pytest.param(thalweg.SGD, {"momentum": 0.9, "clear": True}, 0.0, marks=pytest.mark.slow),
         pytest.param(thalweg.LAMB, {"clip_norm": 0.5, "clip_scope": "tensor"}, 1e-6, marks=pytest.mark.slow),
+        pytest.param(thalweg.Adafactor, {"like": "torch", "nonfinite": "skip"}, 1e-6, marks=pytest.mark.slow),
+        pytest.param(thalweg.CAME, {}, 1e-6, marks=pytest.mark.slow),
     ],
     ids=str,
 )
