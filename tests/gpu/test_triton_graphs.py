@@ -281,7 +281,8 @@ def test_tables_that_were_not_left_alone_are_noticed() -> None:
     with interpreting(device := Recording()):
         loop = Loop(lambda of: thalweg.AdamW(of, capturable=True), device)
         loop.eager(2)
-        assert (plan := loop.made._plan) is not None
+        plan = loop.made._plan
+        assert plan is not None
         kept = dict(plan._steps)
         for p in loop.of:
             assert p.grad is not None
