@@ -21,7 +21,7 @@ from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import gpus, reading, state, surface
-from .device_step import Ahead, keeps, waits
+from .ahead import Ahead, keeps, waits
 from .devices import Device
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
@@ -123,7 +123,7 @@ class Plan:
     on_gpu: bool
     """Whether any of them is updated on a GPU, by kernels or there."""
     keeps: bool
-    """See `device_step.keeps`."""
+    """See `ahead.keeps`."""
     _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
 
@@ -164,7 +164,7 @@ class Plan:
         return any(device.recording for device in self.devices)
 
     def waits(self, how: How, ahead: Ahead) -> str | None:
-        """Why a step has to wait for a device; see `device_step.waits`."""
+        """Why a step has to wait for a device; see `ahead.waits`."""
         key = (how, ahead.key)
         if key not in self._waits:
             if len(self._waits) > 8:

@@ -48,7 +48,7 @@ def refuse(how: How, watched: bool) -> None:
 
 
 def refusal(why: str) -> RuntimeError:
-    """``why``  a reason of `device_step.waits`."""
+    """``why``  a reason of `ahead.waits`."""
     return RuntimeError(
         f"a CUDA graph cannot record this step, which would wait for the GPU: {why}. What changes from step to step is "
         "given as a tensor there, such as lr=torch.tensor(1e-3, device='cuda')"

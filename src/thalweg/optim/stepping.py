@@ -9,7 +9,7 @@ from thalweg.formula import Rule
 
 from . import plan as planning
 from . import recording
-from .device_step import Ahead
+from .ahead import Ahead
 from .driver import PLAN
 from .plan import Plan
 from .recording import Recorded
