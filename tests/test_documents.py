@@ -205,6 +205,7 @@ STANDINS = {
 # What is not run here, and why.
 NOT_RUN = {
     ("docs/placement.md", "Try it"): "run and judged by tests/nn/test_placement_page.py",
+    ("docs/gpu.md", "CUDA graphs"): "needs a card: tests/gpu/test_triton_graphs.py records without one",
     ("docs/routing.md", "GPT-2"): "needs transformers: compared by tests/frameworks/test_routed_architectures.py",
 }
 # After a document's last block: what it only defines, or claims in a comment of the page.

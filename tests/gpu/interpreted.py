@@ -50,7 +50,7 @@ class Interpreted(Device):
     def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(*shape, dtype=dtype)
 
-    def table(self, shape: Sequence[int], dtype: torch.dtype) -> "InterpretedTable":
+    def table(self, shape: Sequence[int], dtype: torch.dtype, recordable: bool = False) -> "InterpretedTable":
         return InterpretedTable(self.zeros(shape, dtype))
 
     def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:

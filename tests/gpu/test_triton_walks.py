@@ -131,21 +131,20 @@ def _walk(walk: CompiledPass, memory: Memory, rows: Any, stop: float = 0.0, coun
     return sums
 
 
-@pytest.mark.parametrize("recorded", [0.0, 1.0])
-def test_a_step_that_is_left_out(recorded: float) -> None:
-    """Nothing is written, sums are 0, and the steps that were left out are noted of tensors that have a gradient."""
+def test_a_step_that_is_left_out() -> None:
+    """Nothing is written, sums are 0, and other steps are counted of tensors that have a gradient."""
     case = Case("adamw", "bfloat16")
     walk = case.walks["update"]
     memory = Memory((Tensor(block(walk) + 5), Tensor(3, absent=True), Tensor(2)), walk.dtypes).fill(2)
     before = memory.copy()
-    extra = torch.tensor([-1.0, 5.0, 0.0], dtype=torch.float64)
+    taken = torch.tensor([1.0, 5.0, 0.0], dtype=torch.float64)
     rows = torch.full((1, walk.width), 0.5)
-    _walk(walk, memory, (rows,), stop=1.0, counted=(extra, recorded))
+    _walk(walk, memory, (rows,), stop=1.0, counted=(taken,))
     for operand, values in memory.values.items():
         assert all(map(torch.equal, values, before.values[operand])), operand
-    assert extra.tolist() == [-2.0 + recorded, 5.0, -1.0 + recorded]
-    _walk(walk, memory, (rows,), counted=(extra, recorded))
-    assert extra.tolist() == [-2.0 + 2 * recorded, 5.0, -1.0 + 2 * recorded]
+    assert taken.tolist() == [1.0, 5.0, 0.0]
+    _walk(walk, memory, (rows,), counted=(taken,))
+    assert taken.tolist() == [2.0, 5.0, 1.0]
     assert not memory.values["w"][0].equal(before.values["w"][0])
     norm = Case("sgd").walks["norm"]
     summed = Memory((Tensor(5), Tensor(3, absent=True)), norm.dtypes).fill(2)

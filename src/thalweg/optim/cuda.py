@@ -7,8 +7,9 @@ all of them, and calling one takes a microsecond or two.
 import ctypes
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -78,6 +79,22 @@ def _checked(name: str, *arguments: Any) -> None:
         raise RuntimeError(f"CUDA's {name} failed: {(text.value or b'error ' + str(code).encode()).decode()}")
 
 
+# CU_STREAM_CAPTURE_MODE_RELAXED, of the driver's interface.
+_RELAXED = 2
+
+
+@contextmanager
+def _besides_recordings() -> Iterator[None]:
+    """Within, this thread may load code and fetch memory also while a CUDA graph is recorded somewhere: that is no part
+    of it, and would else break it."""
+    mode = ctypes.c_int(_RELAXED)
+    _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+    try:
+        yield
+    finally:
+        _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+
+
 @dataclass(eq=False)
 class _Function:
     """A loaded kernel, and the memory that its arguments are put into."""
@@ -134,8 +151,8 @@ class CudaDevice(Device):
             self._made.add(made)
         return made
 
-    def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
-        return SentTable(self.zeros(shape, dtype), self._pinned)
+    def table(self, shape: Sequence[int], dtype: torch.dtype, recordable: bool = False) -> Table:
+        return SentTable(self.zeros(shape, dtype), self._pinned, (lambda: self.recording) if recordable else None)
 
     def begin(self) -> None:
         if torch._C._cuda_getCurrentRawStream(self.index) == self._stream.cuda_stream:
@@ -148,7 +165,7 @@ class CudaDevice(Device):
                 made.record_stream(self._stream)
 
     def _pinned(self, like: torch.Tensor) -> Pinned:
-        with ordinary():
+        with ordinary(), _besides_recordings():
             memory = torch.empty(like.shape, dtype=like.dtype, device="cpu", pin_memory=True)
         return Pinned(memory, memory.numpy(), _Event(self.index))
 
@@ -206,7 +223,7 @@ class CudaDevice(Device):
         self._begin(kernel)
         compiled = self._compiling.pop(kernel).result()
         module, handle = ctypes.c_void_p(), ctypes.c_void_p()
-        with torch.cuda.device(self.index):
+        with torch.cuda.device(self.index), _besides_recordings():
             _checked("cuCtxSetCurrent", self._context)
             _checked("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(compiled.asm["cubin"]))
             _checked("cuModuleGetFunction", ctypes.byref(handle), module, compiled.metadata.name.encode())

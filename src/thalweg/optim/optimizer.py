@@ -68,7 +68,9 @@ class Optimizer(torch.optim.Optimizer):
                     `NonFiniteGradient`, or ``"skip"`` the whole step (counted in ``skipped_steps``);
     ``clear``       set the gradients to 0 once they are used, in the same pass over memory;
     ``amp_fused``   have `torch.amp.GradScaler` leave unscaling to `step`, which saves a pass over memory. Frameworks
-                    that clip gradients themselves (Lightning) refuse such an optimizer.
+                    that clip gradients themselves (Lightning) refuse such an optimizer;
+    ``capturable``  have all that a step needs on the GPU, so that `torch.cuda.graph` may record it, after a few steps
+                    outside (docs/gpu.md). On a CPU it changes nothing.
 
     ``readouts``    averages of the weights by name, ``{"tail": thalweg.averaged(start=8000)}``, each to be put in place
                     at test by ``with optimizer.readout("tail")``: see `readout`.
@@ -94,6 +96,7 @@ class Optimizer(torch.optim.Optimizer):
     nonfinite: str
     clear: bool
     amp_fused: bool
+    capturable: bool = False
     # Defaults of the class, since torch.amp.GradScaler sets both for the time of a step and then deletes them.
     grad_scale: float | torch.Tensor | None = 1.0
     found_inf: torch.Tensor | None = None
@@ -218,7 +221,8 @@ class Optimizer(torch.optim.Optimizer):
         vars(self).setdefault("_lock", RLock())
         if "_stepper" in vars(self):  # a checkpoint is loaded, and says nothing of steps that were left out
             self._skipped = self.skipped_steps
-        self._stepper = Stepper()
+        recorded = self._stepper.recorded if "_stepper" in vars(self) else None  # graphs may be replayed all the same
+        self._stepper = Stepper(recorded)
         self._watch_state(WatchedState(self.state))
         self._skipped = vars(self).pop("skipped_steps", vars(self).get("_skipped", 0))
         absent = (("_telemetry", None), ("_swapped", False), ("_checked", ()), ("_windows", None))  # after unpickling
@@ -228,7 +232,7 @@ class Optimizer(torch.optim.Optimizer):
         self._rules.write(self.param_groups, self.defaults)
         self._keep_readouts(self.param_groups)
         for options in (self.defaults, *self.param_groups):
-            for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
+            for key in surface.OF_TORCHS_GROUPS:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
         for group in self.param_groups:
             group.update(loading.before_warmup(group))
@@ -277,6 +281,7 @@ class Optimizer(torch.optim.Optimizer):
 
         Each group says the ``rule`` that has updated it, too: a state's key alone does not tell what it is.
         """
+        self._stepper.settle()  # what groups keep is on a device, perhaps
         seen = self.state.seen
         found = super().state_dict()
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
@@ -362,7 +367,10 @@ class Optimizer(torch.optim.Optimizer):
         if _len_torch_dispatch_stack():
             reading.refuse_pretence(self.param_groups)
         plan = self._stepper.plan
-        signals = self._signals(how) if plan is not None and plan.on_device else None
+        signals = None
+        if plan is None or plan.on_gpu:
+            self._stepper.begin(self.param_groups, how, self._telemetry, self._counted)
+            signals = self._signals(how) if plan is not None and plan.devices else None
         if signals is None and self.found_inf is not None and float(self.found_inf):
             self._skip()
             return

@@ -30,6 +30,7 @@ class How:
     clip_eps: float
     nonfinite: str
     clear: bool
+    capturable: bool = False
 
     @property
     def guarded(self) -> bool:

@@ -5,12 +5,16 @@ from functools import partial
 
 from torch.autograd.graph import increment_version
 
+from thalweg.formula import Rule
+
 from . import plan as planning
-from .device_step import Ahead, waits
+from . import recording
+from .ahead import Ahead
 from .driver import PLAN
 from .plan import Plan
+from .recording import Recorded
 from .sequence import Bad, NotFinite
-from .settings import Group, GroupNumbers, How, RuleOf, Settings, by_rate
+from .settings import Group, GroupNumbers, How, RuleOf, Settings, Switches, by_rate
 from .signals import Signals
 from .telemetry import Telemetry
 from .watched import WatchedState
@@ -26,12 +30,28 @@ class MustKnow(Exception):
 class Stepper:
     """Takes an optimizer's steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, recorded: Recorded | None = None) -> None:
+        """``recorded``  steps that others have recorded, of the same optimizer."""
         self.settings = Settings()
         self.plan: Plan | None = None
+        self.recorded = recorded or Recorded()
+        self._recording = False
         self.left_out = 0
         """Steps that a device has left out, as far as it has been asked."""
         self._last = Ahead(Signals())
+
+    def begin(self, groups: Sequence[Group], how: How, telemetry: Telemetry | None, counted: bool) -> None:
+        """Begin a step that a GPU may take; ``counted``: see `Ahead`. RuntimeError for one that cannot be recorded."""
+        plan = self.plan
+        others = plan is not None and plan.elsewhere and recording.captured()
+        self._recording = others or (recording.under_way(groups) if plan is None else plan.recording)
+        if not self._recording:
+            return
+        recording.refuse(how, telemetry is not None)
+        if plan is None:
+            raise RuntimeError(recording.NOT_LIKE)
+        if why := plan.waits(how, Ahead(Signals(), counted=counted, behind=True)):
+            raise recording.refusal(why)
 
     def take(
         self, rule_of: RuleOf, groups: Sequence[Group], states: WatchedState, how: How, scale: float,
@@ -48,28 +68,31 @@ class Stepper:
         plan = self.plan
         rules = self.settings.rules
         if plan is None or plan.rules is not rules or not plan.fits(groups, switches, states):
-            self.settle()
-            plan = self.plan = planning.make(rules, groups, states, switches)
+            plan = self._planned(rules, groups, states, switches)
         if states.exposed:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
-        if not plan.on_device and signals is None:  # nothing more is asked
+        if not plan.devices and signals is None:  # nothing more is asked
             ahead = _PLAIN
         else:
             ahead = self._ahead(groups, numbers, how, signals, counted, telemetry, plan)
         try:
             if not self._at_once(plan, numbers, how, measured, ahead):
-                ahead_by = partial(self._ahead, groups, numbers, how, signals, counted, telemetry)
-                plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead_by)
+                again = partial(self._ahead, groups, numbers, how, signals, counted, telemetry)
+                plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead, again)
         except NotFinite as stopped:
             self._undo(states)
             return stopped.bad
+        if self._recording:  # nothing has been done so far
+            return []
         for x in plan.launches:
             x.counts.advanced()
         if telemetry is not None:
             telemetry.taken(plan.launches, how, measured)
         for x in plan.launches:
             x.taken(groups)
+        if plan.devices:
+            self.recorded.agree(plan.launches)
         plan.created.clear()
         return []
 
@@ -77,34 +100,60 @@ class Stepper:
         """Whether what signals say may stay on the device, as far as the last plan says."""
         if self.plan is None:
             return False
-        fresh = bool(self.plan.created)
+        fresh = bool(self.plan.created) and not how.capturable
         ahead = Ahead(Signals(), signalled=True, counted=counted, watched=telemetry is not None, fresh=fresh)
-        return waits(self.plan.launches, how, ahead) is None
+        return self.plan.waits(how, ahead) is None
 
     def settle(self) -> None:
         """Put right what only the device knows of the steps so far, and wait for that; see `left_out`."""
-        if self.plan is not None:
-            self.left_out += max((x.settle() for x in self.plan.launches), default=0)
+        if self.plan is None:
+            return
+        self.left_out += max((x.settle() for x in self.plan.launches), default=0)
+        if self.recorded:
+            self.recorded.check(self.plan.launches)
+
+    def _planned(
+        self, rules: Sequence[type[Rule]], groups: Sequence[Group], states: WatchedState,
+        switches: tuple[Switches, ...],
+    ) -> Plan:  # fmt: skip
+        """A plan made anew, for what there is now."""
+        if self._recording:
+            raise RuntimeError(recording.NOT_LIKE)
+        self.settle()
+        plan = self.plan = planning.make(rules, groups, states, switches)
+        if self.recorded:
+            self.recorded.hand_on(plan.launches)
+            self.settle()  # they may have been replayed since states were looked at last
+        return plan
 
     def _ahead(
         self, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, signals: Signals | None,
         counted: bool, telemetry: Telemetry | None, plan: Plan,
     ) -> Ahead:  # fmt: skip
         """How a device takes the step that need not be waited for; raises `MustKnow` if it has to be, and may not."""
-        if not plan.on_device:
+        if not plan.devices:
             if signals is not None:
                 raise MustKnow
             return _PLAIN
-        if any(x.device is not None and x.device.recording for x in plan.launches):
-            raise RuntimeError("a CUDA graph cannot record thalweg's steps yet: take them outside of torch.cuda.graph")
-        behind = any(x.behind for x in plan.launches)
-        key = (signals is not None, counted, telemetry is not None, behind, bool(plan.created))
+        for x in plan.launches:
+            x.owners, x.moved = groups, False  # the numbers have just been read
+        if any(x.behind and x.rewritten for x in plan.launches) and not self._recording:
+            self.settle()
+        behind = how.capturable or any(x.behind for x in plan.launches)
+        # With capturable=True the states of a first step that is left out stay.
+        fresh = bool(plan.created) and not how.capturable
+        uneven = any(x.unevenly for x in plan.launches)
+        key = (signals is not None, counted, telemetry is not None, behind, fresh, plan.keeps, uneven)
         if key != self._last.key:
             self._last = Ahead(self._last.signals, *key)
-        if (signals is not None or behind) and waits(plan.launches, how, self._last):
+        if (signals is not None or behind) and (why := plan.waits(how, self._last)):
+            if self._recording:
+                raise recording.refusal(why)
             if signals is not None:
                 raise MustKnow
             self.settle()
+            if any(x.moved for x in plan.launches):
+                raise MustKnow
         given, now = signals or Signals(), self._last.signals
         # A scaler's are where the loss is.
         where = plan.launches[0].members.params[0].device if plan.launches else None
@@ -121,26 +170,38 @@ class Stepper:
         if not plan.direct or how.clear:
             return False
         steps = plan.steps(numbers, how, measured, ahead)
-        if not steps.locked:
+        if steps is None or not steps.locked:
             return False
         memory = plan.memory
         return memory.run(steps.locked) or (memory.cost == PLAN and plan.mend() and memory.run(steps.locked))
 
     def _held(
         self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, measured: bool,
-        ahead_by: Callable[[Plan], Ahead],
+        ahead: Ahead, again: Callable[[Plan], Ahead],
     ) -> Plan:  # fmt: skip
-        """Take the step part by part, its gradients held meanwhile; the plan it was taken by."""
+        """Take the step part by part, its gradients held meanwhile; the plan it was taken by.
+
+        ``again``  what ``ahead`` is of another plan.
+        """
         grads = plan.gather()
         if grads is None:  # memory is not where it was
-            self.settle()
-            self.plan = plan = planning.make(plan.rules, groups, plan.mapping, plan.switches)
+            plan = self._planned(plan.rules, groups, plan.mapping, plan.switches)
+            ahead = again(plan)
             grads = plan.gather()
         if grads is None:
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(groups))
+        if plan.devices and any(x.unevenly for x in plan.launches) != ahead.uneven:  # as the gradients show only now
+            ahead = again(plan)
         if how.clear:
             grads.refuse_to_clear()
-        for part in plan.steps(numbers, how, measured, ahead_by(plan)).parts:
+        if self._recording and any(x.rewritten for x in plan.launches):
+            raise RuntimeError(recording.NOT_LIKE)
+        steps = plan.steps(numbers, how, measured, ahead, self._recording)
+        if steps is None:
+            raise RuntimeError(recording.NOT_LIKE)
+        if self._recording:
+            self.recorded.keep(steps, plan.launches)
+        for part in steps.parts:
             part.run()
         # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
         increment_version(grads.present)
