@@ -1,4 +1,4 @@
-"""How rows and columns of many tensors' matrices are cut into work for a GPU: `formula.triton_lines`, `triton_along`."""
+"""How rows and columns of many matrices are cut into work for a GPU: `formula.triton_lines`, `triton_along`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
