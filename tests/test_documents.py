@@ -390,7 +390,8 @@ def test_options_in_running_text_exist() -> None:
     for document, code in INLINE:
         for verb in re.findall(r"^thalweg ([a-z-]+)", code):
             assert verb in options, f"{document}: `{code}`"
-        known = options[code.split()[1]] if code.startswith("thalweg ") else every
+        verb = code.split()[1] if code.startswith("thalweg ") else ""
+        known = {*app.help_flags, *app.version_flags} if verb.startswith("-") else options[verb] if verb else every
         if code.startswith(("thalweg ", "--")):
             own, _, _ = code.partition(" -- ")  # what follows is for a script
             wrong = {*re.findall(r"(?<!\S)--?[a-z][a-z-]*", own)} - known
