@@ -105,7 +105,7 @@ def walk(
     lined = [operand for operand in kernel.operands if by[operand] != "weight"]
     width, totals = len(kernel.coefficients), len(kernel.totals)
     given = [*(["shapes"] if lined else []), *(["taken"] if counts else [])]
-    given += [f"c{i}" for i in range(width)] if uniform else ["row_of", "rows"]
+    given += row_arguments(width, uniform)
     text = Text(real)
     put = text.put
     put("tile = tl.program_id(0).to(tl.int64)")
@@ -155,6 +155,11 @@ def addresses(text: Text, operands: Iterable[str], places: Mapping[str, int]) ->
 def pointer(operand: str, dtype: str) -> str:
     """Where an operand begins, as a pointer."""
     return f"at_{called(operand)}.to(tl.pointer_type(tl.{dtype}))"
+
+
+def row_arguments(width: int, uniform: bool) -> list[str]:
+    """The arguments that a kernel has its coefficients from."""
+    return [f"c{i}" for i in range(width)] if uniform else ["row_of", "rows"]
 
 
 def coefficients(text: Text, width: int, uniform: bool) -> None:

@@ -1,4 +1,4 @@
-"""Kernels of `triton_lines`, loaded: what `triton_kernel` is to the others."""
+"""Kernels of `triton_lines` and `triton_along`, loaded: what `triton_kernel` is to the others."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -6,8 +6,9 @@ from functools import cache
 from .kernel import CompiledPass
 from .line_kernel import CompiledLines, LineWalk
 from .triton import module
+from .triton_along import along_lines
 from .triton_kernel import LINE_REGISTERS, TABLES, DeviceKernel, row_types
-from .triton_lines import added_by_line, along_lines, joining
+from .triton_lines import added_by_line, joining
 
 _ADDED = {"shapes": "*i64", "targets": "*i64"}
 _LINES = {"lines": "*i64", "columns": "*i64", "tensors": "i64", "stop": "*fp32", "shapes": "*i64"}

@@ -1,4 +1,4 @@
-"""How the rows and columns of many tensors' matrices are cut into work for a GPU: see `formula.triton_lines`."""
+"""How rows and columns of many matrices are cut into work for a GPU: `formula.triton_lines`, `triton_along`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from thalweg.formula.geometry import Geometry
 from thalweg.formula.triton import TILE
-from thalweg.formula.triton_lines import ALONG, BLOCK, LINES, MANY, NARROW, SEVERAL, SHAPES, SQUARE, WIDE
+from thalweg.formula.triton_along import ALONG, MANY
+from thalweg.formula.triton_lines import BLOCK, LINES, NARROW, SEVERAL, SHAPES, SQUARE, WIDE
 
 from .layout import Layout
 
@@ -61,7 +62,7 @@ class LineCut:
 @dataclass(frozen=True)
 class LineBlocks:
     """``tiles`` and ``blocks``, of `triton.walk` and `triton_lines`: each tensor has as many of one as of the other, so
-    that the sums of both lie alike. ``shapes``, ``means``: tables of `triton_lines`."""
+    that the sums of both lie alike. ``shapes``, ``means``: tables of theirs."""
 
     layout: Layout
     blocks: Table

@@ -81,7 +81,7 @@ class LineTables(Tables):
                 self.device.launch(kernel, len(table), given)
 
     def _lines(self, walks: Together) -> torch.Tensor:
-        """Which lines the programs of some walks take: `triton_lines.MEANS`, or `triton_lines.SPAN`."""
+        """Which lines the programs of some walks take: `triton_along.MEANS`, or `triton_along.SPAN`."""
         if walks[0][0].totals:
             return self._sent_once("means", self._cut.means)
         along = tuple(dict.fromkeys(walk.along for walk, _ in walks))
