@@ -59,13 +59,13 @@ mutate: .venv/dev ## small changes of the code: which of them the fast tests not
 	$(BIN)/python tests/mutants.py
 
 check: .venv/dev ## format, lint, types
-	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py docs/primers/pictures.py docs/site
-	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py docs/primers/pictures.py docs/site
+	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
+	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
 	$(BIN)/mypy
 
 format: .venv/dev ## put the code in the house's form
-	$(BIN)/ruff format src tests examples benchmarks docs/pictures.py docs/primers/pictures.py docs/site
-	$(BIN)/ruff check --fix src tests examples benchmarks docs/pictures.py docs/primers/pictures.py docs/site
+	$(BIN)/ruff format src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
+	$(BIN)/ruff check --fix src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
 
 bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a comparison's cost, and whether its intervals hold
 	$(BIN)/python benchmarks/steps.py
