@@ -276,7 +276,7 @@ LATER = thalweg.schedules.Cosine(steps=10)
     ("options", "warm", "message"),
     [
         ({"capturable": False}, 2, "is made with capturable=True"),
-        ({}, 0, "none like it has been taken so far"),
+        ({}, 0, "takes over what a step just like it has made, and there is none"),
         ({"nonfinite": "raise"}, 2, "nonfinite='raise' has to know of nan"),
         ({"schedule": LATER}, 2, "a schedule, or a window of weights, has to know.*lr=torch.tensor"),
         ({"nonfinite": "skip", "clear": True}, 2, "gradients are cleared, also in a step"),
@@ -316,7 +316,7 @@ def test_a_recording_unlike_the_steps_before(what: str) -> None:
             loop.record()
         if what == "watched":
             loop.made.watch()
-        with pytest.raises(RuntimeError, match="watch" if what == "watched" else "none like it has been taken"):
+        with pytest.raises(RuntimeError, match="watch" if what == "watched" else "or another recording has it"):
             loop.record()
 
 

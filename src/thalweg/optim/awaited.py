@@ -31,8 +31,8 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
     ``counted``  see `Ahead`.
     """
 
-    def why(signalled: bool = False, fresh: bool = False) -> str | None:
-        return waits(launches, how, Ahead(Signals(), signalled=signalled, counted=counted, fresh=fresh))
+    def why(scaled: bool = False, rated: bool = False, fresh: bool = False) -> str | None:
+        return waits(launches, how, Ahead(Signals(), scaled, rated, counted, fresh=fresh))
 
     # Where passes are taken one by one, the host waits for what they add up, and for nothing else.
     adds = how.guarded or how.clip_norm is not None or any(x.stages for x in launches)
@@ -41,8 +41,10 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
     if always and adds:
         return [f"every step waits for it, since {always}", *graphs]
     found = []
-    if signalled := why(signalled=True):
-        found.append(f"where a GradScaler or a learning rate is on it every step waits for it, since {signalled}")
+    signalled = {"a GradScaler": why(scaled=True), "a learning rate": why(rated=True)}
+    for reason in dict.fromkeys(each for each in signalled.values() if each):
+        who = " or ".join(name for name, each in signalled.items() if each == reason)
+        found.append(f"where {who} is on it every step waits for it, since {reason}")
     makes = ", but those that make states" if why(fresh=not how.capturable) else ""
     return [*(found or [f"no step waits for it{makes}"]), *graphs]
 

@@ -37,14 +37,16 @@ from .signals import Signals
 class Ahead:
     """How a step is taken without waiting.
 
-    ``signals``    of the step at hand, the same object in all steps; ``signalled``, whether there are any.
+    ``signals``    of the step at hand, the same object in all steps; ``scaled``, whether a scaler's are among them,
+                   which may leave the step out; ``rated``, whether learning rates are.
     ``behind``     whether the device may have counted steps that the host has not.
     ``fresh``      whether states have been made for this step, which are dropped if it is left out.
     ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
     """
 
     signals: Signals
-    signalled: bool = False
+    scaled: bool = False
+    rated: bool = False
     counted: bool = False
     watched: bool = False
     behind: bool = False
@@ -53,11 +55,11 @@ class Ahead:
     @cached_property
     def key(self) -> tuple[bool, ...]:
         """What decides which parts the step has."""
-        return self.signalled, self.counted, self.watched, self.behind, self.fresh
+        return self.scaled, self.rated, self.counted, self.watched, self.behind, self.fresh
 
     def unknown(self, how: How) -> bool:
         """Whether the host does not know the step's numbers."""
-        return how.guarded or how.capturable or self.signalled or self.behind
+        return how.guarded or how.capturable or self.scaled or self.rated or self.behind
 
 
 class Launched(Protocol):
@@ -82,8 +84,8 @@ def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
         return "not all parameters are on one GPU"
     if how.nonfinite == "raise":
         return "nonfinite='raise' has to know of nan and infinity before it goes on"
-    unknown, may = ahead.unknown(how), how.guarded or ahead.signalled
-    if unknown and ahead.fresh:
+    unknown, may = ahead.unknown(how), how.guarded or ahead.scaled
+    if may and ahead.fresh:
         return "its states are made now, and dropped if it is left out"
     if may and how.clear:
         return "gradients are cleared, also in a step that is left out"
@@ -150,16 +152,17 @@ class DeviceStep:
         how = self.how
         if self.unknown:
             self.parts += [Call(x.leave_counting) for x in launches]
+        entering = [x.entering() for x in launches]
+        # What comes before a pass says where it is to look, and addresses are sent with the first of all passes.
+        self.parts += [part for before, _, _ in entering for part in before]
         if how.guarded:
             self._norm(
                 launches, limited=False, clips=how.clip_norm is not None and not any(x.limited for x in launches)
             )
         if how.clip_norm is not None and (not how.guarded or any(x.limited for x in launches)):
             self._norm(launches, limited=any(x.limited for x in launches), clips=True)
-        for x in launches:
-            before, walk, after = x.entering()
+        for x, (_, walk, after) in zip(launches, entering, strict=True):
             if walk is not None:
-                self.parts += before
                 self._walk(x, walk, self._of[x].nothing)
                 self.parts += after
         for stage in range(max(len(x.stages) for x in launches)):

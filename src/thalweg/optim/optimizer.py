@@ -33,7 +33,7 @@ from .joined import Part, Rules
 from .plan import Plan
 from .sequence import Bad
 from .settings import How
-from .signals import Signals, signals
+from .signals import Signals
 from .stepping import MustKnow, Stepper
 from .telemetry import Telemetry
 from .watched import WatchedState
@@ -362,10 +362,11 @@ class Optimizer(torch.optim.Optimizer):
         how = self._how()
         if _len_torch_dispatch_stack():
             reading.refuse_pretence(self.param_groups)
-        plan = self._stepper.plan
-        if plan is None or plan.devices:
-            self._stepper.begin(self.param_groups, how, self._telemetry, self._counted)
-        signals = self._signals(how) if plan is not None and plan.devices else None
+        plan, signals = self._stepper.plan, None
+        if plan is None or plan.recorders:
+            signals = self._stepper.begin(
+                self.param_groups, how, self._telemetry, self._counted, self.found_inf, self.grad_scale
+            )
         if signals is None and self.found_inf is not None and float(self.found_inf):
             self._skip()
             return
@@ -411,12 +412,6 @@ class Optimizer(torch.optim.Optimizer):
     def _counted(self) -> bool:
         """Whether something follows from how many steps have been taken that a device does not know of."""
         return self._scheduling is not None or bool(self._windows)
-
-    def _signals(self, how: How) -> Signals | None:
-        """What stays on a device that need not be waited for."""
-        found = signals(self.found_inf, self.grad_scale, self.param_groups)
-        need = found is None or not self._stepper.need_not_wait(how, self._telemetry, self._counted)
-        return None if need else found
 
     def _scale(self) -> float:
         scale = 1.0 if self.grad_scale is None else float(self.grad_scale)

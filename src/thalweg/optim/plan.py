@@ -117,6 +117,8 @@ class Plan:
     """Whether a step can be one call of machine code."""
     devices: tuple[Device, ...]
     """The GPUs that run kernels for any of them."""
+    recorders: tuple[Callable[[], bool], ...]
+    """Of all GPUs that parameters are on: whether what they are given to do is recorded."""
     _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
 
@@ -153,8 +155,8 @@ class Plan:
 
     @property
     def recording(self) -> bool:
-        """Whether what such a GPU is given to do is recorded."""
-        return any(device.recording for device in self.devices)
+        """Whether what a GPU is given to do is recorded."""
+        return any(asked() for asked in self.recorders)
 
     def waits(self, how: How, ahead: Ahead) -> str | None:
         """Why a step has to wait for a device; see `device_step.waits`."""
@@ -165,26 +167,27 @@ class Plan:
             self._waits[key] = waits(self.launches, how, ahead)
         return self._waits[key]
 
-    def steps(
-        self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead, recording: bool = False
-    ) -> Steps | None:
-        """The parts of the step that is about to be taken, with its numbers.
-
-        ``recording``: those that a step just like it was taken by, and no other will be; None if there was none.
-        """
-        unknown = bool(self.devices) and ahead.unknown(how) and self.waits(how, ahead) is None
-        for x in self.launches:
-            x.fill(numbers, how, unknown)
-        for device in () if recording else self.devices:
+    def steps(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps:
+        """The parts of the step that is about to be taken, with its numbers."""
+        key = self._filled(numbers, how, measured, ahead)
+        for device in self.devices:
             device.begin()
-        key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
-        if recording:
-            return self._steps.pop(key, None)
         if key not in self._steps:
             if len(self._steps) > 8:  # options that change all the time
                 self._steps.clear()
             self._steps[key] = steps(self.launches, how, measured, ahead)
         return self._steps[key]
+
+    def take_over(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps | None:
+        """The parts that a step just like it was taken by, and no other will be; None if there are none."""
+        return self._steps.pop(self._filled(numbers, how, measured, ahead), None)
+
+    def _filled(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> tuple[object, ...]:
+        """Fill in the step's numbers; what decides its parts."""
+        unknown = bool(self.devices) and ahead.unknown(how) and self.waits(how, ahead) is None
+        for x in self.launches:
+            x.fill(numbers, how, unknown)
+        return (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
 
     def gather(self) -> Grads | None:
         """Find this step's gradients; None if the plan does not hold any more. Nothing is written."""
@@ -322,8 +325,9 @@ def make(
     direct = memory.native and not others and not waiting and not devices
     told = [*map(_told, others)]
     return Plan(
-        tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, devices
-    )
+        tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, devices,
+        gpus.recorders([param for param, _ in everyone]),
+    )  # fmt: skip
 
 
 @cache  # said once of a reason

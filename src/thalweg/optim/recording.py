@@ -4,16 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import gpus
+from .device_step import Ahead
 from .kernel_launch import KernelLaunch
 from .launch import Launch
+from .plan import Plan
 from .sequence import Steps
-from .settings import How
+from .settings import FIRST_LR, GroupNumbers, How
 from .settled import Settled
+from .signals import Signals, on_device
 
 NOT_LIKE = (
-    "a CUDA graph cannot record this step, since none like it has been taken so far: take two or three outside of the "
-    "recording first, with the same parameters, options and gradients present (torch's notes on CUDA graphs call it a "
-    "warm-up)"
+    "a CUDA graph cannot record this step, since it takes over what a step just like it has made, and there is none, "
+    "or another recording has it: take two or three outside of the recording first, and one between two recordings, "
+    "with the same parameters, options and gradients present (torch's notes on CUDA graphs call it a warm-up)"
 )
 _STALE = (
     "a CUDA graph has been replayed that updates what this optimizer no longer has: since it was recorded, states were "
@@ -23,8 +26,7 @@ _STALE = (
 
 def under_way(groups: Iterable[Mapping[str, Any]]) -> bool:
     """Whether what is given to the GPU of these groups' parameters is recorded."""
-    places = dict.fromkeys(p.device for group in groups for p in group["params"])
-    return any(device is not None and device.recording for device in map(gpus.device_of, places))
+    return any(asked() for asked in gpus.recorders(p for group in groups for p in group["params"]))
 
 
 def refuse(how: How, watched: bool) -> None:
@@ -44,6 +46,36 @@ def refusal(why: str) -> RuntimeError:
         f"a CUDA graph cannot record this step, which would wait for the GPU: {why}. What changes from step to step is "
         "given as a tensor there, such as lr=torch.tensor(1e-3, device='cuda')"
     )
+
+
+def refuse_to_read(given: Iterable[tuple[str, object]]) -> None:
+    """Raise RuntimeError for a number, with what it is called, that the host would have to read on the GPU."""
+    for name, value in given:
+        if any(map(on_device, value if isinstance(value, tuple) else (value,))):
+            raise RuntimeError(
+                f"a CUDA graph cannot record this step, which would wait for the GPU: {name} is a tensor there, and of "
+                "such a step reads learning rates, and a scaler's numbers that are both there. Give a number"
+            )
+
+
+def read_by_the_host(
+    groups: Sequence[Mapping[str, Any]], keys: Sequence[Sequence[str]], found_inf: object, grad_scale: object,
+    signals: Signals,
+) -> Iterator[tuple[str, object]]:  # fmt: skip
+    """What a step asks the host for, but for ``signals``; ``keys``: of each group, those that decide anything."""
+    if not signals.scaled:
+        yield from (("found_inf", found_inf), ("grad_scale", grad_scale))
+    for i, (group, own) in enumerate(zip(groups, keys, strict=True)):
+        stay = ("lr", *FIRST_LR) if i in signals.rates else ()
+        yield from ((f"{key} of group {i}", group.get(key)) for key in own if key not in stay)
+
+
+def taken_over(plan: Plan, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps:
+    """What a step just like the one that is recorded was taken by, which nobody else will be; RuntimeError if none."""
+    steps = None if any(x.rewritten for x in plan.launches) else plan.take_over(numbers, how, measured, ahead)
+    if steps is None:
+        raise RuntimeError(NOT_LIKE)
+    return steps
 
 
 class Recorded:

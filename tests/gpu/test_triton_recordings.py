@@ -1,0 +1,138 @@
+"""What a recording must not do, whoever asks for it: refused in words before the host would wait, or do it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import torch
+from interpreted import interpreting
+from recorded import Recording
+from test_triton_graphs import Loop, judge, some
+
+import thalweg
+from thalweg.optim import Optimizer, cuda, gpus, multiply, recording, signals
+
+
+def rate() -> torch.Tensor:
+    return torch.tensor(0.01)
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        (thalweg.AdamW, {"clear": True}),
+        pytest.param(thalweg.Muon, {"products": "float32"}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_rate_there_leaves_no_step_out(rule: type[Optimizer], options: dict[str, Any]) -> None:
+    """So nothing need be known, neither to clear gradients nor to multiply matrices."""
+    with patch.object(multiply, "_by_each", multiply._at_once):
+        device = judge(lambda of: rule(of, lr=rate(), capturable=True, **options), some, sizes=((12, 20), (20, 12)))
+    assert not device.waited
+
+
+REFUSED: dict[str, tuple[Callable[[Optimizer], object], str]] = {
+    "a scaler, with gradients cleared": (
+        lambda made: [setattr(made, "clear", True), setattr(made, "found_inf", torch.zeros(1))],
+        "gradients are cleared, also in a step that is left out",
+    ),
+    "half a scaler": (
+        lambda made: [setattr(made, "found_inf", torch.zeros(1)), setattr(made, "grad_scale", HERE)],
+        "found_inf is a tensor there",
+    ),
+    "another number": (
+        lambda made: made.param_groups[0].update(weight_decay=torch.tensor(0.1)),
+        "weight_decay of group 0 is a tensor there",
+    ),
+    "one of two": (
+        lambda made: made.param_groups[0].update(betas=(0.9, torch.tensor(0.99))),
+        "betas of group 0 is a tensor there",
+    ),
+    "the first rate": (
+        lambda made: made.param_groups[0].update(lr=0.1, initial_lr=rate()),
+        "initial_lr of group 0 is a tensor there",
+    ),
+}
+HERE = torch.full((1, 1), 8.0)
+"""Has more dimensions than the others, by which it counts as on the processor."""
+
+
+@pytest.mark.parametrize("what", [*REFUSED])
+def test_what_the_host_would_read(what: str) -> None:
+    """The step before was just like it."""
+    alter, message = REFUSED[what]
+    with interpreting(device := Recording()):
+        loop = Loop(lambda of: thalweg.AdamW(of, lr=rate(), capturable=True), device, ((3,), (2,)))
+        loop.eager(1)
+        alter(loop.made)
+        there = lambda x: isinstance(x, torch.Tensor) and x.dim() < HERE.dim()  # noqa: E731
+        with (
+            patch.object(signals, "on_device", there),
+            patch.object(recording, "on_device", there),
+            pytest.raises(RuntimeError, match=message),
+        ):
+            loop.record()
+
+
+@pytest.mark.filterwarnings("ignore::thalweg.optim.plan.PlainOperationsWarning")
+@pytest.mark.parametrize("warm", [0, 2])
+@pytest.mark.parametrize("capturable", [False, True])
+def test_what_torch_updates_is_not_recorded(warm: int, capturable: bool) -> None:
+    """Nor are steps counted that were not taken."""
+    device = Recording()
+    with patch.object(gpus, "recorder_of", lambda where: lambda: device.recording):
+        loop = Loop(lambda of: thalweg.Adafactor(of, capturable=capturable), device, ((3, 4),))
+        loop.eager(warm)
+        loop.backward()
+        words = "just like it has made, and there is none" if not warm else "not all parameters are updated by kernels"
+        with pytest.raises(RuntimeError, match=words if capturable else "made with capturable=True"):
+            loop.record()
+        device.recording = False
+        loop.eager(1)
+    assert float(loop.made.state[loop.of[0]]["step"]) == warm + 1
+
+
+def test_who_asks_whether_a_gpu_records_makes_nothing() -> None:
+    """A first step in a recording is refused by us, and not by a driver whose device is made then."""
+    capturing: list[int] = []
+    with (
+        patch.object(gpus, "CudaDevice", side_effect=AssertionError("made in a recording")),
+        patch.object(gpus, "problem", lambda where: None),
+        patch.object(gpus, "capturing", lambda index: capturing.append(index) or True),
+    ):
+        asked = gpus.recorders([torch.zeros(()), *(_On(f"cuda:{i}") for i in (1, 1, 2))])  # type: ignore[list-item]
+        assert [each() for each in asked] == [True, True]
+    assert capturing == [1, 2]
+    assert not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    assert not cuda.capturing(0)
+
+
+class _On:
+    """A tensor, as far as it is asked where it is."""
+
+    def __init__(self, where: str) -> None:
+        self.device = torch.device(where)
+
+
+@pytest.mark.slow
+def test_matrices_of_other_parameters_than_just_before() -> None:
+    """Where stacks are to lie decides addresses, which a recording sends once, before it looks for the norm."""
+
+    def script(loop: Loop) -> None:
+        loop.eager(2)
+        loop.backward()
+        replay = loop.record() if loop.device is None else _recorded(loop, absent=[0])
+        loop.replayed(replay, 2, absent=[0])
+
+    with patch.object(multiply, "_by_each", multiply._at_once):
+        judge(
+            lambda of: thalweg.Muon(of, lr=0.01, products="float32", clip_norm=1.0, capturable=True), script, 1e-6,
+            sizes=((12, 20), (12, 20)),
+        )  # fmt: skip
+
+
+def _recorded(loop: Loop, absent: Sequence[int]) -> Callable[[], object]:
+    for i in absent:
+        loop.of[i].grad = None
+    return loop.record()
