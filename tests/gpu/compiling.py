@@ -93,15 +93,21 @@ def _facts(case: Case, capability: int, folder: Path) -> Iterable[dict[str, Any]
 
 
 def _between(case: Case, capability: int, folder: Path) -> Iterable[dict[str, Any]]:
-    """What makes the rows of the last pass, after a norm that guards and clips; by name "between"."""
+    """By name "between": what makes the last pass's rows and the next scalars, after a norm that guards and clips."""
+    from thalweg.formula import Scalar
+    from thalweg.formula.kernel import next_scalars
+    from thalweg.formula.rule import parts
     from thalweg.formula.triton_between import Between, Total
     from thalweg.formula.triton_kernel import between_kernel
 
     update = case.walks["update"]
     assert update.kernel is not None
+    scalars = parts(case.made, Scalar)
+    common = frozenset(name for name, of in scalars.items() if of.scope == "all")
+    nexts = next_scalars(case.made, tuple(case.switches.items()))
     for apart in (False, True):
         total = Total("clip_scale", 0, by_tensor=apart, clip=True, raw=True)
-        what = Between(update.names, (total,), 1, apart, first=True, guard=True)
+        what = Between(update.names, (total,), 1, apart, True, True, True, (*scalars,), nexts, common)
         made = between_kernel(what, update.kernel.coefficients, update.real).compiled(capability)
         yield {
             "case": asdict(case), "capability": capability, "walk": "between", "uniform": not apart,

@@ -44,17 +44,17 @@ class Case:
     def dtypes(self) -> Mapping[str, str]:
         """By operand."""
         of_weights, of_states = TYPES[self.types]
-        live = compose.live_states(self.made, self._switches)
+        live = compose.live_states(self.made, self.switches)
         return {"w": of_weights, "g": of_weights, **dict.fromkeys(live, of_states)}
 
     @property
-    def _switches(self) -> Mapping[str, object]:
+    def switches(self) -> Mapping[str, object]:
         return {**compose.usual_switches(self.made), **CHAINS[self.chain]}
 
     @property
     def walks(self) -> Mapping[str, CompiledPass]:
         """Its passes by name."""
-        made = passes(self.made, tuple(self._switches.items()), tuple(self.dtypes.items()))
+        made = passes(self.made, tuple(self.switches.items()), tuple(self.dtypes.items()))
         sums = {f"sums {i}": walk for i, walk in enumerate(made.sums)}
         return {"norm": made.norm, "limited norm": made.limited_norm, **sums, "update": made.update}
 

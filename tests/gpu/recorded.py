@@ -11,15 +11,18 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from interpreted import Interpreted, InterpretedTable
+from interpreted import Interpreted, InterpretedTable, interpreting
 from numpy.typing import NDArray
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from thalweg.formula.triton_kernel import DeviceKernel
-from thalweg.optim import modes
+from thalweg.optim import Optimizer, modes
 from thalweg.optim.devices import Argument
 
 Noted = list[Callable[[], object]]
+Weights = list[torch.nn.Parameter]
+Make = Callable[[Weights], Optimizer]
+SIZES = ((3, 5), (1000,), (), (0,))
 
 
 class _Noting(TorchDispatchMode):
@@ -42,13 +45,14 @@ class _Noting(TorchDispatchMode):
 
 
 class Recording(Interpreted):
-    """``waits``: how often the host has asked for something and waited; ``waited``: until somebody took note of it."""
+    """``waits``: how often the host has asked for something and waited; ``waited``: until somebody took note of it;
+    ``steps_waited``: steps of a `Loop` that did."""
 
     recording = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.waits = self.waited = 0
+        self.waits = self.waited = self.steps_waited = 0
         self._noted: Noted = []
 
     @contextmanager
@@ -101,3 +105,81 @@ class _Table(InterpretedTable):
         assert self._left, "a table is written to while recording"
         self._left, self._retired = False, True
         self._device._noted.append(partial(super().put, np.array(array)))
+
+
+class Loop:
+    """A training loop, eager on the CPU or with graphs on a device."""
+
+    def __init__(self, make: Make, device: Recording | None, sizes: Sequence[Sequence[int]] = SIZES) -> None:
+        chance = torch.Generator().manual_seed(0)
+        self.of = [torch.nn.Parameter(torch.randn(size, generator=chance)) for size in sizes]
+        self.device, self.made, self._at = device, make(self.of), 0
+
+    def backward(self, absent: Sequence[int] = (), factor: float = 1.0) -> None:
+        """New gradients in the memory that there is, as graphs need them."""
+        chance = torch.Generator().manual_seed(self._at)
+        self._at += 1
+        for i, p in enumerate(self.of):
+            drawn = factor * torch.randn(p.shape, generator=chance)
+            if i in absent:
+                p.grad = None
+            elif p.grad is None:
+                p.grad = drawn
+            else:
+                p.grad.copy_(drawn)
+
+    def eager(self, steps: int = 3, **how: Any) -> None:
+        for _ in range(steps):
+            self.backward(**how)
+            self.step()
+
+    def step(self) -> None:
+        before = 0 if self.device is None else self.device.waits
+        self.made.step()
+        if self.device is not None:
+            self.device.steps_waited += self.device.waits > before
+
+    def record(self) -> Callable[[], object]:
+        """What takes a step again and again; nothing is done here."""
+        if self.device is None:
+            return self.made.step
+        with self.device.recorded() as replay:
+            self.made.step()
+        return replay
+
+    def replayed(self, replay: Callable[[], object], steps: int = 3, **how: Any) -> None:
+        for _ in range(steps):
+            self.backward(**how)
+            replay()
+
+    def spoiled(self, take: Callable[[], object]) -> None:
+        """A step with a gradient that is not finite."""
+        self.backward()
+        grad = next(p.grad for p in self.of if p.grad is not None)
+        grad.view(-1)[0] = torch.nan
+        take()
+
+
+def judge(
+    make: Make, script: Callable[[Loop], object], near: float = 0.0, exactly: float = 0.0, **options: Any
+) -> Recording:
+    """Weights, states, counts and skipped steps are those of the CPU: numbers of a tensor within ``exactly``."""
+    device = Recording()
+    expected = Loop(make, None, **options)
+    script(expected)
+    with interpreting(device):
+        found = Loop(make, device, **options)
+        script(found)
+        device.waited = device.waits
+        mine, theirs = found.made.state_dict()["state"], expected.made.state_dict()["state"]
+        assert found.made.skipped_steps == expected.made.skipped_steps
+    for a, b in zip(found.of, expected.of, strict=True):
+        torch.testing.assert_close(a, b, rtol=near, atol=near, equal_nan=True)
+    assert mine.keys() == theirs.keys()
+    for place, kept in theirs.items():
+        for key, value in kept.items():
+            within = exactly if value.dim() == 0 and value.dtype == torch.float64 else near
+            torch.testing.assert_close(
+                mine[place][key], value, rtol=within, atol=within / 10, msg=lambda m, k=key: f"{k}: {m}"
+            )
+    return device

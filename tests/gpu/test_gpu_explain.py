@@ -47,6 +47,12 @@ def test_who_serves_it() -> None:
             {"capturable": True},
             "a CUDA graph cannot record a step, since how SOAP multiplies matrices depends on the step's number",
         ),
+        (thalweg.NAdam, {"nonfinite": "skip"}, "cpu no step waits for it, but those that make states numbers"),
+        (
+            thalweg.Prodigy,
+            {"capturable": True},
+            "cpu no step waits for it, but those for which gradients are absent a CUDA",
+        ),
         (thalweg.AdamW, {"nonfinite": "raise"}, "cpu every step waits for it, since nonfinite='raise' has to know"),
         (
             thalweg.SOAP,
@@ -54,7 +60,7 @@ def test_who_serves_it() -> None:
             "cpu every step waits for it, since SOAP keeps what products of matrices make",
         ),
         (thalweg.Prodigy, {}, "cpu every step waits for it, since Prodigy keeps numbers that follow from sums"),
-        (thalweg.AdamW, {"schedule": FALLING}, "cpu where a GradScaler or a learning rate is on it every step waits"),
+        (thalweg.AdamW, {"schedule": FALLING}, "cpu where a GradScaler is on it every step waits for it, since a s"),
         (thalweg.AdamW, {"schedule": FALLING, "nonfinite": "skip"}, "cpu every step waits for it, since a schedule"),
     ],
 )

@@ -76,7 +76,7 @@ def test_a_dozen_kernels() -> None:
         (Case("adan", "float32", "chain"), 90), (Case("adan", "bfloat16 with float32"), 80),
         (Case("lamb", "float16"), 90), (Case("adam", "bfloat16", wrappers=("hyperball",)), 90),
         (Case("prodigy", "bfloat16 with float32", "chain"), 90), (Case("amsbound", "float64"), 90),
-        (Case("rprop", "float16 with float32"), 100),
+        (Case("rprop", "float16 with float32"), 100), (Case("nadam"), 90),
     ]  # fmt: skip
     assert judge_all(dozen) > 24
 

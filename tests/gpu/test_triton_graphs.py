@@ -8,81 +8,10 @@ from unittest.mock import patch
 import pytest
 import torch
 from interpreted import interpreting
-from recorded import Recording
+from recorded import Loop, Recording, Weights, judge
 
 import thalweg
 from thalweg.optim import Optimizer, multiply
-
-Weights = list[torch.nn.Parameter]
-Make = Callable[[Weights], Optimizer]
-SIZES = ((3, 5), (1000,), (), (0,))
-
-
-class Loop:
-    """A training loop, eager on the CPU or with graphs on a device."""
-
-    def __init__(self, make: Make, device: Recording | None, sizes: Sequence[Sequence[int]] = SIZES) -> None:
-        chance = torch.Generator().manual_seed(0)
-        self.of = [torch.nn.Parameter(torch.randn(size, generator=chance)) for size in sizes]
-        self.device, self.made, self._at = device, make(self.of), 0
-
-    def backward(self, absent: Sequence[int] = (), factor: float = 1.0) -> None:
-        """New gradients in the memory that there is, as graphs need them."""
-        chance = torch.Generator().manual_seed(self._at)
-        self._at += 1
-        for i, p in enumerate(self.of):
-            drawn = factor * torch.randn(p.shape, generator=chance)
-            if i in absent:
-                p.grad = None
-            elif p.grad is None:
-                p.grad = drawn
-            else:
-                p.grad.copy_(drawn)
-
-    def eager(self, steps: int = 3, **how: Any) -> None:
-        for _ in range(steps):
-            self.backward(**how)
-            self.made.step()
-
-    def record(self) -> Callable[[], object]:
-        """What takes a step again and again; nothing is done here."""
-        if self.device is None:
-            return self.made.step
-        with self.device.recorded() as replay:
-            self.made.step()
-        return replay
-
-    def replayed(self, replay: Callable[[], object], steps: int = 3, **how: Any) -> None:
-        for _ in range(steps):
-            self.backward(**how)
-            replay()
-
-    def spoiled(self, take: Callable[[], object]) -> None:
-        """A step with a gradient that is not finite."""
-        self.backward()
-        grad = next(p.grad for p in self.of if p.grad is not None)
-        grad.view(-1)[0] = torch.nan
-        take()
-
-
-def judge(make: Make, script: Callable[[Loop], object], near: float = 0.0, **options: Any) -> Recording:
-    """Weights, states, counts and skipped steps are those of the CPU."""
-    device = Recording()
-    expected = Loop(make, None, **options)
-    script(expected)
-    with interpreting(device):
-        found = Loop(make, device, **options)
-        script(found)
-        device.waited = device.waits
-        mine, theirs = found.made.state_dict()["state"], expected.made.state_dict()["state"]
-        assert found.made.skipped_steps == expected.made.skipped_steps
-    for a, b in zip(found.of, expected.of, strict=True):
-        torch.testing.assert_close(a, b, rtol=near, atol=near, equal_nan=True)
-    assert mine.keys() == theirs.keys()
-    for place, kept in theirs.items():
-        for key, value in kept.items():
-            torch.testing.assert_close(mine[place][key], value, rtol=near, atol=0, msg=lambda m, k=key: f"{k}: {m}")
-    return device
 
 
 def some(loop: Loop) -> None:

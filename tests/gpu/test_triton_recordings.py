@@ -7,8 +7,8 @@ from unittest.mock import patch
 import pytest
 import torch
 from interpreted import interpreting
-from recorded import Recording
-from test_triton_graphs import Loop, judge, some
+from recorded import Loop, Recording, judge
+from test_triton_graphs import some
 
 import thalweg
 from thalweg.optim import Optimizer, cuda, gpus, multiply, recording, signals
@@ -136,3 +136,15 @@ def _recorded(loop: Loop, absent: Sequence[int]) -> Callable[[], object]:
     for i in absent:
         loop.of[i].grad = None
     return loop.record()
+
+
+@pytest.mark.parametrize("kind", ["a schedule", pytest.param("a window", marks=pytest.mark.slow)])
+def test_what_goes_by_the_number_of_steps(kind: str) -> None:
+    """Where none is left out a schedule need not know of any; a window is asked for when it is due."""
+    options: dict[str, Any] = {"schedule": thalweg.schedules.Cosine(steps=10), "clip_norm": 1.0}
+    if kind == "a window":
+        options = {"readouts": {"last": thalweg.window(2, every=3)}}
+    device = judge(
+        lambda of: thalweg.AdamW(of, capturable=True, **options), lambda loop: loop.eager(7), 1e-6, sizes=((3,), (2,))
+    )
+    assert device.steps_waited == (0 if kind == "a schedule" else 3)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .between import Part
 from .compose import Pass, asked_by_matrix, number_names, program
 from .declare import Due
-from .expression import leaves
+from .expression import Expression, leaves
 from .host import host_function
 from .llvm import (
     ADDRESSES,
@@ -146,11 +146,17 @@ def passes(rule: type[Rule], switches: tuple[tuple[str, Any], ...], dtypes: tupl
 
 
 @once
+def next_scalars(rule: type[Rule], switches: tuple[tuple[str, Any], ...]) -> tuple[Expression, ...]:
+    """The next values of the rule's scalars, in their declared order."""
+    return tuple(program(rule, dict(switches)).scalars.values())
+
+
+@once
 def scalars_of(
     rule: type[Rule], switches: tuple[tuple[str, Any], ...]
 ) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    """From a step's numbers to the next values of the rule's scalars, in their declared order."""
-    return host_function(tuple(program(rule, dict(switches)).scalars.values()))
+    """From a step's numbers to `next_scalars`."""
+    return host_function(next_scalars(rule, switches))
 
 
 @once

@@ -26,8 +26,8 @@ _TABLES = {"tiles": "*i64", "columns": "*i64", "tensors": "i64", "sums": "*fp64"
 _COUNTED = {"taken": "*fp64"}
 _BETWEEN = {
     "numbers": "*fp64", "count": "i64", "rows": "", "sums": "*fp64", "tiles": "i64", "first_tile": "*i64",
-    "clip_norm": "fp64", "clip_eps": "fp64", "taken": "*fp64", "each": "i64", "found": "*fp32", "scale": "*fp32",
-    "stop": "*fp32", "left_out": "*fp64",
+    "clip_norm": "fp64", "clip_eps": "fp64", "taken": "*fp64", "each": "i64", "kept": "*fp64", "tensors": "i64",
+    "grads": "*i64", "found": "*fp32", "scale": "*fp32", "stop": "*fp32", "left_out": "*fp64",
 }  # fmt: skip
 
 

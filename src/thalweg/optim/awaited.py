@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from thalweg.formula import Rule
 from thalweg.formula.compose import summing
 
-from .device_step import Ahead, waits
+from .device_step import Ahead, keeps, waits
 from .devices import Device
 from .settings import How
 from .signals import Signals
@@ -31,13 +31,13 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
     ``counted``  see `Ahead`.
     """
 
-    def why(scaled: bool = False, rated: bool = False, fresh: bool = False) -> str | None:
-        return waits(launches, how, Ahead(Signals(), scaled, rated, counted, fresh=fresh))
+    def why(**step: bool) -> str | None:
+        return waits(launches, how, Ahead(Signals(), counted=counted, kept=keeps(launches), **step))
 
     # Where passes are taken one by one, the host waits for what they add up, and for nothing else.
     adds = how.guarded or how.clip_norm is not None or any(x.stages for x in launches)
     always = why()
-    graphs = [] if not how.capturable else [_recordable(always)]
+    graphs = [] if not how.capturable else [_recordable(why(recorded=True))]
     if always and adds:
         return [f"every step waits for it, since {always}", *graphs]
     found = []
@@ -45,8 +45,9 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
     for reason in dict.fromkeys(each for each in signalled.values() if each):
         who = " or ".join(name for name, each in signalled.items() if each == reason)
         found.append(f"where {who} is on it every step waits for it, since {reason}")
-    makes = ", but those that make states" if why(fresh=not how.capturable) else ""
-    return [*(found or [f"no step waits for it{makes}"]), *graphs]
+    some = {"that make states": why(fresh=not how.capturable), "for which gradients are absent": why(uneven=True)}
+    but = " and those ".join(which for which, waiting in some.items() if waiting)
+    return [*(found or ["no step waits for it" + (f", but those {but}" if but else "")]), *graphs]
 
 
 def _recordable(waits: str | None) -> str:

@@ -42,6 +42,9 @@ class Ahead:
     ``behind``     whether the device may have counted steps that the host has not.
     ``fresh``      whether states have been made for this step, which are dropped if it is left out.
     ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
+    ``kept``       whether scalars that follow from sums are on the device, as `keeps` says; ``uneven``, whether scalars
+                   are kept in common for parameters that do not take the same steps.
+    ``recorded``   whether it is recorded, of which alone is asked whether it `waits`: no part depends on it.
     """
 
     signals: Signals
@@ -51,15 +54,21 @@ class Ahead:
     watched: bool = False
     behind: bool = False
     fresh: bool = False
+    kept: bool = False
+    uneven: bool = False
+    recorded: bool = False
 
     @cached_property
     def key(self) -> tuple[bool, ...]:
         """What decides which parts the step has."""
-        return self.scaled, self.rated, self.counted, self.watched, self.behind, self.fresh
+        return (
+            self.scaled, self.rated, self.counted, self.watched, self.behind, self.fresh, self.kept, self.uneven,
+            self.recorded,
+        )  # fmt: skip
 
     def unknown(self, how: How) -> bool:
         """Whether the host does not know the step's numbers."""
-        return how.guarded or how.capturable or self.scaled or self.rated or self.behind
+        return how.guarded or how.capturable or self.scaled or self.rated or self.behind or self.kept
 
 
 class Launched(Protocol):
@@ -89,11 +98,11 @@ def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
         return "its states are made now, and dropped if it is left out"
     if may and how.clear:
         return "gradients are cleared, also in a step that is left out"
-    if unknown and ahead.counted:
+    if (may or ahead.recorded) and ahead.counted:
         return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
-        if parts(x.rule, Scalar) and (unknown or x.stages):
-            return f"{inner(x.rule).__name__} keeps numbers that follow from sums, or from steps that may be left out"
+        if (unknown or x.stages) and (why := _kept_by_the_host(x.rule, how, ahead)):
+            return why
         if may and of_matrices(x.rule) and _keeps(x.rule):
             return f"{inner(x.rule).__name__} keeps what products of matrices make, by steps that may be left out"
         if unknown and of_matrices(x.rule) and _counts(x.rule):
@@ -101,9 +110,31 @@ def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
     return None
 
 
+def keeps(launches: Sequence[Launched]) -> bool:
+    """Whether the device always keeps scalars: those of tensors, where they follow from sums."""
+    scopes = ({scalar.scope for scalar in parts(x.rule, Scalar).values()} for x in launches if x.stages and x.device)
+    return any(found == {"tensor"} for found in scopes)
+
+
+def _kept_by_the_host(rule: type[Rule], how: How, ahead: Ahead) -> str | None:
+    """Why scalars are not kept where alone it is known what they follow from; None if they are, or there are none."""
+    scopes = {scalar.scope for scalar in parts(rule, Scalar).values()}
+    if not scopes - {"tensor"}:
+        return None
+    name = inner(rule).__name__
+    if not how.capturable:  # whoever reads a group would not see that it is out of date
+        return f"{name} keeps numbers that follow from sums, or from steps that may be left out, in parameter groups"
+    if ahead.uneven:
+        return f"{name} keeps numbers in common for parameters that do not all have a gradient in every step"
+    if "all" in scopes and "tensor" in (*scopes, *(total.scope for total in parts(rule, Sum).values())):
+        return f"{name} keeps numbers for all that may follow from those of one tensor"
+    return None
+
+
 def _counts(rule: type[Rule]) -> bool:
-    """Whether how matrices are multiplied depends on the step's number."""
-    return bool(parts(rule, Due)) or "t" in asked_by_matrix(rule, usual_switches(rule))
+    """Whether how matrices are multiplied depends on the step's number, or on what changes with it."""
+    changes = {"t", *parts(rule, Scalar)}
+    return bool(parts(rule, Due)) or not changes.isdisjoint(asked_by_matrix(rule, usual_switches(rule)))
 
 
 def _keeps(rule: type[Rule]) -> bool:
@@ -186,10 +217,10 @@ class DeviceStep:
             counted = (x.settled.counts.there,) if self.unknown else ()
             if self.measured:
                 norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(x.measuring.totals)))
-                self._walk(x, x.measuring, norms.there, counted)
+                self._walk(x, x.measuring, norms.there, counted, last=True)
                 self.parts.append(Call(partial(self._fetch, x, "measured", norms.there)))
             else:
-                self._walk(x, x.passes.update, self._of[x].nothing, counted)
+                self._walk(x, x.passes.update, self._of[x].nothing, counted, last=True)
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
             if not self.unknown:
@@ -219,14 +250,15 @@ class DeviceStep:
 
     def _walk(
         self, x: KernelLaunch, walk: CompiledPass, sums: torch.Tensor, counted: tuple[Any, ...] = (),
-        go: bool = False,
+        go: bool = False, last: bool = False,
     ) -> None:  # fmt: skip
         """A pass, and before it what makes its rows."""
         on = self._of[x]
         stop = self._go if go else self._stop
         joined = self._joined.pop(x, None)
         known = joined is None and x not in self._began and not self.unknown
-        bare = joined is None and not walk.width and (go or not self.unknown or x in self._began)
+        scalars = last and self.unknown and bool(x.next_scalars)
+        bare = joined is None and not walk.width and not scalars and (go or not self.unknown or x in self._began)
         on.tables.expect(walk, bare or (known and len(x.numbers.values) == 1), bool(counted))
         if bare:  # and who sets `stop` has done so
             self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (), counted)))
@@ -237,14 +269,14 @@ class DeviceStep:
             self.parts += (Call(rows.fit), *rows.parts(1)[:-1])
             self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, rows.given, counted)))
             return
-        made = self._between(x, walk, joined)
+        made = self._between(x, walk, joined, scalars)
         self.parts.append(made)
         self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (made.rows,), counted)))
 
-    def _between(self, x: KernelLaunch, walk: CompiledPass, joined: "_Sums | None") -> "_Between":
+    def _between(self, x: KernelLaunch, walk: CompiledPass, joined: "_Sums | None", last: bool) -> "_Between":
         first = x not in self._began
         self._began.add(x)
-        return _Between(self, x, walk, joined, first)
+        return _Between(self, x, walk, joined, first, last)
 
 
 class _OnDevice:
@@ -271,16 +303,21 @@ class _Between:
     """One small kernel: totals become numbers, and numbers the rows of the next pass."""
 
     def __init__(
-        self, step: DeviceStep, x: KernelLaunch, walk: CompiledPass, joined: _Sums | None, first: bool
+        self, step: DeviceStep, x: KernelLaunch, walk: CompiledPass, joined: _Sums | None, first: bool, last: bool
     ) -> None:
+        """``last``  whether the next scalars follow."""
         assert walk.kernel is not None
-        self._step, self._x, self._first = step, x, first
+        self._step, self._x, self._first, self._last = step, x, first, last
         on = self._on = step._of[x]
         totals = () if joined is None else joined.totals
         self._apart = any(total.by_tensor for total in totals)
         guards = joined is not None and joined.guard
         width, unknown = max(len(totals), 1), step.unknown
-        what = Between(x.numbers.names, totals, width, self._apart, first and unknown, guards, unknown)
+        scalars = x.next_scalars if unknown else {}
+        what = Between(
+            x.numbers.names, totals, width, self._apart, first and unknown, guards, unknown, (*scalars,),
+            (*scalars.values(),) if last else (), x.common_scalars if unknown else frozenset(),
+        )  # fmt: skip
         self._kernel = between_kernel(what, walk.kernel.coefficients, walk.real)
         self.rows = step.device.zeros((x.numbers.capacity, max(walk.width, 1)), getattr(torch, walk.real))
         self._sums = on.nothing if joined is None else joined.there
@@ -320,10 +357,12 @@ class _Between:
         signals = step.ahead.signals
         found = step._go if signals.found is None else signals.found
         scale = step._one if signals.scale is None else signals.scale
+        kept, grads = x.settled, on.tables.grads if self._last else on.nothing
         step.device.launch(
             self._kernel, count if self._apart else -(-count // ROWS),
             (on.numbers.there, count, self.rows, self._sums, self._tiles, self._first_tile, *self._limit,
-             x.settled.counts.there, int(x.by_tensor), found, scale, step._stop, x.settled.left_out),
+             kept.counts.there, int(x.by_tensor), kept.scalars.there, on.tables.tensors, grads, found, scale,
+             step._stop, kept.left_out),
         )  # fmt: skip
 
 

@@ -48,6 +48,11 @@ class Tables:
         return self._addresses.there
 
     @property
+    def grads(self) -> torch.Tensor:
+        """Those of the gradients, int64 (tensors,); 0 where there is none."""
+        return self.columns[self.names.index("g")]
+
+    @property
     def row_of(self) -> torch.Tensor:
         """The row that each tensor reads, int64 (tensors,)."""
         now = self._numbers.row_of

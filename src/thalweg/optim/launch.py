@@ -107,6 +107,13 @@ class Launch(ABC):
         self.by_tensor = False
         """Whether every tensor has one."""
         self._scalars = parts(rule, Scalar)
+        self._shares = any(scalar.scope != "tensor" for scalar in self._scalars.values())
+        self.moved = False
+        """Whether groups have been given other scalars, which the next step's numbers have to say."""
+        self._switches = switches
+        self._unknown = False
+        self.owners: Sequence[Group] = ()
+        """All parameter groups, which have what is kept for a group, or for all; of launches on a device."""
         scalars = {name for name, scalar in self._scalars.items() if scalar.scope == "tensor"}
         self.scalars = {name: Kept(members.states, name, np.float64) for name in scalars}
         self.counts = Counts(Kept(members.states, "step", np.float32), asked=counts_steps(rule, switches))
@@ -136,14 +143,15 @@ class Launch(ABC):
     def fill(self, groups: Sequence[GroupNumbers], how: How, unknown: bool = False) -> None:
         """The numbers of the step that is about to be taken: of all ``groups``, those of its own.
 
-        ``unknown``  whether only a device knows how many steps have been taken, so that this is none of the numbers.
+        ``unknown``  whether only a device knows how many steps have been taken, and the scalars: none of the numbers.
         """
         counts = self.counts
-        if unknown and counts.asked and not self.separate:
+        self._unknown, self.moved = unknown, False
+        if unknown and (counts.asked or self._scalars) and not self.separate:
             # In a replayed step whoever has a gradient counts on, whatever others do meanwhile.
-            even = not how.capturable and counts.present is None and (counts.unchanged() or counts.even())
+            even = not how.capturable and not self._scalars and self._even
             self.separate, self._filled = not even, self._filled if even else (None, None)
-        same = self._filled[0] is groups and self._filled[1] is how and not self.scalars
+        same = self._filled[0] is groups and self._filled[1] is how and (unknown or not self.scalars)
         if same and (unknown or not counts.asked or counts.unchanged()):  # `advance` has counted on
             return
         self._filled = groups, how
@@ -153,6 +161,17 @@ class Launch(ABC):
         if self.numbers.capacity > capacity:
             self._make_room()
         self.limited = bool(np.isfinite(self.numbers.column("clip_value")).any())
+
+    @property
+    def _even(self) -> bool:
+        """Whether all have a gradient, and have had as many."""
+        counts = self.counts
+        return counts.present is None and (counts.unchanged() or counts.even())
+
+    @property
+    def unevenly(self) -> bool:
+        """Whether scalars are kept for several parameters that do not take the same steps."""
+        return self._shares and not self._even
 
     def _lay(self, groups: Sequence[GroupNumbers], apart: bool) -> None:
         numbers, group_of = self.numbers, self.members.group_of
@@ -180,7 +199,7 @@ class Launch(ABC):
 
     def taken(self, groups: Sequence[Group]) -> None:
         """A step has been taken, and counted: store the scalars' next values, in tensors' memory or in the groups."""
-        if not self._scalars:
+        if not self._scalars or self._unknown:
             return
         present = self.counts.present
         values = self._next_scalars(self._before())

@@ -278,6 +278,7 @@ class Optimizer(torch.optim.Optimizer):
 
         Each group says the ``rule`` that has updated it, too: a state's key alone does not tell what it is.
         """
+        self._stepper.settle()  # what groups keep is on a device, perhaps
         seen = self.state.seen
         found = super().state_dict()
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
@@ -390,7 +391,7 @@ class Optimizer(torch.optim.Optimizer):
         if bad:
             self._leave_out(bad)
         elif self._windows and (plan := self._plan):
-            self._windows.follow(self.param_groups, plan.launches, self.state.exposed)
+            self._windows.follow(self.param_groups, plan.launches, self.state.exposed, self._stepper.settle)
 
     def _refuse_rewritten(self) -> None:
         """Raise ValueError for a group whose rule is not the one that it was added for."""

@@ -21,7 +21,7 @@ from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import gpus, reading, state, surface
-from .device_step import Ahead, waits
+from .device_step import Ahead, keeps, waits
 from .devices import Device
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
@@ -119,6 +119,8 @@ class Plan:
     """The GPUs that run kernels for any of them."""
     recorders: tuple[Callable[[], bool], ...]
     """Of all GPUs that parameters are on: whether what they are given to do is recorded."""
+    keeps: bool
+    """See `device_step.keeps`."""
     _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
 
@@ -326,7 +328,7 @@ def make(
     told = [*map(_told, others)]
     return Plan(
         tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, devices,
-        gpus.recorders([param for param, _ in everyone]),
+        gpus.recorders([param for param, _ in everyone]), keeps(launches),
     )  # fmt: skip
 
 

@@ -112,7 +112,7 @@ class Recorded:
     def check(self, launches: Sequence[Launch]) -> None:
         """Raise RuntimeError, once, for a graph that has updated what belongs to none of these any more; waits."""
         here = {id(x.settled) for x in launches if isinstance(x, KernelLaunch) and x.device is not None}
-        if [settled for settled in self._settled() if id(settled) not in here and settled.counted_on()]:
+        if [settled for settled in self._settled() if id(settled) not in here and settled.went_on()]:
             raise RuntimeError(_STALE)
 
     def _settled(self) -> Iterator[Settled]:

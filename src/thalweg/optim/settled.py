@@ -1,4 +1,4 @@
-"""Step counts where a step may be left out without the host's knowing: the device counts, the host asks for them."""
+"""Where a step may be left out without the host's knowing the device counts, and keeps scalars; the host asks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,56 +10,84 @@ from numpy.typing import NDArray
 from .devices import Device, Table
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What may be kept on either side: step counts, float32 (tensors,), and scalars, float64 (scalars, tensors)."""
+
+    steps: NDArray[np.float32]
+    scalars: NDArray[np.float64]
+
+    @property
+    def bits(self) -> tuple[bytes, bytes]:
+        """To be compared: the quickest way to know."""
+        return self.steps.tobytes(), self.scalars.tobytes()
+
+
 @dataclass(eq=False)
 class Settled:
-    """What a device has counted of a launch's steps. It is never set back, whoever asks for it.
+    """What a device has counted of a launch's steps, and its scalars. Neither is ever set back, whoever asks for it.
 
-    ``counts`` float64 (tensors,): steps taken; ``left_out`` float64 (1,): steps that were not.
-    ``due``    whether the device may have counted on since it was last asked; ``replayed``, whether it may do so at any
-               time, since a step that counts has been recorded.
+    ``counts``  float64 (tensors,): steps taken; ``left_out`` float64 (1,): steps that were not.
+    ``scalars``  float64 (scalars, tensors).
+    ``due``     whether the device may have gone on since it was last asked; ``replayed``, whether it may do so at any
+                time, since a step has been recorded.
     """
 
     device: Device
     counts: Table
+    scalars: Table
     left_out: torch.Tensor
     due: bool = False
     replayed: bool = False
-    _known: bytes = b""
-    _seen: int = 0
+
+    def __post_init__(self) -> None:
+        steps = np.zeros(self.counts.there.shape, np.float32)
+        self._known = Known(steps, np.zeros(self.scalars.there.shape)).bits
+        self._seen = 0
 
     @classmethod
-    def of(cls, device: Device, tensors: int) -> "Settled":
+    def of(cls, device: Device, tensors: int, scalars: int) -> "Settled":
         """Nothing so far."""
-        none = np.zeros(tensors, np.float32).tobytes()
-        counts, left_out = device.table((tensors,), torch.float64), device.zeros((1,), torch.float64)
-        return cls(device, counts, left_out, _known=none)
+        counts = device.table((tensors,), torch.float64)
+        kept = device.table((max(scalars, 1), tensors), torch.float64)
+        return cls(device, counts, kept, device.zeros((1,), torch.float64))
 
-    def rewritten(self, steps: NDArray[np.float32]) -> bool:
-        """Whether the host's counts are others than when both last agreed."""
-        # Comparing bytes is the quickest way to know.
-        return steps.tobytes() != self._known
+    def rewritten(self, host: Known) -> bool:
+        """Whether the host has others than when both last agreed."""
+        return host.bits != self._known
 
-    def begin(self, steps: NDArray[np.float32]) -> None:
-        """The device counts from here on: from the host's counts, or on from its own where nobody has changed those."""
-        if self.rewritten(steps):
-            self.counts.put(steps)
-            self._known = steps.tobytes()
-        self.due = True
+    def begin(self, host: Known) -> None:
+        """The device goes on from here: from what the host has, or from its own where nobody has changed that."""
+        steps, scalars = now = host.bits
+        if steps != self._known[0]:
+            self.counts.put(host.steps)
+        if scalars != self._known[1]:
+            self.scalars.put(host.scalars)
+        self._known, self.due = now, True
 
-    def take(self, steps: NDArray[np.float32]) -> tuple[NDArray[Any], int]:
-        """What the host's counts ought to be, and how many steps were left out since this was last asked: waits.
+    def take(self, host: Known) -> tuple[Known, int]:
+        """What the host ought to have, and how many steps were left out since this was last asked: waits.
 
-        Counts that somebody has written to meanwhile stay as they are, and `begin` then has the device take them.
+        What somebody has written to meanwhile stays as it is, and `begin` then has the device take it.
         """
-        there = self.device.read(self.counts.there).astype(np.float32)
-        found = np.where(steps != np.frombuffer(self._known, np.float32), steps, there)
+        steps, scalars = self.device.read(self.counts.there), self.device.read(self.scalars.there)
+        there = Known(steps.astype(np.float32), scalars.copy())
+        known = self._known
+        found = Known(_merged(host.steps, known[0], there.steps), _merged(host.scalars, known[1], there.scalars))
         left_out = int(self.device.read(self.left_out)[0])
         since, self._seen = left_out - self._seen, left_out
-        self._known, self.due = there.tobytes(), False
+        self._known, self.due = there.bits, False
         return found, since
 
-    def counted_on(self) -> bool:
+    def went_on(self) -> bool:
         """Whether the device has counted since this was last asked: waits."""
-        known = self._known
-        self.take(np.frombuffer(known, np.float32))
-        return self._known != known
+        before = self._known[0]
+        steps = np.frombuffer(before, np.float32)
+        self.take(Known(steps, np.frombuffer(self._known[1], np.float64).reshape(self.scalars.there.shape)))
+        return self._known[0] != before
+
+
+def _merged(host: NDArray[Any], known: bytes, there: NDArray[Any]) -> NDArray[Any]:
+    """What is there, but for what the host has changed since it was ``known``."""
+    before = np.frombuffer(known, host.dtype).reshape(host.shape)
+    return np.where((host != before) & ~(np.isnan(host) & np.isnan(before)), host, there)

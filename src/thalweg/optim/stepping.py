@@ -61,7 +61,10 @@ class Stepper:
             return None
         fresh = bool(plan.created) and not how.capturable
         kinds = (given is not None and given.scaled, given is not None and bool(given.rates))
-        why = plan.waits(how, Ahead(Signals(), *kinds, counted, telemetry is not None, self._recording, fresh))
+        ahead = Ahead(
+            Signals(), *kinds, counted, telemetry is not None, fresh=fresh, kept=plan.keeps, recorded=self._recording
+        )
+        why = plan.waits(how, ahead)
         if not self._recording:
             return None if why else given
         if why and plan.launches:
@@ -144,13 +147,16 @@ class Stepper:
             if signals is not None:
                 raise MustKnow
             return _PLAIN
+        for x in plan.launches:
+            x.owners = groups
         if any(x.behind and x.rewritten for x in plan.launches) and not self._recording:
             self.settle()
         behind = how.capturable or any(x.behind for x in plan.launches)
         # With capturable=True the states of a first step that is left out stay.
         fresh = bool(plan.created) and not how.capturable
         given, now = signals or Signals(), self._last.signals
-        key = (given.scaled, bool(given.rates), counted, telemetry is not None, behind, fresh)
+        uneven = any(x.unevenly for x in plan.launches)
+        key = (given.scaled, bool(given.rates), counted, telemetry is not None, behind, fresh, plan.keeps, uneven)
         if key != self._last.key:
             self._last = Ahead(self._last.signals, *key)
         if (signals is not None or behind) and (why := plan.waits(how, self._last)):
@@ -159,6 +165,10 @@ class Stepper:
             if signals is not None:
                 raise MustKnow
             self.settle()
+            if any(x.moved for x in plan.launches):
+                for x in plan.launches:
+                    x.moved = False
+                raise MustKnow
         # A scaler's are where the loss is.
         where = plan.launches[0].members.params[0].device if plan.launches else None
         now.found, now.scale = (x if x is None else x.to(where, non_blocking=True) for x in (given.found, given.scale))
@@ -194,6 +204,8 @@ class Stepper:
             grads = plan.gather()
         if grads is None:
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(groups))
+        if plan.devices and any(x.unevenly for x in plan.launches) != ahead.uneven:  # as the gradients show only now
+            ahead = again(plan)
         if how.clear:
             grads.refuse_to_clear()
         if self._recording:
