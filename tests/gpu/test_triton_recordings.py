@@ -1,5 +1,6 @@
 """What a recording must not do, whoever asks for it: refused in words before the host would wait, or do it."""
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 from unittest.mock import patch
@@ -148,3 +149,49 @@ def test_what_goes_by_the_number_of_steps(kind: str) -> None:
         lambda of: thalweg.AdamW(of, capturable=True, **options), lambda loop: loop.eager(7), 1e-6, sizes=((3,), (2,))
     )
     assert device.steps_waited == (0 if kind == "a schedule" else 3)
+
+
+def count(loop: Loop) -> float:
+    return float(loop.made.state_dict()["state"][0]["step"])
+
+
+def test_replays_before_the_next_plan() -> None:
+    """Parameters have joined, whose first step makes it; the checkpoint before that has all steps."""
+    with interpreting(Recording()) as device:
+        loop = Loop(lambda of: thalweg.AdamW(of, capturable=True, nonfinite="skip"), device, ((3,), (2,)))
+        loop.eager(3)
+        replay = loop.record()
+        loop.made.add_param_group({"params": [torch.nn.Parameter(torch.ones(4))]})
+        loop.replayed(replay, 2)
+        loop.spoiled(replay)
+        assert (count(loop), loop.made.skipped_steps) == (5, 1)
+        loop.eager(1)
+        assert count(loop) == 6
+
+
+def test_a_checkpoint_is_loaded_whatever_was_replayed() -> None:
+    """That a graph was stale is told afterwards, when somebody looks."""
+    with interpreting(Recording()) as device:
+        loop = Loop(lambda of: thalweg.AdamW(of, capturable=True), device, ((3,), (2,)))
+        loop.eager(3)
+        replay = loop.record()
+        saved = copy.deepcopy(loop.made.state_dict())
+        loop.made.load_state_dict(copy.deepcopy(saved))
+        loop.eager(1)
+        loop.replayed(replay, 1)
+        loop.made.load_state_dict(saved)
+        with pytest.raises(RuntimeError, match=r"replaced.*Its steps are not counted"):
+            count(loop)
+        assert count(loop) == 3
+        loop.eager(1)
+        assert count(loop) == 4
+
+
+def test_who_looks_while_a_graph_is_recorded() -> None:
+    with interpreting(Recording()) as device:
+        loop = Loop(lambda of: thalweg.AdamW(of, capturable=True), device, ((3,), (2,)))
+        loop.eager(2)
+        for look in (lambda: loop.made.skipped_steps, lambda: loop.made.state[loop.of[0]], loop.made.state_dict):
+            with device.recorded(), pytest.raises(RuntimeError, match="cannot be asked while it records"):
+                look()
+        assert count(loop) == 2

@@ -215,10 +215,13 @@ class Optimizer(torch.optim.Optimizer):
                 group.setdefault(key, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        recorded = None
         if "_stepper" in vars(self):  # a checkpoint is loaded, and says nothing of steps that were left out
-            self._skipped = self.skipped_steps
-        recorded = self._stepper.recorded if "_stepper" in vars(self) else None  # graphs may be replayed all the same
+            # What has been replayed in vain is told whoever asks next; before anything is replaced.
+            self._stepper.settle(report=False)
+            self._skipped += self._stepper.left_out
+            recorded = self._stepper.recorded  # graphs may be replayed all the same
+        super().__setstate__(state)
         self._stepper = Stepper(recorded)
         self._watch_state(WatchedState(self.state))
         self._skipped = vars(self).pop("skipped_steps", vars(self).get("_skipped", 0))

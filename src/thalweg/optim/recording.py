@@ -19,8 +19,10 @@ NOT_LIKE = (
     "with the same parameters, options and gradients present (torch's notes on CUDA graphs call it a warm-up)"
 )
 _STALE = (
-    "a CUDA graph has been replayed that updates what this optimizer no longer has: since it was recorded, states were "
-    "replaced (load_state_dict) or parameters joined (add_param_group, a first gradient). Record it anew"
+    "a CUDA graph has been replayed that updates what this optimizer no longer has, or has together with other "
+    "parameters: since it was recorded, states were replaced (load_state_dict), parameters joined (add_param_group, a "
+    "first gradient), or a step outside was taken with options that decide what is computed (maximize, a number that "
+    "is 0 now or was then, as weight_decay or lr). Its steps are not counted. Record it anew"
 )
 
 
@@ -46,6 +48,15 @@ def refusal(why: str) -> RuntimeError:
         f"a CUDA graph cannot record this step, which would wait for the GPU: {why}. What changes from step to step is "
         "given as a tensor there, such as lr=torch.tensor(1e-3, device='cuda')"
     )
+
+
+def refuse_to_ask(launches: Iterable[Launch]) -> None:
+    """Raise RuntimeError if any of these counts on a device that records now, and so cannot be asked."""
+    if any(x.behind and x.device is not None and x.device.recording for x in launches):
+        raise RuntimeError(
+            "the GPU has the step counts, and cannot be asked while it records a CUDA graph: look at state, "
+            "state_dict() and skipped_steps before or afterwards"
+        )
 
 
 def refuse_to_read(given: Iterable[tuple[str, object]]) -> None:

@@ -11,6 +11,7 @@ from . import plan as planning
 from . import recording
 from .device_step import Ahead
 from .driver import PLAN
+from .launch import Launch
 from .plan import Plan
 from .recording import Recorded
 from .sequence import Bad, NotFinite
@@ -38,6 +39,8 @@ class Stepper:
         self._recording = False
         self.left_out = 0
         """Steps that a device has left out, as far as it has been asked."""
+        self._counting: Sequence[Launch] = ()
+        """What the last plan has a device count, also when that is dropped: graphs may be replayed before the next."""
         self._last = Ahead(Signals())
 
     def begin(
@@ -116,13 +119,15 @@ class Stepper:
         plan.created.clear()
         return []
 
-    def settle(self) -> None:
-        """Put right what only the device knows of the steps so far, and wait for that; see `left_out`."""
-        if self.plan is None:
-            return
-        self.left_out += max((x.settle() for x in self.plan.launches), default=0)
-        if self.recorded:
-            self.recorded.check(self.plan.launches)
+    def settle(self, report: bool = True) -> None:
+        """Put right what only the device knows of the steps so far, and wait for that; see `left_out`.
+
+        Raises RuntimeError while a graph is recorded, and, where these are to be reported, see `Recorded.check`.
+        """
+        recording.refuse_to_ask((*self._counting, *self.recorded.launches))
+        self.left_out += max((x.settle() for x in self._counting), default=0)
+        if report and self.recorded:
+            self.recorded.check(self._counting)
 
     def _planned(
         self, rules: Sequence[type[Rule]], groups: Sequence[Group], states: WatchedState,
@@ -133,6 +138,7 @@ class Stepper:
             raise RuntimeError(recording.NOT_LIKE)
         self.settle()
         plan = self.plan = planning.make(rules, groups, states, switches)
+        self._counting = plan.launches if plan.devices else ()
         if self.recorded:
             self.recorded.hand_on(plan.launches)
             self.settle()  # they may have been replayed since states were looked at last
