@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from interpreted import interpreting
-from recorded import Loop, Recording, judge
+from recorded import Loop, Recording, Weights, judge
 from test_triton_graphs import some
 
 import thalweg
@@ -195,3 +195,63 @@ def test_who_looks_while_a_graph_is_recorded() -> None:
             with device.recorded(), pytest.raises(RuntimeError, match="cannot be asked while it records"):
                 look()
         assert count(loop) == 2
+
+
+def regrouped(loop: Loop) -> None:
+    """Tensors that were updated together are not, and the other way round, by options that decide what is computed."""
+    first, second = loop.made.param_groups
+    loop.eager(3)
+    apart = loop.record()
+    loop.replayed(apart, 1)
+    first["lr"] = second["lr"] = 0.0  # so that nothing decays
+    loop.eager(2)
+    together = loop.record()
+    loop.eager(1)
+    first["lr"] = second["lr"] = 0.1
+    for _ in range(2):
+        loop.replayed(apart, 2)
+        for each in loop.made.param_groups:
+            each["lr"] = 0.0 if loop.device is None else each["lr"]
+        loop.replayed(together, 1)
+        for each in loop.made.param_groups:
+            each["lr"] = 0.1
+        loop.spoiled(apart)
+    first["maximize"] = True
+    loop.eager(1)
+    first["maximize"] = False
+    loop.replayed(apart, 1)
+
+
+def test_steps_with_other_options_between_replays() -> None:
+    """Each counts on from the other, whatever is updated together."""
+
+    def make(of: Weights) -> Optimizer:
+        groups = [{"params": of[::2], "weight_decay": 0.1}, {"params": of[1::2], "weight_decay": 0.0}]
+        return thalweg.AdamW(groups, lr=0.1, nonfinite="skip", capturable=True)
+
+    judge(make, regrouped, sizes=((3,), (2,), (4,)))
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+def test_a_first_gradient_between_replays(left_out: bool) -> None:
+    """Also one whose step is left out, and its states dropped: the graph updates the others as before."""
+
+    def script(loop: Loop) -> None:
+        loop.eager(2, absent=[1])
+        replay = loop.record()
+        loop.replayed(replay, 1, absent=[1])
+        if left_out:
+            loop.made.nonfinite, loop.made.capturable = "skip", False
+            loop.spoiled(loop.made.step)
+            loop.made.nonfinite, loop.made.capturable = "pass", True
+        else:
+            loop.eager(1)
+        loop.replayed(replay, 2, absent=[1])
+        asked.append([of["step"].item() for of in loop.made.state_dict()["state"].values()])
+        loop.replayed(replay, 1, absent=[1])
+        loop.eager(1)
+        loop.replayed(replay, 1, absent=[1])
+
+    asked: list[list[float]] = []
+    judge(lambda of: thalweg.AdamW(of, capturable=True, lr=0.1), script, sizes=((3,), (2,)))
+    assert asked == [[5.0] if left_out else [6.0, 1.0]] * 2

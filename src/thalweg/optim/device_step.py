@@ -223,8 +223,7 @@ class DeviceStep:
                 self._walk(x, x.passes.update, self._of[x].nothing, counted, last=True)
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
-            if not self.unknown:
-                self.parts.append(x.advance())
+            self.parts.append(Call(x.settled.give) if self.unknown else x.advance())
 
     def _fetch(self, x: KernelLaunch, name: str, what: torch.Tensor) -> None:
         x.fetched[name] = self.device.fetch(what)
@@ -362,7 +361,7 @@ class _Between:
             self._kernel, count if self._apart else -(-count // ROWS),
             (on.numbers.there, count, self.rows, self._sums, self._tiles, self._first_tile, *self._limit,
              kept.counts.there, int(x.by_tensor), kept.scalars.there, on.tables.tensors, grads, found, scale,
-             step._stop, kept.left_out),
+             step._stop, kept.left_out.there),
         )  # fmt: skip
 
 

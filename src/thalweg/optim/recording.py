@@ -10,7 +10,6 @@ from .launch import Launch
 from .plan import Plan
 from .sequence import Steps
 from .settings import FIRST_LR, GroupNumbers, How
-from .settled import Settled
 from .signals import Signals, on_device
 
 NOT_LIKE = (
@@ -19,10 +18,8 @@ NOT_LIKE = (
     "with the same parameters, options and gradients present (torch's notes on CUDA graphs call it a warm-up)"
 )
 _STALE = (
-    "a CUDA graph has been replayed that updates what this optimizer no longer has, or has together with other "
-    "parameters: since it was recorded, states were replaced (load_state_dict), parameters joined (add_param_group, a "
-    "first gradient), or a step outside was taken with options that decide what is computed (maximize, a number that "
-    "is 0 now or was then, as weight_decay or lr). Its steps are not counted. Record it anew"
+    "a CUDA graph has been replayed that updates what this optimizer no longer has: since it was recorded, states were "
+    "replaced (load_state_dict, or by hand). Its steps are not counted. Record it anew"
 )
 
 
@@ -108,11 +105,23 @@ class Recorded:
                 self.launches.append(x)
 
     def hand_on(self, launches: Sequence[Launch]) -> None:
-        """Launches that update the same as recorded ones count with them."""
-        for x in launches:
-            for before in self.launches:
-                if isinstance(x, KernelLaunch) and x.updates_the_same(before):
-                    x.settled = before.settled
+        """Launches that update the same as recorded ones count with them; those that update some of it share it."""
+        mine = [x for x in launches if isinstance(x, KernelLaunch) and x.device is not None]
+        known = [(before.updated, before.settled) for before in self.launches]
+        same = {x: next((settled for of, settled in known if of == x.updated), None) for x in mine}
+        for x, settled in same.items():
+            x.settled = settled or x.settled
+        # Where a step is left out each launch counts that: one of them where replays do.
+        counting = {x.settled.left_out for x in mine if same[x]}
+        for x in [x for x in mine if not same[x]]:
+            left = {of: place for place, of in enumerate(x.updated)}
+            for updated, settled in known:
+                own = [(place, of) for place, of in enumerate(updated) if place not in settled.borrowed]
+                if both := [(left.pop(of), place) for place, of in own if of in left]:
+                    x.settled.share(settled, *map(list, zip(*both, strict=True)))
+                    if settled.left_out not in counting:
+                        x.settled.left_out = settled.left_out
+                        counting.add(settled.left_out)
 
     def agree(self, launches: Sequence[Launch]) -> None:
         """Steps that the host has counted are counted on the device too, where recorded ones go on from there."""
@@ -120,11 +129,15 @@ class Recorded:
             if isinstance(x, KernelLaunch) and x.rewritten:
                 x.leave_counting()
 
-    def check(self, launches: Sequence[Launch]) -> None:
-        """Raise RuntimeError, once, for a graph that has updated what belongs to none of these any more; waits."""
-        here = {id(x.settled) for x in launches if isinstance(x, KernelLaunch) and x.device is not None}
-        if [settled for settled in self._settled() if id(settled) not in here and settled.went_on()]:
-            raise RuntimeError(_STALE)
+    def check(self, launches: Sequence[Launch], report: bool) -> None:
+        """Take note of what has been replayed; waits.
 
-    def _settled(self) -> Iterator[Settled]:
-        return iter({id(x.settled): x.settled for x in self.launches}.values())
+        Where it is to be reported, raises RuntimeError, once, for a graph that has updated what belongs to none of
+        these any more.
+        """
+        mine = [x for x in launches if isinstance(x, KernelLaunch) and x.device is not None]
+        asked, here = {x.settled for x in mine}, {of for x in mine for of in x.updated}
+        others = {x.settled: here.issuperset(x.updated) for x in self.launches if x.settled not in asked}
+        went_on = [settled.went_on() and not alive for settled, alive in others.items() if alive or report]
+        if any(went_on):
+            raise RuntimeError(_STALE)

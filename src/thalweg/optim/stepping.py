@@ -126,8 +126,8 @@ class Stepper:
         """
         recording.refuse_to_ask((*self._counting, *self.recorded.launches))
         self.left_out += max((x.settle() for x in self._counting), default=0)
-        if report and self.recorded:
-            self.recorded.check(self._counting)
+        if self.recorded:
+            self.recorded.check(self._counting, report)
 
     def _planned(
         self, rules: Sequence[type[Rule]], groups: Sequence[Group], states: WatchedState,
