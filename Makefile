@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS)
 
-.PHONY: help demo valley test test-slow test-profile test-torch ptx test-triton mutate check format bench bench-gpu stubs clean
+.PHONY: help demo valley test test-slow test-profile test-torch ptx test-triton mutate check format bench bench-gpu wheel stubs clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -59,13 +59,13 @@ mutate: .venv/dev ## small changes of the code: which of them the fast tests not
 	$(BIN)/python tests/mutants.py
 
 check: .venv/dev ## format, lint, types
-	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py
-	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py
+	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py docs/primers/pictures.py
+	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py docs/primers/pictures.py
 	$(BIN)/mypy
 
 format: .venv/dev ## put the code in the house's form
-	$(BIN)/ruff format src tests examples benchmarks docs/pictures.py
-	$(BIN)/ruff check --fix src tests examples benchmarks docs/pictures.py
+	$(BIN)/ruff format src tests examples benchmarks docs/pictures.py docs/primers/pictures.py
+	$(BIN)/ruff check --fix src tests examples benchmarks docs/pictures.py docs/primers/pictures.py
 
 bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a comparison's cost, and whether its intervals hold
 	$(BIN)/python benchmarks/steps.py
@@ -82,6 +82,11 @@ bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a co
 
 bench-gpu: .venv/bench ## whether steps on a CUDA GPU are the CPU's, and how long they take: four minutes, on a machine that has one
 	$(BIN)/python benchmarks/gpu.py
+
+wheel: .venv/dev ## what would be released, in dist/, and each tried in environments that have nothing else: 5 minutes
+	rm -rf dist
+	$(BIN)/python -m build
+	TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python tests/release.py dist
 
 stubs: .venv/dev ## the optimizers' signatures, after a rule has changed
 	$(BIN)/python -m thalweg.optim.stubs

@@ -1,6 +1,7 @@
 """The package as a user's script meets it: what an import costs, what it offers, a rule of one's own in one file."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -43,6 +44,15 @@ def test_importing_does_not_load_torch(tmp_path: Path) -> None:
 def test_rules_alone_do_not_load_torch(tmp_path: Path) -> None:
     done = script("import sys, thalweg.rules; print('torch' in sys.modules)", tmp_path)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_a_release_has_one_version() -> None:
+    root = Path(__file__).parents[1]
+    cited = re.search(r"^version: (.*)$", (root / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    changes = re.search(r"^## ([\d.]+)", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert cited is not None
+    assert changes is not None
+    assert cited[1] == changes[1] == thalweg.__version__
 
 
 def test_dir_lists_every_optimizer() -> None:

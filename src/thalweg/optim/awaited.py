@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from thalweg.formula import Rule
 from thalweg.formula.compose import summing
 
-from .device_step import Ahead, keeps, waits
+from .ahead import Ahead, keeps, waits
 from .devices import Device
 from .settings import How
 from .signals import Signals

@@ -146,7 +146,7 @@ class Launch(ABC):
         ``unknown``  whether only a device knows how many steps have been taken, and the scalars: none of the numbers.
         """
         counts = self.counts
-        self._unknown, self.moved = unknown, False
+        self._unknown = unknown
         if unknown and (counts.asked or self._scalars) and not self.separate:
             # In a replayed step whoever has a gradient counts on, whatever others do meanwhile.
             even = not how.capturable and not self._scalars and self._even

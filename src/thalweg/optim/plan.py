@@ -21,7 +21,7 @@ from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import gpus, reading, state, surface
-from .device_step import Ahead, keeps, waits
+from .ahead import Ahead, keeps, waits
 from .devices import Device
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
@@ -120,7 +120,7 @@ class Plan:
     recorders: tuple[Callable[[], bool], ...]
     """Of all GPUs that parameters are on: whether what they are given to do is recorded."""
     keeps: bool
-    """See `device_step.keeps`."""
+    """See `ahead.keeps`."""
     _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
 
@@ -161,7 +161,7 @@ class Plan:
         return any(asked() for asked in self.recorders)
 
     def waits(self, how: How, ahead: Ahead) -> str | None:
-        """Why a step has to wait for a device; see `device_step.waits`."""
+        """Why a step has to wait for a device; see `ahead.waits`."""
         key = (how, ahead.key)
         if key not in self._waits:
             if len(self._waits) > 8:
@@ -186,7 +186,8 @@ class Plan:
 
     def _filled(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> tuple[object, ...]:
         """Fill in the step's numbers; what decides its parts."""
-        unknown = bool(self.devices) and ahead.unknown(how) and self.waits(how, ahead) is None
+        # The processor is asked one thing.
+        unknown = ahead.unknown(how) and self.waits(how, ahead) is None if self.devices else False
         for x in self.launches:
             x.fill(numbers, how, unknown)
         return (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))

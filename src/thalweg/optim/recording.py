@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import gpus
-from .device_step import Ahead
+from .ahead import Ahead
 from .kernel_launch import KernelLaunch
 from .launch import Launch
 from .plan import Plan
@@ -40,7 +40,7 @@ def refuse(how: How, watched: bool) -> None:
 
 
 def refusal(why: str) -> RuntimeError:
-    """``why``  a reason of `device_step.waits`."""
+    """``why``  a reason of `ahead.waits`."""
     return RuntimeError(
         f"a CUDA graph cannot record this step, which would wait for the GPU: {why}. What changes from step to step is "
         "given as a tensor there, such as lr=torch.tensor(1e-3, device='cuda')"

@@ -9,7 +9,7 @@ from thalweg.formula import Rule
 
 from . import plan as planning
 from . import recording
-from .device_step import Ahead
+from .ahead import Ahead
 from .driver import PLAN
 from .launch import Launch
 from .plan import Plan
@@ -154,7 +154,7 @@ class Stepper:
                 raise MustKnow
             return _PLAIN
         for x in plan.launches:
-            x.owners = groups
+            x.owners, x.moved = groups, False  # the numbers have just been read
         if any(x.behind and x.rewritten for x in plan.launches) and not self._recording:
             self.settle()
         behind = how.capturable or any(x.behind for x in plan.launches)
@@ -172,8 +172,6 @@ class Stepper:
                 raise MustKnow
             self.settle()
             if any(x.moved for x in plan.launches):
-                for x in plan.launches:
-                    x.moved = False
                 raise MustKnow
         # A scaler's are where the loss is.
         where = plan.launches[0].members.params[0].device if plan.launches else None
