@@ -169,28 +169,28 @@ class Plan:
             self._waits[key] = waits(self.launches, how, ahead)
         return self._waits[key]
 
-    def steps(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps:
-        """The parts of the step that is about to be taken, with its numbers."""
-        key = self._filled(numbers, how, measured, ahead)
-        for device in self.devices:
-            device.begin()
+    def steps(
+        self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead, recording: bool = False
+    ) -> Steps | None:
+        """The parts of the step that is about to be taken, with its numbers.
+
+        ``recording``: those that a step just like it was taken by, and no other will be; None if there was none.
+        """
+        unknown = False
+        if self.devices:
+            unknown = ahead.unknown(how) and self.waits(how, ahead) is None
+            for device in () if recording else self.devices:
+                device.begin()
+        for x in self.launches:
+            x.fill(numbers, how, unknown)
+        key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
+        if recording:
+            return self._steps.pop(key, None)
         if key not in self._steps:
             if len(self._steps) > 8:  # options that change all the time
                 self._steps.clear()
             self._steps[key] = steps(self.launches, how, measured, ahead)
         return self._steps[key]
-
-    def take_over(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps | None:
-        """The parts that a step just like it was taken by, and no other will be; None if there are none."""
-        return self._steps.pop(self._filled(numbers, how, measured, ahead), None)
-
-    def _filled(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> tuple[object, ...]:
-        """Fill in the step's numbers; what decides its parts."""
-        # The processor is asked one thing.
-        unknown = ahead.unknown(how) and self.waits(how, ahead) is None if self.devices else False
-        for x in self.launches:
-            x.fill(numbers, how, unknown)
-        return (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
 
     def gather(self) -> Grads | None:
         """Find this step's gradients; None if the plan does not hold any more. Nothing is written."""

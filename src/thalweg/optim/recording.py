@@ -4,12 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import gpus
-from .ahead import Ahead
 from .kernel_launch import KernelLaunch
 from .launch import Launch
-from .plan import Plan
 from .sequence import Steps
-from .settings import FIRST_LR, GroupNumbers, How
+from .settings import FIRST_LR, How
 from .signals import Signals, on_device
 
 NOT_LIKE = (
@@ -76,14 +74,6 @@ def read_by_the_host(
     for i, (group, own) in enumerate(zip(groups, keys, strict=True)):
         stay = ("lr", *FIRST_LR) if i in signals.rates else ()
         yield from ((f"{key} of group {i}", group.get(key)) for key in own if key not in stay)
-
-
-def taken_over(plan: Plan, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps:
-    """What a step just like the one that is recorded was taken by, which nobody else will be; RuntimeError if none."""
-    steps = None if any(x.rewritten for x in plan.launches) else plan.take_over(numbers, how, measured, ahead)
-    if steps is None:
-        raise RuntimeError(NOT_LIKE)
-    return steps
 
 
 class Recorded:

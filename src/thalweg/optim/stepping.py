@@ -188,7 +188,7 @@ class Stepper:
         if not plan.direct or how.clear:
             return False
         steps = plan.steps(numbers, how, measured, ahead)
-        if not steps.locked:
+        if steps is None or not steps.locked:
             return False
         memory = plan.memory
         return memory.run(steps.locked) or (memory.cost == PLAN and plan.mend() and memory.run(steps.locked))
@@ -212,11 +212,12 @@ class Stepper:
             ahead = again(plan)
         if how.clear:
             grads.refuse_to_clear()
+        rewritten = self._recording and any(x.rewritten for x in plan.launches)
+        steps = None if rewritten else plan.steps(numbers, how, measured, ahead, self._recording)
+        if steps is None:
+            raise RuntimeError(recording.NOT_LIKE)
         if self._recording:
-            steps = recording.taken_over(plan, numbers, how, measured, ahead)
             self.recorded.keep(steps, plan.launches)
-        else:
-            steps = plan.steps(numbers, how, measured, ahead)
         for part in steps.parts:
             part.run()
         # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
