@@ -256,3 +256,22 @@ def test_what_is_recorded_is_not_done() -> None:
         before = copy.deepcopy([loop.of, loop.made.state_dict()["state"]])
         loop.record()
         torch.testing.assert_close([loop.of, loop.made.state_dict()["state"]], before, rtol=0, atol=0)
+
+
+def test_tables_that_were_not_left_alone_are_noticed() -> None:
+    """So that tests can fail: an eager step that goes on with what a graph has taken over."""
+    with interpreting(device := Recording()):
+        loop = Loop(lambda of: thalweg.AdamW(of, capturable=True), device)
+        loop.eager(2)
+        plan = loop.made._plan
+        assert plan is not None
+        kept = dict(plan._steps)
+        for p in loop.of:
+            assert p.grad is not None
+            p.grad = p.grad.clone()
+        loop.record()
+        plan._steps.update(kept)
+        for p in loop.of:
+            p.grad = torch.ones_like(p)
+        with pytest.raises(AssertionError, match="a table is written to that a graph reads"):
+            loop.made.step()
