@@ -222,6 +222,7 @@ def regrouped(loop: Loop) -> None:
     loop.replayed(apart, 1)
 
 
+@pytest.mark.slow
 def test_steps_with_other_options_between_replays() -> None:
     """Each counts on from the other, whatever is updated together."""
 
@@ -255,3 +256,23 @@ def test_a_first_gradient_between_replays(left_out: bool) -> None:
     asked: list[list[float]] = []
     judge(lambda of: thalweg.AdamW(of, capturable=True, lr=0.1), script, sizes=((3,), (2,)))
     assert asked == [[5.0] if left_out else [6.0, 1.0]] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rule", "lr"), [(thalweg.Prodigy, 1.0), (thalweg.NAdam, 0.01)])
+def test_scalars_of_steps_with_other_options(rule: type[Optimizer], lr: float) -> None:
+    """They go along with the counts, those of a tensor and those that all have in common."""
+
+    def script(loop: Loop) -> None:
+        first = loop.made.param_groups[0]
+        loop.eager(3)
+        replay = loop.record()
+        for _ in range(2):
+            loop.replayed(replay, 2)
+            first["maximize"] = True
+            loop.eager(2)
+            first["maximize"] = False
+        loop.replayed(replay, 1)
+
+    groups = lambda of: [{"params": of[:1]}, {"params": of[1:]}]  # noqa: E731
+    judge(lambda of: rule(groups(of), lr=lr, capturable=True), script, 1e-5, 1e-9, sizes=((3,), (2,)))

@@ -17,7 +17,7 @@ NOT_LIKE = (
 )
 _STALE = (
     "a CUDA graph has been replayed that updates what this optimizer no longer has: since it was recorded, states were "
-    "replaced (load_state_dict, or by hand). Its steps are not counted. Record it anew"
+    "replaced (load_state_dict does that). Its steps are not counted. Record it anew"
 )
 
 
