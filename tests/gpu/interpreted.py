@@ -81,5 +81,8 @@ class InterpretedTable(Table):
 def interpreting(device: Interpreted | None = None) -> Iterator[Interpreted]:
     """Within, optimizers of the CPU's tensors step on such a GPU."""
     device = device or Interpreted()
-    with patch.object(gpus, "device_of", lambda where: device):
+    with (
+        patch.object(gpus, "device_of", lambda where: device),
+        patch.object(gpus, "recorder_of", lambda where: lambda: device.recording),
+    ):
         yield device

@@ -141,5 +141,8 @@ class StandIn(CudaDevice):
 @contextmanager
 def standing_in(device: StandIn) -> Iterator[StandIn]:
     """Within, the CPU's tensors are that device's."""
-    with patch.object(gpus, "device_of", lambda where: device):
+    with (
+        patch.object(gpus, "device_of", lambda where: device),
+        patch.object(gpus, "recorder_of", lambda where: lambda: device.recording),
+    ):
         yield device

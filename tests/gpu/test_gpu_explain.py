@@ -62,7 +62,7 @@ def test_who_serves_it() -> None:
             "cpu every step waits for it, since SOAP keeps what products of matrices make",
         ),
         (thalweg.Prodigy, {}, "cpu every step waits for it, since Prodigy keeps numbers that follow from sums"),
-        (thalweg.AdamW, {"schedule": FALLING}, "cpu where a GradScaler or a learning rate is on it every step waits"),
+        (thalweg.AdamW, {"schedule": FALLING}, "cpu where a GradScaler is on it every step waits for it, since a s"),
         (thalweg.AdamW, {"schedule": FALLING, "nonfinite": "skip"}, "cpu every step waits for it, since a schedule"),
     ],
 )

@@ -1,5 +1,6 @@
 """The host's side of a step on a GPU: what is launched, that nothing is waited for, that nothing is sent too late."""
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -119,8 +120,10 @@ def test_what_a_recording_does_without(kind: type[Optimizer], options: dict[str,
             give_gradients(of)  # elsewhere each time, and a graph has memory of its own
             optimizer.param_groups[0]["lr"] = 0.01 * (step + 1)
             before, device.recording = len(device.given), step == 3
+            pinned = [weakref.ref(piece) for table in device.tables for piece in table.pieces]
             with nothing_waits() if step else nullcontext():  # states that are made are the CPU's own
                 optimizer.step()
+        assert all(piece() for piece in pinned), "pinned memory that is let go records an event"
         device.recording = False
         kept, graph = [p.grad for p in of], device.given[before:]
         sent = [each for each in graph if each.func is torch.Tensor.copy_]  # type: ignore[attr-defined]

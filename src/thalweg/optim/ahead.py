@@ -18,31 +18,38 @@ from .signals import Signals
 class Ahead:
     """How a step is taken without waiting.
 
-    ``signals``    of the step at hand, the same object in all steps; ``signalled``, whether there are any.
+    ``signals``    of the step at hand, the same object in all steps; ``scaled``, whether a scaler's are among them,
+                   which may leave the step out; ``rated``, whether learning rates are.
     ``behind``     whether the device may have counted steps that the host has not.
     ``fresh``      whether states have been made for this step, which are dropped if it is left out.
     ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
     ``kept``       whether scalars that follow from sums are on the device, as `keeps` says; ``uneven``, whether scalars
                    are kept in common for parameters that do not take the same steps.
+    ``recorded``   whether it is recorded, of which alone is asked whether it `waits`: no part depends on it.
     """
 
     signals: Signals
-    signalled: bool = False
+    scaled: bool = False
+    rated: bool = False
     counted: bool = False
     watched: bool = False
     behind: bool = False
     fresh: bool = False
     kept: bool = False
     uneven: bool = False
+    recorded: bool = False
 
     @cached_property
     def key(self) -> tuple[bool, ...]:
         """What decides which parts the step has."""
-        return self.signalled, self.counted, self.watched, self.behind, self.fresh, self.kept, self.uneven
+        return (
+            self.scaled, self.rated, self.counted, self.watched, self.behind, self.fresh, self.kept, self.uneven,
+            self.recorded,
+        )  # fmt: skip
 
     def unknown(self, how: How) -> bool:
         """Whether the host does not know the step's numbers."""
-        return how.guarded or how.capturable or self.signalled or self.behind or self.kept
+        return how.guarded or how.capturable or self.scaled or self.rated or self.behind or self.kept
 
 
 class Launched(Protocol):
@@ -67,12 +74,12 @@ def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
         return "not all parameters are on one GPU"
     if how.nonfinite == "raise":
         return "nonfinite='raise' has to know of nan and infinity before it goes on"
-    unknown, may = ahead.unknown(how), how.guarded or ahead.signalled
+    unknown, may = ahead.unknown(how), how.guarded or ahead.scaled
     if may and ahead.fresh:
         return "its states are made now, and dropped if it is left out"
     if may and how.clear:
         return "gradients are cleared, also in a step that is left out"
-    if (may or how.capturable) and ahead.counted:
+    if (may or ahead.recorded) and ahead.counted:
         return "a schedule, or a window of weights, has to know which steps are taken"
     for x in launches:
         if (unknown or x.stages) and (why := _kept_by_the_host(x.rule, how, ahead)):

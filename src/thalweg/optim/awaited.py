@@ -37,12 +37,14 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
     # Where passes are taken one by one, the host waits for what they add up, and for nothing else.
     adds = how.guarded or how.clip_norm is not None or any(x.stages for x in launches)
     always = why()
-    graphs = [] if not how.capturable else [_recordable(always)]
+    graphs = [] if not how.capturable else [_recordable(why(recorded=True))]
     if always and adds:
         return [f"every step waits for it, since {always}", *graphs]
     found = []
-    if signalled := why(signalled=True):
-        found.append(f"where a GradScaler or a learning rate is on it every step waits for it, since {signalled}")
+    signalled = {"a GradScaler": why(scaled=True), "a learning rate": why(rated=True)}
+    for reason in dict.fromkeys(each for each in signalled.values() if each):
+        who = " or ".join(name for name, each in signalled.items() if each == reason)
+        found.append(f"where {who} is on it every step waits for it, since {reason}")
     some = {"that make states": why(fresh=not how.capturable), "for which gradients are absent": why(uneven=True)}
     but = " and those ".join(which for which, waiting in some.items() if waiting)
     return [*(found or ["no step waits for it" + (f", but those {but}" if but else "")]), *graphs]

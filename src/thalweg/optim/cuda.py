@@ -124,6 +124,14 @@ class _Event:
         self._event.synchronize()
 
 
+def capturing(index: int) -> bool:
+    """Whether what that GPU's current stream is given is recorded; asks for nothing that a recording would refuse."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    with torch.cuda.device(index):
+        return torch.cuda.is_current_stream_capturing()
+
+
 class CudaDevice(Device):
     """One GPU, and whatever stream is torch's current one."""
 
@@ -186,8 +194,7 @@ class CudaDevice(Device):
 
     @property
     def recording(self) -> bool:
-        with torch.cuda.device(self.index):
-            return torch.cuda.is_current_stream_capturing()
+        return capturing(self.index)
 
     def expect(self, kernel: DeviceKernel) -> None:
         with self._loading:

@@ -73,16 +73,17 @@ class DeviceStep:
         how = self.how
         if self.unknown:
             self.parts += [Call(x.leave_counting) for x in launches]
+        entering = [x.entering() for x in launches]
+        # What comes before a pass says where it is to look, and addresses are sent with the first of all passes.
+        self.parts += [part for before, _, _ in entering for part in before]
         if how.guarded:
             self._norm(
                 launches, limited=False, clips=how.clip_norm is not None and not any(x.limited for x in launches)
             )
         if how.clip_norm is not None and (not how.guarded or any(x.limited for x in launches)):
             self._norm(launches, limited=any(x.limited for x in launches), clips=True)
-        for x in launches:
-            before, walk, after = x.entering()
+        for x, (_, walk, after) in zip(launches, entering, strict=True):
             if walk is not None:
-                self.parts += before
                 self.parts.append(self._walk(x, walk, self._of[x].nothing))
                 self.parts += after
         for stage in range(max(len(x.stages) for x in launches)):
@@ -111,8 +112,7 @@ class DeviceStep:
             self.parts += taken
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
-            if not self.unknown:
-                self.parts.append(x.advance())
+            self.parts.append(Call(x.settled.give) if self.unknown else x.advance())
 
     def _totals(self, launches: Sequence[KernelLaunch], stage: int) -> Mapping[Launch, _Sums]:
         """The passes of a layer's totals, of launches of one rule that take the same: where each finds them."""
@@ -268,7 +268,7 @@ class _Between:
             self._kernel, count if self._apart else -(-count // ROWS),
             (on.numbers.there, count, self.rows, self._sums, self._tiles, self._first_tile, *self._limit,
              kept.counts.there, int(x.by_tensor), kept.scalars.there, on.tables.tensors, grads, found, scale,
-             step._stop, kept.left_out),
+             step._stop, kept.left_out.there),
         )  # fmt: skip
 
 

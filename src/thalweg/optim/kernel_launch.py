@@ -1,6 +1,5 @@
 """Parameters that are updated together by kernels, on the processor or on a GPU."""
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
@@ -196,6 +195,7 @@ class KernelLaunch(Launch):
         if not self.behind:
             return 0
         before = self._known
+        self.settled.fetch()
         known, left_out = self.settled.take(before)
         self.counts.kept.write(known.steps, None)
         for k, (name, scalar) in enumerate(self._scalars.items()):
@@ -207,14 +207,12 @@ class KernelLaunch(Launch):
         self.separate, self._filled = False, (None, None)
         return left_out
 
-    def updates_the_same(self, other: "KernelLaunch") -> bool:
-        """Whether both update the same parameters in the same order, with the same states."""
-        mine, its = ([x.members.params, *x._states_kept.values()] for x in (self, other))
-        return (
-            self.device is other.device
-            and self._states_kept.keys() == other._states_kept.keys()
-            and all(len(a) == len(b) and all(map(operator.is_, a, b)) for a, b in zip(mine, its, strict=True))
-        )
+    @property
+    def updated(self) -> list[tuple[object, ...]]:
+        """What says, while this is there, which tensors are updated with which states, in their order."""
+        names, states = (*self._states_kept, *self._scalars), zip(*self._states_kept.values(), strict=True)
+        kept = [tuple(map(id, of)) for of in states] if self._states_kept else [()] * len(self.members.params)
+        return [(names, id(p), *of) for p, of in zip(self.members.params, kept, strict=True)]
 
     @property
     def _known(self) -> Known:

@@ -34,7 +34,7 @@ from .joined import Part, Rules
 from .plan import Plan
 from .sequence import Bad
 from .settings import How
-from .signals import Signals, signals
+from .signals import Signals
 from .stepping import MustKnow, Stepper
 from .telemetry import Telemetry
 from .watched import WatchedState
@@ -135,9 +135,8 @@ class Optimizer(torch.optim.Optimizer):
 
     @_plan.setter
     def _plan(self, plan: Plan | None) -> None:
-        with self._lock:
-            self._stepper.settle()
-            self._stepper.plan = plan
+        _settle(self._lock, self._stepper)
+        self._stepper.plan = plan
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
@@ -217,11 +216,15 @@ class Optimizer(torch.optim.Optimizer):
                 group.setdefault(key, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        recorded = None
+        if "_stepper" in vars(self):  # a checkpoint is loaded, and says nothing of steps that were left out
+            # What has been replayed in vain is told whoever asks next; before anything is replaced.
+            with self._lock:
+                self._stepper.settle(report=False)
+            self._skipped += self._stepper.left_out
+            recorded = self._stepper.recorded  # graphs may be replayed all the same
         super().__setstate__(state)
         vars(self).setdefault("_lock", RLock())
-        if "_stepper" in vars(self):  # a checkpoint is loaded, and says nothing of steps that were left out
-            self._skipped = self.skipped_steps
-        recorded = self._stepper.recorded if "_stepper" in vars(self) else None  # graphs may be replayed all the same
         self._stepper = Stepper(recorded)
         self._watch_state(WatchedState(self.state))
         self._skipped = vars(self).pop("skipped_steps", vars(self).get("_skipped", 0))
@@ -255,9 +258,8 @@ class Optimizer(torch.optim.Optimizer):
     @property
     def skipped_steps(self) -> int:
         """How many steps were left out, by ``nonfinite="skip"`` or by a scaler; on a GPU this waits for it."""
-        with self._lock:
-            self._stepper.settle()
-            return self._skipped + self._stepper.left_out
+        _settle(self._lock, self._stepper)
+        return self._skipped + self._stepper.left_out
 
     @property
     def schedule(self) -> Mapping[str, Schedule]:
@@ -281,7 +283,7 @@ class Optimizer(torch.optim.Optimizer):
 
         Each group says the ``rule`` that has updated it, too: a state's key alone does not tell what it is.
         """
-        self._stepper.settle()  # what groups keep is on a device, perhaps
+        _settle(self._lock, self._stepper)  # what groups keep is on a device, perhaps
         seen = self.state.seen
         found = super().state_dict()
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
@@ -366,11 +368,11 @@ class Optimizer(torch.optim.Optimizer):
         how = self._how()
         if _len_torch_dispatch_stack():
             reading.refuse_pretence(self.param_groups)
-        plan = self._stepper.plan
-        signals = None
-        if plan is None or plan.on_gpu:
-            self._stepper.begin(self.param_groups, how, self._telemetry, self._counted)
-            signals = self._signals(how) if plan is not None and plan.devices else None
+        plan, signals = self._stepper.plan, None
+        if plan is None or plan.recorders:
+            signals = self._stepper.begin(
+                self.param_groups, how, self._telemetry, self._counted, self.found_inf, self.grad_scale
+            )
         if signals is None and self.found_inf is not None and float(self.found_inf):
             self._skip()
             return
@@ -394,7 +396,7 @@ class Optimizer(torch.optim.Optimizer):
         if bad:
             self._leave_out(bad)
         elif self._windows and (plan := self._plan):
-            self._windows.follow(self.param_groups, plan.launches, self.state.exposed)
+            self._windows.follow(self.param_groups, plan.launches, self.state.exposed, self._stepper.settle)
 
     def _refuse_rewritten(self) -> None:
         """Raise ValueError for a group whose rule is not the one that it was added for."""
@@ -416,12 +418,6 @@ class Optimizer(torch.optim.Optimizer):
     def _counted(self) -> bool:
         """Whether something follows from how many steps have been taken that a device does not know of."""
         return self._scheduling is not None or bool(self._windows)
-
-    def _signals(self, how: How) -> Signals | None:
-        """What stays on a device that need not be waited for."""
-        found = signals(self.found_inf, self.grad_scale, self.param_groups)
-        need = found is None or not self._stepper.need_not_wait(how, self._telemetry, self._counted)
-        return None if need else found
 
     def _scale(self) -> float:
         scale = 1.0 if self.grad_scale is None else float(self.grad_scale)

@@ -118,10 +118,8 @@ class Plan:
     """Whether a step can be one call of machine code."""
     devices: tuple[Device, ...]
     """The GPUs that run kernels for any of them."""
-    elsewhere: bool
-    """Whether torch operations update any on a GPU of CUDA's."""
-    on_gpu: bool
-    """Whether any of them is updated on a GPU, by kernels or there."""
+    recorders: tuple[Callable[[], bool], ...]
+    """Of all GPUs that parameters are on: whether what they are given to do is recorded."""
     keeps: bool
     """See `ahead.keeps`."""
     _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
@@ -160,8 +158,8 @@ class Plan:
 
     @property
     def recording(self) -> bool:
-        """Whether what such a GPU is given to do is recorded."""
-        return any(device.recording for device in self.devices)
+        """Whether what a GPU is given to do is recorded."""
+        return any(asked() for asked in self.recorders)
 
     def waits(self, how: How, ahead: Ahead) -> str | None:
         """Why a step has to wait for a device; see `ahead.waits`."""
@@ -331,24 +329,10 @@ def make(
     devices = tuple(dict.fromkeys(x.device for x in launches if x.device is not None))
     direct = memory.native and not others and not waiting and not devices
     told = [*map(_told, others)]
-    elsewhere = any(p.is_cuda for p in others)
     return Plan(
-        tuple(launches),
-        rules,
-        memory,
-        others,
-        told,
-        waiting,
-        switches,
-        states,
-        created,
-        len(states),
-        direct,
-        devices,
-        elsewhere,
-        bool(devices) or elsewhere,
-        keeps(launches),
-    )
+        tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, devices,
+        gpus.recorders([param for param, _ in everyone]), keeps(launches),
+    )  # fmt: skip
 
 
 @cache  # said once of a reason

@@ -3,37 +3,27 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
-
 from . import gpus
 from .kernel_launch import KernelLaunch
 from .launch import Launch
 from .sequence import Steps
-from .settings import How
-from .settled import Settled
+from .settings import FIRST_LR, How
+from .signals import Signals, on_device
 
 NOT_LIKE = (
-    "a CUDA graph cannot record this step, since none like it has been taken so far: take two or three outside of the "
-    "recording first, with the same parameters, options and gradients present (torch's notes on CUDA graphs call it a "
-    "warm-up)"
+    "a CUDA graph cannot record this step, since it takes over what a step just like it has made, and there is none, "
+    "or another recording has it: take two or three outside of the recording first, and one between two recordings, "
+    "with the same parameters, options and gradients present (torch's notes on CUDA graphs call it a warm-up)"
 )
 _STALE = (
     "a CUDA graph has been replayed that updates what this optimizer no longer has: since it was recorded, states were "
-    "replaced (load_state_dict) or parameters joined (add_param_group, a first gradient). Record it anew"
+    "replaced (load_state_dict does that). Its steps are not counted. Record it anew"
 )
 
 
 def under_way(groups: Iterable[Mapping[str, Any]]) -> bool:
     """Whether what is given to the GPU of these groups' parameters is recorded."""
-    places = dict.fromkeys(p.device for group in groups for p in group["params"])
-    if any(device is not None and device.recording for device in map(gpus.device_of, places)):
-        return True
-    return any(place.type == "cuda" for place in places) and captured()
-
-
-def captured() -> bool:
-    """Whether torch's operations are recorded, on a GPU without kernels of ours."""
-    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+    return any(asked() for asked in gpus.recorders(p for group in groups for p in group["params"]))
 
 
 def refuse(how: How, watched: bool) -> None:
@@ -55,6 +45,37 @@ def refusal(why: str) -> RuntimeError:
     )
 
 
+def refuse_to_ask(launches: Iterable[Launch]) -> None:
+    """Raise RuntimeError if any of these counts on a device that records now, and so cannot be asked."""
+    if any(x.behind and x.device is not None and x.device.recording for x in launches):
+        raise RuntimeError(
+            "the GPU has the step counts, and cannot be asked while it records a CUDA graph: look at state, "
+            "state_dict() and skipped_steps before or afterwards"
+        )
+
+
+def refuse_to_read(given: Iterable[tuple[str, object]]) -> None:
+    """Raise RuntimeError for a number, with what it is called, that the host would have to read on the GPU."""
+    for name, value in given:
+        if any(map(on_device, value if isinstance(value, tuple) else (value,))):
+            raise RuntimeError(
+                f"a CUDA graph cannot record this step, which would wait for the GPU: {name} is a tensor there, and of "
+                "such a step reads learning rates, and a scaler's numbers that are both there. Give a number"
+            )
+
+
+def read_by_the_host(
+    groups: Sequence[Mapping[str, Any]], keys: Sequence[Sequence[str]], found_inf: object, grad_scale: object,
+    signals: Signals,
+) -> Iterator[tuple[str, object]]:  # fmt: skip
+    """What a step asks the host for, but for ``signals``; ``keys``: of each group, those that decide anything."""
+    if not signals.scaled:
+        yield from (("found_inf", found_inf), ("grad_scale", grad_scale))
+    for i, (group, own) in enumerate(zip(groups, keys, strict=True)):
+        stay = ("lr", *FIRST_LR) if i in signals.rates else ()
+        yield from ((f"{key} of group {i}", group.get(key)) for key in own if key not in stay)
+
+
 class Recorded:
     """The steps that have been recorded, with all that they use: a graph may be replayed at any time."""
 
@@ -74,11 +95,23 @@ class Recorded:
                 self.launches.append(x)
 
     def hand_on(self, launches: Sequence[Launch]) -> None:
-        """Launches that update the same as recorded ones count with them."""
-        for x in launches:
-            for before in self.launches:
-                if isinstance(x, KernelLaunch) and x.updates_the_same(before):
-                    x.settled = before.settled
+        """Launches that update the same as recorded ones count with them; those that update some of it share it."""
+        mine = [x for x in launches if isinstance(x, KernelLaunch) and x.device is not None]
+        known = [(before.updated, before.settled) for before in self.launches]
+        same = {x: next((settled for of, settled in known if of == x.updated), None) for x in mine}
+        for x, settled in same.items():
+            x.settled = settled or x.settled
+        # Where a step is left out each launch counts that: one of them where replays do.
+        counting = {x.settled.left_out for x in mine if same[x]}
+        for x in [x for x in mine if not same[x]]:
+            left = {of: place for place, of in enumerate(x.updated)}
+            for updated, settled in known:
+                own = [(place, of) for place, of in enumerate(updated) if place not in settled.borrowed]
+                if both := [(left.pop(of), place) for place, of in own if of in left]:
+                    x.settled.share(settled, *map(list, zip(*both, strict=True)))
+                    if settled.left_out not in counting:
+                        x.settled.left_out = settled.left_out
+                        counting.add(settled.left_out)
 
     def agree(self, launches: Sequence[Launch]) -> None:
         """Steps that the host has counted are counted on the device too, where recorded ones go on from there."""
@@ -86,11 +119,15 @@ class Recorded:
             if isinstance(x, KernelLaunch) and x.rewritten:
                 x.leave_counting()
 
-    def check(self, launches: Sequence[Launch]) -> None:
-        """Raise RuntimeError, once, for a graph that has updated what belongs to none of these any more; waits."""
-        here = {id(x.settled) for x in launches if isinstance(x, KernelLaunch) and x.device is not None}
-        if [settled for settled in self._settled() if id(settled) not in here and settled.went_on()]:
-            raise RuntimeError(_STALE)
+    def check(self, launches: Sequence[Launch], report: bool) -> None:
+        """Take note of what has been replayed; waits.
 
-    def _settled(self) -> Iterator[Settled]:
-        return iter({id(x.settled): x.settled for x in self.launches}.values())
+        Where it is to be reported, raises RuntimeError, once, for a graph that has updated what belongs to none of
+        these any more.
+        """
+        mine = [x for x in launches if isinstance(x, KernelLaunch) and x.device is not None]
+        asked, here = {x.settled for x in mine}, {of for x in mine for of in x.updated}
+        others = {x.settled: here.issuperset(x.updated) for x in self.launches if x.settled not in asked}
+        went_on = [settled.went_on() and not alive for settled, alive in others.items() if alive or report]
+        if any(went_on):
+            raise RuntimeError(_STALE)

@@ -53,9 +53,11 @@ class SentTable(Table):
     def put(self, array: NDArray[Any]) -> None:
         if self._recording is not None and self._recording():
             assert self._spare is not None, "a table is recorded twice"
-            self.pieces, self._spare = [self._spare], None
-            np.copyto(self.pieces[0].view, array)
-            self.there.copy_(self.pieces[0].memory, non_blocking=True)
+            # The others stay as well: torch records an event where pinned memory is let go.
+            own, self._spare = self._spare, None
+            self.pieces.append(own)
+            np.copyto(own.view, array)
+            self.there.copy_(own.memory, non_blocking=True)
             return
         free = next((each for each in self.pieces if each.copied.query()), None)
         if free is None:

@@ -106,6 +106,10 @@ class Settings:
         self._numbers: list[GroupNumbers] = []
         self._switches: tuple[Switches, ...] = ()
 
+    def asked(self, rule: type[Rule]) -> Sequence[str]:
+        """The keys of a group of that rule that numbers and switches follow from."""
+        return self._keys[rule]
+
     def read(
         self, rule_of: RuleOf, groups: Sequence[Group], scale: float, clear: bool, unasked: Collection[int] = ()
     ) -> tuple[list[GroupNumbers], tuple[Switches, ...]]:

@@ -1,6 +1,7 @@
 """Where a step may be left out without the host's knowing the device counts, and keeps scalars; the host asks."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,33 +25,76 @@ class Known:
 
 
 @dataclass(eq=False)
+class LeftOut:
+    """``there`` float64 (1,): how many steps were left out; ``seen``, when this was last asked."""
+
+    there: torch.Tensor
+    seen: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Tensors that another counts too: ``mine``, int64 (some,), their places; ``its``, their places there."""
+
+    other: "Settled"
+    mine: torch.Tensor
+    its: torch.Tensor
+
+
+@dataclass(eq=False)
 class Settled:
     """What a device has counted of a launch's steps, and its scalars. Neither is ever set back, whoever asks for it.
 
-    ``counts``  float64 (tensors,): steps taken; ``left_out`` float64 (1,): steps that were not.
+    ``counts``  float64 (tensors,): steps taken; ``left_out``: steps that were not.
     ``scalars``  float64 (scalars, tensors).
     ``due``     whether the device may have gone on since it was last asked; ``replayed``, whether it may do so at any
                 time, since a step has been recorded.
+    ``shared``  what others have as well, of which a step has been recorded: they have the last word. Each step begins
+                by `fetch` and ends by `give`, also a replayed one.
     """
 
     device: Device
     counts: Table
     scalars: Table
-    left_out: torch.Tensor
+    left_out: LeftOut
     due: bool = False
     replayed: bool = False
+    shared: list[Shared] = field(default_factory=list)
+    borrowed: set[int] = field(default_factory=set)
+    """The places of the tensors that are in `shared`."""
 
     def __post_init__(self) -> None:
         steps = np.zeros(self.counts.there.shape, np.float32)
         self._known = Known(steps, np.zeros(self.scalars.there.shape)).bits
-        self._seen = 0
 
     @classmethod
     def of(cls, device: Device, tensors: int, scalars: int) -> "Settled":
         """Nothing so far."""
         counts = device.table((tensors,), torch.float64)
         kept = device.table((max(scalars, 1), tensors), torch.float64)
-        return cls(device, counts, kept, device.zeros((1,), torch.float64))
+        return cls(device, counts, kept, LeftOut(device.zeros((1,), torch.float64)))
+
+    def share(self, other: "Settled", mine: Sequence[int], its: Sequence[int]) -> None:
+        """See `shared`."""
+        where = self.counts.there.device
+        self.shared.append(Shared(other, torch.tensor(mine, device=where), torch.tensor(its, device=where)))
+        self.borrowed.update(mine)
+        self.replayed = True
+
+    def fetch(self) -> None:
+        """Go on from what others have counted."""
+        for each in self.shared:
+            each.other._copy(each.its, self, each.mine)
+
+    def give(self) -> None:
+        """Have others go on from what is counted here."""
+        for each in self.shared:
+            self._copy(each.mine, each.other, each.its)
+
+    @torch.no_grad()
+    def _copy(self, mine: torch.Tensor, other: "Settled", its: torch.Tensor) -> None:
+        for here, there in ((self.counts, other.counts), (self.scalars, other.scalars)):
+            there.there.index_copy_(-1, its, here.there.index_select(-1, mine))
 
     def rewritten(self, host: Known) -> bool:
         """Whether the host has others than when both last agreed."""
@@ -63,6 +107,10 @@ class Settled:
             self.counts.put(host.steps)
         if scalars != self._known[1]:
             self.scalars.put(host.scalars)
+        if now == self._known:
+            self.fetch()
+        else:
+            self.give()
         self._known, self.due = now, True
 
     def take(self, host: Known) -> tuple[Known, int]:
@@ -74,8 +122,8 @@ class Settled:
         there = Known(steps.astype(np.float32), scalars.copy())
         known = self._known
         found = Known(_merged(host.steps, known[0], there.steps), _merged(host.scalars, known[1], there.scalars))
-        left_out = int(self.device.read(self.left_out)[0])
-        since, self._seen = left_out - self._seen, left_out
+        left_out = int(self.device.read(self.left_out.there)[0])
+        since, self.left_out.seen = left_out - self.left_out.seen, left_out
         self._known, self.due = there.bits, False
         return found, since
 

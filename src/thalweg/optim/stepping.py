@@ -11,11 +11,12 @@ from . import plan as planning
 from . import recording
 from .ahead import Ahead
 from .driver import PLAN
+from .launch import Launch
 from .plan import Plan
 from .recording import Recorded
 from .sequence import Bad, NotFinite
 from .settings import Group, GroupNumbers, How, RuleOf, Settings, Switches, by_rate
-from .signals import Signals
+from .signals import Signals, signals
 from .telemetry import Telemetry
 from .watched import WatchedState
 
@@ -38,20 +39,42 @@ class Stepper:
         self._recording = False
         self.left_out = 0
         """Steps that a device has left out, as far as it has been asked."""
+        self._counting: Sequence[Launch] = ()
+        """What the last plan has a device count, also when that is dropped: graphs may be replayed before the next."""
         self._last = Ahead(Signals())
 
-    def begin(self, groups: Sequence[Group], how: How, telemetry: Telemetry | None, counted: bool) -> None:
-        """Begin a step that a GPU may take; ``counted``: see `Ahead`. RuntimeError for one that cannot be recorded."""
+    def begin(
+        self, groups: Sequence[Group], how: How, telemetry: Telemetry | None, counted: bool, found_inf: object,
+        grad_scale: object,
+    ) -> Signals | None:  # fmt: skip
+        """Begin a step that a GPU may take: what of a scaler's numbers and learning rates stays there; None: nothing.
+
+        ``counted``: see `Ahead`. Raises RuntimeError for a step that cannot be recorded.
+        """
         plan = self.plan
-        others = plan is not None and plan.elsewhere and recording.captured()
-        self._recording = others or (recording.under_way(groups) if plan is None else plan.recording)
-        if not self._recording:
-            return
-        recording.refuse(how, telemetry is not None)
+        self._recording = recording.under_way(groups) if plan is None else plan.recording
+        if self._recording:
+            recording.refuse(how, telemetry is not None)
         if plan is None:
-            raise RuntimeError(recording.NOT_LIKE)
-        if why := plan.waits(how, Ahead(Signals(), counted=counted, behind=True)):
+            if self._recording:
+                raise RuntimeError(recording.NOT_LIKE)
+            return None
+        given = signals(found_inf, grad_scale, groups) if plan.devices else None
+        if given is None and not self._recording:
+            return None
+        fresh = bool(plan.created) and not how.capturable
+        kinds = (given is not None and given.scaled, given is not None and bool(given.rates))
+        ahead = Ahead(
+            Signals(), *kinds, counted, telemetry is not None, fresh=fresh, kept=plan.keeps, recorded=self._recording
+        )
+        why = plan.waits(how, ahead)
+        if not self._recording:
+            return None if why else given
+        if why and plan.launches:
             raise recording.refusal(why)
+        keys = [self.settings.asked(rule) for rule in plan.rules]
+        recording.refuse_to_read(recording.read_by_the_host(groups, keys, found_inf, grad_scale, given or Signals()))
+        return given
 
     def take(
         self, rule_of: RuleOf, groups: Sequence[Group], states: WatchedState, how: How, scale: float,
@@ -59,8 +82,8 @@ class Stepper:
     ) -> Bad:  # fmt: skip
         """Take a step; ``scale`` is what the loss was multiplied by. The gradients that stopped it, empty if none did.
 
-        ``signals``: a scaler's in place of that, and groups' learning rates as they are, where `need_not_wait` says
-        so; ``counted``: see `Ahead`.
+        ``signals``: a scaler's in place of that, and groups' learning rates as they are, where `begin` says so;
+        ``counted``: see `Ahead`.
         Then nothing has been written, and states that were created for this step are dropped.
         """
         rates = () if signals is None else signals.rates
@@ -96,21 +119,15 @@ class Stepper:
         plan.created.clear()
         return []
 
-    def need_not_wait(self, how: How, telemetry: Telemetry | None, counted: bool) -> bool:
-        """Whether what signals say may stay on the device, as far as the last plan says."""
-        if self.plan is None:
-            return False
-        fresh = bool(self.plan.created) and not how.capturable
-        ahead = Ahead(Signals(), signalled=True, counted=counted, watched=telemetry is not None, fresh=fresh)
-        return self.plan.waits(how, ahead) is None
+    def settle(self, report: bool = True) -> None:
+        """Put right what only the device knows of the steps so far, and wait for that; see `left_out`.
 
-    def settle(self) -> None:
-        """Put right what only the device knows of the steps so far, and wait for that; see `left_out`."""
-        if self.plan is None:
-            return
-        self.left_out += max((x.settle() for x in self.plan.launches), default=0)
+        Raises RuntimeError while a graph is recorded, and, where these are to be reported, see `Recorded.check`.
+        """
+        recording.refuse_to_ask((*self._counting, *self.recorded.launches))
+        self.left_out += max((x.settle() for x in self._counting), default=0)
         if self.recorded:
-            self.recorded.check(self.plan.launches)
+            self.recorded.check(self._counting, report)
 
     def _planned(
         self, rules: Sequence[type[Rule]], groups: Sequence[Group], states: WatchedState,
@@ -121,6 +138,7 @@ class Stepper:
             raise RuntimeError(recording.NOT_LIKE)
         self.settle()
         plan = self.plan = planning.make(rules, groups, states, switches)
+        self._counting = plan.launches if plan.devices else ()
         if self.recorded:
             self.recorded.hand_on(plan.launches)
             self.settle()  # they may have been replayed since states were looked at last
@@ -142,8 +160,9 @@ class Stepper:
         behind = how.capturable or any(x.behind for x in plan.launches)
         # With capturable=True the states of a first step that is left out stay.
         fresh = bool(plan.created) and not how.capturable
+        given, now = signals or Signals(), self._last.signals
         uneven = any(x.unevenly for x in plan.launches)
-        key = (signals is not None, counted, telemetry is not None, behind, fresh, plan.keeps, uneven)
+        key = (given.scaled, bool(given.rates), counted, telemetry is not None, behind, fresh, plan.keeps, uneven)
         if key != self._last.key:
             self._last = Ahead(self._last.signals, *key)
         if (signals is not None or behind) and (why := plan.waits(how, self._last)):
@@ -154,7 +173,6 @@ class Stepper:
             self.settle()
             if any(x.moved for x in plan.launches):
                 raise MustKnow
-        given, now = signals or Signals(), self._last.signals
         # A scaler's are where the loss is.
         where = plan.launches[0].members.params[0].device if plan.launches else None
         now.found, now.scale = (x if x is None else x.to(where, non_blocking=True) for x in (given.found, given.scale))
@@ -194,9 +212,8 @@ class Stepper:
             ahead = again(plan)
         if how.clear:
             grads.refuse_to_clear()
-        if self._recording and any(x.rewritten for x in plan.launches):
-            raise RuntimeError(recording.NOT_LIKE)
-        steps = plan.steps(numbers, how, measured, ahead, self._recording)
+        rewritten = self._recording and any(x.rewritten for x in plan.launches)
+        steps = None if rewritten else plan.steps(numbers, how, measured, ahead, self._recording)
         if steps is None:
             raise RuntimeError(recording.NOT_LIKE)
         if self._recording:
