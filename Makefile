@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS)
 
-.PHONY: help demo valley test test-slow test-profile test-torch ptx test-triton mutate check format bench bench-gpu wheel stubs clean
+.PHONY: help demo valley test test-slow test-profile test-torch ptx test-triton mutate docs docs-links check format bench bench-gpu wheel stubs clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -58,6 +58,12 @@ test-triton: .venv/dev ## kernels for GPUs by another Triton than torch's: make 
 mutate: .venv/dev ## small changes of the code: which of them the fast tests notice; an hour, goes on where it stopped
 	$(BIN)/python tests/mutants.py
 
+docs: .venv/dev  ## the site, in docs/_build/html: half a minute; every warning is an error
+	$(BIN)/python docs/site/make.py
+
+docs-links: .venv/dev ## whether what documents link to on other hosts is there: asks them, so never in CI
+	$(BIN)/python docs/site/make.py --links
+
 check: .venv/dev ## format, lint, types
 	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
 	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
@@ -91,8 +97,8 @@ wheel: .venv/dev ## what would be released, in dist/, and each tried in environm
 stubs: .venv/dev ## the optimizers' signatures, after a rule has changed
 	$(BIN)/python -m thalweg.optim.stubs
 
-clean:           ## forget the environment and the demo
-	rm -rf .venv demo
+clean:           ## forget the environment, the demo and the site
+	rm -rf .venv demo docs/_build
 
 .venv/python:
 	@echo "Setting up .venv: the first time this downloads torch and takes some minutes."

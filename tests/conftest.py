@@ -28,6 +28,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # (Its own --dist loadgroup groups nothing under pytest 9.2.)
 TOGETHER = (
     ("explore/", "formula/test_javascript.py", "formula/test_typeset.py", "report/test_browser.py"),  # the browser
+    ("site/test_site_pages.py",),  # the site
     ("frameworks/test_ddp.py", "frameworks/test_fsdp.py"),  # a pair of ranks
     (
         "study/test_twenty_scripts.py",

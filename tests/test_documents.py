@@ -47,12 +47,8 @@ from thalweg.wrappers import WRAPPERS
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for path in (
-        *sorted(ROOT.glob("*.md")),
-        *sorted(ROOT.glob("docs/*.md")),
-        *sorted(ROOT.glob("docs/primers/*.md")),
-        ROOT / "tests" / "README.md",
-    )
+    for path in (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md")), ROOT / "tests" / "README.md")
+    if "_build" not in path.parts  # the site that is made of them
 }
 
 
@@ -103,7 +99,10 @@ def prose(text: str) -> str:
 PROSE = {document: prose(text) for document, text in DOCUMENTS.items()}
 # What stands between backticks in running text.
 INLINE = [(document, code) for document, text in PROSE.items() for code in re.findall(r"`([^`]+)`", text)]
-PROGRAMS = {"thalweg", "make", "pip", "python", "pytest", ".venv/bin/thalweg", ".venv/bin/python"}
+PROGRAMS = {
+    *("thalweg", "make", "pip", "python", "python3", "pytest"),
+    *(f".venv/bin/{each}" for each in ("thalweg", "pip", "python")),
+}
 
 
 def is_commands(block: Block) -> bool:
@@ -158,6 +157,10 @@ STANDINS = {
         model.text_projection = torch.nn.Parameter(torch.ones(8, 8))
         model.blocks[0].attn.rel_pos_h = torch.nn.Parameter(torch.ones(3, 8))
         """,
+    ("docs/index.md", "thalweg"): """
+        import torch
+        model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+        """,
     ("docs/joined.md", "Several rules in one optimizer"): """
         import torch, thalweg
         model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
@@ -166,6 +169,10 @@ STANDINS = {
         first, second = ([*part.parameters()] for part in model[:2])
         optimizer = thalweg.LAMB([{"params": first}, {"params": second, "rule": "AdamW"}])
         by_lamb, by_adamw = thalweg.LAMB(first), torch.optim.AdamW(second)
+        """,
+    ("docs/muon.md", "Which Muon is which"): """
+        import torch, thalweg
+        model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
         """,
     ("docs/norms.md", "Normalisation layers"): """
         import torch
@@ -203,7 +210,23 @@ STANDINS = {
         """,
 }
 # What is not run here, and why.
+FRAMEWORKS = "loads a framework: run by tests/frameworks/test_integrations_page.py"
 NOT_RUN = {
+    **{
+        ("docs/integrations.md", heading): FRAMEWORKS
+        for heading in (
+            "The Trainer",
+            "Accelerate",
+            "DDP",
+            "FSDP2 and checkpoints",
+            "skorch",
+            "Comparisons beside trackers, Optuna, Ray",
+        )
+    },
+    **{
+        ("docs/migrating.md", f"From {library}"): "trained with by tests/rules/test_migrating_page.py"
+        for library in ("torch.optim", "torch-optimi", "timm", "pytorch_optimizer", "optax")
+    },
     ("docs/placement.md", "Try it"): "run and judged by tests/nn/test_placement_page.py",
     ("docs/gpu.md", "CUDA graphs"): "needs a card: tests/gpu/test_triton_graphs.py records without one",
     ("docs/routing.md", "GPT-2"): "needs transformers: compared by tests/frameworks/test_routed_architectures.py",
@@ -488,7 +511,7 @@ def test_the_demo_says_what_is_quoted() -> None:
                 gone = missing_from(said, quoted)
                 assert not gone, f"{document}: {gone!r} is not what is printed:\n{said}"
                 compared.append(document)
-    assert compared == ["README.md"]
+    assert compared == ["README.md", "docs/verdict.md", "docs/verdict.md"]
 
 
 def test_a_verdict_of_options_begins_as_quoted(folder: Path) -> None:
@@ -654,6 +677,21 @@ def test_the_valley_is_quoted_from_its_findings() -> None:
     default, five, many = numbers_in(losses)[::3]
     assert f"loss of {default:.1f}, searches of 5 trials {five:.1f}, of 32 trials {many:.1f}, " in said
     assert f"from {middle} to {last}" in said
+
+
+def test_intervals_that_guides_quote_stand_in_what_they_link_to() -> None:
+    quoted = 0
+    for name in ("which", "regularisation", "schedules"):
+        text = DOCUMENTS[f"docs/{name}.md"]
+        linked = {link.partition("#")[0] for link in re.findall(r"\]\(([^()\s]+\.md[^()\s]*)\)", text)}
+        sources = without_spaces(" ".join(DOCUMENTS.get(f"docs/{link}", "") for link in linked))
+        for interval in re.findall(r"[-+]?\d+\.\d+ to [-+]?\d+\.\d+", without_spaces(text)):
+            assert interval in sources, f"docs/{name}.md: {interval}"
+            quoted += 1
+    assert quoted > 8
+    shares = {*re.findall(r"\d+\.\d%", DOCUMENTS["docs/verdict.md"] + DOCUMENTS["docs/faq.md"])}
+    assert len(shares) > 6
+    assert not [share for share in shares if f" {share}" not in DOCUMENTS["docs/calibration.md"]]
 
 
 def test_public_names_are_those_of_the_code() -> None:
