@@ -29,7 +29,7 @@ BOTH := $(and $(filter test,$(MAKECMDGOALS)),$(filter test-slow,$(MAKECMDGOALS))
 test: .venv/dev ## every property, over rules that span them: 4 minutes on 2 cores
 	$(PYTEST) -m "$(if $(BOTH),,not slow)"
 
-test-slow: .venv/dev ## the rest: every rule in every framework, browser, kill -9, long properties
+test-slow: .venv/dev ## the rest: frameworks beyond the first rules, kernels for GPUs, browser, kill -9, long properties
 	$(if $(BOTH),,$(PYTEST) -m slow)
 
 test-profile: .venv/dev ## what the tests cost: CPU seconds by directory, and the forty dearest
@@ -65,13 +65,13 @@ docs-links: .venv/dev ## whether what documents link to on other hosts is there:
 	$(BIN)/python docs/site/make.py --links
 
 check: .venv/dev ## format, lint, types
-	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py docs/primers/pictures.py docs/site
-	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py docs/primers/pictures.py docs/site
+	$(BIN)/ruff format --check src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
+	$(BIN)/ruff check src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
 	$(BIN)/mypy
 
 format: .venv/dev ## put the code in the house's form
-	$(BIN)/ruff format src tests examples benchmarks docs/pictures.py docs/primers/pictures.py docs/site
-	$(BIN)/ruff check --fix src tests examples benchmarks docs/pictures.py docs/primers/pictures.py docs/site
+	$(BIN)/ruff format src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
+	$(BIN)/ruff check --fix src tests examples benchmarks docs/pictures.py docs/moving.py docs/primers/pictures.py docs/site
 
 bench: .venv/bench ## the tables in benchmarks/: steps, every rule, layers; a comparison's cost, and whether its intervals hold
 	$(BIN)/python benchmarks/steps.py

@@ -4,7 +4,8 @@ python benchmarks/explorer.py                 # two minutes on a machine left al
 
 Every figure that has something to drag: its first handle is dragged to and fro in a headless Chromium, and the time
 between two frames is taken, as the browser shows them (60 a second at most, 16.7 ms). *draw* is what one drawing takes
-of that. *first view*: from the request of the file to the first picture, in a new browser profile each time.
+of that. The *overview* moves by itself. *first view*: from the request of the file to the first picture, in a new
+browser profile each time.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from math import cos, pi, sin
+from os import getloadavg
 from pathlib import Path
 from shutil import which
 from statistics import median, quantiles
@@ -47,7 +49,7 @@ DRAW = """() => {
 }"""
 VIEW = """() => {
   const paint = performance.getEntriesByName("first-contentful-paint")[0];
-  return paint && document.querySelector(".panel svg path") ? paint.startTime : null;
+  return paint && document.querySelector("main .thumb path") ? paint.startTime : null;
 }"""
 
 
@@ -60,19 +62,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, _chromium() as start:
         page = write(Path(folder) / "index.html")
         views = [_first_view(start, page) for _ in range(given.views)]
-        rows = []
+        rows = [["overview", *_moving(start, page, given.seconds)]]
+        say(", ".join(rows[0]))
         for name in NAMES:
             found = _dragged(start, page, name, given.seconds)
             if found is not None:
                 rows.append([name, *found])
                 say(f"{name}: " + ", ".join(found))
         size = page.stat().st_size
+    load = getloadavg()[0]
     low, middle, high = quantiles(views, n=4)
     PAGE.write_text(
-        f"# How the explorer moves\n\n{date.today()}, {cpu_name()}, headless Chromium without a GPU.\n\n"
+        f"# How the explorer moves\n\n{date.today()}, {cpu_name()}, headless Chromium without a GPU, "
+        f"at a load of {load:.0f}.\n\n"
         f"First view: {middle:.0f} ms (quartiles {low:.0f} to {high:.0f}, {len(views)} times); the page has "
         f"{size / 1e3:.0f} kB.\n{__doc__}\n"
-        + markdown(["figure", "frames", "median, ms", "95th percentile, ms", "draw, ms"], rows)
+        + markdown(["figure", "frames", "median, ms", "95th percentile, ms", "longest, ms", "draw, ms"], rows)
         + "\n",
         encoding="utf-8",
     )
@@ -103,8 +108,25 @@ def _first_view(start: Any, page: Path) -> float:
     return float(found)
 
 
+def _moving(start: Any, page: Path, seconds: int) -> Sequence[str]:
+    """What `_dragged` finds, of the overview, which moves by itself; its drawings are several."""
+    browser = start()
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.goto(page.as_uri())
+    opened.wait_for_timeout(1500)
+    opened.evaluate(FRAMES)
+    opened.wait_for_timeout(1000 * seconds)
+    found = _told(opened.evaluate("window.frames_found")[3:])
+    browser.close()
+    return [*found, "–"]
+
+
+def _told(frames: Sequence[float]) -> Sequence[str]:
+    return [str(len(frames)), f"{median(frames):.1f}", f"{quantiles(frames, n=20)[-1]:.1f}", f"{max(frames):.1f}"]
+
+
 def _dragged(start: Any, page: Path, name: str, seconds: int) -> Sequence[str] | None:
-    """Frames, their median and 95th percentile, and a drawing's time; None where nothing can be dragged."""
+    """Frames, their median, 95th percentile and longest, and a drawing's time; None where nothing can be dragged."""
     browser = start()
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
     opened.goto(f"{page.as_uri()}#{name}")
@@ -123,7 +145,7 @@ def _dragged(start: Any, page: Path, name: str, seconds: int) -> Sequence[str] |
         frames = opened.evaluate("window.frames_found")[3:]
         opened.mouse.up()
         draw = opened.evaluate(DRAW)
-        found = [str(len(frames)), f"{median(frames):.1f}", f"{quantiles(frames, n=20)[-1]:.1f}", f"{draw:.2f}"]
+        found = [*_told(frames), f"{draw:.2f}"]
     browser.close()
     return found
 

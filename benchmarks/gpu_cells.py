@@ -16,10 +16,11 @@ from thalweg.speed.cases import EagerLion, Shapes, Step, gpt2_like
 
 THALWEG = "thalweg"
 GRAPH = "fused, CUDA graph"
+OWN_GRAPH = "thalweg, CUDA graph"
 CLIP_NORM, CLIP_VALUE = 1.0, 2.0
-# Bytes that all sides of a line take for each weight, at most: of four sides two gradients, the weight, two states and
+# Bytes that all sides of a line take for each weight, at most: of five sides two gradients, the weight, two states and
 # an average, what they are made of, and foreach's temporaries.
-_ROOM = 140
+_ROOM = 170
 
 GPU_MODELS: Mapping[str, Model] = {
     "500x64": MODELS["500x64"],
@@ -35,11 +36,11 @@ Theirs = Callable[[Parameters], Step]
 class Way:
     """What a step does. ``ours`` makes thalweg's optimizer; ``theirs``, by form, makes torch's call, without a graph.
 
-    ``recorded``: which of these is recorded as a CUDA graph as well.
+    ``recorded``: which of these is recorded as a CUDA graph as well, beside thalweg's own with ``capturable=True``.
     """
 
     title: str
-    ours: Callable[[Parameters], Optimizer]
+    ours: Callable[..., Optimizer]
     theirs: Mapping[str, Theirs]
     recorded: Theirs | None = None
 
@@ -75,7 +76,7 @@ def _chain(params: Parameters, **how: Any) -> Step:
 def _of_torch(title: str, ours: Mapping[str, Any], theirs: Callable[..., Step]) -> Way:
     """AdamW with these options, beside what does the same with torch's."""
     return Way(
-        title, lambda params: thalweg.AdamW(params, **ours),
+        title, lambda params, **more: thalweg.AdamW(params, **ours, **more),
         {
             "foreach": lambda params: theirs(params, foreach=True),
             "fused": lambda params: theirs(params, fused=True),
@@ -139,12 +140,14 @@ def gpu_sides(way: Way, shapes: Shapes, card: Card) -> tuple[dict[str, Side], di
         except RuntimeError as error:
             failed[form] = _first_line(error)
     check(found, cleared=False)
+    graphs: dict[str, Theirs] = {OWN_GRAPH: lambda params: way.ours(params, capturable=True).step}
     if way.recorded is not None:
-        make_recorded = way.recorded
+        graphs[GRAPH] = way.recorded
+    for form, make in graphs.items():
         try:
-            found[GRAPH] = side(lambda params: card.recorded(card.warmed(make_recorded(params))), still=True)
+            found[form] = side(lambda params, make=make: card.recorded(card.warmed(make(params))), still=True)  # type: ignore[misc]
         except RuntimeError as error:
-            failed[GRAPH] = _first_line(error)
+            failed[form] = _first_line(error)
     return found, failed, made[0]
 
 

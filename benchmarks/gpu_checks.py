@@ -1,6 +1,6 @@
 """Whether a GPU's steps are the CPU's: the same optimizer on both, bit by bit."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -8,9 +8,11 @@ import torch
 
 from gpu_clock import Card
 from thalweg.formula.compose import summing
+from thalweg.formula.rule import of_matrices
 from thalweg.optim import OPTIMIZERS, Optimizer
 from thalweg.optim.explain import served
-from thalweg.rules import BY_WEIGHT
+from thalweg.rules import CATALOGUE
+from thalweg.speed.cases import Step
 
 STEPS = 5
 ABSENT, SPOILED = 1, 3
@@ -24,6 +26,7 @@ class Check:
     """A few steps of an optimizer with these options, of weights of this type.
 
     ``spoiled``   whether a gradient once holds an infinity; ``scaled``: whether a GradScaler takes the steps.
+    ``replayed``  so many more steps, which a CUDA graph takes on the GPU; where steps are skipped, one of them is.
     """
 
     rule: str
@@ -31,6 +34,7 @@ class Check:
     dtype: torch.dtype = torch.float32
     spoiled: bool = False
     scaled: bool = False
+    replayed: int = 0
 
     @property
     def title(self) -> str:
@@ -39,24 +43,39 @@ class Check:
         said += [f"{name}={value!r}" for name, value in self.options.items()]
         said += [] if self.dtype == torch.float32 else [str(self.dtype).removeprefix("torch.")]
         said += ["GradScaler"] if self.scaled else []
+        said += ["CUDA graph"] if self.replayed else []
         return ", ".join([*said, "an infinity"] if self.spoiled else said)
 
     @property
     def exact(self) -> bool:
         """Whether no bit may differ: nothing is added up, and the host makes all coefficients."""
-        by_host = not self.scaled and "clip_norm" not in self.options and "nonfinite" not in self.options
+        by_host = (
+            not self.scaled
+            and not self.replayed
+            and "clip_norm" not in self.options
+            and "nonfinite" not in self.options
+        )
         return by_host and not summing(OPTIMIZERS[self.rule].rule)
 
 
 def _checks() -> dict[str, Check]:
-    decayed = {name: {} if name == "rprop" else {"weight_decay": 0.1} for name in BY_WEIGHT}
-    found = {f"{name}/plain": Check(name) for name in BY_WEIGHT}
-    found |= {f"{name}/chain": Check(name, {"clip_norm": 0.5, **decayed[name]}) for name in BY_WEIGHT}
-    for name in ("adamw", "lamb", "prodigy"):
+    rules = [name for name, rule in CATALOGUE.items() if not of_matrices(rule)]  # their products are torch's
+    decayed = {name: {} if name == "rprop" else {"weight_decay": 0.1} for name in rules}
+    found = {f"{name}/plain": Check(name) for name in rules}
+    found |= {f"{name}/chain": Check(name, {"clip_norm": 0.5, **decayed[name]}) for name in rules}
+    for name in ("adamw", "lamb", "prodigy", "adafactor"):
         found[f"{name}/skip"] = Check(name, {"nonfinite": "skip"}, spoiled=True)
         found[f"{name}/skip, clip"] = Check(name, {"nonfinite": "skip", "clip_norm": 0.5}, spoiled=True)
         found[f"{name}/scaler"] = Check(name, {"amp_fused": True}, spoiled=True, scaled=True)
         found[f"{name}/scaler, clip"] = Check(name, {"amp_fused": True, "clip_norm": 0.5}, spoiled=True, scaled=True)
+    for name, options in (
+        ("adamw", {}),
+        ("lion", {}),
+        ("lamb", {}),
+        ("adamw", {"nonfinite": "skip", "clip_norm": 0.5}),
+    ):
+        whole = {"capturable": True, **options}
+        found[f"{name}/graph{', skip, clip' if options else ''}"] = Check(name, whole, replayed=4)
     for dtype in (torch.bfloat16, torch.float16, torch.float64):
         found[f"adamw/{dtype}"] = Check("adamw", dtype=dtype)
     # First those that are timed.
@@ -89,8 +108,8 @@ class Alike:
 
 def compared(check: Check, card: Card) -> dict[str, Any]:
     """An `Alike` as a dictionary. RuntimeError where the GPU's kernels do not serve."""
-    weights, states, left = trained(check, card.device)
-    true, truth, meant = trained(check, torch.device("cpu"))
+    weights, states, left = trained(check, card.device, card.recorded)
+    true, truth, meant = trained(check, torch.device("cpu"), lambda step: step)
     if states.keys() != truth.keys():
         raise RuntimeError(f"the states there are {sorted(states)}, here {sorted(truth)}")
     pairs = [(states[key], truth[key]) for key in truth]
@@ -106,8 +125,10 @@ def compared(check: Check, card: Card) -> dict[str, Any]:
     )
 
 
-def trained(check: Check, device: torch.device) -> tuple[list[torch.Tensor], dict[str, torch.Tensor], int]:
-    """Weights and states after some steps, on the CPU, and how many steps were left out."""
+def trained(
+    check: Check, device: torch.device, recorded: Callable[[Step], Step]
+) -> tuple[list[torch.Tensor], dict[str, torch.Tensor], int]:
+    """Weights and states after some steps, on the CPU, and how many steps were left out; ``recorded``: see `Card`."""
     generator = torch.Generator().manual_seed(0)
     params = _parameters(check.dtype, device, generator)
     optimizer = OPTIMIZERS[check.rule](params, **check.options)
@@ -128,14 +149,23 @@ def trained(check: Check, device: torch.device) -> tuple[list[torch.Tensor], dic
             scaler.update()
             continue
         optimizer.step()
+    replay = recorded(optimizer.step) if check.replayed else optimizer.step
+    for t in range(check.replayed):
+        for p in params:
+            assert p.grad is not None
+            p.grad.copy_(torch.randn(p.shape, generator=generator))
+        if t == 1 and check.options.get("nonfinite") == "skip":
+            params[2].grad.view(-1)[3] = torch.inf  # type: ignore[union-attr]
+        replay()
     if why := next((each.why or each.refused for each in served(optimizer) if each.reader != "compiled"), None):
         raise RuntimeError(f"it is not served by a kernel: {why}")
     return [p.detach().cpu() for p in params], _states(optimizer), optimizer.skipped_steps
 
 
 def _parameters(dtype: torch.dtype, device: torch.device, generator: torch.Generator) -> list[torch.nn.Parameter]:
-    """One weight, 1,000, a matrix, and 1,000 that do not begin where vectors do."""
-    drawn = [torch.randn(shape, generator=generator) for shape in ((1,), (1_000,), (70, 64), (1_001,))]
+    """One weight, 1,000, matrices of several forms, and 1,000 that do not begin where vectors do."""
+    shapes = ((1,), (1_000,), (70, 64), (33, 272), (300, 3), (8, 4, 3, 3), (1_001,))
+    drawn = [torch.randn(shape, generator=generator) for shape in shapes]
     there = [x.to(device, dtype) for x in drawn]
     return [torch.nn.Parameter(x) for x in (*there[:-1], there[-1][1:])]
 

@@ -25,9 +25,9 @@ takes the median of {REPEATS} calls of each side, all sides in random order. **r
 takes, the median of the rounds' ratios, and their quartiles; below 1, torch is faster. Before every call the gradients
 are other tensors, but for what a CUDA graph has recorded, which reads those that it was recorded with. **GB/s**: the
 bytes that `explain()` says a step moves, in the device's time; and that as a share of what a copy within the same
-memory reads and writes. *by hand* is the rule as foreach operations; torch has no LAMB. *clip by norm* is at
-{CLIP_NORM}, by value at {CLIP_VALUE}, EMA {EMA}; torch's side calls `clip_grad_value_`, `clip_grad_norm_`, `step` and
-`_foreach_lerp_`."""
+memory reads and writes. *thalweg, CUDA graph* is thalweg's own step, recorded, where torch's figures stand else.
+*by hand* is the rule as foreach operations; torch has no LAMB. *clip by norm* is at {CLIP_NORM}, by value at
+{CLIP_VALUE}, EMA {EMA}; torch's side calls `clip_grad_value_`, `clip_grad_norm_`, `step` and `_foreach_lerp_`."""
 _CHECKS = """Five steps of each optimizer on the GPU and on the CPU, from the same numbers: tensors of 1, 1,000, 70 x 64
 and 1,000 weights that begin between two vectors; once a gradient is absent. How many numbers have other bits, of how
 many; nan is nan. Sums are added in another order on a GPU, so only where nothing is added up, and the host makes all

@@ -15,9 +15,9 @@ SECONDS, HELD = 9, 3
 
 
 def moving(picture: str) -> str:
-    """The picture with every line that is drawn over a figure's ground, and the dot at its end, in motion."""
+    """The picture's first panel, with every line that is drawn over its ground, and the dot at its end, in motion."""
     ElementTree.register_namespace("", SVG)
-    root = ElementTree.fromstring(picture)
+    root = _first_panel(ElementTree.fromstring(picture))
     styles = []
     for panel in root.iter(f"{{{SVG}}}svg"):
         for marks in panel.iterfind(f"./{{{SVG}}}g//{{{SVG}}}g[@class='marks']"):
@@ -47,6 +47,16 @@ _COMMON = f"""
 .line, .dot {{ --done: 1; animation: {SECONDS + HELD}s linear infinite; }}
 @media (prefers-reduced-motion: reduce) {{ .line, .dot {{ animation: none; }} }}
 """
+
+
+def _first_panel(root: ElementTree.Element) -> ElementTree.Element:
+    place, panel = next((k, each) for k, each in enumerate(root) if each.tag == f"{{{SVG}}}svg")
+    for later in [*root][place + 1 :]:
+        root.remove(later)
+    width, height = root.get("width"), float(panel.get("y", 0)) + float(panel.get("height", 0))
+    root.set("height", f"{height:g}")
+    root.set("viewBox", f"0 0 {width} {height:g}")
+    return root
 
 
 def _style(name: str, line: ElementTree.Element) -> str:

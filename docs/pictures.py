@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from moving import moving
 from playwright.sync_api import sync_playwright
 
 from thalweg.explore import write
@@ -14,11 +15,10 @@ SIZE = {"width": 1180, "height": 740}
 
 
 def main() -> None:
-    """Open each page and take its first screen."""
+    """Open each page and take its first screen; of the race, what its SVG button gives, in motion."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         page = write(Path(folder) / "index.html")
         shown = {
-            "race": f"{page.as_uri()}#race?surface=rosenbrock&steps=300&lang=en",
             "momentum": f"{page.as_uri()}#momentum?lang=fr&theme=dark",
             "report": REPORT.as_uri(),
         }
@@ -28,6 +28,11 @@ def main() -> None:
             opened.goto(address)
             opened.wait_for_timeout(1500)
             opened.screenshot(path=HERE / "pictures" / f"{name}.png")
+        race = browser.new_page(viewport={"width": 1240, "height": 800})
+        race.goto(f"{page.as_uri()}#race?surface=rosenbrock&steps=150&lang=en")
+        with race.expect_download() as saved:
+            race.get_by_role("button", name="SVG").click()
+        (HERE / "pictures" / "race.svg").write_text(moving(saved.value.path().read_text("utf-8")), "utf-8")
         browser.close()
 
 

@@ -32,7 +32,7 @@ def _alive() -> float:
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             processes[int(name)] = _spent(int(name))
-        except OSError:  # it has just ended
+        except (OSError, ValueError, IndexError):  # it has just ended, maybe while it was read
             continue
     ours, before = {os.getpid()}, 0
     while len(ours) > before:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -15,10 +16,12 @@ from thalweg.cli import main
 from thalweg.doctor import checks, command
 from thalweg.doctor.command import examined, problems, said
 from thalweg.doctor.facts import facts
+from thalweg.formula import triton_kernel
 from thalweg.formula.compose import Pass
 from thalweg.formula.expression import weight
 from thalweg.formula.kernel import compiled
 from thalweg.formula.machine import MachineCode, cache_folder, cache_problem, cached
+from thalweg.optim import gpus
 from thalweg.optim.native import absent, torch_interface
 
 SCRIPT = """
@@ -115,6 +118,7 @@ def replaced(assembly, otherwise, place, monkeypatch):
     return place / "right"
 
 
+@pytest.mark.slow
 def test_wrong_arithmetic_is_found(tmp_path, monkeypatch):
     """A kernel that adds where it should subtract, as a defect of a compiler or of ours might."""
     assembly = update_kernel(tmp_path / "own", monkeypatch)
@@ -129,6 +133,7 @@ def test_wrong_arithmetic_is_found(tmp_path, monkeypatch):
     assert found["checks"]["steps"]["float64"] < 2
 
 
+@pytest.mark.slow
 def test_a_crash_is_a_finding(tmp_path, monkeypatch):
     assembly = update_kernel(tmp_path / "own", monkeypatch)
     trap = assembly.replace("entry:", "entry:\n  call void @llvm.trap()", 1) + "declare void @llvm.trap()\n"
@@ -254,25 +259,31 @@ def test_what_is_said_of_gpus(cards, driver, expected):
 
 
 @pytest.mark.parametrize(
-    ("triton", "capability", "problem"),
+    ("triton", "capability", "problem", "broken"),
     [
-        (True, (9, 0), None),
-        (True, (7, 5), "its compute capability is 7.5, and kernels are for 8.0 and later"),
-        (False, (9, 0), "Triton, which compiles them, is not installed"),
+        (True, (9, 0), None, None),
+        (True, (7, 5), "its compute capability is 7.5, and kernels are for 8.0 and later", None),
+        (False, (9, 0), "Triton, which compiles them, is not installed", None),
+        (True, (13, 0), "Triton cannot compile for it (OSError: no ptxas)", OSError("no  \nptxas")),
+        (True, (8, 0), f"Triton cannot compile for it (OSError: {151 * 'x'}...)", OSError(500 * "x")),
     ],
 )
-def test_which_gpus_kernels_serve(monkeypatch, triton, capability, problem):
+def test_which_gpus_kernels_serve(monkeypatch, triton, capability, problem, broken):
     answers = {
         "is_available": True, "device_count": 1, "get_device_name": "a card", "get_device_capability": capability,
     }  # fmt: skip
     for name, answer in answers.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
-    monkeypatch.setattr(checks.triton_kernel, "installed", lambda: triton)
+    triton_kernel.problem.cache_clear()
+    monkeypatch.setattr(triton_kernel, "installed", lambda: triton)
+    monkeypatch.setattr(triton_kernel.DeviceKernel, "compiled", Mock(side_effect=broken))
     monkeypatch.setattr(checks.cuda, "driver_problem", lambda: None)
     asked = ["numpy", "triton-windows==1.0", 'triton==3.4.0; platform_system == "Linux"']
     monkeypatch.setattr(checks, "requires", lambda _: asked)
     card = {"name": "a card", "capability": ".".join(map(str, capability)), "problem": problem}
     assert checks.gpus() == {"triton": "3.4.0", "driver": None, "cards": [card]}
+    assert gpus.why_not(torch.device("cuda", 0)) == problem
+    triton_kernel.problem.cache_clear()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(checks, "requires", lambda _: None)
     assert checks.gpus() == {"triton": None, "driver": None, "cards": []}

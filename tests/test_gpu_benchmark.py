@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import gpu
-from gpu_cells import GPU_CELLS, GPU_MODELS, GRAPH, WAYS, Way, fitting, gpu_sides
+from gpu_cells import GPU_CELLS, GPU_MODELS, GRAPH, OWN_GRAPH, WAYS, Way, fitting, gpu_sides
 from gpu_checks import CHECKS, Check, compared, different, ulps
 from gpu_clock import Card, clocked, copying
 from gpu_page import NOT_REACHED, Around, page
@@ -65,11 +65,11 @@ def test_every_rule_by_weight_is_checked() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["adamw/plain", "lamb/chain", "adamw/skip, clip", "adamw/scaler", "prodigy/plain"],
+    ["adamw/plain", "lamb/chain", "adamw/skip, clip", "adamw/scaler", "prodigy/plain", "adamw/graph, skip, clip"],
 )
 def test_one_device_is_like_itself(name: str) -> None:
     found = compared(CHECKS[name], card(lambda step: step))
-    left = int(CHECKS[name].spoiled)
+    left = int(CHECKS[name].spoiled or "graph, skip" in name)
     assert (found["weights"], found["states"], found["ulp"], found["skipped"]) == (0, 0, 0.0, (left, left))
     assert found["of_weights"] == 1 + 1_000 + 70 * 64 + 1_000
 
@@ -125,7 +125,7 @@ def test_a_side_that_does_less_is_noticed() -> None:
 def test_a_graph_that_cannot_be_recorded_is_said() -> None:
     found, failed, _ = gpu_sides(WAYS["adamw"], [(30, 4)], card(recorded=refused))
     assert [*found] == ["thalweg", "foreach", "fused"]
-    assert failed == {GRAPH: "CUDA error: not permitted"}
+    assert failed == dict.fromkeys((OWN_GRAPH, GRAPH), "CUDA error: not permitted")
 
 
 def test_gradients_are_elsewhere_each_time() -> None:
@@ -140,8 +140,8 @@ def test_gradients_are_elsewhere_each_time() -> None:
 
 
 def test_a_tensor_that_is_too_large_is_smaller() -> None:
-    assert fitting([(500,)], free=140 * 500) == [(500,)]
-    assert fitting([(500,)], free=140 * 80) == [(80,)]
+    assert fitting([(500,)], free=170 * 500) == [(500,)]
+    assert fitting([(500,)], free=170 * 80) == [(80,)]
     assert fitting([(500,), (500,)], free=1) == [(500,), (500,)]
 
 

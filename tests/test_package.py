@@ -154,7 +154,7 @@ def test_a_rule_of_ones_own(tmp_path: Path) -> None:
         "[[3.5, 0.0, -3.5]]",
         "SignMomentum | Steps of one size along the momentum's sign.",
         "SignMomentum takes no 'momentum'; it takes lr, beta, scaled, lr_scale, maximize, clip_value, ema, ema_warmup, "
-        "clip_norm, clip_scope, clip_eps, nonfinite, clear, amp_fused, schedule, readouts",
+        "clip_norm, clip_scope, clip_eps, nonfinite, clear, amp_fused, capturable, schedule, readouts",
     ]
 
 

@@ -1,6 +1,7 @@
 """The explorer's page in a real browser, with every request but its own file refused and counted."""
 
 import os
+import re
 
 import pytest
 
@@ -28,7 +29,7 @@ class Visit:
         self.page.goto(self.own + address)
 
     def _judge(self, route):
-        if route.request.url.split("#")[0] == self.own or route.request.url.startswith("data:"):
+        if re.split("[?#]", route.request.url)[0] == self.own or route.request.url.startswith("data:"):
             route.continue_()
         else:
             self.asked.append(route.request.url)

@@ -74,6 +74,11 @@ def quiet(there):
     assert there.asked == []
 
 
+def french(words):
+    """As the page writes it: with a thin space that does not break."""
+    return re.sub(r" ([:;?!])", "\u202f\\1", words.fr)
+
+
 def address(there):
     # The page waits a moment before it writes its address.
     there.page.wait_for_timeout(350)
@@ -143,7 +148,7 @@ def test_everything_in_a_figure_can_be_used(visit, name):
     at.locator("[data-lang=fr]").click()
     quiet(there)
     figure = next(each for each in FIGURES if each.name == name)
-    assert at.locator("h1").inner_text() == figure.title.fr
+    assert at.locator("h1").inner_text() == french(figure.title)
     assert at.evaluate("document.documentElement.lang") == "fr"
     at.locator("[data-lang=en]").click()
     at.locator("#again").click()
@@ -157,12 +162,11 @@ def test_everything_in_a_figure_can_be_used(visit, name):
 def test_a_figure_plays(visit, name):
     there = visit(f"#{name}?steps=0", viewport=DESK)
     there.page.locator("#play").click()
-    there.page.wait_for_timeout(900)
-    assert there.page.evaluate("window.explorer.current.state.steps") > 0
+    there.page.wait_for_function("() => window.explorer.current.state.steps > 0")
     there.page.locator("#play").click()
     there.page.wait_for_timeout(60)
     stopped = there.page.evaluate("window.explorer.current.state.steps")
-    there.page.wait_for_timeout(300)
+    there.page.wait_for_timeout(200)
     assert there.page.evaluate("window.explorer.current.state.steps") == stopped
     quiet(there)
 
@@ -186,10 +190,12 @@ def test_playing_goes_from_the_first_step_to_the_chosen_one_with_pauses(visit):
     at.wait_for_timeout(50)
     assert at.evaluate(steps) >= paused, "it goes on from where it was paused"
     at.wait_for_function(f"() => {steps} === 30 && document.querySelector('#play').textContent === 'Play'")
-    # Again from the first: rewinding is not resetting, which is a button of its own.
+    # Rewinding is not resetting, which is a button of its own: it goes to the first step, and playing as far as before.
     at.locator("#controls input[type=range]").first.focus()
     at.keyboard.press("ArrowRight")
     moved = at.evaluate("JSON.stringify(window.explorer.current.state)")
+    at.locator("#rewind").click()
+    assert at.evaluate(steps) == 0
     button.click()
     at.wait_for_timeout(200)
     assert at.evaluate(steps) < 15
@@ -250,37 +256,127 @@ def the_figure_stays_in_view_of_its_sliders(there):
         assert figure["y"] + figure["height"] <= handle["y"] < PHONE["height"]
 
 
+def complaints(there):
+    """What axe finds that is serious: each rule, and where."""
+    import axe_playwright_python
+
+    script = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+    if not there.page.evaluate("'axe' in window"):
+        there.page.add_script_tag(content=script.read_text(encoding="utf-8"))
+    found = there.page.evaluate(
+        "axe.run({ resultTypes: ['violations'] }).then((found) => JSON.stringify(found.violations))"
+    )
+    bad = [each for each in json.loads(found) if each["impact"] in ("serious", "critical")]
+    return [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in bad]
+
+
 @SLOW
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_stands_in_anyone_s_way(visit, name, scheme):
-    import axe_playwright_python
-
-    script = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     there = visit(f"#{name}", viewport=DESK, color_scheme=scheme)
     there.page.locator("#program-button").click()
-    there.page.add_script_tag(content=script)
+    there.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     for viewport in (DESK, PHONE):
         there.page.set_viewport_size(viewport)
         quiet(there)
         assert there.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
         if viewport == PHONE and scheme == "light":
             the_figure_stays_in_view_of_its_sliders(there)
-        found = there.page.evaluate(
-            "axe.run({ resultTypes: ['violations'] }).then((found) => JSON.stringify(found.violations))"
-        )
-        bad = [each for each in json.loads(found) if each["impact"] in ("serious", "critical")]
-        told = [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in bad]
-        assert told == []
+        assert complaints(there) == []
+
+
+EMBED = {"width": 820, "height": 560}
+FIRST_VIEW = """() => {
+    const slider = [...document.querySelectorAll("#controls input[type=range]")].find((each) => each.offsetParent);
+    const boxes = [document.querySelector(".panel"), slider].map((each) => each.getBoundingClientRect());
+    return [scrollY, ...boxes.flatMap(({ left, top, right, bottom }) => [left, top, right, bottom])];
+}"""
+
+
+@SLOW
+@pytest.mark.parametrize("where", ["phone", "embed"])
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_first_panel_and_first_slider_are_in_one_view(visit, where, lang):
+    size = PHONE if where == "phone" else EMBED
+    there = visit(f"{'?embed=1' if where == 'embed' else ''}#?lang={lang}", viewport=size)
+    for name in NAMES:
+        there.page.evaluate("name => { location.hash = name; }", name)
+        there.page.wait_for_function("name => window.explorer.current.figure?.name === name", arg=name)
+        quiet(there)
+        scrolled, *found = there.page.evaluate(FIRST_VIEW)
+        lefts, tops, rights, bottoms = (found[i::4] for i in range(4))
+        assert scrolled == 0
+        assert min(lefts + tops) >= 0, name
+        assert max(rights) <= size["width"], name
+        assert max(bottoms) <= size["height"], name
+        assert there.page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
+        around = there.page.locator("header, #menu, #see, #note, .take, #formulas-box, #thread")
+        assert (around.locator("visible=true").count() == 0) == (where == "embed"), name
+    if lang == "en":
+        assert complaints(there) == []
+
+
+@SLOW
+def test_a_figure_stands_in_another_page(visit, page_file, tmp_path):
+    there = visit("#momentum?steps=30&lang=fr", viewport=DESK)
+    there.page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    there.page.locator("#frame").click()
+    written = there.page.evaluate("window.copied")
+    assert f'src="{page_file.as_uri()}?embed=1#momentum?steps=30&amp;lang=fr"' in written
+    outer = there.context.new_page()
+    (tmp_path / "outer.html").write_text(f"<!doctype html><title>slides</title>{written}", encoding="utf-8")
+    outer.goto((tmp_path / "outer.html").as_uri())
+    inside = outer.frames[1]
+    inside.wait_for_function("() => document.querySelector('.panel svg path')")
+    assert inside.evaluate("[innerWidth, innerHeight]") == [EMBED["width"], EMBED["height"]]
+    assert inside.evaluate("window.explorer.current.state.steps") == 30
+    assert inside.locator("#play").inner_text() == "Lecture"
+    # Letters are larger than on the page.
+    letter = "document.querySelector('.panel .ground text').getBoundingClientRect().height"
+    assert inside.evaluate(letter) > 1.3 * there.page.evaluate(letter)
+
+
+@SLOW
+def test_the_start_shows_every_figure_and_a_few_move(visit):
+    there = visit("", viewport={"width": 1280, "height": 1500}, locale="en-GB")
+    at = there.page
+    links = at.locator("#overview a")
+    assert [each.get_attribute("href") for each in links.all()] == [f"#{name}" for name in NAMES]
+    assert at.locator("#overview a > span").all_inner_texts() == [figure.title.en for figure in FIGURES]
+    at.wait_for_function("() => [...document.querySelectorAll('.thumb')].every((each) => each.lastChild.firstChild)")
+    marks = "[...document.querySelectorAll('.thumb')].map((each) => each.lastChild.innerHTML)"
+    begun = at.evaluate(marks)
+    at.wait_for_timeout(700)
+    moved = [name for name, a, b in zip(NAMES, begun, at.evaluate(marks), strict=True) if a != b]
+    assert moved == ["momentum", "accumulator", "race", "explosion"]
+    at.locator("#still").click()
+    at.wait_for_timeout(100)
+    still = at.evaluate(marks)
+    at.wait_for_timeout(300)
+    assert at.evaluate(marks) == still
+    assert complaints(there) == []
+    # Who asks for less motion has to press Play.
+    at.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    at.set_viewport_size(PHONE)
+    at.reload()
+    assert at.locator("#still").inner_text() == "Play"
+    assert at.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert complaints(there) == []
+    links.nth(1).click()
+    assert at.locator("h1").inner_text() == FIGURES[1].title.en
+    assert at.locator("#overview a").count() == 0
+    quiet(there)
 
 
 @SLOW
 def test_figures_are_walked_through_by_keyboard_and_by_the_browser_s_own_buttons(visit):
     there = visit("", viewport=DESK, locale="fr-FR")
     at = there.page
-    titles = [each.title.fr for each in FIGURES]
-    seen = [at.locator("h1").inner_text()]
-    for _ in NAMES[1:]:
+    titles = [french(each.title) for each in FIGURES]
+    assert at.locator("h1").inner_text() == "Des figures à manipuler"
+    seen = []
+    for _ in NAMES:
         at.keyboard.press("PageDown")
         seen.append(at.locator("h1").inner_text())
         quiet(there)
@@ -289,11 +385,47 @@ def test_figures_are_walked_through_by_keyboard_and_by_the_browser_s_own_buttons
     assert at.locator("h1").inner_text() == titles[-2]
     at.go_forward()
     assert at.locator("h1").inner_text() == titles[-1]
+    # The thread: to the figure before, and on to the next, which says what leads to it.
+    at.locator("#thread .to-before").click()
+    assert at.locator("h1").inner_text() == titles[-2]
+    if FIGURES[-1].thread:
+        assert FIGURES[-1].thread.fr.split()[-1] in at.locator("#thread .to-next").inner_text()
+    at.locator("#thread .to-next").click()
+    assert at.locator("h1").inner_text() == titles[-1]
+    # On a projector: the panels and controls alone, and the keys go on.
+    at.keyboard.press("f")
+    assert not at.locator("header").is_visible()
+    at.keyboard.press("PageUp")
+    assert at.evaluate("document.title") == f"{titles[-2]} · thalweg"
+    at.keyboard.press("Escape")
+    at.wait_for_function("() => !document.fullscreenElement")
+    assert at.locator("header").is_visible()
     at.set_viewport_size(PHONE)
     at.locator("#chooser").select_option(NAMES[0])
     assert at.locator("h1").inner_text() == titles[0]
     at.locator("#after").click()
     assert at.locator("h1").inner_text() == titles[1]
+    at.locator(".brand a").click()
+    assert at.locator("h1").inner_text() == "Des figures à manipuler"
+    quiet(there)
+
+
+@SLOW
+def test_the_lecture_s_letters_stand_in_formulas_and_words_and_in_the_address(visit):
+    there = visit("#accumulator", viewport=DESK, locale="en-GB")
+    at = there.page
+    formula = at.locator("#formulas math").first
+    assert "G" in formula.text_content()
+    at.locator("#letters").click()
+    assert "∇ℒ(θ)" in formula.text_content()
+    assert "G" not in formula.text_content()
+    assert "letters=lecture" in address(there)
+    at.evaluate("location.hash = '#momentum?letters=lecture'")
+    at.wait_for_function("() => window.explorer.current.figure.name === 'momentum'")
+    assert at.locator("label[for=control-momentum]").inner_text() == "momentum γ"
+    at.locator("#letters").click()
+    assert at.locator("label[for=control-momentum]").inner_text() == "momentum μ"
+    assert "letters" not in address(there)
     quiet(there)
 
 
@@ -309,10 +441,11 @@ def test_figures_are_walked_through_by_keyboard_and_by_the_browser_s_own_buttons
     ],
 )
 def test_an_address_that_makes_no_sense_is_the_start(visit, bad):
-    there = visit(bad)
+    there = visit(bad, locale="en-GB")
     quiet(there)
-    assert there.page.locator("h1").inner_text() == FIGURES[0].title.en
-    assert there.page.locator(".panel").count() > 0
+    of_figure = bad.startswith("#descent")
+    assert there.page.locator("h1").inner_text() == (FIGURES[0].title.en if of_figure else "Figures to drag")
+    assert there.page.locator(".panel" if of_figure else ".thumb").count() > 0
 
 
 @SLOW

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from explorer_runs import run
 
+from thalweg.explore.figure import spelt
 from thalweg.explore.valley import STORED, packed, stored, valley, virtual_studies, wins
 from thalweg.stats.pool import Pool, procedure, winning
 from thalweg.study.judge.results import Suite
@@ -168,7 +169,7 @@ def test_the_page_draws_the_same_studies(visit):
         task = TASKS[state.get("task", FIRST)]
         for row, value in zip(drawn["table"]["rows"], printed["values"], strict=True):
             assert row[3] == (f"{100 * value:.1f}%" if task["share"] else f"{value:.{len(str(task['scale'])) - 2}f}")
-        assert drawn["note"].endswith(f"“{task['verdict']}”")
+        assert drawn["note"].endswith(f"“{spelt(task['verdict'])}”")
         assert ("Beyond 32 of the 65 trials" in drawn["note"]) == (state.get("n", 5) > 32)
 
 

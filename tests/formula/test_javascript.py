@@ -19,6 +19,7 @@ from thalweg.formula import (
     Hyper,
     Rule,
     Scalar,
+    Shaped,
     State,
     Sum,
     Switch,
@@ -157,8 +158,19 @@ def test_what_a_rule_does_not_have_is_refused() -> None:
         form(CATALOGUE["lamb"], decay="l2")
     with pytest.raises(ValueError, match="decay of Rprop is one of none, not 'decoupled'"):
         form(CATALOGUE["rprop"], decay="decoupled")
-    with pytest.raises(ValueError, match="Adafactor sees rows and columns"):
-        form(CATALOGUE["adafactor"])
+    with pytest.raises(ValueError, match="Muon sees whole matrices"):
+        form(CATALOGUE["muon"])
+    with pytest.raises(ValueError, match="ByRow sees rows and columns"):
+        form(ByRow)
+
+
+def test_of_a_rule_by_rows_and_columns_what_it_does_with_vectors() -> None:
+    text = form(CATALOGUE["adafactor"])
+    assert "r:" not in text.split("step(")[0]
+    assert "const v = s.v[i] + fresh * (g * g - s.v[i]);" in text
+    assert "const least = eps1 > 0 ? eps1 : 2.220446049250313e-16;" in text
+    # Nothing is added up by row or by column.
+    assert text.count("for (let i") == 3
 
 
 def test_all_rules_are_short_and_made_at_once() -> None:
@@ -168,6 +180,25 @@ def test_all_rules_are_short_and_made_at_once() -> None:
     assert max(map(len, texts.values())) < 2200
     assert sum(map(len, texts.values())) / len(texts) < 1500
     assert max(len(line) for text in texts.values() for line in text.splitlines()) <= 160
+
+
+class ByRow(Rule):
+    """Divides by the size of a row, also of a vector, which is one."""
+
+    lr = Hyper(0.1)
+    squares = Sum("row")
+
+    @staticmethod
+    def sums(g):
+        return {"squares": g * g}
+
+    @staticmethod
+    def after(squares):
+        return {"length": sqrt(squares)}
+
+    @staticmethod
+    def step(g, length, lr):
+        return lr * g / length
 
 
 class Awkward(Rule):
@@ -326,7 +357,7 @@ def case(rule: type[Rule], decay: str | None = None, bowl: bool | None = None, *
     seed = next(SEEDS)
     bowl = seed % 7 < 3 if bowl is None else bowl
     drawn = random.Random(seed)
-    switches = {**compose.usual_switches(rule), **switches}
+    switches = {**own_switches(rule), **switches}
     numbers: dict[str, float] = {}
     for name, hyper in hypers(rule).items():
         known = {each: h.default for each, h in hypers(rule).items()} | numbers
@@ -344,13 +375,18 @@ def case(rule: type[Rule], decay: str | None = None, bowl: bool | None = None, *
     return Case(rule, switches, kind, numbers, clips, seed, bowl, rates)
 
 
+def own_switches(rule: type[Rule]) -> dict[str, bool]:
+    """Those that no shape decides."""
+    return {name: on for name, on in compose.usual_switches(rule).items() if name not in parts(rule, Shaped)}
+
+
 @cache
 def trainings() -> list[Case]:
     """Every rule: as it is, each switch the other way round, as others have it, wrapped, with each kind of decay."""
     found = []
-    for place, rule in enumerate([*BY_WEIGHT.values(), Awkward, Resting]):
+    for place, rule in enumerate([*BY_WEIGHT.values(), Awkward, Resting, CATALOGUE["adafactor"], CATALOGUE["came"]]):
         found += [case(rule, bowl=bowl) for bowl in (False, True)]
-        found += [case(rule, **{name: not on}) for name, on in compose.usual_switches(rule).items()]
+        found += [case(rule, **{name: not on}) for name, on in own_switches(rule).items()]
         # Conventions that are numbers alone have the usual formula.
         others = {name: each for name, each in rule.conventions.items() if not {*each} <= {*hypers(rule)}}
         found += [case(like(rule, name)) for name in others]
@@ -420,14 +456,16 @@ def expected(of: Case, take: Take, made: Any) -> tuple[list[Snapshot], list[Snap
     """What there is at each stop, and how large each of it has been by then. ``made``: torch or numpy."""
     numbers = {name: value for name, value in of.numbers.items() if name != "first_lr"}
     own = {name: on for name, on in of.switches.items() if name in parts(of.rule, Switch)}
-    values = torch_reader.values_of(of.rule, **own, **{**numbers, "lr": of.rates[0]})
+    begun = torch.tensor(START, dtype=torch.float64)
+    values = torch_reader.of_tensor(of.rule, begun)
+    values |= torch_reader.values_of(of.rule, **own, **{**numbers, "lr": of.rates[0]})
     values["clip_value"] = of.clips.get("clip_value", math.inf)
     weight_decay = numbers.get("weight_decay", 0.0)
     if of.decay == "l2":
         values["l2"] = weight_decay
-    begun = torch_reader.begin(of.rule, torch.tensor(START, dtype=torch.float64), values)
-    states = {name: made.asarray(state) for name, state in begun.states.items()}
-    now = Trained(made.asarray(begun.weight), states, begun.scalars)
+    now = torch_reader.begin(of.rule, begun, values)
+    states = {name: made.asarray(state) for name, state in now.states.items()}
+    now = Trained(made.asarray(begun), states, now.scalars)
     curvature, lowest, noise = (made.asarray(x) for x in (CURVATURE, LOWEST, NOISE[of.seed % len(NOISE)]))
     found: list[Snapshot] = []
     scales: list[Snapshot] = []

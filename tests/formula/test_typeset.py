@@ -585,6 +585,13 @@ def test_adamw() -> None:
         "<mrow><mn>1</mn><mo>−</mo><msubsup><mi>β</mi><mn>1</mn><mi>t</mi></msubsup></mrow></mrow></math>"
     )
     assert letters_of(told) == {"lr": "η", "eps": "ε", "weight_decay": "λ"}
+    # Other letters, as somebody else writes them; the legend says of hyperparameters whose they are.
+    others = {"w": "θ", "weight_decay": "Λ"}
+    assert letters_of(told, others) == {"lr": "η", "eps": "ε", "weight_decay": "Λ"}
+    html = mathml_of(told, letters=others)
+    assert "<mi>θ</mi>" in html
+    assert "<math><mi>Λ</mi></math> = <code>weight_decay</code>" in html
+    assert "<mi>w</mi>" not in html
 
 
 @pytest.mark.parametrize(

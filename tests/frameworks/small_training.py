@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import thalweg
+from rule_kinds import kind
 from thalweg.optim import OPTIMIZERS, Optimizer
 from thalweg.rules import BY_WEIGHT
 
@@ -43,11 +44,21 @@ SPAN = ("plain", "adam", "cautious", "schedulefreeadamw")
 
 
 def divided(names: Iterable[str], fast: Sequence[str] = SPAN) -> list[Any]:
-    """Those that span the ways of a step are run with the fast tests, the other rules with the slow ones."""
-    return [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in names]
+    """Those that span the ways of a step are run with the fast tests; with the slow ones one of each other kind."""
+    seen: set[object] = set()
+    found = []
+    for name in sorted(names, key=lambda name: name not in fast):
+        known = kind(MADE[name].rule) if name in BY_WEIGHT else name
+        if name in fast or known not in seen or EVERY.get(name):
+            found.append(pytest.param(name, marks=() if name in fast else pytest.mark.slow))
+        seen.add(known)
+    return found
 
 
-each_rule = pytest.mark.parametrize("name", divided(EVERY))
+_EACH = divided(EVERY)
+each_rule = pytest.mark.parametrize("name", _EACH)
+# Those alone, for tests that are slow all of them.
+KINDS = {case.values[0]: EVERY[case.values[0]] for case in _EACH}
 # Rules of matrices with AdamW beside them, made of a whole model: `layered`. SOAP gets the square alone: of the axes of
 # the others a gradient leaves some open, which are then anybody's.
 MATRICES: dict[str, Callable[[nn.Module], Optimizer]] = {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from ranks import Ranks
-from small_training import EVERY, MADE, MATRICES, batch, distance, layered, network, weights
+from small_training import KINDS, MADE, MATRICES, batch, distance, layered, network, weights
 from torch.nn.parallel import DistributedDataParallel
 
 from rule_kinds import trains_together
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.slow
 
 STEPS = 5
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    **{name: (name, arguments) for name, arguments in EVERY.items()},
+    **{name: (name, arguments) for name, arguments in KINDS.items()},
     "clipped": ("sgd", {"lr": 0.1, "momentum": 0.9, "clip_norm": 0.05}),
     "guarded": ("adamw", {"nonfinite": "raise", "clip_value": 0.01}),
     "muon": ("muon", {}),
 }
 # Each rank steps its own parameters, so that none may need the others.
-APART = [name for name in EVERY if not trains_together(MADE[name].rule) and name != "joined"]
+APART = [name for name in KINDS if not trains_together(MADE[name].rule) and name != "joined"]
 
 
 def begun(case: str) -> torch.nn.Module:

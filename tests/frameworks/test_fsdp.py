@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from ranks import Ranks
-from small_training import EVERY, MADE, MATRICES, batch, distance, layered, network, train, weights
+from small_training import KINDS, MADE, MATRICES, batch, distance, layered, network, train, weights
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 STEPS = 5
 # Rules and options that look at one weight at a time, and those that add up over a tensor or over all.
 ELEMENTWISE: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    **{name: (MADE[name], arguments) for name, arguments in EVERY.items() if name != "cautious"},
+    **{name: (MADE[name], arguments) for name, arguments in KINDS.items() if name != "cautious"},
     "clip by value": (MADE["sgd"], {"lr": 0.1, "momentum": 0.9, "clip_value": 0.01}),
     "guarded": (MADE["adamw"], {"nonfinite": "raise"}),
 }

@@ -13,6 +13,7 @@ from small_training import EVERY, MADE, network, train
 from thalweg.formula import Hyper, Rule, State
 from thalweg.formula.team import SERIAL_BELOW
 from thalweg.optim import optimizer
+from thalweg.optim.stepping import Stepper
 
 LIMIT = 60.0
 
@@ -106,3 +107,15 @@ def test_kernels_compiled_at_once() -> None:
         return work
 
     assert same([fresh(rule, t) for rule in (Leaky, Cubic) for t in (torch.float32, torch.float64) for _ in range(2)])
+
+
+def test_who_reads_while_another_thread_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a step of the other thread has left for later is put right under the lock that steps are taken under."""
+    made = MADE["adamw"](network().parameters())
+    locked = []
+    monkeypatch.setattr(Stepper, "settle", lambda _: locked.append(made._lock._is_owned()))
+    made.add_param_group({"params": [torch.nn.Parameter(torch.ones(2))]})
+    assert made.skipped_steps == 0
+    assert not [*made.state]
+    made.state_dict()
+    assert locked == [True] * 4

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_training import EVERY, MADE, SHARED, divided, each_rule
+from small_training import EVERY, MADE, SHARED, SPAN, divided
 from torch.utils.data import DataLoader
 from transformers import (
     BertConfig,
@@ -86,6 +86,16 @@ def handed_over(folder: Path, make: Callable[[Any], torch.optim.Optimizer], **op
     return trainer(folder, model, options, optimizers=(made, schedule))
 
 
+def each_rule_and(what: str, first: str, second: str) -> pytest.MarkDecorator:
+    """Rules that span the ways of a step both ways, the others one way: to an optimizer the two are the same."""
+    cases = [
+        pytest.param(*case.values, way, marks=case.marks)
+        for case in divided(EVERY)
+        for way in (first, second)[: 1 + (case.values[0] in SPAN)]
+    ]
+    return pytest.mark.parametrize(("name", what), cases)
+
+
 @pytest.mark.parametrize("name", divided(SHARED, ("SGD", "AdamW")))
 def test_handed_over(name: str, tmp_path: Path) -> None:
     found = []
@@ -111,8 +121,7 @@ def test_made_by_the_trainer(name: str, tmp_path: Path) -> None:
     assert moved(*found) < 1e-3
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-@each_rule
+@each_rule_and("precision", "float32", "bf16")
 def test_is_the_plain_loop(name: str, precision: str, tmp_path: Path) -> None:
     """With the Trainer's clip by norm, to the bit."""
     half = precision == "bf16"
@@ -139,8 +148,7 @@ def by_hand(make: Callable[[Any], torch.optim.Optimizer], half: bool = False) ->
     return at(model)
 
 
-@pytest.mark.parametrize("way", ["handed over", "made by the trainer"])
-@each_rule
+@each_rule_and("way", "handed over", "made by the trainer")
 def test_resumed_from_a_checkpoint(name: str, way: str, tmp_path: Path) -> None:
     options: dict[str, Any] = {"save_strategy": "steps", "save_steps": 3}
     if decay_kind(MADE[name].rule) == "none":

@@ -50,7 +50,7 @@ class Interpreted(Device):
     def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(*shape, dtype=dtype)
 
-    def table(self, shape: Sequence[int], dtype: torch.dtype) -> "InterpretedTable":
+    def table(self, shape: Sequence[int], dtype: torch.dtype, recordable: bool = False) -> "InterpretedTable":
         return InterpretedTable(self.zeros(shape, dtype))
 
     def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:
@@ -81,5 +81,8 @@ class InterpretedTable(Table):
 def interpreting(device: Interpreted | None = None) -> Iterator[Interpreted]:
     """Within, optimizers of the CPU's tensors step on such a GPU."""
     device = device or Interpreted()
-    with patch.object(gpus, "device_of", lambda where: device):
+    with (
+        patch.object(gpus, "device_of", lambda where: device),
+        patch.object(gpus, "recorder_of", lambda where: lambda: device.recording),
+    ):
         yield device

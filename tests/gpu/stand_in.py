@@ -27,9 +27,11 @@ class _Event:
         self._device, self._at = device, 0
 
     def record(self) -> None:
+        assert not self._device.recording, "an event in a recording"
         self._at = len(self._device.given)
 
     def query(self) -> bool:
+        assert not self._device.recording, "an event in a recording"
         return self._device.done >= self._at
 
     def wait(self) -> None:
@@ -73,12 +75,13 @@ class StandIn(CudaDevice):
         self.may_wait = False
 
     def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        assert not self.recording, "memory is made in a recording"
         return torch.zeros(*shape, dtype=dtype)
 
-    def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
+    def table(self, shape: Sequence[int], dtype: torch.dtype, recordable: bool = False) -> Table:
         there = self.zeros(shape, dtype).as_subclass(_Memory)
         there.given = self.given
-        self.tables.append(_Noted(there, self._pinned))
+        self.tables.append(_Noted(there, self._pinned, (lambda: self.recording) if recordable else None))
         return self.tables[-1]
 
     def read(self, tensor: torch.Tensor) -> NDArray[Any]:
@@ -88,7 +91,7 @@ class StandIn(CudaDevice):
     recording = False
 
     def begin(self) -> None:
-        return
+        assert not self.recording, "streams wait for each other in a recording"
 
     @contextmanager
     def waited_for(self) -> Iterator[None]:
@@ -120,6 +123,7 @@ class StandIn(CudaDevice):
         self.wrong += sum(not np.array_equal(there.numpy(), meant) for there, meant in read)
 
     def _pinned(self, like: torch.Tensor) -> Pinned:
+        assert not self.recording, "memory is made in a recording"
         view = np.empty(like.shape, str(like.dtype).removeprefix("torch."))
         return Pinned(torch.from_numpy(view), view, _Event(self))
 
@@ -127,6 +131,7 @@ class StandIn(CudaDevice):
         return
 
     def _load(self, kernel: DeviceKernel) -> Any:
+        assert not self.recording, "a kernel is loaded in a recording"
         return cuda.packed(kernel, ctypes.c_void_p(), more=2, shared=0, threads=128)
 
     def _call(self, function: Any, programs: int) -> None:
@@ -136,5 +141,8 @@ class StandIn(CudaDevice):
 @contextmanager
 def standing_in(device: StandIn) -> Iterator[StandIn]:
     """Within, the CPU's tensors are that device's."""
-    with patch.object(gpus, "device_of", lambda where: device):
+    with (
+        patch.object(gpus, "device_of", lambda where: device),
+        patch.object(gpus, "recorder_of", lambda where: lambda: device.recording),
+    ):
         yield device

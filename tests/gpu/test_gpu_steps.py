@@ -15,12 +15,14 @@ import thalweg
 from thalweg.formula import Hyper, Sum
 from thalweg.optim import Optimizer
 
+pytestmark = pytest.mark.slow  # test_interpreted_optimizers.py has a few fast ones, test_gpu_host.py the host's side
+
 Make = Callable[[list[torch.nn.Parameter]], Optimizer]
 Weights = list[torch.nn.Parameter]
 SIZES = ((3, 5), (1000,), ())
 WITH_SKIP = [
     {"nonfinite": "skip"},
-    pytest.param({"nonfinite": "skip", "clip_norm": 0.5, "clip_value": 1.0}, marks=pytest.mark.slow),
+    {"nonfinite": "skip", "clip_norm": 0.5, "clip_value": 1.0},
     {"nonfinite": "skip", "clip_norm": 0.1, "clip_scope": "tensor"},
 ]
 
@@ -76,17 +78,6 @@ def trained(make: Make, take: Callable[[Optimizer, Weights, int], object], steps
     return made
 
 
-def test_a_graph_records_no_step() -> None:
-    of = weights()
-    give_gradients(of, 0)
-    with interpreting(device := Reads()):
-        made = thalweg.AdamW(of)
-        made.step()
-        device.recording = True  # type: ignore[misc]
-        with pytest.raises(RuntimeError, match="a CUDA graph cannot record thalweg's steps yet"):
-            made.step()
-
-
 @pytest.mark.parametrize(
     "options",
     [{"weight_decay": 0.1}, {"clip_norm": 0.3}, {"weight_decay": 0.1, "decay": "independent", "lr_scale": 0.5}],
@@ -117,7 +108,10 @@ def test_learning_rates_on_the_device(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("absent", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", WITH_SKIP, ids=str)
-@pytest.mark.parametrize("rule", [thalweg.AdamW, pytest.param(thalweg.LAMB, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "rule",
+    [thalweg.AdamW, *(pytest.param(each, marks=pytest.mark.slow) for each in (thalweg.LAMB, thalweg.Adafactor))],
+)
 def test_steps_that_the_device_leaves_out(rule: type[Optimizer], options: dict[str, Any], absent: bool) -> None:
     """Their number is known when somebody asks; corrections of biases are right before that."""
 
@@ -182,7 +176,7 @@ def test_a_scaler_that_finds_infinity(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, *(pytest.param(each, marks=pytest.mark.slow) for each in ({"clip_norm": 0.5}, {"nonfinite": "skip"}))],
+    [{}, {"clip_norm": 0.5}, {"nonfinite": "skip"}],
     ids=str,
 )
 @pytest.mark.parametrize("rule", [thalweg.Muon, thalweg.SOAP])
@@ -232,6 +226,27 @@ def test_watching_waits_when_it_is_read(options: dict[str, Any]) -> None:
     assert "clipped=0" not in measured["all"]["all"].replace("clipped=0.", "")
 
 
+@pytest.mark.parametrize("nonfinite", ["pass", pytest.param("raise", marks=pytest.mark.slow)])
+def test_rules_of_rows_and_columns_are_watched(nonfinite: str) -> None:
+    """In steps that wait for nothing, and in those that do."""
+
+    def go() -> tuple[Optimizer, Any]:
+        of = weights(((7, 5), (3,), (2, 3, 4)))
+        made = thalweg.CAME(of, nonfinite=nonfinite)
+        watched = made.watch(every=2)
+        for step in range(3):
+            give_gradients(of, step)
+            made.step()
+        return made, watched.read()["all"]
+
+    expected, norms = go()
+    with interpreting(device := Reads()):
+        found, measured = go()
+        assert (device.reads > 0) == (nonfinite == "raise")
+        same(found, expected)
+    assert repr(measured) == repr(norms)
+
+
 def test_telemetry_and_scalars_that_follow_from_sums() -> None:
     """They wait, and are right."""
 
@@ -250,6 +265,30 @@ def test_telemetry_and_scalars_that_follow_from_sums() -> None:
         same(found, expected)
     assert device.reads > 0
     assert repr(measured) == repr(norms)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_step_count_that_somebody_writes(held: bool) -> None:
+    """By way of the optimizer's states, or through a tensor that he has from before; also while the device counts."""
+
+    def go() -> Optimizer:
+        of = weights()
+        made = thalweg.AdamW(of, nonfinite="skip", lr=0.1)
+        counts: list[torch.Tensor] = []
+        for step in range(6):
+            give_gradients(of, step)
+            if step in (2, 4):
+                spoil(of)
+            made.step()
+            if step in (1, 3):
+                counts = counts if held and counts else [made.state[p]["step"] for p in of]
+                counts[1].fill_(7.0 * step)
+        return made
+
+    expected = go()
+    with interpreting():
+        same(go(), expected)
+    assert expected.skipped_steps == 2
 
 
 def spoil(of: Weights) -> None:

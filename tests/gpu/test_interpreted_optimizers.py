@@ -12,12 +12,13 @@ from interpreted import Interpreted, interpreting
 from walking import assert_same
 
 import thalweg
-from thalweg.formula.rule import decay_kind
+from thalweg.formula.rule import by_lines, decay_kind
 from thalweg.optim import OPTIMIZERS, Optimizer, wrap
 from thalweg.rules import BY_WEIGHT, CATALOGUE
 from thalweg.testing.cases import gradients, weights
 from thalweg.wrappers import WRAPPERS
 
+BY_LINE = [name for name, rule in CATALOGUE.items() if by_lines(rule)]
 SHAPES = ((3, 5), (1029,), (), (0, 3), (7,))
 Make = Callable[[list[Any]], Optimizer]
 Row = Sequence[torch.Tensor | None]
@@ -77,19 +78,51 @@ def test_a_clip_by_norm() -> None:
     assert device.launched == ["walk", "between", "walk"] * 2
 
 
+def test_rows_and_columns() -> None:
+    device = judge(lambda groups: thalweg.Adafactor(groups, weight_decay=0.1), rows(1), ulps=2)
+    assert {*device.launched} == {"added", "along", "between", "walk"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BY_WEIGHT)
+@pytest.mark.parametrize("like", CATALOGUE["adafactor"].conventions)
+def test_adafactors_conventions(like: str) -> None:
+    ways = (torch.float32, options("adafactor", clip_norm=0.5), 2), (torch.float64, {"nonfinite": "raise"}, 2**12)
+    for dtype, more, ulps in ways:  # in float64 totals are within 1e-12
+        judge(lambda groups, more=more: thalweg.Adafactor(groups, like=like, **more), rows(2), dtype, ulps)
+
+
+@pytest.mark.slow
+def test_adafactor_is_torchs() -> None:
+    """A judge that knows nothing of this library, over many steps."""
+    of = ((3, 5), (70, 9), (2, 3, 4), (17,), ())
+    mine, theirs = weights(torch.float64, of), weights(torch.float64, of)
+    with interpreting() as device:
+        made = thalweg.Adafactor(mine, lr=0.05, weight_decay=0.1)
+        judge_ = torch.optim.Adafactor(theirs, lr=0.05, weight_decay=0.1)
+        for row in gradients(20, of):
+            for optimizer, params in ((made, mine), (judge_, theirs)):
+                for p, g in zip(params, row, strict=True):
+                    p.grad = g.double()
+                optimizer.step()
+    assert "added" in device.launched
+    for p, q in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*BY_WEIGHT, *BY_LINE])
 def test_every_rule(name: str) -> None:
-    """Plain and in the whole chain; where sums decide, they are added in another order: 2 units in the last place."""
-    for dtype in (torch.float32, torch.bfloat16):
-        for more in ({}, options(name), options(name, clip_norm=0.5)):
-            summed = "clip_norm" in more or "sums" in CATALOGUE[name].formulas
-            judge(
-                lambda groups, more=more: OPTIMIZERS[name](groups, **more),
-                rows(3, absent=True),
-                dtype,
-                2 if summed else 0,
-            )
+    """Plain and in the whole chain; where sums decide, they are added in another order: 2 units in the last place.
+
+    Each kernel by itself, of every element type, is in test_triton_walks.py.
+    """
+    for dtype, more in (
+        (torch.float32, {}), (torch.bfloat16, options(name)), (torch.float32, options(name, clip_norm=0.5)),
+    ):  # fmt: skip
+        summed = "clip_norm" in more or "sums" in CATALOGUE[name].formulas
+        judge(
+            lambda groups, more=more: OPTIMIZERS[name](groups, **more), rows(2, absent=True), dtype, 2 if summed else 0
+        )
 
 
 @pytest.mark.slow

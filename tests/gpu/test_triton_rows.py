@@ -13,12 +13,16 @@ from kernel_cases import Case
 from numpy.typing import NDArray
 from walking import numbers_of
 
+from thalweg.formula import Scalar
 from thalweg.formula import between as on_cpu
-from thalweg.formula.kernel import CompiledPass, Task
+from thalweg.formula.kernel import CompiledPass, Task, next_scalars, scalars_of
 from thalweg.formula.numbers import Numbers
+from thalweg.formula.rule import parts
 from thalweg.formula.triton_between import ROWS, Between, Total
 from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
 from thalweg.rules import BY_WEIGHT
+
+pytestmark = pytest.mark.slow  # what they do to a step is in test_interpreted_optimizers.py
 
 NO_TILES = np.zeros((0, 3), np.int64)
 
@@ -33,7 +37,10 @@ class Call:
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros((1, 1)))
     first_tile: Sequence[int] = (0, 0)
     clip: tuple[float, float] = (1.0, 0.0)
-    extra: Sequence[float] = ()
+    taken: Sequence[float] = ()
+    each: int = 0
+    kept: NDArray[np.float64] = field(default_factory=lambda: np.zeros((1, 1)))
+    grads: Sequence[int] = (1,)
     found: float = 0.0
     scale: float = 1.0
 
@@ -43,13 +50,14 @@ class Call:
         self.after = torch.from_numpy(self.numbers.values.copy())
         self.rows = torch.full((count, self.walk.width), 7.0, dtype=getattr(torch, self.walk.real))
         self.stop, self.left_out = torch.full((1,), 7.0), torch.full((1,), 3.0, dtype=torch.float64)
-        extra = torch.tensor([*self.extra] or [0.0] * count, dtype=torch.float64)
+        taken = torch.tensor([*self.taken] or [0.0] * count, dtype=torch.float64)
+        self.next = torch.from_numpy(self.kept.copy())
         Interpreted().launch(
             kernel, count if self.what.apart else -(-count // ROWS),
             (
                 self.after, count, self.rows, torch.from_numpy(self.sums), len(self.sums),
-                torch.tensor(self.first_tile), *self.clip, extra, torch.tensor([self.found]),
-                torch.tensor([self.scale]), self.stop, self.left_out,
+                torch.tensor(self.first_tile), *self.clip, taken, self.each, self.next, count, torch.tensor(self.grads),
+                torch.tensor([self.found]), torch.tensor([self.scale]), self.stop, self.left_out,
             ),
         )  # fmt: skip
         return self
@@ -78,6 +86,7 @@ def numbers_for(case: Case, walk: CompiledPass, rows: int) -> Numbers:
     return numbers
 
 
+OTHERS = ("adabound", "schedulefreesgd", "schedulefreeadamw")
 FEW = ("adamw", "adopt", "nadam")
 
 
@@ -160,21 +169,52 @@ def test_the_guard(apart: bool) -> None:
 
 
 def test_a_scaler_and_steps_that_the_host_does_not_know() -> None:
-    """The scale divides ``unscale``; ``extra`` is added to each row's step, or the first's where rows are shared."""
+    """The scale divides ``unscale``; the step's number is one more than the row's own count, or all rows' first."""
     case = Case("adamw", "float64")
     walk = case.walks["update"]
-    for apart, extra in ((True, (-1.0, -2.0, 0.0, -3.0)), (False, (-1.0,) * 4)):
+    taken = (4.0, 5.0, 9.0, 7.0)
+    for apart, each in ((True, 1), (False, 1), (False, 0)):
         numbers = numbers_of(case.made, walk, 4, 4)
-        numbers.put({"t": np.array([5.0, 7.0, 9.0, 11.0])})
-        call = Call(Between(walk.names, (), 1, apart, True), walk, numbers, extra=extra, scale=1024.0).run()
+        what = Between(walk.names, (), 1, apart, first=True, counted=True)
+        call = Call(what, walk, numbers, taken=taken, each=each, scale=1024.0).run()
         judge = numbers_of(case.made, walk, 4, 4)
-        judge.put({"t": np.array([5.0, 7.0, 9.0, 11.0]) + extra, "unscale": judge.column("unscale") / 1024.0})
-        assert_rows(call, judge, apart)
+        judge.put({"t": np.array(taken if each else taken[:1]) + 1.0, "unscale": judge.column("unscale") / 1024.0})
+        assert_rows(call, judge, (apart, each))
+
+
+@pytest.mark.parametrize("name", ["nadam", "prodigy", *(pytest.param(n, marks=pytest.mark.slow) for n in OTHERS)])
+def test_next_scalars(name: str) -> None:
+    """As the host works them out, of tensors with a gradient, unless the step is left out; for all, of the first."""
+    case = Case(name, "float64")
+    walk, scalars = case.walks["update"], parts(case.made, Scalar)
+    common = frozenset(each for each, of in scalars.items() if of.scope == "all")
+    switches = tuple(case.switches.items())
+    numbers, drawn = numbers_of(case.made, walk, 4, 4), np.random.default_rng(3).random((len(scalars), 4)) + 0.5
+    if common:
+        drawn[:] = drawn[:, :1]
+    if "beta2" in numbers.place:
+        numbers.put({"beta2": np.array([0.9, 0.99, 0.999, 0.5])})
+    taken = np.array([4.0, 5.0, 6.0, 7.0])
+    what = Between(walk.names, (), 1, False, True, False, True, (*scalars,), next_scalars(case.made, switches), common)
+    told = {**numbers.columns(), "t": taken + 1, **dict(zip(scalars, drawn, strict=True))}
+    expected = [np.broadcast_to(value, 4) for value in scalars_of(case.made, switches)(told)]
+    for found in (0.0, 1.0):
+        call = Call(what, walk, numbers, taken=[*taken], each=1, kept=drawn, grads=(8, 0, 8, 8), found=found).run()
+        for each, mine, theirs, before in zip(scalars, call.next.numpy(), expected, drawn, strict=True):
+            after = np.full(4, theirs[0]) if each in common else theirs
+            after = np.where([not found, False, not found, not found], after, before)
+            np.testing.assert_allclose(mine, after, rtol=1e-13, err_msg=each)
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("n_t +=", "n_t -="), ("= power(", "= maximum("), ("n_unscale / ", "n_unscale * "), ("stopped)", "0.0)")],
+    [
+        ("+ 1.0", "- 1.0"),
+        ("row * each", "row"),
+        ("= power(", "= maximum("),
+        ("n_unscale / ", "n_unscale * "),
+        ("stopped)", "0.0)"),
+    ],
 )
 def test_a_kernel_that_is_wrong_is_refused(old: str, new: str) -> None:
     right = between_kernel

@@ -31,12 +31,12 @@ def tensors(walk: CompiledPass) -> tuple[Tensor, ...]:
     return Tensor(block(walk) + 5), Tensor(131, 1), Tensor(0), Tensor(3), Tensor(9, absent=True)
 
 
-def take_all(case: Case, special: bool = False) -> None:
-    """Each pass, with coefficients as arguments and as rows; of special numbers, which are slow, as rows."""
+def take_all(case: Case, ways: tuple[int, ...] = (1, 2), special: bool = False) -> None:
+    """Each pass, with coefficients as arguments (1) and as rows (2)."""
     for name, walk in case.walks.items():
         if name.endswith("norm") and case.rule != "sgd":
             continue  # the same of every rule
-        for rows in (2,) if special else (1, 2):
+        for rows in ways:
             memory = Memory(tensors(walk), walk.dtypes).fill(7, special)
             try:
                 judge(walk, memory, numbers_of(case.made, walk, len(memory.tensors), rows), uniform=rows == 1)
@@ -47,8 +47,7 @@ def take_all(case: Case, special: bool = False) -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        Case("sgd", "bfloat16", "chain"), Case("adamw"), Case("lion", "float16 with float32"),
-        Case("lamb", "bfloat16 with float32"), Case("adan", "float64"),
+        Case("sgd", "bfloat16", "chain"), Case("adamw"),
     ],
     ids=lambda case: f"{case.rule} {case.types}",
 )  # fmt: skip
@@ -60,7 +59,7 @@ def test_some_rules(case: Case) -> None:
 @pytest.mark.parametrize("types", TYPES)
 def test_every_rule(types: str) -> None:
     for case in every_rule(types):
-        take_all(case)
+        take_all(case, (1,) if case.chain == "plain" else (2,))
 
 
 @pytest.mark.slow
@@ -69,7 +68,7 @@ def test_numbers_that_arithmetic_treats_in_a_way_of_its_own(types: str) -> None:
     """nan, infinities, denormal numbers, both zeros, and such as overflow."""
     for case in every_rule(types):
         if case.chain == "chain" and (types == "float32" or case.rule in ("adopt", "lion", "mars", "rprop")):
-            take_all(case, special=True)
+            take_all(case, (2,), special=True)
 
 
 SIZES = st.one_of(st.sampled_from((0, 1, 2, 127, 128, 129, 255, 256, 511, 512, 513, 1024, 1029)), st.integers(0, 700))
@@ -132,21 +131,20 @@ def _walk(walk: CompiledPass, memory: Memory, rows: Any, stop: float = 0.0, coun
     return sums
 
 
-@pytest.mark.parametrize("recorded", [0.0, 1.0])
-def test_a_step_that_is_left_out(recorded: float) -> None:
-    """Nothing is written, sums are 0, and the steps that were left out are noted of tensors that have a gradient."""
+def test_a_step_that_is_left_out() -> None:
+    """Nothing is written, sums are 0, and other steps are counted of tensors that have a gradient."""
     case = Case("adamw", "bfloat16")
     walk = case.walks["update"]
     memory = Memory((Tensor(block(walk) + 5), Tensor(3, absent=True), Tensor(2)), walk.dtypes).fill(2)
     before = memory.copy()
-    extra = torch.tensor([-1.0, 5.0, 0.0], dtype=torch.float64)
+    taken = torch.tensor([1.0, 5.0, 0.0], dtype=torch.float64)
     rows = torch.full((1, walk.width), 0.5)
-    _walk(walk, memory, (rows,), stop=1.0, counted=(extra, recorded))
+    _walk(walk, memory, (rows,), stop=1.0, counted=(taken,))
     for operand, values in memory.values.items():
         assert all(map(torch.equal, values, before.values[operand])), operand
-    assert extra.tolist() == [-2.0 + recorded, 5.0, -1.0 + recorded]
-    _walk(walk, memory, (rows,), counted=(extra, recorded))
-    assert extra.tolist() == [-2.0 + 2 * recorded, 5.0, -1.0 + 2 * recorded]
+    assert taken.tolist() == [1.0, 5.0, 0.0]
+    _walk(walk, memory, (rows,), counted=(taken,))
+    assert taken.tolist() == [2.0, 5.0, 1.0]
     assert not memory.values["w"][0].equal(before.values["w"][0])
     norm = Case("sgd").walks["norm"]
     summed = Memory((Tensor(5), Tensor(3, absent=True)), norm.dtypes).fill(2)
@@ -154,6 +152,7 @@ def test_a_step_that_is_left_out(recorded: float) -> None:
     assert _walk(norm, summed, ())[1].tolist() == [0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("real", ["float32", "float64"])
 def test_every_operation(real: str) -> None:
     """Of all pairs of numbers; what is not exact within 2 units in the last place, of the C library's."""

@@ -74,10 +74,14 @@ class Memory:
 
 
 def numbers_of(rule: type[Rule], walk: CompiledPass, tensors: int, rows: int = 1) -> Numbers:
-    """A step's numbers, as a rule's defaults are and with everything in the chain in force; rows differ."""
-    numbers = Numbers(walk.names, tensors)
-    numbers.lay(rows, np.arange(tensors) % rows)
-    numbers.put(dict.fromkeys(walk.names, 0.5))
+    """A step's numbers: see `fill`."""
+    return fill(Numbers(walk.names, tensors), rule, rows)
+
+
+def fill(numbers: Numbers, rule: type[Rule], rows: int = 1) -> Numbers:
+    """Numbers as a rule's defaults are and with everything in the chain in force; rows differ."""
+    numbers.lay(rows, np.arange(len(numbers.row_of)) % rows)
+    numbers.put(dict.fromkeys(numbers.names, 0.5))
     numbers.put({**chain.NUMBERS, **{name: of.default for name, of in hypers(rule).items()}})
     step = np.arange(1.0, rows + 1)
     given = {

@@ -155,7 +155,7 @@ class TestRandom:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("kernels")
-@settings(QUIET, max_examples=300)
+@settings(QUIET, max_examples=150)
 @given(st.one_of(tokens(), channels()))
 def test_many_random_cases(case: Case) -> None:
     check(case)

@@ -7,18 +7,24 @@ import pytest
 import torch
 
 import thalweg
-from thalweg.formula import Switch, compose
+from thalweg.formula import State, Switch, compose
 from thalweg.formula.rule import parts
 from thalweg.optim import OPTIMIZERS, Optimizer
 from thalweg.testing import Conformance
 from thalweg.testing.agreement import Agreement
+from thalweg.testing.bad_gradients import BadGradients
+from thalweg.testing.chain import Chain
+from thalweg.testing.contract import Contract
+from thalweg.testing.copies import Copies
+from thalweg.testing.memory import Memory
 from thalweg.testing.reference import Reference
 from thalweg.testing.subject import Subject, default_settings
-from thalweg.testing.text import Text
 from thalweg.wrappers import Cautious, Lookahead
 
 Settings = Sequence[Mapping[str, Any]]
-OTHERS = tuple(base for base in Conformance.__bases__ if base not in (Agreement, Reference, Text))
+# What is asked of every setting's arithmetic, and of every set of states.
+OTHERS = (Memory, Chain, BadGradients)
+OF_STATES = (Contract, Copies)
 
 # For each rule first the setting that gives it every state, then the others. A rule that is not here is tried with its
 # defaults and each switch flipped.
@@ -98,7 +104,14 @@ SETTINGS: dict[str, Settings] = {
     "muon": [
         {"products": "float32", "neuron_wise": True, "longer_side": True, "full_norm": True, "equilibrate": True},
         {"products": "float32", "gram": False, "coefficients": "keller", "floor": "floored", "scale": "original"},
-        {"products": "float32", "heavy_ball": True, "nesterov": False, "scale": "spectral", "weight_decay": 0.0},
+        {
+            "products": "float32",
+            "heavy_ball": True,
+            "nesterov": False,
+            "scale": "spectral",
+            "weight_decay": 0.0,
+            "lr": 0.05,
+        },
     ],
     "normuon": [
         {"products": "float32"},
@@ -110,6 +123,23 @@ SETTINGS: dict[str, Settings] = {
 
 def settings_of(name: str) -> Settings:
     return SETTINGS.get(name) or default_settings(OPTIMIZERS[name].rule)
+
+
+def keeping_others(made: type[Optimizer], first: Mapping[str, Any], settings: Settings) -> Settings:
+    """Of these settings those with which a rule keeps other states than with any before."""
+
+    def kept(arguments: Mapping[str, Any]) -> frozenset[str]:
+        values = Subject(made, arguments).values()
+        return frozenset(
+            name for name, state in parts(made.rule, State).items() if state.when is None or values.get(state.when, 1)
+        )
+
+    seen, found = {kept(first)}, []
+    for each in settings:
+        if kept(each) not in seen:
+            found.append(each)
+            seen.add(kept(each))
+    return found
 
 
 # torch keeps the product of NAdam's schedule in float32.
@@ -169,13 +199,15 @@ for _name, _made in OPTIMIZERS.items():
         _common |= ANY
     _about: dict[str, Any] = {**_common, "settings": [_first]}
     globals()[f"Test{_made.__name__}"] = type(f"Test{_made.__name__}", (Conformance,), _about)
-    if _others:
-        # The numbers of every other setting each time, its other properties in the slow tests.
-        _about = {**_common, "settings": _others}
-        _grid = f"Test{_made.__name__}Numbers"
-        globals()[_grid] = type(_grid, (Agreement, Reference), {**_about, "steps": 200})
-        _grid = f"Test{_made.__name__}Others"
-        globals()[_grid] = type(_grid, OTHERS, {**_about, "pytestmark": pytest.mark.slow})
+    # The numbers of every other setting each time, its other properties in the slow tests.
+    for _what, _bases, _settings, _marks in (
+        ("Numbers", (Agreement, Reference), _others, []),
+        ("Others", OTHERS, _others, [pytest.mark.slow]),
+        ("States", OF_STATES, keeping_others(_made, _first, _others), [pytest.mark.slow]),
+    ):
+        if _settings:
+            _grid = f"Test{_made.__name__}{_what}"
+            globals()[_grid] = type(_grid, _bases, {**_common, "settings": _settings, "pytestmark": _marks})
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

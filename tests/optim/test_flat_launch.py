@@ -123,6 +123,8 @@ for _name in BY_WEIGHT:
 
     if _name == "prodigy":  # as in test_conformance.py
         _Flat.tolerance = {**Suite.tolerance, torch.float32: 1e-4}
+    if _name not in FEW:
+        _Flat.pytestmark = [*_Flat.pytestmark, pytest.mark.slow]
     globals()[f"Test{OPTIMIZERS[_name].__name__}"] = type(f"Test{OPTIMIZERS[_name].__name__}", (_Flat,), {})
 del _Flat
 
@@ -147,6 +149,9 @@ def refused(*_arguments: Any) -> None:
     raise AssertionError("this would wait for the device")
 
 
+MANY = 500  # tensors; a plan for them takes a quarter of a second
+
+
 def counted(make: Made, tensors: int, waits: bool = False, **options: Any) -> Counter[str]:
     """The operations of a step of so many tensors, whose numbers differ, and of which one has no gradient.
 
@@ -156,12 +161,14 @@ def counted(make: Made, tensors: int, waits: bool = False, **options: Any) -> Co
     params = [torch.nn.Parameter(torch.randn(12, dtype=types[i % 4])) for i in range(tensors)]
     made = make([{"params": params[::2], "lr": 0.02}, {"params": params[1::2]}], **options)
     for step in range(3):
+        if step:
+            made.step()
         for i, p in enumerate(params):
             p.grad = None if i == step else torch.randn_like(p)
-        with Counting() as mode, pytest.MonkeyPatch.context() as patch:
-            for name in WAITS if step == 2 and not waits else ():
-                patch.setattr(torch.Tensor, name, refused)
-            made.step()
+    with Counting() as mode, pytest.MonkeyPatch.context() as patch:
+        for name in () if waits else WAITS:
+            patch.setattr(torch.Tensor, name, refused)
+        made.step()
     assert kinds(made) == ["FlatLaunch"] * 2  # one of them in float64
     return mode.counted
 
@@ -169,13 +176,14 @@ def counted(make: Made, tensors: int, waits: bool = False, **options: Any) -> Co
 def test_nothing_is_done_by_tensor_and_nothing_waits() -> None:
     waits = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal.default")
     clipped = {"clip_norm": 1.0}
-    for make, options in [
-        (thalweg.SGD, {}), (thalweg.AdamW, {}), (thalweg.AdamW, {**clipped, "clip_value": 0.1, "clear": True}),
-        (thalweg.AdamW, {**clipped, "clip_scope": "tensor"}), (thalweg.LAMB, {**clipped, "ema": 0.9}),
-        (thalweg.NAdam, clipped), (thalweg.wrap(thalweg.LAMB, WRAPPERS["cautious"]), {}),
+    for make, options, tensors in [
+        (thalweg.SGD, {}, 50), (thalweg.AdamW, {**clipped, "clip_value": 0.1, "clear": True}, MANY),
+        (thalweg.AdamW, {}, 50), (thalweg.AdamW, {**clipped, "clip_scope": "tensor"}, 50),
+        (thalweg.LAMB, {**clipped, "ema": 0.9}, MANY), (thalweg.NAdam, clipped, 50),
+        (thalweg.wrap(thalweg.LAMB, WRAPPERS["cautious"]), {}, 50),
     ]:  # fmt: skip
         with case(f"{make.__name__} {options}"):
-            few, many = counted(make, 12, **options), counted(make, 100, **options)
+            few, many = counted(make, 10, **options), counted(make, tensors, **options)
             assert few == many
             assert not [name for name in many for wait in waits if wait in name]
 
@@ -196,7 +204,7 @@ def test_rules_of_rows_and_columns_do_not_wait(make: Made) -> None:
 
 def test_scalars_of_sums_wait_once() -> None:
     """Prodigy's d is a number of the host."""
-    few, many = counted(thalweg.Prodigy, 12, True), counted(thalweg.Prodigy, 100, True)
+    few, many = counted(thalweg.Prodigy, 10, True), counted(thalweg.Prodigy, MANY, True)
     assert few == many
 
 

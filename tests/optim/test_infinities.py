@@ -97,7 +97,7 @@ def test_infinite_weights_stay_where_they_are(name: str) -> None:
         if decay.get("weight_decay") and (decay.get("decay") == "l2" or name.startswith("schedulefree")):
             continue
         for dtype in DTYPES:
-            for chain in CHAINS:
+            for chain in CHAINS if dtype is torch.float32 else CHAINS[:1]:
                 for p in layouts(WEIGHTS, dtype):
                     made = made_by([p], lr=0.01, **decay, **chain)
                     train(made)

@@ -164,6 +164,32 @@ def test_the_states_of_another_optimizer_are_refused(made: Any, other: Any, mess
     assert fresh.param_groups[0].keys() == other(twin.parameters(), lr=0.1).param_groups[0].keys()
 
 
+@pytest.mark.parametrize(
+    ("made", "other", "message"),
+    [
+        (thalweg.AdamW, thalweg.Adafactor, "is of AdamW: its eps is 1e-08, and that of Adafactor is 2 numbers"),
+        (torch.optim.AdamW, thalweg.Adafactor, "is of another optimizer: its eps is 1e-08"),
+        (thalweg.Adafactor, thalweg.AdamW, r"its eps is \(None, 0.001\), and that of AdamW is 1 number\. Load it into"),
+        (thalweg.Adafactor, thalweg.CAME, "that of CAME is 2 numbers"),
+        (thalweg.AdamW, thalweg.Adan, "its betas is .*, and that of Adan is 3 numbers"),
+        (
+            thalweg.Adan,
+            thalweg.AdamW,
+            "that of AdamW is 2 numbers. Load it into an optimizer of the rule that it is of",
+        ),
+    ],
+)
+def test_numbers_of_another_form_are_refused(made: Any, other: Any, message: str) -> None:
+    """Some of a rule's arguments are several numbers, and another's of the same name one, or more."""
+    model, twin = network(), network()
+    begun = made(model.parameters())
+    train(model, begun)
+    fresh = other(twin.parameters())
+    with pytest.raises(ValueError, match=message):
+        fresh.load_state_dict(through_a_file(begun.state_dict()))
+    assert not fresh.state
+
+
 class TestOfAnotherRule:
     """A checkpoint says the rule that has made it: by its key alone a state may be another average or sum."""
 
@@ -183,8 +209,9 @@ class TestOfAnotherRule:
         p, saved = self.saved(before, **({"momentum": 0.9} if before is thalweg.SGD else {}))
         fresh = after([p], lr=0.1, **({"momentum": 0.9} if after is thalweg.SGD else {}))
         message = f"is {before.__name__}'s, and {after.__name__} goes on with 'momentum_buffer' from there"
-        with pytest.warns(UserWarning, match=message):
+        with pytest.warns(UserWarning, match=message) as found:
             fresh.load_state_dict(saved)
+        assert found[0].filename == __file__
         assert torch.equal(fresh.state[p]["momentum_buffer"], saved["state"][0]["momentum_buffer"])
         assert "rule" not in fresh.param_groups[0]
         for group in saved["param_groups"]:  # whoever knows better says so
@@ -221,6 +248,29 @@ class TestOfAnotherRule:
         again.load_state_dict(through_a_file(theirs.state_dict()))
         again.step()
         assert again.state[p]["step"] == (2 if name in ("SGD", "Muon") else 3)  # those of torch count none
+
+    def test_what_torchs_class_has_gone_on_with_is_torchs(self) -> None:
+        """It keeps what it has loaded of a group, also whose it was before."""
+        p, saved = self.saved(thalweg.Adam)
+        theirs = torch.optim.AdamW([p], lr=0.1)
+        theirs.load_state_dict(saved)
+        assert theirs.param_groups[0]["rule"] == "Adam"
+        p.grad = torch.ones(4, 3)
+        theirs.step()
+        # An optimizer of two rules would refuse a group that another one had updated.
+        q = torch.nn.Parameter(torch.ones(4, 3))
+        fresh = thalweg.AdamW([{"params": [p]}, {"params": [q], "rule": "SGD"}])
+        both = theirs.state_dict()
+        both["param_groups"].append({**fresh.state_dict()["param_groups"][1], "params": [1]})
+        fresh.load_state_dict(both)
+        assert fresh.state[p]["step"] == 2
+        # Nor is there a word of a rule that has not saved it: momentum_buffer of SGD is not LARS's, whose it was once.
+        p, saved = self.saved(thalweg.LARS)
+        theirs = torch.optim.SGD([p], lr=0.1, momentum=0.9)
+        theirs.load_state_dict(saved)
+        ours = thalweg.SGD([p], lr=0.1, momentum=0.9)
+        ours.load_state_dict(theirs.state_dict())
+        assert torch.equal(ours.state[p]["momentum_buffer"], saved["state"][0]["momentum_buffer"])
 
 
 def test_renamed_states_are_refused() -> None:

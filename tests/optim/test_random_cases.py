@@ -265,7 +265,7 @@ calmly = settings(deadline=None, derandomize=True, suppress_health_check=[Health
 
 
 @given(case())
-@settings(calmly, max_examples=120)
+@settings(calmly, max_examples=80)
 def test_some(of: Case) -> None:
     run(of)
 
@@ -281,6 +281,6 @@ def test_some_without_kernels(of: Case) -> None:
 
 @pytest.mark.slow
 @given(case())
-@settings(calmly, max_examples=500)
+@settings(calmly, max_examples=250)
 def test_many(of: Case) -> None:
     run(of)

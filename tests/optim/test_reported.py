@@ -264,12 +264,13 @@ class TestNumbersInOtherClothes:
         theirs = torch.optim.AdamW([p], lr=0.25)
         assert thalweg.AdamW(theirs.param_groups).param_groups[0]["lr"] == 0.25
         for key, why in (
-            ("capturable", "CUDA graph"),
             ("differentiable", "part of a graph"),
             ("fused", "fused already"),
         ):
             with pytest.raises(TypeError, match=f"takes no {key}=True: .*{why}"):
                 thalweg.AdamW([p], **{key: True})
+        with pytest.raises(TypeError, match="'capturable' belongs to the optimizer as a whole"):
+            thalweg.AdamW([{"params": [p], "capturable": True}])
 
 
 class TestTorchsArguments:
@@ -494,8 +495,8 @@ def test_print_shows_what_belongs_to_the_whole_optimizer() -> None:
     torchs = str(torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))])).splitlines()
     assert shown[:2] == torchs[:2]
     assert shown[shown.index("All Groups") :] == [
-        "All Groups", "    amp_fused: False", "    clear: True", "    clip_eps: 1e-06", "    clip_norm: 2.0",
-        "    clip_scope: all", "    nonfinite: skip", ")",
+        "All Groups", "    amp_fused: False", "    capturable: False", "    clear: True", "    clip_eps: 1e-06",
+        "    clip_norm: 2.0", "    clip_scope: all", "    nonfinite: skip", ")",
     ]  # fmt: skip
 
 

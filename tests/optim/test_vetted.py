@@ -148,6 +148,7 @@ def test_what_could_not_be_checked_is_not_remembered(tmp_path: Path, before: str
     assert "NameError" in said[0]
 
 
+@pytest.mark.slow
 def test_what_lies_about_is_not_taken_for_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('mine')")
     monkeypatch.chdir(tmp_path)

@@ -34,9 +34,9 @@ def test_a_member_trains_as_by_a_plain_loop_of_torch(name):
     ],
 )
 def test_the_bits_do_not_depend_on_the_neighbours(name, dtype):
-    largest = in_stack(MODELS[name], "adamw", ADAMW, range(64), steps=2, dtype=dtype)
-    shuffled = torch.randperm(64, generator=torch.Generator().manual_seed(5)).tolist()
-    for seeds in ([5], [63, 5, 1, 2, 0, 7, 9], shuffled):
+    largest = in_stack(MODELS[name], "adamw", ADAMW, range(33), steps=2, dtype=dtype)
+    shuffled = torch.randperm(33, generator=torch.Generator().manual_seed(5)).tolist()
+    for seeds in ([5], [32, 5, 1, 2, 0, 7, 9], shuffled):
         stack = in_stack(MODELS[name], "adamw", ADAMW, seeds, steps=2, dtype=dtype)
         for model, seed in zip(stack.members, seeds, strict=True):
             assert same_bits(model, largest.members[seed]), (len(seeds), seed)

@@ -150,7 +150,7 @@ def begun(file: Path, *words: str) -> subprocess.Popen[bytes]:
 
 def killed(process: subprocess.Popen[bytes], store: Path, tasks: int) -> set[tuple[str, str, str]]:
     """Kill it as soon as so many tasks have a result. What there was then."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while len({task for *_, task in rows(store)}) < tasks:
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -186,12 +186,11 @@ def test_the_study_goes_on_after_a_kill_and_is_answered(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_long_study_starts_and_goes_on_after_a_kill(folder: Path) -> None:
-    """With one training of one rule, and less of a transformer; until each of its tasks has a result."""
+def test_each_task_of_the_long_study_gives_a_result(folder: Path) -> None:
+    """With one training of one rule, and less of a transformer. It goes on after a kill as the short one does."""
     file, store, asked = folder / "long.toml", folder / "study.sqlite", ("-r", "adam", "--trials", "1", "--seeds", "2")
     file.write_text(file.read_text().replace("char-transformer", "char-transformer:layers=1:batch=4"))
-    kept = killed(begun(file, *asked), store, 1)
-    assert kept < killed(begun(file, *asked), store, 8)
+    assert len({task for *_, task in killed(begun(file, *asked), store, 8)}) == 8
 
 
 def test_the_files_ask_for_what_they_say() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from thalweg.formula import State, torch_reader, triton_kernel
+from thalweg.formula import State, torch_reader
 from thalweg.formula.compose import usual_switches
 from thalweg.formula.kernel import passes
 from thalweg.formula.rule import parts
@@ -171,9 +171,8 @@ def gpus() -> dict[str, Any]:
 
 def _card(index: int) -> dict[str, Any]:
     where = torch.device("cuda", index)
-    problem = cuda.problem(where) if triton_kernel.installed() else "Triton, which compiles them, is not installed"
     capability = ".".join(map(str, torch.cuda.get_device_capability(where)))
-    return {"name": torch.cuda.get_device_name(where), "capability": capability, "problem": problem}
+    return {"name": torch.cuda.get_device_name(where), "capability": capability, "problem": cuda.problem(where)}
 
 
 def cache() -> dict[str, Any]:

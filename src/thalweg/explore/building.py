@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from html import escape
 from importlib.resources import files
 from itertools import product
 from string import Template
@@ -11,16 +12,17 @@ from typing import Any
 from thalweg import __version__
 from thalweg.claims.outcome import Outcome
 from thalweg.formula import Rule
-from thalweg.formula.compose import tested, usual_switches
+from thalweg.formula.compose import tested
 from thalweg.formula.javascript import form
 from thalweg.formula.rule import hypers, inner
 from thalweg.rules import CATALOGUE
 from thalweg.view.palette import COLOURS
 
 from . import claims
-from .figure import Control, Figure, Form
+from .figure import Control, Derivation, Figure, Form, Words
 from .figures import figures
-from .formulas import shown_formulas
+from .formulas import FRENCH, shown_formulas, typeset_forms
+from .letters import exchanged
 from .norm_formulas import FUNCTIONS as NORM_FUNCTIONS
 from .surfaces import SURFACES
 from .words import SECTIONS, WORDS
@@ -39,6 +41,10 @@ SCRIPTS = (
     "controls",
     "export",
     "python",
+    "telling",
+    "playing",
+    "overview",
+    "presenting",
     "app",
 )
 CLAIMS_SCRIPTS = ("words", "contours", "axes", "panel", "claims")
@@ -84,6 +90,7 @@ def script(figures: tuple[Figure, ...]) -> str:
             if any(each.section == section for each in figures)
         ],
         "FIGURES": [_figure(each) for each in figures],
+        "FORMULA_WORDS": {word: {"en": word, "fr": french} for word, french in FRENCH.items()},
         "CLAIMS": claims.FILE,
     }
     lines = [f"const {name} = {_json(value)};" for name, value in data.items()]
@@ -110,10 +117,27 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "see": figure.see._asdict(),
         "controls": [_control(each) for each in figure.controls],
         "formulas": shown_formulas(figure),
+        "letters": exchanged(typeset_forms(figure)),
         "data": figure.data,
         "words": {name: words._asdict() for name, words in figure.words.items()},
         "claims": claims.links(figure.name),
+        "question": _said(figure.question),
+        "answer": _said(figure.answer),
+        "thread": _said(figure.thread),
+        "derivation": _derivation(figure.derivation),
     }
+
+
+def _said(words: Words | None) -> dict[str, str] | None:
+    return words._asdict() if words else None
+
+
+def _derivation(derivation: Derivation | None) -> dict[str, Any] | None:
+    """Its title in each language, and its steps, HTML in each language."""
+    if derivation is None:
+        return None
+    steps = [Words(*(f"<p>{escape(said)}</p>{mathml}" for said in words)) for words, mathml in derivation.steps]
+    return {**derivation.title._asdict(), "steps": [each._asdict() for each in steps]}
 
 
 def _control(control: Control) -> dict[str, Any]:
@@ -144,7 +168,7 @@ def _made(form_: Form) -> Iterator[tuple[str, str]]:
     """The rule's JavaScript with each of the tested hyperparameters 0 and not 0."""
     rule, names = form_.rule, tested(form_.rule)
     for on in product((False, True), repeat=len(names)):
-        switches = {**usual_switches(rule), **form_.switches, **dict(zip(names, on, strict=True))}
+        switches = {**form_.switches, **dict(zip(names, on, strict=True))}
         yield "".join("01"[each] for each in on), form(rule, switches, form_.decay)
 
 

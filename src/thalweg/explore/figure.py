@@ -88,6 +88,14 @@ class Form:
 
 
 @dataclass(frozen=True)
+class Derivation:
+    """How one comes to what the figure shows, in a few steps: a sentence each, and its formula as MathML, or ""."""
+
+    title: Words
+    steps: tuple[tuple[Words, str], ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     """One figure.
 
@@ -99,6 +107,8 @@ class Figure:
     ``data``      anything else its script needs, as JSON; ``functions`` likewise, as JavaScript of the library's own
                   formulas (`thalweg.formula.javascript.function`).
     ``words``     what its script writes into the figure.
+    ``question``  something to find out with the figure's own controls, and its ``answer``, with the number.
+    ``thread``    a sentence that leads here from the figure before; the first has none.
     """
 
     name: str
@@ -113,6 +123,26 @@ class Figure:
     data: Mapping[str, Any] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, Words] = field(default_factory=dict)
+    question: Words | None = None
+    answer: Words | None = None
+    thread: Words | None = None
+    derivation: Derivation | None = None
+
+
+# As the papers spell them; otherwise a rule is called as its class.
+_SPELT = {"Adagrad": "AdaGrad", "RMSprop": "RMSProp"}
+
+
+def spelt(text: str) -> str:
+    """A text in which rules are called as everywhere on the page."""
+    for name, theirs in _SPELT.items():
+        text = text.replace(name, theirs)
+    return text
+
+
+def title(rule: type[Rule]) -> Words:
+    """A rule's name for readers."""
+    return Words(spelt(rule.__name__), spelt(rule.__name__))
 
 
 def rate(name: str, low: float, high: float, start: float, of: Words | None = None) -> Slider:

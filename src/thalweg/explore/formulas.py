@@ -1,14 +1,17 @@
 """The formulas beside a figure, typeset."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from thalweg.formula.rule import decay_kind, hypers
 from thalweg.formula.text import usual_story
 from thalweg.formula.typeset import WORDS, mathml_of
 
-from .figure import Figure, Form, Words
+from . import letters
+from .figure import Figure, Form
 
+# What stands around a word that is to be said in the page's language.
+MARKS = ("⟦", "⟧")
 # In French, what the typeset formulas say in words.
 FRENCH = {
     "once a step": "une fois par pas",
@@ -29,15 +32,26 @@ FRENCH = {
 
 
 def shown_formulas(figure: Figure) -> list[dict[str, Any]]:
-    """Title and MathML of each, in the page's languages: the rules', then the figure's own."""
-    labels = [form.label for form in figure.forms] if figure.shown is None else figure.shown
+    """Title and MathML of each: the rules', then the figure's own.
+
+    The rules' stand in the page's letters and, if it has others, in the ``lecture``'s. What they say in words is in
+    `MARKS`, for the page to say in its language.
+    """
     set_here = {control.name for control in figure.controls}
-    rules = [(form.title, _typeset(form, set_here)) for form in figure.forms if form.label in labels]
-    own = [(title, Words(mathml, mathml)) for title, mathml in figure.formulas]
-    return [{"title": title._asdict(), "mathml": mathml._asdict()} for title, mathml in (*rules, *own)]
+    rules = []
+    for form in typeset_forms(figure):
+        own, lectures = (_typeset(form, set_here, of(form)) for of in (letters.page, letters.lecture))
+        other = {} if lectures == own else {"lecture": lectures}
+        rules.append({"title": form.title._asdict(), "mathml": own, **other})
+    return [*rules, *({"title": title._asdict(), "mathml": mathml} for title, mathml in figure.formulas)]
 
 
-def _typeset(form: Form, set_here: Collection[str]) -> Words:
+def typeset_forms(figure: Figure) -> list[Form]:
+    """The rules whose formulas stand beside a figure."""
+    return [form for form in figure.forms if figure.shown is None or form.label in figure.shown]
+
+
+def _typeset(form: Form, set_here: Collection[str], printed: Mapping[str, str]) -> str:
     kind = form.decay or decay_kind(form.rule)
     # Decay that is 0 unless somebody sets it is left out, as in the papers.
     given = hypers(form.rule).get("weight_decay")
@@ -52,4 +66,4 @@ def _typeset(form: Form, set_here: Collection[str]) -> Words:
         clip_norm=form.clip == "norm",
         fixed={name: 0.0 for name in unused if hypers(form.rule)[name].default == 0 and name != "weight_decay"},
     )
-    return Words(mathml_of(told), mathml_of(told, {word: FRENCH[word] for word in WORDS}))
+    return mathml_of(told, {word: "".join((MARKS[0], word, MARKS[1])) for word in WORDS}, printed)

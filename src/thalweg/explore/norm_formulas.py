@@ -32,12 +32,12 @@ def shown(*norms: str) -> tuple[tuple[Words, str], ...]:
 
 
 def typeset(norm: str) -> str:
-    """A norm as MathML: "batch", "layer" or "rms". The line has m numbers."""
-    x, mu, sigma, m = (number(name) for name in ("x", "mu", "sigma", "m"))
+    """A norm as MathML: "batch", "layer" or "rms". The line has n numbers."""
+    x, mu, sigma, n = (number(name) for name in ("x", "mu", "sigma", "n"))
     each, mean = number("x_j"), 0.0 if norm == "rms" else mu
     squares = simplified(squared(each, mean), {})
-    lines = [] if norm == "rms" else [Line("mu", _total(each) / m)]
-    lines.append(Line("sigma", sqrt(_total(squares) / m)))
+    lines = [] if norm == "rms" else [Line("mu", _total(each) / n)]
+    lines.append(Line("sigma", sqrt(_total(squares) / n)))
     factor = scale(sigma**2, number("eps"))
     lines.append(Line("z", x * factor if norm == "rms" else normalised(x, mean, factor)))
     lines.append(Line("y", output(number("z"), number("gamma"), None if norm == "rms" else number("beta"))))

@@ -13,7 +13,7 @@ from itertools import count
 from math import copysign, isfinite, isnan
 
 from . import chain, compose
-from .declare import Scalar
+from .declare import Scalar, Shaped
 from .declared import DECAYS
 from .derivative import simple, simplified
 from .expression import COMPARISONS, LEAVES, Expression, apply, constant, leaves, number, rebuilt, weight
@@ -31,6 +31,8 @@ _RESERVED = (
 _WORDS = frozenset(_RESERVED.split())
 # What the state of a training is made of, beside the states of the rule.
 _KEPT = ("t", "w", "d", "scalars", "__proto__")
+# The epsilon of float64.
+_PRECISION = 2.0**-52
 
 # What binds stronger has a larger number; a name or a call is in one piece.
 _BINDS = {"where": 1, **dict.fromkeys(COMPARISONS, 2), "+": 3, "-": 3, "*": 4, "/": 4, "neg": 5, "**": 6}
@@ -51,19 +53,22 @@ def form(rule: type[Rule], switches: Mapping[str, bool] | None = None, decay: st
                   those that are left out are as under the rule's defaults.
     ``decay``     the kind of weight decay, see `Decay`; the rule's own, unless given.
 
-    Raises ValueError for switches and kinds of decay that the rule does not have, and for a rule that sees rows,
-    columns or whole matrices: here weights are a list.
+    The weights are one vector, of float64: what a rule does otherwise with matrices is left out.
+
+    Raises ValueError for switches and kinds of decay that the rule does not have, and for a rule that sees whole
+    matrices, or rows and columns even of a vector.
     """
-    if by_lines(rule) or of_matrices(rule):
-        seen = "whole matrices" if of_matrices(rule) else "rows and columns"
-        raise ValueError(f"{rule.__name__} sees {seen}: it cannot be written for points in a plane")
-    usual, own = compose.usual_switches(rule), decay_kind(rule)
+    if of_matrices(rule):
+        raise ValueError(f"{rule.__name__} sees whole matrices: it cannot be written for points in a plane")
+    usual, own = {**compose.usual_switches(rule), **_of_vectors(rule)}, decay_kind(rule)
     if unknown := [name for name in switches or () if name not in usual]:
         raise ValueError(f"{rule.__name__} has no switch {unknown[0]!r}; it has: {', '.join(usual) or 'none'}")
     kinds = (own,) if own in ("own", "none") else tuple(kind for kind in DECAYS if kind != "own")
     if (kind := own if decay is None else decay) not in kinds:
         raise ValueError(f"the decay of {rule.__name__} is one of {', '.join(kinds)}, not {kind!r}")
     resolved = {**usual, **(switches or {})}
+    if by_lines(rule) and compose.program(rule, resolved).by_lines:
+        raise ValueError(f"{rule.__name__} sees rows and columns: it cannot be written for points in a plane")
     functions = (_begin(rule, resolved), _step(rule, resolved, kind), _evaluate(rule, resolved))
     return "\n".join(["{", *_indented(",\n".join("\n".join(lines) for lines in functions).split("\n")), "}"])
 
@@ -89,6 +94,11 @@ def function(parameters: Sequence[str], values: Sequence[Expression]) -> str:
 # -- the three functions of a rule
 
 
+def _of_vectors(rule: type[Rule]) -> dict[str, bool]:
+    """The switches that a shape decides, as they are for a vector."""
+    return {name: switch.holds(1) for name, switch in parts(rule, Shaped).items()}
+
+
 def _begin(rule: type[Rule], switches: Mapping[str, bool]) -> list[str]:
     def first(start: str | float) -> str:
         return f"n.{start}" if isinstance(start, str) else _literal(start)
@@ -112,11 +122,12 @@ def _step(rule: type[Rule], switches: Mapping[str, bool], kind: str) -> list[str
     # The clips come before: to the passes, the gradient is what they leave.
     known = {number(name): constant(value) for name, value in chain.NUMBERS.items()}
     known |= {number(name): value for name, value in terms.items()}
+    known |= {number("rows"): constant(1.0), number("precision"): constant(_PRECISION)}
     if kind == "l2":  # what is 0 at run time takes no share of an infinite weight
         share = apply("where", apply(">", terms["l2"], 0.0), apply("*", terms["l2"], weight("w")), 0.0)
         known[apply("*", number("l2"), weight("w"))] = share
     writes, scalars = (_all_plain(of, known) for of in (traced.update.writes, traced.scalars))
-    totals = [_all_plain(walk.totals, known) for walk in traced.sums]
+    totals = [_all_plain(walk.totals, known) for walk in traced.sums if walk.totals]
     scalars = {name: value for name, value in scalars.items() if value != number(name)}
 
     it = _Names(rule)
@@ -227,6 +238,8 @@ class _Names:
             return f"{self.gradient if name == 'g' else self.array(name)}[{self.i}]"
         if name == "t":
             return f"{self.s}.t"
+        if name == "columns":
+            return f"{self.s}.w.length"
         return f"{self.s}.scalars.{name}" if name in parts(self.rule, Scalar) else self.variables[name]
 
     def numbers(self, asked: Iterable[Expression]) -> list[str]:

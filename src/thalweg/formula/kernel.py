@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .between import Part
 from .compose import Pass, asked_by_matrix, number_names, program
 from .declare import Due
-from .expression import leaves
+from .expression import Expression, leaves
 from .host import host_function
 from .llvm import (
     ADDRESSES,
@@ -58,9 +58,11 @@ class CompiledPass:
     """Coefficients in a row."""
     assembly: str
     kernel: Kernel | None = None
-    """What it computes, for other readers; None of walks along lines."""
+    """What it computes, for other readers; of walks along lines (`line_kernel.CompiledLines`) their coefficients."""
     dtypes: Mapping[str, str] = field(default_factory=dict)
     """The operands' element types in memory."""
+    extents: Mapping[str, str] = field(default_factory=dict)
+    """Of a program by line: what there is one of, of operands and of totals by line."""
 
     @cached_property
     def machine(self) -> "MachineCode":
@@ -146,11 +148,17 @@ def passes(rule: type[Rule], switches: tuple[tuple[str, Any], ...], dtypes: tupl
 
 
 @once
+def next_scalars(rule: type[Rule], switches: tuple[tuple[str, Any], ...]) -> tuple[Expression, ...]:
+    """The next values of the rule's scalars, in their declared order."""
+    return tuple(program(rule, dict(switches)).scalars.values())
+
+
+@once
 def scalars_of(
     rule: type[Rule], switches: tuple[tuple[str, Any], ...]
 ) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    """From a step's numbers to the next values of the rule's scalars, in their declared order."""
-    return host_function(tuple(program(rule, dict(switches)).scalars.values()))
+    """From a step's numbers to `next_scalars`."""
+    return host_function(next_scalars(rule, switches))
 
 
 @once

@@ -9,8 +9,24 @@ from .kernel import CompiledPass, compiled
 from .line_code import lines_code, weights_code
 from .lines import Stage, placed
 from .llvm import compute_type
-from .lower import lower
+from .lower import Kernel, lower
 from .rule import Rule, once, parts
+
+
+@dataclass(frozen=True, eq=False)
+class LineWalk:
+    """One walk along lines: what it computes, the names of its totals, which are means, and along what it goes."""
+
+    kernel: Kernel
+    totals: tuple[str, ...]
+    along: str
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledLines(CompiledPass):
+    """Walks along lines, one after the other in each matrix; their coefficients are one row, in the same order."""
+
+    walks: tuple[LineWalk, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +36,7 @@ class CompiledStage:
     ``joined``  the totals by column that the walks join, in order; ``by_column`` those that the pass adds up.
     """
 
-    lines: CompiledPass | None
+    lines: CompiledLines | None
     weights: CompiledPass | None
     joined: tuple[str, ...]
     by_column: tuple[str, ...]
@@ -87,16 +103,24 @@ class _Writer:
             # What is added up by line is written too.
             own = tuple(dict.fromkeys((*kernel.operands, *(n for n in totals if self.extents.get(n) == "row"))))
             text = weights_code(replace(kernel, operands=own), totals, self.extents, self.dtypes, self.real, self.names)
-            weights = CompiledPass(own, totals, self.real, self.names, len(kernel.coefficients), text)
+            width = len(kernel.coefficients)
+            weights = CompiledPass(own, totals, self.real, self.names, width, text, kernel, *self.of(own, totals))
             self.left = tuple(n for n in totals if self.extents.get(n) == "column")
         return CompiledStage(lines, weights, joined, self.left)
 
-    def along(self, stage: Stage, joined: tuple[str, ...]) -> CompiledPass:
+    def along(self, stage: Stage, joined: tuple[str, ...]) -> CompiledLines:
         from .machine import PLAIN  # where there is no compiler nothing gets here
 
-        walks = [(lower(walk), tuple(walk.totals), walk.along) for walk in stage.lines]
-        every = (name for kernel, totals, _ in walks for name in (*kernel.operands, *totals))
+        walks = tuple(LineWalk(lower(walk), tuple(walk.totals), walk.along) for walk in stage.lines)
+        every = (name for walk in walks for name in (*walk.kernel.operands, *walk.totals))
         operands = tuple(dict.fromkeys(("g", *joined, *every)))
-        text = PLAIN + lines_code(walks, joined, operands, self.extents, self.dtypes, self.names)
-        width = sum(len(kernel.coefficients) for kernel, _, _ in walks)
-        return CompiledPass(operands, (), "float64", self.names, width, text)
+        asked = [(walk.kernel, walk.totals, walk.along) for walk in walks]
+        text = PLAIN + lines_code(asked, joined, operands, self.extents, self.dtypes, self.names)
+        coefficients = tuple(e for walk in walks for e in walk.kernel.coefficients)
+        row, own = Kernel(operands, (), (), coefficients), self.of(operands, ())
+        return CompiledLines(operands, (), "float64", self.names, len(coefficients), text, row, *own, walks)
+
+    def of(self, operands: tuple[str, ...], totals: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+        """The element types of operands, and the extents of these and of totals by line."""
+        named = {name: self.extents[name] for name in (*operands, *totals) if name in self.extents}
+        return {name: self.dtypes[name] for name in operands}, named

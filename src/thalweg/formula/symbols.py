@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
@@ -46,8 +47,11 @@ def symbol(name: str) -> Symbol:
     return Symbol(USUAL.get(first) or GREEK.get(first, first), accent, tuple(below))
 
 
-def symbols(names: Iterable[str]) -> Mapping[str, Symbol]:
-    """What several names are printed as; those that would look alike are written out."""
-    found = {name: symbol(name) for name in names}
+def symbols(names: Iterable[str], letters: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, Symbol]:
+    """What several names are printed as; those that would look alike are written out.
+
+    ``letters``  what to print for some of them instead.
+    """
+    found = {name: Symbol(letters[name]) if name in letters else symbol(name) for name in names}
     alike = Counter(found.values())
     return {name: each if alike[each] == 1 else Symbol(name) for name, each in found.items()}

@@ -6,12 +6,16 @@ number mostly, are exp2(t log2 b). Nothing waits for the device.
 
     numbers     float64 (rows, names): a step's numbers as the host knows them, a copy of `Numbers.values`
     first_tile  int64 (tensors + 1,): where each tensor's tiles begin
-    extra       float64 (tensors,): what the host's step counts are short of, since it does not know of steps left out
+    taken       float64 (tensors,): the step counts, where only the device knows them; if ``each`` is 1 a row reads its
+                own tensor's, if it is 0 the first one's
+    kept        float64 (scalars, tensors): a rule's scalars, where only the device knows them; each tensor has its own
+                copy of those that are a group's, or for all
+    grads       int64 (tensors,): where gradients are, 0 for an absent one, which changes no scalar
     found, scale  float32 (1,): a gradient scaler's; 0 and 1 without one
     stop        float32 (1,): set to other than 0 if the step is to be left out; left_out, float64 (1,): how many were
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 
@@ -43,10 +47,13 @@ class Total:
 class Between:
     """What a kernel is to do.
 
-    ``names``  those of the step's numbers; ``width``, how many totals a tile has; ``apart``, whether each tensor has
-               a row of its own.
+    ``names``  those of the step's numbers; ``width``, how many totals a tile has; ``apart``, whether there are totals
+               of each tensor, which then has a row of its own, and a program.
     ``first``  whether it is the first of a step, and sets ``stop``; ``guard``: also where the first of a tile's totals,
                over all, is not finite.
+    ``counted``  whether the device counts the steps, and the step's number is one more than ``taken``.
+    ``scalars``  the numbers that are ``kept``; ``nexts``, in the last kernel of a step, their next values.
+    ``common``   those of them that are one for all: their next values follow from the first row's numbers.
     """
 
     names: tuple[str, ...]
@@ -55,17 +62,21 @@ class Between:
     apart: bool
     first: bool
     guard: bool = False
+    counted: bool = False
+    scalars: tuple[str, ...] = ()
+    nexts: tuple[Expression, ...] = ()
+    common: frozenset[str] = frozenset()
 
 
 ARGUMENTS = (
-    "numbers", "count", "rows", "sums", "tiles", "first_tile", "clip_norm", "clip_eps", "extra", "found", "scale",
-    "stop", "left_out",
+    "numbers", "count", "rows", "sums", "tiles", "first_tile", "clip_norm", "clip_eps", "taken", "each", "kept",
+    "tensors", "grads", "found", "scale", "stop", "left_out",
 )  # fmt: skip
 
 
 def between(name: str, what: Between, coefficients: Sequence[Expression], real: str) -> str:
     """The kernel that makes rows of these coefficients, of ``real`` numbers; a program for each `ROWS` of them, or for
-    each tensor where they are ``apart``."""
+    each where they are ``apart``."""
     text = Text("float64")
     put, width = text.put, len(what.names)
     if what.apart:
@@ -75,14 +86,20 @@ def between(name: str, what: Between, coefficients: Sequence[Expression], real: 
         put("row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)")
         put("there = row < count")
     joined = {total.name for total in what.totals}
-    asked = leaves(coefficients, "number") | {"unscale"}
+    asked = leaves((*coefficients, *what.nexts), "number") | {"unscale"}
+    given = asked - joined - {*what.scalars} - ({"t"} if what.counted else set())
     for i, each in enumerate(what.names):
-        if each in asked - joined:
+        if each in given:
             put(f"n_{each} = tl.load(numbers + row * {width} + {i}, mask=there, other=1.0)")
             text.names[number(each)] = f"n_{each}"
     put("n_unscale = n_unscale / tl.load(scale).to(tl.float64)")
-    if "t" in asked:
-        put(f"n_t += tl.load(extra + {'row' if what.apart else '0'})")
+    if "t" in asked - given:
+        put("n_t = tl.load(taken + row * each, mask=there, other=0.0) + 1.0")
+        text.names[number("t")] = "n_t"
+    for k, each in enumerate(what.scalars):
+        if each in asked:
+            put(f"n_{each} = tl.load(kept + {k} * tensors + row, mask=there, other=1.0)")
+            text.names[number(each)] = f"n_{each}"
     if what.first:
         put("stopped = tl.load(found)")
     if what.guard:
@@ -98,8 +115,32 @@ def between(name: str, what: Between, coefficients: Sequence[Expression], real: 
     for i, coefficient in enumerate(coefficients):
         value = text.value(_decided(coefficient))
         put(f"tl.store(rows + row * {len(coefficients)} + {i}, {value}.to(tl.{real}), mask=there)")
+    if what.nexts:
+        _scalars(text, what, given)
     arguments = [*ARGUMENTS, "ROWS: tl.constexpr", "TILES: tl.constexpr"]
     return f"@triton.jit\ndef {name}({', '.join(arguments)}):\n" + "\n".join(text.lines) + "\n"
+
+
+def _scalars(text: Text, what: Between, given: Set[str]) -> None:
+    """Store the next scalars of tensors that take the step, once all of them are known."""
+    put, nexts = text.put, dict(zip(what.scalars, what.nexts, strict=True))
+    if not what.first:
+        put("stopped = tl.load(stop)")
+    put("present = there & (tl.load(grads + row, mask=there, other=0) != 0)")
+    for name in nexts.keys() - what.common:
+        put(f"next_{name} = {text.value(_decided(nexts[name]))}")
+    own = {number(name): text.names[number(name)] for name in leaves(what.nexts, "number")}
+    asked = leaves([nexts[name] for name in what.common], "number")
+    for i, each in enumerate(what.names):
+        if each in asked & given - {"unscale"}:
+            put(f"first_{each} = tl.load(numbers + {i})")
+            own[number(each)] = f"first_{each}"
+    text.names = own
+    for name in nexts.keys() & what.common:
+        put(f"next_{name} = {text.value(_decided(nexts[name]))}")
+    put("if stopped == 0.0:")
+    for k, name in enumerate(what.scalars):
+        put(f"    tl.store(kept + {k} * tensors + row, next_{name}, mask=present)")
 
 
 def _total(text: Text, total: Total, what: Between) -> None:

@@ -5,6 +5,7 @@ A `Line` of the `text` reader is a tree, which `layout` lays out; the notations 
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 from .expression import LEAVES, NAMED, Expression
 from .layout import IN_LINE, Mathematics, alternate, laid_out, printed
@@ -59,23 +60,32 @@ def latex_lines(lines: Sequence[Line]) -> str:
     return _latex_aligned([" &".join(_spelled(line, notation)) for line in lines])
 
 
-def mathml_of(told: Story, words: Mapping[str, str] | None = None) -> str:
+def mathml_of(
+    told: Story, words: Mapping[str, str] | None = None, letters: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """A story as HTML: each section has its heading and a <math> element with its formulas; then follow `letters_of`.
 
-    ``words``  what to say instead of some of `WORDS`.
+    ``words``    what to say instead of some of `WORDS`.
+    ``letters``  what to print for some names instead of what they are usually printed as.
     """
-    notation = _MathML(_symbols_of(told), words or {})
+    notation = _MathML(_symbols_of(told, letters), words or {})
     parts = [
         f"<p><small>{escape(notation.say(heading))}</small></p>\n{_aligned(lines, notation)}"
         for heading, lines in sections(told)
     ]
-    letters = (f"<math><mi>{letter}</mi></math> = <code>{name}</code>" for name, letter in letters_of(told).items())
-    return "\n".join([*parts, f"<p><small>{', '.join(letters)}</small></p>"])
+    listed = letters_of(told, letters).items()
+    legend = ", ".join(f"<math><mi>{letter}</mi></math> = <code>{name}</code>" for name, letter in listed)
+    return "\n".join([*parts, f"<p><small>{legend}</small></p>"])
 
 
-def letters_of(told: Story) -> dict[str, str]:
-    """The hyperparameters that are printed as another letter than their name says, each with it: lr is eta."""
-    return {name: each.letter for name, each in _symbols_of(told).items() if each == Symbol(USUAL.get(name, ""))}
+def letters_of(told: Story, letters: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """The hyperparameters that are printed as another letter than their name says, each with it: lr is eta.
+
+    ``letters``  what is printed for some names instead, as for `mathml_of`.
+    """
+    chosen = {**USUAL, **{name: letter for name, letter in letters.items() if name in told.numbers}}
+    found = _symbols_of(told, letters)
+    return {name: each.letter for name, each in found.items() if each == Symbol(chosen.get(name, ""))}
 
 
 def _spelled(line: Line, notation: Mathematics) -> tuple[str, str]:
@@ -94,15 +104,14 @@ def _aligned(lines: Sequence[Line], notation: Mathematics) -> str:
     rows = (_spelled(line, notation) for line in lines)
     right, left = ("right", "; padding-right: 0"), ("left", "; padding-left: 0")
     cells = (f"<mtr>{_cell(name, *right)}{_cell(value, *left)}</mtr>" for name, value in rows)
-    style = f"font-family: {_FONTS}; width: fit-content; margin-inline: 1em"
-    return f'<math display="block" style="{style}"><mtable displaystyle="true">{"".join(cells)}</mtable></math>'
+    return f'<math display="block" style="{STYLE}"><mtable displaystyle="true">{"".join(cells)}</mtable></math>'
 
 
-def _symbols_of(told: Story) -> Mapping[str, Symbol]:
-    return _symbols(line for _, lines in sections(told) for line in lines)
+def _symbols_of(told: Story, letters: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, Symbol]:
+    return _symbols((line for _, lines in sections(told) for line in lines), letters)
 
 
-def _symbols(lines: Iterable[Line]) -> Mapping[str, Symbol]:
+def _symbols(lines: Iterable[Line], letters: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, Symbol]:
     names: dict[str, None] = {}
 
     def visit(e: Expression) -> None:
@@ -116,7 +125,7 @@ def _symbols(lines: Iterable[Line]) -> Mapping[str, Symbol]:
         if line.name:  # the head of a repeat has none
             names[line.name] = None
         visit(line.value)
-    return symbols(names)
+    return symbols(names, letters)
 
 
 # -- LaTeX
@@ -213,6 +222,8 @@ _ABOVE = {"hat": "\u02c6", "bar": "\u00af", "tilde": "\u02dc"}
 
 # The system's own mathematics font may be none, and then nothing stretches.
 _FONTS = "STIX Two Math, Latin Modern Math, Cambria Math, DejaVu Math TeX Gyre, math"
+STYLE = f"font-family: {_FONTS}; width: fit-content; margin-inline: 1em"
+"""Of a <math> element on lines of its own."""
 
 
 def _cell(content: str, side: str, more: str = "") -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from thalweg.formula import Rule
 from thalweg.formula.compose import summing
 
-from .device_step import Ahead, waits
+from .ahead import Ahead, keeps, waits
 from .devices import Device
 from .settings import How
 from .signals import Signals
@@ -31,14 +31,27 @@ def awaited(launches: Sequence[Expected], how: How, counted: bool) -> list[str]:
     ``counted``  see `Ahead`.
     """
 
-    def why(signalled: bool = False, fresh: bool = False) -> str | None:
-        return waits(launches, how, Ahead(Signals(), signalled=signalled, counted=counted, fresh=fresh))
+    def why(**step: bool) -> str | None:
+        return waits(launches, how, Ahead(Signals(), counted=counted, kept=keeps(launches), **step))
 
     # Where passes are taken one by one, the host waits for what they add up, and for nothing else.
     adds = how.guarded or how.clip_norm is not None or any(x.stages for x in launches)
-    if (always := why()) and adds:
-        return [f"every step waits for it, since {always}"]
+    always = why()
+    graphs = [] if not how.capturable else [_recordable(why(recorded=True))]
+    if always and adds:
+        return [f"every step waits for it, since {always}", *graphs]
     found = []
-    if signalled := why(signalled=True):
-        found.append(f"where a GradScaler or a learning rate is on it every step waits for it, since {signalled}")
-    return found or ["no step waits for it" + (", but those that make states" if why(fresh=True) else "")]
+    signalled = {"a GradScaler": why(scaled=True), "a learning rate": why(rated=True)}
+    for reason in dict.fromkeys(each for each in signalled.values() if each):
+        who = " or ".join(name for name, each in signalled.items() if each == reason)
+        found.append(f"where {who} is on it every step waits for it, since {reason}")
+    some = {"that make states": why(fresh=not how.capturable), "for which gradients are absent": why(uneven=True)}
+    but = " and those ".join(which for which, waiting in some.items() if waiting)
+    return [*(found or ["no step waits for it" + (f", but those {but}" if but else "")]), *graphs]
+
+
+def _recordable(waits: str | None) -> str:
+    """``waits``  why a step does."""
+    if waits:
+        return f"a CUDA graph cannot record a step, since {waits}"
+    return "a CUDA graph may record a step (capturable), after a few outside of it"

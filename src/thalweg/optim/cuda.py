@@ -7,8 +7,9 @@ all of them, and calling one takes a microsecond or two.
 import ctypes
 import re
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -18,6 +19,7 @@ from weakref import WeakSet
 import torch
 from numpy.typing import NDArray
 
+from thalweg.formula import triton_kernel
 from thalweg.formula.triton_kernel import DeviceKernel
 
 from .devices import Argument, Device, Table
@@ -32,7 +34,12 @@ _FORMATS = {"i64": "q", "fp32": "f4x", "fp64": "d"}
 
 
 def problem(where: torch.device) -> str | None:
-    """Why a GPU's kernels cannot be run, in words; None if they can."""
+    """Why a GPU's kernels cannot be run, in words; None if they can.
+
+    The first time that it is asked for GPUs of a compute capability, a kernel is compiled.
+    """
+    if not triton_kernel.installed():
+        return "Triton, which compiles them, is not installed"
     if torch.version.hip is not None:
         return "it is no NVIDIA GPU"
     if not torch.cuda.is_available():
@@ -40,7 +47,7 @@ def problem(where: torch.device) -> str | None:
     major, minor = torch.cuda.get_device_capability(where)
     if 10 * major + minor < LEAST_CAPABILITY:
         return f"its compute capability is {major}.{minor}, and kernels are for 8.0 and later"
-    return driver_problem()
+    return driver_problem() or _compilers().submit(triton_kernel.problem, 10 * major + minor).result()
 
 
 def driver_problem() -> str | None:
@@ -72,6 +79,22 @@ def _checked(name: str, *arguments: Any) -> None:
         raise RuntimeError(f"CUDA's {name} failed: {(text.value or b'error ' + str(code).encode()).decode()}")
 
 
+# CU_STREAM_CAPTURE_MODE_RELAXED, of the driver's interface.
+_RELAXED = 2
+
+
+@contextmanager
+def _besides_recordings() -> Iterator[None]:
+    """Within, this thread may load code and fetch memory also while a CUDA graph is recorded somewhere: that is no part
+    of it, and would else break it."""
+    mode = ctypes.c_int(_RELAXED)
+    _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+    try:
+        yield
+    finally:
+        _checked("cuThreadExchangeStreamCaptureMode", ctypes.byref(mode))
+
+
 @dataclass(eq=False)
 class _Function:
     """A loaded kernel, and the memory that its arguments are put into."""
@@ -101,6 +124,14 @@ class _Event:
         self._event.synchronize()
 
 
+def capturing(index: int) -> bool:
+    """Whether what that GPU's current stream is given is recorded; asks for nothing that a recording would refuse."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    with torch.cuda.device(index):
+        return torch.cuda.is_current_stream_capturing()
+
+
 class CudaDevice(Device):
     """One GPU, and whatever stream is torch's current one."""
 
@@ -128,8 +159,8 @@ class CudaDevice(Device):
             self._made.add(made)
         return made
 
-    def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
-        return SentTable(self.zeros(shape, dtype), self._pinned)
+    def table(self, shape: Sequence[int], dtype: torch.dtype, recordable: bool = False) -> Table:
+        return SentTable(self.zeros(shape, dtype), self._pinned, (lambda: self.recording) if recordable else None)
 
     def begin(self) -> None:
         if torch._C._cuda_getCurrentRawStream(self.index) == self._stream.cuda_stream:
@@ -142,7 +173,7 @@ class CudaDevice(Device):
                 made.record_stream(self._stream)
 
     def _pinned(self, like: torch.Tensor) -> Pinned:
-        with ordinary():
+        with ordinary(), _besides_recordings():
             memory = torch.empty(like.shape, dtype=like.dtype, device="cpu", pin_memory=True)
         return Pinned(memory, memory.numpy(), _Event(self.index))
 
@@ -163,8 +194,7 @@ class CudaDevice(Device):
 
     @property
     def recording(self) -> bool:
-        with torch.cuda.device(self.index):
-            return torch.cuda.is_current_stream_capturing()
+        return capturing(self.index)
 
     def expect(self, kernel: DeviceKernel) -> None:
         with self._loading:
@@ -200,7 +230,7 @@ class CudaDevice(Device):
         self._begin(kernel)
         compiled = self._compiling.pop(kernel).result()
         module, handle = ctypes.c_void_p(), ctypes.c_void_p()
-        with torch.cuda.device(self.index):
+        with torch.cuda.device(self.index), _besides_recordings():
             _checked("cuCtxSetCurrent", self._context)
             _checked("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(compiled.asm["cubin"]))
             _checked("cuModuleGetFunction", ctypes.byref(handle), module, compiled.metadata.name.encode())

@@ -6,98 +6,30 @@
 
 The host makes the rows of a pass where it knows all that they depend on when the step begins. It does not where there
 have been sums; and nowhere where a step may be left out without its knowing, since then it does not know the step's
-number either: it counts on, and ``extra``, on the device, is what its counts are short of (`settled`).
+number either: the device counts (`settled`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Any, Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from thalweg.formula import Due, Rule, Scalar, State, Sum
+from thalweg.formula import Sum
 from thalweg.formula.kernel import CompiledPass
-from thalweg.formula.rule import inner, of_matrices, parts
+from thalweg.formula.rule import by_lines, parts
 from thalweg.formula.triton_between import ROWS, Between, Total
-from thalweg.formula.triton_kernel import DeviceKernel, between_kernel
+from thalweg.formula.triton_kernel import between_kernel
 
-from .device_task import HostRows, Tables
+from .ahead import Ahead
+from .device_task import HostRows
 from .devices import Device
 from .kernel_launch import KernelLaunch
 from .launch import Call, Launch, Runs
 from .settings import How
-from .signals import Signals
-
-
-@dataclass(frozen=True, eq=False)
-class Ahead:
-    """How a step is taken without waiting.
-
-    ``signals``    of the step at hand, the same object in all steps; ``signalled``, whether there are any.
-    ``behind``     whether the host's step counts may be short of what the device has done.
-    ``fresh``      whether states have been made for this step, which are dropped if it is left out.
-    ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
-    """
-
-    signals: Signals
-    signalled: bool = False
-    counted: bool = False
-    watched: bool = False
-    behind: bool = False
-    fresh: bool = False
-
-    @cached_property
-    def key(self) -> tuple[bool, ...]:
-        """What decides which parts the step has."""
-        return self.signalled, self.counted, self.watched, self.behind, self.fresh
-
-    def unknown(self, how: How) -> bool:
-        """Whether the host does not know the step's numbers."""
-        return how.guarded or self.signalled or self.behind
-
-
-class Launched(Protocol):
-    """What is asked of a launch to know whether a step waits."""
-
-    @property
-    def rule(self) -> type[Rule]: ...
-    @property
-    def device(self) -> Device | None: ...
-    @property
-    def stages(self) -> Sequence[int]: ...
-
-
-def waits(launches: Sequence[Launched], how: How, ahead: Ahead) -> str | None:
-    """Why a step has to wait for the device, in words; None if it need not."""
-    if not launches:
-        return "there is nothing to do"
-    first = launches[0].device
-    if any(x.device is None for x in launches):
-        return "not all parameters are updated by kernels of a GPU"
-    if any(x.device is not first for x in launches):
-        return "not all parameters are on one GPU"
-    if how.nonfinite == "raise":
-        return "nonfinite='raise' has to know of nan and infinity before it goes on"
-    unknown = ahead.unknown(how)
-    if unknown and ahead.fresh:
-        return "its states are made now, and dropped if it is left out"
-    if unknown and how.clear:
-        return "gradients are cleared, also in a step that is left out"
-    if unknown and ahead.counted:
-        return "a schedule, or a window of weights, has to know which steps are taken"
-    for x in launches:
-        if parts(x.rule, Scalar) and (unknown or x.stages):
-            return f"{inner(x.rule).__name__} keeps numbers that follow from sums, or from steps that may be left out"
-        if unknown and of_matrices(x.rule) and (parts(x.rule, Due) or _keeps(x.rule)):
-            return f"{inner(x.rule).__name__} keeps what products of matrices make, by steps that may be left out"
-    return None
-
-
-def _keeps(rule: type[Rule]) -> bool:
-    """Whether a rule's products make next states: torch's functions do not know that a step is left out."""
-    return not parts(rule, State).keys().isdisjoint(rule.formulas["matrix"].returned)
 
 
 @dataclass(eq=False)
@@ -129,7 +61,7 @@ class DeviceStep:
         self._go = device.zeros((1,), torch.float32)
         self._one = torch.ones_like(self._go)
         self._stop = device.zeros((1,), torch.float32) if self.unknown else self._go
-        self._of = {x: _OnDevice(x, device) for x in launches}
+        self._of = {x: _OnDevice(x, device, measured, how.capturable) for x in launches}
         self.parts: list[Runs] = []
         self._began: set[Launch] = set()
         self._joined: dict[Launch, _Sums] = {}
@@ -139,48 +71,65 @@ class DeviceStep:
 
     def _plan(self, launches: Sequence[KernelLaunch]) -> None:
         how = self.how
+        if self.unknown:
+            self.parts += [Call(x.leave_counting) for x in launches]
+        entering = [x.entering() for x in launches]
+        # What comes before a pass says where it is to look, and addresses are sent with the first of all passes.
+        self.parts += [part for before, _, _ in entering for part in before]
         if how.guarded:
             self._norm(
                 launches, limited=False, clips=how.clip_norm is not None and not any(x.limited for x in launches)
             )
         if how.clip_norm is not None and (not how.guarded or any(x.limited for x in launches)):
             self._norm(launches, limited=any(x.limited for x in launches), clips=True)
-        for x in launches:
-            before, walk, after = x.entering()
+        for x, (_, walk, after) in zip(launches, entering, strict=True):
             if walk is not None:
-                self.parts += before
-                self._walk(x, walk, self._of[x].nothing)
+                self.parts.append(self._walk(x, walk, self._of[x].nothing))
                 self.parts += after
         for stage in range(max(len(x.stages) for x in launches)):
             staged = [x for x in launches if len(x.stages) > stage]
             found: dict[Launch, _Sums] = {}
             for rule in dict.fromkeys(x.rule for x in staged):
                 own = [x for x in staged if x.rule is rule]
-                names = [*own[0].sums(stage)]
-                scopes = [parts(rule, Sum)[name].scope for name in names]
-                totals = tuple(
-                    Total(name, k, scope == "tensor") for k, (name, scope) in enumerate(zip(names, scopes, strict=True))
-                )
-                sums = self._room(own, totals)
-                for x in own:
-                    walk = x.passes.sums[stage]
-                    if walk.totals:
-                        self._walk(x, walk, sums.of(x))
-                found |= dict.fromkeys(own, sums)
+                # What is by row or column is added up earlier than its layer says, where it may be: by launch.
+                for some in [[x] for x in own] if by_lines(rule) else [own]:
+                    found |= self._totals(some, stage)
             self._joined |= found
         for x in launches:
-            counted = (self._of[x].settled.extra, 0.0) if self.unknown else ()
-            if self.measured:
-                norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(x.measuring.totals)))
-                self._walk(x, x.measuring, norms.there, counted)
-                self.parts.append(Call(partial(self._fetch, x, "measured", norms.there)))
-            else:
-                self._walk(x, x.passes.update, self._of[x].nothing, counted)
+            counted = (x.settled.counts.there,) if self.unknown else ()
+            # The rows of all are made first: then the step is counted, on which they may depend.
+            taken: list[Runs] = []
+            walks = x.moving(self.measured)
+            for walk in walks:
+                last = walk is walks[-1]
+                if walk.totals:
+                    norms = self._room([x], tuple(Total(name, k, True) for k, name in enumerate(walk.totals)))
+                    taken.append(self._walk(x, walk, norms.there, counted, last=last))
+                    taken.append(Call(partial(self._fetch, x, "measured", norms.there)))
+                else:
+                    moves = walk.kernel is not None and bool(walk.kernel.writes)
+                    taken.append(self._walk(x, walk, self._of[x].nothing, counted if moves else (), last=last))
+            self.parts += taken
             if self.ahead.watched and how.clip_norm is not None:
                 self.parts.append(Call(partial(self._fetch_scales, x)))
-            self.parts.append(x.advance())
-            if self.unknown:
-                self.parts.append(Call(partial(_part, x)))
+            self.parts.append(Call(x.settled.give) if self.unknown else x.advance())
+
+    def _totals(self, launches: Sequence[KernelLaunch], stage: int) -> Mapping[Launch, _Sums]:
+        """The passes of a layer's totals, of launches of one rule that take the same: where each finds them."""
+        rule, walks = launches[0].rule, {x: x.summing(stage) for x in launches}
+        last = next((own[-1] for own in walks.values() if own), None)
+        names = () if last is None else last.totals
+        scopes = {name: of.scope for name, of in parts(rule, Sum).items()}
+        totals = tuple(
+            Total(name, k, scopes[name] == "tensor")
+            for k, name in enumerate(names)
+            if scopes[name] in ("tensor", "all")
+        )
+        sums = self._room(launches, totals, len(names))
+        for x in launches:
+            for walk in walks[x]:
+                self.parts.append(self._walk(x, walk, sums.of(x)))
+        return dict.fromkeys(launches, sums) if totals else {}
 
     def _fetch(self, x: KernelLaunch, name: str, what: torch.Tensor) -> None:
         x.fetched[name] = self.device.fetch(what)
@@ -195,69 +144,87 @@ class DeviceStep:
         self.clip = (self.how.clip_norm if clips and self.how.clip_norm else np.inf, self.how.clip_eps)
         for x in launches:
             walk = x.passes.limited_norm if limited else x.passes.norm
-            self._walk(x, walk, sums.of(x), go=True)
+            self.parts.append(self._walk(x, walk, sums.of(x), go=True))
         self._joined = dict.fromkeys(launches, sums)
 
-    def _room(self, launches: Sequence[KernelLaunch], totals: tuple[Total, ...]) -> _Sums:
+    def _room(
+        self, launches: Sequence[KernelLaunch], totals: tuple[Total, ...], width: int | None = None
+    ) -> _Sums:  # fmt: skip
+        """Room for what tiles add up; ``width``: of so many totals, if not all of them are numbers."""
         counts = [max(len(x.tiles), 1) for x in launches]
         begins = np.cumsum([0, *counts]).tolist()
-        there = self.device.zeros((begins[-1], len(totals)), torch.float64)
+        there = self.device.zeros((begins[-1], max(len(totals) if width is None else width, 1)), torch.float64)
         return _Sums(there, dict(zip(launches, begins, strict=False)), totals)
 
     def _walk(
         self, x: KernelLaunch, walk: CompiledPass, sums: torch.Tensor, counted: tuple[Any, ...] = (),
-        go: bool = False,
-    ) -> None:  # fmt: skip
-        """A pass, and before it what makes its rows."""
+        go: bool = False, last: bool = False,
+    ) -> Call:  # fmt: skip
+        """A pass, to be taken after the parts that make its rows, which are added now."""
         on = self._of[x]
         stop = self._go if go else self._stop
         joined = self._joined.pop(x, None)
         known = joined is None and x not in self._began and not self.unknown
-        bare = joined is None and not walk.width and (go or not self.unknown or x in self._began)
+        scalars = last and self.unknown and bool(x.next_scalars)
+        bare = joined is None and not walk.width and not scalars and (go or not self.unknown or x in self._began)
         on.tables.expect(walk, bare or (known and len(x.numbers.values) == 1), bool(counted))
         if bare:  # and who sets `stop` has done so
-            self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (), counted)))
-            return
+            return Call(lambda: on.tables.walk(walk, sums, stop, (), counted))
         if known:
             rows = HostRows(walk, x.tiles, x.claims, x.numbers, self.device)
             # There may be more rows than when this was planned.
             self.parts += (Call(rows.fit), *rows.parts(1)[:-1])
-            self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, rows.given, counted)))
-            return
-        made = self._between(x, walk, joined)
+            return Call(lambda: on.tables.walk(walk, sums, stop, rows.given, counted))
+        made = self._between(x, walk, joined, scalars)
         self.parts.append(made)
-        self.parts.append(Call(lambda: on.tables.walk(walk, sums, stop, (made.rows,), counted)))
+        return Call(lambda: on.tables.walk(walk, sums, stop, (made.rows,), counted))
 
-    def _between(self, x: KernelLaunch, walk: CompiledPass, joined: "_Sums | None") -> "_Between":
+    def _between(self, x: KernelLaunch, walk: CompiledPass, joined: "_Sums | None", last: bool) -> "_Between":
         first = x not in self._began
         self._began.add(x)
-        return _Between(self, x, walk, joined, first)
+        return _Between(self, x, walk, joined, first, last)
 
 
 class _OnDevice:
     """A launch's memory on the device for steps of one kind."""
 
-    def __init__(self, x: KernelLaunch, device: Device) -> None:
-        self.tables = Tables(device, x.tiles, x.columns, x.numbers)
-        self.settled = x.settled
-        self.numbers = device.table((x.numbers.capacity, len(x.numbers.names)), torch.float64)
+    def __init__(self, x: KernelLaunch, device: Device, measured: bool, recordable: bool) -> None:
+        self.tables = x.tables(measured, recordable)
+        self._table = partial(device.table, dtype=torch.float64, recordable=recordable)
+        self.numbers = self._table(x.numbers.values.shape)
+        self._sent = np.zeros((0, 0))
         self.nothing = device.zeros((max(len(x.tiles), 1), 1), torch.float64)
+
+    def send(self, values: NDArray[np.float64]) -> None:
+        """Have the step's numbers there; what kernels have put beside them they put there anew."""
+        if np.array_equal(values, self._sent):
+            return
+        if self.numbers.there.shape != values.shape:
+            self.numbers = self._table(values.shape)
+        self.numbers.put(values)
+        self._sent = values.copy()
 
 
 class _Between:
     """One small kernel: totals become numbers, and numbers the rows of the next pass."""
 
     def __init__(
-        self, step: DeviceStep, x: KernelLaunch, walk: CompiledPass, joined: _Sums | None, first: bool
+        self, step: DeviceStep, x: KernelLaunch, walk: CompiledPass, joined: _Sums | None, first: bool, last: bool
     ) -> None:
+        """``last``  whether the next scalars follow."""
         assert walk.kernel is not None
-        self._step, self._x, self._first = step, x, first
+        self._step, self._x, self._first, self._last = step, x, first, last
         on = self._on = step._of[x]
         totals = () if joined is None else joined.totals
         self._apart = any(total.by_tensor for total in totals)
         guards = joined is not None and joined.guard
-        self._what = Between(x.numbers.names, totals, max(len(totals), 1), self._apart, first and step.unknown, guards)
-        self._walk, self._coefficients = walk, walk.kernel.coefficients
+        width, unknown = 1 if joined is None else joined.there.shape[1], step.unknown
+        scalars = x.next_scalars if unknown else {}
+        what = Between(
+            x.numbers.names, totals, width, self._apart, first and unknown, guards, unknown, (*scalars,),
+            (*scalars.values(),) if last else (), x.common_scalars if unknown else frozenset(),
+        )  # fmt: skip
+        self._kernel = between_kernel(what, walk.kernel.coefficients, walk.real)
         self.rows = step.device.zeros((x.numbers.capacity, max(walk.width, 1)), getattr(torch, walk.real))
         self._sums = on.nothing if joined is None else joined.there
         self._tiles = 0 if joined is None else len(joined.there)
@@ -268,15 +235,7 @@ class _Between:
             table.put(joined.begins[x] + np.cumsum([0, *counts]))
             self._first_tile = table.there
         self._limit = step.clip
-        self._some = next((i for i, p in enumerate(x.members.params) if p.numel()), 0)
-        step.device.expect(self._kernel())
-
-    @property
-    def _by_tensor(self) -> bool:
-        return self._apart or self._x.separate
-
-    def _kernel(self) -> DeviceKernel:
-        return between_kernel(replace(self._what, apart=self._by_tensor), self._coefficients, self._walk.real)
+        step.device.expect(self._kernel)
 
     @torch.no_grad()
     def _rates(self, numbers: torch.Tensor) -> None:
@@ -299,28 +258,18 @@ class _Between:
         if count > len(self.rows):
             self.rows = step.device.zeros((x.numbers.capacity, self.rows.shape[1]), self.rows.dtype)
         if self._first:
-            if on.numbers.there.shape[0] != count:
-                on.numbers = step.device.table((count, len(x.numbers.names)), torch.float64)
-            on.numbers.put(x.numbers.values)
+            on.send(x.numbers.values)
             self._rates(on.numbers.there)
-            on.settled.due = on.settled.due or step.unknown
         signals = step.ahead.signals
         found = step._go if signals.found is None else signals.found
         scale = step._one if signals.scale is None else signals.scale
-        programs = count if self._by_tensor else -(-count // ROWS)
-        # Of an empty tensor no program takes note; where one row is for all, any other's is all's.
-        some = 0 if self._by_tensor else self._some
+        kept, grads = x.settled, on.tables.grads if self._last else on.nothing
         step.device.launch(
-            self._kernel(), programs,
+            self._kernel, count if self._apart else -(-count // ROWS),
             (on.numbers.there, count, self.rows, self._sums, self._tiles, self._first_tile, *self._limit,
-             on.settled.extra[some:], found, scale, step._stop, on.settled.left_out),
+             kept.counts.there, int(x.by_tensor), kept.scalars.there, on.tables.tensors, grads, found, scale,
+             step._stop, kept.left_out.there),
         )  # fmt: skip
-
-
-def _part(x: KernelLaunch) -> None:
-    """Where a gradient was absent, counts may differ from now on as only the device knows."""
-    if x.counts.present is not None:
-        x.part()
 
 
 def device_parts(launches: Sequence[Launch], how: How, measured: bool, ahead: Ahead) -> list[Runs]:

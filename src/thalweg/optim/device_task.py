@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from thalweg.formula.kernel import CompiledPass, Task
 from thalweg.formula.numbers import Numbers
-from thalweg.formula.triton_kernel import walk_kernel
+from thalweg.formula.triton_kernel import by_line, walk_kernel
 
 from .devices import Argument, Device
 
@@ -19,8 +19,13 @@ Array = NDArray[Any]
 class Tables:
     """What a launch's walks read on the device: tiles, addresses, which row is whose; sent when they have changed."""
 
-    def __init__(self, device: Device, tiles: Array, columns: Mapping[str, Array], numbers: Numbers) -> None:
-        """``columns`` and ``numbers`` are kept up to date from outside, in place."""
+    def __init__(
+        self, device: Device, tiles: Array, columns: Mapping[str, Array], numbers: Numbers, recordable: bool = False
+    ) -> None:
+        """``columns`` and ``numbers`` are kept up to date from outside, in place.
+
+        ``recordable``  see `Device.table`.
+        """
         self.device, self.names, self.programs = device, tuple(columns), len(tiles)
         self._columns, self._numbers = columns, numbers
         self.tensors = len(numbers.row_of)
@@ -28,8 +33,8 @@ class Tables:
         if len(tiles):
             first.put(tiles)
         self.tiles = first.there
-        self._addresses = device.table((len(columns), self.tensors), torch.int64)
-        self._row_of = device.table((self.tensors,), torch.int64)
+        self._addresses = device.table((len(columns), self.tensors), torch.int64, recordable)
+        self._row_of = device.table((self.tensors,), torch.int64, recordable)
         self._sent = np.zeros((len(columns), self.tensors), np.int64)
         self._row_of_sent = np.zeros(self.tensors, np.int64)
 
@@ -41,6 +46,11 @@ class Tables:
             self._addresses.put(now)
             self._sent = now
         return self._addresses.there
+
+    @property
+    def grads(self) -> torch.Tensor:
+        """Those of the gradients, int64 (tensors,); 0 where there is none."""
+        return self.columns[self.names.index("g")]
 
     @property
     def row_of(self) -> torch.Tensor:
@@ -63,11 +73,21 @@ class Tables:
         `triton.walk`."""
         if not self.programs:
             return
-        uniform = not (len(rows) == 1 and isinstance(rows[0], torch.Tensor))
+        uniform, own = self.given(rows)
         kernel = walk_kernel(of, self.names, uniform, bool(counted))
-        own = rows if uniform else (self.row_of, *rows)
-        given = (self.tiles, self.columns, self.tensors, sums, stop, *counted, *own)
+        shapes = (self.shapes,) if by_line(of) else ()
+        given = (self.tiles, self.columns, self.tensors, sums, stop, *shapes, *counted, *own)
         self.device.launch(kernel, self.programs, given)
+
+    @property
+    def shapes(self) -> torch.Tensor:
+        """The rows and columns of the tensors' matrices, int64 (tensors, 2), for passes that ask for them."""
+        raise NotImplementedError
+
+    def given(self, rows: Sequence[Argument]) -> tuple[bool, Sequence[Argument]]:
+        """Whether a kernel gets numbers that are the same for all tensors, not a table of rows; and what it gets."""
+        uniform = not (len(rows) == 1 and isinstance(rows[0], torch.Tensor))
+        return uniform, rows if uniform else (self.row_of, *rows)
 
 
 class HostRows(Task):

@@ -33,8 +33,11 @@ class Device(ABC):
         """Memory on the device."""
 
     @abstractmethod
-    def table(self, shape: Sequence[int], dtype: torch.dtype) -> Table:
-        """Memory on the device that the host writes, of 0."""
+    def table(self, shape: Sequence[int], dtype: torch.dtype, recordable: bool = False) -> Table:
+        """Memory on the device that the host writes, of 0.
+
+        ``recordable``  whether it may be put once while what the device is given to do is recorded, and then no more.
+        """
 
     def expect(self, kernel: DeviceKernel) -> None:
         """Begin to make ready a kernel that is to be launched."""
@@ -62,4 +65,4 @@ class Device(ABC):
     @property
     @abstractmethod
     def recording(self) -> bool:
-        """Whether what the device is given to do is recorded (a CUDA graph), to be done later and again: no step is."""
+        """Whether what the device is given to do is recorded (a CUDA graph), to be done later and again."""

@@ -81,9 +81,9 @@ class FlatLaunch(Launch):
         """This step's numbers that only the device knows: totals and what follows from them, each of shape () or
         (tensors,)."""
 
-    def fill(self, groups: Sequence[GroupNumbers], how: How) -> None:
+    def fill(self, groups: Sequence[GroupNumbers], how: How, unknown: bool = False) -> None:
         self.known.clear()
-        super().fill(groups, how)
+        super().fill(groups, how, unknown)
 
     def _make_room(self) -> None:
         pass  # it reads the numbers as they are

@@ -1,13 +1,12 @@
 """Which GPU runs kernels for a tensor."""
 
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from threading import Lock
 
 import torch
 
-from thalweg.formula import triton_kernel
-
-from .cuda import CudaDevice, problem
+from .cuda import CudaDevice, capturing, problem
 from .devices import Device
 
 _making = Lock()
@@ -21,8 +20,22 @@ def device_of(where: torch.device) -> Device | None:
         return _device_of(where)
 
 
+def why_not(where: torch.device) -> str | None:
+    """Why a GPU of a kind that kernels are for runs none, in words; None of another device, and of one that does."""
+    return problem(where) if where.type == "cuda" else None
+
+
+def recorder_of(where: torch.device) -> Callable[[], bool] | None:
+    """What says whether work for tensors there is recorded (a CUDA graph), whoever runs it; None where it cannot be."""
+    return partial(capturing, where.index) if where.type == "cuda" else None
+
+
+def recorders(params: Iterable[torch.Tensor]) -> tuple[Callable[[], bool], ...]:
+    """`recorder_of` all places where tensors are that have one."""
+    places = dict.fromkeys(param.device for param in params)
+    return tuple(asked for asked in map(recorder_of, places) if asked is not None)
+
+
 @cache
 def _device_of(where: torch.device) -> Device | None:
-    if where.type != "cuda" or not triton_kernel.installed():
-        return None
-    return CudaDevice(where) if problem(where) is None else None
+    return CudaDevice(where) if where.type == "cuda" and problem(where) is None else None

@@ -1,6 +1,6 @@
 """Parameters that are updated together by kernels, on the processor or on a GPU."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from thalweg.formula import Rule, between
-from thalweg.formula.kernel import CompiledPass, Passes, Task
+from thalweg.formula.expression import Expression
+from thalweg.formula.kernel import CompiledPass, Passes, Task, next_scalars
 from thalweg.formula.team import SERIAL_BELOW, usable
 from thalweg.formula.triton import TILE
 
@@ -20,7 +21,7 @@ from .launch import Call, Launch, Measured, Members, Runs
 from .layout import even_layout, layout
 from .reading import plain, within_storage
 from .settings import Switches
-from .settled import Settled
+from .settled import Known, Settled
 
 
 class KernelLaunch(Launch):
@@ -45,10 +46,11 @@ class KernelLaunch(Launch):
         self.columns |= {name: column(kept) for name, kept in self._states_kept.items()}
         self._strides = {name: [t.stride() for t in kept] for name, kept in self._states_kept.items()}
         sizes = [p.numel() for p in params]
+        self._empty = [i for i, size in enumerate(sizes) if not size]
         self._cut = layout(sizes) if device is None else even_layout(sizes, TILE)
         self.device = device
         if device is not None:
-            self.settled = Settled.of(device, len(params))
+            self.settled = Settled.of(device, len(params), len(self._scalars))
         self.fetched: dict[str, Callable[[], NDArray[Any]]] = {}
         """Of the last step, what is on its way from the device: the sums of a measured update, the clip's scales."""
         self._tasks: dict[str, Task] = {}
@@ -160,28 +162,104 @@ class KernelLaunch(Launch):
     def claims(self) -> NDArray[np.int64]:
         return self._cut.claims
 
+    def summing(self, stage: int) -> Sequence[CompiledPass]:
+        """The passes of a layer's totals; the one that adds up is the last."""
+        walk = self.passes.sums[stage]
+        return [walk] if walk.totals else []
+
+    def moving(self, measured: bool) -> Sequence[CompiledPass]:
+        """The passes of an update; ``measured``: the one that moves the weights adds up norms on its way."""
+        return [self.measuring if measured else self.passes.update]
+
+    def tables(self, measured: bool, recordable: bool) -> Tables:
+        """What its walks read on the device, from now on.
+
+        ``measured``: also those of a measured update; ``recordable``: see `Device.table`.
+        """
+        assert self.device is not None
+        return Tables(self.device, self._cut.tiles, self.columns, self.numbers, recordable)
+
     def entering(self) -> tuple[Sequence[Runs], CompiledPass | None, Sequence[Runs]]:
         """What `enter` is made of: what comes before its pass, the pass, and what comes after; of other rules none."""
         return (), None, ()
 
     @property
     def behind(self) -> bool:
-        return self.device is not None and self.settled.due
+        return self.device is not None and (self.settled.due or self.settled.replayed)
+
+    @property
+    def rewritten(self) -> bool:
+        return self.device is not None and self.settled.rewritten(self._known)
 
     def settle(self) -> int:
-        if self.device is None or not self.settled.due:
+        if not self.behind:
             return 0
-        extra, left_out = self.settled.take()
-        # No program sees whether an empty tensor has a gradient.
-        extra[[p.numel() == 0 for p in self.members.params]] = -left_out
-        self.counts.kept.write((self.counts.steps + extra).astype(np.float32), None)
+        before = self._known
+        self.settled.fetch()
+        known, left_out = self.settled.take(before)
+        self.counts.kept.write(known.steps, None)
+        for k, (name, scalar) in enumerate(self._scalars.items()):
+            if scalar.scope == "tensor":
+                self.scalars[name].write(known.scalars[k], None)
+            elif known.scalars[k].tobytes() != before.scalars[k].tobytes():
+                self._give(name, known.scalars[k])
+                self.moved = True
         self.separate, self._filled = False, (None, None)
         return left_out
 
+    @property
+    def updated(self) -> list[tuple[object, ...]]:
+        """What says, while this is there, which tensors are updated with which states, in their order."""
+        names, states = (*self._states_kept, *self._scalars), zip(*self._states_kept.values(), strict=True)
+        kept = [tuple(map(id, of)) for of in states] if self._states_kept else [()] * len(self.members.params)
+        return [(names, id(p), *of) for p, of in zip(self.members.params, kept, strict=True)]
+
+    @property
+    def _known(self) -> Known:
+        """Step counts and scalars as the host has them."""
+        if not self._scalars:
+            return Known(self.counts.steps, self._none)
+        return Known(self.counts.steps, np.stack([*map(self._host_scalar, self._scalars)]))
+
+    @cached_property
+    def _none(self) -> NDArray[np.float64]:
+        return np.zeros((1, len(self.members.params)))
+
+    def _host_scalar(self, name: str) -> NDArray[np.float64]:
+        """One for each tensor, also of those that groups have in common."""
+        members = self.members
+        if name in self.scalars:
+            return self.scalars[name].read()
+        all_groups = self._scalars[name].scope == "all"
+        owners = [self.owners[members.alike[0] if all_groups else i] for i in members.groups]
+        return np.array([float(owner[name]) for owner in owners])[members.group_of]
+
+    @property
+    def next_scalars(self) -> Mapping[str, Expression]:
+        """The rule's scalars, by name, and what makes the next ones."""
+        return dict(zip(self._scalars, next_scalars(self.rule, self._switches), strict=True))
+
+    @property
+    def common_scalars(self) -> frozenset[str]:
+        """Those of them that are one for all."""
+        return frozenset(name for name, scalar in self._scalars.items() if scalar.scope == "all")
+
+    def _give(self, name: str, values: NDArray[np.float64]) -> None:
+        """Have groups keep a scalar, of which every tensor has a copy."""
+        for place, i in enumerate(self.members.groups):
+            value = float(values[np.argmax(self.members.group_of == place)])
+            for k in self.members.alike if name in self.common_scalars else [i]:
+                self.owners[k][name] = value
+
+    def leave_counting(self) -> None:
+        """From this step on the device counts, and keeps the scalars."""
+        self.settled.begin(self._known)
+        if self._empty:  # which have no address, and are counted all the same
+            self.columns["g"][self._empty] = np.where(self._found[self._empty] == ABSENT, 0, 16)
+
     @cached_property
     def _tables(self) -> Tables:
-        assert self.device is not None
-        return Tables(self.device, self._cut.tiles, self.columns, self.numbers)
+        return self.tables(measured=False, recordable=False)
 
 
 def column(tensors: Sequence[torch.Tensor]) -> NDArray[np.int64]:

@@ -104,7 +104,16 @@ class Launch(ABC):
         """What runs its passes, if that is not the processor."""
         self.separate = False
         """Whether every tensor needs a row of its own, since their step counts may differ as only the device knows."""
+        self.by_tensor = False
+        """Whether every tensor has one."""
         self._scalars = parts(rule, Scalar)
+        self._shares = any(scalar.scope != "tensor" for scalar in self._scalars.values())
+        self.moved = False
+        """Whether groups have been given other scalars, which the next step's numbers have to say."""
+        self._switches = switches
+        self._unknown = False
+        self.owners: Sequence[Group] = ()
+        """All parameter groups, which have what is kept for a group, or for all; of launches on a device."""
         scalars = {name for name, scalar in self._scalars.items() if scalar.scope == "tensor"}
         self.scalars = {name: Kept(members.states, name, np.float64) for name in scalars}
         self.counts = Counts(Kept(members.states, "step", np.float32), asked=counts_steps(rule, switches))
@@ -131,23 +140,38 @@ class Launch(ABC):
 
     # What a step needs before its passes, and does after them.
 
-    def fill(self, groups: Sequence[GroupNumbers], how: How) -> None:
-        """The numbers of the step that is about to be taken: of all ``groups``, those of its own."""
+    def fill(self, groups: Sequence[GroupNumbers], how: How, unknown: bool = False) -> None:
+        """The numbers of the step that is about to be taken: of all ``groups``, those of its own.
+
+        ``unknown``  whether only a device knows how many steps have been taken, and the scalars: none of the numbers.
+        """
         counts = self.counts
-        same = self._filled[0] is groups and self._filled[1] is how and not self.scalars
-        if same and (not counts.asked or counts.unchanged()):  # `advance` has counted on
+        self._unknown = unknown
+        if unknown and (counts.asked or self._scalars) and not self.separate:
+            # In a replayed step whoever has a gradient counts on, whatever others do meanwhile.
+            even = not how.capturable and not self._scalars and self._even
+            self.separate, self._filled = not even, self._filled if even else (None, None)
+        same = self._filled[0] is groups and self._filled[1] is how and (unknown or not self.scalars)
+        if same and (unknown or not counts.asked or counts.unchanged()):  # `advance` has counted on
             return
         self._filled = groups, how
         capacity = self.numbers.capacity
-        self._lay([groups[i] for i in self.members.groups], how.apart or self._apart or self.separate)
+        self.by_tensor = how.apart or self._apart or self.separate
+        self._lay([groups[i] for i in self.members.groups], self.by_tensor)
         if self.numbers.capacity > capacity:
             self._make_room()
         self.limited = bool(np.isfinite(self.numbers.column("clip_value")).any())
 
-    def part(self) -> None:
-        """From the next step on every tensor has a row of its own."""
-        if not self.separate:
-            self.separate, self._filled = True, (None, None)
+    @property
+    def _even(self) -> bool:
+        """Whether all have a gradient, and have had as many."""
+        counts = self.counts
+        return counts.present is None and (counts.unchanged() or counts.even())
+
+    @property
+    def unevenly(self) -> bool:
+        """Whether scalars are kept for several parameters that do not take the same steps."""
+        return self._shares and not self._even
 
     def _lay(self, groups: Sequence[GroupNumbers], apart: bool) -> None:
         numbers, group_of = self.numbers, self.members.group_of
@@ -175,7 +199,7 @@ class Launch(ABC):
 
     def taken(self, groups: Sequence[Group]) -> None:
         """A step has been taken, and counted: store the scalars' next values, in tensors' memory or in the groups."""
-        if not self._scalars:
+        if not self._scalars or self._unknown:
             return
         present = self.counts.present
         values = self._next_scalars(self._before())
@@ -261,11 +285,16 @@ class Launch(ABC):
 
     @property
     def behind(self) -> bool:
-        """Whether step counts may be short of what a device has done."""
+        """Whether a device may have taken steps that are not counted here."""
+        return False
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether step counts are others than when a device and this last agreed."""
         return False
 
     def settle(self) -> int:
-        """Put the step counts right that only a device knows, and wait for that; how many steps were left out."""
+        """Count the steps that only a device knows of, and wait for that; how many more were left out."""
         return 0
 
     # What the two kinds do in their own ways.

@@ -1,8 +1,7 @@
 """Parameters that are updated together by kernels, of a rule that keeps something by row or by column."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +17,14 @@ from thalweg.formula.team import SERIAL_BELOW
 from .devices import Device
 from .kernel_launch import KernelLaunch
 from .launch import Measured, Members, Runs
-from .layout import line_layout
+from .layout import LineLayout, line_layout
 from .settings import Switches
 
 Table = NDArray[np.int64]
 
 
 class LineLaunch(KernelLaunch):
-    """Parameters whose rows lie one after the other on the CPU; see `formula.lines` for what a step is made of.
+    """Parameters whose rows lie one after the other; see `formula.lines` for what a step is made of.
 
     What is kept aside for a step is in memory of its own, in which every tensor has its part.
     """
@@ -34,14 +33,12 @@ class LineLaunch(KernelLaunch):
         self, rule: type[Rule], switches: Switches, members: Members, walks: Callable[[Switches], LinePasses],
         grads_at: NDArray[np.int64], found: NDArray[np.int64], device: Device | None = None,
     ) -> None:  # fmt: skip
-        """The arguments are those of `KernelLaunch`; no ``device`` takes these passes."""
-        assert device is None
-        super().__init__(rule, switches, members, walks, grads_at, found)
+        """The arguments are those of `KernelLaunch`."""
+        super().__init__(rule, switches, members, walks, grads_at, found, device)
         self._walks = walks(switches)
         self._measured_walks = cache(lambda: walks((*switches, ("measured", True))))
         self._shapes = [geometry(p.shape) for p in members.params]
-        self._lines = line_layout(self._shapes)
-        self._aside: dict[str, NDArray[Any]] = {}
+        self.aside: dict[str, object] = {}
         self._parts: dict[str, NDArray[np.float64]] = {}
         self._keep_aside(self._walks)
         self._sums: dict[str, NDArray[np.float64]] = {}
@@ -53,13 +50,22 @@ class LineLaunch(KernelLaunch):
     def _keep_aside(self, walks: LinePasses) -> None:
         """Make room for what a program keeps aside."""
         for name, (extent, dtype) in walks.kept.items():
-            if name in self._aside:
+            if name in self.aside:
                 continue
             each = {"row": lambda of: of.count * of.rows, "column": lambda of: of.count * of.columns}
             sizes = [each.get(extent, lambda of: of.count)(of) for of in self._shapes]
-            self._aside[name] = np.zeros(sum(sizes), dtype)
+            self.aside[name], at = self._made(sum(sizes), dtype)
             starts = np.cumsum([0, *sizes])[: len(sizes)]
-            self.columns[name] = self._aside[name].ctypes.data + self._aside[name].itemsize * starts.astype(np.int64)
+            self.columns[name] = at + np.dtype(dtype).itemsize * starts.astype(np.int64)
+
+    def _made(self, count: int, dtype: str) -> tuple[object, int]:
+        """Memory for so many numbers, and its address."""
+        memory = np.zeros(count, dtype)
+        return memory, memory.ctypes.data
+
+    @cached_property
+    def _lines(self) -> LineLayout:
+        return line_layout(self._shapes)
 
     def sums(self, stage: int) -> Mapping[str, NDArray[np.float64]]:
         names = layers(self.rule)[self.stages[stage]]["sums"].returned
@@ -72,19 +78,29 @@ class LineLaunch(KernelLaunch):
             return parts
         task = self._tasks[f"sums {stage}"]
         totals = self.totals_of(f"sums {stage}", len(walk.weights.totals))
-        return *parts, between.gather(task.sums, self._lines.by_tensor, totals, self.numbers, raw=False)
+        return *parts, between.gather(task.sums, self._tensors, totals, self.numbers, raw=False)
 
     def update(self, again: bool, measured: bool) -> Sequence[Runs]:
-        walks = self._measured_walks() if measured else self._walks
-        self._keep_aside(walks)
+        walks = self._moving(measured)
         kind = "measured " if measured else ""
         first = self._stage(f"{kind}update", walks.update, backwards=again)
         return *first, *self._stage(f"{kind}last", walks.last, backwards=False)
 
+    def _moving(self, measured: bool) -> LinePasses:
+        """The passes that an update is of, with room for what they keep aside."""
+        walks = self._measured_walks() if measured else self._walks
+        self._keep_aside(walks)
+        return walks
+
+    @property
+    def _tensors(self) -> Table:
+        """The tensor of each tile, in the first of three columns."""
+        return self._lines.by_tensor
+
     def measured(self) -> Measured:
         task = self._tasks["measured update"]
         sums = task.sums.copy()
-        return Measured(task.walk.totals, lambda: sums, self._lines.tiles[:, 0], len(self.members.params))
+        return Measured(task.walk.totals, lambda: sums, self._tensors[:, 0], len(self.members.params))
 
     def _stage(self, name: str, walk: CompiledStage, backwards: bool) -> tuple[Runs, ...]:
         found: list[Runs] = []

@@ -1,5 +1,6 @@
 """What a checkpoint is to an optimizer: states by parameter, found by name where both sides know names."""
 
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +12,7 @@ import torch
 from thalweg.formula import Scalar, State
 from thalweg.formula.compose import live_states, usual_switches
 from thalweg.formula.kernel import counts_steps
-from thalweg.formula.rule import of_matrices, parts, shaped
+from thalweg.formula.rule import hypers, of_matrices, parts, shaped
 
 from . import readouts, surface, torchs_muon, transformers_adafactor
 from .catalogued import catalogued
@@ -29,7 +30,7 @@ def fitted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> S
     Raises ValueError for one that is of other parameters or another optimizer, KeyError for one without step counts
     that are needed. Warns of states by another rule that are taken by their key alone.
     """
-    saved, only = _without_only_rule(saved)
+    saved, only = _without_only_rule(_by_torch(saved))
     ordered = by_name(_with_counts_of_groups(saved), groups, rules)
     _refuse_other_rules(ordered, groups, rules)
     pairs = zip(ordered["param_groups"], groups, strict=False)
@@ -38,9 +39,24 @@ def fitted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules) -> S
     _refuse_uncounted(ordered, groups, rules)
     filled = with_options({**ordered, "param_groups": _begun(ordered, plain)}, groups, surface.CHAIN)
     found = readouts.loaded(filled, groups, rules.own.made.__name__)
-    refuse(found, groups, rules, _by_others(saved, ordered, groups, rules))
+    refuse(found, groups, rules, _by_others(saved, ordered, groups, rules), only)
     _warn_of_another(only, found, groups, rules)
     return found
+
+
+def _by_torch(saved: Saved) -> Saved:
+    """The checkpoint without the rule in groups that one of torch's classes has saved.
+
+    What such a class has loaded it saves again: there the rule is whose checkpoint it has begun with. It is known by
+    torch's choices between implementations, of which ours keep none.
+    """
+    groups = [
+        {key: value for key, value in group.items() if key != "rule"}
+        if surface.IMPLEMENTATION.keys() & group
+        else group
+        for group in saved["param_groups"]
+    ]
+    return {**saved, "param_groups": groups}
 
 
 def _without_only_rule(saved: Saved) -> tuple[Saved, str | None]:
@@ -71,9 +87,17 @@ def _warn_of_another(only: str | None, saved: Saved, groups: Sequence[Mapping[st
                 "each for itself what is kept by that name, which may be another average or sum (momentum_buffer is a "
                 f"sum in SGD, and an average in Muon). Load it into {only}, or load only the weights; or, if they mean "
                 "the same, delete 'rule' from the checkpoint's param_groups",
-                stacklevel=2,
+                stacklevel=_outside(),
             )
             return
+
+
+def _outside() -> int:
+    """The ``stacklevel`` of whoever calls neither from here nor from torch, for a warning of the caller's."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("thalweg", "torch"):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _of_other_meaning(means: Mapping[str, State], part: Part, keys: Collection[str]) -> list[str]:
@@ -281,8 +305,10 @@ def _refuse_uncounted(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: 
             )
 
 
-def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_others: Mapping[int, str]) -> None:
-    """Raise ValueError for the states of another optimizer, or of parameters of another shape.
+def refuse(
+    saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_others: Mapping[int, str], only: str | None
+) -> None:
+    """Raise ValueError for the states of another optimizer (``only``: its rule's name), or of another shape.
 
     A state that is missing alone is created when it is needed, as when momentum is switched on; one that is there
     alone does no harm. Both together mean that the averages are there, under names that nobody reads. Where another
@@ -307,6 +333,7 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
         known = {state.key for state in parts(rule, State).values()} | {"step"}
         known |= {name for name, scalar in parts(rule, Scalar).items() if scalar.scope == "tensor"}
         said = {**surface.defaults(rule), **own, **theirs}
+        _refuse_other_forms(said, rules.of(own), "another optimizer" if only is None else only)
         values = {**surface.numbers(rule, said), **surface.switches(rule, said)}
         for number, param in zip(theirs["params"], own["params"], strict=False):
             live = live_states(rule, {**values, **shaped(rule, param)})
@@ -335,6 +362,24 @@ def refuse(saved: Saved, groups: Sequence[Mapping[str, Any]], rules: Rules, by_o
                         f"the checkpoint's state {key!r} has the shape {tuple(kept[key].shape)}, its parameter "
                         f"{tuple(param.shape)}: was it made for another model?"
                     )
+
+
+def _refuse_other_forms(said: Mapping[str, Any], part: Part, theirs: str) -> None:
+    """Raise ValueError where a group says one number for what is several to the rule, the reverse, or None for one.
+
+    eps of Adafactor are two, of AdamW one; betas of Adan are three, of AdamW two.
+    """
+    places, own = surface.places(part.whole), hypers(part.whole)
+    wanted = Counter(key for _, key, place in places if place is not None)
+    for name, key, place in places:
+        found = len(said[key]) if isinstance(said[key], tuple | list) else 0
+        absent = found == wanted[key] and (said[key] if place is None else said[key][place]) is None
+        if found != wanted[key] or (absent and not own[name].none):
+            raise ValueError(
+                f"the checkpoint is of {theirs}: its {key} is {said[key]!r}, and that of {part.name} is "
+                f"{_many(wanted[key] or 1, 'number')}. Load it into an optimizer of the rule that it is of, or load "
+                "only the weights"
+            )
 
 
 def _refuse_other_meanings(theirs: str, part: Part, needed: Mapping[str, State], kept: set[str], rules: Rules) -> None:

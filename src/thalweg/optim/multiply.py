@@ -230,7 +230,8 @@ def _elementwise(op: str, alone: Sequence[bool]) -> Callable[..., Any]:
             np.float64(a) if one and np.size(a) == 1 else a for a, one in zip(given, alone, strict=True)
         ]
         if op in _BY_EACH and [*alone] == [False, True] and isinstance(found[1], torch.Tensor):
-            return _by_each(_BY_EACH[op], found[0], found[1])
+            by = _by_each if found[1].device.type == "cpu" else _at_once
+            return by(_BY_EACH[op], found[0], found[1])
         return function(*found)
 
     return of
@@ -242,6 +243,11 @@ def _by_each(function: Callable[..., torch.Tensor], x: torch.Tensor, numbers: to
     for matrix, one, given in zip(x, numbers.flatten().tolist(), found, strict=True):
         function(matrix, one, out=given)
     return found
+
+
+def _at_once(function: Callable[..., torch.Tensor], x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """The same without waiting for a device's numbers."""
+    return function(x, numbers).to(x.dtype)
 
 
 def _scaled(e: Expression) -> tuple[Expression, Expression]:

@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from threading import RLock
 from typing import Any, ClassVar, overload
 
@@ -33,7 +34,7 @@ from .joined import Part, Rules
 from .plan import Plan
 from .sequence import Bad
 from .settings import How
-from .signals import Signals, signals
+from .signals import Signals
 from .stepping import MustKnow, Stepper
 from .telemetry import Telemetry
 from .watched import WatchedState
@@ -67,7 +68,9 @@ class Optimizer(torch.optim.Optimizer):
                     `NonFiniteGradient`, or ``"skip"`` the whole step (counted in ``skipped_steps``);
     ``clear``       set the gradients to 0 once they are used, in the same pass over memory;
     ``amp_fused``   have `torch.amp.GradScaler` leave unscaling to `step`, which saves a pass over memory. Frameworks
-                    that clip gradients themselves (Lightning) refuse such an optimizer.
+                    that clip gradients themselves (Lightning) refuse such an optimizer;
+    ``capturable``  have all that a step needs on the GPU, so that `torch.cuda.graph` may record it, after a few steps
+                    outside (docs/gpu.md). On a CPU it changes nothing.
 
     ``readouts``    averages of the weights by name, ``{"tail": thalweg.averaged(start=8000)}``, each to be put in place
                     at test by ``with optimizer.readout("tail")``: see `readout`.
@@ -93,6 +96,7 @@ class Optimizer(torch.optim.Optimizer):
     nonfinite: str
     clear: bool
     amp_fused: bool
+    capturable: bool = False
     # Defaults of the class, since torch.amp.GradScaler sets both for the time of a step and then deletes them.
     grad_scale: float | torch.Tensor | None = 1.0
     found_inf: torch.Tensor | None = None
@@ -131,7 +135,7 @@ class Optimizer(torch.optim.Optimizer):
 
     @_plan.setter
     def _plan(self, plan: Plan | None) -> None:
-        self._stepper.settle()
+        _settle(self._lock, self._stepper)
         self._stepper.plan = plan
 
     @property
@@ -212,21 +216,26 @@ class Optimizer(torch.optim.Optimizer):
                 group.setdefault(key, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        recorded = None
         if "_stepper" in vars(self):  # a checkpoint is loaded, and says nothing of steps that were left out
-            self._skipped = self.skipped_steps
-        self._stepper = Stepper()
+            # What has been replayed in vain is told whoever asks next; before anything is replaced.
+            with self._lock:
+                self._stepper.settle(report=False)
+            self._skipped += self._stepper.left_out
+            recorded = self._stepper.recorded  # graphs may be replayed all the same
+        super().__setstate__(state)
+        vars(self).setdefault("_lock", RLock())
+        self._stepper = Stepper(recorded)
         self._watch_state(WatchedState(self.state))
         self._skipped = vars(self).pop("skipped_steps", vars(self).get("_skipped", 0))
         absent = (("_telemetry", None), ("_swapped", False), ("_checked", ()), ("_windows", None))  # after unpickling
         for kept, value in absent:
             vars(self).setdefault(kept, value)
-        vars(self).setdefault("_lock", RLock())
         vars(self).setdefault("_rules", Rules(type(self)))
         self._rules.write(self.param_groups, self.defaults)
         self._keep_readouts(self.param_groups)
         for options in (self.defaults, *self.param_groups):
-            for key in surface.IMPLEMENTATION:  # a torch checkpoint's choice of implementation is not ours
+            for key in surface.OF_TORCHS_GROUPS:  # a torch checkpoint's choice of implementation is not ours
                 options.pop(key, None)
         for group in self.param_groups:
             group.update(loading.before_warmup(group))
@@ -244,12 +253,12 @@ class Optimizer(torch.optim.Optimizer):
 
     def _watch_state(self, state: WatchedState) -> None:
         self.state: WatchedState = state
-        state.settle = self._stepper.settle
+        state.settle = partial(_settle, self._lock, self._stepper)
 
     @property
     def skipped_steps(self) -> int:
         """How many steps were left out, by ``nonfinite="skip"`` or by a scaler; on a GPU this waits for it."""
-        self._stepper.settle()
+        _settle(self._lock, self._stepper)
         return self._skipped + self._stepper.left_out
 
     @property
@@ -274,6 +283,7 @@ class Optimizer(torch.optim.Optimizer):
 
         Each group says the ``rule`` that has updated it, too: a state's key alone does not tell what it is.
         """
+        _settle(self._lock, self._stepper)  # what groups keep is on a device, perhaps
         seen = self.state.seen
         found = super().state_dict()
         # The states' dictionaries stay ours: what a caller does to the result replaces nothing here. The tensors are
@@ -358,8 +368,11 @@ class Optimizer(torch.optim.Optimizer):
         how = self._how()
         if _len_torch_dispatch_stack():
             reading.refuse_pretence(self.param_groups)
-        plan = self._stepper.plan
-        signals = self._signals(how) if plan is not None and plan.on_device else None
+        plan, signals = self._stepper.plan, None
+        if plan is None or plan.recorders:
+            signals = self._stepper.begin(
+                self.param_groups, how, self._telemetry, self._counted, self.found_inf, self.grad_scale
+            )
         if signals is None and self.found_inf is not None and float(self.found_inf):
             self._skip()
             return
@@ -383,7 +396,7 @@ class Optimizer(torch.optim.Optimizer):
         if bad:
             self._leave_out(bad)
         elif self._windows and (plan := self._plan):
-            self._windows.follow(self.param_groups, plan.launches, self.state.exposed)
+            self._windows.follow(self.param_groups, plan.launches, self.state.exposed, self._stepper.settle)
 
     def _refuse_rewritten(self) -> None:
         """Raise ValueError for a group whose rule is not the one that it was added for."""
@@ -405,12 +418,6 @@ class Optimizer(torch.optim.Optimizer):
     def _counted(self) -> bool:
         """Whether something follows from how many steps have been taken that a device does not know of."""
         return self._scheduling is not None or bool(self._windows)
-
-    def _signals(self, how: How) -> Signals | None:
-        """What stays on a device that need not be waited for."""
-        found = signals(self.found_inf, self.grad_scale, self.param_groups)
-        need = found is None or not self._stepper.need_not_wait(how, self._telemetry, self._counted)
-        return None if need else found
 
     def _scale(self) -> float:
         scale = 1.0 if self.grad_scale is None else float(self.grad_scale)
@@ -527,6 +534,12 @@ class Optimizer(torch.optim.Optimizer):
 
 
 _OPTIONS = operator.attrgetter(*surface.WHOLE)
+
+
+def _settle(lock: RLock, stepper: Stepper) -> None:
+    """For whoever looks at states, maybe in another thread than steps are taken in; it does not hold the optimizer."""
+    with lock:
+        stepper.settle()
 
 
 def _observed(optimizer: Optimizer) -> bool:

@@ -21,11 +21,13 @@ from thalweg.formula.lines import walks_lines
 from thalweg.formula.rule import by_lines, of_matrices, shaped
 
 from . import gpus, reading, state, surface
-from .device_step import Ahead
+from .ahead import Ahead, keeps, waits
+from .devices import Device
 from .driver import FINE, ODD, PLAN
 from .flat_launch import FlatLaunch, flat_kind
 from .kernel_launch import KernelLaunch
 from .launch import Launch, Members
+from .line_device import DeviceLineLaunch
 from .line_launch import LineLaunch
 from .matrix_launch import MatrixLaunch
 from .memory import Memory
@@ -114,8 +116,13 @@ class Plan:
     """How many states there are."""
     direct: bool
     """Whether a step can be one call of machine code."""
-    on_device: bool
-    """Whether a GPU runs kernels for any of them."""
+    devices: tuple[Device, ...]
+    """The GPUs that run kernels for any of them."""
+    recorders: tuple[Callable[[], bool], ...]
+    """Of all GPUs that parameters are on: whether what they are given to do is recorded."""
+    keeps: bool
+    """See `ahead.keeps`."""
+    _waits: dict[tuple[object, ...], str | None] = field(default_factory=dict)
     _steps: dict[tuple[object, ...], Steps] = field(default_factory=dict)
 
     def fits(self, groups: Sequence[Group], switches: tuple[Switches, ...], states: WatchedState) -> bool:
@@ -149,14 +156,37 @@ class Plan:
             x.point_at_weights()
         return bool(moved)
 
-    def steps(self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead) -> Steps:
-        """The parts of the step that is about to be taken, with its numbers."""
+    @property
+    def recording(self) -> bool:
+        """Whether what a GPU is given to do is recorded."""
+        return any(asked() for asked in self.recorders)
+
+    def waits(self, how: How, ahead: Ahead) -> str | None:
+        """Why a step has to wait for a device; see `ahead.waits`."""
+        key = (how, ahead.key)
+        if key not in self._waits:
+            if len(self._waits) > 8:
+                self._waits.clear()
+            self._waits[key] = waits(self.launches, how, ahead)
+        return self._waits[key]
+
+    def steps(
+        self, numbers: Sequence[GroupNumbers], how: How, measured: bool, ahead: Ahead, recording: bool = False
+    ) -> Steps | None:
+        """The parts of the step that is about to be taken, with its numbers.
+
+        ``recording``: those that a step just like it was taken by, and no other will be; None if there was none.
+        """
+        unknown = False
+        if self.devices:
+            unknown = ahead.unknown(how) and self.waits(how, ahead) is None
+            for device in () if recording else self.devices:
+                device.begin()
         for x in self.launches:
-            x.fill(numbers, how)
-        for x in self.launches if self.on_device else ():
-            if x.device is not None:
-                x.device.begin()
+            x.fill(numbers, how, unknown)
         key = (how, measured, ahead.key, *((x.limited, x.threads) for x in self.launches))
+        if recording:
+            return self._steps.pop(key, None)
         if key not in self._steps:
             if len(self._steps) > 8:  # options that change all the time
                 self._steps.clear()
@@ -281,9 +311,10 @@ def make(
             at += len(places)
             # What is kept by row or column needs walks of its own.
             lines = by_lines(rule) and walks_lines(rule, own)
-            kind = LineLaunch if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
-            walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
             device = gpus.device_of(where)
+            by_line = LineLaunch if device is None else DeviceLineLaunch
+            kind: Any = by_line if lines else MatrixLaunch if of_matrices(rule) else KernelLaunch
+            walks: Any = partial(line_passes if lines else passes, rule, dtypes=types)
             launches.append(kind(rule, own, members, walks, memory.grads_at[here], memory.found[here], device))
         elif types:
             launches.append(FlatLaunch(rule, own, members, types, later=turn > 0))
@@ -295,12 +326,13 @@ def make(
         _warn_of_plain_operations(*reasons[0])
     waiting = [*away, *(p for p in later if not reading.plain(p))]
     memory.serve([tensor for x in launches for tensor in x.kept])
-    direct = memory.native and not others and not waiting
+    devices = tuple(dict.fromkeys(x.device for x in launches if x.device is not None))
+    direct = memory.native and not others and not waiting and not devices
     told = [*map(_told, others)]
-    on_device = any(x.device is not None for x in launches)
     return Plan(
-        tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, on_device
-    )
+        tuple(launches), rules, memory, others, told, waiting, switches, states, created, len(states), direct, devices,
+        gpus.recorders([param for param, _ in everyone]), keeps(launches),
+    )  # fmt: skip
 
 
 @cache  # said once of a reason

@@ -92,7 +92,10 @@ def kernel_types(param: torch.Tensor, operands: Mapping[str, torch.Tensor]) -> T
     if type(param) not in _ORDINARY:
         return f"it is a {type(param).__name__}"
     if not plain(param):
-        return "it is a view that torch computes with" if reached(param.device) else f"it is on {param.device}"
+        if reached(param.device):
+            return "it is a view that torch computes with"
+        problem = gpus.why_not(param.device)
+        return f"it is on {param.device}" + (f", and {problem}" if problem else "")
     grad = param if param.grad is None else param.grad
     tensors = {"w": param, "g": grad, **operands}
     for name, tensor in tensors.items():

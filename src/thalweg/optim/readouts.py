@@ -254,10 +254,16 @@ class Windows:
     def __init__(self) -> None:
         self._left = 0  # so many steps before another is due
 
-    def follow(self, groups: Sequence[Group], launches: Sequence[Launch], looked_at: bool) -> None:
-        """A step has been taken, and counted. ``looked_at``: somebody may have written to the counts meanwhile."""
+    def follow(
+        self, groups: Sequence[Group], launches: Sequence[Launch], looked_at: bool, settle: Callable[[], object]
+    ) -> None:
+        """A step has been taken, and counted. ``looked_at``: somebody may have written to the counts meanwhile.
+
+        ``settle``  puts right what only a device has counted.
+        """
         self._left -= 1
         if self._left <= 0 or looked_at:
+            settle()
             self._left = min((_copied(x, groups) for x in launches), default=NEVER)
 
 

@@ -36,15 +36,29 @@ class Pinned:
 class SentTable(Table):
     """The host writes to one piece of memory after the other, each free once the device has copied it.
 
-    Were there one piece, the host would have to wait, or would change what the device has yet to copy.
+    Were there one piece, the host would have to wait, or would change what the device has yet to copy. A recording has
+    a piece of its own, made before: whatever is replayed copies from there again.
     """
 
-    def __init__(self, there: torch.Tensor, pinned: Callable[[torch.Tensor], Pinned]) -> None:
-        """``pinned`` makes one more piece, for a tensor like the given one."""
-        self.there, self._pinned = there, pinned
+    def __init__(
+        self, there: torch.Tensor, pinned: Callable[[torch.Tensor], Pinned],
+        recording: Callable[[], bool] | None = None,
+    ) -> None:  # fmt: skip
+        """``pinned`` makes one more piece, for a tensor like the given one; ``recording`` says whether that is under
+        way, of a table that may then be put once."""
+        self.there, self._pinned, self._recording = there, pinned, recording
         self.pieces: list[Pinned] = []
+        self._spare = pinned(there) if recording is not None else None
 
     def put(self, array: NDArray[Any]) -> None:
+        if self._recording is not None and self._recording():
+            assert self._spare is not None, "a table is recorded twice"
+            # The others stay as well: torch records an event where pinned memory is let go.
+            own, self._spare = self._spare, None
+            self.pieces.append(own)
+            np.copyto(own.view, array)
+            self.there.copy_(own.memory, non_blocking=True)
+            return
         free = next((each for each in self.pieces if each.copied.query()), None)
         if free is None:
             free = self._pinned(self.there)

@@ -22,7 +22,8 @@ from thalweg.formula.kernel import available
 from thalweg.formula.rule import parts
 
 from . import joining
-from .device_step import Ahead, device_parts, waits
+from .ahead import Ahead, waits
+from .device_step import device_parts
 from .flat_launch import FlatLaunch
 from .launch import Call, Launch, Runs, Totals, added
 from .settings import How

@@ -30,6 +30,7 @@ class How:
     clip_eps: float
     nonfinite: str
     clear: bool
+    capturable: bool = False
 
     @property
     def guarded(self) -> bool:
@@ -104,6 +105,10 @@ class Settings:
         self._said: list[tuple[Any, ...] | None] = []
         self._numbers: list[GroupNumbers] = []
         self._switches: tuple[Switches, ...] = ()
+
+    def asked(self, rule: type[Rule]) -> Sequence[str]:
+        """The keys of a group of that rule that numbers and switches follow from."""
+        return self._keys[rule]
 
     def read(
         self, rule_of: RuleOf, groups: Sequence[Group], scale: float, clear: bool, unasked: Collection[int] = ()

@@ -1,37 +1,141 @@
-"""Steps that were left out on a device without the host's knowing: what its step counts are short of."""
+"""Where a step may be left out without the host's knowing the device counts, and keeps scalars; the host asks."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .devices import Device
+from .devices import Device, Table
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What may be kept on either side: step counts, float32 (tensors,), and scalars, float64 (scalars, tensors)."""
+
+    steps: NDArray[np.float32]
+    scalars: NDArray[np.float64]
+
+    @property
+    def bits(self) -> tuple[bytes, bytes]:
+        """To be compared: the quickest way to know."""
+        return self.steps.tobytes(), self.scalars.tobytes()
+
+
+@dataclass(eq=False)
+class LeftOut:
+    """``there`` float64 (1,): how many steps were left out; ``seen``, when this was last asked."""
+
+    there: torch.Tensor
+    seen: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Tensors that another counts too: ``mine``, int64 (some,), their places; ``its``, their places there."""
+
+    other: "Settled"
+    mine: torch.Tensor
+    its: torch.Tensor
 
 
 @dataclass(eq=False)
 class Settled:
-    """What a launch's step counts on the host are short of, kept on the device.
+    """What a device has counted of a launch's steps, and its scalars. Neither is ever set back, whoever asks for it.
 
-    ``extra`` float64 (tensors,), ``left_out`` float64 (1,): steps that were.
+    ``counts``  float64 (tensors,): steps taken; ``left_out``: steps that were not.
+    ``scalars``  float64 (scalars, tensors).
+    ``due``     whether the device may have gone on since it was last asked; ``replayed``, whether it may do so at any
+                time, since a step has been recorded.
+    ``shared``  what others have as well, of which a step has been recorded: they have the last word. Each step begins
+                by `fetch` and ends by `give`, also a replayed one.
     """
 
     device: Device
-    extra: torch.Tensor
-    left_out: torch.Tensor
+    counts: Table
+    scalars: Table
+    left_out: LeftOut
     due: bool = False
-    """Whether there may be anything to settle."""
+    replayed: bool = False
+    shared: list[Shared] = field(default_factory=list)
+    borrowed: set[int] = field(default_factory=set)
+    """The places of the tensors that are in `shared`."""
+
+    def __post_init__(self) -> None:
+        steps = np.zeros(self.counts.there.shape, np.float32)
+        self._known = Known(steps, np.zeros(self.scalars.there.shape)).bits
 
     @classmethod
-    def of(cls, device: Device, tensors: int) -> "Settled":
+    def of(cls, device: Device, tensors: int, scalars: int) -> "Settled":
         """Nothing so far."""
-        return cls(device, device.zeros((tensors,), torch.float64), device.zeros((1,), torch.float64))
+        counts = device.table((tensors,), torch.float64)
+        kept = device.table((max(scalars, 1), tensors), torch.float64)
+        return cls(device, counts, kept, LeftOut(device.zeros((1,), torch.float64)))
 
-    def take(self) -> tuple[NDArray[Any], int]:
-        """What the counts are short of, and how many steps were left out, since this was last asked: waits."""
-        extra = self.device.read(self.extra).copy()
-        left_out = int(self.device.read(self.left_out)[0])
-        self.extra.zero_()
-        self.left_out.zero_()
-        self.due = False
-        return extra, left_out
+    def share(self, other: "Settled", mine: Sequence[int], its: Sequence[int]) -> None:
+        """See `shared`."""
+        where = self.counts.there.device
+        self.shared.append(Shared(other, torch.tensor(mine, device=where), torch.tensor(its, device=where)))
+        self.borrowed.update(mine)
+        self.replayed = True
+
+    def fetch(self) -> None:
+        """Go on from what others have counted."""
+        for each in self.shared:
+            each.other._copy(each.its, self, each.mine)
+
+    def give(self) -> None:
+        """Have others go on from what is counted here."""
+        for each in self.shared:
+            self._copy(each.mine, each.other, each.its)
+
+    @torch.no_grad()
+    def _copy(self, mine: torch.Tensor, other: "Settled", its: torch.Tensor) -> None:
+        for here, there in ((self.counts, other.counts), (self.scalars, other.scalars)):
+            there.there.index_copy_(-1, its, here.there.index_select(-1, mine))
+
+    def rewritten(self, host: Known) -> bool:
+        """Whether the host has others than when both last agreed."""
+        return host.bits != self._known
+
+    def begin(self, host: Known) -> None:
+        """The device goes on from here: from what the host has, or from its own where nobody has changed that."""
+        steps, scalars = now = host.bits
+        if steps != self._known[0]:
+            self.counts.put(host.steps)
+        if scalars != self._known[1]:
+            self.scalars.put(host.scalars)
+        if now == self._known:
+            self.fetch()
+        else:
+            self.give()
+        self._known, self.due = now, True
+
+    def take(self, host: Known) -> tuple[Known, int]:
+        """What the host ought to have, and how many steps were left out since this was last asked: waits.
+
+        What somebody has written to meanwhile stays as it is, and `begin` then has the device take it.
+        """
+        steps, scalars = self.device.read(self.counts.there), self.device.read(self.scalars.there)
+        there = Known(steps.astype(np.float32), scalars.copy())
+        known = self._known
+        found = Known(_merged(host.steps, known[0], there.steps), _merged(host.scalars, known[1], there.scalars))
+        left_out = int(self.device.read(self.left_out.there)[0])
+        since, self.left_out.seen = left_out - self.left_out.seen, left_out
+        self._known, self.due = there.bits, False
+        return found, since
+
+    def went_on(self) -> bool:
+        """Whether the device has counted since this was last asked: waits."""
+        before = self._known[0]
+        steps = np.frombuffer(before, np.float32)
+        self.take(Known(steps, np.frombuffer(self._known[1], np.float64).reshape(self.scalars.there.shape)))
+        return self._known[0] != before
+
+
+def _merged(host: NDArray[Any], known: bytes, there: NDArray[Any]) -> NDArray[Any]:
+    """What is there, but for what the host has changed since it was ``known``."""
+    before = np.frombuffer(known, host.dtype).reshape(host.shape)
+    return np.where((host != before) & ~(np.isnan(host) & np.isnan(before)), host, there)

@@ -10,7 +10,7 @@ from thalweg.formula.compose import live_states, start_value
 from thalweg.formula.geometry import kept_shape, seen
 from thalweg.formula.rule import by_lines, inner, of_matrices, parts, shaped
 
-from . import gpus, products, reading
+from . import products, reading
 from .modes import ordinary
 from .reading import Types
 
@@ -71,8 +71,6 @@ def classified(
         products.refuse(rule, inner(rule).__name__, called, param, values)
     split = (of_matrices(rule) or by_lines(rule)) and param.dim() > 1 and not param.is_contiguous()
     rows = "its rows do not lie one after the other in memory" if split else ""
-    if by_lines(rule) and gpus.device_of(param.device) is not None:
-        rows = "what is kept by row or column has kernels on the CPU alone"
     if real is None:
         operands = prepare(rule, values, param, kept)
         return operands, rows or reading.kernel_types(param, operands)

@@ -5,13 +5,18 @@ from functools import partial
 
 from torch.autograd.graph import increment_version
 
+from thalweg.formula import Rule
+
 from . import plan as planning
-from .device_step import Ahead, waits
+from . import recording
+from .ahead import Ahead
 from .driver import PLAN
+from .launch import Launch
 from .plan import Plan
+from .recording import Recorded
 from .sequence import Bad, NotFinite
-from .settings import Group, GroupNumbers, How, RuleOf, Settings, by_rate
-from .signals import Signals
+from .settings import Group, GroupNumbers, How, RuleOf, Settings, Switches, by_rate
+from .signals import Signals, signals
 from .telemetry import Telemetry
 from .watched import WatchedState
 
@@ -26,12 +31,50 @@ class MustKnow(Exception):
 class Stepper:
     """Takes an optimizer's steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, recorded: Recorded | None = None) -> None:
+        """``recorded``  steps that others have recorded, of the same optimizer."""
         self.settings = Settings()
         self.plan: Plan | None = None
+        self.recorded = recorded or Recorded()
+        self._recording = False
         self.left_out = 0
         """Steps that a device has left out, as far as it has been asked."""
+        self._counting: Sequence[Launch] = ()
+        """What the last plan has a device count, also when that is dropped: graphs may be replayed before the next."""
         self._last = Ahead(Signals())
+
+    def begin(
+        self, groups: Sequence[Group], how: How, telemetry: Telemetry | None, counted: bool, found_inf: object,
+        grad_scale: object,
+    ) -> Signals | None:  # fmt: skip
+        """Begin a step that a GPU may take: what of a scaler's numbers and learning rates stays there; None: nothing.
+
+        ``counted``: see `Ahead`. Raises RuntimeError for a step that cannot be recorded.
+        """
+        plan = self.plan
+        self._recording = recording.under_way(groups) if plan is None else plan.recording
+        if self._recording:
+            recording.refuse(how, telemetry is not None)
+        if plan is None:
+            if self._recording:
+                raise RuntimeError(recording.NOT_LIKE)
+            return None
+        given = signals(found_inf, grad_scale, groups) if plan.devices else None
+        if given is None and not self._recording:
+            return None
+        fresh = bool(plan.created) and not how.capturable
+        kinds = (given is not None and given.scaled, given is not None and bool(given.rates))
+        ahead = Ahead(
+            Signals(), *kinds, counted, telemetry is not None, fresh=fresh, kept=plan.keeps, recorded=self._recording
+        )
+        why = plan.waits(how, ahead)
+        if not self._recording:
+            return None if why else given
+        if why and plan.launches:
+            raise recording.refusal(why)
+        keys = [self.settings.asked(rule) for rule in plan.rules]
+        recording.refuse_to_read(recording.read_by_the_host(groups, keys, found_inf, grad_scale, given or Signals()))
+        return given
 
     def take(
         self, rule_of: RuleOf, groups: Sequence[Group], states: WatchedState, how: How, scale: float,
@@ -39,8 +82,8 @@ class Stepper:
     ) -> Bad:  # fmt: skip
         """Take a step; ``scale`` is what the loss was multiplied by. The gradients that stopped it, empty if none did.
 
-        ``signals``: a scaler's in place of that, and groups' learning rates as they are, where `need_not_wait` says
-        so; ``counted``: see `Ahead`.
+        ``signals``: a scaler's in place of that, and groups' learning rates as they are, where `begin` says so;
+        ``counted``: see `Ahead`.
         Then nothing has been written, and states that were created for this step are dropped.
         """
         rates = () if signals is None else signals.rates
@@ -48,64 +91,88 @@ class Stepper:
         plan = self.plan
         rules = self.settings.rules
         if plan is None or plan.rules is not rules or not plan.fits(groups, switches, states):
-            self.settle()
-            plan = self.plan = planning.make(rules, groups, states, switches)
+            plan = self._planned(rules, groups, states, switches)
         if states.exposed:
             plan.memory.keep()
         measured = telemetry is not None and telemetry.due
-        if not plan.on_device and signals is None:  # nothing more is asked
+        if not plan.devices and signals is None:  # nothing more is asked
             ahead = _PLAIN
         else:
             ahead = self._ahead(groups, numbers, how, signals, counted, telemetry, plan)
         try:
             if not self._at_once(plan, numbers, how, measured, ahead):
-                ahead_by = partial(self._ahead, groups, numbers, how, signals, counted, telemetry)
-                plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead_by)
+                again = partial(self._ahead, groups, numbers, how, signals, counted, telemetry)
+                plan = self.plan = self._held(plan, groups, numbers, how, measured, ahead, again)
         except NotFinite as stopped:
             self._undo(states)
             return stopped.bad
+        if self._recording:  # nothing has been done so far
+            return []
         for x in plan.launches:
             x.counts.advanced()
         if telemetry is not None:
             telemetry.taken(plan.launches, how, measured)
         for x in plan.launches:
             x.taken(groups)
+        if plan.devices:
+            self.recorded.agree(plan.launches)
         plan.created.clear()
         return []
 
-    def need_not_wait(self, how: How, telemetry: Telemetry | None, counted: bool) -> bool:
-        """Whether what signals say may stay on the device, as far as the last plan says."""
-        if self.plan is None:
-            return False
-        fresh = bool(self.plan.created)
-        ahead = Ahead(Signals(), signalled=True, counted=counted, watched=telemetry is not None, fresh=fresh)
-        return waits(self.plan.launches, how, ahead) is None
+    def settle(self, report: bool = True) -> None:
+        """Put right what only the device knows of the steps so far, and wait for that; see `left_out`.
 
-    def settle(self) -> None:
-        """Put right what only the device knows of the steps so far, and wait for that; see `left_out`."""
-        if self.plan is not None:
-            self.left_out += max((x.settle() for x in self.plan.launches), default=0)
+        Raises RuntimeError while a graph is recorded, and, where these are to be reported, see `Recorded.check`.
+        """
+        recording.refuse_to_ask((*self._counting, *self.recorded.launches))
+        self.left_out += max((x.settle() for x in self._counting), default=0)
+        if self.recorded:
+            self.recorded.check(self._counting, report)
+
+    def _planned(
+        self, rules: Sequence[type[Rule]], groups: Sequence[Group], states: WatchedState,
+        switches: tuple[Switches, ...],
+    ) -> Plan:  # fmt: skip
+        """A plan made anew, for what there is now."""
+        if self._recording:
+            raise RuntimeError(recording.NOT_LIKE)
+        self.settle()
+        plan = self.plan = planning.make(rules, groups, states, switches)
+        self._counting = plan.launches if plan.devices else ()
+        if self.recorded:
+            self.recorded.hand_on(plan.launches)
+            self.settle()  # they may have been replayed since states were looked at last
+        return plan
 
     def _ahead(
         self, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, signals: Signals | None,
         counted: bool, telemetry: Telemetry | None, plan: Plan,
     ) -> Ahead:  # fmt: skip
         """How a device takes the step that need not be waited for; raises `MustKnow` if it has to be, and may not."""
-        if not plan.on_device:
+        if not plan.devices:
             if signals is not None:
                 raise MustKnow
             return _PLAIN
-        if any(x.device is not None and x.device.recording for x in plan.launches):
-            raise RuntimeError("a CUDA graph cannot record thalweg's steps yet: take them outside of torch.cuda.graph")
-        behind = any(x.behind for x in plan.launches)
-        key = (signals is not None, counted, telemetry is not None, behind, bool(plan.created))
+        for x in plan.launches:
+            x.owners, x.moved = groups, False  # the numbers have just been read
+        if any(x.behind and x.rewritten for x in plan.launches) and not self._recording:
+            self.settle()
+        behind = how.capturable or any(x.behind for x in plan.launches)
+        # With capturable=True the states of a first step that is left out stay.
+        fresh = bool(plan.created) and not how.capturable
+        given, now = signals or Signals(), self._last.signals
+        uneven = any(x.unevenly for x in plan.launches)
+        key = (given.scaled, bool(given.rates), counted, telemetry is not None, behind, fresh, plan.keeps, uneven)
         if key != self._last.key:
             self._last = Ahead(self._last.signals, *key)
-        if (signals is not None or behind) and waits(plan.launches, how, self._last):
+        if (signals is not None or behind) and (why := plan.waits(how, self._last)):
+            if self._recording:
+                raise recording.refusal(why)
             if signals is not None:
                 raise MustKnow
             self.settle()
-        given, now = signals or Signals(), self._last.signals
+            if any(x.moved for x in plan.launches):
+                raise MustKnow
         # A scaler's are where the loss is.
         where = plan.launches[0].members.params[0].device if plan.launches else None
         now.found, now.scale = (x if x is None else x.to(where, non_blocking=True) for x in (given.found, given.scale))
@@ -121,26 +188,37 @@ class Stepper:
         if not plan.direct or how.clear:
             return False
         steps = plan.steps(numbers, how, measured, ahead)
-        if not steps.locked:
+        if steps is None or not steps.locked:
             return False
         memory = plan.memory
         return memory.run(steps.locked) or (memory.cost == PLAN and plan.mend() and memory.run(steps.locked))
 
     def _held(
         self, plan: Plan, groups: Sequence[Group], numbers: Sequence[GroupNumbers], how: How, measured: bool,
-        ahead_by: Callable[[Plan], Ahead],
+        ahead: Ahead, again: Callable[[Plan], Ahead],
     ) -> Plan:  # fmt: skip
-        """Take the step part by part, its gradients held meanwhile; the plan it was taken by."""
+        """Take the step part by part, its gradients held meanwhile; the plan it was taken by.
+
+        ``again``  what ``ahead`` is of another plan.
+        """
         grads = plan.gather()
         if grads is None:  # memory is not where it was
-            self.settle()
-            self.plan = plan = planning.make(plan.rules, groups, plan.mapping, plan.switches)
+            plan = self._planned(plan.rules, groups, plan.mapping, plan.switches)
+            ahead = again(plan)
             grads = plan.gather()
         if grads is None:
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(groups))
+        if plan.devices and any(x.unevenly for x in plan.launches) != ahead.uneven:  # as the gradients show only now
+            ahead = again(plan)
         if how.clear:
             grads.refuse_to_clear()
-        for part in plan.steps(numbers, how, measured, ahead_by(plan)).parts:
+        rewritten = self._recording and any(x.rewritten for x in plan.launches)
+        steps = None if rewritten else plan.steps(numbers, how, measured, ahead, self._recording)
+        if steps is None:
+            raise RuntimeError(recording.NOT_LIKE)
+        if self._recording:
+            self.recorded.keep(steps, plan.launches)
+        for part in steps.parts:
             part.run()
         # Kernels write behind autograd's back; a graph that still needs the old weights must notice.
         increment_version(grads.present)

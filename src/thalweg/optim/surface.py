@@ -20,9 +20,10 @@ from .torchs_muon import refuse_torchs
 IMPLEMENTATION = {
     "foreach": "every thalweg optimizer is fused already",
     "fused": "every thalweg optimizer is fused already",
-    "capturable": "no step is recorded in a CUDA graph",
     "differentiable": "no step is part of a graph",
 }
+# What torch has in its groups and checkpoints, and is neither's here.
+OF_TORCHS_GROUPS = (*IMPLEMENTATION, "capturable")
 # What torch calls the choice between L2 and decoupled decay, where one of its classes has both.
 TORCHS_DECAY = "decoupled_weight_decay"
 _HAVE_TORCHS_DECAY = ("Adam", "NAdam", "RAdam")
@@ -41,6 +42,7 @@ SCALES = {"lr_scale": "lr", "decay_scale": "weight_decay"}
 # What belongs to the optimizer as a whole, with its defaults.
 WHOLE: Mapping[str, Any] = {
     "clip_norm": None, "clip_scope": "all", "clip_eps": 1e-6, "nonfinite": "pass", "clear": False, "amp_fused": False,
+    "capturable": False,
 }  # fmt: skip
 SCOPES = ("all", "tensor")
 NONFINITE = ("raise", "skip", "pass")
@@ -306,7 +308,7 @@ def without_implementation(name: str, given: Mapping[str, Any]) -> dict[str, Any
     for key, why in IMPLEMENTATION.items():
         if given.get(key):
             raise TypeError(f"{name} takes no {key}={given[key]!r}: {why}; leave it out")
-    return {key: value for key, value in given.items() if key not in IMPLEMENTATION}
+    return {key: value for key, value in given.items() if key not in OF_TORCHS_GROUPS or value}
 
 
 def check_group(rule: type[Rule], name: str, group: Mapping[str, Any]) -> None:
@@ -318,7 +320,11 @@ def check_group(rule: type[Rule], name: str, group: Mapping[str, Any]) -> None:
     for key in group:
         if key not in known and (meant := closest(key, known, cutoff=0.85)):
             raise TypeError(f"{name}: a group has {key!r}; did you mean {meant!r}?")
-        if key in WHOLE or key == "schedule" or (key == "readouts" and isinstance(group[key], Mapping)):
+        if (
+            (key in WHOLE and (key not in OF_TORCHS_GROUPS or group[key]))
+            or key == "schedule"
+            or (key == "readouts" and isinstance(group[key], Mapping))
+        ):
             raise TypeError(f"{name}: {key!r} belongs to the optimizer as a whole, not to a group")
 
 
@@ -331,6 +337,8 @@ def check_whole(name: str, given: Mapping[str, Any]) -> None:
         raise ValueError(f"{name}: clip_norm must be above 0, or None for no clipping, got {given['clip_norm']!r}")
     if not given["clip_eps"] >= 0:
         raise ValueError(f"{name}: clip_eps must be at least 0, got {given['clip_eps']!r}")
+    if not isinstance(given["capturable"], bool):
+        raise TypeError(f"{name}: capturable is True or False, got {described(given['capturable'])}")
     if given["clip_scope"] not in SCOPES:
         raise ValueError(f"{name}: clip_scope must be one of {', '.join(SCOPES)}, got {given['clip_scope']!r}")
     if given["nonfinite"] not in NONFINITE:

@@ -48,7 +48,7 @@ CATALOGUE: dict[str, type[Rule]] = {
     if isinstance(rule, type) and rule is not Rule and issubclass(rule, Rule)
 }
 
-# Those that see a weight at a time, for what has but points in a plane: a race, the page of the explorer.
+# Those that see a weight at a time, whatever the shape of what it is in.
 BY_WEIGHT = {name: rule for name, rule in CATALOGUE.items() if not (of_matrices(rule) or by_lines(rule))}
 
 # What torch.optim has and the catalogue does not, and why.

@@ -5,7 +5,7 @@ from importlib import import_module
 from thalweg.explore.figure import Figure
 
 NAMES = (
-    "descent", "batches", "momentum", "adagrad", "accumulator", "bias", "sign", "race",
+    "descent", "batches", "momentum", "adagrad", "accumulator", "bias", "sign", "singular", "race",
     "decay", "clipping", "explosion",
     "norms", "sigmoid", "batchsize", "depth",
     "valley",

@@ -20,6 +20,20 @@ FIGURE = Figure(
         "Par pas, la base complète est la meilleure : son chemin est direct. Par exemples lus, c'est la plus lente : "
         "un seul exemple suffit pour un pas. Mais moins un pas lit d'exemples, plus il erre autour du minimum.",
     ),
+    question=Words(
+        "Which size of the mini-batch needs the fewest examples to come within 0.1 of the lowest loss?",
+        "Quelle taille de mini-batch demande le moins d'exemples pour arriver à moins de 0,1 du minimum ?",
+    ),
+    answer=Words(
+        "One at a time: 14 examples. Six at a time need 84 and the full batch 420; in all three cases that is 14 "
+        "steps.",
+        "Un à la fois : 14 exemples. Par six il en faut 84, et 420 avec la base complète ; dans les trois cas, 14 pas.",
+    ),
+    thread=Words(
+        "So far each step used the exact gradient; on much data even one costs too much, and a few examples must do.",
+        "Jusqu'ici chaque pas avait le gradient exact ; avec beaucoup de données c'est trop cher, et quelques "
+        "exemples doivent suffire.",
+    ),
     controls=(
         Slider("size", Words("mini-batch size", "taille du mini-batch"), 1, COUNT, 6, whole=True),
         rate("sgd.lr", 0.005, 0.5, 0.1),

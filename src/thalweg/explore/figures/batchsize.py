@@ -14,6 +14,18 @@ FIGURE = Figure(
         "l'estimation est mauvaise. La même observation reçoit donc une autre valeur à chaque batch. LayerNorm et "
         "RMSNorm ne regardent que l'observation.",
     ),
+    question=Words(
+        "From how many examples on is the mean off by at most 0.2 deviations, typically?",
+        "À partir de combien d'observations l'erreur typique sur la moyenne est-elle d'au plus 0,2 écart-type ?",
+    ),
+    answer=Words(
+        "From n = 25: the error is 1/√n. With 4 examples it is 0.5.",
+        "À partir de n = 25 : l'erreur vaut 1/√n. Avec 4 observations, elle vaut 0,5.",
+    ),
+    thread=Words(
+        "All of that took the mean of a batch for the truth; with few examples it is a guess.",
+        "Tout cela prenait la moyenne d'un batch pour la vérité ; avec peu d'observations, ce n'est qu'une estimation.",
+    ),
     controls=(
         Slider("n", Words("examples in a batch, n", "observations par batch, n"), 1, 64, 4, whole=True),
         Slider("value", Words("the example's value", "valeur de l'observation"), -2.5, 2.5, 1.5),

@@ -34,8 +34,21 @@ FIGURE = Figure(
         "Déplacez le gradient. Par valeur, seul ce qui dépasse la limite est coupé : la direction change. Par norme la "
         "direction reste : une grande coordonnée écrase alors la petite.",
     ),
+    question=Words(
+        "How far can clipping by value turn a gradient? Lower the limit to τ = 0.1 and drag it to (5; 0.1).",
+        "De combien le clipping par valeur peut-il tourner un gradient ? Baissez la limite à τ = 0,1 et amenez-le en "
+        "(5 ; 0,1).",
+    ),
+    answer=Words(
+        "Up to 45°, from an axis to a corner of the square: here by 43.9°.",
+        "Jusqu'à 45°, d'un axe à un coin du carré : ici de 43,9°.",
+    ),
+    thread=Words(
+        "Decay holds the weights; now and then it is a gradient that must be held.",
+        "Le weight decay retient les poids ; parfois, c'est un gradient qu'il faut retenir.",
+    ),
     controls=(
-        Slider("limit", Words("limit α", "limite α"), 0.1, 5.0, 1.5),
+        Slider("limit", Words("limit τ", "limite τ"), 0.1, 5.0, 1.5),
         Numbers("gradient", Words("gradient", "gradient"), -5.0, 5.0, (4.5, 0.9)),
     ),
     forms=(BY_VALUE, BY_NORM),

@@ -20,10 +20,26 @@ FIGURE = Figure(
     section="regularisation",
     title=Words("L2 or weight decay", "L2 ou weight decay"),
     see=Words(
-        "Under gradient descent the two are one and the same. Under momentum the paths differ, the end does not. Under "
-        "Adam even the end differs: L2 passes through the scaling and hardly touches the steep coordinate y.",
-        "Pour la descente de gradient, c'est une seule et même chose. Avec momentum les chemins diffèrent, pas "
-        "l'arrivée. Avec Adam l'arrivée aussi : L2 passe par la normalisation et touche à peine la coordonnée raide y.",
+        "Small weights overfit less (Krogh & Hertz 1991). Under gradient descent the two ways to them are one and the "
+        "same. Under momentum the paths differ, the end does not. Under Adam even the end differs: L2 passes through "
+        "the scaling and hardly touches the steep coordinate y.",
+        "De petits poids limitent le sur-apprentissage (Krogh et Hertz 1991). Pour la descente de gradient, les deux "
+        "voies sont une seule et même chose. Avec momentum les chemins diffèrent, pas l'arrivée. Avec Adam l'arrivée "
+        "aussi : L2 passe par la normalisation et touche à peine la coordonnée raide y.",
+    ),
+    question=Words(
+        "Set λ = 1 and 400 steps: where does gradient descent end?",
+        "Mettez λ = 1 et 400 pas : où la descente de gradient finit-elle ?",
+    ),
+    answer=Words(
+        "At x = 2 / (1 + λ) = 1 and y = 30 / (20 + λ) = 1.429: the flat coordinate gives way, the steep one hardly.",
+        "En x = 2 / (1 + λ) = 1 et y = 30 / (20 + λ) = 1,429 : la coordonnée plate cède, la raide à peine.",
+    ),
+    thread=Words(
+        "A rule goes wherever the loss on the examples leads; what else one wants, such as small weights, is the "
+        "penalty's affair.",
+        "Une règle va là où mène la perte sur les exemples ; ce que l'on veut en plus, comme de petits poids, c'est "
+        "l'affaire de la pénalité.",
     ),
     controls=(
         Slider("lambda", Words("weight decay λ", "weight decay λ"), 0.01, 2.0, 0.5, log=True),

@@ -15,6 +15,21 @@ FIGURE = Figure(
         "avec 6, 12 et 24 blocs. Un taux d'apprentissage entier y fait des dégâts, d'où le warm-up (Xiong et al. "
         "2020). Avec pre et sandwich ils diminuent vers la sortie.",
     ),
+    question=Words(
+        "How many times as large is the gradient of the last block as that of the first, with post and with pre, of 6 "
+        "and of 24 blocks?",
+        "Combien de fois le gradient du dernier bloc vaut-il celui du premier, avec post et avec pre, pour 6 et pour "
+        "24 blocs ?",
+    ),
+    answer=Words(
+        "With post 1.4 and 2.2 times; with pre 0.74 and 0.50 times.",
+        "Avec post 1,4 et 2,2 fois ; avec pre 0,74 et 0,50 fois.",
+    ),
+    thread=Words(
+        "LayerNorm needs no batch, and so stands in every transformer; there, its place decides on the gradients.",
+        "LayerNorm se passe de batch, et se trouve donc dans tous les transformers ; là, sa place décide des "
+        "gradients.",
+    ),
     controls=(
         Choice(
             "layers",

@@ -13,6 +13,16 @@ FIGURE = Figure(
         "Déplacez le départ. Un petit taux d'apprentissage rampe ; à partir de 0,5 chaque pas traverse la vallée ; à 1 "
         "il ne fait qu'aller et venir, et au-delà il remonte.",
     ),
+    question=Words(
+        "Find the learning rate at which it only goes to and fro, and the one that reaches the minimum in a single "
+        "step.",
+        "Trouvez le taux d'apprentissage auquel il ne fait qu'aller et venir, et celui qui atteint le minimum en un "
+        "seul pas.",
+    ),
+    answer=Words(
+        "η = 1 and η = 0.5: a step multiplies w by 1 − 2η, which is −1 and 0.",
+        "η = 1 et η = 0,5 : un pas multiplie w par 1 − 2η, soit −1 et 0.",
+    ),
     controls=(
         rate("sgd.lr", 0.01, 1.2, 0.1),
         steps(40, 15),

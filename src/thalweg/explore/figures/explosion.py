@@ -14,9 +14,21 @@ FIGURE = Figure(
         "À ce taux d'apprentissage chaque pas finit plus loin du minimum, et le gradient croît avec la distance. Avec "
         "le clipping il ne peut plus s'échapper ; mais il ne converge pas non plus : il tourne autour du minimum.",
     ),
+    question=Words(
+        "Halve the limit τ: how near to the minimum does the clipped weight then circle?",
+        "Divisez la limite τ par deux : à quelle distance du minimum le poids tourne-t-il alors ?",
+    ),
+    answer=Words(
+        "Within (η − ½)τ = 0.275 of it, half as far as before. Only η ≤ 1 would end the circling.",
+        "À moins de (η − ½)τ = 0,275, deux fois plus près qu'avant. Seul η ≤ 1 y mettrait fin.",
+    ),
+    thread=Words(
+        "What clipping is for: here each step is too long, and without a limit the gradients grow without end.",
+        "À quoi sert le clipping : ici chaque pas est trop long et, sans limite, les gradients croissent sans fin.",
+    ),
     controls=(
         rate("sgd.lr", 0.05, 1.5, 1.05),
-        Slider("limit", Words("limit α", "limite α"), 0.1, 5.0, 1.0),
+        Slider("limit", Words("limit τ", "limite τ"), 0.1, 5.0, 1.0),
         steps(60, 30),
         Numbers("start", Words("start", "départ"), -4.0, 6.0, (2.4,)),
     ),
@@ -31,10 +43,10 @@ FIGURE = Figure(
         "clipped": Words("clipped", "avec clipping"),
         "gradient": Words("gradient", "gradient"),
         "diverges": Words(
-            "Every step multiplies the distance to the minimum by {factor}. Clipped, no step is longer than ηα = "
-            "{longest}, and the weight ends up within (η − ½)α = {radius} of the minimum.",
-            "Chaque pas multiplie la distance au minimum par {factor}. Avec le clipping, aucun pas ne dépasse ηα = "
-            "{longest}, et le poids finit à moins de (η − ½)α = {radius} du minimum.",
+            "Every step multiplies the distance to the minimum by {factor}. Clipped, no step is longer than ητ = "
+            "{longest}, and the weight ends up within (η − ½)τ = {radius} of the minimum.",
+            "Chaque pas multiplie la distance au minimum par {factor}. Avec le clipping, aucun pas ne dépasse ητ = "
+            "{longest}, et le poids finit à moins de (η − ½)τ = {radius} du minimum.",
         ),
         "circles": Words(
             "It goes to and fro at the same distance. Clipped, it does so within {radius} of the minimum.",

@@ -24,6 +24,20 @@ FIGURE = Figure(
         "toutes ses features. Déplacez une valeur de cette ligne : toutes les sorties de la ligne bougent, et aucune "
         "autre. Le bouton sombre du tableau choisit une autre ligne.",
     ),
+    question=Words(
+        "Drag one value. How many outputs move with it, under each of the three norms?",
+        "Déplacez une valeur. Combien de sorties bougent avec elle, pour chacune des trois normalisations ?",
+    ),
+    answer=Words(
+        "BatchNorm: 5, those of one feature in all examples. LayerNorm and RMSNorm: 4, those of one example.",
+        "BatchNorm : 5, celles d'une feature dans toutes les observations. LayerNorm et RMSNorm : 4, celles d'une "
+        "observation.",
+    ),
+    thread=Words(
+        "Gradients keep a good size where the numbers within the network do: that is what the norms see to.",
+        "Les gradients gardent une bonne taille là où les nombres du réseau la gardent : c'est le rôle des "
+        "normalisations.",
+    ),
     controls=(
         Choice(
             "norm",

@@ -16,10 +16,26 @@ FIGURE = Figure(
     see=Words(
         "Far from 0 a sigmoid is flat, and its gradient vanishes; near 0 it is almost a straight line. Normalising "
         "brings all values to the line; γ and β, which are learned, let them leave it. Ioffe & Szegedy (2015) put the "
-        "norm before the activation: after it, what is flat stays flat.",
+        "norm before the activation; Szegedy's later code has ReLU before BatchNorm (Chollet 2016), as the lecture "
+        "advises: on a small network that was worse, as measured below.",
         "Loin de 0 la sigmoïde est plate et son gradient s'éteint ; près de 0 c'est presque une droite. Normaliser "
         "ramène toutes les valeurs sur la droite ; γ et β, appris, leur permettent d'en sortir. Ioffe et Szegedy "
-        "(2015) placent la couche avant l'activation : après elle, ce qui est plat le reste.",
+        "(2015) placent la couche avant l'activation ; du code plus récent de Szegedy applique ReLU avant BatchNorm "
+        "(Chollet 2016), ce que le cours conseille : sur un petit réseau c'était moins bon, mesuré ci-dessous.",
+    ),
+    question=Words(
+        "With the norm before the activation and β = 0: up to which γ do all 40 values stay within |x| ≤ 1?",
+        "Avec la normalisation avant l'activation et β = 0 : jusqu'à quel γ les 40 valeurs restent-elles dans "
+        "|x| ≤ 1 ?",
+    ),
+    answer=Words(
+        "Up to γ = 0.442: the largest of them is 2.26 once normalised, and γ multiplies it.",
+        "Jusqu'à γ = 0,442 : la plus grande vaut 2,26 une fois normalisée, et γ la multiplie.",
+    ),
+    thread=Words(
+        "Once numbers have mean 0 and deviation 1, what is behind them no longer sees their size: γ and β give it "
+        "back.",
+        "Une fois les nombres centrés et réduits, la suite ne voit plus leur taille : γ et β la rendent.",
     ),
     controls=(
         Choice(

@@ -1,4 +1,4 @@
-// The state of a figure, and its address: #momentum?momentum.lr=0.1&start=1.5,2&lang=fr
+// The state of a figure, and its address: #momentum?lr=0.1&start=1.5,2&lang=fr
 
 const startOf = (figure) => Object.fromEntries(figure.controls.map((control) => [control.name, control.start]));
 
@@ -46,25 +46,33 @@ const withChanges = (figure, state, changes) => {
   return found;
 };
 
+// The address of a figure in a state, with what is said of the page itself; null is the overview.
 const addressOf = (figure, state, page) => {
-  const start = { ...startOf(figure), ...broughtBy(figure, state) };
-  const words = figure.controls
+  const start = figure ? { ...startOf(figure), ...broughtBy(figure, state) } : {};
+  const words = (figure?.controls ?? [])
     .map((control) => [control.name, written(control, state[control.name]), written(control, start[control.name])])
     .filter(([, now, start]) => now !== start)
     .map(([name, now]) => `${name}=${encodeURIComponent(now).replaceAll("%2C", ",")}`);
   for (const [name, value] of Object.entries(page)) if (value) words.push(`${name}=${value}`);
-  return `#${figure.name}${words.length ? `?${words.join("&")}` : ""}`;
+  return `#${figure?.name ?? ""}${words.length ? `?${words.join("&")}` : ""}`;
 };
+
+const figureOf = (name) => FIGURES.find((each) => each.name === name);
+
+// The figure of a name. The overview is null: it stands where no figure has the name, unless there is but one.
+const shownAt = (name) => figureOf(name) ?? (FIGURES.length > 1 ? null : FIGURES[0]);
 
 // The figure that an address names, its state, and what it says of the page itself.
 const readAddress = (hash) => {
   const [name, query = ""] = hash.replace(/^#/, "").split("?");
-  const figure = FIGURES.find((each) => each.name === name) ?? FIGURES[0];
+  const figure = shownAt(name);
   const given = Object.fromEntries(new URLSearchParams(query));
+  const among = (word, ...known) => (known.includes(given[word]) ? given[word] : "");
   return {
     figure,
-    state: withChanges(figure, startOf(figure), given),
-    lang: given.lang === "fr" || given.lang === "en" ? given.lang : "",
-    theme: given.theme === "dark" || given.theme === "light" ? given.theme : "",
+    state: figure ? withChanges(figure, startOf(figure), given) : {},
+    lang: among("lang", "fr", "en"),
+    theme: among("theme", "dark", "light"),
+    letters: among("letters", "lecture"),
   };
 };

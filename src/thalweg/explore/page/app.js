@@ -1,4 +1,4 @@
-// The page: one figure at a time, its controls, its address.
+// The page: one figure at a time or all of them small, its controls, its address.
 
 const SCRIPTS = {};
 
@@ -7,9 +7,19 @@ const figure = (name, script) => { SCRIPTS[name] = script; };
 
 const wordsOf = (name) => said(current.figure.words[name]) || said(WORDS[name]);
 
-const current = { figure: null, state: {}, theme: "", lang: "", views: [], controls: null, kept: new Map() };
+// ``figure``: which one is shown; null for the overview.
+const current = {
+  figure: null, state: {}, theme: "", lang: "", letters: "", views: [], controls: null, kept: new Map(),
+};
 
 const place = (id) => document.getElementById(id);
+
+// What a figure's script draws, whichever is shown.
+const drawingOf = (of, state) => {
+  const { figure: shown } = current;
+  current.figure = of;
+  try { return SCRIPTS[of.name].draw(state); } finally { current.figure = shown; }
+};
 
 let waiting = 0;
 let addressTimer = 0;
@@ -36,7 +46,8 @@ const settle = () => {
 
 const draw = () => {
   const { figure: shown, state, views } = current;
-  const found = SCRIPTS[shown.name].draw(state);
+  if (!shown) return;
+  const found = drawingOf(shown, state);
   const panels = found.panels;
   while (views.length > panels.length) views.pop().element.remove();
   while (views.length < panels.length) {
@@ -44,9 +55,11 @@ const draw = () => {
     views.push(view);
     place("panels").append(view.element);
   }
+  const look = lookOfPanels();
   views.forEach((view, i) => view.element.classList.toggle("wide", panels[i].wide ?? false));
-  views.forEach((view, i) => view.draw(panels[i], view.element.clientWidth));
-  reachable();
+  // All are measured before one is drawn, since a browser lays the page out anew to measure what has changed.
+  const widths = views.map((view) => view.element.clientWidth);
+  views.forEach((view, i) => view.draw(panels[i], widths[i], look));
   place("readout").innerHTML = found.table ? tableOf(found.table) : "";
   place("note").textContent = found.note ?? "";
   showText();
@@ -58,32 +71,16 @@ const draw = () => {
   spokenTimer = setTimeout(() => { place("spoken").textContent = found.note ?? ""; }, 700);
 };
 
-// The table is the legend: a dot of a colour, or a piece of a line.
-const swatchOf = (look) => {
-  if (!look) return "";
-  if (typeof look === "string") return `<i class="swatch" style="background:${ink(look)}"></i>`;
-  return `<svg class="swatch-line" width="24" height="8" aria-hidden="true"><path d="M0 4H24"` +
-    ` stroke="${ink(look.colour)}" stroke-width="2.5" stroke-dasharray="${look.dash ?? "none"}"/></svg>`;
-};
-
-// Numbers as a table: heads, and rows of [name, colour or null or a line's {colour, dash}, ...cells].
-const tableOf = ({ heads, rows }) =>
-  `<table><thead><tr>${heads.map((head) => `<th scope="col">${escaped(head)}</th>`).join("")}</tr></thead><tbody>` +
-  rows.map(([name, colour, ...cells]) =>
-    `<tr><th scope="row">${swatchOf(colour)}${escaped(name)}</th>` +
-    `${cells.map((cell) => `<td>${escaped(typeof cell === "number" ? numberText(cell) : cell)}</td>`).join("")}</tr>`)
-    .join("") + "</tbody></table>";
+// What the address says beside the figure and its state.
+const pageWords = () => ({ lang: current.lang, theme: current.theme, letters: current.letters });
 
 const remember = () => {
-  history.replaceState(null, "", addressOf(current.figure, current.state, { lang: current.lang, theme: current.theme }));
+  history.replaceState(null, "", addressOf(current.figure, current.state, pageWords()));
 };
-
-const formulasOf = ({ formulas }) =>
-  formulas.map(({ title, mathml }) => `<section aria-label="${escaped(said(title))}"><h3>${escaped(said(title))}</h3>${said(mathml)}</section>`).join("");
 
 // A formula that is wider than its place scrolls, also by keyboard.
 const reachable = () => {
-  document.querySelectorAll("#formulas section").forEach((each) => {
+  document.querySelectorAll("#formulas section, #derivation div").forEach((each) => {
     if (each.scrollWidth > each.clientWidth) each.setAttribute("tabindex", "0"); else each.removeAttribute("tabindex");
   });
 };
@@ -93,104 +90,89 @@ const show = () => {
   const { figure: shown } = current;
   document.documentElement.lang = language();
   document.documentElement.dataset.theme = current.theme;
-  document.title = `${said(shown.title)} · thalweg`;
+  setLetters(current.letters && shown ? shown.letters : {});
   document.querySelectorAll("[data-words]").forEach((each) => { each.textContent = said(WORDS[each.dataset.words]); });
   document.querySelectorAll("[data-label]").forEach((each) => {
     each.setAttribute("aria-label", said(WORDS[each.dataset.label]));
+    if (each.matches("button")) each.title = said(WORDS[each.dataset.label]);
   });
-  place("title").textContent = said(shown.title);
-  place("see").textContent = said(shown.see);
-  place("formulas").innerHTML = formulasOf(shown);
-  place("claims-box").hidden = shown.claims.length === 0;
-  place("claims-list").innerHTML = shown.claims.map(({ name, statement, verdict }) =>
-    `<li><a href="${CLAIMS}#${name}?lang=${language()}">${escaped(said(statement))}</a> ${escaped(said(verdict))}</li>`).join("");
-  place("formulas-box").hidden = shown.formulas.length === 0;
-  place("play").hidden = !shown.controls.some((control) => control.name === "steps");
-  place("menu").innerHTML = SECTIONS.map(({ title, names }) =>
-    `<li><span>${escaped(said(title))}</span><ul>${names.map((name) => {
-      const each = FIGURES.find((one) => one.name === name);
-      const here = each === shown ? ' aria-current="page"' : "";
-      return `<li><a href="#${name}"${here}>${escaped(said(each.title))}</a></li>`;
-    }).join("")}</ul></li>`).join("");
-  place("chooser").innerHTML = FIGURES.map((each) =>
-    `<option value="${each.name}"${each === shown ? " selected" : ""}>${escaped(said(each.title))}</option>`).join("");
+  document.title = shown ? `${said(shown.title)} · thalweg` : "thalweg";
+  place("title").textContent = said(shown ? shown.title : WORDS.all);
+  place("see").textContent = said(shown ? shown.see : WORDS["all-see"]);
+  place("menu").innerHTML = menuOf(shown);
+  place("chooser").innerHTML = chooserOf(shown);
+  place("figure").hidden = !shown;
+  place("before").disabled = !shown || FIGURES.length === 1;
+  place("after").disabled = shown === FIGURES.at(-1);
   document.querySelectorAll("[data-lang]").forEach((button) => {
     button.setAttribute("aria-pressed", String(button.dataset.lang === language()));
   });
+  if (shown) showFigure(shown); else showOverview();
+};
+
+const showFigure = (shown) => {
+  place("question-box").hidden = !shown.question;
+  place("question").textContent = said(shown.question);
+  place("answer").textContent = said(shown.answer);
+  place("formulas").innerHTML = formulasOf(shown, current.letters);
+  place("formulas-box").hidden = shown.formulas.length === 0;
+  place("letters").hidden = !shown.formulas.some(({ lecture }) => lecture);
+  place("letters").setAttribute("aria-pressed", String(current.letters !== ""));
+  place("derivation-title").textContent = said(shown.derivation);
+  place("derivation").innerHTML = derivationOf(shown);
+  place("derivation-box").hidden = !shown.derivation;
+  place("claims-box").hidden = shown.claims.length === 0;
+  place("claims-list").innerHTML = claimsOf(shown);
+  place("thread").innerHTML = threadOf(shown);
+  place("play").hidden = !stepsOf(shown);
+  place("rewind").hidden = !stepsOf(shown);
+  reachable();
   draw();
 };
 
-const open = ({ figure: next, state, lang, theme }) => {
+const open = ({ figure: next, state, lang, theme, letters }) => {
   stop();
   playing.at = null;
   const same = current.figure === next;
-  Object.assign(current, { figure: next, state, lang: lang || current.lang, theme: theme || current.theme });
+  Object.assign(current, {
+    figure: next, state, lang: lang || current.lang, theme: theme || current.theme, letters: letters || current.letters,
+  });
   chosenLanguage = current.lang || (navigator.language.startsWith("fr") ? "fr" : "en");
-  current.kept.set(next.name, state);
+  if (next) {
+    current.kept.set(next.name, state);
+    hideOverview();
+  }
   if (!same) {
-    current.controls = controlsOf(next, change);
-    place("controls").replaceChildren(...current.controls.elements);
+    current.controls = next && controlsOf(next, change);
+    place("controls").replaceChildren(...(next ? current.controls.elements : []));
     current.views.splice(0).forEach((view) => view.element.remove());
-    place("program-box").hidden = true;
+    for (const id of ["program-box", "by-hand"]) place(id).hidden = true;
+    for (const id of ["answer-box", "derivation-box"]) place(id).open = false;
+    unfold(false);
   }
   show();
 };
 
-// To another figure, in the state in which it was left.
+// To another figure, in the state in which it was left, or to the overview.
 const go = (name) => {
-  const next = FIGURES.find((each) => each.name === name);
-  const state = current.kept.get(name) ?? startOf(next);
-  const { lang, theme } = current;
-  history.pushState(null, "", addressOf(next, state, { lang, theme }));
-  open({ figure: next, state, lang, theme });
+  const next = shownAt(name);
+  const state = next ? current.kept.get(next.name) ?? startOf(next) : {};
+  history.pushState(null, "", addressOf(next, state, pageWords()));
+  open({ figure: next, state });
   scrollTo(0, 0);
 };
 
 const beside = (ways) => {
   const index = FIGURES.indexOf(current.figure) + ways;
   if (FIGURES[index]) go(FIGURES[index].name);
-};
-
-// -- playing: from the first step to as many as are chosen, with pauses
-
-// ``at`` is where it was paused, on the way ``to`` the chosen steps; if somebody has chosen others since, these count.
-const playing = { frame: 0, at: null, to: null };
-const PLAY_S = 7;
-
-const stop = () => {
-  cancelAnimationFrame(playing.frame);
-  playing.frame = 0;
-  tell("play");
-};
-
-// What the button does next.
-const tell = (word) => {
-  place("play").dataset.words = word;
-  place("play").textContent = said(WORDS[word]);
-};
-
-const play = () => {
-  if (playing.frame) { playing.at = current.state.steps; stop(); return; }
-  const paused = playing.at !== null && playing.at === current.state.steps;
-  const { high } = current.figure.controls.find((control) => control.name === "steps");
-  const from = paused ? playing.at : 0;
-  const to = paused ? playing.to : current.state.steps || high;
-  const begun = performance.now();
-  Object.assign(playing, { at: null, to });
-  tell("pause");
-  const turn = (now) => {
-    const steps = Math.min(to, from + Math.floor(((now - begun) / 1000) * (to / PLAY_S)));
-    if (steps !== current.state.steps) change({ steps });
-    if (steps >= to) stop(); else playing.frame = requestAnimationFrame(turn);
-  };
-  playing.frame = requestAnimationFrame(turn);
+  else if (index < 0 && current.figure) go("");
 };
 
 // -- the buttons
 
 const program = () => SCRIPTS[current.figure.name].python(current.state);
 
-const showProgram = async () => {
+const showProgram = () => {
   const box = place("program-box");
   box.hidden = !box.hidden;
   place("program-button").setAttribute("aria-expanded", String(!box.hidden));
@@ -210,49 +192,80 @@ const copy = async (words, button) => {
     button.textContent = said(WORDS.copied);
   } catch {
     // A page from a file may not use the clipboard everywhere: then the text is selected, to be copied by hand.
-    getSelection().selectAllChildren(place("program"));
+    const byHand = place("by-hand");
+    Object.assign(byHand, { hidden: false, value: words });
+    byHand.select();
   }
   setTimeout(() => { button.textContent = said(WORDS[button.dataset.words]); }, 1500);
 };
 
+// On a phone the words above a figure are cut to two lines, until somebody asks for all of them.
+const unfold = (all) => {
+  place("see").classList.toggle("all", all);
+  place("more").setAttribute("aria-expanded", String(all));
+};
+
+const KEYS = {
+  PageUp: () => beside(-1), PageDown: () => beside(1), ArrowLeft: () => beside(-1), ArrowRight: () => beside(1),
+  " ": () => { if (!current.figure) turnStill(); else if (stepsOf(current.figure)) play(); },
+  f: () => { if (current.figure) present(); },
+  Escape: leavePresenting,
+};
+
 const begin = () => {
-  place("play").addEventListener("click", play);
-  place("again").addEventListener("click", () => { stop(); change(startOf(current.figure)); });
-  place("program-button").addEventListener("click", showProgram);
-  place("copy").addEventListener("click", (event) => copy(place("program").textContent, event.target));
-  place("save").addEventListener("click", () => {
-    download(`${current.figure.name}.py`, `data:text/x-python;charset=utf-8,${encodeURIComponent(program())}`);
-  });
-  place("link").addEventListener("click", (event) => { remember(); copy(location.href, event.target); });
-  place("svg").addEventListener("click", () => saveSvg(current.figure.name, current.views));
-  place("png").addEventListener("click", () => savePng(current.figure.name, current.views));
-  place("chooser").addEventListener("change", (event) => go(event.target.value));
-  place("before").addEventListener("click", () => beside(-1));
-  place("after").addEventListener("click", () => beside(1));
-  place("theme").addEventListener("click", () => {
+  const on = (id, run, event = "click") => place(id).addEventListener(event, run);
+  on("play", play);
+  on("rewind", rewind);
+  on("again", () => { stop(); change(startOf(current.figure)); });
+  on("program-button", showProgram);
+  on("copy", (event) => copy(program(), event.target));
+  on("save", () =>
+    download(`${current.figure.name}.py`, `data:text/x-python;charset=utf-8,${encodeURIComponent(program())}`));
+  on("link", (event) => { remember(); copy(location.href, event.target); });
+  on("frame", (event) => { remember(); copy(frameOf(), event.target); });
+  on("svg", () => saveSvg(current.figure.name, current.views));
+  on("png", () => savePng(current.figure.name, current.views));
+  on("present", present);
+  on("more", () => unfold(place("more").getAttribute("aria-expanded") !== "true"));
+  on("letters", () => { current.letters = current.letters ? "" : "lecture"; show(); });
+  on("chooser", (event) => go(event.target.value), "change");
+  on("before", () => beside(-1));
+  on("after", () => beside(1));
+  on("theme", () => {
     const dark = current.theme ? current.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     current.theme = dark ? "light" : "dark";
-    show();
+    document.documentElement.dataset.theme = current.theme;
+    remember();
   });
   document.querySelectorAll("[data-lang]").forEach((button) => button.addEventListener("click", () => {
     chosenLanguage = button.dataset.lang;
     current.lang = chosenLanguage;
     show();
+    remember();
   }));
-  place("menu").addEventListener("click", (event) => {
-    const link = event.target.closest("a");
-    if (!link) return;
+  // A link to a figure leads to it as it was left.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]:not(.skip)');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     go(link.getAttribute("href").slice(1));
   });
   document.addEventListener("keydown", (event) => {
-    if (event.target.closest("input, select, textarea, .handle, button, a, summary")) return;
-    const way = { PageUp: -1, PageDown: 1, ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (way) { event.preventDefault(); beside(way); }
-    if (event.key === " ") { event.preventDefault(); if (!place("play").hidden) play(); }
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest('select, textarea, input:not([type="range"], [type="checkbox"])')) return;
+    const held = event.target.closest("input, .handle, button, a, summary");
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    // What has the focus has its own use for the others.
+    if (!KEYS[key] || (held && key !== "f" && key !== "Escape")) return;
+    event.preventDefault();
+    KEYS[key]();
   });
+  document.addEventListener("fullscreenchange", () => { if (!document.fullscreenElement) leavePresenting(); });
   addEventListener("hashchange", () => open(readAddress(location.hash)));
   addEventListener("popstate", () => open(readAddress(location.hash)));
   new ResizeObserver(redraw).observe(place("panels"));
+  addEventListener("resize", () => { redraw(); reachable(); });
+  for (const id of ["formulas-box", "derivation-box"]) place(id).addEventListener("toggle", reachable);
+  if (EMBEDDED) setMode("embed");
   open(readAddress(location.hash));
 };

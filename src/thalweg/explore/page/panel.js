@@ -2,20 +2,26 @@
 // need no drawing; `pictureOf` writes them out for export.
 
 const MARGIN = { left: 52, right: 14, top: 12, bottom: 40 };
+// How much narrower than its place a panel becomes at most.
+const SLIMMEST = 0.7;
 const SVG = "http://www.w3.org/2000/svg";
 
 const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const round = (value) => Math.round(value * 100) / 100;
 const ink = (colour) => (colour.startsWith("--") ? `var(${colour})` : colour);
 
-// A panel as it lies on the screen: its axes' scales, and its size in pixels.
-const laidOut = (panel, width) => {
+// A panel as it lies on the screen: its axes' scales, and its size in pixels. ``most``: its height, at most; it keeps its
+// form, and so becomes narrower too.
+const laidOut = (panel, room, most = Infinity) => {
   const bare = panel.bare ?? false;
   // `left`: room for the names of rows.
   const margin = bare ? { left: 8, right: 8, top: 8, bottom: 8 } : { ...MARGIN, left: panel.left ?? MARGIN.left };
-  const names = namesOf(panel.legend ?? [], width);
+  const names = namesOf(panel.legend ?? [], room);
   const above = names.length ? 18 * (names.at(-1).row + 1) : 0;
-  const height = Math.max(panel.least ?? 0, Math.round(width * (panel.ratio ?? 0.64))) + above;
+  const wanted = Math.max(panel.least ?? 0, Math.round(room * (panel.ratio ?? 0.64)));
+  const allowed = Math.min(wanted, Math.round(most - above));
+  const width = Math.round(room * Math.max(SLIMMEST, allowed / wanted));
+  const height = allowed + above;
   const top = margin.top + above;
   return {
     width, height, bare, names,
@@ -199,18 +205,19 @@ class PanelView {
     this.groundKey = "";
   }
 
-  draw(panel, width) {
+  // ``zoom``: how much larger than usual everything is; ``most``: how high it may be.
+  draw(panel, width, { zoom = 1, most = Infinity } = {}) {
     this.panel = panel;
-    this.at = laidOut(panel, width);
+    this.at = laidOut(panel, Math.round(width / zoom), most / zoom);
     const { parts, at } = this;
     // The ground is drawn again only if it would look otherwise; `key` names what its level lines are of.
     const { x, y, xlabel, ylabel, title, legend, key: underKey } = panel;
-    const key = JSON.stringify([x, y, xlabel, ylabel, title, legend, underKey, width, language()]);
+    const key = JSON.stringify([x, y, xlabel, ylabel, title, legend, underKey, at.width, at.height, zoom, language()]);
     if (key !== this.groundKey) {
       this.groundKey = key;
       parts.svg.setAttribute("viewBox", `0 0 ${at.width} ${at.height}`);
-      parts.svg.setAttribute("width", at.width);
-      parts.svg.setAttribute("height", at.height);
+      parts.svg.setAttribute("width", Math.round(at.width * zoom));
+      parts.svg.setAttribute("height", Math.round(at.height * zoom));
       const { left, right, top, bottom } = at.box;
       Object.entries({ x: left, y: top, width: right - left, height: bottom - top })
         .forEach(([name, value]) => parts.clip.setAttribute(name, value));

@@ -31,7 +31,7 @@ const legendOf = (labels) => labels.map((label) => [titleOf(label), lookOf(label
 // A path over two weights: the line of its steps, and a dot where each ends.
 const pathMarks = (label, weights, more = {}) => {
   const [x, y] = [column(weights, 0), column(weights, 1)];
-  return [lineOf(label, x, y, { dash: null, width: 1.5, opacity: 0.75 }),
+  return [lineOf(label, x, y, { width: 1.5, opacity: 0.75 }),
     { kind: "dots", x, y, colour: lookOf(label).colour, r: 2.5, ...more }];
 };
 

@@ -3,8 +3,23 @@
 let chosenLanguage = "en";
 const language = () => chosenLanguage;
 
-// A text of the page or of the figure that is shown. French has a thin space before these signs, where no line breaks.
-const said = (words) => (!words ? "" : language() === "fr" ? words.fr.replace(/ ([:;?!])/g, "\u202f$1") : words.en);
+// Letters of mathematics that are written as others, all at once; none, unless somebody asks for the lecture's.
+let swapped = (text) => text;
+
+// ``letters``: each with what is written instead. A Latin one counts only where it is no part of a word.
+const setLetters = (letters) => {
+  const alone = (letter) => (/[a-z]/i.test(letter) ? `(?<![a-zà-ÿ'’])${letter}(?![a-zà-ÿ'’])` : letter);
+  const found = Object.keys(letters);
+  const pattern = new RegExp(found.map(alone).join("|"), "gi");
+  swapped = found.length ? (text) => text.replace(pattern, (letter) => letters[letter] ?? letter) : (text) => text;
+};
+
+// A text in the reader's language. French has a thin space before these signs, where no line breaks.
+const spoken = (words) =>
+  (!words ? "" : language() === "fr" ? words.fr.replace(/ ([:;?!])/g, "\u202f$1") : words.en);
+
+// A text of the page or of the figure that is shown, in the letters that are chosen.
+const said = (words) => swapped(spoken(words));
 
 const numberText = (value, digits = 4) => {
   if (Number.isNaN(value)) return "nan";

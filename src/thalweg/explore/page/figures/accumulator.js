@@ -46,7 +46,7 @@ figure("accumulator", {
       ],
       note,
       table: {
-        heads: [stepText(state), "‖g‖", wordsOf("effective"), wordsOf("change"), "x", "y", wordsOf("loss")],
+        heads: [stepText(state), "‖G‖, ‖v‖", wordsOf("effective"), wordsOf("change"), "x", "y", wordsOf("loss")],
         rows: runs.map((run) => [titleOf(run.label), lookOf(run.label), run.norms.at(-1) ?? 0, run.rates.at(-1) ?? "–",
           ratio(run), ...run.weights[state.steps], run.losses[state.steps]]),
       },

@@ -8,11 +8,11 @@ const turnOf = (x) => {
   return back < 0 ? null : { past, back };
 };
 
-// The settings of every rule at one learning rate: in a sum each gradient enters whole, in an average (1 - μ) of it.
+// The settings of every rule: in a sum each gradient enters whole, in an average (1 - μ) of it, and of the others' too.
 const momentumSettings = ({ velocity, lr, momentum }) => {
   const share = velocity === "average" ? Number(numberPlain(lr * (1 - momentum))) : lr;
   const label = velocity === "average" ? "momentum" : "momentum-sum";
-  return [["sgd", { lr }], [label, { lr, momentum }], ["nag", { lr: share, momentum }]]
+  return [["sgd", { lr: share }], [label, { lr, momentum }], ["nag", { lr: share, momentum }]]
     .map(([name, given]) => [name, settings(name, {}, given)]);
 };
 

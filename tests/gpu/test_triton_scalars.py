@@ -1,0 +1,131 @@
+"""Numbers that a rule keeps, kept on the device: the CPU's are the judge, over twenty steps, to 1e-12."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from recorded import Loop, Recording, Weights, judge
+
+import thalweg
+from thalweg.optim import Optimizer, wrap
+from thalweg.wrappers import Hyperball
+
+SIZES = ((3, 5), (7,), (0,))
+Sphere = wrap(thalweg.Adam, Hyperball)
+
+
+def many(loop: Loop) -> None:
+    """Twenty steps, some left out where they may be; somebody looks in between."""
+    for step in range(20):
+        if step in (0, 3, 11) and loop.made.nonfinite == "skip":
+            loop.spoiled(loop.step)
+        else:
+            loop.eager(1)
+        if step == 8:
+            _ = loop.made.state[loop.of[0]]
+
+
+def kept(loop: Loop) -> dict[str, Any]:
+    """What groups keep, after the states have been asked for."""
+    group = loop.made.state_dict()["param_groups"][0]
+    return {name: group[name] for name in ("d", "d_numerator", "lr_max", "weight_sum", "base_lr") if name in group}
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        (thalweg.NAdam, {"nonfinite": "skip"}),
+        pytest.param(thalweg.NAdam, {"nonfinite": "skip", "clip_norm": 0.5}, marks=pytest.mark.slow),
+        pytest.param(Sphere, {"lr": 0.01}, marks=pytest.mark.slow),
+        pytest.param(Sphere, {"lr": 0.01, "nonfinite": "skip"}, marks=pytest.mark.slow),
+        (thalweg.Prodigy, {"capturable": True, "nonfinite": "skip"}),
+        pytest.param(thalweg.Prodigy, {"capturable": True, "clip_norm": 0.5}, marks=pytest.mark.slow),
+        pytest.param(
+            thalweg.ScheduleFreeAdamW,
+            {"capturable": True, "nonfinite": "skip", "warmup_steps": 5.0},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(thalweg.ScheduleFreeSGD, {"capturable": True}, marks=pytest.mark.slow),
+        pytest.param(thalweg.AdaBound, {"capturable": True, "nonfinite": "skip"}, marks=pytest.mark.slow),
+    ],
+)
+def test_twenty_steps(rule: type[Optimizer], options: dict[str, Any]) -> None:
+    """Nothing waits but who looks, and the first step, which makes states, where it may be left out."""
+    found: list[dict[str, Any]] = []
+
+    def script(loop: Loop) -> None:
+        many(loop)
+        found.append(kept(loop))
+
+    device = judge(lambda of: rule(of, **options), script, near=1e-6, exactly=1e-12, sizes=SIZES)
+    # The first step is left out, so the second one makes states too.
+    assert device.steps_waited == (2 if options.get("nonfinite") == "skip" and "capturable" not in options else 0)
+    for name, value in found[0].items():
+        assert found[1][name] == pytest.approx(value, rel=1e-12), name
+
+
+@pytest.mark.parametrize("rule", [thalweg.ScheduleFreeAdamW, pytest.param(thalweg.Prodigy, marks=pytest.mark.slow)])
+def test_parameters_that_do_not_all_take_part(rule: type[Optimizer]) -> None:
+    """What they keep in common the host works out then, and waits."""
+    found: list[dict[str, Any]] = []
+
+    def script(loop: Loop) -> None:
+        loop.eager(3)
+        loop.eager(2, absent=(1,))
+        loop.eager(2)
+        found.append(kept(loop))
+
+    device = judge(lambda of: rule(of, capturable=True), script, near=1e-6, exactly=1e-12, sizes=SIZES)
+    assert device.steps_waited
+    assert found[1] == pytest.approx(found[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("rule", [thalweg.NAdam, pytest.param(thalweg.Prodigy, marks=pytest.mark.slow)])
+def test_a_checkpoint_goes_on(rule: type[Optimizer]) -> None:
+    def script(loop: Loop) -> None:
+        loop.eager(4)
+        saved = copy.deepcopy(loop.made.state_dict())
+        loop.eager(2)
+        loop.made.load_state_dict(saved)
+        loop.eager(3)
+
+    judge(lambda of: rule(of, capturable=True), script, near=1e-6, exactly=1e-12, sizes=SIZES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", [thalweg.NAdam, Sphere, thalweg.Prodigy, thalweg.ScheduleFreeAdamW, thalweg.AdaBound])
+def test_in_graphs(rule: type[Optimizer]) -> None:
+    """Replays, steps outside, and a step that a replay leaves out."""
+    found: list[dict[str, Any]] = []
+
+    def script(loop: Loop) -> None:
+        loop.eager(3)
+        replay = loop.record()
+        loop.replayed(replay, 3)
+        loop.eager(2)
+        loop.spoiled(replay)
+        loop.replayed(replay, 2)
+        found.append(kept(loop))
+        loop.replayed(replay, 2)
+        loop.eager(1)
+        found.append(kept(loop))
+
+    def make(of: Weights) -> Optimizer:
+        return rule(of, lr=torch.tensor(0.01), capturable=True, nonfinite="skip")
+
+    judge(make, script, near=1e-6, exactly=1e-12, sizes=SIZES)
+    for mine, theirs in zip(found[2:], found, strict=False):
+        assert mine == pytest.approx(theirs, rel=1e-12)
+
+
+def test_a_number_that_somebody_writes() -> None:
+    """The device goes on from there."""
+
+    def script(loop: Loop) -> None:
+        loop.eager(3)
+        loop.made.state[loop.of[1]]["mu_product"].fill_(0.25)
+        loop.eager(3)
+
+    device = judge(lambda of: thalweg.NAdam(of, capturable=True), script, near=1e-6, exactly=1e-12, sizes=SIZES)
+    assert isinstance(device, Recording)
