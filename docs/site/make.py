@@ -126,7 +126,7 @@ def beside(folder: Path, source: Path, index: str, pages: dict[str, str]) -> Non
     for address, text in pages.items():
         target = folder / address
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(without_the_site_s_own(text), encoding="utf-8")
+        target.write_text(without_blocks_for_html(text), encoding="utf-8")
     titles = {address: text.partition("\n")[0].removeprefix("# ") for address, text in pages.items()}
     listed = {item.address for section in sections(index) for item in section.items} | {"index.md"}
     (folder / "llms.txt").write_text(
@@ -136,8 +136,8 @@ def beside(folder: Path, source: Path, index: str, pages: dict[str, str]) -> Non
     (folder / "llms-full.txt").write_text(whole, encoding="utf-8")
 
 
-def without_the_site_s_own(text: str) -> str:
-    """A page for who reads Markdown: no blocks that only Sphinx understands. Of a typeset formula the LaTeX remains."""
+def without_blocks_for_html(text: str) -> str:
+    """A page for who reads Markdown: no HTML from files, of which LaTeX remains, and no contents for the sidebar."""
     return re.sub(r"^```\{(?:raw|toctree)\}.*?^```\n+", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
