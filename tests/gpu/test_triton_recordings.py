@@ -258,21 +258,66 @@ def test_a_first_gradient_between_replays(left_out: bool) -> None:
     assert asked == [[5.0] if left_out else [6.0, 1.0]] * 2
 
 
+def decays(loop: Loop) -> Callable[[], object]:
+    """Weight decay in one group, and back: it has that updated apart."""
+    first = loop.made.param_groups[0]
+
+    def turn() -> None:
+        first["weight_decay"] = 0.1 - first["weight_decay"]
+
+    return turn
+
+
+def clears(loop: Loop) -> Callable[[], object]:
+    """Whether gradients are cleared, which makes a plan anew of the same launches."""
+    return lambda: setattr(loop.made, "clear", not loop.made.clear)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("rule", "lr"), [(thalweg.Prodigy, 1.0), (thalweg.NAdam, 0.01)])
-def test_scalars_of_steps_with_other_options(rule: type[Optimizer], lr: float) -> None:
-    """They go along with the counts, those of a tensor and those that all have in common."""
+@pytest.mark.parametrize(
+    ("rule", "lr", "turning"),
+    [
+        (thalweg.Prodigy, 1.0, clears),
+        (thalweg.ScheduleFreeAdamW, 0.01, clears),
+        (thalweg.NAdam, 0.01, decays),
+        (thalweg.AdaBound, 0.01, decays),
+    ],
+)
+def test_scalars_of_steps_with_other_options(
+    rule: type[Optimizer], lr: float, turning: Callable[[Loop], Callable[[], object]]
+) -> None:
+    """They go along with the counts, those of a tensor and those that groups or all have in common."""
+    plans: list[object] = []
 
     def script(loop: Loop) -> None:
-        first = loop.made.param_groups[0]
+        turn = turning(loop)
         loop.eager(3)
         replay = loop.record()
         for _ in range(2):
+            plans.append(loop.made._plan)
             loop.replayed(replay, 2)
-            first["maximize"] = True
+            turn()
             loop.eager(2)
-            first["maximize"] = False
+            assert loop.made._plan is not plans[-1]
+            turn()
+            loop.eager(1)
         loop.replayed(replay, 1)
 
     groups = lambda of: [{"params": of[:1]}, {"params": of[1:]}]  # noqa: E731
-    judge(lambda of: rule(groups(of), lr=lr, capturable=True), script, 1e-5, 1e-9, sizes=((3,), (2,)))
+    options = {"weight_decay": 0.0} if turning is decays else {}
+    judge(lambda of: rule(groups(of), lr=lr, capturable=True, **options), script, 1e-5, 1e-9, sizes=((3,), (2,)))
+
+
+@pytest.mark.slow
+def test_parameters_that_join_after_a_recording() -> None:
+    """What groups keep is asked of them while the plan is made anew."""
+
+    def script(loop: Loop) -> None:
+        loop.eager(3)
+        replay = loop.record()
+        loop.replayed(replay, 2)
+        loop.of.append(torch.nn.Parameter(torch.ones(4)))
+        loop.made.add_param_group({"params": loop.of[-1:]})
+        loop.eager(2)
+
+    judge(lambda of: thalweg.Prodigy(of, d0=1e-3, capturable=True), script, 1e-5, 1e-9, sizes=((3,), (2,)))
