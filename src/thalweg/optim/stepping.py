@@ -133,7 +133,7 @@ class Stepper:
         self, rules: Sequence[type[Rule]], groups: Sequence[Group], states: WatchedState,
         switches: tuple[Switches, ...],
     ) -> Plan:  # fmt: skip
-        """A plan made anew, for what there is now; raises `MustKnow` if groups have been given other scalars on the way."""
+        """A plan made anew, for what there is now; raises `MustKnow` if groups were given other scalars on the way."""
         if self._recording:
             raise RuntimeError(recording.NOT_LIKE)
         before = self._counting
@@ -169,9 +169,10 @@ class Stepper:
         fresh = bool(plan.created) and not how.capturable
         given, now = signals or Signals(), self._last.signals
         uneven = any(x.unevenly for x in plan.launches)
-        key = (given.scaled, bool(given.rates), counted, telemetry is not None, behind, fresh, plan.keeps, uneven, False)
-        if key != self._last.key:
-            self._last = Ahead(self._last.signals, *key)
+        kinds = given.scaled, bool(given.rates), counted, telemetry is not None
+        found = Ahead(now, *kinds, behind, fresh, plan.keeps, uneven)
+        if found.key != self._last.key:
+            self._last = found
         if (signals is not None or behind) and (why := plan.waits(how, self._last)):
             if self._recording:
                 raise recording.refusal(why)
