@@ -277,3 +277,13 @@ def test_tables_that_were_not_left_alone_are_noticed() -> None:
             p.grad = torch.ones_like(p)
         with pytest.raises(AssertionError, match="a table is written to that a graph reads"):
             loop.made.step()
+
+
+def test_steps_alike_are_worked_out_once() -> None:
+    """How a step is taken is one object while nothing that decides it has changed."""
+    with interpreting(device := Recording()):
+        loop = Loop(lambda of: thalweg.AdamW(of, capturable=True), device, ((3,),))
+        loop.eager(2)
+        ahead = loop.made._stepper._last
+        loop.eager(1)
+        assert loop.made._stepper._last is ahead

@@ -1,7 +1,10 @@
 """What a recording must not do, whoever asks for it: refused in words before the host would wait, or do it."""
 
 import copy
+import gc
+import weakref
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -10,9 +13,12 @@ import torch
 from interpreted import interpreting
 from recorded import Loop, Recording, Weights, judge
 from test_triton_graphs import some
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import thalweg
-from thalweg.optim import Optimizer, cuda, gpus, multiply, recording, signals
+from thalweg.formula.triton_kernel import DeviceKernel
+from thalweg.optim import Optimizer, cuda, gpus, modes, multiply, recording, signals
+from thalweg.optim.devices import Argument
 
 
 def rate() -> torch.Tensor:
@@ -258,21 +264,165 @@ def test_a_first_gradient_between_replays(left_out: bool) -> None:
     assert asked == [[5.0] if left_out else [6.0, 1.0]] * 2
 
 
+def decays(loop: Loop) -> Callable[[], object]:
+    """Weight decay in one group, and back: it has that updated apart."""
+    first = loop.made.param_groups[0]
+
+    def turn() -> None:
+        first["weight_decay"] = 0.1 - first["weight_decay"]
+
+    return turn
+
+
+def clears(loop: Loop) -> Callable[[], object]:
+    """Whether gradients are cleared, which makes a plan anew of the same launches."""
+    return lambda: setattr(loop.made, "clear", not loop.made.clear)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("rule", "lr"), [(thalweg.Prodigy, 1.0), (thalweg.NAdam, 0.01)])
-def test_scalars_of_steps_with_other_options(rule: type[Optimizer], lr: float) -> None:
-    """They go along with the counts, those of a tensor and those that all have in common."""
+@pytest.mark.parametrize(
+    ("rule", "lr", "turning"),
+    [
+        (thalweg.Prodigy, 1.0, clears),
+        (thalweg.ScheduleFreeAdamW, 0.01, clears),
+        (thalweg.NAdam, 0.01, decays),
+        (thalweg.AdaBound, 0.01, decays),
+    ],
+)
+def test_scalars_of_steps_with_other_options(
+    rule: type[Optimizer], lr: float, turning: Callable[[Loop], Callable[[], object]]
+) -> None:
+    """They go along with the counts, those of a tensor and those that groups or all have in common."""
+    plans: list[object] = []
 
     def script(loop: Loop) -> None:
-        first = loop.made.param_groups[0]
+        turn = turning(loop)
         loop.eager(3)
         replay = loop.record()
         for _ in range(2):
+            plans.append(loop.made._plan)
             loop.replayed(replay, 2)
-            first["maximize"] = True
+            turn()
             loop.eager(2)
-            first["maximize"] = False
+            assert loop.made._plan is not plans[-1]
+            turn()
+            loop.eager(1)
         loop.replayed(replay, 1)
 
     groups = lambda of: [{"params": of[:1]}, {"params": of[1:]}]  # noqa: E731
-    judge(lambda of: rule(groups(of), lr=lr, capturable=True), script, 1e-5, 1e-9, sizes=((3,), (2,)))
+    options = {"weight_decay": 0.0} if turning is decays else {}
+    judge(lambda of: rule(groups(of), lr=lr, capturable=True, **options), script, 1e-5, 1e-9, sizes=((3,), (2,)))
+
+
+@pytest.mark.slow
+def test_parameters_that_join_after_a_recording() -> None:
+    """What groups keep is asked of them while the plan is made anew."""
+
+    def script(loop: Loop) -> None:
+        loop.eager(3)
+        replay = loop.record()
+        loop.replayed(replay, 2)
+        loop.of.append(torch.nn.Parameter(torch.ones(4)))
+        loop.made.add_param_group({"params": loop.of[-1:]})
+        loop.eager(2)
+
+    judge(lambda of: thalweg.Prodigy(of, d0=1e-3, capturable=True), script, 1e-5, 1e-9, sizes=((3,), (2,)))
+
+
+RESET: list[Callable[[Optimizer, torch.Tensor], object]] = [
+    lambda made, p: made.state.pop(p),
+    lambda made, p: made.state[p].update(exp_avg=torch.zeros_like(p)),
+]
+"""What has a tensor's state be another one."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reset", RESET, ids=["all of it", "one of its tensors"])
+def test_a_state_of_one_tensor_is_replaced(reset: Callable[[Optimizer, torch.Tensor], object]) -> None:
+    """Steps outside of the graph are no replays, though they count with it; a replay is one, and writes to the old."""
+    with interpreting(Recording()) as device:
+        loop = Loop(lambda of: thalweg.AdamW(of, capturable=True, lr=0.1), device, ((3,), (2,)))
+        loop.eager(3)
+        replay = loop.record()
+        loop.replayed(replay, 1)
+        old = weakref.ref(loop.made.state[loop.of[0]]["exp_avg"])
+        reset(loop.made, loop.of[0])
+        for _ in range(2):
+            loop.eager(2)
+            now = loop.made.state_dict()["state"]
+        expected = 4.0 if reset is RESET[0] else 8.0
+        assert [now[place]["step"].item() for place in (0, 1)] == [expected, 8.0]
+        gc.collect()
+        kept, mine = old(), now[0]["exp_avg"].clone()
+        assert kept is not None
+        before = kept.clone()
+        loop.replayed(replay, 1)
+        assert not torch.equal(kept, before)
+        torch.testing.assert_close(now[0]["exp_avg"], mine, rtol=0, atol=0)
+        with pytest.raises(RuntimeError, match="a CUDA graph has been replayed that updates what this optimizer no"):
+            loop.made.state_dict()
+        loop.made.state_dict()
+
+
+@pytest.mark.slow
+def test_a_checkpoint_loaded_after_a_state_was_reset() -> None:
+    """What steps outside have counted is no replay afterwards either."""
+    with interpreting(Recording()) as device:
+        loop = Loop(lambda of: thalweg.AdamW(of, capturable=True), device, ((3,), (2,)))
+        loop.eager(3)
+        saved = copy.deepcopy(loop.made.state_dict())
+        loop.eager(1)
+        loop.record()
+        loop.made.state.pop(loop.of[0])
+        loop.eager(2)
+        loop.made.load_state_dict(saved)
+        loop.eager(1)
+        assert count(loop) == 4
+
+
+class Ours(Recording):
+    """``made``: where the memory is that the device has made, or been given in a table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: set[int] = set()
+        self.kept: list[torch.Tensor] = []
+
+    def zeros(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        self.kept.append(super().zeros(shape, dtype))
+        self.made.add(self.kept[-1].untyped_storage().data_ptr())
+        return self.kept[-1]
+
+    def launch(self, kernel: DeviceKernel, programs: int, arguments: Sequence[Argument]) -> None:
+        given = [x for x in arguments if isinstance(x, torch.Tensor)]
+        assert all(x.untyped_storage().data_ptr() in self.made for x in given)
+        super().launch(kernel, programs, arguments)
+
+
+class _Places(TorchDispatchMode):
+    """What has said which entries are copied: ``at``, where its memory is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at: list[int] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.ops.aten.index_select.default, torch.ops.aten.index_copy_.default):
+            self.at.append(args[2].untyped_storage().data_ptr())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.slow
+def test_whose_memory_it_is() -> None:
+    """All that steps read on the device is the device's, which knows then whose stream it is on."""
+    with interpreting(device := Ours()):
+        loop = Loop(lambda of: thalweg.AdamW(of, capturable=True, clip_norm=1.0), device, ((3,), (2,)))
+        loop.eager(3)
+        loop.record()
+        loop.of.append(torch.nn.Parameter(torch.ones(4)))
+        loop.made.add_param_group({"params": loop.of[-1:]})
+        loop.eager(1)
+        with patch.object(modes, "_disable_current_modes", nullcontext), _Places() as found:
+            loop.eager(1)
+    assert found.at
+    assert device.made.issuperset(found.at)

@@ -129,3 +129,25 @@ def test_a_number_that_somebody_writes() -> None:
 
     device = judge(lambda of: thalweg.NAdam(of, capturable=True), script, near=1e-6, exactly=1e-12, sizes=SIZES)
     assert isinstance(device, Recording)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        (thalweg.Prodigy, {"d0": 1e-3}),
+        (thalweg.Prodigy, {"d0": 1e-3, "schedule": thalweg.schedules.Cosine(steps=10)}),
+        (thalweg.ScheduleFreeAdamW, {"lr": 0.1, "warmup_steps": 8.0}),
+    ],
+)
+def test_a_first_gradient(rule: type[Optimizer], options: dict[str, Any]) -> None:
+    """A plan made anew goes on from what the device has, and from a schedule's numbers, in a step that waits."""
+    found: list[dict[str, Any]] = []
+
+    def script(loop: Loop) -> None:
+        loop.eager(3, absent=(1,))
+        loop.eager(4)
+        found.append(kept(loop))
+
+    judge(lambda of: rule(of, capturable=True, **options), script, near=1e-5, exactly=1e-12, sizes=SIZES)
+    assert found[1] == pytest.approx(found[0], rel=1e-9)

@@ -59,7 +59,7 @@ class DeviceStep:
         self.device = device
         self.unknown = ahead.unknown(how)
         self._go = device.zeros((1,), torch.float32)
-        self._one = torch.ones_like(self._go)
+        self._one = device.zeros((1,), torch.float32).fill_(1.0)
         self._stop = device.zeros((1,), torch.float32) if self.unknown else self._go
         self._of = {x: _OnDevice(x, device, measured, how.capturable) for x in launches}
         self.parts: list[Runs] = []

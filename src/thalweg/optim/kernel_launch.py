@@ -74,7 +74,8 @@ class KernelLaunch(Launch):
                 now, planned, strides = state.get(key), self._states_kept[name][i], self._strides[name][i]
                 if now is planned and now.stride() == strides:
                     continue
-                if now is None or not _alike(now, planned, strides):
+                # Of a recorded step a graph writes to the old one, which is kept for it.
+                if now is None or self._replayed or not _alike(now, planned, strides):
                     return False
                 self._states_kept[name][i] = now
                 self.columns[name][i] = now.data_ptr()
@@ -185,7 +186,11 @@ class KernelLaunch(Launch):
 
     @property
     def behind(self) -> bool:
-        return self.device is not None and (self.settled.due or self.settled.replayed)
+        return self._replayed or (self.device is not None and self.settled.due)
+
+    @property
+    def _replayed(self) -> bool:
+        return self.device is not None and self.settled.replayed
 
     @property
     def rewritten(self) -> bool:

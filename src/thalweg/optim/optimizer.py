@@ -380,16 +380,16 @@ class Optimizer(torch.optim.Optimizer):
             self._watch_state(WatchedState(self.state))
             self.state.seen = self.state.exposed = True
         scheduled = self._scheduling
+        take: Callable[[How, Signals | None], Bad] = self._take
+        if scheduled is not None:
+            take = lambda *given: scheduled.step(self.param_groups, lambda: self._take(*given))  # noqa: E731
         try:
-            if scheduled is None:
-                bad = self._take(how, signals)
-            else:
-                bad = scheduled.step(self.param_groups, lambda: self._take(how, signals))
+            bad = take(how, signals)
         except MustKnow:  # which is raised before anything is done
             if self.found_inf is not None and float(self.found_inf):
                 self._skip()
                 return
-            bad = self._take(how, None)
+            bad = take(how, None)
         except LookupError:
             self._refuse_rewritten()
             raise

@@ -34,11 +34,13 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """Tensors that another counts too: ``mine``, int64 (some,), their places; ``its``, their places there."""
+    """Tensors that another counts too: ``mine``, their places; ``its``, their places there; ``there``, int64 (2, some),
+    both on the device."""
 
     other: "Settled"
-    mine: torch.Tensor
-    its: torch.Tensor
+    mine: Sequence[int]
+    its: Sequence[int]
+    there: torch.Tensor
 
 
 @dataclass(eq=False)
@@ -76,20 +78,21 @@ class Settled:
 
     def share(self, other: "Settled", mine: Sequence[int], its: Sequence[int]) -> None:
         """See `shared`."""
-        where = self.counts.there.device
-        self.shared.append(Shared(other, torch.tensor(mine, device=where), torch.tensor(its, device=where)))
+        places = self.device.table((2, len(mine)), torch.int64)
+        places.put(np.array([mine, its]))
+        self.shared.append(Shared(other, mine, its, places.there))
         self.borrowed.update(mine)
         self.replayed = True
 
     def fetch(self) -> None:
         """Go on from what others have counted."""
         for each in self.shared:
-            each.other._copy(each.its, self, each.mine)
+            each.other._copy(each.there[1], self, each.there[0])
 
     def give(self) -> None:
         """Have others go on from what is counted here."""
         for each in self.shared:
-            self._copy(each.mine, each.other, each.its)
+            self._copy(each.there[0], each.other, each.there[1])
 
     @torch.no_grad()
     def _copy(self, mine: torch.Tensor, other: "Settled", its: torch.Tensor) -> None:
@@ -125,7 +128,15 @@ class Settled:
         left_out = int(self.device.read(self.left_out.there)[0])
         since, self.left_out.seen = left_out - self.left_out.seen, left_out
         self._known, self.due = there.bits, False
+        for each in self.shared:
+            each.other._told(each.its, there.steps[each.mine])
         return found, since
+
+    def _told(self, places: Sequence[int], steps: NDArray[np.float32]) -> None:
+        """Somebody who shares these has asked; whether steps of ours were replayed, the other tensors tell."""
+        before = np.frombuffer(self._known[0], np.float32).copy()
+        before[places] = steps
+        self._known = before.tobytes(), self._known[1]
 
     def went_on(self) -> bool:
         """Whether the device has counted since this was last asked: waits."""

@@ -133,15 +133,22 @@ class Stepper:
         self, rules: Sequence[type[Rule]], groups: Sequence[Group], states: WatchedState,
         switches: tuple[Switches, ...],
     ) -> Plan:  # fmt: skip
-        """A plan made anew, for what there is now."""
+        """A plan made anew, for what there is now; raises `MustKnow` if groups were given other scalars on the way."""
         if self._recording:
             raise RuntimeError(recording.NOT_LIKE)
+        before = self._counting
+        for x in before:
+            x.moved = False  # the numbers have just been read
         self.settle()
         plan = self.plan = planning.make(rules, groups, states, switches)
         self._counting = plan.launches if plan.devices else ()
+        for x in self._counting:
+            x.owners = groups
         if self.recorded:
             self.recorded.hand_on(plan.launches)
             self.settle()  # they may have been replayed since states were looked at last
+        if any(x.moved for x in (*before, *self._counting)):
+            raise MustKnow
         return plan
 
     def _ahead(
@@ -162,9 +169,10 @@ class Stepper:
         fresh = bool(plan.created) and not how.capturable
         given, now = signals or Signals(), self._last.signals
         uneven = any(x.unevenly for x in plan.launches)
-        key = (given.scaled, bool(given.rates), counted, telemetry is not None, behind, fresh, plan.keeps, uneven)
-        if key != self._last.key:
-            self._last = Ahead(self._last.signals, *key)
+        kinds = given.scaled, bool(given.rates), counted, telemetry is not None
+        found = Ahead(now, *kinds, behind, fresh, plan.keeps, uneven)
+        if found.key != self._last.key:
+            self._last = found
         if (signals is not None or behind) and (why := plan.waits(how, self._last)):
             if self._recording:
                 raise recording.refusal(why)
