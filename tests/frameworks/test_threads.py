@@ -118,4 +118,5 @@ def test_who_reads_while_another_thread_steps(monkeypatch: pytest.MonkeyPatch) -
     assert made.skipped_steps == 0
     assert not [*made.state]
     made.state_dict()
-    assert locked == [True] * 4
+    assert len(locked) > 3
+    assert all(locked)
