@@ -46,8 +46,8 @@ test-torch:      ## optimizers, layers and formulas with another torch: make tes
 	$(OTHER)/bin/pip install --quiet --disable-pip-version-check -c $(OTHER)/constraints.txt -e '.[test]' torch==$(VERSION)
 	$(OTHER)/bin/python -m pytest -q -n $(JOBS) -m "not slow" tests/optim tests/nn tests/formula tests/stacks
 
-ptx: .venv/dev   ## what GPUs are given of every rule, compiled for three of them without one: 5 minutes
-	$(BIN)/python -m pytest -q tests/gpu/every_ptx.py
+ptx: .venv/dev   ## what GPUs are given of every rule, compiled for three of them without one: 8 minutes
+	$(PYTEST) tests/gpu/every_ptx.py
 
 TRITON ?= 3.9.0
 
