@@ -202,7 +202,6 @@ class KernelLaunch(Launch):
         if not self.behind:
             return 0
         before = self._known
-        self.settled.fetch()
         known, left_out = self.settled.take(before)
         self.counts.kept.write(known.steps, None)
         for k, (name, scalar) in enumerate(self._scalars.items()):
