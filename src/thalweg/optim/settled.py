@@ -34,8 +34,10 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """Tensors that another counts too: ``mine``, their places; ``its``, their places there; ``places``, int64 (2, some):
-    both on the device."""
+    """Tensors that another counts too: ``mine``, their places; ``its``, their places there.
+
+    ``places``  both on the device, int64 (2, some).
+    """
 
     other: "Settled"
     mine: Sequence[int]
