@@ -6,6 +6,7 @@ or is run elsewhere, is listed with the reason, and a line of these lists that n
 
 import ast
 import importlib
+import json
 import os
 import re
 import shlex
@@ -645,6 +646,17 @@ def test_calibration_is_quoted_from_the_benchmark() -> None:
         shares += [numbers_in(row[column])[0] for row in smooth for column in (2, 6)]
     said = f"hold in {min(shares):.0f} to {max(shares):.0f}% of simulated studies"
     assert said in without_spaces(DOCUMENTS["README.md"])
+
+
+def test_what_a_size_tells_is_quoted_from_the_worlds() -> None:
+    """docs/verdict.md, of two rules with 5 seeds: what `thalweg plan` has where no runs are stored."""
+    told = json.loads((ROOT / "src" / "thalweg" / "study" / "run" / "told.json").read_text(encoding="utf-8"))
+    page = without_spaces(DOCUMENTS["docs/verdict.md"].partition("## How many trials")[2])
+    for trials, budget in ((9, 4), (17, 5), (33, 5), (65, 5)):
+        low, high = told[f"{trials},{budget},5"]["1"]["errors"]
+        assert re.search(rf"\| {trials}\b[^|]*\| searches of {budget}\b[^|]*\| {low:.1f} to {high:.1f} times", page), (
+            trials
+        )
 
 
 def test_the_interval_of_switching_is_quoted_from_the_benchmark() -> None:

@@ -6,6 +6,7 @@ is an error), and each page's Markdown is laid beside its HTML, with llms.txt. N
 
 import argparse
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -125,7 +126,7 @@ def beside(folder: Path, source: Path, index: str, pages: dict[str, str]) -> Non
     for address, text in pages.items():
         target = folder / address
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_text(without_blocks_for_html(text), encoding="utf-8")
     titles = {address: text.partition("\n")[0].removeprefix("# ") for address, text in pages.items()}
     listed = {item.address for section in sections(index) for item in section.items} | {"index.md"}
     (folder / "llms.txt").write_text(
@@ -133,6 +134,11 @@ def beside(folder: Path, source: Path, index: str, pages: dict[str, str]) -> Non
     )
     whole = "\n\n".join(text for address, text in pages.items() if address in listed)
     (folder / "llms-full.txt").write_text(whole, encoding="utf-8")
+
+
+def without_blocks_for_html(text: str) -> str:
+    """A page for who reads Markdown: no HTML from files, of which LaTeX remains, and no contents for the sidebar."""
+    return re.sub(r"^```\{(?:raw|toctree)\}.*?^```\n+", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 if __name__ == "__main__":

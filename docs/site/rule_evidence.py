@@ -19,6 +19,14 @@ _SPOKEN = {"sgd": r"(gradient|plain|than) descent|^Descent"}
 _COMPARED = {"hyperball": "AdamH"}
 # Without which a wrapper does nothing.
 _GIVEN = {"weightaverage": ":ema=0.999"}
+# In which units docs/around.md has its intervals, and what its AdamH is.
+_UNITS = (
+    "*a* and *b*: the two sides. Of char-transformer it is the difference of test losses in nats per character (below "
+    "0: b is better), of the digits the ratio of b's test errors to a's (below 1: b is better)"
+)
+_ADAMH = (
+    f"AdamH is Adam under Hyperball, with the output's matrix left to Adam ([its file]({link('examples/adamh.py')}))"
+)
 
 # By task: better, worse, or cannot tell.
 Answers = Mapping[str, str]
@@ -76,7 +84,8 @@ def said(answers: Answers) -> str:
 def _studies(key: str) -> Iterator[str]:
     """Each study in a sentence."""
     page, six = link(VALLEY), link(SIX)
-    about = f"[the crowded valley]({link('docs/valley.md')}), fifteen rules on five tasks ([findings]({page}))"
+    tasks = f"[five small tasks]({link('docs/valley.md')}#what-is-compared)"
+    about = f"[the crowded valley]({link('docs/valley.md')}), fifteen rules on {tasks} ([findings]({page}))"
     if key == REFERENCE:
         yield f"In {about}, and in [six rules on three tasks]({six}), it is what all others are compared with."
         return
@@ -99,6 +108,7 @@ def _around(name: str) -> Iterator[str]:
     if found:
         yield f"Asked by itself ([how, and what the numbers are]({link(AROUND)})):"
         yield table(("question", "task", "a", "b", "b against a, 95% interval", "told"), found)
+        yield ". ".join([_UNITS, *([_ADAMH] if any("AdamH" in row for row in found) else [])]) + "."
 
 
 def _claims(key: str, name: str) -> Iterator[str]:
@@ -111,5 +121,6 @@ def _claims(key: str, name: str) -> Iterator[str]:
             if key in CATALOGUE and spoken.search(statement):
                 found.append((f"{statement} `{claim}", row["verdict"]))
     if found:
-        yield f"What a lecture states of it, measured ([intervals and bounds]({link(CLAIMS)})):"
+        how = f"[intervals and bounds]({link(CLAIMS)})"
+        yield f'What a lecture, "Modern weight updates", states of it, measured ({how}):'
         yield table(("statement", "verdict"), found)

@@ -33,12 +33,12 @@ def settable(declaring: type[Declaring]) -> dict[str, Any]:
 
 
 def numbers(key: str, declaring: type[Declaring]) -> str:
-    """A table: argument, default, the box that a comparison searches and from how many trials on, meaning."""
+    """A table: argument, default, the box that a comparison searches and from which budget on, meaning."""
     rows = [
         (_argument(name, part), _default(part), *_searched(part), plain(meaning(key, name)) + _choices(part))
         for name, part in settable(declaring).items()
     ]
-    return table(("argument", "default", "searched", "from", "meaning"), rows)
+    return table(("argument", "default", "searched", "from budget", "meaning"), rows)
 
 
 def words_of(declaring: type[Declaring]) -> str:
@@ -47,11 +47,14 @@ def words_of(declaring: type[Declaring]) -> str:
     kinds = dict.fromkeys(each.kind for each in searches)
     said = [_KINDS[kind] for kind in kinds if kind in _KINDS]
     if any(each.trials for each in searches):
-        said.append("*from*: in searches of at least so many trials, else the default")
+        said.append(
+            f"*from budget*: searched where [`--budget`]({link('docs/comparison.md')}#two-questions) is at least so "
+            "large (it is 5 unless given, however many trials are run), else the default"
+        )
     return "; ".join(said) + "." if said else ""
 
 
-_KINDS = {"log": "*log*: log-uniform", "one minus log": "*1 - log*: the distance to 1 is log-uniform"}
+_KINDS = {"log": "*log*: log-uniform", "one minus log": "*1 - log*: drawn so that its distance to 1 is log-uniform"}
 
 
 def _argument(name: str, part: Declared) -> str:

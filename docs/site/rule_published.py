@@ -29,7 +29,15 @@ def speed(name: str) -> Iterator[str]:
         yield "Not measured."
         return
     yield table(_HEADS, [row for rows in found.values() for row in rows], right=("ms", "times faster"))
-    yield "Milliseconds on a CPU; how many times longer the other takes, and the quartiles of the rounds' ratios."
+    said = (
+        "Milliseconds on a CPU, with new gradients in every step, as after `zero_grad()`; how many times longer the "
+        "other takes, and the quartiles of the rounds' ratios."
+    )
+    other = (
+        " Where gradients stay the same tensors, or the machine is quieter, small tensors have "
+        f"[larger ratios]({link('docs/speed.md')}#one-step)."
+    )
+    yield said + (other if RESULTS in found else "")
     yield "\n".join(f"- [{Path(path).name}]({link(path)}): {machine(path)}." for path in found)
 
 

@@ -88,7 +88,7 @@ def test_defaults_and_search_boxes(pages: Pages) -> None:
                     for each in re.findall(r"[\d.]+(?:e-\d+)?", re.sub("1 - .*", "", rows[name]["searched"]))
                 ]
                 assert said == pytest.approx(box(hyper)), name
-                assert (rows[name]["from"] or "0") == str(hyper.search.trials if hyper.search else "")
+                assert (rows[name]["from budget"] or "0") == str(hyper.search.trials if hyper.search else "")
 
 
 def test_conventions_are_what_like_sets(pages: Pages) -> None:

@@ -57,6 +57,7 @@ def test_every_page_is_there_as_markdown_too(site: Path) -> None:
     assert len(pages) > 60
     for path in pages:
         assert f'href="{path.stem}.md"' in path.read_text(encoding="utf-8"), path
+        assert not re.search(r"```\{(raw|toctree)\}", path.with_suffix(".md").read_text(encoding="utf-8")), path
     told = (site / "llms.txt").read_text(encoding="utf-8")
     assert re.match(r"# thalweg\n\n> Write the weight update as a formula\.", told)
     for link in re.findall(r"^- \[.*?\]\((.*?)\)", told, re.MULTILINE):
