@@ -120,7 +120,7 @@ class Loop:
         chance = torch.Generator().manual_seed(self._at)
         self._at += 1
         for i, p in enumerate(self.of):
-            drawn = factor * torch.randn(p.shape, generator=chance)
+            drawn = (factor * torch.randn(p.shape, generator=chance)).to(p.dtype)
             if i in absent:
                 p.grad = None
             elif p.grad is None:

@@ -239,6 +239,36 @@ def test_steps_with_other_options_between_replays() -> None:
     judge(make, regrouped, sizes=((3,), (2,), (4,)))
 
 
+@pytest.mark.slow
+def test_who_looks_between_two_graphs() -> None:
+    """Of tensors that one updates together and the other apart; what was looked at last is what it was."""
+    asked: list[list[float]] = []
+
+    def script(loop: Loop) -> None:
+        first = loop.made.param_groups[0]
+        loop.eager(2)
+        apart = loop.record()
+        first["weight_decay"] = 0.1
+        loop.eager(1)
+        together = loop.record()
+        loop.eager(1)
+        loop.replayed(together, 1)
+        first["weight_decay"] = 0.0
+        for _ in range(2):
+            loop.eager(2)
+            asked.append([of["step"].item() for of in loop.made.state_dict()["state"].values()])
+            loop.replayed(apart, 1)
+            asked.append([of["step"].item() for of in loop.made.state_dict()["state"].values()])
+
+    def make(of: Weights) -> Optimizer:
+        return thalweg.AdamW(
+            [{"params": of[:1], "weight_decay": 0.0}, {"params": of[1:], "weight_decay": 0.1}], capturable=True
+        )
+
+    judge(make, script, sizes=((3,), (2,)))
+    assert asked == [[count] * 2 for count in (7.0, 8.0, 10.0, 11.0)] * 2
+
+
 @pytest.mark.parametrize("left_out", [False, True])
 def test_a_first_gradient_between_replays(left_out: bool) -> None:
     """Also one whose step is left out, and its states dropped: the graph updates the others as before."""

@@ -1,6 +1,7 @@
 """Numbers that a rule keeps, kept on the device: the CPU's are the judge, over twenty steps, to 1e-12."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -150,4 +151,82 @@ def test_a_first_gradient(rule: type[Optimizer], options: dict[str, Any]) -> Non
         found.append(kept(loop))
 
     judge(lambda of: rule(of, capturable=True, **options), script, near=1e-5, exactly=1e-12, sizes=SIZES)
+    assert found[1] == pytest.approx(found[0], rel=1e-9)
+
+
+@pytest.mark.slow
+def test_parameters_of_two_types_that_do_not_all_take_part() -> None:
+    """They are updated apart, and their group's numbers are one all the same."""
+    found: list[dict[str, Any]] = []
+
+    def make(of: Weights) -> Optimizer:
+        of[1].data = of[1].data.double()
+        return thalweg.ScheduleFreeAdamW(of, lr=0.1, warmup_steps=8.0, capturable=True)
+
+    def script(loop: Loop) -> None:
+        loop.eager(1)
+        loop.eager(2, absent=(1,))
+        loop.eager(4)
+        found.append(kept(loop))
+
+    judge(make, script, near=1e-5, exactly=1e-12, sizes=((3, 5), (7,)))
+    assert found[1] == pytest.approx(found[0], rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("other", "alike"), [({"d_coef": 4.0}, False), ({"betas": (0.9, 0.9)}, False), ({"lr": 0.5}, True)], ids=str
+)
+@pytest.mark.parametrize("looks", [False, True])
+def test_groups_that_are_updated_apart(other: dict[str, Any], alike: bool, looks: bool) -> None:
+    """What is for all goes by the options of one; nothing waits where they agree in those that it asks for."""
+    found: list[dict[str, Any]] = []
+
+    def make(of: Weights) -> Optimizer:
+        of[1].data = of[1].data.double()
+        return thalweg.Prodigy([{"params": of[:1]}, {"params": of[1:], **other}], d0=1e-3, capturable=True)
+
+    def script(loop: Loop) -> None:
+        for step in range(8):
+            grads = [p.detach().clone() for p in loop.of]
+            for p, grad in zip(loop.of, grads, strict=True):
+                p.grad = grad
+            loop.step()
+            if looks and step % 2:
+                loop.made.state_dict()
+        found.append(kept(loop))
+
+    device = judge(make, script, near=1e-5, exactly=1e-9, sizes=((3, 5), (7,)))
+    assert found[1] == pytest.approx(found[0], rel=1e-9)
+    assert bool(device.steps_waited) is not alike
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_replays_beside_a_parameter_that_is_in_no_graph(order: tuple[int, int]) -> None:
+    """What is for all is as far as the graph has come, whichever group is the first."""
+    found: list[dict[str, Any]] = []
+
+    def script(loop: Loop) -> None:
+        first, second = (loop.of[i] for i in order)
+
+        def taken(take: Callable[[], object], steps: int) -> None:
+            for _ in range(steps):
+                first.grad.copy_(first.detach())
+                take()
+
+        first.grad = torch.zeros_like(first)
+        taken(loop.step, 3)
+        replay = loop.record()
+        second.grad = second.detach().clone()
+        taken(loop.step, 1)
+        second.grad = None
+        taken(replay, 4)
+        found.append(kept(loop))
+        taken(loop.step, 1)
+
+    def make(of: Weights) -> Optimizer:
+        return thalweg.Prodigy([{"params": [p]} for p in of], d0=1e-3, capturable=True)
+
+    judge(make, script, near=1e-5, exactly=1e-9, sizes=((3, 5), (7,)))
     assert found[1] == pytest.approx(found[0], rel=1e-9)

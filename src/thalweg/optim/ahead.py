@@ -23,8 +23,8 @@ class Ahead:
     ``behind``     whether the device may have counted steps that the host has not.
     ``fresh``      whether states have been made for this step, which are dropped if it is left out.
     ``counted``    whether the host has to know how many steps have been taken; ``watched``, what each was like.
-    ``kept``       whether scalars that follow from sums are on the device, as `keeps` says; ``uneven``, whether scalars
-                   are kept in common for parameters that do not take the same steps.
+    ``kept``       whether scalars that follow from sums are on the device, as `keeps` says; ``uneven``, whether those
+                   that are kept in common would part; see `common.uneven`.
     ``recorded``   whether it is recorded, of which alone is asked whether it `waits`: no part depends on it.
     """
 
@@ -108,7 +108,8 @@ def _kept_by_the_host(rule: type[Rule], how: How, ahead: Ahead) -> str | None:
     if not how.capturable:  # whoever reads a group would not see that it is out of date
         return f"{name} keeps numbers that follow from sums, or from steps that may be left out, in parameter groups"
     if ahead.uneven:
-        return f"{name} keeps numbers in common for parameters that do not all have a gradient in every step"
+        others = ", or whose groups' options make other numbers of that" if "all" in scopes else ""
+        return f"{name} keeps numbers in common for parameters that do not all take the same steps{others}"
     if "all" in scopes and "tensor" in (*scopes, *(total.scope for total in parts(rule, Sum).values())):
         return f"{name} keeps numbers for all that may follow from those of one tensor"
     return None

@@ -64,7 +64,7 @@ class FlatLaunch(Launch):
         super().__init__(rule, switches, members)
         self.where, self._real = kind
         self._wide = wide(self.where)
-        self._switches, self._later = switches, later
+        self._later = later
         self._memory = FlatMemory(members.params, self.where)
         names = ("w", "g", *members.keys)
         made = {name: self._memory.made(self._real) for name in names}
@@ -139,7 +139,7 @@ class FlatLaunch(Launch):
 
     @torch.no_grad()
     def _add(self, name: str) -> None:
-        walk = flat_passes(self.rule, self._switches)[name]
+        walk = flat_passes(self.rule, self.switches)[name]
         # Of gradients all is taken of wide numbers: no square is lost.
         kind = self._wide if name in ("norm", "limited norm") else self._real
         totals = self.totals_of(name, len(walk.squared))
@@ -153,7 +153,7 @@ class FlatLaunch(Launch):
 
     @torch.no_grad()
     def _update(self, measured: bool) -> None:
-        switches = (*self._switches, ("measured", True)) if measured else self._switches
+        switches = (*self.switches, ("measured", True)) if measured else self.switches
         walk = flat_passes(self.rule, switches)["update"]
         if self._later:
             self._read.clear()
@@ -178,7 +178,7 @@ class FlatLaunch(Launch):
 
     def _before(self) -> dict[str, NDArray[np.float64]]:
         """Waits for the device where the scalars depend on sums."""
-        for name in self.known.keys() & asked_by_scalars(self.rule, self._switches):
+        for name in self.known.keys() & asked_by_scalars(self.rule, self.switches):
             self.numbers.column(name)[:] = _on_host(self.known[name])  # by tensor each has a row of its own
         return super()._before()
 

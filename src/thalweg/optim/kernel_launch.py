@@ -23,6 +23,8 @@ from .reading import plain, within_storage
 from .settings import Switches
 from .settled import Known, Settled
 
+Values = NDArray[np.float64]
+
 
 class KernelLaunch(Launch):
     """Parameters in one place, in memory without gaps, that share element types and switches."""
@@ -200,15 +202,13 @@ class KernelLaunch(Launch):
         if not self.behind:
             return 0
         before = self._known
-        self.settled.fetch()
         known, left_out = self.settled.take(before)
         self.counts.kept.write(known.steps, None)
         for k, (name, scalar) in enumerate(self._scalars.items()):
             if scalar.scope == "tensor":
                 self.scalars[name].write(known.scalars[k], None)
-            elif known.scalars[k].tobytes() != before.scalars[k].tobytes():
-                self._give(name, known.scalars[k])
-                self.moved = True
+            else:
+                self._give(name, known.scalars[k], before.scalars[k], known.steps)
         self.separate, self._filled = False, (None, None)
         return left_out
 
@@ -242,19 +242,22 @@ class KernelLaunch(Launch):
     @property
     def next_scalars(self) -> Mapping[str, Expression]:
         """The rule's scalars, by name, and what makes the next ones."""
-        return dict(zip(self._scalars, next_scalars(self.rule, self._switches), strict=True))
+        return dict(zip(self._scalars, next_scalars(self.rule, self.switches), strict=True))
 
     @property
     def common_scalars(self) -> frozenset[str]:
         """Those of them that are one for all."""
         return frozenset(name for name, scalar in self._scalars.items() if scalar.scope == "all")
 
-    def _give(self, name: str, values: NDArray[np.float64]) -> None:
-        """Have groups keep a scalar, of which every tensor has a copy."""
+    def _give(self, name: str, values: Values, before: Values, steps: NDArray[np.float32]) -> None:
+        """Have groups keep a scalar, of which every tensor has a copy: of those that changed, the furthest one's."""
+        changed = (values != before) & ~(np.isnan(values) & np.isnan(before))
         for place, i in enumerate(self.members.groups):
-            value = float(values[np.argmax(self.members.group_of == place)])
-            for k in self.members.alike if name in self.common_scalars else [i]:
-                self.owners[k][name] = value
+            own = changed & ((name in self.common_scalars) | (self.members.group_of == place))
+            if own.any():
+                value, self.moved = float(values[np.argmax(np.where(own, steps, -1.0))]), True
+                for k in self.members.alike if name in self.common_scalars else [i]:
+                    self.owners[k][name] = value
 
     def leave_counting(self) -> None:
         """From this step on the device counts, and keeps the scalars."""

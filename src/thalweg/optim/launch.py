@@ -107,10 +107,11 @@ class Launch(ABC):
         self.by_tensor = False
         """Whether every tensor has one."""
         self._scalars = parts(rule, Scalar)
-        self._shares = any(scalar.scope != "tensor" for scalar in self._scalars.values())
+        self.shares = any(scalar.scope != "tensor" for scalar in self._scalars.values())
+        """Whether scalars are kept for several parameters."""
         self.moved = False
         """Whether groups have been given other scalars, which the next step's numbers have to say."""
-        self._switches = switches
+        self.switches = switches
         self._unknown = False
         self.owners: Sequence[Group] = ()
         """All parameter groups, which have what is kept for a group, or for all; of launches on a device."""
@@ -149,7 +150,7 @@ class Launch(ABC):
         self._unknown = unknown
         if unknown and (counts.asked or self._scalars) and not self.separate:
             # In a replayed step whoever has a gradient counts on, whatever others do meanwhile.
-            even = not how.capturable and not self._scalars and self._even
+            even = not how.capturable and not self._scalars and self.even
             self.separate, self._filled = not even, self._filled if even else (None, None)
         same = self._filled[0] is groups and self._filled[1] is how and (unknown or not self.scalars)
         if same and (unknown or not counts.asked or counts.unchanged()):  # `advance` has counted on
@@ -163,15 +164,10 @@ class Launch(ABC):
         self.limited = bool(np.isfinite(self.numbers.column("clip_value")).any())
 
     @property
-    def _even(self) -> bool:
+    def even(self) -> bool:
         """Whether all have a gradient, and have had as many."""
         counts = self.counts
         return counts.present is None and (counts.unchanged() or counts.even())
-
-    @property
-    def unevenly(self) -> bool:
-        """Whether scalars are kept for several parameters that do not take the same steps."""
-        return self._shares and not self._even
 
     def _lay(self, groups: Sequence[GroupNumbers], apart: bool) -> None:
         numbers, group_of = self.numbers, self.members.group_of

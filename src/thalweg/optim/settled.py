@@ -34,13 +34,15 @@ class LeftOut:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """Tensors that another counts too: ``mine``, their places; ``its``, their places there; ``there``, int64 (2, some),
-    both on the device."""
+    """Tensors that another counts too: ``mine``, their places; ``its``, their places there.
+
+    ``places``  both on the device, int64 (2, some).
+    """
 
     other: "Settled"
     mine: Sequence[int]
     its: Sequence[int]
-    there: torch.Tensor
+    places: Table
 
 
 @dataclass(eq=False)
@@ -80,19 +82,19 @@ class Settled:
         """See `shared`."""
         places = self.device.table((2, len(mine)), torch.int64)
         places.put(np.array([mine, its]))
-        self.shared.append(Shared(other, mine, its, places.there))
+        self.shared.append(Shared(other, mine, its, places))
         self.borrowed.update(mine)
         self.replayed = True
 
     def fetch(self) -> None:
         """Go on from what others have counted."""
         for each in self.shared:
-            each.other._copy(each.there[1], self, each.there[0])
+            each.other._copy(each.places.there[1], self, each.places.there[0])
 
     def give(self) -> None:
         """Have others go on from what is counted here."""
         for each in self.shared:
-            self._copy(each.there[0], each.other, each.there[1])
+            self._copy(each.places.there[0], each.other, each.places.there[1])
 
     @torch.no_grad()
     def _copy(self, mine: torch.Tensor, other: "Settled", its: torch.Tensor) -> None:
@@ -121,29 +123,31 @@ class Settled:
 
         What somebody has written to meanwhile stays as it is, and `begin` then has the device take it.
         """
+        self.fetch()
+        known, (there, since) = self._known, self._asked()
+        for each in self.shared:
+            each.other._told(each.its, there.steps[each.mine])
+        return Known(_merged(host.steps, known[0], there.steps), _merged(host.scalars, known[1], there.scalars)), since
+
+    def went_on(self) -> bool:
+        """Whether the device has counted since this was last asked: waits."""
+        before = self._known[0]
+        return self._asked()[0].bits[0] != before
+
+    def _asked(self) -> tuple[Known, int]:
+        """What is there, and how many steps were left out since this was last asked: waits."""
         steps, scalars = self.device.read(self.counts.there), self.device.read(self.scalars.there)
         there = Known(steps.astype(np.float32), scalars.copy())
-        known = self._known
-        found = Known(_merged(host.steps, known[0], there.steps), _merged(host.scalars, known[1], there.scalars))
         left_out = int(self.device.read(self.left_out.there)[0])
         since, self.left_out.seen = left_out - self.left_out.seen, left_out
         self._known, self.due = there.bits, False
-        for each in self.shared:
-            each.other._told(each.its, there.steps[each.mine])
-        return found, since
+        return there, since
 
     def _told(self, places: Sequence[int], steps: NDArray[np.float32]) -> None:
         """Somebody who shares these has asked; whether steps of ours were replayed, the other tensors tell."""
         before = np.frombuffer(self._known[0], np.float32).copy()
         before[places] = steps
         self._known = before.tobytes(), self._known[1]
-
-    def went_on(self) -> bool:
-        """Whether the device has counted since this was last asked: waits."""
-        before = self._known[0]
-        steps = np.frombuffer(before, np.float32)
-        self.take(Known(steps, np.frombuffer(self._known[1], np.float64).reshape(self.scalars.there.shape)))
-        return self._known[0] != before
 
 
 def _merged(host: NDArray[Any], known: bytes, there: NDArray[Any]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from thalweg.formula import Rule
 from . import plan as planning
 from . import recording
 from .ahead import Ahead
+from .common import uneven
 from .driver import PLAN
 from .launch import Launch
 from .plan import Plan
@@ -168,9 +169,8 @@ class Stepper:
         # With capturable=True the states of a first step that is left out stay.
         fresh = bool(plan.created) and not how.capturable
         given, now = signals or Signals(), self._last.signals
-        uneven = any(x.unevenly for x in plan.launches)
         kinds = given.scaled, bool(given.rates), counted, telemetry is not None
-        found = Ahead(now, *kinds, behind, fresh, plan.keeps, uneven)
+        found = Ahead(now, *kinds, behind, fresh, plan.keeps, uneven(plan.launches, numbers))
         if found.key != self._last.key:
             self._last = found
         if (signals is not None or behind) and (why := plan.waits(how, self._last)):
@@ -216,7 +216,7 @@ class Stepper:
             grads = plan.gather()
         if grads is None:
             raise RuntimeError("a gradient does not fit its parameter: " + planning.misfit(groups))
-        if plan.devices and any(x.unevenly for x in plan.launches) != ahead.uneven:  # as the gradients show only now
+        if plan.devices and uneven(plan.launches, numbers) != ahead.uneven:  # as the gradients show only now
             ahead = again(plan)
         if how.clear:
             grads.refuse_to_clear()

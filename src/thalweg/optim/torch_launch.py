@@ -26,7 +26,7 @@ class TorchLaunch(Launch):
     def __init__(self, rule: type[Rule], switches: Switches, members: Members, plain: Mapping[str, bool]) -> None:
         """``plain``: the switches that formulas ask for."""
         super().__init__(rule, switches, members)
-        self.switches, self.params, self._keys = plain, members.params, members.keys
+        self._plain, self.params, self._keys = plain, members.params, members.keys
         self.grads: list[torch.Tensor | None] = []
         """This step's gradients."""
         self._by_lines = by_lines(rule)
@@ -161,7 +161,7 @@ class TorchLaunch(Launch):
         dtype = torch.float64 if exact else torch.float32
         # NumPy's floats follow IEEE 754 where Python's raise.
         numbers = {name: np.float64(number) for name, number in self.numbers.of(i).items()}
-        values = {**numbers, **self.switches, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}
+        values = {**numbers, **self._plain, **{name: tensor.to(dtype) for name, tensor in tensors.items()}}
         if self._by_lines:
             values |= {name: matrices(values[name]) for name in tensors} | self._lines[i]
         return {**values, **self._staged.get(i, {})}
