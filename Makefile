@@ -26,7 +26,7 @@ valley: .venv/user ## fifteen optimizers on five tasks, and what that says of a 
 # Asked for together, test and test-slow are one run: `make check test test-slow`.
 BOTH := $(and $(filter test,$(MAKECMDGOALS)),$(filter test-slow,$(MAKECMDGOALS)))
 
-test: .venv/dev ## every property, over rules that span them: 4 minutes on 2 cores
+test: .venv/dev ## every property, over rules that span them: 5 minutes on 2 cores
 	$(PYTEST) -m "$(if $(BOTH),,not slow)"
 
 test-slow: .venv/dev ## the rest: frameworks beyond the first rules, kernels for GPUs, browser, kill -9, long properties

@@ -89,9 +89,8 @@ def problem(capability: int) -> str | None:
     """
     try:
         DeviceKernel("probe", module(_PROBE), {"x": "*fp32"}, {}).compiled(capability)
-    except (
-        Exception
-    ) as error:  # of Triton, of LLVM in it, of NVIDIA's assembler, of a compiler or folder that is not there
+    # Of Triton, of LLVM in it, of NVIDIA's assembler, of a compiler or folder that is not there.
+    except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return f"Triton cannot compile for it ({said[:_SAID].rstrip()}{'...' if len(said) > _SAID else ''})"
     return None
