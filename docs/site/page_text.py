@@ -6,6 +6,8 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
+from gather import address
+
 ROOT = Path(__file__).resolve().parents[2]
 
 Row = Mapping[str, str]
@@ -35,12 +37,9 @@ def plain(text: str) -> str:
 
 
 def link(path: str) -> str:
-    """The address of a file of the repository, with what follows a #, from a page one folder below the site's top.
-
-    As the site has them: what lies in docs/ at the top, other documents where they are, and files apart.
-    """
-    document = path.partition("#")[0].endswith(".md")
-    return f"../{path.removeprefix('docs/') if document else f'files/{path}'}"
+    """The address of a file of the repository, with what follows a #, from a page one folder below the site's top."""
+    file, *heading = path.partition("#")
+    return f"../{address(file)}{''.join(heading)}"
 
 
 @cache

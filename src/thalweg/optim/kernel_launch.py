@@ -21,7 +21,7 @@ from .launch import Call, Launch, Measured, Members, Runs
 from .layout import even_layout, layout
 from .reading import plain, within_storage
 from .settings import Switches
-from .settled import Known, Settled
+from .settled import Known, Settled, differs
 
 Values = NDArray[np.float64]
 
@@ -251,7 +251,7 @@ class KernelLaunch(Launch):
 
     def _give(self, name: str, values: Values, before: Values, steps: NDArray[np.float32]) -> None:
         """Have groups keep a scalar, of which every tensor has a copy: of those that changed, the furthest one's."""
-        changed = (values != before) & ~(np.isnan(values) & np.isnan(before))
+        changed = differs(values, before)
         for place, i in enumerate(self.members.groups):
             own = changed & ((name in self.common_scalars) | (self.members.group_of == place))
             if own.any():

@@ -153,4 +153,10 @@ class Settled:
 def _merged(host: NDArray[Any], known: bytes, there: NDArray[Any]) -> NDArray[Any]:
     """What is there, but for what the host has changed since it was ``known``."""
     before = np.frombuffer(known, host.dtype).reshape(host.shape)
-    return np.where((host != before) & ~(np.isnan(host) & np.isnan(before)), host, there)
+    return np.where(differs(host, before), host, there)
+
+
+def differs(now: NDArray[Any], before: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where numbers are other ones; nan is nan."""
+    found: NDArray[np.bool_] = (now != before) & ~(np.isnan(now) & np.isnan(before))
+    return found
