@@ -226,18 +226,22 @@ def test_watching_waits_when_it_is_read(options: dict[str, Any]) -> None:
     assert "clipped=0" not in measured["all"]["all"].replace("clipped=0.", "")
 
 
+def watched(made: Optimizer, of: Weights, steps: int) -> tuple[Optimizer, Any]:
+    """An optimizer of these weights after some steps, and what was measured in every second one."""
+    measured = made.watch(every=2)
+    for step in range(steps):
+        give_gradients(of, step)
+        made.step()
+    return made, measured.read()["all"]
+
+
 @pytest.mark.parametrize("nonfinite", ["pass", pytest.param("raise", marks=pytest.mark.slow)])
 def test_rules_of_rows_and_columns_are_watched(nonfinite: str) -> None:
     """In steps that wait for nothing, and in those that do."""
 
     def go() -> tuple[Optimizer, Any]:
         of = weights(((7, 5), (3,), (2, 3, 4)))
-        made = thalweg.CAME(of, nonfinite=nonfinite)
-        watched = made.watch(every=2)
-        for step in range(3):
-            give_gradients(of, step)
-            made.step()
-        return made, watched.read()["all"]
+        return watched(thalweg.CAME(of, nonfinite=nonfinite), of, steps=3)
 
     expected, norms = go()
     with interpreting(device := Reads()):
@@ -252,12 +256,7 @@ def test_telemetry_and_scalars_that_follow_from_sums() -> None:
 
     def go() -> tuple[Optimizer, Any]:
         of = weights()
-        made = thalweg.Prodigy(of, clip_norm=0.5)
-        watched = made.watch(every=2)
-        for step in range(4):
-            give_gradients(of, step)
-            made.step()
-        return made, watched.read()["all"]
+        return watched(thalweg.Prodigy(of, clip_norm=0.5), of, steps=4)
 
     expected, norms = go()
     with interpreting(device := Reads()):
